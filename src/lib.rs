@@ -1,1 +1,7 @@
 //! Chinwag: a chat backend on Cloudflare Workers. Code map in docs/ARCHITECTURE.md.
+//!
+//! Imports point down only: `shell → api → room, db → auth, protocol → error, limits, ids`.
+
+pub mod error;
+pub mod ids;
+pub mod limits;
