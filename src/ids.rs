@@ -115,6 +115,20 @@ pub fn iso(ms: UnixMs) -> String {
     format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{milli:03}Z")
 }
 
+/// The milliseconds of what `iso` wrote; `None` for anything else.
+pub fn parse_iso(text: &str) -> Option<UnixMs> {
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    // Howard Hinnant's days-from-civil.
+    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let (era, yoe) = (year / 400, year % 400);
+    let doy = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
+    let days = (era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy).checked_sub(719_468)?;
+    let ms = ((days * 24 + number(11, 13)?) * 60 + number(14, 16)?) * 60_000;
+    let ms = ms + number(17, 19)? * 1_000 + number(20, 23)?;
+    (iso(ms) == text).then_some(ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +158,10 @@ mod tests {
         assert_eq!(iso(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(iso(951_782_400_000), "2000-02-29T00:00:00.000Z");
         assert_eq!(iso(1_795_424_703_120), "2026-11-23T09:05:03.120Z");
+        for ms in [0, 951_782_400_000, 1_795_424_703_120, 4_102_444_800_001] {
+            assert_eq!(parse_iso(&iso(ms)), Some(ms));
+        }
+        assert_eq!(parse_iso("2026-02-30T00:00:00.000Z"), None);
+        assert_eq!(parse_iso(""), None);
     }
 }
