@@ -80,8 +80,15 @@ pub enum Input<'a> {
     Projected(Result<Projected, DbError>),
     /// The room and its members as Postgres has them now; `None`: it is deleted.
     Refreshed(Option<RoomSnapshot>),
-    /// Memory was lost under open sockets (a panic): presence may have changed unheard.
-    Recovered,
+    /// Memory was lost under open sockets (a panic, a failing store). Whatever came after `told`, the head
+    /// at the last flush, was committed and not heard.
+    Recovered {
+        told: Seq,
+    },
+    /// This connection's frame could not be dealt with, for a fault of ours.
+    Failed {
+        connection: ConnectionId,
+    },
 }
 
 /// Something the shell must do, at once and in this order.
@@ -229,9 +236,11 @@ impl Room {
             Input::Drain => self.take_batch(store, now)?,
             Input::Projected(outcome) => self.projected(store, now, outcome)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
-            Input::Recovered => {
-                let online = server::online_users(&self.presence.online());
-                self.broadcast(online);
+            Input::Recovered { told } => self.recovered(store, told)?,
+            Input::Failed { connection } => {
+                let refusal =
+                    Refusal::new(Code::Internal, "a fault of ours; what you sent may be sent again");
+                self.send(connection, server::error(&refusal, None, None));
             }
         }
         self.arm(now);
