@@ -10,3 +10,5 @@ pub mod ids;
 pub mod limits;
 pub mod protocol;
 pub mod room;
+#[cfg(target_arch = "wasm32")]
+mod shell;
