@@ -152,7 +152,9 @@ impl Origin {
         let uri = text.parse::<http::Uri>().ok()?;
         let scheme = uri.scheme_str()?.to_ascii_lowercase();
         let authority = uri.authority()?;
-        let bare = !authority.as_str().contains(['@', '*']) && matches!(uri.path(), "" | "/") && uri.query().is_none();
+        let bare = !authority.as_str().contains(['@', '*'])
+            && matches!(uri.path(), "" | "/")
+            && uri.query().is_none();
         if !bare || authority.host().is_empty() {
             return None;
         }
@@ -163,7 +165,8 @@ impl Origin {
     /// Whether this is the page's own server, by the request's `Host`.
     pub(super) fn is_host(&self, host: &str) -> bool {
         host.parse::<http::uri::Authority>().is_ok_and(|authority| {
-            authority.host().eq_ignore_ascii_case(&self.host) && port_of(&authority, &self.scheme) == Some(self.port)
+            authority.host().eq_ignore_ascii_case(&self.host)
+                && port_of(&authority, &self.scheme) == Some(self.port)
         })
     }
 }

@@ -124,5 +124,7 @@ fn items(headers: &HeaderMap, name: HeaderName, separator: char) -> impl Iterato
 }
 
 fn values(query: &str, name: &str) -> impl Iterator<Item = String> {
-    form_urlencoded::parse(query.as_bytes()).filter(move |(key, _)| key == name).map(|(_, value)| value.into_owned())
+    form_urlencoded::parse(query.as_bytes())
+        .filter(move |(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
 }

@@ -117,7 +117,8 @@ impl Jwks {
     /// Keys of other kinds are passed over; what is no key set at all counts as a failed fetch.
     pub fn update(&mut self, body: &[u8], now: UnixMs) {
         self.under_way = false;
-        let set = (body.len() <= BODY_BYTES_MAX).then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
+        let set =
+            (body.len() <= BODY_BYTES_MAX).then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
         if let Some(keys) = set.as_ref().and_then(|set| set.get("keys")).and_then(Value::as_array) {
             self.keys = keys.iter().filter_map(public_key).collect();
             self.fetched_ms = Some(now);
@@ -142,13 +143,19 @@ fn public_key(jwk: &Value) -> Option<PublicKey> {
     };
     let key = key.ok()?;
     let for_signatures = jwk.get("use").is_none_or(|u| u == "sig")
-        && jwk.get("key_ops").is_none_or(|ops| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify")));
+        && jwk
+            .get("key_ops")
+            .is_none_or(|ops| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify")));
     let for_algorithm = jwk.get("alg").is_none_or(|alg| alg == algorithm.name());
     let kid = match jwk.get("kid") {
         None => None,
         Some(kid) => Some(kid.as_str()?.to_owned()),
     };
-    (for_signatures && for_algorithm && is_sound(&key, algorithm)).then_some(PublicKey { kid, algorithm, key })
+    (for_signatures && for_algorithm && is_sound(&key, algorithm)).then_some(PublicKey {
+        kid,
+        algorithm,
+        key,
+    })
 }
 
 fn is_sound(key: &DecodingKey, algorithm: Algorithm) -> bool {

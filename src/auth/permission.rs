@@ -52,13 +52,22 @@ pub enum Action {
     /// To talk faster than the slow mode.
     IgnoreSlowMode,
     /// Muting and unmuting, banning and unbanning. Somebody who isn't in the room is a `Member` here.
-    Mute { target: Role },
-    Ban { target: Role },
+    Mute {
+        target: Role,
+    },
+    Ban {
+        target: Role,
+    },
     ChangeRoom,
     AddPeople,
-    RemovePerson { target: Role },
+    RemovePerson {
+        target: Role,
+    },
     /// `to: Owner` hands the room over.
-    SetRole { target: Role, to: Role },
+    SetRole {
+        target: Role,
+        to: Role,
+    },
     /// `@room` where `roomMention` is `admins`.
     MentionRoomAmongAdmins,
     DeleteRoom,
@@ -98,7 +107,10 @@ fn may(role: Role, tenant_role: Option<Role>, action: Action) -> bool {
 pub fn authorize(role: Option<Role>, tenant_role: Option<Role>, action: Action) -> Result<(), Refusal> {
     let allowed = match role {
         Some(role) => may(effective_role(role, tenant_role), tenant_role, action),
-        None => matches!(action, Action::ReadRoomOutbox | Action::ReadTenantOutbox) && may(Role::Member, tenant_role, action),
+        None => {
+            matches!(action, Action::ReadRoomOutbox | Action::ReadTenantOutbox)
+                && may(Role::Member, tenant_role, action)
+        }
     };
     match (allowed, role, action) {
         (true, ..) => Ok(()),

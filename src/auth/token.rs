@@ -100,7 +100,12 @@ impl<'a> Unproved<'a> {
     }
 
     /// The crate refuses a key of another family than the algorithm's, so a public key never serves as a secret.
-    pub fn prove(&self, key: &DecodingKey, config: &AuthConfig, now: UnixMs) -> Result<Identity, VerifyError> {
+    pub fn prove(
+        &self,
+        key: &DecodingKey,
+        config: &AuthConfig,
+        now: UnixMs,
+    ) -> Result<Identity, VerifyError> {
         let algorithm = self.algorithm.of_the_crate();
         let proved = jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm);
         if !proved.unwrap_or(false) {
@@ -133,11 +138,14 @@ fn identity(claims: &Map<String, Value>, config: &AuthConfig, now: UnixMs) -> Re
     }
     let leeway_ms = TOKEN_LEEWAY_S * 1000;
     match time_ms(claims, "nbf").ok_or(Refused("the token's nbf is not a time in whole seconds"))? {
-        Some(nbf_ms) if nbf_ms > now.saturating_add(leeway_ms) => return Err(Refused("the token is not valid yet")),
+        Some(nbf_ms) if nbf_ms > now.saturating_add(leeway_ms) => {
+            return Err(Refused("the token is not valid yet"));
+        }
         _ => {}
     }
     let identity = Identity {
-        user: id(claims, "sub", UserId::parse).ok_or(Refused("the token's sub is not an id of 1 to 128 characters"))?,
+        user: id(claims, "sub", UserId::parse)
+            .ok_or(Refused("the token's sub is not an id of 1 to 128 characters"))?,
         tenant: id(claims, &config.tenant_claim, TenantId::parse)
             .ok_or(Refused("the token's tenant is not an id of 1 to 128 characters"))?,
         name: display_name(claims),
@@ -164,7 +172,8 @@ fn time_ms(claims: &Map<String, Value>, name: &str) -> Option<Option<UnixMs>> {
 /// A name decorates: one that can't be shown is left out, and is no reason to lock its bearer out.
 fn display_name(claims: &Map<String, Value>) -> Option<String> {
     let name = claims.get("name")?.as_str()?.trim();
-    let showable = !name.is_empty() && name.chars().count() <= ID_CHARS_MAX && !name.contains(char::is_control);
+    let showable =
+        !name.is_empty() && name.chars().count() <= ID_CHARS_MAX && !name.contains(char::is_control);
     showable.then(|| name.to_owned())
 }
 
@@ -187,7 +196,9 @@ fn tenant_role(claims: &Map<String, Value>) -> Option<Option<Role>> {
 /// One part of a token as the JSON object it must be: base64url without padding, no member twice.
 fn members(part: &str) -> Option<Map<String, Value>> {
     // The crate decodes the middle part of a token, signature unseen; the same code serves for the header.
-    jsonwebtoken::dangerous::insecure_decode_claims::<Members>(format!(".{part}.")).ok().map(|Members(map)| map)
+    jsonwebtoken::dangerous::insecure_decode_claims::<Members>(format!(".{part}."))
+        .ok()
+        .map(|Members(map)| map)
 }
 
 struct Members(Map<String, Value>);
