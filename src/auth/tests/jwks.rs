@@ -216,3 +216,13 @@ fn a_key_set_over_256_kib_is_no_key_set() {
     jwks.update(&body, NOW);
     assert!(jwks.find(Some("k1"), Algorithm::Es256).is_some());
 }
+
+#[test]
+fn a_key_set_that_comes_late_does_not_bring_back_what_a_newer_one_took_away() {
+    let (old, new) = (Pair::es256(1), Pair::es256(2));
+    let mut jwks = Jwks::default();
+    jwks.update(&key_set(&[new.jwk("k2")]), NOW + 1);
+    jwks.update(&key_set(&[old.jwk("k1")]), NOW);
+    assert!(jwks.find(Some("k1"), Algorithm::Es256).is_none());
+    assert!(jwks.find(Some("k2"), Algorithm::Es256).is_some());
+}

@@ -40,7 +40,7 @@ fn a_public_key_never_serves_as_a_secret() {
     ]);
     for pair in all_three() {
         let jwk = pair.jwk("k1");
-        let jwks = fetched(&[jwk.clone()]);
+        let jwks = fetched(std::slice::from_ref(&jwk));
         // What an attacker knows: the key set's texts, and the bytes they stand for.
         for member in ["n", "x", "y"] {
             let Some(text) = jwk[member].as_str() else { continue };
