@@ -79,12 +79,14 @@ pub async fn ping(db: &impl Postgres) -> Result<(), DbError> {
 
 /// A statement's answer as a type. Another shape means other code on the other side (a deploy under way): tried again.
 fn decode<T: DeserializeOwned>(value: Value) -> Result<T, DbError> {
-    serde_json::from_value(value).map_err(|e| DbError { sqlstate: None, message: format!("unexpected answer: {e}") })
+    serde_json::from_value(value)
+        .map_err(|e| DbError { sqlstate: None, message: format!("unexpected answer: {e}") })
 }
 
 /// A statement's input; `Err` only for a map with keys that are no text, which no type here has.
 fn encode(input: &impl serde::Serialize) -> Result<Value, DbError> {
-    serde_json::to_value(input).map_err(|e| DbError { sqlstate: None, message: format!("unsendable input: {e}") })
+    serde_json::to_value(input)
+        .map_err(|e| DbError { sqlstate: None, message: format!("unsendable input: {e}") })
 }
 
 /// SQL that turns a `timestamptz` into the contract's text, `2026-11-23T09:05:03.120Z`; null stays null.
@@ -108,13 +110,17 @@ mod tests {
     #[test]
     fn each_sqlstate_has_its_class() {
         let class = |state: &str| DbError { sqlstate: Some(state.into()), message: String::new() }.failure();
-        for state in ["22021", "22P05", "22P02", "22003", "23502", "23514", "54000", "54001", "23505", "21000"] {
+        for state in
+            ["22021", "22P05", "22P02", "22003", "23502", "23514", "54000", "54001", "23505", "21000"]
+        {
             assert_eq!(class(state), Failure::SetAside, "{state}");
         }
         for state in ["42P01", "42703", "42501", "28P01", "28000", "3D000"] {
             assert_eq!(class(state), Failure::Halt, "{state}");
         }
-        let again = ["08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "25006", "23503", "XX000", "58030"];
+        let again = [
+            "08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "25006", "23503", "XX000", "58030",
+        ];
         for state in again.into_iter().chain(["", "é", "2"]) {
             assert_eq!(class(state), Failure::Retry, "{state}");
         }

@@ -82,7 +82,8 @@ pub enum Projected {
 /// `seen` is the room's row as the statement's snapshot has it, `room` the row as it is once the lock is had. If they
 /// differ, another batch got in while this one waited, and everything else read here would be old: go again.
 ///
-/// The lock is NO KEY: foreign keys to the room may be checked meanwhile.
+/// The lock is NO KEY: foreign keys to the room may be checked meanwhile. `LIMIT 1` and `ANY` keep rows looked up one by
+/// one: joined, the planner reads all of a big room, as it can't know how few rows a batch has.
 const PROJECT: &str = concat!(
     "
 WITH seen AS MATERIALIZED (
@@ -107,11 +108,12 @@ WITH seen AS MATERIALIZED (
         \"editedAtMs\" bigint, \"deletedAtMs\" bigint, \"deletedBy\" text, reactions jsonb)
     WHERE verdict.state = 'done'
 ), judged AS MATERIALIZED (
-    SELECT g.*, c.id IS NOT NULL AND c.id IS DISTINCT FROM g.id AS conflict,
+    SELECT g.*, c.id IS NOT NULL AS known, c.id IS NOT NULL AND c.id IS DISTINCT FROM g.id AS conflict,
         c.version > g.version OR (c.deleted_at IS NOT NULL AND NOT g.deleted) AS stale
     FROM given g
-    LEFT JOIN chat_messages c
-        ON c.tenant_id = $1->>'tenant' AND c.room_id = $1->>'room' AND c.seq = g.seq
+    LEFT JOIN LATERAL (
+        SELECT m.id, m.version, m.deleted_at FROM chat_messages m
+        WHERE m.tenant_id = $1->>'tenant' AND m.room_id = $1->>'room' AND m.seq = g.seq LIMIT 1) c ON true
 ), fit AS MATERIALIZED (
     SELECT * FROM judged WHERE NOT conflict AND stale IS NOT TRUE
 ), put AS (
@@ -141,8 +143,9 @@ WITH seen AS MATERIALIZED (
     FROM fit, jsonb_array_elements(CASE WHEN deleted THEN '[]' ELSE reactions END)
         WITH ORDINALITY AS x(value, position)
 ), unset AS (
-    DELETE FROM chat_message_reactions x USING fit
-    WHERE x.tenant_id = $1->>'tenant' AND x.room_id = $1->>'room' AND x.seq = fit.seq
+    DELETE FROM chat_message_reactions x
+    WHERE x.tenant_id = $1->>'tenant' AND x.room_id = $1->>'room'
+      AND x.seq = ANY (ARRAY(SELECT seq FROM fit WHERE known))
       AND (x.seq, x.emoji, x.user_id) NOT IN (SELECT seq, emoji, user_id FROM wanted)
 ), set_ AS (
     INSERT INTO chat_message_reactions AS x (tenant_id, room_id, seq, emoji, user_id, position)

@@ -69,8 +69,7 @@ const CREATE_GROUP: &str = create!("(tenant_id, id)");
 /// id the room bears has made it.
 /// # Cost  two statements, the second for the answer.
 pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Created, DbError> {
-    let people: BTreeSet<&str> =
-        new.participants.iter().chain([&new.creator]).map(UserId::as_str).collect();
+    let people: BTreeSet<&str> = new.participants.iter().chain([&new.creator]).map(UserId::as_str).collect();
     let (sql, dm_key) = match new.kind {
         // A JSON array of the two in order: injective whatever characters they are made of.
         RoomKind::Direct => (CREATE_DIRECT, Some(json!(people).to_string())),
@@ -236,7 +235,8 @@ pub struct RoomCursor {
 impl RoomCursor {
     /// # Errors  `bad_request`: not one that a page gave.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let broken = || Refusal::new(Code::BadRequest, "cursor: expected one that a page gave").field("cursor");
+        let broken =
+            || Refusal::new(Code::BadRequest, "cursor: expected one that a page gave").field("cursor");
         let bytes: Option<Vec<u8>> = text
             .as_bytes()
             .chunks(2)

@@ -111,7 +111,8 @@ async fn a_pair_has_one_room_under_50_concurrent_creations() {
     assert_eq!(made.iter().filter(|one| one.created).count(), 1);
     let first = &made[0].room;
     assert!(made.iter().all(|one| one.room["id"] == first["id"] && one.room["memberCount"] == 2), "{first}");
-    let owners = |room: &Value| room["members"].as_array().unwrap().iter().filter(|m| m["role"] == "owner").count();
+    let owners =
+        |room: &Value| room["members"].as_array().unwrap().iter().filter(|m| m["role"] == "owner").count();
     assert!(made.iter().all(|one| owners(&one.room) == 1));
 }
 
@@ -136,7 +137,15 @@ async fn the_same_request_many_times_at_once_makes_one_room() {
 async fn pairs_are_told_apart_whatever_their_names_are_made_of() {
     let rig = Database::new().await;
     let pg = rig.connect().await;
-    let pairs = [("a", "b,c"), ("a,b", "c"), ("a\",\"b", "c"), ("a", "b\",\"c"), ("ä", "\\"), ("a:b", "c"), ("A", "B")];
+    let pairs = [
+        ("a", "b,c"),
+        ("a,b", "c"),
+        ("a\",\"b", "c"),
+        ("a", "b\",\"c"),
+        ("ä", "\\"),
+        ("a:b", "c"),
+        ("A", "B"),
+    ];
     for (n, (one, other)) in pairs.iter().enumerate() {
         let made = direct(&pg, "acme", &format!("r{n}"), one, other).await;
         assert!(made.created, "{one} {other}");
@@ -182,7 +191,9 @@ async fn only_members_have_access() {
     let pg = rig.connect().await;
     group(&pg, "acme", "r1", "alice", &["bob"]).await;
     done(&pg, &batch("acme", "r1", 0, 1, vec![said("r1", 1, "alice", "hi")])).await;
-    let access = async |who: &str, r: &str| db::access(&pg, &tenant("acme"), &user(who), &room(r)).await.expect("access");
+    let access = async |who: &str, r: &str| {
+        db::access(&pg, &tenant("acme"), &user(who), &room(r)).await.expect("access")
+    };
     let bob = access("bob", "r1").await.expect("bob is in");
     assert_eq!((bob.role.as_str(), bob.members_version, bob.last_seq), ("member", 1, 1));
     assert_eq!(access("alice", "r1").await.expect("alice is in").role, "owner");
@@ -206,11 +217,10 @@ async fn a_snapshot_is_all_that_a_room_caches() {
         )
         .await
         .expect("settings");
-    let snapshot = db::room_snapshot(&pg, &tenant("acme"), &room("r1")).await.expect("snapshot").expect("room");
+    let snapshot =
+        db::room_snapshot(&pg, &tenant("acme"), &room("r1")).await.expect("snapshot").expect("room");
     let at_ms = snapshot.created_at_ms;
-    let member = |id: &str, role: &str, read: u64, notify: Value| {
-        json!({"userId": id, "role": role, "joinedAtMs": at_ms, "joinedSeq": 0, "lastReadSeq": read, "notify": notify})
-    };
+    let member = |id: &str, role: &str, read: u64, notify: Value| json!({"userId": id, "role": role, "joinedAtMs": at_ms, "joinedSeq": 0, "lastReadSeq": read, "notify": notify});
     let members = [
         member("alice", "member", 3, json!({"level": "all", "muteUntilMs": null})),
         member("bob", "owner", 0, json!({"level": "mentions", "muteUntilMs": DAY_MS + 86_400_500})),
@@ -236,7 +246,8 @@ async fn a_room_of_120_lists_its_first_50_and_counts_all() {
     let room = group(&pg, "acme", "r1", "zoe", &others).await.room;
     assert_eq!(room["memberCount"], 120);
     assert_eq!(room["participantIds"], json!(names[..50]));
-    let listed: Vec<&Value> = room["members"].as_array().expect("members").iter().map(|m| &m["userId"]).collect();
+    let listed: Vec<&Value> =
+        room["members"].as_array().expect("members").iter().map(|m| &m["userId"]).collect();
     assert_eq!(json!(listed), json!(names[..50]));
     assert_eq!(room["me"]["role"], "owner", "though not among the first");
 }
@@ -263,7 +274,8 @@ async fn a_list_walks_newest_first_never_used_last_and_no_room_twice_while_rooms
     let mut pages = 0;
     loop {
         let parsed = cursor.as_deref().map(|text| RoomCursor::parse(text).expect("cursor"));
-        let page = db::list_rooms(&pg, &tenant("acme"), &user("alice"), parsed.as_ref(), 5).await.expect("list");
+        let page =
+            db::list_rooms(&pg, &tenant("acme"), &user("alice"), parsed.as_ref(), 5).await.expect("list");
         walked.extend(page.rooms.iter().map(|room| room["id"].as_str().expect("id").to_owned()));
         pages += 1;
         if pages == 1 {

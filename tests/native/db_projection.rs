@@ -24,7 +24,13 @@ async fn rig() -> (Database, NativePostgres) {
 }
 
 fn talk(from: u64, to: u64) -> Projection {
-    batch("acme", "r1", from, to, (from + 1..=to).map(|seq| said("r1", seq, "alice", &format!("m{seq}"))).collect())
+    batch(
+        "acme",
+        "r1",
+        from,
+        to,
+        (from + 1..=to).map(|seq| said("r1", seq, "alice", &format!("m{seq}"))).collect(),
+    )
 }
 
 fn reacts(emoji: &str, by: &str) -> ReactionRow {
@@ -37,7 +43,8 @@ async fn what_goes_in_comes_back_whole_and_in_pages() {
     let mut all = talk(0, 5);
     let rich = &mut all.messages[2];
     rich.content = "<@bob> \"quoted\" \\ 🦀 \u{1}\n\u{2028}".into();
-    rich.attachments = vec![json!({"id": "a1", "name": "é.png", "mimeType": "image/png", "size": 12, "url": null})];
+    rich.attachments =
+        vec![json!({"id": "a1", "name": "é.png", "mimeType": "image/png", "size": 12, "url": null})];
     rich.thread_id = Some("r1-1".into());
     rich.reply_to_id = Some("r1-2".into());
     rich.also_to_room = true;
@@ -208,7 +215,8 @@ async fn read_markers_only_go_forward() {
     all.reads.insert(user("eve"), 6);
     done(&pg, &all).await;
     let marker = async |who: &str| {
-        let snapshot = db::room_snapshot(&pg, &tenant("acme"), &room("r1")).await.expect("snapshot").expect("room");
+        let snapshot =
+            db::room_snapshot(&pg, &tenant("acme"), &room("r1")).await.expect("snapshot").expect("room");
         snapshot.members.iter().find(|m| m.user_id == user(who)).map(|m| m.last_read_seq)
     };
     assert_eq!((marker("bob").await, marker("carol").await, marker("eve").await), (Some(6), Some(0), None));
@@ -225,7 +233,9 @@ async fn read_markers_only_go_forward() {
 async fn unread_and_mentions_are_exact() {
     let (_rig, pg) = rig().await;
     let mut all = talk(0, 200);
-    let message = |all: &mut Projection, seq: usize, change: &dyn Fn(&mut MessageRow)| change(&mut all.messages[seq - 1]);
+    let message = |all: &mut Projection, seq: usize, change: &dyn Fn(&mut MessageRow)| {
+        change(&mut all.messages[seq - 1])
+    };
     for seq in 101..=200 {
         message(&mut all, seq, &|m| m.user_id = "bob".into());
     }
@@ -274,7 +284,11 @@ struct Raw<'a>(&'a NativePostgres, Mutex<Vec<u8>>);
 struct Bytes(Vec<u8>);
 
 impl ToSql for Bytes {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         out.extend_from_slice(&[1]);
         out.extend_from_slice(&self.0);
         Ok(IsNull::No)
@@ -338,7 +352,10 @@ async fn each_poison_has_its_state_and_leaves_nothing_behind() {
     pg.client.batch_execute("SET default_transaction_read_only = on").await.expect("read-only");
     let error = db::project(&pg, &talk(3, 4)).await.expect_err("read-only");
     assert_eq!((error.sqlstate.as_deref(), error.failure()), (Some("25006"), Failure::Retry));
-    pg.client.batch_execute("RESET default_transaction_read_only; SET statement_timeout = 1").await.expect("set");
+    pg.client
+        .batch_execute("RESET default_transaction_read_only; SET statement_timeout = 1")
+        .await
+        .expect("set");
     let error = db::project(&pg, &talk(3, 2000)).await.expect_err("too slow");
     assert_eq!((error.sqlstate.as_deref(), error.failure()), (Some("57014"), Failure::Retry));
     pg.client.batch_execute("RESET statement_timeout").await.expect("reset");

@@ -54,7 +54,8 @@ async fn make_template() -> String {
     let mut files: Vec<_> =
         std::fs::read_dir(folder).expect("migrations/").map(|entry| entry.expect("entry").path()).collect();
     files.sort();
-    let texts: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).expect("migration")).collect();
+    let texts: Vec<String> =
+        files.iter().map(|file| std::fs::read_to_string(file).expect("migration")).collect();
     let digest = Sha256::digest(texts.concat());
     let name = digest[..6].iter().fold("chinwag_template_".to_owned(), |mut name, byte| {
         write!(name, "{byte:02x}").expect("hex");
@@ -63,7 +64,8 @@ async fn make_template() -> String {
     let admin = open(None).await;
     // Another run may be at it at this moment. The lock goes with the connection.
     admin.execute("SELECT pg_advisory_lock(7022117)", &[]).await.expect("lock");
-    let made = admin.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name]).await.expect("look up");
+    let made =
+        admin.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name]).await.expect("look up");
     if made.is_none() {
         let draft = format!("{name}_draft");
         admin.batch_execute(&format!("DROP DATABASE IF EXISTS {draft}")).await.expect("drop draft");
