@@ -53,7 +53,6 @@ WITH room AS (
     INSERT INTO chat_room_members (tenant_id, room_id, user_id, role)
     SELECT room.tenant_id, room.id, person, CASE WHEN person = $1->>'creator' THEN 'owner' ELSE 'member' END
     FROM room, jsonb_array_elements_text($1->'people') AS person
-    WHERE room.id = $1->>'id'
     ON CONFLICT DO NOTHING
 )
 SELECT to_json(id) FROM room"

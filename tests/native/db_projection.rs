@@ -108,14 +108,14 @@ async fn overlapping_batches_bring_the_newest_and_stragglers_change_nothing() {
 async fn edits_reactions_and_deletions_make_the_rows_equal_to_the_room() {
     let (_rig, pg) = rig().await;
     let mut first = talk(0, 2);
-    first.messages[0].reactions = vec![reacts("👍", "bob"), reacts("👍", "carol"), reacts("🎉", "bob")];
+    first.messages[0].reactions = vec![reacts("👍", "carol"), reacts("👍", "bob"), reacts("🎉", "bob")];
     first.messages[1].reactions = vec![reacts("👍", "bob")];
     first.messages[0].mentions = vec!["bob".into()];
     first.messages[0].attachments = vec![json!({"id": "a1"})];
     done(&pg, &first).await;
 
     let mut second = batch("acme", "r1", 2, 5, first.messages.clone());
-    second.messages[0].reactions = vec![reacts("👍", "carol"), reacts("🦀", "alice")];
+    second.messages[0].reactions = vec![reacts("🦀", "alice"), reacts("👍", "carol")];
     second.messages[1].content = "edited".into();
     second.messages[1].version = 2;
     second.messages[1].edited_at_ms = Some(DAY_MS);
@@ -136,6 +136,12 @@ async fn edits_reactions_and_deletions_make_the_rows_equal_to_the_room() {
     // Content never comes back over it.
     done(&pg, &batch("acme", "r1", 5, 6, vec![second.messages[0].clone()])).await;
     assert_eq!(log(&pg).await[0], grave);
+    let shown =
+        db::get_room(&pg, &tenant("acme"), &user("bob"), &room("r1")).await.expect("get").expect("room");
+    assert_eq!(
+        shown["lastMessageAt"], "2026-11-23T00:00:02.000Z",
+        "touching an old message is no new activity"
+    );
 }
 
 #[tokio::test]
@@ -245,7 +251,7 @@ async fn unread_and_mentions_are_exact() {
     message(&mut all, 193, &|m| (m.thread_id, m.also_to_room) = (Some("r1-1".into()), true));
     message(&mut all, 194, &|m| (m.deleted_at_ms, m.mentions_room) = (Some(DAY_MS), true));
     message(&mut all, 195, &|m| m.mentions = vec!["car".into(), "carol2".into()]);
-    message(&mut all, 199, &|m| m.thread_id = Some("r1-1".into()));
+    message(&mut all, 199, &|m| (m.thread_id, m.created_at_ms) = (Some("r1-1".into()), DAY_MS + 3_600_000));
     message(&mut all, 200, &|m| (m.content, m.deleted_at_ms) = (String::new(), Some(DAY_MS)));
     message(&mut all, 198, &|m| m.content = "🦀".repeat(300));
     all.reads.insert(user("carol"), 180);
@@ -260,6 +266,7 @@ async fn unread_and_mentions_are_exact() {
     assert_eq!(counts("carol").await, (20 - 4, 2), "two in a thread only, two deleted");
     assert_eq!(counts("alice").await, (100 - 4, 2), "none of her own");
     assert_eq!(counts("bob").await, (100, 0), "capped at 100; his own @room is none");
+    assert_eq!(see("carol").await["lastMessageAt"], "2026-11-23T00:03:20.000Z", "threads don't lift a room");
     let last = see("carol").await["lastMessage"].clone();
     assert_eq!(last["seq"], 198, "past the tombstone and the thread's reply");
     assert_eq!(last["content"], json!("🦀".repeat(200)));
