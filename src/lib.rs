@@ -2,7 +2,7 @@
 //!
 //! Imports point down only: `shell → api → room, db → auth, protocol → error, limits, ids`.
 
-pub mod auth;
+pub mod db;
 pub mod error;
 pub mod ids;
 pub mod limits;
