@@ -1,0 +1,2 @@
+#[derive(Default)] pub struct Options { pub only: Option<Part>, pub keep: bool } pub struct Part; impl std::str::FromStr for Part { type Err = anyhow::Error; fn from_str(_:&str)->anyhow::Result<Part>{todo!()} }
+pub fn run(_: &Options) -> anyhow::Result<()> { todo!() }
