@@ -1,7 +1,7 @@
 //! Builds the Worker (with unwinding, everything pinned) and the web client. It is also the `[build]` command of
 //! wrangler.toml, so it must be quick when nothing changed, and must never let a dev feature into a deploy.
 
-use crate::log::{done, step};
+use crate::log::{self, done, step};
 use crate::{inputs, process, root, setup, shim};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -32,11 +32,11 @@ pub fn run(out: Option<PathBuf>, features: Vec<String>) -> Result<()> {
         );
     }
     let out = std::path::absolute(out.unwrap_or_else(|| root().join("build")))?;
-    setup::all()?;
-    worker(&out, &features)?;
+    let tools = setup::all()?;
+    worker(&tools, &out, &features)?;
     web()?;
     let size = size(&out)?;
-    eprintln!("  Worker: {} KiB, {} KiB gzip", size.raw_bytes >> 10, size.gzip_bytes >> 10);
+    log::say(&format!("Worker: {} KiB, {} KiB gzip", size.raw_bytes >> 10, size.gzip_bytes >> 10));
     Ok(())
 }
 
@@ -61,10 +61,9 @@ fn target_dir() -> PathBuf {
 }
 
 /// Makes the Worker in `out`: `index.js` and `index_bg.wasm`. Does nothing if it is there already.
-pub fn worker(out: &Path, features: &[String]) -> Result<()> {
+pub fn worker(tools: &setup::Tools, out: &Path, features: &[String]) -> Result<()> {
     // Held to the end: cargo's own lock ends before worker-build reads what cargo made.
     let _lock = inputs::lock(&target_dir().join("xtask.lock"))?;
-    let tools = setup::all()?;
     let features = features.join(",");
     let stamp = out.join(".stamp");
     let versions = format!("{} {}", tools.worker_build.display(), tools.wasm_bindgen.display());
@@ -108,7 +107,10 @@ pub fn web() -> Result<()> {
     }
     let start = Instant::now();
     let mut command = Command::new("npm");
-    command.args(["run", "--silent", "build", "-w", "web"]).current_dir(&root).env("PATH", setup::node_path()?);
+    command
+        .args(["run", "--silent", "build", "-w", "web"])
+        .current_dir(&root)
+        .env("PATH", setup::node_path()?);
     process::quiet(&mut command).context("building the web client")?;
     done("web client", start);
     inputs::write_whole(&stamp, &hash)

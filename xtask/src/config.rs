@@ -30,7 +30,8 @@ pub fn wrangler_toml() -> Result<Value> {
 
 /// The claim that names the tenant, with the stack's overrides.
 pub fn tenant_claim(vars: &[(String, String)]) -> Result<String> {
-    let overridden = vars.iter().rev().find(|(name, _)| name == "TENANT_CLAIM").map(|(_, value)| value.clone());
+    let overridden =
+        vars.iter().rev().find(|(name, _)| name == "TENANT_CLAIM").map(|(_, value)| value.clone());
     let config = wrangler_toml()?;
     let named = config["vars"]["TENANT_CLAIM"].as_str().map(str::to_owned);
     Ok(overridden.or(named).unwrap_or_else(|| "tenantId".into()))
@@ -76,7 +77,9 @@ fn quoted(text: &str) -> String {
 /// dotenv has no escape that works for every quote, so take the one that the value doesn't hold.
 fn dotenv_value(value: &str) -> Result<String> {
     match ['\'', '`', '"'].into_iter().find(|quote| !value.contains(*quote)) {
-        Some('"') if value.contains('\\') => bail!("a secret with all three quotes and a backslash can't be passed on"),
+        Some('"') if value.contains('\\') => {
+            bail!("a secret with all three quotes and a backslash can't be passed on")
+        }
         Some(quote) => Ok(format!("{quote}{value}{quote}")),
         None => bail!("a secret with all three kinds of quotes can't be passed on"),
     }

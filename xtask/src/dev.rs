@@ -53,12 +53,12 @@ pub fn run(options: Options) -> Result<()> {
     // A folder with a secret in it is never committed, wherever it is.
     inputs::write_whole(&data.join(".gitignore"), "*\n")?;
     let port = port(options.port)?;
-    setup::all()?;
+    let tools = setup::all()?;
     let features = features();
     match &options.worker {
         Some(built) => copy_worker(built, &data.join("worker"))?,
         None => {
-            build::worker(&data.join("worker"), &features)?;
+            build::worker(&tools, &data.join("worker"), &features)?;
             build::web()?;
         }
     }
@@ -84,7 +84,9 @@ fn only_one(data: &Path) -> Result<std::fs::File> {
     let file = std::fs::File::create(data.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(_) => bail!("a stack is running over {} already: stop it, or give another --data", data.display()),
+        Err(_) => {
+            bail!("a stack is running over {} already: stop it, or give another --data", data.display())
+        }
     }
 }
 
@@ -118,8 +120,9 @@ fn copy_worker(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for name in ["index.js", "index_bg.wasm"] {
         let file = from.join(name);
-        std::fs::copy(&file, to.join(name))
-            .with_context(|| format!("{} is missing: build it with `cargo xtask build --out DIR`", file.display()))?;
+        std::fs::copy(&file, to.join(name)).with_context(|| {
+            format!("{} is missing: build it with `cargo xtask build --out DIR`", file.display())
+        })?;
     }
     Ok(())
 }
@@ -133,7 +136,8 @@ struct Stack {
 
 impl Stack {
     async fn live(&mut self, options: &Options, features: &[String], start: Instant) -> Result<()> {
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let mut hangup = signal(SignalKind::hangup())?;
         let running = async {
             let stack = self.start(options, features).await?;
@@ -162,10 +166,11 @@ impl Stack {
             log::event("migrate", &name);
         }
         let more_secrets = if options.headless { Vec::new() } else { config::dev_vars() };
-        let jwt_secret = match (&options.jwt_secret, more_secrets.iter().find(|(name, _)| name == "JWT_SECRET")) {
-            (Some(secret), _) | (None, Some((_, secret))) => secret.clone(),
-            (None, None) => config::kept_secret(&self.data)?,
-        };
+        let jwt_secret =
+            match (&options.jwt_secret, more_secrets.iter().find(|(name, _)| name == "JWT_SECRET")) {
+                (Some(secret), _) | (None, Some((_, secret))) => secret.clone(),
+                (None, None) => config::kept_secret(&self.data)?,
+            };
         config::write(&config::Stack {
             dir: &self.data,
             postgres_url: &postgres_url,
@@ -175,7 +180,10 @@ impl Stack {
             more_secrets: &more_secrets,
         })?;
         let wrangler = self.wrangler.insert(Wrangler::start(&self.data, self.port)?);
-        inputs::write_whole(&self.data.join("run.json"), &json!({ "wranglerGroup": wrangler.pid() }).to_string())?;
+        inputs::write_whole(
+            &self.data.join("run.json"),
+            &json!({ "wranglerGroup": wrangler.pid() }).to_string(),
+        )?;
         wrangler.ready().await?;
         Ok(json!({
             "url": format!("http://127.0.0.1:{}", self.port),

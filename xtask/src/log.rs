@@ -1,13 +1,13 @@
 //! What a person reads: one line a step with its time, one line an event. No levels, no files.
 
 use anyhow::Result;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Runs a step that may take long: says that it began, and how long it took.
 pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
-    eprintln!("  {name} …");
+    say(&format!("{name} …"));
     let result = work();
     if result.is_ok() {
         done(name, start);
@@ -16,7 +16,12 @@ pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 pub fn done(name: &str, start: Instant) {
-    eprintln!("  {name}: done in {}", seconds(start));
+    say(&format!("{name}: done in {}", seconds(start)));
+}
+
+/// One line in one write: below wrangler each write becomes a line of its own.
+pub fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("  {line}\n").as_bytes());
 }
 
 pub fn seconds(start: Instant) -> String {
@@ -29,7 +34,6 @@ pub fn event(from: &str, what: &str) {
     let (s, ms) = (now_ms / 1000 % 86_400, now_ms % 1000);
     let (h, m, s) = (s / 3600, s / 60 % 60, s % 60);
     // `println!` would panic when whoever read us has gone; losing a line is all that should happen.
-    use std::io::Write;
     let dim = if std::io::stdout().is_terminal() { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
     let _ = writeln!(std::io::stdout(), "{}{h:02}:{m:02}:{s:02}.{ms:03}{} {from:<8} {what}", dim.0, dim.1);
 }

@@ -28,7 +28,8 @@ struct Migration {
 
 /// The command `migrate`.
 pub fn run(url: &str, dir: &Path) -> Result<()> {
-    let wants_tls = ["require", "verify-ca", "verify-full"].iter().any(|mode| url.contains(&format!("sslmode={mode}")));
+    let wants_tls =
+        ["require", "verify-ca", "verify-full"].iter().any(|mode| url.contains(&format!("sslmode={mode}")));
     if wants_tls && !cfg!(feature = "tls") {
         return again_with_tls(url, dir);
     }
@@ -43,10 +44,20 @@ pub fn run(url: &str, dir: &Path) -> Result<()> {
 
 /// TLS is a minute more of compiling, so only this command has it, and only when a server asks for it.
 fn again_with_tls(url: &str, dir: &Path) -> Result<()> {
-    eprintln!("  the server asks for TLS: building xtask with it");
+    crate::log::say("the server asks for TLS: building xtask with it");
     let status = std::process::Command::new("cargo")
         .current_dir(crate::root())
-        .args(["run", "--quiet", "--package", "xtask", "--features", "tls", "--target-dir", "target/tls", "--"])
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "xtask",
+            "--features",
+            "tls",
+            "--target-dir",
+            "target/tls",
+            "--",
+        ])
         .args(["migrate", "--url", url, "--dir"])
         .arg(std::path::absolute(dir)?)
         .status()?;
@@ -72,7 +83,8 @@ fn read(dir: &Path) -> Result<Vec<Migration>> {
             continue;
         }
         let version = name.split_once('_').and_then(|(number, _)| number.parse().ok());
-        let version = version.with_context(|| format!("{name}: a migration is named 0001_what_it_does.sql"))?;
+        let version =
+            version.with_context(|| format!("{name}: a migration is named 0001_what_it_does.sql"))?;
         let sql = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let sha256 = crate::inputs::hex(&Sha256::digest(sql.as_bytes()));
         migrations.push(Migration { version, name, sql, sha256 });
@@ -99,19 +111,27 @@ async fn locked(client: &mut Client, migrations: &[Migration]) -> Result<Vec<Str
         tokio::time::sleep(LOCK_POLL).await;
     }
     client.batch_execute(BOOKKEEPING).await?;
-    let rows = client.query("SELECT version, name, sha256 FROM chinwag_migrations ORDER BY version", &[]).await?;
+    let rows =
+        client.query("SELECT version, name, sha256 FROM chinwag_migrations ORDER BY version", &[]).await?;
     for row in &rows {
         let (version, name, sha256): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
         let Some(file) = migrations.iter().find(|migration| migration.version == version) else {
-            bail!("the database has migration {name}, which this checkout lacks: it is older than the database");
+            bail!(
+                "the database has migration {name}, which this checkout lacks: it is older than the database"
+            );
         };
         if file.sha256 != sha256 {
-            bail!("{} has changed since it was applied: restore it, and put the change into a new file", file.name);
+            bail!(
+                "{} has changed since it was applied: restore it, and put the change into a new file",
+                file.name
+            );
         }
     }
     let mut applied = Vec::new();
     for migration in migrations.iter().skip(rows.len()) {
-        one(client, migration).await.with_context(|| format!("{}: nothing of it was applied", migration.name))?;
+        one(client, migration)
+            .await
+            .with_context(|| format!("{}: nothing of it was applied", migration.name))?;
         applied.push(migration.name.clone());
     }
     Ok(applied)
@@ -145,12 +165,14 @@ async fn connect(url: &str) -> Result<Client> {
 #[cfg(feature = "tls")]
 async fn connect(url: &str) -> Result<Client> {
     // The certificate is checked in any case, which is what libpq's stricter words ask for.
-    let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
+    let url =
+        url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let tls = tokio_postgres_rustls::MakeRustlsConnect::new(config);
-    let (client, connection) = tokio_postgres::connect(&url, tls).await.context("cannot reach Postgres by TLS")?;
+    let (client, connection) =
+        tokio_postgres::connect(&url, tls).await.context("cannot reach Postgres by TLS")?;
     tokio::spawn(connection);
     Ok(client)
 }
@@ -181,7 +203,8 @@ mod tests {
 
     /// Against the server that `cargo xtask test` starts; a database of its own.
     async fn database(name: &str) -> String {
-        let admin = std::env::var("CHINWAG_TEST_POSTGRES").expect("run it by `cargo xtask test --only native`");
+        let admin =
+            std::env::var("CHINWAG_TEST_POSTGRES").expect("run it by `cargo xtask test --only native`");
         let name = format!("{name}_{}", std::process::id());
         crate::postgres::create_database(&admin, &name).await.unwrap();
         let (server, _) = admin.rsplit_once('/').unwrap();
@@ -191,7 +214,10 @@ mod tests {
     #[tokio::test]
     async fn eight_at_once_apply_each_file_once() {
         let url = database("eight").await;
-        let dir = folder(&[("0001_a.sql", "CREATE TABLE a (x int); SELECT pg_sleep(0.3);"), ("0002_b.sql", "CREATE TABLE b (x int)")]);
+        let dir = folder(&[
+            ("0001_a.sql", "CREATE TABLE a (x int); SELECT pg_sleep(0.3);"),
+            ("0002_b.sql", "CREATE TABLE b (x int)"),
+        ]);
         let (url, dir) = (&url, &dir);
         let runs = (0..8).map(|_| {
             let (url, dir) = (url.clone(), dir.clone());
@@ -209,7 +235,10 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_fails_leaves_nothing_and_a_changed_one_is_refused() {
         let url = database("changed").await;
-        let dir = folder(&[("0001_a.sql", "CREATE TABLE a (x int)"), ("0002_b.sql", "CREATE TABLE b (x int); SELECT 1/0")]);
+        let dir = folder(&[
+            ("0001_a.sql", "CREATE TABLE a (x int)"),
+            ("0002_b.sql", "CREATE TABLE b (x int); SELECT 1/0"),
+        ]);
         let error = format!("{:#}", apply(&url, &dir).await.unwrap_err());
         assert!(error.contains("0002_b.sql") && error.contains("22012"), "{error}");
         std::fs::write(dir.join("0002_b.sql"), "CREATE TABLE b (x int)").unwrap();

@@ -67,15 +67,24 @@ impl Postgres {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
-                bail!("Postgres won't start ({status}); the end of {}:\n{}", self.log.display(), log::tail(&self.log, 12));
+                bail!(
+                    "Postgres won't start ({status}); the end of {}:\n{}",
+                    self.log.display(),
+                    log::tail(&self.log, 12)
+                );
             }
-            if let Ok((client, connection)) = tokio_postgres::connect(&self.url("postgres"), tokio_postgres::NoTls).await
+            if let Ok((client, connection)) =
+                tokio_postgres::connect(&self.url("postgres"), tokio_postgres::NoTls).await
             {
                 drop((client, connection));
                 return Ok(());
             }
             if start.elapsed() > START_MAX {
-                bail!("Postgres doesn't answer; the end of {}:\n{}", self.log.display(), log::tail(&self.log, 12));
+                bail!(
+                    "Postgres doesn't answer; the end of {}:\n{}",
+                    self.log.display(),
+                    log::tail(&self.log, 12)
+                );
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
@@ -146,7 +155,11 @@ impl Binaries {
             return Ok(Binaries { dir, user: RunAs::Myself });
         }
         let namespaces = std::env::var_os("CHINWAG_NO_USER_NAMESPACE").is_none()
-            && Command::new("unshare").args(NAMESPACE).arg("true").output().is_ok_and(|out| out.status.success());
+            && Command::new("unshare")
+                .args(NAMESPACE)
+                .arg("true")
+                .output()
+                .is_ok_and(|out| out.status.success());
         if namespaces {
             return Ok(Binaries { dir, user: RunAs::Namespace });
         }
@@ -189,7 +202,13 @@ impl Binaries {
     fn init(&self, data: &Path) -> Result<()> {
         log::step("Postgres: a new database folder", || {
             let mut command = self.command("initdb");
-            command.arg("-D").arg(data).args(["-U", "chat", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]);
+            command.arg("-D").arg(data).args([
+                "-U",
+                "chat",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+            ]);
             let made = process::quiet(command.arg("--no-sync"));
             // A half-made folder would be taken for a whole one the next time.
             if made.is_err() {
@@ -210,7 +229,8 @@ impl Binaries {
             format!("max_connections={CONNECTIONS_MAX}"),
         ];
         if !durable {
-            settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(str::to_owned));
+            settings
+                .extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(str::to_owned));
         }
         for setting in settings {
             command.args(["-c", &setting]);
@@ -226,14 +246,18 @@ const NAMESPACE: [&str; 3] = ["--user", "--map-user=65534", "--map-group=65534"]
 
 /// The package's install script makes these links; npm may have left it out.
 fn link_libraries(package: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(package.join("native/pg-symlinks.json")).context("@embedded-postgres")?;
+    let text =
+        std::fs::read_to_string(package.join("native/pg-symlinks.json")).context("@embedded-postgres")?;
     let links: Vec<serde_json::Value> = serde_json::from_str(&text)?;
     for link in &links {
-        let (Some(source), Some(target)) = (link["source"].as_str(), link["target"].as_str()) else { continue };
+        let (Some(source), Some(target)) = (link["source"].as_str(), link["target"].as_str()) else {
+            continue;
+        };
         let (source, target) = (package.join(source), package.join(target));
         if !target.exists() {
             let _ = std::fs::remove_file(&target);
-            std::os::unix::fs::symlink(&source, &target).with_context(|| format!("linking {}", target.display()))?;
+            std::os::unix::fs::symlink(&source, &target)
+                .with_context(|| format!("linking {}", target.display()))?;
         }
     }
     Ok(())
@@ -242,7 +266,8 @@ fn link_libraries(package: &Path) -> Result<()> {
 /// `nobody` can't enter /root, so the binaries go where he can.
 fn copy_for_nobody(native: &Path) -> Result<PathBuf> {
     let version = std::fs::read_to_string(native.join("../package.json"))?;
-    let dir = Path::new("/var/tmp").join(format!("chinwag-postgres-{}", &inputs::hash(&[], &[&version])[..16]));
+    let dir =
+        Path::new("/var/tmp").join(format!("chinwag-postgres-{}", &inputs::hash(&[], &[&version])[..16]));
     if !dir.join("complete").exists() {
         let _ = std::fs::remove_dir_all(&dir);
         process::quiet(Command::new("cp").arg("-R").arg(native).arg(&dir))?;

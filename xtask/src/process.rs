@@ -2,6 +2,7 @@
 //! Nothing here knows what the programs are.
 
 use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,9 +29,27 @@ pub fn quiet(command: &mut Command) -> Result<String> {
     Ok(out.into_owned())
 }
 
+/// Runs to the end with its output shown, and gives what it wrote to stdout.
+pub fn tee(command: &mut Command) -> Result<String> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut said = String::new();
+    for line in BufReader::new(child.stdout.take().context("its output")?).lines() {
+        let line = line?;
+        println!("{line}");
+        said += &line;
+        said.push('\n');
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} failed ({status}); its output is above", self::line(command));
+    }
+    Ok(said)
+}
+
 fn line(command: &Command) -> String {
     let args = command.get_args().map(|arg| arg.to_string_lossy().into_owned());
-    let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name =
+        Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     std::iter::once(name).chain(args).collect::<Vec<_>>().join(" ")
 }
 
@@ -82,7 +101,11 @@ pub fn wait_gone(pid: i32, patience: Duration) -> bool {
 
 /// The processes of a group and what they were started as. A number alone may by now be somebody else's.
 pub fn group_members(group: i32) -> Vec<(i32, String)> {
-    processes().into_iter().filter(|(_, of, _)| *of == group).map(|(pid, _, command)| (pid, command)).collect()
+    processes()
+        .into_iter()
+        .filter(|(_, of, _)| *of == group)
+        .map(|(pid, _, command)| (pid, command))
+        .collect()
 }
 
 /// What a process was started as; empty if it is gone.

@@ -18,8 +18,11 @@ const DISK_FREE_MIN_BYTES: u64 = 5 << 30;
 /// wasm-bindgen-cli must be the very version of the crate `wasm-bindgen` in Cargo.lock.
 const WORKER_BUILD: &str = "0.8.7";
 const WASM_BINDGEN: &str = "0.2.129";
-const RUST_COMPONENTS: [(&str, &str); 3] =
-    [("rust-src", "lib/rustlib/src/rust/library"), ("rustfmt", "bin/rustfmt"), ("clippy", "bin/cargo-clippy")];
+const RUST_COMPONENTS: [(&str, &str); 3] = [
+    ("rust-src", "lib/rustlib/src/rust/library"),
+    ("rustfmt", "bin/rustfmt"),
+    ("clippy", "bin/cargo-clippy"),
+];
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 pub struct Tools {
@@ -77,7 +80,11 @@ fn npm_packages() -> Result<()> {
     }
     enough_disk(&root)?;
     step("npm packages (npm ci)", || {
-        process::quiet(Command::new("npm").current_dir(&root).args(["ci", "--no-progress", "--loglevel=error"]))
+        process::quiet(Command::new("npm").current_dir(&root).args([
+            "ci",
+            "--no-progress",
+            "--loglevel=error",
+        ]))
     })?;
     inputs::write_whole(&stamp, &hash)
 }
@@ -93,7 +100,9 @@ fn wrangler_node() -> Result<PathBuf> {
     let (major, minor) = WRANGLER_NODE_MIN;
     match node_version(Path::new("node")) {
         Some(version) if version >= WRANGLER_NODE_MIN => Ok("node".into()),
-        _ => bail!("npm has no Node {major} for this machine: install Node {major}.{minor} or newer yourself"),
+        _ => {
+            bail!("npm has no Node {major} for this machine: install Node {major}.{minor} or newer yourself")
+        }
     }
 }
 

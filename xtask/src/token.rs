@@ -21,7 +21,14 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         let data = crate::root().join(".dev");
-        Options { sub: String::new(), tenant: "dev".into(), name: None, roles: Vec::new(), ttl_s: 86_400, data }
+        Options {
+            sub: String::new(),
+            tenant: "dev".into(),
+            name: None,
+            roles: Vec::new(),
+            ttl_s: 86_400,
+            data,
+        }
     }
 }
 
@@ -36,8 +43,9 @@ pub fn run(options: Options) -> Result<()> {
 
 fn stack(data: &Path) -> Result<Value> {
     let path = data.join("stack.json");
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("no stack is running over {}: start one with `cargo xtask dev`", data.display()))?;
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!("no stack is running over {}: start one with `cargo xtask dev`", data.display())
+    })?;
     serde_json::from_str(&text).context("stack.json")
 }
 
@@ -81,8 +89,12 @@ mod tests {
 
     #[test]
     fn puts_the_tenant_under_the_stacks_own_claim_and_leaves_out_what_was_not_asked_for() {
-        let options = Options { sub: "alice".into(), roles: vec!["admin".into()], ttl_s: -60, ..Options::default() };
+        let options =
+            Options { sub: "alice".into(), roles: vec!["admin".into()], ttl_s: -60, ..Options::default() };
         let claims = claims(&options, "org", 1_000);
-        assert_eq!(claims, json!({"sub": "alice", "iat": 1_000, "exp": 940, "org": "dev", "roles": ["admin"]}));
+        assert_eq!(
+            claims,
+            json!({"sub": "alice", "iat": 1_000, "exp": 940, "org": "dev", "roles": ["admin"]})
+        );
     }
 }

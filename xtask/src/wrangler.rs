@@ -79,7 +79,10 @@ impl Wrangler {
             () = tokio::time::sleep(READY_MAX) => {}
         }
         let tail = log::tail(&self.log_path, 15);
-        bail!("the Worker doesn't answer {HEALTH} after {}; the end of wrangler's output:\n{tail}", log::seconds(start))
+        bail!(
+            "the Worker doesn't answer {HEALTH} after {}; the end of wrangler's output:\n{tail}",
+            log::seconds(start)
+        )
     }
 
     /// Tells what happens, until wrangler ends.
@@ -160,13 +163,18 @@ impl Filter {
         if let Some(request) = line.strip_prefix("[wrangler:info] ") {
             return request_event(request).map(|what| ("http", what));
         }
-        if let Some(said) = line.strip_prefix("[custom build] ") {
+        if let Some(said) = line.strip_prefix("[custom build]") {
             let said = said.trim();
             return (!said.is_empty() && !said.starts_with("Running:")).then(|| ("build", said.to_owned()));
         }
         match line {
             "⎔ Local server updated and ready" => Some(("worker", "the new code is live".into())),
-            _ if line.trim().is_empty() || line.starts_with(['⎔', '🪵']) || line.starts_with("Using secrets") => None,
+            _ if line.trim().is_empty()
+                || line.starts_with(['⎔', '🪵'])
+                || line.starts_with("Using secrets") =>
+            {
+                None
+            }
             _ if line.contains("[ERROR]") || line.starts_with('✘') => Some(("error", line.to_owned())),
             _ => Some(("worker", line.to_owned())),
         }
@@ -177,7 +185,8 @@ impl Filter {
 fn request_event(request: &str) -> Option<String> {
     let mut words = request.split_whitespace();
     let (method, path, status) = (words.next()?, words.next()?, words.next()?.parse::<u16>().ok()?);
-    let time = request.rsplit_once('(').map_or("", |(_, time)| time.trim_end_matches(')'));
+    let time =
+        request.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(time, _)| time);
     let ours = path.starts_with("/api/") || path.starts_with("/chat");
     (status >= 400 || (ours && !path.starts_with(HEALTH))).then(|| format!("{method} {path} {status} {time}"))
 }
@@ -197,19 +206,26 @@ env.JWT_SECRET (\"(hidden)\")   Environment Variable   local
 [wrangler:info] GET /api/chat/health 200 OK (909ms)
 [wrangler:info] GET /assets/index.js 200 OK (11ms)
 [wrangler:info] POST /api/chat/rooms/create 200 OK (12ms)
-[wrangler:info] GET /favicon.ico 404 Not Found (1ms)
+[wrangler:info] GET /favicon.ico 404 Not Found (1ms) `Sec-Fetch-Mode: navigate` (of a page)
+[custom build] Running: xtask build
+[custom build]
+[custom build] error[E0308]: mismatched types
 room r1: drained 3
 \u{1b}[31m✘ \u{1b}[41;31m[\u{1b}[41;97mERROR\u{1b}[41;31m]\u{1b}[0m \u{1b}[1mbad thing\u{1b}[0m
 ⎔ Local server updated and ready";
         let mut filter = Filter::default();
         let events: Vec<_> = said.lines().filter_map(|line| filter.event(&without_colour(line))).collect();
         let told: Vec<_> = events.iter().map(|(from, what)| format!("{from}: {what}")).collect();
-        assert_eq!(told, [
-            "http: POST /api/chat/rooms/create 200 12ms",
-            "http: GET /favicon.ico 404 1ms",
-            "worker: room r1: drained 3",
-            "error: ✘ [ERROR] bad thing",
-            "worker: the new code is live",
-        ]);
+        assert_eq!(
+            told,
+            [
+                "http: POST /api/chat/rooms/create 200 12ms",
+                "http: GET /favicon.ico 404 1ms",
+                "build: error[E0308]: mismatched types",
+                "worker: room r1: drained 3",
+                "error: ✘ [ERROR] bad thing",
+                "worker: the new code is live",
+            ]
+        );
     }
 }
