@@ -2,6 +2,8 @@
 //!
 //! Imports point down only: `shell → api → room, db → auth, protocol → error, limits, ids`.
 
+pub mod api;
+pub mod auth;
 pub mod db;
 pub mod error;
 pub mod ids;
