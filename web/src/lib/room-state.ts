@@ -20,6 +20,14 @@ import type {
   ServerEvent,
 } from "./protocol";
 import { applyEvent, bakeReaction, insertMessage } from "./room-log";
+import {
+  asMessage,
+  newOutgoing,
+  type Outgoing,
+  patchOutgoing,
+  retryOutgoing,
+  timeOutOutgoing,
+} from "./room-outgoing";
 
 /**
  * `start` nothing known · `history` the newest messages are coming in · `replay` what was missed is coming in ·
@@ -27,21 +35,6 @@ import { applyEvent, bakeReaction, insertMessage } from "./room-log";
  * `away` whole up to `seq`, not connected.
  */
 export type Phase = "start" | "history" | "replay" | "live" | "gap" | "reload" | "away";
-
-/** An own message on its way. */
-export interface Outgoing {
-  clientId: string;
-  content: string;
-  createdAtMs: number;
-  status: "sending" | "failed";
-  /** When it was handed to the present connection; `null`: not yet, or that connection is gone. */
-  sentAtMs: number | null;
-  /** The server asked to wait until then. */
-  notBeforeMs: number;
-  /** How often it got no answer. */
-  silences: number;
-  error: ErrorBody | null;
-}
 
 export interface PendingReaction {
   clientId: string;
@@ -98,9 +91,6 @@ export type Action =
 
 /** How many messages come without `since`; the server's own default, and a page's. */
 export const PAGE_COUNT = 50;
-/** No answer to a message for this long: it is sent again, with the same id. */
-export const ACK_TIMEOUT_MS = 15_000;
-const SILENCES_MAX = 3;
 const TYPING_MS = 6_000;
 
 export function emptyRoom(me: string): RoomState {
@@ -135,16 +125,25 @@ export function roomReducer(state: RoomState, action: Action): RoomState {
       return onClosed(state);
     case "tick":
       return onTick(state, action.nowMs);
-    case "send":
-      return { ...state, outgoing: [...state.outgoing, newOutgoing(action)], notice: null };
+    case "send": {
+      const one = newOutgoing(action.clientId, action.content, action.nowMs);
+      return { ...state, outgoing: [...state.outgoing, one], notice: null };
+    }
     case "sent":
-      return patchOutgoing(state, action.clientId, { sentAtMs: action.nowMs });
-    case "retry":
-      return onRetry(state, action);
+      return {
+        ...state,
+        outgoing: patchOutgoing(state.outgoing, action.clientId, { sentAtMs: action.nowMs }),
+      };
+    case "retry": {
+      const { clientId, newClientId, nowMs } = action;
+      return { ...state, outgoing: retryOutgoing(state.outgoing, clientId, newClientId, nowMs) };
+    }
     case "discard":
       return { ...state, outgoing: state.outgoing.filter((one) => one.clientId !== action.clientId) };
-    case "react":
-      return onReact(state, action);
+    case "react": {
+      const { type: _, ...reaction } = action;
+      return { ...state, reactions: [...state.reactions, { ...reaction, sent: false }], notice: null };
+    }
     case "reaction_sent":
       return {
         ...state,
@@ -269,28 +268,19 @@ function onAck(state: RoomState, ack: Ack): RoomState {
   const outside = state.hasMore && ack.seq < state.oldestSeq;
   if (outside || state.messages.some((message) => message.id === ack.messageId))
     return { ...state, outgoing };
-  const createdAt = ack.createdAt ?? new Date(mine.createdAtMs).toISOString();
-  const message = ownMessage(state, mine, ack.messageId, ack.seq, createdAt);
+  const message = asMessage(mine, state.me, ack.messageId, ack.seq, ack.createdAt);
   return { ...state, outgoing, messages: insertMessage(state.messages, message) };
-}
-
-/** The message as its sender knows it, until its own event brings the server's. */
-function ownMessage(state: RoomState, mine: Outgoing, id: string, seq: number, createdAt: string): Message {
-  return {
-    ...{ id, seq, createdAt, userId: state.me, content: mine.content, clientId: mine.clientId },
-    ...{ tenantId: "", roomId: "", contentType: "text", attachments: [], reactions: {} },
-    ...{ threadId: null, replyToId: null, alsoToRoom: false, mentions: [], mentionsRoom: false },
-    ...{ version: 1, replyCount: 0, editedAt: null, deletedAt: null },
-  };
 }
 
 function onError(state: RoomState, event: ErrorEvent, nowMs: number): RoomState {
   const { type: _, clientId, ref, ...error } = event;
   const mine = state.outgoing.find((one) => one.clientId === clientId);
   if (mine && event.retryAfterMs !== undefined && event.retryable) {
-    return patchOutgoing(state, mine.clientId, { sentAtMs: null, notBeforeMs: nowMs + event.retryAfterMs });
+    const patch = { sentAtMs: null, notBeforeMs: nowMs + event.retryAfterMs };
+    return { ...state, outgoing: patchOutgoing(state.outgoing, mine.clientId, patch) };
   }
-  if (mine) return patchOutgoing(state, mine.clientId, { status: "failed", error });
+  if (mine)
+    return { ...state, outgoing: patchOutgoing(state.outgoing, mine.clientId, { status: "failed", error }) };
   const reactions = state.reactions.filter((one) => one.clientId !== clientId);
   // Too much typing or reading is nothing that a person must hear of.
   const notice = ref === "typing" || ref === "read" || ref === "ping" ? state.notice : error;
@@ -315,44 +305,7 @@ function onClosed(state: RoomState): RoomState {
 
 function onTick(state: RoomState, nowMs: number): RoomState {
   const typing = Object.fromEntries(Object.entries(state.typing).filter(([, untilMs]) => untilMs > nowMs));
-  const outgoing = state.outgoing.map((one): Outgoing => {
-    if (one.status !== "sending" || one.sentAtMs === null || nowMs - one.sentAtMs < ACK_TIMEOUT_MS)
-      return one;
-    if (one.silences + 1 < SILENCES_MAX) return { ...one, sentAtMs: null, silences: one.silences + 1 };
-    const error = { code: "no_answer", message: "The server didn't confirm it.", retryable: true };
-    return { ...one, status: "failed", sentAtMs: null, error };
-  });
-  return { ...state, typing, outgoing };
-}
-
-function newOutgoing({
-  clientId,
-  content,
-  nowMs,
-}: {
-  clientId: string;
-  content: string;
-  nowMs: number;
-}): Outgoing {
-  const at = { createdAtMs: nowMs, sentAtMs: null, notBeforeMs: 0 };
-  return { clientId, content, status: "sending", silences: 0, error: null, ...at };
-}
-
-/** The same id again, so that it is once whatever became of the first try; a new one only if the id itself was refused. */
-function onRetry(state: RoomState, action: Extract<Action, { type: "retry" }>): RoomState {
-  const failed = state.outgoing.find((one) => one.clientId === action.clientId && one.status === "failed");
-  if (!failed) return state;
-  const clientId = failed.error?.code === "client_id_conflict" ? action.newClientId : failed.clientId;
-  const again = { ...newOutgoing({ clientId, content: failed.content, nowMs: action.nowMs }) };
-  return { ...state, outgoing: [...state.outgoing.filter((one) => one !== failed), again] };
-}
-
-function onReact(
-  state: RoomState,
-  { clientId, messageId, emoji, action }: Extract<Action, { type: "react" }>,
-): RoomState {
-  const one: PendingReaction = { clientId, messageId, emoji, action, sent: false };
-  return { ...state, reactions: [...state.reactions, one], notice: null };
+  return { ...state, typing, outgoing: timeOutOutgoing(state.outgoing, nowMs) };
 }
 
 // ---- history over REST ----
@@ -394,13 +347,6 @@ function afterPage(state: RoomState, events: LogEvent[], pageSeq: number, nowMs:
 }
 
 // ---- small parts ----
-
-function patchOutgoing(state: RoomState, clientId: string, patch: Partial<Outgoing>): RoomState {
-  return {
-    ...state,
-    outgoing: state.outgoing.map((one) => (one.clientId === clientId ? { ...one, ...patch } : one)),
-  };
-}
 
 function without(record: Record<string, number>, key: string): Record<string, number> {
   return Object.fromEntries(Object.entries(record).filter(([one]) => one !== key));

@@ -1,7 +1,8 @@
 /** What a screen shows of a room's state: own unsent messages at the end, own reactions as if they had happened. */
 import type { ErrorBody, Message } from "./protocol";
 import { withReaction } from "./room-log";
-import type { Outgoing, RoomState } from "./room-state";
+import { asMessage, type Outgoing } from "./room-outgoing";
+import type { RoomState } from "./room-state";
 
 export type MessageStatus = "sending" | "sent" | "failed";
 
@@ -49,13 +50,8 @@ export function messageView(): (state: Part) => ChatMessage[] {
 }
 
 function unsent(me: string, one: Outgoing): ChatMessage {
-  return {
-    ...{ key: one.clientId, id: `unsent:${one.clientId}`, seq: 0, clientId: one.clientId, userId: me },
-    ...{ content: one.content, createdAt: new Date(one.createdAtMs).toISOString() },
-    ...{ status: one.status, error: one.error, tenantId: "", roomId: "", contentType: "text" },
-    ...{ attachments: [], reactions: {}, threadId: null, replyToId: null, alsoToRoom: false },
-    ...{ mentions: [], mentionsRoom: false, version: 0, replyCount: 0, editedAt: null, deletedAt: null },
-  };
+  const message = asMessage(one, me, `unsent:${one.clientId}`, 0);
+  return { ...message, key: one.clientId, status: one.status, error: one.error };
 }
 
 /** Who else types, in the order they began to be listed. */
