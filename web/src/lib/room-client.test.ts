@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ChatApi } from "./api";
 import { FakeSignals, FakeSocket, hello, message, newMessage, synced } from "./fake-server";
+import type { ServerEvent } from "./protocol";
 import { RoomClient } from "./room-client";
 
 let signals: FakeSignals;
@@ -40,6 +41,9 @@ afterEach(() => {
 });
 
 const state = () => client.getSnapshot().state;
+const acked = (frame: Record<string, unknown> | undefined, seq: number): ServerEvent => ({
+  ...{ type: "ack", clientId: String(frame?.clientId), op: "message", messageId: `m${seq}`, seq },
+});
 const contents = () => state().messages.map((one) => one.content);
 
 test("messages written without a connection go out after the resume, in order, under their ids", async () => {
@@ -53,8 +57,9 @@ test("messages written without a connection go out after the resume, in order, u
   FakeSocket.last.says(hello(2), newMessage(2));
   expect(FakeSocket.last.sent).toEqual([]);
   FakeSocket.last.says(synced(2));
+  expect(FakeSocket.last.heard("message")).toEqual([first]);
+  FakeSocket.last.says(acked(first, 3));
   expect(FakeSocket.last.heard("message").map((one) => one.content)).toEqual(["a", "b"]);
-  expect(FakeSocket.last.heard("message")[0]?.clientId).toBe(first?.clientId);
 });
 
 test("a gap is resumed from, and nothing is lost or doubled", async () => {
@@ -95,6 +100,7 @@ test("what was rate limited goes out after the wait, and what follows it not bef
   client.sendMessage("b");
   expect(FakeSocket.last.heard("message")).toHaveLength(1);
   await vi.advanceTimersByTimeAsync(400);
+  FakeSocket.last.says(acked(FakeSocket.last.heard("message")[1], 1));
   expect(FakeSocket.last.heard("message").map((one) => one.content)).toEqual(["a", "a", "b"]);
 });
 

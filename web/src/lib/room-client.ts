@@ -5,14 +5,8 @@
  */
 import { ApiError, type ChatApi, type GetToken, SignedOut } from "./api";
 import type { ReactionAction, ServerEvent } from "./protocol";
-import {
-  ACK_TIMEOUT_MS,
-  type Action,
-  emptyRoom,
-  PAGE_COUNT,
-  type RoomState,
-  roomReducer,
-} from "./room-state";
+import { ACK_TIMEOUT_MS } from "./room-outgoing";
+import { type Action, emptyRoom, PAGE_COUNT, type RoomState, roomReducer } from "./room-state";
 import { type ConnectionStatus, type Refusal, RoomSocket, type SocketOptions } from "./socket";
 
 export interface RoomSnapshot {
@@ -154,20 +148,16 @@ export class RoomClient {
     for (const listener of this.listeners) listener();
   }
 
-  /** Hands over what waits, in order. */
+  /** Hands over what waits: messages one at a time, so that no refusal or loss can change their order. */
   private flush(): void {
     if (this.snapshot.connection.kind !== "live") return;
     const nowMs = Date.now();
     const { outgoing, reactions } = this.snapshot.state;
-    for (const { clientId, content, status, sentAtMs, notBeforeMs } of outgoing) {
-      if (status !== "sending" || sentAtMs !== null) continue;
-      // What comes after one that must wait, waits too: so the order stays.
-      if (
-        notBeforeMs > nowMs ||
-        !this.socket.send({ type: "message", content, contentType: "text", clientId })
-      )
-        break;
-      this.reduce({ type: "sent", clientId, nowMs });
+    const next = outgoing.find((one) => one.status === "sending");
+    if (next && next.sentAtMs === null && next.notBeforeMs <= nowMs) {
+      const { clientId, content } = next;
+      const handed = this.socket.send({ type: "message", content, contentType: "text", clientId });
+      if (handed) this.reduce({ type: "sent", clientId, nowMs });
     }
     for (const { sent, ...reaction } of reactions) {
       if (sent || !this.socket.send({ type: "reaction", ...reaction })) continue;
