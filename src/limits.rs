@@ -92,6 +92,10 @@ pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
 pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
 /// An idle connection of a room is shut after this: it keeps the room awake and billed (issue 3: within 2 s).
 pub const CONNECTION_LINGER_MS: u64 = 1_000;
+/// Batches of a busy room are this far apart: each costs a written row, and nobody waits for them.
+pub const DRAIN_GATHER_MS: u64 = 200;
+/// After Postgres failed, the Worker asks it nothing about access for this long: the rooms decide.
+pub const ACCESS_REST_MS: u64 = 2_000;
 /// A failing drain is tried again after this, doubled each time up to the maximum.
 pub const RETRY_MIN_MS: u64 = 500;
 pub const RETRY_MAX_MS: u64 = 30_000;

@@ -23,7 +23,7 @@ pub use session::Connect;
 use crate::auth::{self, Action, Identity, Role};
 use crate::db::{DbError, Projected, Projection, RoomSnapshot, SnapshotMember};
 use crate::error::{Code, Refusal};
-use crate::ids::{Seq, UnixMs};
+use crate::ids::{RoomId, Seq, TenantId, UnixMs};
 use crate::limits::{Limits, RECEIPTS_MEMBERS_MAX};
 use crate::protocol::client::{BadFrame, ClientFrame};
 use crate::protocol::server::{self, CloseCode, EventText};
@@ -86,8 +86,15 @@ pub enum Input<'a> {
     },
     /// The room and its members as Postgres has them now; `None`: it is deleted.
     Refreshed(Option<RoomSnapshot>),
-    /// Memory was lost under open sockets (a panic): presence may have changed unheard.
-    Recovered,
+    /// Memory was lost under open sockets (a panic, a failing store). Whatever came after `told`, the head
+    /// at the last flush, was committed and not heard.
+    Recovered {
+        told: Seq,
+    },
+    /// This connection's frame could not be dealt with, for a fault of ours.
+    Failed {
+        connection: ConnectionId,
+    },
 }
 
 /// Something the shell must do, at once and in this order.
@@ -235,9 +242,11 @@ impl Room {
             Input::Drain => self.take_batch(store, now)?,
             Input::Projected { batch, outcome } => self.projected(store, now, &batch, outcome)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
-            Input::Recovered => {
-                let online = server::online_users(&self.presence.online());
-                self.broadcast(online);
+            Input::Recovered { told } => self.recovered(store, told)?,
+            Input::Failed { connection } => {
+                let refusal =
+                    Refusal::new(Code::Internal, "a fault of ours; what you sent may be sent again");
+                self.send(connection, server::error(&refusal, None, None));
             }
         }
         self.arm(now);
@@ -269,6 +278,10 @@ impl Room {
 
     pub fn members_version(&self) -> u64 {
         self.facts.snapshot.members_version
+    }
+
+    pub fn key(&self) -> (TenantId, RoomId) {
+        (self.facts.tenant.clone(), self.facts.id.clone())
     }
 
     pub fn head(&self) -> Seq {

@@ -106,6 +106,18 @@ impl Room {
         Ok(Ok(events))
     }
 
+    /// Tells everybody what memory lost: the events after `told`, and who is there.
+    pub(super) fn recovered(&mut self, store: &Store, told: Seq) -> Result<()> {
+        let mut targets = HashMap::new();
+        for event in store.between(told, self.head, REPLAY_EVENTS_MAX)? {
+            let text = replayed(store, &event, &mut targets)?;
+            self.broadcast(text);
+        }
+        let online = server::online_users(&self.presence.online());
+        self.broadcast(online);
+        Ok(())
+    }
+
     fn history(&self, store: &Store, count: u64) -> Result<Vec<EventText>> {
         let newest = store.messages_before(self.head.saturating_add(1), None, count.min(HISTORY_MAX))?;
         let text = |m: &super::store::Stored| server::new_message(m.seq, &m.body, m.client_id.as_deref());
