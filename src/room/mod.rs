@@ -253,14 +253,6 @@ impl Room {
         Ok(std::mem::take(&mut self.effects))
     }
 
-    /// The effects of what was gathered by the inputs before. The shell calls it before it drops a room after an
-    /// error or a panic: those events are in the log, and a socket that stays open must not miss them.
-    pub fn give_up(&mut self, now: UnixMs) -> Vec<Effect> {
-        self.effects.clear();
-        self.flush(now);
-        std::mem::take(&mut self.effects)
-    }
-
     /// When `Input::Tick` is due; `None` in an idle room.
     pub fn deadline(&self) -> Option<UnixMs> {
         let seed_listens = self.connections.values().any(|c| !c.kept.batches);

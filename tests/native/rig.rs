@@ -54,6 +54,8 @@ pub struct Rig {
     pub lawful: bool,
     /// What was heard by whom since it was last taken.
     pub heard: Vec<(String, String)>,
+    /// The head when all was last told to the sockets.
+    told: Option<Seq>,
     /// Follow-ups of effects, to come back as inputs.
     errands: VecDeque<Errand>,
     caller: String,
@@ -120,6 +122,7 @@ impl Rig {
             watched: false,
             lawful: true,
             heard: Vec::new(),
+            told: None,
             errands: VecDeque::new(),
             caller: String::new(),
             drawn: 0,
@@ -168,15 +171,25 @@ impl Rig {
         if self.room.is_none() {
             let kept: Vec<_> = self.sockets.values().filter_map(|s| s.attachment.clone()).collect();
             let room = Room::load(&Store(&self.sql), kept, self.limits.clone()).unwrap();
-            self.room = Some(room.expect("there is a whole log"));
+            let room = room.expect("there is a whole log");
+            self.told.get_or_insert(room.head());
+            self.room = Some(room);
         }
         self.room.as_mut().unwrap()
     }
 
     /// Memory goes; storage and sockets stay.
     pub fn evict(&mut self) {
-        self.room = None;
+        (self.room, self.told) = (None, None);
         self.errands.clear();
+    }
+
+    /// Memory goes under open sockets, with whatever was gathered: the shell knows what it had told them.
+    pub fn fail(&mut self) {
+        self.room = None;
+        self.room();
+        let told = self.told.unwrap();
+        self.input(Input::Recovered { told });
     }
 
     /// Memory and sockets go; storage and the alarm stay.
@@ -189,17 +202,19 @@ impl Rig {
     pub fn input(&mut self, input: Input) -> bool {
         self.room();
         let Some(mut room) = self.room.take() else { return false };
+        let flushes = matches!(input, Input::Flush);
         match room.handle(&Store(&self.sql), self.now, input) {
             Ok(effects) => {
+                if flushes {
+                    self.told = Some(room.head());
+                }
                 self.room = Some(room);
                 self.perform(effects);
                 true
             }
             Err(error) => {
-                let effects = room.give_up(self.now);
-                self.perform(effects);
-                self.tell("room", format!("failed: {error}"));
-                self.input(Input::Recovered);
+                self.tell("operator", format!("failed: {error}"));
+                self.fail();
                 false
             }
         }
@@ -276,8 +291,11 @@ impl Rig {
         let ear = Ear::since(connect.since.as_ref().map(|(since, _)| *since));
         let batches = connect.batches;
         self.sockets.insert(id, Socket { id, name: name.into(), user, batches, ear, attachment: None });
-        if !self.input(Input::Connect(connect)) {
+        if self.input(Input::Connect(connect)) {
+            self.input(Input::Flush);
+        } else {
             self.sockets.remove(&id);
+            self.tell(name, "500 internal".into());
         }
     }
 
@@ -288,7 +306,9 @@ impl Rig {
     pub fn frame(&mut self, name: &str, text: &str) {
         let Some(connection) = self.socket(name) else { return self.tell(name, "has no socket".into()) };
         let random = self.random();
-        self.input(Input::Frame { connection, text, random });
+        if !self.input(Input::Frame { connection, text, random }) {
+            self.input(Input::Failed { connection });
+        }
     }
 
     pub fn call(&mut self, name: &str, call: Call) {

@@ -203,10 +203,7 @@ impl Rig {
             [n, "ms", "pass"] => self.pass(n.parse().unwrap()),
             ["the", "room", "is", "evicted"] => self.evict(),
             ["the", "room", "crashes"] => self.crash(),
-            ["the", "room", "panics"] => {
-                self.evict();
-                self.input(Input::Recovered);
-            }
+            ["the", "room", "panics"] => self.fail(),
             ["the", "room", "is", "rebuilt", ..] => {
                 self.sql = crate::sqlite::Sqlite::new();
                 self.crash();
