@@ -133,6 +133,7 @@ async function losingTheNetwork(alice, bob) {
   for (let at = 1; at <= 5; at++) await alice.say(`while bob was away ${at}`);
   await bob.write("written offline 1");
   await bob.write("written offline 2");
+  await bob.page.screenshot({ path: `${artifacts}/offline-dark.png` });
   await check("what he writes waits", () => bob.page.getByText("2 messages wait to be sent.").isVisible());
   await check("after 5 s alone alice sees him leave", same(() => alice.text("presence"), "Away"), 20_000);
   await bob.goOnline();
@@ -230,12 +231,12 @@ async function main() {
     await bob.input.pressSequentially("Let me ch");
     await check("typing, for the picture", () => alice.page.getByText("is typing…").isVisible());
     await picture(alice, "room-light");
+    await picture(bob, "room-dark");
     await bob.input.fill("");
     await hostileContent(alice, bob);
     await reloading(alice, bob);
     await losingTheNetwork(alice, bob);
     await longHistory(alice, bob);
-    await picture(bob, "room-dark");
     await group(alice, bob, carol);
     await picture(alice, "group-light");
     await doorWithoutDevSignIn(browser, stack.url, alice);
