@@ -1,1 +1,14 @@
 //! Chinwag: a chat backend on Cloudflare Workers. Code map in docs/ARCHITECTURE.md.
+//!
+//! Imports point down only: `shell → api → room, db → auth, protocol → error, limits, ids`.
+
+pub mod api;
+pub mod auth;
+pub mod db;
+pub mod error;
+pub mod ids;
+pub mod limits;
+pub mod protocol;
+pub mod room;
+#[cfg(target_arch = "wasm32")]
+mod shell;

@@ -1,0 +1,183 @@
+//! What a deployment accepts as proof, read from its variables and refused whole when it isn't safe.
+//! Not here: reading the variables (the shell hands in a getter) and anything a token says.
+
+use jsonwebtoken::DecodingKey;
+
+/// Bytes of `JWT_SECRET`: a key as long as the hash, RFC 7518 §3.2.
+pub const SECRET_BYTES_MIN: usize = 32;
+
+/// The algorithms of the contract; whatever else a token names is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    Hs256,
+    Rs256,
+    Es256,
+    EdDsa,
+}
+
+impl Algorithm {
+    pub const ALL: [Self; 4] = [Self::Hs256, Self::Rs256, Self::Es256, Self::EdDsa];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    pub(super) fn of_the_crate(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::Hs256 => jsonwebtoken::Algorithm::HS256,
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        }
+    }
+}
+
+/// What a deployment accepts. That one exists means that it is safe to serve.
+#[derive(Clone, Debug)]
+pub struct AuthConfig {
+    pub algorithms: Vec<Algorithm>,
+    /// There whenever HS256 is accepted; the crate's `Debug` redacts it.
+    pub(super) secret: Option<DecodingKey>,
+    /// There whenever another algorithm is accepted.
+    pub jwks_url: Option<String>,
+    pub issuer: Option<String>,
+    pub audience: Option<String>,
+    pub tenant_claim: String,
+    pub(super) allowed_origins: Vec<Origin>,
+}
+
+impl AuthConfig {
+    /// Reads `JWT_SECRET JWT_ALGORITHMS JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE TENANT_CLAIM ALLOWED_ORIGINS`;
+    /// a variable that is empty counts as absent.
+    ///
+    /// # Errors  what is wrong, for the operator's log; the Worker then answers 503 to everything.
+    pub fn parse(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let get = |name| get(name).filter(|value| !value.trim().is_empty());
+        let text = |name| get(name).map(|value| value.trim().to_owned());
+
+        let algorithms = list(text("JWT_ALGORITHMS").as_deref().unwrap_or("HS256"))
+            .map(|name| {
+                Algorithm::from_name(name)
+                    .ok_or_else(|| format!("JWT_ALGORITHMS: {name:?} is none of HS256, RS256, ES256, EdDSA"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if algorithms.is_empty() {
+            return Err("JWT_ALGORITHMS: names no algorithm".into());
+        }
+
+        // Not trimmed: whoever signs uses the bytes as they stand.
+        let secret = get("JWT_SECRET");
+        let secret = if algorithms.contains(&Algorithm::Hs256) {
+            let secret = secret.ok_or("JWT_SECRET: missing, and HS256 is accepted")?;
+            if secret.len() < SECRET_BYTES_MIN {
+                return Err(format!("JWT_SECRET: shorter than {SECRET_BYTES_MIN} bytes"));
+            }
+            Some(DecodingKey::from_secret(secret.as_bytes()))
+        } else {
+            None
+        };
+
+        let jwks_url = text("JWT_JWKS_URL");
+        if let Some(url) = &jwks_url {
+            check_jwks_url(url)?;
+        } else if let Some(asymmetric) = algorithms.iter().find(|a| **a != Algorithm::Hs256) {
+            return Err(format!("JWT_JWKS_URL: missing, and {} is accepted", asymmetric.name()));
+        }
+
+        let allowed_origins = list(text("ALLOWED_ORIGINS").as_deref().unwrap_or_default())
+            .map(|origin| {
+                Origin::parse(origin)
+                    .ok_or_else(|| format!("ALLOWED_ORIGINS: {origin:?} is not like https://app.example.com"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+
+        Ok(Self {
+            algorithms,
+            secret,
+            jwks_url,
+            issuer: text("JWT_ISSUER"),
+            audience: text("JWT_AUDIENCE"),
+            tenant_claim: text("TENANT_CLAIM").unwrap_or_else(|| "tenantId".into()),
+            allowed_origins,
+        })
+    }
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// Whoever can change the answer on its way can be anybody, so nothing but https, except to this very machine.
+fn check_jwks_url(url: &str) -> Result<(), String> {
+    let bad = |why: &str| Err(format!("JWT_JWKS_URL: {why}"));
+    let Ok(uri) = url.parse::<http::Uri>() else { return bad("not a URL") };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return bad("not an absolute URL");
+    };
+    if authority.as_str().contains('@') || authority.host().is_empty() {
+        return bad("needs a plain host, without a user");
+    }
+    match scheme {
+        "https" => Ok(()),
+        "http" if is_loopback(authority.host()) => Ok(()),
+        _ => bad("must be https (http only to a loopback address)"),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// A web origin: scheme, host and port, the port spelled out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    scheme: String,
+    host: String,
+    port: Option<u16>,
+}
+
+impl Origin {
+    /// `None` unless it is a scheme, a host and at most a port; so `null` and `*` are none.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let uri = text.parse::<http::Uri>().ok()?;
+        let scheme = uri.scheme_str()?.to_ascii_lowercase();
+        let authority = uri.authority()?;
+        let bare = !authority.as_str().contains(['@', '*'])
+            && matches!(uri.path(), "" | "/")
+            && uri.query().is_none();
+        if !bare || authority.host().is_empty() {
+            return None;
+        }
+        let port = port_of(authority, &scheme)?;
+        Some(Self { host: authority.host().to_ascii_lowercase(), port, scheme })
+    }
+
+    /// Whether this is the page's own server, by the request's `Host`.
+    pub(super) fn is_host(&self, host: &str) -> bool {
+        host.parse::<http::uri::Authority>().is_ok_and(|authority| {
+            authority.host().eq_ignore_ascii_case(&self.host)
+                && port_of(&authority, &self.scheme) == Some(self.port)
+        })
+    }
+}
+
+/// The port, or the scheme's own; the outer `None` is a port that is no number.
+fn port_of(authority: &http::uri::Authority, scheme: &str) -> Option<Option<u16>> {
+    let after_host = authority.as_str().rsplit(']').next().unwrap_or_default();
+    match (after_host.contains(':'), scheme) {
+        (true, _) => authority.port_u16().map(Some),
+        (false, "https") => Some(Some(443)),
+        (false, "http") => Some(Some(80)),
+        (false, _) => Some(None),
+    }
+}

@@ -1,0 +1,130 @@
+//! Where a request carries its proof, and whether the page it comes from may make it.
+//! Not here: what the proof is worth (`verify`; a ticket is looked up by `api`).
+
+use super::config::Origin;
+use super::{AuthConfig, Identity};
+use crate::error::{Code, Refusal};
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+
+/// The subprotocol of our own clients; it stands for batches.
+pub const CHAT_V1: &str = "chat.v1";
+const BEARER_SUBPROTOCOL: &str = "bearer.";
+const COOKIE_NAME: &str = "chat_token";
+
+/// A proof of identity, not yet looked at. `Debug` keeps it out of logs.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    Bearer(String),
+    Ticket(String),
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Bearer(_) => "Bearer(redacted)",
+            Self::Ticket(_) => "Ticket(redacted)",
+        })
+    }
+}
+
+/// What an upgrade brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    pub credential: Credential,
+    /// The client offered `chat.v1`: the reply selects it, and nothing else of what was offered.
+    pub chat_v1: bool,
+}
+
+/// Finds an upgrade's credential: the first present of `Authorization: Bearer`, the subprotocol `bearer.<jwt>`,
+/// `?ticket=`, and the cookie, which counts only from a page that is allowed.
+///
+/// # Takes   `query`: the URL's query as it stands, without `?`.
+/// # Errors  forbidden → a foreign `Origin`. unauthenticated → none, or two different ones in one place.
+pub fn upgrade_credential(headers: &HeaderMap, query: &str, config: &AuthConfig) -> Result<Upgrade, Refusal> {
+    refuse_foreign_origin(headers, config)?;
+    let offered = || items(headers, SEC_WEBSOCKET_PROTOCOL, ',');
+    let chat_v1 = offered().any(|protocol| protocol == CHAT_V1);
+    let found = |credential| Ok(Upgrade { credential, chat_v1 });
+
+    if let Some(token) = authorization(headers)? {
+        return found(Credential::Bearer(token.to_owned()));
+    }
+    if let Some(token) = only(offered().filter_map(|protocol| protocol.strip_prefix(BEARER_SUBPROTOCOL)))? {
+        return found(Credential::Bearer(token.to_owned()));
+    }
+    if let Some(ticket) = only(values(query, "ticket"))? {
+        return found(Credential::Ticket(ticket));
+    }
+    // Browsers send cookies along from any page; only the `Origin` tells which. All of them send it with an upgrade.
+    if headers.contains_key(ORIGIN) {
+        let cookies = items(headers, COOKIE, ';').filter_map(|cookie| cookie.split_once('='));
+        let tokens = cookies.filter(|(name, _)| name.trim() == COOKIE_NAME).map(|(_, token)| token.trim());
+        if let Some(token) = only(tokens)? {
+            return found(Credential::Bearer(token.to_owned()));
+        }
+    }
+    Err(missing())
+}
+
+/// A REST request's token: `Authorization: Bearer` and nothing else, so that no other page can send it.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    authorization(headers)?.ok_or_else(missing)
+}
+
+/// An `Origin` must be the server's own host or in `ALLOWED_ORIGINS`; without one it is no browser's page.
+pub fn refuse_foreign_origin(headers: &HeaderMap, config: &AuthConfig) -> Result<(), Refusal> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let allowed = headers.get_all(ORIGIN).iter().all(|origin| {
+        origin
+            .to_str()
+            .ok()
+            .and_then(Origin::parse)
+            .is_some_and(|origin| origin.is_host(host) || config.allowed_origins.contains(&origin))
+    });
+    if allowed { Ok(()) } else { Err(Refusal::new(Code::Forbidden, "this Origin is not allowed")) }
+}
+
+/// `userId` in a query is there for the seed's clients and must be the caller's own.
+pub fn refuse_other_user(query: &str, identity: &Identity) -> Result<(), Refusal> {
+    if values(query, "userId").all(|user| user == identity.user.as_str()) {
+        Ok(())
+    } else {
+        Err(Refusal::new(Code::Forbidden, "userId is not the token's sub").field("userId"))
+    }
+}
+
+fn missing() -> Refusal {
+    Refusal::new(Code::Unauthenticated, "a token is needed")
+}
+
+/// The token of `Authorization: Bearer`; another scheme isn't ours and counts as absent.
+fn authorization(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    only(headers.get_all(AUTHORIZATION).iter().filter_map(|value| {
+        let value = value.to_str().ok()?.trim();
+        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    }))
+}
+
+/// The one value there is. Of two different ones, whoever stands before us may have looked at the other.
+fn only<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, Refusal> {
+    let first = values.next();
+    if values.all(|value| first.as_ref() == Some(&value)) {
+        Ok(first)
+    } else {
+        Err(Refusal::new(Code::Unauthenticated, "two different credentials in one place"))
+    }
+}
+
+/// The items of a header's list, over all its lines.
+fn items(headers: &HeaderMap, name: HeaderName, separator: char) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(move |line| line.split(separator)).map(str::trim)
+}
+
+fn values(query: &str, name: &str) -> impl Iterator<Item = String> {
+    form_urlencoded::parse(query.as_bytes())
+        .filter(move |(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+}

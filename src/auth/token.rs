@@ -1,0 +1,235 @@
+//! One token, from its text to an `Identity`: shape, algorithm, signature, then every claim by hand.
+//! Not here: the crate's own `Validation`. It reads a clock (a panic on wasm) and lets through a missing `iss`, `aud`
+//! or `sub`, a list as `iss`, a future `nbf`, `crit` (PLATFORM.md, JSON and JWT). Only its signatures are used.
+
+use super::{Algorithm, AuthConfig, Identity, Jwks, Role};
+use crate::error::{Code, Refusal};
+use crate::ids::{ID_CHARS_MAX, INTEGER_MAX, TenantId, UnixMs, UserId};
+use crate::limits::TOKEN_LEEWAY_S;
+use jsonwebtoken::{DecodingKey, EncodingKey, Header};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// Bytes of a token: what fits a header of any proxy on the way.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// The latest time a token may name, in seconds: its milliseconds still are an exact JavaScript number.
+const TIME_S_MAX: u64 = INTEGER_MAX / 1000;
+
+/// Why a token proves nothing. The texts tell its issuer what to mend, and nothing about our keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifyError {
+    Refused(&'static str),
+    Expired,
+    /// The key set that would tell can't be had now.
+    KeysUnavailable,
+}
+
+use VerifyError::Refused;
+
+impl From<VerifyError> for Refusal {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            Refused(why) => Refusal::new(Code::Unauthenticated, why),
+            VerifyError::Expired => Refusal::new(Code::TokenExpired, "the token has expired"),
+            VerifyError::KeysUnavailable => {
+                Refusal::new(Code::UpstreamUnavailable, "the token's key can't be looked up at the moment")
+            }
+        }
+    }
+}
+
+/// Proves a token with the keys at hand; `authenticate` is the same with the key set fetched when needed.
+///
+/// # Gives   the caller. Nothing in it comes from anywhere but the signed claims.
+/// # Errors  `Refused` → 401 unauthenticated, `Expired` → 401 token_expired (only when the rest of it is right).
+pub fn verify(token: &str, config: &AuthConfig, keys: &Jwks, now: UnixMs) -> Result<Identity, VerifyError> {
+    let token = Unproved::parse(token, config)?;
+    match token.algorithm {
+        Algorithm::Hs256 => token.prove_by_secret(config, now),
+        algorithm => {
+            let key = keys.find(token.kid.as_deref(), algorithm).ok_or(UNKNOWN_KEY)?;
+            token.prove(key, config, now)
+        }
+    }
+}
+
+pub(super) const UNKNOWN_KEY: VerifyError = Refused("the token is signed with an unknown key");
+
+/// A token with a header we would accept, its signature not yet looked at.
+pub(super) struct Unproved<'a> {
+    pub algorithm: Algorithm,
+    pub kid: Option<String>,
+    signed: &'a str,
+    claims: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Unproved<'a> {
+    pub fn parse(token: &'a str, config: &AuthConfig) -> Result<Self, VerifyError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(Refused("the token is larger than 8 KiB"));
+        }
+        let malformed = Refused("the token is not a signed JWT");
+        let (signed, signature) = token.rsplit_once('.').ok_or(malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(malformed)?;
+        if claims.contains('.') {
+            return Err(malformed);
+        }
+        let header = members(header).ok_or(malformed)?;
+        // RFC 7515 §4.1.11: what is critical must be understood, and we understand no extension.
+        if header.contains_key("crit") {
+            return Err(Refused("the token's header has a crit member"));
+        }
+        let algorithm = header
+            .get("alg")
+            .and_then(Value::as_str)
+            .and_then(Algorithm::from_name)
+            .filter(|algorithm| config.algorithms.contains(algorithm))
+            .ok_or(Refused("the token's algorithm is not accepted here"))?;
+        let kid = match header.get("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid.clone()),
+            Some(_) => return Err(Refused("the token's kid is not a text")),
+        };
+        Ok(Self { algorithm, kid, signed, claims, signature })
+    }
+
+    pub fn prove_by_secret(&self, config: &AuthConfig, now: UnixMs) -> Result<Identity, VerifyError> {
+        let secret = config.secret.as_ref().ok_or(UNKNOWN_KEY)?;
+        self.prove(secret, config, now)
+    }
+
+    /// The crate refuses a key of another family than the algorithm's, so a public key never serves as a secret.
+    pub fn prove(
+        &self,
+        key: &DecodingKey,
+        config: &AuthConfig,
+        now: UnixMs,
+    ) -> Result<Identity, VerifyError> {
+        let algorithm = self.algorithm.of_the_crate();
+        let proved = jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm);
+        if !proved.unwrap_or(false) {
+            return Err(Refused("the token's signature is wrong"));
+        }
+        let claims = members(self.claims).ok_or(Refused("the token's claims are not one JSON object"))?;
+        identity(&claims, config, now)
+    }
+}
+
+fn identity(claims: &Map<String, Value>, config: &AuthConfig, now: UnixMs) -> Result<Identity, VerifyError> {
+    if let Some(issuer) = &config.issuer {
+        match claims.get("iss") {
+            Some(Value::String(iss)) if iss == issuer => {}
+            _ => return Err(Refused("the token's iss is not the accepted one")),
+        }
+    }
+    if let Some(audience) = &config.audience {
+        // RFC 7519 §4.1.3: one text, or a list of texts of which one is ours.
+        let ours = match claims.get("aud") {
+            Some(Value::String(aud)) => aud == audience,
+            Some(Value::Array(list)) => {
+                list.iter().all(Value::is_string) && list.iter().any(|aud| aud.as_str() == Some(audience))
+            }
+            _ => false,
+        };
+        if !ours {
+            return Err(Refused("the token's aud is not the accepted one"));
+        }
+    }
+    let leeway_ms = TOKEN_LEEWAY_S * 1000;
+    match time_ms(claims, "nbf").ok_or(Refused("the token's nbf is not a time in whole seconds"))? {
+        Some(nbf_ms) if nbf_ms > now.saturating_add(leeway_ms) => {
+            return Err(Refused("the token is not valid yet"));
+        }
+        _ => {}
+    }
+    let identity = Identity {
+        user: id(claims, "sub", UserId::parse)
+            .ok_or(Refused("the token's sub is not an id of 1 to 128 characters"))?,
+        tenant: id(claims, &config.tenant_claim, TenantId::parse)
+            .ok_or(Refused("the token's tenant is not an id of 1 to 128 characters"))?,
+        name: display_name(claims),
+        tenant_role: tenant_role(claims).ok_or(Refused("the token's roles are not a list of texts"))?,
+        expires_ms: time_ms(claims, "exp")
+            .flatten()
+            .ok_or(Refused("the token's exp is missing or not a time in whole seconds"))?,
+    };
+    if identity.expired(now) { Err(VerifyError::Expired) } else { Ok(identity) }
+}
+
+fn id<T>(claims: &Map<String, Value>, name: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    claims.get(name)?.as_str().and_then(parse)
+}
+
+/// The outer `None` is a claim that is there and no time: a text, a fraction, negative, past what milliseconds can hold.
+fn time_ms(claims: &Map<String, Value>, name: &str) -> Option<Option<UnixMs>> {
+    match claims.get(name) {
+        None => Some(None),
+        Some(value) => value.as_u64().filter(|s| *s <= TIME_S_MAX).map(|s| s.checked_mul(1000)),
+    }
+}
+
+/// A name decorates: one that can't be shown is left out, and is no reason to lock its bearer out.
+fn display_name(claims: &Map<String, Value>) -> Option<String> {
+    let name = claims.get("name")?.as_str()?.trim();
+    let showable =
+        !name.is_empty() && name.chars().count() <= ID_CHARS_MAX && !name.contains(char::is_control);
+    showable.then(|| name.to_owned())
+}
+
+/// The highest role over the tenant; names of other systems' roles are passed over. The outer `None` is a wrong type.
+fn tenant_role(claims: &Map<String, Value>) -> Option<Option<Role>> {
+    let roles = match claims.get("roles") {
+        None | Some(Value::Null) => return Some(None),
+        Some(Value::Array(roles)) => roles,
+        Some(_) => return None,
+    };
+    let names = roles.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?;
+    let role = |name| match name {
+        "admin" => Some(Role::Admin),
+        "moderator" => Some(Role::Moderator),
+        _ => None,
+    };
+    Some(names.into_iter().filter_map(role).max())
+}
+
+/// One part of a token as the JSON object it must be: base64url without padding, no member twice.
+fn members(part: &str) -> Option<Map<String, Value>> {
+    // The crate decodes the middle part of a token, signature unseen; the same code serves for the header.
+    jsonwebtoken::dangerous::insecure_decode_claims::<Members>(format!(".{part}."))
+        .ok()
+        .map(|Members(map)| map)
+}
+
+struct Members(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
+                let mut map = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    // Two readers may take different ones of a member that is there twice.
+                    if map.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a member is there twice"));
+                    }
+                }
+                Ok(Members(map))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// Signs claims with HS256: for the dev sign-in, `xtask token` and tests; nothing in production mints.
+///
+/// # Errors  claims that aren't JSON; a `Value` always is.
+pub fn mint_hs256(secret: &str, claims: &Value) -> Result<String, String> {
+    jsonwebtoken::encode(&Header::default(), claims, &EncodingKey::from_secret(secret.as_bytes()))
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,116 @@
+//! Who is in a room, and what a room has to know before it can open.
+//! Not here: what a role may do (`auth`), and the room as clients see it (`rooms`).
+
+use super::{DbError, Postgres, decode, unix_ms};
+use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// A member's way into a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    pub role: String,
+    /// Newer than the room's own: the room's copy of its members is old.
+    pub members_version: u64,
+    /// The projection's, so never ahead of the room's head, unless the room lost its log.
+    pub last_seq: Seq,
+}
+
+/// Everything a room caches of its row and its members.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomSnapshot {
+    /// `direct` or `group`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub name: Option<String>,
+    pub topic: Option<String>,
+    pub created_by: UserId,
+    pub created_at_ms: UnixMs,
+    pub archived: bool,
+    /// `all` or `since_join`.
+    pub history_visibility: String,
+    /// `all` or `admins`.
+    pub room_mention: String,
+    pub slow_mode_s: u32,
+    pub members_version: u64,
+    /// Where the projection stands.
+    pub last_seq: Seq,
+    /// Of the log that was projected last; `None` before the first batch.
+    pub epoch: Option<String>,
+    /// In the order of their ids.
+    pub members: Vec<SnapshotMember>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotMember {
+    pub user_id: UserId,
+    pub role: String,
+    pub joined_at_ms: UnixMs,
+    pub joined_seq: Seq,
+    pub last_read_seq: Seq,
+    pub notify: Notify,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notify {
+    /// `all`, `mentions` or `none`.
+    pub level: String,
+    pub mute_until_ms: Option<UnixMs>,
+}
+
+const ACCESS: &str = "
+SELECT coalesce((
+    SELECT json_build_object('role', m.role, 'membersVersion', r.members_version, 'lastSeq', r.last_seq)
+    FROM chat_room_members m
+    JOIN chat_rooms r ON r.tenant_id = m.tenant_id AND r.id = m.room_id
+    WHERE m.tenant_id = $1->>'tenant' AND m.room_id = $1->>'room' AND m.user_id = $1->>'user'
+), 'null')";
+
+/// How this person stands to this room; `None`: no such room, or not in it, which nobody may tell apart.
+///
+/// # Cost  two look-ups by primary key; it runs at each upgrade and REST call.
+pub async fn access(
+    db: &impl Postgres,
+    tenant: &TenantId,
+    user: &UserId,
+    room: &RoomId,
+) -> Result<Option<Access>, DbError> {
+    decode(db.query(ACCESS, json!({"tenant": tenant, "user": user, "room": room})).await?)
+}
+
+const SNAPSHOT: &str = concat!(
+    "
+SELECT coalesce((
+    SELECT json_build_object(
+        'type', r.type, 'name', r.name, 'topic', r.topic, 'createdBy', r.created_by,
+        'createdAtMs', ",
+    unix_ms!("r.created_at"),
+    ", 'archived', r.archived_at IS NOT NULL,
+        'historyVisibility', r.history_visibility, 'roomMention', r.room_mention, 'slowModeS', r.slow_mode_s,
+        'membersVersion', r.members_version, 'lastSeq', r.last_seq, 'epoch', r.epoch,
+        'members', (
+            SELECT coalesce(json_agg(json_build_object(
+                'userId', m.user_id, 'role', m.role, 'joinedAtMs', ",
+    unix_ms!("m.joined_at"),
+    ", 'joinedSeq', m.joined_seq, 'lastReadSeq', m.last_read_seq,
+                'notify', json_build_object('level', m.notify_level, 'muteUntilMs', ",
+    unix_ms!("m.mute_until"),
+    ")) ORDER BY m.user_id), '[]')
+            FROM chat_room_members m WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id))
+    FROM chat_rooms r
+    WHERE r.tenant_id = $1->>'tenant' AND r.id = $1->>'room'
+), 'null')"
+);
+
+/// The room's row and all its members, at one moment.
+pub async fn room_snapshot(
+    db: &impl Postgres,
+    tenant: &TenantId,
+    room: &RoomId,
+) -> Result<Option<RoomSnapshot>, DbError> {
+    decode(db.query(SNAPSHOT, json!({"tenant": tenant, "room": room})).await?)
+}

@@ -1,0 +1,228 @@
+//! A room's log on its way into Postgres, and back when the room has lost it.
+//! Not here: batching, bisecting, backoff (the room's outbox).
+
+use super::{DbError, Postgres, decode, encode, unix_ms};
+use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// A message as it is now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageRow {
+    pub seq: Seq,
+    pub id: String,
+    pub user_id: String,
+    /// Of a deleted message nothing is kept, whatever stands here.
+    pub content: String,
+    pub content_type: String,
+    pub attachments: Vec<Value>,
+    pub client_id: Option<String>,
+    pub thread_id: Option<String>,
+    pub reply_to_id: Option<String>,
+    pub also_to_room: bool,
+    /// User ids.
+    pub mentions: Vec<String>,
+    pub mentions_room: bool,
+    /// From 1, up by one with each edit.
+    pub version: u32,
+    pub reply_count: u32,
+    pub created_at_ms: UnixMs,
+    pub edited_at_ms: Option<UnixMs>,
+    pub deleted_at_ms: Option<UnixMs>,
+    pub deleted_by: Option<String>,
+    /// In the order in which the room shows them.
+    pub reactions: Vec<ReactionRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReactionRow {
+    pub emoji: String,
+    pub user_id: String,
+}
+
+/// One batch of the outbox: what the events in (`from`, `to`] made or touched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Projection {
+    pub tenant: TenantId,
+    pub room: RoomId,
+    pub epoch: String,
+    pub from: Seq,
+    /// Rows that were set aside go again with `from` and `to` both where the projection stands.
+    pub to: Seq,
+    /// Each once, with its state now: later than `to` is fine, earlier isn't.
+    pub messages: Vec<MessageRow>,
+    pub reads: BTreeMap<UserId, Seq>,
+}
+
+/// What became of a batch. `epoch` is the one that was stored before it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase", rename_all_fields = "camelCase")]
+pub enum Projected {
+    /// All of it is in Postgres.
+    Done {
+        last_seq: Seq,
+        members_version: u64,
+        epoch: Option<String>,
+        /// Another message stands at these seqs. It was left alone: an integrity alarm, never an overwrite.
+        conflicts: Vec<Seq>,
+    },
+    /// Nothing was changed: Postgres hasn't got what comes before `from`. It was set back; send from `last_seq`.
+    Behind { last_seq: Seq, members_version: u64, epoch: Option<String> },
+    /// Nothing was changed: a later batch is in already. Of this log, this was a straggler, and what it says is there
+    /// as later batches knew it better; of another `epoch`, this log isn't the one Postgres follows.
+    Ahead { last_seq: Seq, members_version: u64, epoch: Option<String> },
+    /// Nothing was changed: there is no such room.
+    Missing,
+}
+
+/// `seen` is the room's row as the statement's snapshot has it, `room` the row as it is once the lock is had. If they
+/// differ, another batch got in while this one waited, and everything else read here would be old: go again.
+///
+/// The lock is NO KEY: foreign keys to the room may be checked meanwhile. `LIMIT 1` and `ANY` keep rows looked up one by
+/// one: joined, the planner reads all of a big room, as it can't know how few rows a batch has.
+const PROJECT: &str = r#"
+WITH seen AS MATERIALIZED (
+    SELECT ctid FROM chat_rooms WHERE tenant_id = $1->>'tenant' AND id = $1->>'room'
+), room AS MATERIALIZED (
+    SELECT ctid, last_seq, members_version, epoch FROM chat_rooms
+    WHERE tenant_id = $1->>'tenant' AND id = $1->>'room'
+    FOR NO KEY UPDATE
+), verdict AS MATERIALIZED (
+    SELECT CASE
+        WHEN room.ctid <> seen.ctid THEN 'again'
+        WHEN room.last_seq < ($1->>'from')::bigint THEN 'behind'
+        WHEN room.last_seq > ($1->>'to')::bigint THEN 'ahead'
+        ELSE 'done' END AS state
+    FROM room, seen
+), given AS MATERIALIZED (
+    SELECT g.*, g."deletedAtMs" IS NOT NULL AS deleted
+    FROM verdict, jsonb_to_recordset($1->'messages') AS g(
+        seq bigint, id text, "userId" text, content text, "contentType" text, attachments jsonb,
+        "clientId" text, "threadId" text, "replyToId" text, "alsoToRoom" boolean, mentions jsonb,
+        "mentionsRoom" boolean, version integer, "replyCount" integer, "createdAtMs" bigint,
+        "editedAtMs" bigint, "deletedAtMs" bigint, "deletedBy" text, reactions jsonb)
+    WHERE verdict.state = 'done'
+), judged AS MATERIALIZED (
+    SELECT g.*, c.id IS NOT NULL AS known, c.id IS NOT NULL AND c.id IS DISTINCT FROM g.id AS conflict,
+        c.version > g.version OR (c.deleted_at IS NOT NULL AND NOT g.deleted) AS stale
+    FROM given g
+    LEFT JOIN LATERAL (
+        SELECT m.id, m.version, m.deleted_at FROM chat_messages m
+        WHERE m.tenant_id = $1->>'tenant' AND m.room_id = $1->>'room' AND m.seq = g.seq LIMIT 1) c ON true
+), fit AS MATERIALIZED (
+    SELECT * FROM judged WHERE NOT conflict AND stale IS NOT TRUE
+), put AS (
+    INSERT INTO chat_messages AS c (
+        tenant_id, room_id, seq, id, user_id, content, content_type, attachments, client_id, thread_id, reply_to_id,
+        also_to_room, mentions, mentions_room, version, reply_count, created_at, edited_at, deleted_at, deleted_by)
+    SELECT $1->>'tenant', $1->>'room', seq, id, "userId", CASE WHEN deleted THEN '' ELSE content END, "contentType",
+        CASE WHEN deleted THEN '[]' ELSE attachments END, "clientId", "threadId", "replyToId",
+        "alsoToRoom", CASE WHEN deleted THEN '[]' ELSE mentions END, "mentionsRoom" AND NOT deleted,
+        version, "replyCount", to_timestamp("createdAtMs" / 1000.0), to_timestamp("editedAtMs" / 1000.0),
+        to_timestamp("deletedAtMs" / 1000.0), "deletedBy"
+    FROM fit
+    ORDER BY seq
+    ON CONFLICT (tenant_id, room_id, seq) DO UPDATE SET
+        content = excluded.content, content_type = excluded.content_type, attachments = excluded.attachments,
+        mentions = excluded.mentions, mentions_room = excluded.mentions_room, version = excluded.version,
+        reply_count = excluded.reply_count, edited_at = excluded.edited_at, deleted_at = excluded.deleted_at,
+        deleted_by = excluded.deleted_by
+    WHERE c.id = excluded.id
+      AND (c.content, c.content_type, c.attachments, c.mentions, c.mentions_room, c.version, c.reply_count,
+           c.edited_at, c.deleted_at, c.deleted_by)
+        IS DISTINCT FROM (excluded.content, excluded.content_type, excluded.attachments, excluded.mentions,
+           excluded.mentions_room, excluded.version, excluded.reply_count,
+           excluded.edited_at, excluded.deleted_at, excluded.deleted_by)
+), wanted AS MATERIALIZED (
+    SELECT fit.seq, x.value->>'emoji' AS emoji, x.value->>'userId' AS user_id, x.position::integer
+    FROM fit, jsonb_array_elements(CASE WHEN deleted THEN '[]' ELSE reactions END)
+        WITH ORDINALITY AS x(value, position)
+), unset AS (
+    DELETE FROM chat_message_reactions x
+    WHERE x.tenant_id = $1->>'tenant' AND x.room_id = $1->>'room'
+      AND x.seq = ANY (ARRAY(SELECT seq FROM fit WHERE known))
+      AND (x.seq, x.emoji, x.user_id) NOT IN (SELECT seq, emoji, user_id FROM wanted)
+), set_ AS (
+    INSERT INTO chat_message_reactions AS x (tenant_id, room_id, seq, emoji, user_id, position)
+    SELECT $1->>'tenant', $1->>'room', seq, emoji, user_id, position FROM wanted
+    ON CONFLICT (tenant_id, room_id, seq, emoji, user_id) DO UPDATE SET position = excluded.position
+    WHERE x.position <> excluded.position
+), read AS (
+    UPDATE chat_room_members m SET last_read_seq = r.value::bigint
+    FROM verdict, jsonb_each_text($1->'reads') r
+    WHERE verdict.state = 'done' AND m.tenant_id = $1->>'tenant' AND m.room_id = $1->>'room' AND m.user_id = r.key
+      AND m.last_read_seq < r.value::bigint
+), moved AS (
+    UPDATE chat_rooms r SET last_seq = ($1->>'to')::bigint, epoch = $1->>'epoch',
+        last_message_at = greatest(r.last_message_at, (
+            SELECT to_timestamp(max("createdAtMs") / 1000.0) FROM fit WHERE "threadId" IS NULL OR "alsoToRoom"))
+    FROM verdict
+    WHERE verdict.state = 'done' AND r.tenant_id = $1->>'tenant' AND r.id = $1->>'room'
+)
+SELECT coalesce((
+    SELECT json_build_object(
+        'state', v.state, 'membersVersion', room.members_version, 'epoch', room.epoch,
+        'lastSeq', CASE v.state WHEN 'done' THEN ($1->>'to')::bigint ELSE room.last_seq END,
+        'conflicts', (SELECT coalesce(json_agg(seq ORDER BY seq), '[]') FROM judged WHERE conflict))
+    FROM verdict v, room
+), json_build_object('state', 'missing'))"#;
+
+/// Times a batch goes again at once because another got in while it waited for the lock.
+const AGAIN_MAX: u32 = 3;
+
+/// The batch is in Postgres, whole, or nothing of it is.
+///
+/// # Takes  what the room says now of each message; the same batch any number of times, stragglers included.
+/// # Errors  `SetAside`: some row is refused and nothing was changed; bisect.
+/// # Laws  never a newer version overwritten by an older, a tombstone by content, a message by another one; read
+/// markers go forward only; when this returns `Done`, everything up to `last_seq` is there, conflicts apart.
+/// # Cost  one statement; grows with the batch, not with the tables.
+pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected, DbError> {
+    let input = encode(batch)?;
+    for _ in 0..AGAIN_MAX {
+        let answer = db.query(PROJECT, input.clone()).await?;
+        if answer.get("state") != Some(&json!("again")) {
+            return decode(answer);
+        }
+    }
+    Err(DbError { sqlstate: None, message: "the room's row keeps changing".into() })
+}
+
+const AFTER: &str = concat!(
+    "
+SELECT coalesce(json_agg(json_build_object(
+    'seq', c.seq, 'id', c.id, 'userId', c.user_id, 'content', c.content, 'contentType', c.content_type,
+    'attachments', c.attachments, 'clientId', c.client_id, 'threadId', c.thread_id, 'replyToId', c.reply_to_id,
+    'alsoToRoom', c.also_to_room, 'mentions', c.mentions, 'mentionsRoom', c.mentions_room, 'version', c.version,
+    'replyCount', c.reply_count, 'createdAtMs', ",
+    unix_ms!("c.created_at"),
+    ", 'editedAtMs', ",
+    unix_ms!("c.edited_at"),
+    ", 'deletedAtMs', ",
+    unix_ms!("c.deleted_at"),
+    ", 'deletedBy', c.deleted_by, 'reactions', (
+        SELECT coalesce(json_agg(json_build_object('emoji', x.emoji, 'userId', x.user_id)
+            ORDER BY x.position, x.created_at, x.emoji, x.user_id), '[]')
+        FROM chat_message_reactions x
+        WHERE x.tenant_id = c.tenant_id AND x.room_id = c.room_id AND x.seq = c.seq)
+) ORDER BY c.seq), '[]')
+FROM (
+    SELECT * FROM chat_messages
+    WHERE tenant_id = $1->>'tenant' AND room_id = $1->>'room' AND seq > ($1->>'after')::bigint
+    ORDER BY seq LIMIT ($1->>'limit')::bigint) c"
+);
+
+/// The room's messages after a seq, ascending, as they were projected; fewer than `limit`: that was the end.
+pub async fn messages_after(
+    db: &impl Postgres,
+    tenant: &TenantId,
+    room: &RoomId,
+    after: Seq,
+    limit: u64,
+) -> Result<Vec<MessageRow>, DbError> {
+    decode(db.query(AFTER, json!({"tenant": tenant, "room": room, "after": after, "limit": limit})).await?)
+}

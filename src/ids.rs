@@ -1,0 +1,167 @@
+//! Names of people, tenants, rooms, messages: newtypes whose `parse` is their validation.
+//! Not here: where ids come from (the shell draws randomness) and what they may do (`auth`).
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Unix milliseconds. Always an argument, never read from a clock in here.
+pub type UnixMs = u64;
+/// Position in a room's log; the first event has 1, 0 is before it.
+pub type Seq = u64;
+
+/// The largest integer JSON can carry unharmed through JavaScript.
+pub const INTEGER_MAX: u64 = (1 << 53) - 1;
+
+/// Code points of an id, see PROTOCOL.md §1.
+pub const ID_CHARS_MAX: usize = 128;
+
+fn is_id(text: &str) -> bool {
+    let chars = text.chars().count();
+    (1..=ID_CHARS_MAX).contains(&chars) && !text.chars().any(char::is_control)
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// `None` unless 1–128 code points without control characters.
+            pub fn parse(text: &str) -> Option<Self> {
+                is_id(text).then(|| Self(text.to_owned()))
+            }
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// A person, as the token's `sub` names them.
+    UserId
+);
+text_id!(
+    /// A customer of the deploying team; everything is kept apart by it.
+    TenantId
+);
+text_id!(
+    /// A conversation.
+    RoomId
+);
+
+/// A message: a UUIDv7 whose tail carries the message's `seq`, so that finding a message by its id
+/// needs no index (an index would cost a written row a message).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessageId(uuid::Uuid);
+
+/// Bits of `seq` in the id: 2^40 events are 3,400 years at 10 a second.
+const SEQ_BITS: u32 = 40;
+
+impl MessageId {
+    /// The id of the message at `seq`, made at `now`, with 34 bits of `random` against guessing.
+    pub fn new(now: UnixMs, seq: Seq, random: u64) -> Self {
+        let seq = u128::from(seq) & ((1 << SEQ_BITS) - 1);
+        let rand_a = u128::from(random & 0xfff);
+        let rand_b = u128::from((random >> 12) & ((1 << (62 - SEQ_BITS)) - 1));
+        let bits = (u128::from(now) & ((1 << 48) - 1)) << 80
+            | 0x7 << 76
+            | rand_a << 64
+            | 0b10 << 62
+            | rand_b << SEQ_BITS
+            | seq;
+        Self(uuid::Uuid::from_u128(bits))
+    }
+
+    /// `None` unless it is a UUIDv7 in the canonical lower-case spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = uuid::Uuid::try_parse(text).ok()?;
+        (id.get_version_num() == 7 && id.to_string() == text).then_some(Self(id))
+    }
+
+    /// Where in the log the message with this id would stand.
+    pub fn seq(self) -> Seq {
+        (self.0.as_u128() & ((1 << SEQ_BITS) - 1)) as Seq
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Milliseconds as ISO-8601 UTC, `2026-11-23T09:05:03.120Z`.
+pub fn iso(ms: UnixMs) -> String {
+    let (days, rest) = (ms / 86_400_000, ms % 86_400_000);
+    // Howard Hinnant's civil-from-days, for days since 1970-01-01.
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe + era * 400 + u64::from(month <= 2);
+    let (h, m, s, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
+    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{milli:03}Z")
+}
+
+/// The milliseconds of what `iso` wrote; `None` for anything else.
+pub fn parse_iso(text: &str) -> Option<UnixMs> {
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    // Howard Hinnant's days-from-civil.
+    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let (era, yoe) = (year / 400, year % 400);
+    let doy = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
+    let days = (era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy).checked_sub(719_468)?;
+    let ms = ((days * 24 + number(11, 13)?) * 60 + number(14, 16)?) * 60_000;
+    let ms = ms + number(17, 19)? * 1_000 + number(20, 23)?;
+    (iso(ms) == text).then_some(ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_id_carries_its_seq_and_is_a_uuid_v7() {
+        for seq in [1, 2, 255, 1 << 20, (1 << 40) - 1] {
+            let id = MessageId::new(1_795_000_000_000, seq, u64::MAX);
+            assert_eq!(id.seq(), seq);
+            assert_eq!(MessageId::parse(&id.to_string()), Some(id));
+        }
+        assert_eq!(MessageId::parse("6c0bd2cc-6a9a-4f39-8c5b-0a7a3d7f3b11"), None, "a v4");
+        assert_eq!(MessageId::parse("x"), None);
+    }
+
+    #[test]
+    fn ids_are_1_to_128_characters_without_controls() {
+        assert!(UserId::parse("ä").is_some());
+        assert!(UserId::parse(&"ä".repeat(128)).is_some());
+        for bad in ["", "a\nb", "a\u{0}", &"x".repeat(129)] {
+            assert!(UserId::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn iso_times() {
+        assert_eq!(iso(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(iso(951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(iso(1_795_424_703_120), "2026-11-23T09:05:03.120Z");
+        for ms in [0, 951_782_400_000, 1_795_424_703_120, 4_102_444_800_001] {
+            assert_eq!(parse_iso(&iso(ms)), Some(ms));
+        }
+        assert_eq!(parse_iso("2026-02-30T00:00:00.000Z"), None);
+        assert_eq!(parse_iso(""), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! Every number of the system, with its unit and reason; and the overrides of the var `LIMITS`.
+//! Not here: numbers of the build (xtask) and of the web client.
+
+use serde::{Deserialize, Serialize};
+
+// --- What a client may send ---------------------------------------------------------------------
+
+/// Code points of a message. PROTOCOL.md §3.
+pub const CONTENT_CHARS_MAX: usize = 4_000;
+/// Code points of a room's name. PROTOCOL.md §2.
+pub const ROOM_NAME_CHARS_MAX: usize = 100;
+/// Code points of a `clientId`. PROTOCOL.md §3.
+pub const CLIENT_ID_CHARS_MAX: usize = 64;
+/// Attachments of one message. PROTOCOL.md §3.
+pub const ATTACHMENTS_MAX: usize = 10;
+/// Code points of an attachment's name or MIME type, and of its URL: the longest any browser handles without fuss.
+pub const ATTACHMENT_TEXT_CHARS_MAX: usize = 255;
+pub const ATTACHMENT_URL_CHARS_MAX: usize = 2_048;
+/// UTF-8 bytes of one reaction's emoji. PROTOCOL.md, Limits.
+pub const EMOJI_BYTES_MAX: usize = 64;
+/// Different emoji on one message. PROTOCOL.md, Limits.
+pub const EMOJI_KINDS_MAX: usize = 20;
+/// Bytes of a REST body that is JSON. Issue 3: 500 member ids of 128 characters of 4 bytes just fit.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// People in a group at its creation. PROTOCOL.md §2.
+pub const GROUP_MEMBERS_MAX: usize = 500;
+/// Nesting of JSON. PROTOCOL.md, Edge answers; serde_json stops there too.
+pub const JSON_DEPTH_MAX: usize = 128;
+
+// --- What a client is given ---------------------------------------------------------------------
+
+/// Items of a REST page. PROTOCOL.md §2.
+pub const PAGE_MAX: u64 = 100;
+pub const PAGE_DEFAULT: u64 = 50;
+/// Messages of the history after an upgrade. PROTOCOL.md §3.
+pub const HISTORY_MAX: u64 = 100;
+pub const HISTORY_DEFAULT: u64 = 50;
+/// Events of one replay; more is `resync too_many`. 500 clients that each resume 1,000 events must work (issue 4).
+pub const REPLAY_EVENTS_MAX: u64 = 1_000;
+/// Bytes of one replay: four times what may wait for a slow socket, so that a replay alone never floods an isolate of 128 MB.
+pub const REPLAY_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one frame of gathered events before the next is begun: a phone parses 256 KiB within a frame of its screen.
+pub const FRAME_OUT_BYTES_MAX: usize = 256 * 1024;
+/// Members listed inside a room object. PROTOCOL.md §2.
+pub const ROOM_MEMBERS_LISTED_MAX: usize = 50;
+/// People up to whom read markers are shared. PROTOCOL.md §3.
+pub const RECEIPTS_MEMBERS_MAX: usize = 50;
+/// Cap of an unread count. PROTOCOL.md §2.
+pub const UNREAD_MAX: u64 = 100;
+/// How often a client should ping: half of what the quietest proxies cut at (60 s).
+pub const HEARTBEAT_MS: u64 = 25_000;
+
+// --- Time within a room -------------------------------------------------------------------------
+
+/// A pinging client that is silent for longer is closed 4408. PROTOCOL.md, close codes.
+pub const HEARTBEAT_TIMEOUT_MS: u64 = 60_000;
+/// How often silence is looked for, when the room runs anyway. PROTOCOL.md, close codes.
+pub const HEARTBEAT_SWEEP_MS: u64 = 30_000;
+/// A person whose last socket went is still there this long. PROTOCOL.md §3.
+pub const LEAVE_GRACE_MS: u64 = 5_000;
+/// Joins within this time leave as one frame: 500 joins told one by one cost 3.4 s of CPU (PLATFORM.md).
+pub const JOIN_GATHER_MS: u64 = 100;
+/// Typing ends after this long without another frame. PROTOCOL.md §3.
+pub const TYPING_EXPIRES_MS: u64 = 6_000;
+/// Typing that is told again while the last telling is good for longer than this is not told again.
+pub const TYPING_REFRESH_MS: u64 = 3_000;
+/// Receipts within this time leave together; nobody waits for a tick mark.
+pub const RECEIPT_GATHER_MS: u64 = 250;
+/// `JWT` leeway. PROTOCOL.md §1.
+pub const TOKEN_LEEWAY_S: u64 = 30;
+/// Life of a WebSocket ticket. PROTOCOL.md §1.
+pub const TICKET_MS: u64 = 30_000;
+
+// --- Misbehaviour -------------------------------------------------------------------------------
+
+/// Malformed frames of one socket within `MALFORMED_WINDOW_MS` before 4400. PROTOCOL.md, close codes.
+pub const MALFORMED_MAX: u32 = 5;
+pub const MALFORMED_WINDOW_MS: u64 = 10_000;
+/// Over this long, more than `FLOOD_FACTOR` × the frame limit is a flood (4429). PROTOCOL.md, Limits.
+pub const FLOOD_WINDOW_MS: u64 = 10_000;
+pub const FLOOD_FACTOR: u64 = 5;
+
+// --- The way to Postgres ------------------------------------------------------------------------
+
+/// Rows of one statement: past 250 rows the time a row stops falling (PLATFORM.md).
+pub const BATCH_ROWS_MAX: u64 = 250;
+/// Bytes of one statement's JSON. Issue 3.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+/// A statement, and a connection being opened, is given up after this. PLATFORM.md: a black hole within 10 s a try.
+pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
+/// The Worker asks Postgres who may enter; after this the room decides by what it knows.
+pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
+/// An idle connection of a room is shut after this: it keeps the room awake and billed (issue 3: within 2 s).
+pub const CONNECTION_LINGER_MS: u64 = 1_000;
+/// Batches of a busy room are this far apart: each costs a written row, and nobody waits for them.
+pub const DRAIN_GATHER_MS: u64 = 200;
+/// After Postgres failed, the Worker asks it nothing about access for this long: the rooms decide.
+pub const ACCESS_REST_MS: u64 = 2_000;
+/// A failing drain is tried again after this, doubled each time up to the maximum.
+pub const RETRY_MIN_MS: u64 = 500;
+pub const RETRY_MAX_MS: u64 = 30_000;
+/// A halted outbox (schema or credentials wrong) looks again this often: an operator has to act first.
+pub const HALTED_RETRY_MS: u64 = 60_000;
+/// The alarm that finishes what a crash left; never nearer than the platform's 200 ms (PLATFORM.md).
+pub const ALARM_DELAY_MS: u64 = 5_000;
+/// Messages a statement brings back when a room is rebuilt from Postgres.
+pub const REBUILD_PAGE: u64 = 500;
+/// Unknown keys are looked up at the JWKS this often at most. Issue 3.
+pub const JWKS_REFETCH_MS: u64 = 60_000;
+/// Known keys are trusted this long before they are fetched anew.
+pub const JWKS_CACHE_MS: u64 = 600_000;
+
+const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
+const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
+const _: () = assert!(ALARM_DELAY_MS >= 200 && RETRY_MIN_MS >= 200);
+const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS <= 2_000);
+
+/// The limits a deployment may override with the var `LIMITS`. All per person and room, over all their sockets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Limits {
+    pub messages_per_s: f64,
+    pub messages_burst: u32,
+    pub reactions_per_s: f64,
+    pub reactions_burst: u32,
+    pub typing_per_s: f64,
+    pub typing_burst: u32,
+    pub frames_per_s: f64,
+    pub frames_burst: u32,
+    pub sockets_per_person: u32,
+    /// Bytes that may wait for one socket before it is a slow consumer (4420).
+    pub waiting_bytes: u32,
+    /// Bytes of an inbound text frame (4413).
+    pub frame_bytes: u32,
+}
+
+impl Default for Limits {
+    /// PROTOCOL.md, Limits.
+    fn default() -> Self {
+        Self {
+            messages_per_s: 5.0,
+            messages_burst: 10,
+            reactions_per_s: 10.0,
+            reactions_burst: 20,
+            typing_per_s: 2.0,
+            typing_burst: 4,
+            frames_per_s: 30.0,
+            frames_burst: 60,
+            sockets_per_person: 10,
+            waiting_bytes: 1 << 20,
+            frame_bytes: 64 * 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// The var `LIMITS`; empty or absent text is the contract's values.
+    ///
+    /// # Errors  the text isn't a JSON object of known names with positive numbers.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let limits: Self = serde_json::from_str(text).map_err(|e| format!("LIMITS: {e}"))?;
+        let rates = [limits.messages_per_s, limits.reactions_per_s, limits.typing_per_s, limits.frames_per_s];
+        if rates.iter().any(|r| !r.is_finite() || *r <= 0.0) {
+            return Err("LIMITS: a rate must be a positive number".into());
+        }
+        Ok(limits)
+    }
+}

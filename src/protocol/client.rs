@@ -1,0 +1,209 @@
+//! What a client says: each inbound frame decoded into one closed enum, its values checked as far as
+//! the frame alone allows. Not here: whether ids exist and whether the sender may (`room`).
+
+use super::Fields;
+use super::message::Attachment;
+use crate::error::{Code, Refusal};
+use crate::ids::{MessageId, Seq};
+use crate::limits::*;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientFrame {
+    Message(MessageDraft),
+    Typing { is_typing: bool },
+    Reaction(ReactionDraft),
+    Read { seq: Seq },
+    Ping { t: Value },
+    Auth { token: String },
+}
+
+/// A message as its sender wrote it; the same over WebSocket and REST.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageDraft {
+    pub content: String,
+    pub attachments: Vec<Attachment>,
+    pub client_id: Option<String>,
+    pub thread_id: Option<MessageId>,
+    pub reply_to_id: Option<MessageId>,
+    pub also_to_room: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReactionDraft {
+    pub message_id: MessageId,
+    pub emoji: String,
+    pub add: bool,
+    pub client_id: Option<String>,
+}
+
+/// A frame that was refused, and what of it names it to its sender.
+#[derive(Debug, PartialEq)]
+pub struct BadFrame {
+    pub refusal: Refusal,
+    pub client_id: Option<String>,
+    pub kind: Option<String>,
+}
+
+impl ClientFrame {
+    /// # Errors  a `BadFrame` with the contract's code; the frame had no effect.
+    pub fn decode(text: &str) -> Result<Self, BadFrame> {
+        let mut fields =
+            Fields::parse(text).map_err(|refusal| BadFrame { refusal, client_id: None, kind: None })?;
+        let text_of = |v: Option<&Value>| v.and_then(Value::as_str).map(str::to_owned);
+        let kind = text_of(fields.0.get("type"));
+        let client_id = text_of(fields.0.get("clientId"));
+        Self::from_fields(&mut fields).map_err(|refusal| BadFrame { refusal, client_id, kind })
+    }
+
+    fn from_fields(fields: &mut Fields) -> Result<Self, Refusal> {
+        match fields.text("type")?.as_str() {
+            "message" => MessageDraft::from_fields(fields).map(Self::Message),
+            "typing" => Ok(Self::Typing { is_typing: fields.flag("isTyping")? }),
+            "reaction" => ReactionDraft::from_fields(fields).map(Self::Reaction),
+            "read" => Ok(Self::Read { seq: fields.integer("seq")? }),
+            "ping" => Ok(Self::Ping { t: fields.any("t").unwrap_or(Value::Null) }),
+            "auth" => Ok(Self::Auth { token: fields.text("token")? }),
+            _ => Err(Refusal::new(Code::BadRequest, "unknown type").field("type")),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Message(_) => "message",
+            Self::Typing { .. } => "typing",
+            Self::Reaction(_) => "reaction",
+            Self::Read { .. } => "read",
+            Self::Ping { .. } => "ping",
+            Self::Auth { .. } => "auth",
+        }
+    }
+}
+
+impl MessageDraft {
+    /// # Errors  as PROTOCOL.md says; `field` names the culprit.
+    pub fn from_fields(fields: &mut Fields) -> Result<Self, Refusal> {
+        let content = fields.text_opt("content")?;
+        let attachments =
+            fields.objects("attachments")?.into_iter().map(attachment).collect::<Result<Vec<_>, _>>()?;
+        if attachments.len() > ATTACHMENTS_MAX {
+            return Err(Refusal::invalid("attachments", "more than 10"));
+        }
+        let content = match content {
+            Some(content) => content,
+            None if attachments.is_empty() => return Err(Refusal::bad_field("content", "text")),
+            None => String::new(),
+        };
+        if content.chars().count() > CONTENT_CHARS_MAX {
+            let message = format!("content: more than {CONTENT_CHARS_MAX} characters");
+            return Err(Refusal::new(Code::ContentTooLong, message).field("content"));
+        }
+        if content.trim().is_empty() && attachments.is_empty() {
+            return Err(Refusal::new(Code::ContentEmpty, "content: nothing but blanks").field("content"));
+        }
+        match fields.text_opt("contentType")?.as_deref() {
+            None | Some("text") => {}
+            Some(_) => return Err(Refusal::invalid("contentType", "only \"text\" is known")),
+        }
+        let thread_id = message_id(fields, "threadId")?;
+        let also_to_room = fields.flag_opt("alsoToRoom")?.unwrap_or(false);
+        if also_to_room && thread_id.is_none() {
+            return Err(Refusal::invalid("alsoToRoom", "only a thread's reply can show in the room too"));
+        }
+        Ok(Self {
+            content,
+            attachments,
+            client_id: client_id(fields)?,
+            thread_id,
+            reply_to_id: message_id(fields, "replyToId")?,
+            also_to_room,
+        })
+    }
+
+    /// What tells a retry from another payload under the same `clientId`.
+    pub fn digest(&self) -> u64 {
+        let files = serde_json::to_string(&self.attachments).unwrap_or_default();
+        let of = |id: &Option<MessageId>| id.map(|id| id.to_string()).unwrap_or_default();
+        let also = if self.also_to_room { "also" } else { "" };
+        digest(&["message", &self.content, &files, &of(&self.thread_id), &of(&self.reply_to_id), also])
+    }
+}
+
+impl ReactionDraft {
+    fn from_fields(fields: &mut Fields) -> Result<Self, Refusal> {
+        let message_id = fields.text("messageId")?;
+        let emoji = fields.text("emoji")?;
+        let add = match fields.text("action")?.as_str() {
+            "add" => true,
+            "remove" => false,
+            _ => return Err(Refusal::invalid("action", "\"add\" or \"remove\"")),
+        };
+        let client_id = client_id(fields)?;
+        if emoji.is_empty() || emoji.len() > EMOJI_BYTES_MAX || emoji.chars().any(char::is_control) {
+            return Err(Refusal::invalid("emoji", "1 to 64 bytes without control characters"));
+        }
+        let message_id = MessageId::parse(&message_id)
+            .ok_or_else(|| Refusal::new(Code::MessageNotFound, "no such message"))?;
+        Ok(Self { message_id, emoji, add, client_id })
+    }
+
+    pub fn digest(&self) -> u64 {
+        let action = if self.add { "add" } else { "remove" };
+        digest(&["reaction", &self.message_id.to_string(), &self.emoji, action])
+    }
+}
+
+fn client_id(fields: &mut Fields) -> Result<Option<String>, Refusal> {
+    let Some(id) = fields.text_opt("clientId")? else { return Ok(None) };
+    let chars = id.chars().count();
+    if chars == 0 || chars > CLIENT_ID_CHARS_MAX || id.chars().any(char::is_control) {
+        return Err(Refusal::invalid("clientId", "1 to 64 characters without control characters"));
+    }
+    Ok(Some(id))
+}
+
+fn message_id(fields: &mut Fields, name: &str) -> Result<Option<MessageId>, Refusal> {
+    match fields.text_opt(name)? {
+        None => Ok(None),
+        Some(text) => match MessageId::parse(&text) {
+            Some(id) => Ok(Some(id)),
+            None => Err(Refusal::invalid(name, "no such message")),
+        },
+    }
+}
+
+fn attachment(mut fields: Fields) -> Result<Attachment, Refusal> {
+    const FIELD: &str = "attachments";
+    if fields.text_opt("id")?.is_some() {
+        return Err(Refusal::invalid(FIELD, "no such upload"));
+    }
+    let bounded = |text: String, max: usize| match text.chars().count() <= max {
+        true if !text.is_empty() => Ok(text),
+        _ => Err(Refusal::invalid(FIELD, "url, name or mimeType is empty or too long")),
+    };
+    let named = |refusal: Refusal| refusal.field(FIELD);
+    let url = bounded(fields.text("url").map_err(named)?, ATTACHMENT_URL_CHARS_MAX)?;
+    let host = url.strip_prefix("https://").unwrap_or_default();
+    if host.is_empty() || host.starts_with('/') || url.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(Refusal::invalid(FIELD, "url isn't https"));
+    }
+    Ok(Attachment {
+        id: None,
+        url,
+        name: bounded(fields.text("name").map_err(named)?, ATTACHMENT_TEXT_CHARS_MAX)?,
+        mime_type: bounded(fields.text("mimeType").map_err(named)?, ATTACHMENT_TEXT_CHARS_MAX)?,
+        size: fields.integer("size").map_err(named)?,
+    })
+}
+
+/// 52 bits of a SHA-256 over the parts: as much as a JavaScript number keeps, and only honest mistakes are to be told apart.
+fn digest(parts: &[&str]) -> u64 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let bytes = hash.finalize();
+    bytes.iter().take(8).fold(0u64, |n, byte| n << 8 | u64::from(*byte)) >> 12
+}

@@ -1,0 +1,197 @@
+//! What a client hears: every server event as the JSON text of one event, and the close codes.
+//! Not here: who hears it, and how events are gathered into frames (`room::frames`).
+
+use super::message::{Message, Reactions};
+use crate::error::Refusal;
+use crate::ids::{Seq, UnixMs, iso};
+use crate::limits::{HEARTBEAT_MS, Limits, TYPING_EXPIRES_MS};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// One event's JSON text, shared by all who hear it.
+pub type EventText = Rc<str>;
+
+fn text(value: Value) -> EventText {
+    value.to_string().into()
+}
+
+pub struct Hello<'a> {
+    pub connection_id: String,
+    pub room_id: &'a str,
+    pub user_id: &'a str,
+    pub role: &'a str,
+    pub seq: Seq,
+    pub epoch: &'a str,
+    pub limits: &'a Limits,
+    pub last_read_seq: Seq,
+    pub notify: Value,
+    pub read_markers: BTreeMap<&'a str, Seq>,
+}
+
+pub fn hello(h: &Hello) -> EventText {
+    text(json!({
+        "type": "hello", "connectionId": h.connection_id, "roomId": h.room_id, "userId": h.user_id,
+        "role": h.role, "seq": h.seq, "epoch": h.epoch, "heartbeatMs": HEARTBEAT_MS, "limits": h.limits,
+        "me": {"lastReadSeq": h.last_read_seq, "notify": h.notify}, "readMarkers": h.read_markers,
+    }))
+}
+
+pub fn online_users(users: &[&str]) -> EventText {
+    text(json!({"type": "online_users", "users": users}))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResyncReason {
+    Epoch,
+    TooOld,
+    TooMany,
+    Ahead,
+}
+
+pub fn resync(reason: ResyncReason, seq: Seq, epoch: &str) -> EventText {
+    let reason = match reason {
+        ResyncReason::Epoch => "epoch",
+        ResyncReason::TooOld => "too_old",
+        ResyncReason::TooMany => "too_many",
+        ResyncReason::Ahead => "ahead",
+    };
+    text(json!({"type": "resync", "reason": reason, "seq": seq, "epoch": epoch}))
+}
+
+pub fn synced(seq: Seq) -> EventText {
+    text(json!({"type": "synced", "seq": seq}))
+}
+
+/// `body` is the message object's JSON text as the log keeps it.
+pub fn new_message(seq: Seq, body: &str, client_id: Option<&str>) -> EventText {
+    match client_id {
+        None => format!(r#"{{"type":"new_message","seq":{seq},"message":{body}}}"#).into(),
+        Some(id) => {
+            let id = Value::from(id);
+            format!(r#"{{"type":"new_message","seq":{seq},"message":{body},"clientId":{id}}}"#).into()
+        }
+    }
+}
+
+pub fn reaction_update(
+    seq: Seq,
+    message_id: &str,
+    reactions: &Reactions,
+    user: &str,
+    emoji: &str,
+    add: bool,
+) -> EventText {
+    let action = if add { "add" } else { "remove" };
+    text(json!({
+        "type": "reaction_update", "seq": seq, "messageId": message_id, "reactions": reactions,
+        "delta": {"userId": user, "emoji": emoji, "action": action},
+    }))
+}
+
+pub fn typing(user: &str, is_typing: bool, typing_users: &[&str]) -> EventText {
+    let expires_ms = if is_typing { TYPING_EXPIRES_MS } else { 0 };
+    text(json!({
+        "type": "typing", "userId": user, "isTyping": is_typing, "typingUsers": typing_users,
+        "expiresInMs": expires_ms,
+    }))
+}
+
+pub fn user_joined(user: &str, now: UnixMs) -> EventText {
+    text(json!({"type": "user_joined", "userId": user, "timestamp": now}))
+}
+
+pub fn user_left(user: &str, now: UnixMs) -> EventText {
+    text(json!({"type": "user_left", "userId": user, "timestamp": now}))
+}
+
+pub fn read_receipt(user: &str, seq: Seq) -> EventText {
+    text(json!({"type": "read_receipt", "userId": user, "seq": seq}))
+}
+
+/// What became of one operation of a client. `seq` is absent for what changed nothing (`noop`).
+pub struct Ack<'a> {
+    pub client_id: &'a str,
+    pub op: &'static str,
+    pub message_id: &'a str,
+    pub seq: Option<Seq>,
+    pub version: u64,
+    pub created_at: UnixMs,
+    pub duplicate: bool,
+}
+
+pub fn ack(a: &Ack) -> EventText {
+    let mut map = Map::new();
+    map.insert("type".into(), json!("ack"));
+    map.insert("clientId".into(), json!(a.client_id));
+    map.insert("op".into(), json!(a.op));
+    map.insert("messageId".into(), json!(a.message_id));
+    match a.seq {
+        Some(seq) => map.insert("seq".into(), json!(seq)),
+        None => map.insert("noop".into(), json!(true)),
+    };
+    map.insert("version".into(), json!(a.version));
+    map.insert("createdAt".into(), json!(iso(a.created_at)));
+    if a.duplicate {
+        map.insert("duplicate".into(), json!(true));
+    }
+    text(Value::Object(map))
+}
+
+pub fn error(refusal: &Refusal, client_id: Option<&str>, frame: Option<&str>) -> EventText {
+    let mut map = refusal.members();
+    map.insert("type".into(), json!("error"));
+    if let Some(id) = client_id {
+        map.insert("clientId".into(), json!(id));
+    }
+    if let Some(kind) = frame {
+        map.insert("ref".into(), json!(kind));
+    }
+    text(Value::Object(map))
+}
+
+pub fn pong(t: &Value, seq: Seq, epoch: &str) -> EventText {
+    text(json!({"type": "pong", "t": t, "seq": seq, "epoch": epoch}))
+}
+
+pub fn auth_ok(expires_ms: UnixMs) -> EventText {
+    text(json!({"type": "auth_ok", "exp": expires_ms / 1000}))
+}
+
+/// The message object as the log keeps it.
+pub fn body(message: &Message) -> String {
+    serde_json::to_string(message).unwrap_or_default()
+}
+
+macro_rules! close_codes {
+    ($($variant:ident $code:literal $name:literal,)*) => {
+        /// Why a socket is closed. PROTOCOL.md, close codes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum CloseCode { $($variant,)* }
+
+        impl CloseCode {
+            pub fn code(self) -> u16 {
+                match self { $(CloseCode::$variant => $code,)* }
+            }
+            pub fn name(self) -> &'static str {
+                match self { $(CloseCode::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+close_codes! {
+    Restart 1012 "restart",
+    Protocol 4400 "protocol",
+    AuthExpired 4401 "auth_expired",
+    Removed 4403 "removed",
+    HeartbeatTimeout 4408 "heartbeat_timeout",
+    TooManyConnections 4409 "too_many_connections",
+    RoomGone 4410 "room_gone",
+    FrameTooLarge 4413 "frame_too_large",
+    BinaryUnsupported 4415 "binary_unsupported",
+    SlowConsumer 4420 "slow_consumer",
+    Flood 4429 "flood",
+    Internal 4500 "internal",
+    Overloaded 4503 "overloaded",
+}

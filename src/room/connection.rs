@@ -1,0 +1,111 @@
+//! One accepted socket as the room knows it, what of it survives hibernation, and the gathering of its
+//! events into frames. Not here: sockets themselves (`shell`).
+
+use super::rate::Rates;
+use crate::auth::Identity;
+use crate::ids::{Seq, UnixMs};
+use crate::limits::{FRAME_OUT_BYTES_MAX, MALFORMED_MAX, MALFORMED_WINDOW_MS, TOKEN_LEEWAY_S};
+use crate::protocol::server::EventText;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Unique among a room's sockets; later ones are larger.
+pub type ConnectionId = u64;
+
+/// What the platform keeps with a socket while the room sleeps (≤ 16,384 bytes).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attachment {
+    pub id: ConnectionId,
+    pub identity: Identity,
+    /// Whether the client speaks `chat.v1`: frames are arrays of events.
+    pub batches: bool,
+    pub expires_ms: UnixMs,
+    pub read_seq: Seq,
+    pub rates: Rates,
+}
+
+#[derive(Debug)]
+pub struct Connection {
+    pub kept: Attachment,
+    /// Events that leave with the next flush.
+    pub pending: Vec<EventText>,
+    /// Whether `kept` has changed since the platform got it.
+    pub changed: bool,
+    malformed_from_ms: UnixMs,
+    malformed_count: u32,
+}
+
+impl Connection {
+    pub fn new(id: ConnectionId, identity: Identity, batches: bool, now: UnixMs) -> Self {
+        // A token accepted within its leeway would otherwise be closed by the first event.
+        let leeway_ms = if identity.expires_ms > now { 0 } else { TOKEN_LEEWAY_S * 1000 };
+        let expires_ms = identity.expires_ms.saturating_add(leeway_ms);
+        let kept = Attachment { id, identity, batches, expires_ms, read_seq: 0, rates: Rates::default() };
+        Self { changed: true, ..Self::wake(kept) }
+    }
+
+    pub fn wake(kept: Attachment) -> Self {
+        Self { kept, pending: Vec::new(), changed: false, malformed_from_ms: 0, malformed_count: 0 }
+    }
+
+    pub fn user(&self) -> &str {
+        self.kept.identity.user.as_str()
+    }
+
+    pub fn expired(&self, now: UnixMs) -> bool {
+        now >= self.kept.expires_ms
+    }
+
+    /// Counts a malformed frame; true when there were too many.
+    pub fn malformed(&mut self, now: UnixMs) -> bool {
+        if now.saturating_sub(self.malformed_from_ms) >= MALFORMED_WINDOW_MS {
+            (self.malformed_from_ms, self.malformed_count) = (now, 0);
+        }
+        self.malformed_count = self.malformed_count.saturating_add(1);
+        self.malformed_count > MALFORMED_MAX
+    }
+}
+
+/// Turns gathered events into frames; connections with the same events share one text.
+#[derive(Default)]
+pub struct Frames(HashMap<Vec<*const u8>, Vec<EventText>>);
+
+impl Frames {
+    /// The frames for a `chat.v1` client: arrays, in order, each begun anew past `FRAME_OUT_BYTES_MAX`.
+    pub fn of(&mut self, events: &[EventText]) -> &[EventText] {
+        let key = events.iter().map(|event| event.as_ptr()).collect();
+        self.0.entry(key).or_insert_with(|| {
+            let mut frames = Vec::new();
+            let mut frame = String::with_capacity(events.iter().map(|e| e.len() + 1).sum::<usize>() + 1);
+            for event in events {
+                if frame.len() + event.len() > FRAME_OUT_BYTES_MAX && !frame.is_empty() {
+                    frame.push(']');
+                    frames.push(std::mem::take(&mut frame).into());
+                }
+                frame.push(if frame.is_empty() { '[' } else { ',' });
+                frame.push_str(event);
+            }
+            if !frame.is_empty() {
+                frame.push(']');
+                frames.push(frame.into());
+            }
+            frames
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_arrays_in_order_and_bounded() {
+        let small: Vec<EventText> = vec!["1".into(), "2".into()];
+        assert_eq!(Frames::default().of(&small), &["[1,2]".into()]);
+        let large: Vec<EventText> = (0..3).map(|_| "9".repeat(FRAME_OUT_BYTES_MAX / 2).into()).collect();
+        let mut frames = Frames::default();
+        let lengths: Vec<_> = frames.of(&large).iter().map(|f| f.len()).collect();
+        assert_eq!(lengths.len(), 3, "half a frame and two brackets each: {lengths:?}");
+        assert!(Frames::default().of(&[]).is_empty());
+    }
+}

@@ -1,0 +1,130 @@
+//! Making a room's log: an empty one for a new room, or again from Postgres when the object's storage is
+//! gone or was set back. Not here: asking Postgres (`shell`).
+
+use super::outbox::LogState;
+use super::store::{Event, Kind, Result, StateRow, Store};
+use crate::db::{MessageRow, ReactionRow, RoomSnapshot};
+use crate::ids::{MessageId, RoomId, Seq, TenantId};
+use crate::limits::REBUILD_PAGE;
+use crate::protocol::message::{Message, Reactions};
+use crate::protocol::server;
+use serde::{Deserialize, Serialize};
+
+/// Which room this is, and what Postgres last told of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    pub tenant: TenantId,
+    pub id: RoomId,
+    pub snapshot: RoomSnapshot,
+}
+
+/// A log in the making. Until `finish`, what stood before still counts, so a crash leaves nothing half.
+pub struct Rebuild {
+    facts: Facts,
+    epoch: String,
+    imported: Seq,
+}
+
+impl Rebuild {
+    /// Begins the log `epoch`. What a whole log here holds that Postgres doesn't (rows set aside) stays.
+    pub fn begin(store: &Store, facts: Facts, epoch: String) -> Result<Self> {
+        if !store.exists()? {
+            store.create()?;
+        }
+        Ok(Self { facts, epoch, imported: 0 })
+    }
+
+    /// After which seq Postgres is to be asked for the next page; `None`: it has no more.
+    pub fn wants(&self) -> Option<Seq> {
+        (self.imported < self.facts.snapshot.last_seq).then_some(self.imported)
+    }
+
+    /// Takes over a page of messages.
+    pub fn page(&mut self, store: &Store, rows: Vec<MessageRow>) -> Result<()> {
+        let last = (rows.len() as u64) < REBUILD_PAGE;
+        for row in rows {
+            self.imported = self.imported.max(row.seq);
+            store.import(&event(&self.facts, row))?;
+        }
+        if last {
+            self.imported = self.facts.snapshot.last_seq;
+        }
+        Ok(())
+    }
+
+    /// From here on the log is whole, and goes on at the seq after Postgres' last.
+    pub fn finish(self, store: &Store) -> Result<()> {
+        let last_seq = self.facts.snapshot.last_seq;
+        let log = LogState { epoch: self.epoch, projected: last_seq, floor: last_seq };
+        store.set_state(StateRow::Room, serde_json::to_string(&self.facts).unwrap_or_default())?;
+        store.set_state(StateRow::Log, serde_json::to_string(&log).unwrap_or_default())
+    }
+}
+
+fn event(facts: &Facts, row: MessageRow) -> Event {
+    let (seq, at, client_id) = (row.seq, row.created_at_ms, row.client_id.clone());
+    let user_id = row.user_id.clone();
+    let thread = row.thread_id.as_deref().and_then(MessageId::parse).map(MessageId::seq);
+    let body = server::body(&message(facts, row));
+    // The digest is gone with the old log: any payload counts as the same.
+    Event { seq, kind: Kind::Message, at, user_id, client_id, digest: None, target: None, thread, body }
+}
+
+fn message(facts: &Facts, row: MessageRow) -> Message {
+    let mut reactions = Reactions::new();
+    for ReactionRow { emoji, user_id } in row.reactions {
+        reactions.entry(emoji).or_default().push(user_id);
+    }
+    let attachment = |value| serde_json::from_value(value).ok();
+    Message {
+        id: row.id,
+        seq: row.seq,
+        tenant_id: facts.tenant.as_str().to_owned(),
+        room_id: facts.id.as_str().to_owned(),
+        user_id: row.user_id,
+        content: row.content,
+        content_type: row.content_type,
+        attachments: row.attachments.into_iter().filter_map(attachment).collect(),
+        reactions,
+        client_id: row.client_id,
+        thread_id: row.thread_id,
+        reply_to_id: row.reply_to_id,
+        also_to_room: row.also_to_room,
+        mentions: row.mentions,
+        mentions_room: row.mentions_room,
+        version: u64::from(row.version),
+        reply_count: u64::from(row.reply_count),
+        created_at: row.created_at_ms,
+        edited_at: row.edited_at_ms,
+        deleted_at: row.deleted_at_ms,
+    }
+}
+
+/// A message as Postgres is to have it.
+pub fn row(m: Message) -> MessageRow {
+    let by_emoji = |(emoji, users): (String, Vec<String>)| {
+        users.into_iter().map(move |user_id| ReactionRow { emoji: emoji.clone(), user_id })
+    };
+    let attachment = |a| serde_json::to_value(a).unwrap_or_default();
+    MessageRow {
+        seq: m.seq,
+        id: m.id,
+        user_id: m.user_id,
+        content: m.content,
+        content_type: m.content_type,
+        attachments: m.attachments.into_iter().map(attachment).collect(),
+        client_id: m.client_id,
+        thread_id: m.thread_id,
+        reply_to_id: m.reply_to_id,
+        also_to_room: m.also_to_room,
+        mentions: m.mentions,
+        mentions_room: m.mentions_room,
+        version: u32::try_from(m.version).unwrap_or(u32::MAX),
+        reply_count: u32::try_from(m.reply_count).unwrap_or(u32::MAX),
+        created_at_ms: m.created_at,
+        edited_at_ms: m.edited_at,
+        deleted_at_ms: m.deleted_at,
+        deleted_by: None,
+        reactions: m.reactions.into_iter().flat_map(by_emoji).collect(),
+    }
+}

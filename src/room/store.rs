@@ -1,0 +1,270 @@
+//! The room's log in SQLite: the schema and every statement, over a synchronous port that the object's
+//! SQLite and an in-process SQLite both fill. Not here: what an event means (`room`).
+//!
+//! The schema follows the money (PLATFORM.md, What it costs): a message is one row and one index entry;
+//! there is no outbox table (a watermark is), no row per reader, and a message is found by its id without an index.
+
+use crate::ids::{Seq, UnixMs};
+use std::fmt;
+
+/// One value going into or coming out of a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SqlValue {
+    Null,
+    Integer(i64),
+    Text(String),
+}
+
+/// Nothing was decided; the room is dropped from memory and the next event loads it again.
+#[derive(Debug)]
+pub struct StoreError(pub String);
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+pub type Row = Vec<SqlValue>;
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A SQLite. Statements without an `await` between them become durable together.
+pub trait Sql {
+    fn exec(&self, sql: &'static str, params: &[SqlValue]) -> Result<Vec<Row>>;
+    /// Runs `work`; when it fails, nothing it wrote remains.
+    fn atomically(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()>;
+}
+
+const SCHEMA: [&str; 4] = [
+    // `target`: the seq of the message that a reaction is about. `thread`: the seq of a reply's root.
+    // `body`: a message's object as clients see it now, a reaction's {emoji, add}. `digest` NULL: any payload matches.
+    "CREATE TABLE IF NOT EXISTS events (
+        seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, at INTEGER NOT NULL, user_id TEXT NOT NULL,
+        client_id TEXT, digest INTEGER, target INTEGER, thread INTEGER, body TEXT NOT NULL)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS events_by_client ON events (user_id, client_id)
+        WHERE client_id IS NOT NULL",
+    // One row each of JSON: see `StateRow`.
+    "CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY, value TEXT NOT NULL)",
+    // Messages that Postgres refuses.
+    "CREATE TABLE IF NOT EXISTS quarantine (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL)",
+];
+
+/// The rows of `state`, apart because they change at different times and a written row is what is billed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateRow {
+    /// `LogState`: written last when a log is made, so its absence means there is no whole log.
+    Log = 1,
+    /// `RoomSnapshot`: the room and its members as Postgres last told.
+    Room = 2,
+    /// Read markers by person.
+    Reads = 3,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Message = 1,
+    Reaction = 2,
+}
+
+impl Kind {
+    fn of(value: i64) -> Option<Self> {
+        [Self::Message, Self::Reaction].into_iter().find(|kind| *kind as i64 == value)
+    }
+}
+
+/// A sequenced fact of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub seq: Seq,
+    pub kind: Kind,
+    pub at: UnixMs,
+    pub user_id: String,
+    pub client_id: Option<String>,
+    pub digest: Option<u64>,
+    pub target: Option<Seq>,
+    pub thread: Option<Seq>,
+    pub body: String,
+}
+
+const COLUMNS_BY_CLIENT: &str = "SELECT seq, kind, at, user_id, client_id, digest, target, thread, body
+    FROM events WHERE user_id = ? AND client_id = ?";
+const COLUMNS_BY_SEQ: &str = "SELECT seq, kind, at, user_id, client_id, digest, target, thread, body
+    FROM events WHERE seq = ?";
+const COLUMNS_BETWEEN: &str = "SELECT seq, kind, at, user_id, client_id, digest, target, thread, body
+    FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
+const MESSAGES_BEFORE: &str = "SELECT seq, client_id, body FROM events
+    WHERE kind = 1 AND seq < ?1 AND (?2 IS NULL OR thread = ?2) ORDER BY seq DESC LIMIT ?3";
+const MESSAGES_AFTER: &str = "SELECT seq, client_id, body FROM events
+    WHERE kind = 1 AND seq > ?1 AND (?2 IS NULL OR thread = ?2) ORDER BY seq LIMIT ?3";
+
+/// A message as a page or a replay tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    pub seq: Seq,
+    pub client_id: Option<String>,
+    pub body: String,
+}
+
+/// Every statement of the room.
+pub struct Store<'a>(pub &'a dyn Sql);
+
+impl Store<'_> {
+    /// Whether a whole log stands here. Creates nothing.
+    pub fn exists(&self) -> Result<bool> {
+        let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'state'";
+        Ok(!self.0.exec(sql, &[])?.is_empty() && self.state(StateRow::Log)?.is_some())
+    }
+
+    /// Makes an empty log; what an unfinished making left is gone.
+    pub fn create(&self) -> Result<()> {
+        for table in
+            ["DROP TABLE IF EXISTS events", "DROP TABLE IF EXISTS quarantine", "DROP TABLE IF EXISTS state"]
+        {
+            self.0.exec(table, &[])?;
+        }
+        for statement in SCHEMA {
+            self.0.exec(statement, &[])?;
+        }
+        Ok(())
+    }
+
+    pub fn state(&self, row: StateRow) -> Result<Option<String>> {
+        let rows = self.0.exec("SELECT value FROM state WHERE id = ?", &[int(row as u64)])?;
+        rows.into_iter().next().map(|row| text_at(&row, 0)).transpose()
+    }
+
+    pub fn set_state(&self, row: StateRow, value: String) -> Result<()> {
+        let sql = "INSERT INTO state (id, value) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value";
+        self.0.exec(sql, &[int(row as u64), SqlValue::Text(value)]).map(drop)
+    }
+
+    /// The newest seq, 0 for an empty log.
+    pub fn newest(&self) -> Result<Seq> {
+        let rows = self.0.exec("SELECT coalesce(max(seq), 0) FROM events", &[])?;
+        rows.first().map_or(Ok(0), |row| int_at(row, 0))
+    }
+
+    pub fn insert(&self, e: &Event) -> Result<()> {
+        const INSERT: &str = "INSERT INTO events
+            (seq, kind, at, user_id, client_id, digest, target, thread, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        self.put(INSERT, e)
+    }
+
+    /// Takes an event over from Postgres, whatever stood at its seq.
+    pub fn import(&self, e: &Event) -> Result<()> {
+        const IMPORT: &str = "INSERT OR REPLACE INTO events
+            (seq, kind, at, user_id, client_id, digest, target, thread, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        self.put(IMPORT, e)
+    }
+
+    fn put(&self, sql: &'static str, e: &Event) -> Result<()> {
+        let params = [
+            int(e.seq),
+            int(e.kind as u64),
+            int(e.at),
+            SqlValue::Text(e.user_id.clone()),
+            e.client_id.clone().map_or(SqlValue::Null, SqlValue::Text),
+            e.digest.map_or(SqlValue::Null, int),
+            e.target.map_or(SqlValue::Null, int),
+            e.thread.map_or(SqlValue::Null, int),
+            SqlValue::Text(e.body.clone()),
+        ];
+        self.0.exec(sql, &params).map(drop)
+    }
+
+    /// Appends `e`, and sets the message that it changes to `body`: both or neither.
+    pub fn insert_and_change(&self, e: &Event, target: Seq, body: &str) -> Result<()> {
+        self.0.atomically(&mut || {
+            self.insert(e)?;
+            let params = [SqlValue::Text(body.to_owned()), int(target)];
+            self.0.exec("UPDATE events SET body = ? WHERE seq = ?", &params).map(drop)
+        })
+    }
+
+    /// What this person has under this `clientId` already.
+    pub fn by_client(&self, user: &str, client_id: &str) -> Result<Option<Event>> {
+        let params = [SqlValue::Text(user.to_owned()), SqlValue::Text(client_id.to_owned())];
+        self.0.exec(COLUMNS_BY_CLIENT, &params)?.first().map(event).transpose()
+    }
+
+    pub fn by_seq(&self, seq: Seq) -> Result<Option<Event>> {
+        self.0.exec(COLUMNS_BY_SEQ, &[int(seq)])?.first().map(event).transpose()
+    }
+
+    /// Events in (after, to], ascending, at most `count`.
+    pub fn between(&self, after: Seq, to: Seq, count: u64) -> Result<Vec<Event>> {
+        self.0.exec(COLUMNS_BETWEEN, &[int(after), int(to), int(count)])?.iter().map(event).collect()
+    }
+
+    /// The newest messages below `seq`, newest first.
+    pub fn messages_before(&self, seq: Seq, thread: Option<Seq>, count: u64) -> Result<Vec<Stored>> {
+        self.messages(MESSAGES_BEFORE, seq, thread, count)
+    }
+
+    /// The oldest messages above `seq`, oldest first.
+    pub fn messages_after(&self, seq: Seq, thread: Option<Seq>, count: u64) -> Result<Vec<Stored>> {
+        self.messages(MESSAGES_AFTER, seq, thread, count)
+    }
+
+    fn messages(&self, sql: &'static str, seq: Seq, thread: Option<Seq>, count: u64) -> Result<Vec<Stored>> {
+        let rows = self.0.exec(sql, &[int(seq), thread.map_or(SqlValue::Null, int), int(count)])?;
+        let stored = |row: &Row| {
+            Ok(Stored { seq: int_at(row, 0)?, client_id: text_opt_at(row, 1), body: text_at(row, 2)? })
+        };
+        rows.iter().map(stored).collect()
+    }
+
+    pub fn quarantine(&self, seq: Seq, reason: &str) -> Result<()> {
+        let sql = "INSERT INTO quarantine (seq, reason) VALUES (?, ?) ON CONFLICT (seq) DO NOTHING";
+        self.0.exec(sql, &[int(seq), SqlValue::Text(reason.to_owned())]).map(drop)
+    }
+
+    pub fn quarantined(&self) -> Result<Vec<(Seq, String)>> {
+        let rows = self.0.exec("SELECT seq, reason FROM quarantine ORDER BY seq", &[])?;
+        rows.iter().map(|row| Ok((int_at(row, 0)?, text_at(row, 1)?))).collect()
+    }
+}
+
+fn int(n: u64) -> SqlValue {
+    SqlValue::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+fn odd(at: usize) -> StoreError {
+    StoreError(format!("column {at} is not what was stored"))
+}
+
+fn int_at(row: &Row, at: usize) -> Result<u64> {
+    int_opt_at(row, at).ok_or_else(|| odd(at))
+}
+
+fn int_opt_at(row: &Row, at: usize) -> Option<u64> {
+    match row.get(at) {
+        Some(SqlValue::Integer(n)) => u64::try_from(*n).ok(),
+        _ => None,
+    }
+}
+
+fn text_at(row: &Row, at: usize) -> Result<String> {
+    text_opt_at(row, at).ok_or_else(|| odd(at))
+}
+
+fn text_opt_at(row: &Row, at: usize) -> Option<String> {
+    match row.get(at) {
+        Some(SqlValue::Text(text)) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn event(row: &Row) -> Result<Event> {
+    Ok(Event {
+        seq: int_at(row, 0)?,
+        kind: i64::try_from(int_at(row, 1)?).ok().and_then(Kind::of).ok_or_else(|| odd(1))?,
+        at: int_at(row, 2)?,
+        user_id: text_at(row, 3)?,
+        client_id: text_opt_at(row, 4),
+        digest: int_opt_at(row, 5),
+        target: int_opt_at(row, 6),
+        thread: int_opt_at(row, 7),
+        body: text_at(row, 8)?,
+    })
+}
