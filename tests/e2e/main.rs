@@ -7,4 +7,7 @@
 
 mod rig;
 
+mod frames;
 mod rest;
+mod rest_refusals;
+mod upgrade;
