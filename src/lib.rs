@@ -2,6 +2,7 @@
 //!
 //! Imports point down only: `shell → api → room, db → auth, protocol → error, limits, ids`.
 
+pub mod api;
 pub mod auth;
 pub mod db;
 pub mod error;
@@ -9,3 +10,5 @@ pub mod ids;
 pub mod limits;
 pub mod protocol;
 pub mod room;
+#[cfg(target_arch = "wasm32")]
+mod shell;

@@ -104,7 +104,7 @@ impl Jwks {
             if !pause_over {
                 return if self.heard { Lookup::Unknown } else { Lookup::Unavailable };
             }
-            // The first fetch of all is no miss: what it lacks is asked for again only if it had been heard.
+            // The first fetch of all becomes a miss only once it is heard and lacks the key, above.
             self.missed_ms = self.fetched_ms.map(|_| now);
         }
         self.started_ms = Some(now);
@@ -115,7 +115,12 @@ impl Jwks {
 
     /// Takes the fetched set in place of the old one: a key that is gone from it is no longer accepted.
     /// Keys of other kinds are passed over; what is no key set at all counts as a failed fetch.
+    ///
+    /// # Takes  `now`: when the fetch was started. One that comes in after a later one was heard is dropped.
     pub fn update(&mut self, body: &[u8], now: UnixMs) {
+        if self.fetched_ms.is_some_and(|fetched| fetched > now) {
+            return;
+        }
         self.under_way = false;
         let set =
             (body.len() <= BODY_BYTES_MAX).then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
@@ -162,7 +167,10 @@ fn is_sound(key: &DecodingKey, algorithm: Algorithm) -> bool {
     let right_size = match key.kind() {
         DecodingKeyKind::RsaModulusExponent { n, e } => {
             let n: Vec<u8> = n.iter().copied().skip_while(|byte| *byte == 0).collect();
-            let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
+            let bits = n
+                .len()
+                .saturating_mul(8)
+                .saturating_sub(n.first().map_or(0, |byte| byte.leading_zeros() as usize));
             // e = 1 would make every signature its own proof.
             let odd = e.last().is_some_and(|byte| byte % 2 == 1);
             let one = e.iter().rev().skip(1).all(|byte| *byte == 0) && e.last() == Some(&1);
@@ -194,7 +202,7 @@ pub async fn authenticate(
         return token.prove_by_secret(config, now);
     }
     let url = config.jwks_url.as_deref().ok_or(UNKNOWN_KEY)?;
-    let mut waited_ms = 0;
+    let mut waited_ms: u64 = 0;
     loop {
         let lookup = jwks.borrow_mut().lookup(token.kid.as_deref(), token.algorithm, now);
         match lookup {
@@ -204,7 +212,7 @@ pub async fn authenticate(
             Lookup::Wait if waited_ms >= JWKS_FETCH_TIMEOUT_MS => return Err(VerifyError::KeysUnavailable),
             Lookup::Wait => {
                 fetcher.pause(WAIT_STEP_MS).await;
-                waited_ms += WAIT_STEP_MS;
+                waited_ms = waited_ms.saturating_add(WAIT_STEP_MS);
             }
             Lookup::Fetch => match fetcher.fetch(url).await {
                 Some(body) => jwks.borrow_mut().update(&body, now),

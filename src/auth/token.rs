@@ -165,7 +165,7 @@ fn id<T>(claims: &Map<String, Value>, name: &str, parse: impl Fn(&str) -> Option
 fn time_ms(claims: &Map<String, Value>, name: &str) -> Option<Option<UnixMs>> {
     match claims.get(name) {
         None => Some(None),
-        Some(value) => value.as_u64().filter(|s| *s <= TIME_S_MAX).map(|s| Some(s * 1000)),
+        Some(value) => value.as_u64().filter(|s| *s <= TIME_S_MAX).map(|s| s.checked_mul(1000)),
     }
 }
 

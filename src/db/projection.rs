@@ -82,9 +82,9 @@ pub enum Projected {
 /// `seen` is the room's row as the statement's snapshot has it, `room` the row as it is once the lock is had. If they
 /// differ, another batch got in while this one waited, and everything else read here would be old: go again.
 ///
-/// The lock is NO KEY: foreign keys to the room may be checked meanwhile.
-const PROJECT: &str = concat!(
-    "
+/// The lock is NO KEY: foreign keys to the room may be checked meanwhile. `LIMIT 1` and `ANY` keep rows looked up one by
+/// one: joined, the planner reads all of a big room, as it can't know how few rows a batch has.
+const PROJECT: &str = r#"
 WITH seen AS MATERIALIZED (
     SELECT ctid FROM chat_rooms WHERE tenant_id = $1->>'tenant' AND id = $1->>'room'
 ), room AS MATERIALIZED (
@@ -99,30 +99,31 @@ WITH seen AS MATERIALIZED (
         ELSE 'done' END AS state
     FROM room, seen
 ), given AS MATERIALIZED (
-    SELECT g.*, g.\"deletedAtMs\" IS NOT NULL AS deleted
+    SELECT g.*, g."deletedAtMs" IS NOT NULL AS deleted
     FROM verdict, jsonb_to_recordset($1->'messages') AS g(
-        seq bigint, id text, \"userId\" text, content text, \"contentType\" text, attachments jsonb,
-        \"clientId\" text, \"threadId\" text, \"replyToId\" text, \"alsoToRoom\" boolean, mentions jsonb,
-        \"mentionsRoom\" boolean, version integer, \"replyCount\" integer, \"createdAtMs\" bigint,
-        \"editedAtMs\" bigint, \"deletedAtMs\" bigint, \"deletedBy\" text, reactions jsonb)
+        seq bigint, id text, "userId" text, content text, "contentType" text, attachments jsonb,
+        "clientId" text, "threadId" text, "replyToId" text, "alsoToRoom" boolean, mentions jsonb,
+        "mentionsRoom" boolean, version integer, "replyCount" integer, "createdAtMs" bigint,
+        "editedAtMs" bigint, "deletedAtMs" bigint, "deletedBy" text, reactions jsonb)
     WHERE verdict.state = 'done'
 ), judged AS MATERIALIZED (
-    SELECT g.*, c.id IS NOT NULL AND c.id IS DISTINCT FROM g.id AS conflict,
+    SELECT g.*, c.id IS NOT NULL AS known, c.id IS NOT NULL AND c.id IS DISTINCT FROM g.id AS conflict,
         c.version > g.version OR (c.deleted_at IS NOT NULL AND NOT g.deleted) AS stale
     FROM given g
-    LEFT JOIN chat_messages c
-        ON c.tenant_id = $1->>'tenant' AND c.room_id = $1->>'room' AND c.seq = g.seq
+    LEFT JOIN LATERAL (
+        SELECT m.id, m.version, m.deleted_at FROM chat_messages m
+        WHERE m.tenant_id = $1->>'tenant' AND m.room_id = $1->>'room' AND m.seq = g.seq LIMIT 1) c ON true
 ), fit AS MATERIALIZED (
     SELECT * FROM judged WHERE NOT conflict AND stale IS NOT TRUE
 ), put AS (
     INSERT INTO chat_messages AS c (
         tenant_id, room_id, seq, id, user_id, content, content_type, attachments, client_id, thread_id, reply_to_id,
         also_to_room, mentions, mentions_room, version, reply_count, created_at, edited_at, deleted_at, deleted_by)
-    SELECT $1->>'tenant', $1->>'room', seq, id, \"userId\", CASE WHEN deleted THEN '' ELSE content END, \"contentType\",
-        CASE WHEN deleted THEN '[]' ELSE attachments END, \"clientId\", \"threadId\", \"replyToId\",
-        \"alsoToRoom\", CASE WHEN deleted THEN '[]' ELSE mentions END, \"mentionsRoom\" AND NOT deleted,
-        version, \"replyCount\", to_timestamp(\"createdAtMs\" / 1000.0), to_timestamp(\"editedAtMs\" / 1000.0),
-        to_timestamp(\"deletedAtMs\" / 1000.0), \"deletedBy\"
+    SELECT $1->>'tenant', $1->>'room', seq, id, "userId", CASE WHEN deleted THEN '' ELSE content END, "contentType",
+        CASE WHEN deleted THEN '[]' ELSE attachments END, "clientId", "threadId", "replyToId",
+        "alsoToRoom", CASE WHEN deleted THEN '[]' ELSE mentions END, "mentionsRoom" AND NOT deleted,
+        version, "replyCount", to_timestamp("createdAtMs" / 1000.0), to_timestamp("editedAtMs" / 1000.0),
+        to_timestamp("deletedAtMs" / 1000.0), "deletedBy"
     FROM fit
     ORDER BY seq
     ON CONFLICT (tenant_id, room_id, seq) DO UPDATE SET
@@ -141,8 +142,9 @@ WITH seen AS MATERIALIZED (
     FROM fit, jsonb_array_elements(CASE WHEN deleted THEN '[]' ELSE reactions END)
         WITH ORDINALITY AS x(value, position)
 ), unset AS (
-    DELETE FROM chat_message_reactions x USING fit
-    WHERE x.tenant_id = $1->>'tenant' AND x.room_id = $1->>'room' AND x.seq = fit.seq
+    DELETE FROM chat_message_reactions x
+    WHERE x.tenant_id = $1->>'tenant' AND x.room_id = $1->>'room'
+      AND x.seq = ANY (ARRAY(SELECT seq FROM fit WHERE known))
       AND (x.seq, x.emoji, x.user_id) NOT IN (SELECT seq, emoji, user_id FROM wanted)
 ), set_ AS (
     INSERT INTO chat_message_reactions AS x (tenant_id, room_id, seq, emoji, user_id, position)
@@ -157,7 +159,7 @@ WITH seen AS MATERIALIZED (
 ), moved AS (
     UPDATE chat_rooms r SET last_seq = ($1->>'to')::bigint, epoch = $1->>'epoch',
         last_message_at = greatest(r.last_message_at, (
-            SELECT to_timestamp(max(\"createdAtMs\") / 1000.0) FROM fit WHERE \"threadId\" IS NULL OR \"alsoToRoom\"))
+            SELECT to_timestamp(max("createdAtMs") / 1000.0) FROM fit WHERE "threadId" IS NULL OR "alsoToRoom"))
     FROM verdict
     WHERE verdict.state = 'done' AND r.tenant_id = $1->>'tenant' AND r.id = $1->>'room'
 )
@@ -167,8 +169,7 @@ SELECT coalesce((
         'lastSeq', CASE v.state WHEN 'done' THEN ($1->>'to')::bigint ELSE room.last_seq END,
         'conflicts', (SELECT coalesce(json_agg(seq ORDER BY seq), '[]') FROM judged WHERE conflict))
     FROM verdict v, room
-), json_build_object('state', 'missing'))"
-);
+), json_build_object('state', 'missing'))"#;
 
 /// Times a batch goes again at once because another got in while it waited for the lock.
 const AGAIN_MAX: u32 = 3;

@@ -53,7 +53,6 @@ WITH room AS (
     INSERT INTO chat_room_members (tenant_id, room_id, user_id, role)
     SELECT room.tenant_id, room.id, person, CASE WHEN person = $1->>'creator' THEN 'owner' ELSE 'member' END
     FROM room, jsonb_array_elements_text($1->'people') AS person
-    WHERE room.id = $1->>'id'
     ON CONFLICT DO NOTHING
 )
 SELECT to_json(id) FROM room"
@@ -180,13 +179,16 @@ pub async fn get_room(
 }
 
 /// One row more than the page tells whether there is a next one. The page is cut before anything is counted.
+/// `LIMIT 1` keeps the rooms looked up one by one: joined, the planner reads all rooms of all tenants from 90 on.
 const LIST: &str = concat!(
     "
 WITH mine AS MATERIALIZED (
     SELECT m.tenant_id, m.room_id, m.user_id, r.last_message_at IS NOT NULL AS used,
         coalesce(r.last_message_at, r.created_at) AS at
     FROM chat_room_members m
-    JOIN chat_rooms r ON r.tenant_id = m.tenant_id AND r.id = m.room_id
+    CROSS JOIN LATERAL (
+        SELECT a.id, a.last_message_at, a.created_at FROM chat_rooms a
+        WHERE a.tenant_id = m.tenant_id AND a.id = m.room_id LIMIT 1) r
     WHERE m.tenant_id = $1->>'tenant' AND m.user_id = $1->>'user'
       AND ($1->'used' = 'null' OR (r.last_message_at IS NOT NULL, coalesce(r.last_message_at, r.created_at), r.id)
         < (($1->>'used')::boolean, 'epoch'::timestamptz + ($1->>'atUs')::bigint * interval '1 microsecond', $1->>'id'))

@@ -23,7 +23,7 @@ pub use session::Connect;
 use crate::auth::{self, Action, Identity, Role};
 use crate::db::{DbError, Projected, Projection, RoomSnapshot, SnapshotMember};
 use crate::error::{Code, Refusal};
-use crate::ids::{Seq, UnixMs};
+use crate::ids::{RoomId, Seq, TenantId, UnixMs};
 use crate::limits::{Limits, RECEIPTS_MEMBERS_MAX};
 use crate::protocol::client::{BadFrame, ClientFrame};
 use crate::protocol::server::{self, CloseCode, EventText};
@@ -264,6 +264,10 @@ impl Room {
 
     pub fn members_version(&self) -> u64 {
         self.facts.snapshot.members_version
+    }
+
+    pub fn key(&self) -> (TenantId, RoomId) {
+        (self.facts.tenant.clone(), self.facts.id.clone())
     }
 
     pub fn head(&self) -> Seq {

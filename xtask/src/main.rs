@@ -1,1 +1,153 @@
-fn main() {}
+//! `cargo xtask`: everything the project does to itself. This file reads the command line and nothing more.
+//!
+//! The same program also stands in for `cargo`, `rustc` and `rustup` below worker-build (`shim.rs`).
+
+mod build;
+mod check;
+mod config;
+mod dev;
+mod inputs;
+mod log;
+mod migrate;
+mod postgres;
+mod process;
+mod setup;
+mod shim;
+mod suite;
+mod token;
+mod wrangler;
+
+use anyhow::{Context, Result, bail};
+use lexopt::prelude::*;
+use std::path::{Path, PathBuf};
+
+const USAGE: &str = "cargo xtask <command>
+  dev      [--headless] [--port N] [--data DIR] [--postgres URL] [--jwt-secret S] [--var NAME=VALUE]... [--no-build | --worker DIR]
+  build    [--features a,b] [--out DIR]
+  check
+  test     [--only native|wasm|e2e|browser] [--keep]
+  token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
+  migrate  --url URL [--dir DIR]
+Environment: CHINWAG_FEATURES cargo features of the Worker, CHINWAG_TEST_WORKER the Worker that --no-build runs.";
+
+fn main() {
+    if let Some(code) = shim::run_if_called_as_one() {
+        std::process::exit(code);
+    }
+    if let Err(error) = run() {
+        eprintln!("xtask: {error:#}");
+        std::process::exit(1);
+    }
+}
+
+/// The project's root, whatever the folder xtask was called in.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+fn run() -> Result<()> {
+    let mut args = lexopt::Parser::from_env();
+    let command = match args.next()? {
+        Some(Value(name)) => name.string()?,
+        Some(Short('h') | Long("help")) | None => {
+            println!("{USAGE}");
+            return Ok(());
+        }
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match command.as_str() {
+        "dev" => dev::run(dev_options(args)?),
+        "build" => {
+            let (mut features, mut out) = (build::features_from_env(), None);
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("features") => features = build::parse_features(&args.value()?.string()?),
+                    Long("out") => out = Some(PathBuf::from(args.value()?)),
+                    other => return Err(other.unexpected().into()),
+                }
+            }
+            build::run(out, features)
+        }
+        "check" => {
+            no_more(args)?;
+            check::run()
+        }
+        "test" => {
+            let mut options = suite::Options::default();
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("only") => options.only = Some(args.value()?.string()?.parse()?),
+                    Long("keep") => options.keep = true,
+                    other => return Err(other.unexpected().into()),
+                }
+            }
+            suite::run(&options)
+        }
+        "token" => token::run(token_options(args)?),
+        "migrate" => {
+            let (mut url, mut dir) = (None, root().join("migrations"));
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("url") => url = Some(args.value()?.string()?),
+                    Long("dir") => dir = PathBuf::from(args.value()?),
+                    other => return Err(other.unexpected().into()),
+                }
+            }
+            migrate::run(&url.context("migrate needs --url postgres://user:password@host/database")?, &dir)
+        }
+        other => bail!("no command `{other}`\n{USAGE}"),
+    }
+}
+
+fn no_more(mut args: lexopt::Parser) -> Result<()> {
+    match args.next()? {
+        Some(other) => Err(other.unexpected().into()),
+        None => Ok(()),
+    }
+}
+
+fn dev_options(mut args: lexopt::Parser) -> Result<dev::Options> {
+    let mut options = dev::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("headless") => options.headless = true,
+            Long("port") => options.port = args.value()?.parse()?,
+            Long("data") => options.data = std::path::absolute(PathBuf::from(args.value()?))?,
+            Long("postgres") => options.postgres_url = Some(args.value()?.string()?),
+            Long("jwt-secret") => options.jwt_secret = Some(args.value()?.string()?),
+            Long("var") => {
+                let var = args.value()?.string()?;
+                let (name, value) =
+                    var.split_once('=').with_context(|| format!("--var {var}: give NAME=VALUE"))?;
+                options.vars.push((name.into(), value.into()));
+            }
+            Long("no-build") => {
+                let dir = std::env::var_os("CHINWAG_TEST_WORKER").map(PathBuf::from);
+                options.worker = Some(std::path::absolute(dir.unwrap_or_else(|| root().join("build")))?);
+            }
+            Long("worker") => options.worker = Some(std::path::absolute(PathBuf::from(args.value()?))?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn token_options(mut args: lexopt::Parser) -> Result<token::Options> {
+    let mut options = token::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("sub") => options.sub = args.value()?.string()?,
+            Long("tenant") => options.tenant = args.value()?.string()?,
+            Long("name") => options.name = Some(args.value()?.string()?),
+            Long("role") => options.roles.push(args.value()?.string()?),
+            Long("ttl") => options.ttl_s = args.value()?.parse()?,
+            Long("data") => options.data = PathBuf::from(args.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if options.sub.is_empty() {
+        bail!("token needs --sub USER");
+    }
+    Ok(options)
+}

@@ -1,0 +1,103 @@
+//! The way into a room: who may be let through to it, and what is asked of it. Postgres is asked first, so
+//! that strangers wake no room; when it can't answer, the room decides by the membership it knows.
+//! Not here: the room's own decision (`room::Room::admit`).
+
+use super::{Ports, Reply, unavailable};
+use crate::auth::{self, Action, Identity};
+use crate::db;
+use crate::error::{Code, Refusal};
+use crate::ids::{RoomId, Seq};
+use crate::room::Call;
+use serde::{Deserialize, Serialize};
+
+/// What the Worker hands to a room. Old and new code meet here during a deploy: add fields, never change them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ask {
+    pub who: Identity,
+    pub room: RoomId,
+    /// What Postgres said; absent when it could not be asked.
+    pub gate: Option<Gate>,
+    pub what: What,
+}
+
+/// The room exists and the caller may come in, as Postgres has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// A room that knows an older version asks Postgres for the members.
+    pub members_version: u64,
+    /// A room whose log ends before this has lost its storage.
+    pub last_seq: Seq,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum What {
+    Upgrade(UpgradeAsk),
+    Call(Call),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeAsk {
+    /// The client speaks `chat.v1`.
+    pub batches: bool,
+    pub since: Option<(Seq, String)>,
+    pub history: u64,
+}
+
+/// Existence isn't revealed: strangers and the curious hear the same.
+pub fn no_such_room() -> Refusal {
+    Refusal::new(Code::RoomNotFound, "there is no such room")
+}
+
+/// Asks Postgres whether this person is in this room.
+///
+/// # Gives   `None` when Postgres can't say; the room then decides.
+/// # Errors  `room_not_found`, and no room was woken for it.
+pub async fn ask<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<Option<Gate>, Refusal> {
+    match db::access(ports.hasty_db(), &who.tenant, &who.user, room).await {
+        Ok(Some(access)) => {
+            Ok(Some(Gate { members_version: access.members_version, last_seq: access.last_seq }))
+        }
+        Ok(None) => Err(no_such_room()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Asks a room on a member's behalf.
+pub async fn call<P: Ports>(ports: &P, who: Identity, room: RoomId, call: Call) -> Result<Reply, Refusal> {
+    let gate = ask(ports, &who, &room).await?;
+    ports.ask_room(&Ask { who, room, gate, what: What::Call(call) }).await
+}
+
+/// `GET /rooms/:id/outbox`: for the tenant's admins, in the room or not.
+pub async fn outbox<P: Ports>(ports: &P, who: Identity, room: RoomId) -> Result<Reply, Refusal> {
+    let gate = match db::room_snapshot(ports.hasty_db(), &who.tenant, &room).await {
+        Ok(None) => return Err(no_such_room()),
+        Ok(Some(snapshot)) => {
+            let member = snapshot.members.iter().find(|m| m.user_id == who.user);
+            let role = member.and_then(|m| auth::Role::from_name(&m.role));
+            auth::authorize(role, who.tenant_role, Action::ReadRoomOutbox)?;
+            Some(Gate { members_version: snapshot.members_version, last_seq: snapshot.last_seq })
+        }
+        Err(_) => {
+            auth::authorize(None, who.tenant_role, Action::ReadRoomOutbox)?;
+            None
+        }
+    };
+    ports.ask_room(&Ask { who, room, gate, what: What::Call(Call::Outbox) }).await
+}
+
+/// What a room that must be opened needs from Postgres.
+///
+/// # Errors  `room_not_found`; `upstream_unavailable` when Postgres can't say.
+pub async fn open_room(
+    db: &impl db::Postgres,
+    who: &Identity,
+    room: &RoomId,
+) -> Result<db::RoomSnapshot, Refusal> {
+    let snapshot = db::room_snapshot(db, &who.tenant, room).await.map_err(|e| unavailable(&e))?;
+    snapshot.ok_or_else(no_such_room)
+}

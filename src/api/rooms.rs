@@ -1,0 +1,93 @@
+//! Rooms over REST: creating, listing, looking at one, and the query of a page of history.
+//! Not here: the statements (`db`), and messages (`room`).
+
+use super::{Ports, Query, Reply, gate, unavailable};
+use crate::auth::Identity;
+use crate::db::{self, NewRoom, RoomCursor, RoomKind};
+use crate::error::{Code, Refusal};
+use crate::ids::{MessageId, RoomId, UserId};
+use crate::limits::{GROUP_MEMBERS_MAX, ROOM_NAME_CHARS_MAX};
+use crate::protocol::Fields;
+use crate::room::PageQuery;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// `POST /rooms/create`.
+pub async fn create<P: Ports>(ports: &P, who: &Identity, body: String) -> Result<Reply, Refusal> {
+    let mut fields = Fields::parse(&body)?;
+    let kind = match fields.text("type")?.as_str() {
+        "direct" => RoomKind::Direct,
+        "group" => RoomKind::Group,
+        _ => return Err(Refusal::invalid("type", "\"direct\" or \"group\"")),
+    };
+    let name = fields.text_opt("name")?.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    if name.as_ref().is_some_and(|name| name.chars().count() > ROOM_NAME_CHARS_MAX) {
+        return Err(Refusal::invalid("name", &format!("more than {ROOM_NAME_CHARS_MAX} characters")));
+    }
+    if name.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
+        return Err(Refusal::invalid("name", "holds control characters"));
+    }
+    let participants = participants(&mut fields)?;
+    let people: BTreeSet<&str> = participants.iter().chain([&who.user]).map(UserId::as_str).collect();
+    match kind {
+        RoomKind::Direct if people.len() != 2 => {
+            return Err(Refusal::invalid("participantIds", "a direct room has exactly two people"));
+        }
+        RoomKind::Group if people.len() > GROUP_MEMBERS_MAX => {
+            let why = format!("more than {GROUP_MEMBERS_MAX} people");
+            return Err(Refusal::invalid("participantIds", &why));
+        }
+        _ => {}
+    }
+    // The id's tail means nothing for a room; MessageId is the one maker of UUIDv7 here.
+    let random = ports.random();
+    let id = MessageId::new(ports.now(), (random >> 64) as u64, random as u64).to_string();
+    let id = RoomId::parse(&id).ok_or_else(|| Refusal::new(Code::Internal, "no id"))?;
+    let name = if kind == RoomKind::Direct { None } else { name };
+    let (tenant, creator) = (who.tenant.clone(), who.user.clone());
+    let new = NewRoom { tenant, id, kind, name, creator, participants };
+    let created = db::create_room(ports.db(), &new).await.map_err(|e| unavailable(&e))?;
+    Ok(Reply::ok(json!({"room": created.room, "created": created.created})))
+}
+
+fn participants(fields: &mut Fields) -> Result<Vec<UserId>, Refusal> {
+    const FIELD: &str = "participantIds";
+    let list = fields.list_opt(FIELD)?.ok_or_else(|| Refusal::bad_field(FIELD, "a list of user ids"))?;
+    let user = |item: &Value| match item {
+        Value::String(id) => {
+            UserId::parse(id).ok_or_else(|| Refusal::invalid(FIELD, "an id of 1 to 128 characters"))
+        }
+        _ => Err(Refusal::bad_field(FIELD, "a list of user ids")),
+    };
+    list.iter().map(user).collect()
+}
+
+/// `GET /rooms/list`.
+pub async fn list<P: Ports>(ports: &P, who: &Identity, query: &Query) -> Result<Reply, Refusal> {
+    let cursor = query.text("cursor").map(RoomCursor::parse).transpose()?;
+    let limit = query.limit()?;
+    let page = db::list_rooms(ports.db(), &who.tenant, &who.user, cursor.as_ref(), limit).await;
+    let page = page.map_err(|e| unavailable(&e))?;
+    Ok(Reply::ok(json!({"rooms": page.rooms, "nextCursor": page.next_cursor})))
+}
+
+/// `GET /rooms/:id`.
+pub async fn get<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<Reply, Refusal> {
+    let room = db::get_room(ports.db(), &who.tenant, &who.user, room).await.map_err(|e| unavailable(&e))?;
+    room.map(|room| Reply::ok(json!({"room": room}))).ok_or_else(gate::no_such_room)
+}
+
+/// The query of `GET /rooms/:id/messages`.
+pub fn page_query(query: &Query) -> Result<PageQuery, Refusal> {
+    let page = PageQuery {
+        before: query.integer("before")?,
+        after: query.integer("after")?,
+        around: query.integer("around")?,
+        limit: Some(query.limit()?),
+        thread_id: query.text("threadId").map(str::to_owned),
+    };
+    if [page.before, page.after, page.around].iter().flatten().count() > 1 {
+        return Err(Refusal::new(Code::BadRequest, "only one of before, after, around"));
+    }
+    Ok(page)
+}

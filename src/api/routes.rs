@@ -1,0 +1,103 @@
+//! The table of routes: method, path, name. Not here: what they do (`api`).
+
+use http::Method;
+use std::cell::OnceCell;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    Chat,
+    Health,
+    WsTicket,
+    CreateRoom,
+    ListRooms,
+    GetRoom,
+    ListMessages,
+    SendMessage,
+    Outbox,
+    #[cfg(feature = "dev")]
+    DevToken,
+}
+
+/// Every route there is. `:room` is the room's id.
+pub const ROUTES: &[(Method, &str, Route)] = &[
+    (Method::GET, "/chat", Route::Chat),
+    (Method::GET, "/api/chat/health", Route::Health),
+    (Method::POST, "/api/chat/ws-ticket", Route::WsTicket),
+    (Method::POST, "/api/chat/rooms/create", Route::CreateRoom),
+    (Method::GET, "/api/chat/rooms/list", Route::ListRooms),
+    (Method::GET, "/api/chat/rooms/{room}", Route::GetRoom),
+    (Method::GET, "/api/chat/rooms/{room}/messages", Route::ListMessages),
+    (Method::POST, "/api/chat/rooms/{room}/messages", Route::SendMessage),
+    (Method::GET, "/api/chat/rooms/{room}/outbox", Route::Outbox),
+    #[cfg(feature = "dev")]
+    (Method::POST, "/api/chat/dev/token", Route::DevToken),
+];
+
+pub enum Found {
+    /// With the room's id, where the path has one.
+    Route(Route, Option<String>),
+    /// The path is known; these methods are allowed.
+    OtherMethod(String),
+    Nothing,
+}
+
+type Methods = Vec<(Method, Route)>;
+
+thread_local! {
+    static ROUTER: OnceCell<matchit::Router<Methods>> = const { OnceCell::new() };
+}
+
+/// Builds the matcher: one entry a path, with its methods. A path that could not be inserted would fail the test below.
+fn router() -> matchit::Router<Methods> {
+    let mut paths: Vec<(&str, Methods)> = Vec::new();
+    for (method, path, route) in ROUTES {
+        match paths.iter_mut().find(|(known, _)| known == path) {
+            Some((_, methods)) => methods.push((method.clone(), *route)),
+            None => paths.push((path, vec![(method.clone(), *route)])),
+        }
+    }
+    let mut router = matchit::Router::new();
+    for (path, methods) in paths {
+        let _ = router.insert(path, methods);
+    }
+    router
+}
+
+pub fn find(method: &Method, path: &str) -> Found {
+    ROUTER.with(|cell| {
+        let router = cell.get_or_init(router);
+        let Ok(found) = router.at(path) else { return Found::Nothing };
+        let room = found.params.get("room").map(decoded);
+        match found.value.iter().find(|(known, _)| known == method) {
+            Some((_, route)) => Found::Route(*route, room),
+            None => {
+                let methods: Vec<&str> = found.value.iter().map(|(known, _)| known.as_str()).collect();
+                Found::OtherMethod(methods.join(", "))
+            }
+        }
+    })
+}
+
+/// A path's segment without its percent signs; what isn't UTF-8 is no id of ours.
+fn decoded(segment: &str) -> String {
+    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_of_the_table_is_found() {
+        for (method, path, route) in ROUTES {
+            let path = path.replace("{room}", "r%2F1");
+            let Found::Route(found, room) = find(method, &path) else { panic!("{path}") };
+            assert_eq!(found, *route);
+            assert_eq!(room, path.contains("r%2F1").then(|| "r/1".to_owned()));
+        }
+        assert!(
+            matches!(find(&Method::DELETE, "/api/chat/rooms/r/messages"), Found::OtherMethod(m) if m == "GET, POST")
+        );
+        assert!(matches!(find(&Method::GET, "/api/chat/nothing"), Found::Nothing));
+    }
+}

@@ -1,0 +1,80 @@
+//! Rules of the configuration: what isn't safe to serve is refused at the start.
+
+use super::*;
+
+#[test]
+fn the_defaults_are_hs256_and_the_claim_tenant_id() {
+    let config = config(&[]);
+    assert_eq!(config.algorithms, [Algorithm::Hs256]);
+    assert_eq!(config.tenant_claim, "tenantId");
+    assert_eq!((config.jwks_url, config.issuer, config.audience), (None, None, None));
+}
+
+#[test]
+fn empty_variables_count_as_absent() {
+    let vars =
+        ["JWT_ALGORITHMS", "JWT_JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE", "TENANT_CLAIM", "ALLOWED_ORIGINS"];
+    let config = config(&vars.map(|name| (name, "")));
+    assert_eq!(config.algorithms, [Algorithm::Hs256]);
+    assert_eq!((config.jwks_url, config.issuer, config.audience), (None, None, None));
+    assert_eq!(config.tenant_claim, "tenantId");
+}
+
+#[test]
+fn unsafe_configurations_are_refused_with_the_variables_name() {
+    let url = ("JWT_JWKS_URL", "https://issuer.example/jwks");
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        ("JWT_SECRET", &[("JWT_SECRET", "")]),
+        ("JWT_SECRET", &[("JWT_SECRET", "31 bytes are one less than due.")]),
+        ("JWT_SECRET", &[("JWT_SECRET", "                                        ")]),
+        ("JWT_SECRET", &[("JWT_SECRET", "short"), ("JWT_ALGORITHMS", "RS256,HS256"), url]),
+        ("JWT_ALGORITHMS", &[("JWT_ALGORITHMS", "none")]),
+        ("JWT_ALGORITHMS", &[("JWT_ALGORITHMS", "hs256")]),
+        ("JWT_ALGORITHMS", &[("JWT_ALGORITHMS", "HS512")]),
+        ("JWT_ALGORITHMS", &[("JWT_ALGORITHMS", "HS256,PS256"), url]),
+        ("JWT_ALGORITHMS", &[("JWT_ALGORITHMS", " , ")]),
+        ("JWT_JWKS_URL", &[("JWT_ALGORITHMS", "RS256")]),
+        ("JWT_JWKS_URL", &[("JWT_ALGORITHMS", "HS256, EdDSA")]),
+        ("JWT_JWKS_URL", &[("JWT_JWKS_URL", "http://issuer.example/jwks")]),
+        ("JWT_JWKS_URL", &[("JWT_JWKS_URL", "http://127.0.0.1.example/jwks")]),
+        ("JWT_JWKS_URL", &[("JWT_JWKS_URL", "http://localhost@issuer.example/jwks")]),
+        ("JWT_JWKS_URL", &[("JWT_JWKS_URL", "https://user@issuer.example/jwks")]),
+        ("JWT_JWKS_URL", &[("JWT_JWKS_URL", "file:///etc/passwd")]),
+        ("JWT_JWKS_URL", &[("JWT_JWKS_URL", "/jwks")]),
+        ("JWT_JWKS_URL", &[("JWT_JWKS_URL", "issuer.example")]),
+        ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "*")]),
+        ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "https://*.example.com")]),
+        ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "https://a.example, null")]),
+        ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "app.example.com")]),
+        ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "https://app.example.com/path")]),
+        ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "https://app.example.com:port")]),
+    ];
+    for (name, vars) in cases {
+        let error = parse_config(vars).expect_err(&format!("{vars:?}"));
+        assert!(error.starts_with(name), "{vars:?}: {error}");
+        assert!(!error.contains("31 bytes are"), "the secret is in the message: {error}");
+    }
+}
+
+#[test]
+fn a_secret_is_needed_for_hs256_alone() {
+    let config = config(&[
+        ("JWT_SECRET", ""),
+        ("JWT_ALGORITHMS", "RS256, ES256 ,EdDSA"),
+        ("JWT_JWKS_URL", "https://issuer.example/jwks"),
+    ]);
+    assert_eq!(config.algorithms, [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa]);
+}
+
+#[test]
+fn a_key_set_may_come_over_http_from_this_machine() {
+    for url in ["http://localhost:9/j", "http://127.0.0.1:9/j", "http://127.1.2.3/j", "http://[::1]:9/j"] {
+        let config = config(&[("JWT_ALGORITHMS", "ES256"), ("JWT_JWKS_URL", url)]);
+        assert_eq!(config.jwks_url.as_deref(), Some(url));
+    }
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    assert!(!format!("{:?}", config(&[])).contains(SECRET));
+}

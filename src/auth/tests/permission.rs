@@ -1,0 +1,153 @@
+//! Rules of who may do what: the contract's table, spelled out for every role and action.
+
+use super::*;
+use Action::*;
+use Role::*;
+
+/// For each action: may a member, a moderator, an admin, the owner do it?
+const TABLE: &[(Action, [bool; 4])] = &[
+    (Read, [true, true, true, true]),
+    (Talk, [true, true, true, true]),
+    (React, [true, true, true, true]),
+    (Report, [true, true, true, true]),
+    (Leave, [true, true, true, true]),
+    (EditOwn, [true, true, true, true]),
+    (DeleteOwn, [true, true, true, true]),
+    (ReadOwnVersions, [true, true, true, true]),
+    (EditOthers, [false, true, true, true]),
+    (DeleteOthers, [false, true, true, true]),
+    (ReadOthersVersions, [false, true, true, true]),
+    (ReadAudit, [false, true, true, true]),
+    (SetSlowMode, [false, true, true, true]),
+    (IgnoreSlowMode, [false, true, true, true]),
+    (Mute { target: Member }, [false, true, true, true]),
+    (Mute { target: Moderator }, [false, false, true, true]),
+    (Mute { target: Admin }, [false, false, false, true]),
+    (Mute { target: Owner }, [false, false, false, false]),
+    (Ban { target: Member }, [false, true, true, true]),
+    (Ban { target: Moderator }, [false, false, true, true]),
+    (Ban { target: Admin }, [false, false, false, true]),
+    (Ban { target: Owner }, [false, false, false, false]),
+    (ChangeRoom, [false, false, true, true]),
+    (AddPeople, [false, false, true, true]),
+    (MentionRoomAmongAdmins, [false, false, true, true]),
+    (RemovePerson { target: Member }, [false, false, true, true]),
+    (RemovePerson { target: Moderator }, [false, false, true, true]),
+    (RemovePerson { target: Admin }, [false, false, false, true]),
+    (RemovePerson { target: Owner }, [false, false, false, false]),
+    (SetRole { target: Member, to: Member }, [false, false, true, true]),
+    (SetRole { target: Member, to: Moderator }, [false, false, true, true]),
+    (SetRole { target: Member, to: Admin }, [false, false, false, true]),
+    (SetRole { target: Member, to: Owner }, [false, false, false, true]),
+    (SetRole { target: Moderator, to: Member }, [false, false, true, true]),
+    (SetRole { target: Moderator, to: Moderator }, [false, false, true, true]),
+    (SetRole { target: Moderator, to: Admin }, [false, false, false, true]),
+    (SetRole { target: Moderator, to: Owner }, [false, false, false, true]),
+    (SetRole { target: Admin, to: Member }, [false, false, false, true]),
+    (SetRole { target: Admin, to: Moderator }, [false, false, false, true]),
+    (SetRole { target: Admin, to: Admin }, [false, false, false, true]),
+    (SetRole { target: Admin, to: Owner }, [false, false, false, true]),
+    (SetRole { target: Owner, to: Member }, [false, false, false, false]),
+    (SetRole { target: Owner, to: Moderator }, [false, false, false, false]),
+    (SetRole { target: Owner, to: Admin }, [false, false, false, false]),
+    (SetRole { target: Owner, to: Owner }, [false, false, false, false]),
+    (DeleteRoom, [false, false, false, true]),
+    (ReadRoomOutbox, [false, false, false, false]),
+    (ReadTenantOutbox, [false, false, false, false]),
+];
+
+fn code(role: Option<Role>, tenant_role: Option<Role>, action: Action) -> Option<Code> {
+    authorize(role, tenant_role, action).err().map(|refusal| refusal.code)
+}
+
+#[test]
+fn each_role_may_what_the_table_says_and_else_it_is_forbidden() {
+    for (action, allowed) in TABLE {
+        for (role, allowed) in Role::ALL.into_iter().zip(allowed) {
+            let expected = (!allowed).then_some(Code::Forbidden);
+            assert_eq!(code(Some(role), None, *action), expected, "{role:?} {action:?}");
+        }
+    }
+}
+
+#[test]
+fn each_role_may_what_the_lower_ones_may() {
+    for (action, allowed) in TABLE {
+        assert!(allowed.is_sorted(), "{action:?}");
+    }
+}
+
+#[test]
+fn a_tenants_moderators_and_admins_have_that_role_in_each_room_they_are_in() {
+    for (tenant_role, index) in [(Moderator, 1), (Admin, 2)] {
+        for (action, allowed) in TABLE {
+            if matches!(action, ReadRoomOutbox | ReadTenantOutbox) {
+                continue;
+            }
+            assert_eq!(
+                code(Some(Member), Some(tenant_role), *action).is_none(),
+                allowed[index],
+                "{action:?}"
+            );
+            assert_eq!(
+                code(Some(Owner), Some(tenant_role), *action).is_none(),
+                allowed[3],
+                "{action:?}: never less"
+            );
+        }
+    }
+    assert_eq!(effective_role(Member, None), Member);
+    assert_eq!(effective_role(Member, Some(Moderator)), Moderator);
+    assert_eq!(effective_role(Admin, Some(Moderator)), Admin);
+    assert_eq!(effective_role(Owner, Some(Admin)), Owner);
+}
+
+#[test]
+fn an_outbox_is_for_the_tenants_admins_alone_in_the_room_or_not() {
+    for action in [ReadRoomOutbox, ReadTenantOutbox] {
+        for role in [None, Some(Member), Some(Moderator), Some(Admin), Some(Owner)] {
+            assert_eq!(code(role, Some(Admin), action), None, "{role:?} {action:?}");
+            for tenant_role in [None, Some(Moderator)] {
+                let hidden = role.is_none() && action == ReadRoomOutbox;
+                let expected = if hidden { Code::RoomNotFound } else { Code::Forbidden };
+                assert_eq!(
+                    code(role, tenant_role, action),
+                    Some(expected),
+                    "{role:?} {tenant_role:?} {action:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_room_one_is_not_in_is_not_there() {
+    for (action, _) in TABLE {
+        if matches!(action, ReadRoomOutbox | ReadTenantOutbox) {
+            continue;
+        }
+        for tenant_role in [None, Some(Moderator), Some(Admin)] {
+            assert_eq!(
+                code(None, tenant_role, *action),
+                Some(Code::RoomNotFound),
+                "{tenant_role:?} {action:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn in_a_direct_room_nobody_comes_goes_or_changes() {
+    let changing: Vec<_> =
+        TABLE.iter().map(|(action, _)| *action).filter(|action| changes_who_is_in(*action)).collect();
+    assert_eq!(changing.len(), 1 + 1 + 4 + 16, "leave, add, remove and set role: {changing:?}");
+}
+
+#[test]
+fn roles_are_spelled_in_lower_case() {
+    for role in Role::ALL {
+        assert_eq!(serde_json::to_value(role).expect("JSON"), json!(role.name()));
+        assert_eq!(Role::from_name(role.name()), Some(role));
+    }
+    assert_eq!(Role::from_name("Owner"), None);
+}

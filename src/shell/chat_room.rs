@@ -1,0 +1,546 @@
+//! The Durable Object of one room: callbacks become inputs, effects are performed. A panic stays in its event.
+//! Not here: what follows from an input (`room`).
+
+use super::database::Database;
+use super::ports::{ASK_HEADER, authenticate, variable};
+use super::sqlite::ObjectSql;
+use super::{clock, json};
+use crate::api::{Ask, Reply, UpgradeAsk, What, open_room};
+use crate::auth::{AuthConfig, CHAT_V1};
+use crate::db::{self, Projection};
+use crate::error::{Code, Refusal};
+use crate::ids::{Seq, UnixMs};
+use crate::limits::*;
+use crate::protocol::server::{CloseCode, EventText};
+use crate::room::store::Store;
+use crate::room::{Attachment, Connect, ConnectionId, Effect, Facts, Input, Rebuild, Room};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use worker::{
+    DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage,
+    WebSocketPair, durable_object,
+};
+
+#[durable_object]
+pub struct ChatRoom(Rc<Shell>);
+
+// `feed` catches every panic and drops the room; what else stands in a shell is single cells.
+impl std::panic::UnwindSafe for ChatRoom {}
+impl std::panic::RefUnwindSafe for ChatRoom {}
+
+struct Shell {
+    state: State,
+    env: Env,
+    sql: ObjectSql,
+    limits: Limits,
+    room: RefCell<Option<Room>>,
+    sockets: RefCell<HashMap<ConnectionId, Socket>>,
+    /// The head when everything was last told to the sockets; `None` until the room was loaded once.
+    told: Cell<Option<Seq>>,
+    flush_is_due: Cell<bool>,
+    tick_at: Cell<Option<UnixMs>>,
+    /// Since when a drain runs, and since when the log is being opened: leases, as a promise can be lost.
+    draining_since: Cell<Option<UnixMs>>,
+    opening_since: Cell<Option<UnixMs>>,
+    swept_at: Cell<UnixMs>,
+    database: Database,
+    #[cfg(feature = "test-hooks")]
+    made: u64,
+}
+
+struct Socket {
+    socket: WebSocket,
+    /// Bytes that may wait: more than usual until what it got at its beginning has gone.
+    waiting_max: Cell<u32>,
+    heard_at: Cell<UnixMs>,
+}
+
+/// What a fed input gives back to who fed it.
+#[derive(Default)]
+struct Fed {
+    reply: Option<std::result::Result<String, Refusal>>,
+    project: Option<Box<Projection>>,
+    /// The input was lost to a fault of ours.
+    failed: bool,
+}
+
+impl DurableObject for ChatRoom {
+    fn new(state: State, env: Env) -> Self {
+        if let Ok(pair) =
+            worker::WebSocketRequestResponsePair::new(r#"{"type":"ping"}"#, r#"{"type":"pong"}"#)
+        {
+            state.set_websocket_auto_response(&pair);
+        }
+        let limits = Limits::parse(&variable(&env, "LIMITS").unwrap_or_default()).unwrap_or_else(|why| {
+            worker::console_error!("{why}; the contract's limits hold");
+            Limits::default()
+        });
+        let sql = ObjectSql::new(&state);
+        Self(Rc::new(Shell {
+            sql,
+            limits,
+            room: RefCell::new(None),
+            sockets: RefCell::default(),
+            told: Cell::new(None),
+            flush_is_due: Cell::new(false),
+            tick_at: Cell::new(None),
+            draining_since: Cell::new(None),
+            opening_since: Cell::new(None),
+            swept_at: Cell::new(0),
+            database: Database::new(&env, STATEMENT_TIMEOUT_MS),
+            #[cfg(feature = "test-hooks")]
+            made: super::test_hooks::made(),
+            state,
+            env,
+        }))
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let ask = match request.headers().get(ASK_HEADER)? {
+            Some(ask) => ask,
+            None => request.text().await?,
+        };
+        match self.0.clone().asked(serde_json::from_str(&ask)?).await {
+            Ok(response) => Ok(response),
+            Err(refusal) => json(&Reply::refused(&refusal)),
+        }
+    }
+
+    async fn websocket_message(&self, ws: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
+        let shell = &self.0;
+        let Some(connection) = shell.connection(&ws) else { return Ok(()) };
+        shell.sweep(connection);
+        match message {
+            WebSocketIncomingMessage::String(text) => {
+                #[cfg(feature = "test-hooks")]
+                if super::test_hooks::answered(
+                    &text,
+                    |line| drop(ws.send_with_str(line)),
+                    shell.made,
+                    &shell.sql,
+                ) {
+                    return Ok(());
+                }
+                let random = clock::random_u64();
+                if shell.feed(Input::Frame { connection, text: &text, random }).failed {
+                    shell.feed(Input::Failed { connection });
+                }
+            }
+            WebSocketIncomingMessage::Binary(_) => drop(shell.feed(Input::Binary { connection })),
+        }
+        Ok(())
+    }
+
+    async fn websocket_close(&self, ws: WebSocket, code: usize, _: String, _: bool) -> Result<()> {
+        // Answered, or the client waits 10 s and sees 1006; codes that may not be sent are answered with 1000.
+        let code = u16::try_from(code).ok().filter(|code| *code == 1000 || *code >= 3000).unwrap_or(1000);
+        let _ = ws.close(Some(code), Some(""));
+        self.0.gone(&ws);
+        Ok(())
+    }
+
+    async fn websocket_error(&self, ws: WebSocket, _: Error) -> Result<()> {
+        let _ = ws.close(Some(1011), Some(""));
+        self.0.gone(&ws);
+        Ok(())
+    }
+
+    /// Re-arms first, hands the work over and returns at once: an alarm that waits for something lost blocks all later ones.
+    async fn alarm(&self) -> Result<Response> {
+        self.0.feed(Input::AlarmFired);
+        Response::empty()
+    }
+}
+
+impl Shell {
+    // --- Feeding the machine --------------------------------------------------------------------
+
+    /// Feeds one input and performs what follows, without an `await` between them.
+    fn feed(self: &Rc<Self>, input: Input) -> Fed {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.handle(input)));
+        let effects = match outcome {
+            Ok(Ok(Some(effects))) => effects,
+            // No log here: nobody was ever let in, or the room is gone.
+            Ok(Ok(None)) => return Fed::default(),
+            Ok(Err(why)) => return self.lost(&why),
+            Err(_) => return self.lost("panicked"),
+        };
+        let mut fed = Fed::default();
+        for effect in effects {
+            self.perform(effect, &mut fed);
+        }
+        self.schedule();
+        fed
+    }
+
+    fn handle(self: &Rc<Self>, input: Input) -> std::result::Result<Option<Vec<Effect>>, String> {
+        #[cfg(feature = "test-hooks")]
+        super::test_hooks::panic_if_asked(&input);
+        let store = Store(&self.sql);
+        let mut slot = self.room.borrow_mut();
+        if slot.is_none() {
+            *slot = self.load(&store)?;
+        }
+        let Some(room) = slot.as_mut() else { return Ok(None) };
+        let flushes = matches!(input, Input::Flush);
+        let effects = room.handle(&store, clock::now(), input).map_err(|e| e.to_string())?;
+        if flushes || self.told.get().is_none() {
+            self.told.set(Some(room.head()));
+        }
+        Ok(Some(effects))
+    }
+
+    /// The room from its storage and its open sockets: after hibernation, a deploy, a panic, a failing store.
+    fn load(self: &Rc<Self>, store: &Store) -> std::result::Result<Option<Room>, String> {
+        let mut kept = Vec::new();
+        let mut sockets = self.sockets.borrow_mut();
+        let known = std::mem::take(&mut *sockets);
+        for socket in self.state.get_websockets() {
+            let Ok(Some(text)) = socket.deserialize_attachment::<String>() else { continue };
+            let Ok(attachment) = serde_json::from_str::<Attachment>(&text) else { continue };
+            let id = attachment.id;
+            // One that we have closed may still be listed.
+            if socket.as_ref().ready_state() != 1 {
+                continue;
+            }
+            let heard_at = known.get(&id).map_or(0, |socket| socket.heard_at.get());
+            sockets.insert(id, Socket::new(socket, self.limits.waiting_bytes, heard_at));
+            kept.push(attachment);
+        }
+        drop(sockets);
+        Room::load(store, kept, self.limits.clone()).map_err(|e| e.to_string())
+    }
+
+    /// The input is lost and with it the memory; the next one finds the room as storage and sockets say it is.
+    fn lost(self: &Rc<Self>, why: &str) -> Fed {
+        worker::console_error!("room: {why}; loading it again");
+        *self.room.borrow_mut() = None;
+        self.flush_is_due.set(false);
+        self.tick_at.set(None);
+        let told = self.told.get().unwrap_or_default();
+        let recovered = catch_unwind(AssertUnwindSafe(|| self.handle(Input::Recovered { told })));
+        if let Ok(Ok(Some(effects))) = recovered {
+            effects.into_iter().for_each(|effect| self.perform(effect, &mut Fed::default()));
+            self.schedule();
+        } else {
+            // It can't even be loaded: the sockets are told to come back.
+            for socket in self.state.get_websockets() {
+                close(&socket, CloseCode::Internal);
+            }
+        }
+        Fed { failed: true, ..Fed::default() }
+    }
+
+    fn perform(self: &Rc<Self>, effect: Effect, fed: &mut Fed) {
+        match effect {
+            Effect::Send { connection, frame } => self.send(connection, &frame),
+            Effect::Close { connection, code } => {
+                if let Some(socket) = self.sockets.borrow_mut().remove(&connection) {
+                    close(&socket.socket, code);
+                }
+            }
+            Effect::Attach { connection, attachment } => {
+                if let Some(socket) = self.sockets.borrow().get(&connection) {
+                    let text = serde_json::to_string(&attachment).unwrap_or_default();
+                    let _ = socket.socket.serialize_attachment(text);
+                }
+            }
+            Effect::Verify { connection, token } => {
+                let shell = self.clone();
+                self.state.wait_until(async move { shell.verify(connection, &token).await });
+            }
+            Effect::Reply(answer) => fed.reply = Some(answer),
+            Effect::Project(batch) => fed.project = Some(batch),
+            Effect::Refresh => {
+                let shell = self.clone();
+                self.state.wait_until(async move { drop(shell.refresh().await) });
+            }
+            Effect::Alarm(at) => self.arm(at),
+            Effect::Report(line) => worker::console_warn!("room: {line}"),
+        }
+    }
+
+    /// A send never fails loudly here: one dead or slow socket must not stop the rest.
+    fn send(self: &Rc<Self>, connection: ConnectionId, frame: &EventText) {
+        let sockets = self.sockets.borrow();
+        let Some(socket) = sockets.get(&connection) else { return };
+        let waiting = socket.socket.as_ref().buffered_amount();
+        if waiting <= self.limits.waiting_bytes {
+            socket.waiting_max.set(self.limits.waiting_bytes);
+        }
+        if waiting > socket.waiting_max.get() {
+            drop(sockets);
+            let shell = self.clone();
+            self.state.wait_until(async move { drop(shell.feed(Input::Slow { connection })) });
+            return;
+        }
+        let _ = socket.socket.send_with_str(frame);
+    }
+
+    /// Set at once, within the turn of the events it stands for, so that both become durable together.
+    fn arm(&self, at: UnixMs) {
+        let date = js_sys::Date::new(&(at as f64).into());
+        let options = js_sys::Object::new();
+        if let Ok(set) = self.state.storage().as_raw().set_alarm(date, options.into()) {
+            wasm_bindgen_futures::spawn_local(async move {
+                let _ = wasm_bindgen_futures::JsFuture::from(set).await;
+            });
+        }
+    }
+
+    // --- What is due later ----------------------------------------------------------------------
+
+    fn schedule(self: &Rc<Self>) {
+        let room = self.room.borrow();
+        let Some(room) = room.as_ref() else { return };
+        let now = clock::now();
+        if room.wants_flush() && !self.flush_is_due.replace(true) {
+            let shell = self.clone();
+            // The turn's end: what arrives together is committed together and leaves as one frame a socket.
+            self.state.wait_until(async move {
+                clock::sleep(0).await;
+                if shell.flush_is_due.replace(false) {
+                    shell.feed(Input::Flush);
+                }
+            });
+        }
+        if let Some(at) = room.deadline()
+            && self.tick_at.get().is_none_or(|due| at < due)
+        {
+            self.tick_at.set(Some(at));
+            let shell = self.clone();
+            self.state.wait_until(async move {
+                clock::sleep(at.saturating_sub(clock::now())).await;
+                if shell.tick_at.get() == Some(at) {
+                    shell.tick_at.set(None);
+                    shell.feed(Input::Tick);
+                }
+            });
+        }
+        let stuck = |since: UnixMs| now.saturating_sub(since) > 3 * STATEMENT_TIMEOUT_MS;
+        if room.wants_drain(now) && self.draining_since.get().is_none_or(stuck) {
+            self.draining_since.set(Some(now));
+            let shell = self.clone();
+            self.state.wait_until(async move { shell.drain().await });
+        }
+    }
+
+    /// Takes batch after batch to Postgres, then keeps the connection a moment for what may follow.
+    async fn drain(self: Rc<Self>) {
+        while let Some(batch) = self.feed(Input::Drain).project {
+            self.draining_since.set(Some(clock::now()));
+            let outcome = db::project(&self.database, &batch).await;
+            self.feed(Input::Projected(outcome));
+            clock::sleep(DRAIN_GATHER_MS).await;
+        }
+        let ended = clock::now();
+        self.draining_since.set(None);
+        // What came while the last batch was under way.
+        self.schedule();
+        clock::sleep(CONNECTION_LINGER_MS).await;
+        if self.draining_since.get().is_none() && ended <= clock::now() {
+            self.database.close();
+        }
+    }
+
+    async fn verify(self: &Rc<Self>, connection: ConnectionId, token: &str) {
+        let config = AuthConfig::parse(|name| variable(&self.env, name));
+        let outcome = match config {
+            Ok(config) => authenticate(token, &config).await,
+            Err(_) => Err(Refusal::new(Code::UpstreamUnavailable, "this deployment is not configured")),
+        };
+        self.feed(Input::Verified { connection, outcome });
+    }
+
+    // --- Being asked by the Worker --------------------------------------------------------------
+
+    async fn asked(self: Rc<Self>, ask: Ask) -> std::result::Result<Response, Refusal> {
+        self.open(&ask).await?;
+        let fault = || Refusal::new(Code::Internal, "a fault of ours");
+        match ask.what {
+            What::Upgrade(upgrade) => {
+                self.admit(&ask.who)?;
+                self.upgrade(ask.who, upgrade).map_err(|_| fault())
+            }
+            What::Call(call) => {
+                let random = clock::random_u64();
+                let fed = self.feed(Input::Call { who: &ask.who, call, random });
+                json(&Reply::ok(fed.reply.ok_or_else(fault)??)).map_err(|_| fault())
+            }
+        }
+    }
+
+    fn admit(self: &Rc<Self>, who: &crate::auth::Identity) -> std::result::Result<(), Refusal> {
+        let room = self.room.borrow();
+        let room = room.as_ref().ok_or_else(|| Refusal::new(Code::Internal, "a fault of ours"))?;
+        room.admit(who)
+    }
+
+    /// The synchronous end of an upgrade: accept, and everything a connection hears first.
+    fn upgrade(self: &Rc<Self>, who: crate::auth::Identity, upgrade: UpgradeAsk) -> Result<Response> {
+        let pair = WebSocketPair::new()?;
+        let id = self.room.borrow().as_ref().map_or(1, Room::next_connection);
+        self.state.accept_websocket_with_tags(&pair.server, &[&id.to_string()]);
+        let socket = Socket::new(pair.server, u32::MAX, clock::now());
+        self.sockets.borrow_mut().insert(id, socket);
+        let UpgradeAsk { batches, since, history } = upgrade;
+        let fed = self.feed(Input::Connect(Connect { id, identity: who, batches, since, history }));
+        // At once, and with it what the others still had coming: nothing stands between its history and its present.
+        if fed.failed || self.feed(Input::Flush).failed {
+            return json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours")));
+        }
+        self.flush_is_due.set(false);
+        let mut response = Response::from_websocket(pair.client)?;
+        if batches {
+            response.headers_mut().set("sec-websocket-protocol", CHAT_V1)?;
+        }
+        Ok(response)
+    }
+
+    /// Makes sure that the room is in memory and as new as Postgres said it is.
+    ///
+    /// # Errors  503 when that takes Postgres and it can't be had; a room that is open goes on without it.
+    async fn open(self: &Rc<Self>, ask: &Ask) -> std::result::Result<(), Refusal> {
+        for _ in 0..OPEN_STEPS_MAX {
+            let current = self.is_current(ask)?;
+            if current {
+                return Ok(());
+            }
+            let now = clock::now();
+            let lease = |since: UnixMs| now.saturating_sub(since) > 2 * STATEMENT_TIMEOUT_MS;
+            if self.opening_since.get().is_none_or(lease) {
+                self.opening_since.set(Some(now));
+                let opened = self.open_from_postgres(ask).await;
+                self.opening_since.set(None);
+                return opened;
+            }
+            // Somebody else is at it, and on Workers nobody can await another request's promise.
+            clock::sleep(OPEN_STEP_MS).await;
+        }
+        Err(Refusal::new(Code::UpstreamUnavailable, "the room is still being opened, try again"))
+    }
+
+    fn is_current(self: &Rc<Self>, ask: &Ask) -> std::result::Result<bool, Refusal> {
+        let fault = |why: String| {
+            worker::console_error!("room: {why}");
+            Refusal::new(Code::Internal, "a fault of ours")
+        };
+        let mut slot = self.room.borrow_mut();
+        if slot.is_none() {
+            *slot = self.load(&Store(&self.sql)).map_err(fault)?;
+            self.told.set(slot.as_ref().map(Room::head));
+        }
+        let Some(room) = slot.as_ref() else { return Ok(false) };
+        Ok(match &ask.gate {
+            None => true,
+            Some(gate) => {
+                let member =
+                    room.admit(&ask.who).is_ok() || matches!(ask.what, What::Call(crate::room::Call::Outbox));
+                gate.members_version <= room.members_version() && gate.last_seq <= room.head() && member
+            }
+        })
+    }
+
+    /// Opens a room that has no log here, or one that Postgres is ahead of; or only learns its members.
+    async fn open_from_postgres(self: &Rc<Self>, ask: &Ask) -> std::result::Result<(), Refusal> {
+        let (who, id) = (&ask.who, &ask.room);
+        let snapshot = open_room(&self.database, who, id).await?;
+        let whole = self.room.borrow().as_ref().is_some_and(|room| snapshot.last_seq <= room.head());
+        if whole {
+            self.feed(Input::Refreshed(Some(snapshot)));
+            return Ok(());
+        }
+        let facts = Facts { tenant: who.tenant.clone(), id: id.clone(), snapshot };
+        let epoch = format!("{:016x}", clock::random_u64());
+        let broken = |e: crate::room::store::StoreError| {
+            worker::console_error!("room: {e}");
+            Refusal::new(Code::Internal, "a fault of ours")
+        };
+        let store = Store(&self.sql);
+        let mut rebuild = Rebuild::begin(&store, facts, epoch).map_err(broken)?;
+        while let Some(after) = rebuild.wants() {
+            let page = db::messages_after(&self.database, &who.tenant, id, after, REBUILD_PAGE).await;
+            let page =
+                page.map_err(|_| Refusal::new(Code::UpstreamUnavailable, "the database can't be reached"))?;
+            rebuild.page(&store, page).map_err(broken)?;
+        }
+        rebuild.finish(&store).map_err(broken)?;
+        // Loaded anew with the new log; sockets of an older one are to come back and see the new epoch.
+        *self.room.borrow_mut() = None;
+        self.told.set(None);
+        for socket in self.state.get_websockets() {
+            close(&socket, CloseCode::Restart);
+        }
+        self.sockets.borrow_mut().clear();
+        self.database.close();
+        self.is_current(ask).map(drop)
+    }
+
+    async fn refresh(self: &Rc<Self>) -> std::result::Result<(), Refusal> {
+        let Some((tenant, id)) = self.room.borrow().as_ref().map(Room::key) else { return Ok(()) };
+        if let Ok(snapshot) = db::room_snapshot(&self.database, &tenant, &id).await {
+            self.feed(Input::Refreshed(snapshot));
+        }
+        Ok(())
+    }
+
+    // --- Sockets ---------------------------------------------------------------------------------
+
+    fn connection(&self, ws: &WebSocket) -> Option<ConnectionId> {
+        self.state.get_tags(ws).first()?.parse().ok()
+    }
+
+    fn gone(self: &Rc<Self>, ws: &WebSocket) {
+        let Some(connection) = self.connection(ws) else { return };
+        self.sockets.borrow_mut().remove(&connection);
+        self.feed(Input::Closed { connection });
+    }
+
+    /// Looks, at most every `HEARTBEAT_SWEEP_MS`, for clients that had pinged and went silent.
+    fn sweep(self: &Rc<Self>, heard: ConnectionId) {
+        let now = clock::now();
+        if let Some(socket) = self.sockets.borrow().get(&heard) {
+            socket.heard_at.set(now);
+        }
+        if now.saturating_sub(self.swept_at.get()) < HEARTBEAT_SWEEP_MS {
+            return;
+        }
+        self.swept_at.set(now);
+        let silent = |(id, socket): (&ConnectionId, &Socket)| {
+            let pinged = self.pinged_at(&socket.socket)?;
+            (now.saturating_sub(pinged.max(socket.heard_at.get())) > HEARTBEAT_TIMEOUT_MS).then_some(*id)
+        };
+        let connections: Vec<_> = self.sockets.borrow().iter().filter_map(silent).collect();
+        if !connections.is_empty() {
+            self.feed(Input::Silent { connections });
+        }
+    }
+
+    /// When the platform last answered this client's ping for us; `None` if it never pinged.
+    fn pinged_at(&self, socket: &WebSocket) -> Option<UnixMs> {
+        let state: &wasm_bindgen::JsValue = self.state.as_raw().as_ref();
+        let name = wasm_bindgen::JsValue::from_str("getWebSocketAutoResponseTimestamp");
+        let method: js_sys::Function =
+            wasm_bindgen::JsCast::dyn_into(js_sys::Reflect::get(state, &name).ok()?).ok()?;
+        let date = method.call1(state, socket.as_ref().as_ref()).ok()?;
+        let date: js_sys::Date = wasm_bindgen::JsCast::dyn_into(date).ok()?;
+        Some(date.get_time() as UnixMs)
+    }
+}
+
+impl Socket {
+    fn new(socket: WebSocket, waiting_max: u32, heard_at: UnixMs) -> Self {
+        Self { socket, waiting_max: Cell::new(waiting_max), heard_at: Cell::new(heard_at) }
+    }
+}
+
+/// Never fails: a socket that is closing already needs no more.
+fn close(socket: &WebSocket, code: CloseCode) {
+    let _ = socket.close(Some(code.code()), Some(code.name()));
+}
+
+/// How long, and how often, a request waits for another one's opening of the room.
+const OPEN_STEP_MS: u64 = 20;
+const OPEN_STEPS_MAX: u64 = STATEMENT_TIMEOUT_MS / OPEN_STEP_MS;

@@ -1,0 +1,26 @@
+//! Time and randomness, the only places they come from. Not here: what they are used for.
+
+use crate::ids::UnixMs;
+use worker::{Date, Delay, Request};
+
+pub fn now() -> UnixMs {
+    Date::now().as_millis()
+}
+
+pub async fn sleep(ms: u64) {
+    Delay::from(std::time::Duration::from_millis(ms)).await;
+}
+
+pub fn random_u64() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| now())
+}
+
+pub fn random_u128() -> u128 {
+    u128::from(random_u64()) << 64 | u128::from(random_u64())
+}
+
+/// The platform's id of a request, or one of our own where there is none (the dev server).
+pub fn request_id(request: &Request) -> String {
+    let ray = request.headers().get("cf-ray").ok().flatten();
+    ray.unwrap_or_else(|| format!("{:016x}", random_u64()))
+}

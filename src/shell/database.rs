@@ -1,0 +1,116 @@
+//! Postgres over Hyperdrive: the port `db::Postgres` made real, one statement at a time on a connection.
+//! Not here: statements (`db`), and when to try again (the room's outbox, a client).
+
+use super::clock;
+use crate::db::{DbError, Postgres};
+use futures_util::future::{Either, select};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::pin::pin;
+use tokio_postgres::types::{Json, Type};
+use tokio_postgres::{Client, Config};
+use wasm_bindgen::JsValue;
+use worker::postgres_tls::PassthroughTls;
+use worker::worker_sys;
+use worker::{Env, Socket};
+
+/// One connection, opened when a statement needs it, dropped on any error, timeouts included.
+pub struct Database {
+    connection_string: String,
+    timeout_ms: u64,
+    open: RefCell<Option<Connection>>,
+}
+
+impl Database {
+    /// Without the binding HYPERDRIVE every statement fails; health tells so.
+    pub fn new(env: &Env, timeout_ms: u64) -> Self {
+        let connection_string =
+            env.hyperdrive("HYPERDRIVE").map(|h| h.connection_string()).unwrap_or_default();
+        Self { connection_string, timeout_ms, open: RefCell::new(None) }
+    }
+
+    /// Shuts the connection: an open one keeps an object from hibernating.
+    pub fn close(&self) {
+        self.open.borrow_mut().take();
+    }
+
+    async fn statement(&self, sql: &str, input: Value) -> Result<Value, DbError> {
+        // Taken out for the statement's time, so that no other shares it and an error loses it.
+        let kept = self.open.borrow_mut().take();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => Connection::open(&self.connection_string).await?,
+        };
+        let rows = connection.client.query_typed(sql, &[(&Json(input), Type::JSONB)]).await.map_err(said)?;
+        let row = rows.first().ok_or_else(|| lost("no row"))?;
+        let value: Option<Value> = row.try_get(0).map_err(said)?;
+        *self.open.borrow_mut() = Some(connection);
+        Ok(value.unwrap_or(Value::Null))
+    }
+}
+
+impl Postgres for Database {
+    async fn query(&self, sql: &'static str, input: Value) -> Result<Value, DbError> {
+        let work = pin!(self.statement(sql, input));
+        match select(work, pin!(clock::sleep(self.timeout_ms))).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(lost("no answer in time")),
+        }
+    }
+}
+
+struct Connection {
+    client: Client,
+    _socket: OpenSocket,
+}
+
+/// The socket, shut on drop: dropping the client alone leaves its readable half open, and with that the object awake.
+struct OpenSocket(worker_sys::Socket);
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        if let Ok(closed) = self.0.close() {
+            wasm_bindgen_futures::spawn_local(async move {
+                let _ = wasm_bindgen_futures::JsFuture::from(closed).await;
+            });
+        }
+    }
+}
+
+impl Connection {
+    async fn open(connection_string: &str) -> Result<Self, DbError> {
+        let config: Config = connection_string.parse().map_err(said)?;
+        let host = match config.get_hosts().first() {
+            Some(tokio_postgres::config::Host::Tcp(host)) => host.clone(),
+            _ => return Err(lost("the connection string names no host")),
+        };
+        let port = config.get_ports().first().copied().unwrap_or(5432);
+        let address = object(&[("hostname", host.into()), ("port", f64::from(port).into())]);
+        let options = object(&[("allowHalfOpen", false.into()), ("secureTransport", "starttls".into())]);
+        let raw = worker_sys::connect(address, options).map_err(|_| lost("no socket"))?;
+        let open = OpenSocket(raw.clone());
+        let (client, driver) = config.connect_raw(Socket::from(raw), PassthroughTls).await.map_err(said)?;
+        wasm_bindgen_futures::spawn_local(async move {
+            let _ = driver.await;
+        });
+        Ok(Self { client, _socket: open })
+    }
+}
+
+fn object(members: &[(&str, JsValue)]) -> JsValue {
+    let object = js_sys::Object::new();
+    for (name, value) in members {
+        let _ = js_sys::Reflect::set(&object, &JsValue::from_str(name), value);
+    }
+    object.into()
+}
+
+fn lost(message: &str) -> DbError {
+    DbError { sqlstate: None, message: message.to_owned() }
+}
+
+fn said(error: tokio_postgres::Error) -> DbError {
+    let sqlstate = error.code().map(|code| code.code().to_owned());
+    let message = error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
+    DbError { sqlstate, message }
+}

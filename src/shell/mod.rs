@@ -1,0 +1,117 @@
+//! The runtime's side, wasm32 only: the Worker's entry, the Durable Objects, ports made real.
+//! Not here: decisions. What a request answers is in `api`, what a room does in `room`.
+
+mod chat_room;
+mod clock;
+mod database;
+mod ports;
+mod sqlite;
+#[cfg(feature = "test-hooks")]
+mod test_hooks;
+mod ws_ticket;
+
+use crate::api::{self, Reply};
+use crate::error::{Code, Refusal};
+use futures_util::FutureExt;
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+use ports::{RequestBody, WorkerPorts};
+use std::panic::AssertUnwindSafe;
+use worker::{Context, Env, Headers, Request, Response, Result, event};
+
+#[event(start)]
+fn start() {
+    worker::console_log!("chinwag {} starts", env!("CARGO_PKG_VERSION"));
+}
+
+/// Every request that isn't a static asset's. A panic stays in its request and answers 500.
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+    let request_id = clock::request_id(&request);
+    let origin = ports::allowed_origin(&request, &env);
+    let answered = AssertUnwindSafe(answer(request, &env)).catch_unwind().await;
+    let response = match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            worker::console_error!("{request_id}: {error}");
+            json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours")))?
+        }
+        Err(_) => {
+            worker::console_error!("{request_id}: panicked");
+            json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours")))?
+        }
+    };
+    finished(response, &request_id, origin.as_deref())
+}
+
+async fn answer(request: Request, env: &Env) -> Result<Response> {
+    let ports = match WorkerPorts::new(env) {
+        Ok(ports) => ports,
+        Err(why) => {
+            worker::console_error!("refusing to serve: {why}");
+            let message = "this deployment is not configured; its log says what is missing";
+            return json(&Reply::refused(&Refusal::new(Code::UpstreamUnavailable, message)));
+        }
+    };
+    let url = request.inner().url();
+    let (path, query) = ports::path_and_query(&url);
+    let headers = header_map(request.headers());
+    if request.inner().method() == "OPTIONS" && headers.contains_key("access-control-request-method") {
+        return Ok(Response::empty()?.with_status(204));
+    }
+    let method = http::Method::from_bytes(request.inner().method().as_bytes()).unwrap_or_default();
+    let upgrade = request.inner().clone().ok();
+    let body = RequestBody(request);
+    let reply = api::handle(&ports, api::Request { method, path, query, headers, body }).await;
+    match reply {
+        Reply::Upgrade(ask) => match upgrade {
+            Some(raw) => ports.upgrade(&ask, Request::from(raw)).await,
+            None => json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours"))),
+        },
+        reply => json(&reply),
+    }
+}
+
+/// A reply as HTTP.
+fn json(reply: &Reply) -> Result<Response> {
+    let Reply::Json { status, body, retry_after_ms, allow } = reply else {
+        return Response::error("an upgrade is no answer", 500);
+    };
+    let mut response = Response::from_bytes(body.clone().into_bytes())?.with_status(*status);
+    let headers = response.headers_mut();
+    headers.set("content-type", "application/json; charset=utf-8")?;
+    headers.set("cache-control", "no-store")?;
+    if let Some(ms) = retry_after_ms {
+        headers.set("retry-after", &ms.div_ceil(1000).max(1).to_string())?;
+    }
+    if let Some(allow) = allow {
+        headers.set("allow", allow)?;
+    }
+    Ok(response)
+}
+
+/// What every answer carries: the request's id, and leave for the pages of `ALLOWED_ORIGINS` to read it.
+fn finished(mut response: Response, request_id: &str, origin: Option<&str>) -> Result<Response> {
+    if response.status_code() == 101 {
+        return Ok(response);
+    }
+    let headers = response.headers_mut();
+    headers.set("x-request-id", request_id)?;
+    headers.set("x-content-type-options", "nosniff")?;
+    if let Some(origin) = origin {
+        headers.set("access-control-allow-origin", origin)?;
+        headers.set("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE")?;
+        headers.set("access-control-allow-headers", "authorization, content-type, x-file-name")?;
+        headers.set("access-control-expose-headers", "x-request-id, retry-after")?;
+        headers.set("access-control-max-age", "600")?;
+        headers.append("vary", "origin")?;
+    }
+    Ok(response)
+}
+
+fn header_map(headers: &Headers) -> HeaderMap {
+    let pair = |(name, value): (String, String)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(&value).ok()?))
+    };
+    headers.entries().filter_map(pair).collect()
+}

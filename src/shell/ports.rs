@@ -1,0 +1,258 @@
+//! The Worker's ports: configuration, tokens, Postgres, and the way to the objects.
+//! Not here: what is done with them (`api`).
+
+use super::{clock, database::Database};
+use crate::api::{self, Ask, Body, Ports, Reply};
+use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
+use crate::db::{DbError, Postgres};
+use crate::error::{Code, Refusal};
+use crate::ids::{TenantId, UnixMs};
+use crate::limits::{ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, STATEMENT_TIMEOUT_MS};
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Stub};
+
+thread_local! {
+    /// The issuer's keys, one set an isolate.
+    static JWKS: RefCell<Jwks> = RefCell::default();
+    /// Until when the Worker leaves Postgres alone with questions a room can answer too.
+    static RESTS_UNTIL: Cell<UnixMs> = const { Cell::new(0) };
+}
+
+/// The header in which an upgrade's `Ask` travels: such a request has no body.
+pub const ASK_HEADER: &str = "x-chinwag-ask";
+
+pub struct WorkerPorts<'a> {
+    env: &'a Env,
+    config: AuthConfig,
+    database: PatientOrHasty,
+    hasty: PatientOrHasty,
+}
+
+/// Postgres with much patience or with little.
+pub struct PatientOrHasty {
+    database: Database,
+    hasty: bool,
+}
+
+impl Postgres for PatientOrHasty {
+    async fn query(&self, sql: &'static str, input: serde_json::Value) -> Result<serde_json::Value, DbError> {
+        if self.hasty && RESTS_UNTIL.get() > clock::now() {
+            return Err(DbError { sqlstate: None, message: "it failed a moment ago".into() });
+        }
+        let answer = self.database.query(sql, input).await;
+        if self.hasty && answer.is_err() {
+            RESTS_UNTIL.set(clock::now() + ACCESS_REST_MS);
+        }
+        answer
+    }
+}
+
+/// A variable or secret.
+pub fn variable(env: &Env, name: &str) -> Option<String> {
+    env.var(name).map(|value| value.to_string()).ok()
+}
+
+impl<'a> WorkerPorts<'a> {
+    /// # Errors  what is wrong with the configuration, for the operator's log.
+    pub fn new(env: &'a Env) -> Result<Self, String> {
+        let config = AuthConfig::parse(|name| variable(env, name))?;
+        let database = PatientOrHasty { database: Database::new(env, STATEMENT_TIMEOUT_MS), hasty: false };
+        let hasty = PatientOrHasty { database: Database::new(env, ACCESS_TIMEOUT_MS), hasty: true };
+        Ok(Self { env, config, database, hasty })
+    }
+
+    /// Hands the connection over to the room.
+    pub async fn upgrade(&self, ask: &Ask, request: Request) -> worker::Result<Response> {
+        let headers = Headers::new();
+        headers.set("upgrade", "websocket")?;
+        headers.set(ASK_HEADER, &ascii(&serde_json::to_string(ask)?))?;
+        for name in ["sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"] {
+            if let Some(value) = request.headers().get(name)? {
+                headers.set(name, &value)?;
+            }
+        }
+        let mut init = RequestInit::new();
+        init.with_headers(headers);
+        self.room(ask)?.fetch_with_request(Request::new_with_init("https://room/", &init)?).await
+    }
+
+    /// The room's object. Its name is logged by the platform: nothing personal beyond the ids.
+    fn room(&self, ask: &Ask) -> worker::Result<Stub> {
+        object_at(self.env, &ask.who.tenant, &api::object_name(&ask.who.tenant, &ask.room))
+    }
+
+    fn ticket(&self, ticket: &str) -> worker::Result<Stub> {
+        self.env.durable_object("WS_TICKET")?.get_by_name(ticket)
+    }
+
+    async fn post(&self, stub: Stub, method: Method, body: &str) -> worker::Result<Response> {
+        let mut init = RequestInit::new();
+        init.with_method(method).with_body(Some(body.into()));
+        stub.fetch_with_request(Request::new_with_init("https://room/", &init)?).await
+    }
+}
+
+/// Where a tenant's objects live: the one place that would decide a jurisdiction or a location hint.
+fn object_at(env: &Env, _tenant: &TenantId, name: &str) -> worker::Result<Stub> {
+    env.durable_object("CHAT_ROOM")?.get_by_name(name)
+}
+
+impl Ports for WorkerPorts<'_> {
+    type Db = PatientOrHasty;
+
+    fn config(&self) -> &AuthConfig {
+        &self.config
+    }
+
+    fn now(&self) -> UnixMs {
+        clock::now()
+    }
+
+    fn random(&self) -> u128 {
+        clock::random_u128()
+    }
+
+    async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
+        authenticate(token, &self.config).await
+    }
+
+    fn db(&self) -> &PatientOrHasty {
+        &self.database
+    }
+
+    fn hasty_db(&self) -> &PatientOrHasty {
+        &self.hasty
+    }
+
+    async fn ask_room(&self, ask: &Ask) -> Result<Reply, Refusal> {
+        let body = serde_json::to_string(ask).map_err(|_| fault())?;
+        let stub = self.room(ask).map_err(|_| fault())?;
+        // The object overloaded or on its way to another machine: the client may try again, we don't.
+        let away = |_| Refusal::new(Code::UpstreamUnavailable, "the room can't be reached, try again");
+        let mut response = self.post(stub, Method::Post, &body).await.map_err(away)?;
+        let status = response.status_code();
+        let body = response.text().await.map_err(away)?;
+        let retry_after_ms = match status {
+            429 => serde_json::from_str::<serde_json::Value>(&body)
+                .ok()
+                .and_then(|body| body.pointer("/error/retryAfterMs")?.as_u64()),
+            _ => None,
+        };
+        Ok(Reply::Json { status, body, retry_after_ms, allow: None })
+    }
+
+    async fn keep_ticket(&self, ticket: &str, identity: &Identity) -> Result<(), Refusal> {
+        let body = serde_json::to_string(identity).map_err(|_| fault())?;
+        let stub = self.ticket(ticket).map_err(|_| fault())?;
+        self.post(stub, Method::Put, &body).await.map(drop).map_err(|_| fault())
+    }
+
+    async fn take_ticket(&self, ticket: &str) -> Result<Option<Identity>, Refusal> {
+        let stub = self.ticket(ticket).map_err(|_| fault())?;
+        let mut response = self.post(stub, Method::Post, "").await.map_err(|_| fault())?;
+        response.json().await.map_err(|_| fault())
+    }
+
+    #[cfg(feature = "dev")]
+    fn dev_secret(&self) -> Option<String> {
+        variable(self.env, "JWT_SECRET")
+    }
+}
+
+fn fault() -> Refusal {
+    Refusal::new(Code::Internal, "a fault of ours")
+}
+
+/// Verifies a token by the isolate's keys.
+pub async fn authenticate(token: &str, config: &AuthConfig) -> Result<Identity, Refusal> {
+    // The keys are moved out of the thread-local's closure by pointing at it: it lives as long as the isolate.
+    let jwks = JWKS.with(|jwks| std::ptr::from_ref(jwks));
+    // SAFETY: a thread-local of the only thread there is; it is never dropped while code runs.
+    let jwks = unsafe { &*jwks };
+    auth::authenticate(token, config, jwks, &Issuer, clock::now()).await.map_err(Refusal::from)
+}
+
+/// The issuer's key set over HTTP.
+struct Issuer;
+
+impl FetchJwks for Issuer {
+    async fn fetch(&self, url: &str) -> Option<Vec<u8>> {
+        let get = async {
+            let mut init = RequestInit::new();
+            init.with_redirect(RequestRedirect::Error);
+            let request = Request::new_with_init(url, &init).ok()?;
+            let mut response = Fetch::Request(request).send().await.ok()?;
+            let body = response.bytes().await.ok()?;
+            (response.status_code() == 200 && body.len() <= BODY_BYTES_MAX).then_some(body)
+        };
+        let body = match select(pin!(get), pin!(clock::sleep(auth::JWKS_FETCH_TIMEOUT_MS))).await {
+            Either::Left((body, _)) => body,
+            Either::Right(_) => None,
+        };
+        if body.is_none() {
+            worker::console_error!("the JWKS could not be fetched");
+        }
+        body
+    }
+
+    async fn pause(&self, ms: u64) {
+        clock::sleep(ms).await;
+    }
+}
+
+/// A request whose body is read only when a route wants it.
+pub struct RequestBody(pub Request);
+
+impl Body for RequestBody {
+    async fn read(mut self, max: usize) -> Result<Vec<u8>, Refusal> {
+        let too_large = || Refusal::new(Code::TooLarge, format!("a body of at most {max} bytes"));
+        let declared = self.0.headers().get("content-length").ok().flatten();
+        if declared.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > max) {
+            return Err(too_large());
+        }
+        let Ok(mut stream) = self.0.stream() else { return Ok(Vec::new()) };
+        let mut body = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            let broken = |_| Refusal::new(Code::BadRequest, "the body broke off");
+            body.extend_from_slice(&chunk.map_err(broken)?);
+            if body.len() > max {
+                return Err(too_large());
+            }
+        }
+        Ok(body)
+    }
+}
+
+/// The `Origin` to which an answer may be shown: one of `ALLOWED_ORIGINS`.
+pub fn allowed_origin(request: &Request, env: &Env) -> Option<String> {
+    let origin = request.headers().get("origin").ok().flatten()?;
+    let config = AuthConfig::parse(|name| variable(env, name)).ok()?;
+    auth::refuse_foreign_origin(&super::header_map(request.headers()), &config).ok()?;
+    Some(origin)
+}
+
+/// A URL's path and query as they stand in it.
+pub fn path_and_query(url: &str) -> (String, String) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.find('/').map_or("/", |at| rest.split_at(at).1);
+    let rest = rest.split('#').next().unwrap_or_default();
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    (path.to_owned(), query.to_owned())
+}
+
+/// JSON text in ASCII, as a header must be.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c.is_ascii() {
+            true => text.push(c),
+            false => {
+                c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")))
+            }
+        }
+    }
+    text
+}

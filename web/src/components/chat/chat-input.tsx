@@ -1,0 +1,40 @@
+import { useLayoutEffect, useRef } from "react";
+import { cn } from "@/lib/cn";
+
+export interface ChatInputProps extends React.ComponentProps<"textarea"> {
+  value: string;
+  /** Enter without Shift, and not while a word is being composed. */
+  onSubmitText: () => void;
+}
+
+/** A text field that grows with what is written, up to a third of the screen. */
+export function ChatInput({ value, onSubmitText, className, onKeyDown, ...props }: ChatInputProps) {
+  const field = useRef<HTMLTextAreaElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows the text
+  useLayoutEffect(() => {
+    const element = field.current;
+    if (!element) return;
+    element.style.height = "auto";
+    element.style.height = `${element.scrollHeight}px`;
+  }, [value]);
+
+  return (
+    <textarea
+      ref={field}
+      rows={1}
+      dir="auto"
+      value={value}
+      onKeyDown={(event) => {
+        onKeyDown?.(event);
+        if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+        event.preventDefault();
+        onSubmitText();
+      }}
+      className={cn(
+        "max-h-[33dvh] w-full resize-none overflow-y-auto bg-transparent px-1 py-2 text-[16px] leading-6 outline-none placeholder:text-muted-foreground sm:text-[15px]",
+        className,
+      )}
+      {...props}
+    />
+  );
+}

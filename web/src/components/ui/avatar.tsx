@@ -1,0 +1,40 @@
+import { cn } from "@/lib/cn";
+import { hueIndex, initials } from "@/lib/text";
+
+const hues = [
+  "avatar-hue-10 avatar-hue-40 avatar-hue-70 avatar-hue-100 avatar-hue-130 avatar-hue-160",
+  "avatar-hue-190 avatar-hue-220 avatar-hue-250 avatar-hue-280 avatar-hue-310 avatar-hue-340",
+]
+  .join(" ")
+  .split(" ");
+const sizes = { sm: "size-7 text-[11px]", md: "size-9 text-xs", lg: "size-10 text-sm" };
+
+interface AvatarProps {
+  id: string;
+  size?: keyof typeof sizes;
+  /** Undefined: presence isn't shown at all. */
+  online?: boolean | undefined;
+  group?: boolean;
+  className?: string;
+}
+
+/** A person or room by initials. Decoration: the name stands beside it. */
+export function Avatar({ id, size = "md", online, group = false, className }: AvatarProps) {
+  return (
+    <span aria-hidden="true" className={cn("relative inline-flex shrink-0", className)}>
+      <span
+        className={cn(
+          "inline-flex select-none items-center justify-center font-semibold tracking-wide",
+          group ? "rounded-[30%]" : "rounded-full",
+          sizes[size],
+          hues[hueIndex(id)],
+        )}
+      >
+        {initials(id)}
+      </span>
+      {online && (
+        <span className="absolute -right-0.5 -bottom-0.5 size-3 rounded-full border-2 border-card bg-online" />
+      )}
+    </span>
+  );
+}

@@ -1,0 +1,152 @@
+import { Avatar } from "@/components/ui/avatar";
+import { Button } from "@/components/ui/button";
+import { PlusIcon, RefreshIcon, SignOutIcon } from "@/components/ui/icons";
+import { cn } from "@/lib/cn";
+import type { Room } from "@/lib/protocol";
+import { roomTitle, shortDate } from "@/lib/text";
+import type { RoomsHandle } from "../use-rooms";
+
+interface RoomListProps {
+  list: RoomsHandle;
+  me: string;
+  openId: string | null;
+  onNew: () => void;
+  onSignOut: () => void;
+}
+
+export function RoomList({ list, me, openId, onNew, onSignOut }: RoomListProps) {
+  const { rooms, isLoading, error } = list;
+  return (
+    <nav aria-label="Conversations" className="flex h-full min-h-0 flex-col">
+      <header className="flex h-16 shrink-0 items-center gap-1 border-b px-4">
+        <h1 className="flex-1 font-semibold text-lg tracking-tight">Chats</h1>
+        <Button variant="ghost" size="icon" aria-label="Refresh the list" onClick={() => void list.refresh()}>
+          <RefreshIcon className="size-4.5" />
+        </Button>
+        <Button size="icon" aria-label="New conversation" onClick={onNew}>
+          <PlusIcon />
+        </Button>
+      </header>
+      <div className="min-h-0 flex-1 overflow-y-auto p-2">
+        {error && (
+          <div role="alert" className="m-1 rounded-lg bg-destructive/12 px-3 py-2 text-destructive text-sm">
+            {error}{" "}
+            <Button
+              variant="link"
+              size="text"
+              onClick={list.isSignedOut ? onSignOut : () => void list.refresh()}
+            >
+              {list.isSignedOut ? "Sign in again" : "Try again"}
+            </Button>
+          </div>
+        )}
+        {isLoading && <Skeleton />}
+        {!isLoading && !error && rooms.length === 0 && <Empty onNew={onNew} />}
+        <ul className="space-y-0.5">
+          {rooms.map((room) => (
+            <RoomItem key={room.id} room={room} me={me} isOpen={room.id === openId} />
+          ))}
+        </ul>
+        {list.hasMore && (
+          <Button variant="ghost" size="sm" className="mt-2 w-full" onClick={() => void list.loadMore()}>
+            More conversations
+          </Button>
+        )}
+      </div>
+      <footer className="flex shrink-0 items-center gap-3 border-t px-4 py-3">
+        <Avatar id={me} size="sm" />
+        <span className="min-w-0 flex-1 truncate font-medium text-sm" data-testid="me">
+          <bdi>{me}</bdi>
+        </span>
+        <Button variant="ghost" size="icon" aria-label="Sign out" onClick={onSignOut}>
+          <SignOutIcon className="size-4.5" />
+        </Button>
+      </footer>
+    </nav>
+  );
+}
+
+function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolean }) {
+  const title = roomTitle(room, me);
+  const unread = isOpen ? 0 : room.unread;
+  return (
+    <li>
+      <a
+        href={`#/r/${encodeURIComponent(room.id)}`}
+        aria-current={isOpen ? "page" : undefined}
+        className={cn(
+          "flex items-center gap-3 rounded-xl px-2.5 py-2.5 transition-colors",
+          isOpen ? "bg-accent text-accent-foreground" : "hover:bg-muted",
+        )}
+      >
+        <Avatar id={title} size="lg" group={room.type === "group"} />
+        <span className="min-w-0 flex-1">
+          <span className="flex items-baseline gap-2">
+            <bdi
+              className={cn(
+                "min-w-0 flex-1 truncate text-[15px]",
+                unread > 0 ? "font-semibold" : "font-medium",
+              )}
+            >
+              {title}
+            </bdi>
+            {room.lastMessageAt && (
+              <time dateTime={room.lastMessageAt} className="shrink-0 text-[11px] text-muted-foreground">
+                {shortDate(room.lastMessageAt)}
+              </time>
+            )}
+          </span>
+          <span className="mt-0.5 flex items-center gap-2">
+            <span
+              className={cn(
+                "min-w-0 flex-1 truncate text-[13px]",
+                unread > 0 ? "text-foreground" : "text-muted-foreground",
+              )}
+            >
+              {preview(room, me)}
+            </span>
+            {unread > 0 && (
+              <span className="min-w-5 shrink-0 rounded-full bg-primary px-1.5 text-center font-semibold text-[11px] text-primary-foreground leading-5 tabular-nums">
+                {unread >= 100 ? "99+" : unread}
+                <span className="sr-only"> unread</span>
+              </span>
+            )}
+          </span>
+        </span>
+      </a>
+    </li>
+  );
+}
+
+function preview(room: Room, me: string): string {
+  const last = room.lastMessage;
+  if (!last) return "No messages yet";
+  if (last.deletedAt) return "This message was deleted";
+  const who = last.userId === me ? "You: " : room.type === "group" ? `${last.userId}: ` : "";
+  return `${who}${last.content}`.replace(/\s+/g, " ").slice(0, 200);
+}
+
+function Empty({ onNew }: { onNew: () => void }) {
+  return (
+    <div className="flex flex-col items-center gap-3 px-6 py-16 text-center">
+      <p className="font-medium">No conversations yet</p>
+      <p className="text-muted-foreground text-sm">Start one with somebody, or make a group.</p>
+      <Button size="sm" onClick={onNew}>
+        New conversation
+      </Button>
+    </div>
+  );
+}
+
+function Skeleton() {
+  return (
+    <div role="status" aria-label="Loading conversations" className="space-y-2 p-2">
+      {[1, 2, 3, 4].map((row) => (
+        <div key={row} className="flex animate-pulse items-center gap-3 py-1.5">
+          <span className="size-10 rounded-full bg-muted" />
+          <span className="h-8 flex-1 rounded-lg bg-muted" />
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,90 @@
+/** For tests: the other end of a WebSocket, and events with sensible fields. Never part of the build. */
+import type { Signals } from "./browser-signals";
+import type { Hello, Message, ServerEvent } from "./protocol";
+
+export class FakeSocket {
+  static all: FakeSocket[] = [];
+  static get last(): FakeSocket {
+    const socket = FakeSocket.all.at(-1);
+    if (!socket) throw new Error("nothing has connected");
+    return socket;
+  }
+  readyState = 0;
+  sent: string[] = [];
+  closedWith: number | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+
+  constructor(
+    readonly url: string,
+    readonly protocols: string[],
+  ) {
+    FakeSocket.all.push(this);
+  }
+  send(text: string): void {
+    this.sent.push(text);
+  }
+  close(code: number): void {
+    this.readyState = 3;
+    this.closedWith = code;
+  }
+
+  /** The server speaks: one frame with these events. */
+  says(...events: ServerEvent[]): void {
+    this.saysText(JSON.stringify(events));
+  }
+  saysText(data: unknown): void {
+    this.readyState = 1;
+    this.onmessage?.({ data });
+  }
+  closes(code: number, reason = ""): void {
+    this.readyState = 3;
+    this.onclose?.({ code, reason });
+  }
+  /** The frames that arrived, of one type. */
+  heard(type: string): Record<string, unknown>[] {
+    return this.sent.map((text) => JSON.parse(text)).filter((frame) => frame.type === type);
+  }
+  get since(): string | null {
+    return new URL(this.url).searchParams.get("since");
+  }
+}
+
+export class FakeSignals implements Signals {
+  online = true;
+  listeners = new Set<(signal: "online" | "offline" | "visible") => void>();
+  isOnline = () => this.online;
+  isVisible = () => true;
+  listen(listener: (signal: "online" | "offline" | "visible") => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+  tell(signal: "online" | "offline" | "visible"): void {
+    if (signal !== "visible") this.online = signal === "online";
+    for (const listener of this.listeners) listener(signal);
+  }
+}
+
+export const hello = (seq: number, more: Partial<Hello> = {}): Hello => ({
+  ...{ type: "hello", connectionId: "c", roomId: "r", userId: "alice", role: "member", seq, epoch: "e1" },
+  ...{ heartbeatMs: 20_000, limits: {}, me: { lastReadSeq: 0 }, readMarkers: {} },
+  ...more,
+});
+
+export const synced = (seq: number): ServerEvent => ({ type: "synced", seq });
+
+export const message = (seq: number, userId = "bob", more: Partial<Message> = {}): Message => ({
+  ...{ id: `m${seq}`, seq, tenantId: "t", roomId: "r", userId, content: `text ${seq}`, contentType: "text" },
+  ...{ attachments: [], reactions: {}, clientId: null, threadId: null, replyToId: null, alsoToRoom: false },
+  ...{ mentions: [], mentionsRoom: false, version: 1, replyCount: 0, editedAt: null, deletedAt: null },
+  createdAt: "2026-11-23T12:00:00.000Z",
+  ...more,
+});
+
+export const newMessage = (seq: number, userId?: string, more?: Partial<Message>): ServerEvent => ({
+  ...{ type: "new_message", seq, message: message(seq, userId, more) },
+});
+
+/** A JWT by shape alone. */
+export const token = (expS: number, sub = "alice"): string =>
+  `h.${btoa(JSON.stringify({ sub, exp: expS })).replaceAll("=", "")}.s`;

@@ -1,0 +1,140 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { ChatApi } from "./api";
+import { FakeSignals, FakeSocket, hello, message, newMessage, synced } from "./fake-server";
+import type { ServerEvent } from "./protocol";
+import { RoomClient } from "./room-client";
+
+let signals: FakeSignals;
+let requests: string[];
+let answer: (path: string) => unknown;
+let client: RoomClient;
+
+beforeEach(async () => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  FakeSocket.all = [];
+  signals = new FakeSignals();
+  requests = [];
+  answer = () => ({});
+  const api = new ChatApi(
+    async () => "t",
+    "/api/chat",
+    async (path) => {
+      requests.push(String(path));
+      return Response.json(answer(String(path)));
+    },
+  );
+  client = new RoomClient({
+    ...{ roomId: "r", userId: "alice", api, getToken: async () => "t" },
+    socket: {
+      WebSocket: FakeSocket as unknown as typeof WebSocket,
+      signals,
+      random: () => 1,
+      origin: "ws://x",
+    },
+  });
+  client.start();
+  await vi.advanceTimersByTimeAsync(0);
+});
+afterEach(() => {
+  client.stop();
+  vi.useRealTimers();
+});
+
+const state = () => client.getSnapshot().state;
+const acked = (frame: Record<string, unknown> | undefined, seq: number): ServerEvent => ({
+  ...{ type: "ack", clientId: String(frame?.clientId), op: "message", messageId: `m${seq}`, seq },
+});
+const contents = () => state().messages.map((one) => one.content);
+
+test("messages written without a connection go out after the resume, in order, under their ids", async () => {
+  FakeSocket.last.says(hello(1), newMessage(1), synced(1));
+  client.sendMessage("a");
+  const [first] = FakeSocket.last.heard("message");
+  FakeSocket.last.closes(1006);
+  client.sendMessage("b");
+  await vi.advanceTimersByTimeAsync(500);
+  expect(FakeSocket.last.since).toBe("1");
+  FakeSocket.last.says(hello(2), newMessage(2));
+  expect(FakeSocket.last.sent).toEqual([]);
+  FakeSocket.last.says(synced(2));
+  expect(FakeSocket.last.heard("message")).toEqual([first]);
+  FakeSocket.last.says(acked(first, 3));
+  expect(FakeSocket.last.heard("message").map((one) => one.content)).toEqual(["a", "b"]);
+});
+
+test("a gap is resumed from, and nothing is lost or doubled", async () => {
+  FakeSocket.last.says(hello(1), newMessage(1), synced(1), newMessage(3));
+  await vi.advanceTimersByTimeAsync(500);
+  expect(FakeSocket.last.since).toBe("1");
+  FakeSocket.last.says(hello(3), newMessage(2), newMessage(3), synced(3));
+  expect(contents()).toEqual(["text 1", "text 2", "text 3"]);
+});
+
+test("a resync loads history over REST, and tries until it has it", async () => {
+  FakeSocket.last.says(hello(1), newMessage(1), synced(1));
+  FakeSocket.last.closes(1006);
+  await vi.advanceTimersByTimeAsync(500);
+  answer = () => {
+    throw new TypeError("network");
+  };
+  FakeSocket.last.says(
+    hello(9, { epoch: "e2" }),
+    { type: "resync", reason: "epoch", seq: 9, epoch: "e2" },
+    synced(9),
+  );
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(contents()).toEqual(["text 1"]);
+  const page = { hasMoreBefore: true, hasMoreAfter: false, lastSeq: 9, epoch: "e2" };
+  answer = () => ({ ...page, messages: [message(8), message(9)] });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(contents()).toEqual(["text 8", "text 9"]);
+  expect(requests).toEqual(Array(2).fill("/api/chat/rooms/r/messages?limit=50"));
+});
+
+test("what was rate limited goes out after the wait, and what follows it not before", async () => {
+  FakeSocket.last.says(hello(0), synced(0));
+  client.sendMessage("a");
+  const clientId = String(FakeSocket.last.heard("message")[0]?.clientId);
+  const limited = { type: "error", code: "rate_limited", message: "", retryable: true, clientId } as const;
+  FakeSocket.last.says({ ...limited, retryAfterMs: 400 });
+  client.sendMessage("b");
+  expect(FakeSocket.last.heard("message")).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(400);
+  FakeSocket.last.says(acked(FakeSocket.last.heard("message")[1], 1));
+  expect(FakeSocket.last.heard("message").map((one) => one.content)).toEqual(["a", "a", "b"]);
+});
+
+test("typing is told at most every 3 s and ended once; reading at most once a second", async () => {
+  FakeSocket.last.says(hello(0), synced(0), newMessage(1));
+  for (let key = 0; key < 10; key++) client.sendTyping(true);
+  client.sendTyping(false);
+  client.sendTyping(false);
+  expect(FakeSocket.last.heard("typing").map((one) => one.isTyping)).toEqual([true, false]);
+  client.markRead();
+  FakeSocket.last.says(newMessage(2));
+  client.markRead();
+  await vi.advanceTimersByTimeAsync(1_000);
+  client.markRead();
+  expect(FakeSocket.last.heard("read")).toEqual([{ type: "read", seq: 2 }]);
+});
+
+test("typing that nobody ends, ends", async () => {
+  FakeSocket.last.says(hello(0), synced(0));
+  FakeSocket.last.says({
+    type: "typing",
+    userId: "bob",
+    isTyping: true,
+    typingUsers: ["bob"],
+    expiresInMs: 6_000,
+  });
+  expect(Object.keys(state().typing)).toEqual(["bob"]);
+  await vi.advanceTimersByTimeAsync(6_000);
+  expect(state().typing).toEqual({});
+});
+
+test("the same reaction twice is on and off again", () => {
+  FakeSocket.last.says(hello(1), newMessage(1), synced(1));
+  client.sendReaction("m1", "👍");
+  client.sendReaction("m1", "👍");
+  expect(FakeSocket.last.heard("reaction").map((one) => one.action)).toEqual(["add", "remove"]);
+});

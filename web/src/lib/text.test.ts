@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { dayName, findLinks, initials, lengthOf, roomTitle } from "./text";
+
+test("links are found, and the text around them stays to the letter", () => {
+  const content = "See https://a.test/x?y=1. And (http://b.test/c_(d)), ok?";
+  expect(findLinks(content).filter((one) => one.href)).toEqual([
+    { text: "https://a.test/x?y=1", href: "https://a.test/x?y=1" },
+    { text: "http://b.test/c_(d)", href: "http://b.test/c_(d)" },
+  ]);
+  expect(
+    findLinks(content)
+      .map((one) => one.text)
+      .join(""),
+  ).toBe(content);
+});
+
+test.each([
+  "javascript:alert(1)",
+  "data:text/html,x",
+  "//evil.test",
+  "https://",
+  "ftp://a.test",
+  "<img src=x>",
+])("%s is no link", (content) => expect(findLinks(content)).toEqual([{ text: content }]));
+
+test("an address ends where markup would begin", () => {
+  expect(findLinks('https://a.test/"onmouseover="x')[0]).toEqual({
+    text: "https://a.test/",
+    href: "https://a.test/",
+  });
+});
+
+test("a DM is called after the other person, a group by its name or its people", () => {
+  expect(roomTitle({ type: "direct", name: null, participantIds: ["alice", "bob"] }, "alice")).toBe("bob");
+  expect(roomTitle({ type: "group", name: "Team", participantIds: [] }, "alice")).toBe("Team");
+  expect(roomTitle({ type: "group", name: null, participantIds: ["alice", "bob", "eve"] }, "alice")).toBe(
+    "bob, eve",
+  );
+});
+
+test("initials, code points and days", () => {
+  expect(["alice", "Ada Lovelace", "<script>", "🎉", ""].map(initials)).toEqual(["A", "AL", "S", "?", "?"]);
+  expect(lengthOf("👍🏽a")).toBe(3);
+  const now = new Date(2026, 10, 23, 0, 5);
+  expect(dayName(new Date(2026, 10, 22, 23, 59).toISOString(), now)).toBe("Yesterday");
+  expect(dayName(now.toISOString(), now)).toBe("Today");
+});

@@ -1,0 +1,92 @@
+/** Text as a screen shows it: links found in it, names for rooms and people, dates. Pure; nothing here makes HTML. */
+import type { Room } from "./protocol";
+
+export type Segment = { text: string; href?: string };
+
+const URLS = /\bhttps?:\/\/[^\s<>"'`]+/gi;
+const TRAILING = /[.,;:!?*_~…]+$/;
+
+/** Splits content at its http(s) addresses. Joined, the segments' texts are the content, to the letter. */
+export function findLinks(content: string): Segment[] {
+  const segments: Segment[] = [];
+  let end = 0;
+  for (const match of content.matchAll(URLS)) {
+    const address = trimAddress(match[0]);
+    const href = safeHref(address);
+    if (!href) continue;
+    if (match.index > end) segments.push({ text: content.slice(end, match.index) });
+    segments.push({ text: address, href });
+    end = match.index + address.length;
+  }
+  if (end < content.length) segments.push({ text: content.slice(end) });
+  return segments;
+}
+
+/** Without the punctuation of the sentence around it; a closing bracket stays if it was opened inside. */
+function trimAddress(found: string): string {
+  let address = found.replace(TRAILING, "");
+  while (address.endsWith(")") && address.split(")").length > address.split("(").length) {
+    address = address.slice(0, -1).replace(TRAILING, "");
+  }
+  return address;
+}
+
+function safeHref(address: string): string | null {
+  const url = URL.parse(address);
+  return url && (url.protocol === "https:" || url.protocol === "http:") && url.hostname ? url.href : null;
+}
+
+/** What to call a room: a DM is called after the other person. */
+export function roomTitle(room: Pick<Room, "type" | "name" | "participantIds">, me: string): string {
+  const others = room.participantIds.filter((id) => id !== me);
+  if (room.type === "direct") return others[0] ?? me;
+  return room.name || others.slice(0, 4).join(", ") || "Just you";
+}
+
+export function initials(name: string): string {
+  const words = name.split(/[\s._@-]+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
+  const letters = words.slice(0, 2).map((word) => [...word].find((char) => /[\p{L}\p{N}]/u.test(char)) ?? "");
+  return letters.join("").toUpperCase() || "?";
+}
+
+/** One of twelve hues, the same for the same id everywhere. */
+export function hueIndex(id: string): number {
+  let hash = 0;
+  for (const char of id) hash = (Math.imul(hash, 31) + (char.codePointAt(0) ?? 0)) >>> 0;
+  return hash % 12;
+}
+
+const dayMs = 86_400_000;
+const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const weekdayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long" });
+const dateFormat = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "long" });
+const yearFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+const shortFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+const startOfDay = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+const daysAgo = (date: Date, now: Date) => Math.round((startOfDay(now) - startOfDay(date)) / dayMs);
+
+export const timeOf = (iso: string): string => timeFormat.format(new Date(iso));
+
+export const sameDay = (a: string, b: string): boolean => startOfDay(new Date(a)) === startOfDay(new Date(b));
+
+export function dayName(iso: string, now = new Date()): string {
+  const date = new Date(iso);
+  const days = daysAgo(date, now);
+  if (days <= 0) return "Today";
+  if (days === 1) return "Yesterday";
+  if (days < 7) return weekdayFormat.format(date);
+  return (days < 300 ? dateFormat : yearFormat).format(date);
+}
+
+/** For a list: the time today, then the day. */
+export function shortDate(iso: string, now = new Date()): string {
+  const date = new Date(iso);
+  const days = daysAgo(date, now);
+  if (days <= 0) return timeFormat.format(date);
+  return days < 7 ? weekdayFormat.format(date).slice(0, 3) : shortFormat.format(date);
+}
+
+/** As the server counts: code points, not UTF-16 units. */
+export const lengthOf = (text: string): number => [...text].length;
+export const CONTENT_MAX = 4_000;

@@ -1,0 +1,110 @@
+//! The configuration a stack runs by: wrangler.toml with this stack's Worker, database, vars and secret put in.
+//!
+//! Each stack has its own file in its own folder, so that stacks don't share a Worker and a secret never comes
+//! near a tracked file.
+
+use crate::{inputs, root};
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use std::io::Read;
+use std::path::Path;
+
+pub struct Stack<'a> {
+    /// The stack's folder; the Worker is in `dir/worker`.
+    pub dir: &'a Path,
+    pub postgres_url: &'a str,
+    pub jwt_secret: &'a str,
+    pub vars: &'a [(String, String)],
+    /// Features to rebuild the Worker with when the source changes; `None` runs what `dir/worker` holds.
+    pub rebuild: Option<&'a [String]>,
+    /// Secrets of the developer's own `.dev.vars`.
+    pub more_secrets: &'a [(String, String)],
+}
+
+/// wrangler.toml as JSON.
+pub fn wrangler_toml() -> Result<Value> {
+    let path = root().join("wrangler.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    toml::from_str(&text).context("wrangler.toml")
+}
+
+/// The claim that names the tenant, with the stack's overrides.
+pub fn tenant_claim(vars: &[(String, String)]) -> Result<String> {
+    let overridden =
+        vars.iter().rev().find(|(name, _)| name == "TENANT_CLAIM").map(|(_, value)| value.clone());
+    let config = wrangler_toml()?;
+    let named = config["vars"]["TENANT_CLAIM"].as_str().map(str::to_owned);
+    Ok(overridden.or(named).unwrap_or_else(|| "tenantId".into()))
+}
+
+/// Writes `dir/wrangler.json` and `dir/.dev.vars`.
+pub fn write(stack: &Stack) -> Result<()> {
+    let mut config = wrangler_toml()?;
+    let fields = config.as_object_mut().context("wrangler.toml is no table")?;
+    fields.remove("env");
+    fields.remove("build");
+    fields.insert("main".into(), json!(stack.dir.join("worker/index.js")));
+    if let Some(features) = stack.rebuild {
+        let exe = std::env::current_exe()?;
+        let (exe, out) = (exe.display().to_string(), stack.dir.join("worker").display().to_string());
+        let watch = config["build"]["watch_dir"].clone();
+        let watch = wrangler_toml()?["build"]["watch_dir"].as_array().cloned().unwrap_or_else(|| vec![watch]);
+        let watch: Vec<_> = watch.iter().filter_map(Value::as_str).map(|path| root().join(path)).collect();
+        config["build"] = json!({
+            "command": format!("{} build --out {} --features {}", quoted(&exe), quoted(&out), quoted(&features.join(","))),
+            "cwd": root(),
+            "watch_dir": watch,
+        });
+    }
+    config["assets"]["directory"] = json!(root().join("web/dist"));
+    config["hyperdrive"][0]["localConnectionString"] = json!(stack.postgres_url);
+    for (name, value) in stack.vars {
+        config["vars"][name.as_str()] = json!(value);
+    }
+    inputs::write_whole(&stack.dir.join("wrangler.json"), &serde_json::to_string_pretty(&config)?)?;
+    let mut secrets = String::new();
+    for (name, value) in stack.more_secrets.iter().filter(|(name, _)| name != "JWT_SECRET") {
+        secrets += &format!("{name}={}\n", dotenv_value(value)?);
+    }
+    secrets += &format!("JWT_SECRET={}\n", dotenv_value(stack.jwt_secret)?);
+    inputs::write_whole(&stack.dir.join(".dev.vars"), &secrets)
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// dotenv has no escape that works for every quote, so take the one that the value doesn't hold.
+fn dotenv_value(value: &str) -> Result<String> {
+    match ['\'', '`', '"'].into_iter().find(|quote| !value.contains(*quote)) {
+        Some('"') if value.contains('\\') => {
+            bail!("a secret with all three quotes and a backslash can't be passed on")
+        }
+        Some(quote) => Ok(format!("{quote}{value}{quote}")),
+        None => bail!("a secret with all three kinds of quotes can't be passed on"),
+    }
+}
+
+/// The secrets of the project's `.dev.vars`, if the developer made one.
+pub fn dev_vars() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(root().join(".dev.vars")).unwrap_or_default();
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.trim().into(), value.trim().trim_matches(['"', '\'', '`']).into()))
+        .filter(|(_, value): &(String, String)| !value.is_empty())
+        .collect()
+}
+
+/// The stack's own secret: made once, kept in its folder.
+pub fn kept_secret(dir: &Path) -> Result<String> {
+    let path = dir.join("jwt-secret");
+    if let Ok(secret) = std::fs::read_to_string(&path) {
+        return Ok(secret);
+    }
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    let secret = inputs::hex(&bytes);
+    inputs::write_whole(&path, &secret)?;
+    Ok(secret)
+}

@@ -1,0 +1,236 @@
+//! `cargo xtask test`: all parts, each with its own set-up, and a summary. A part whose subject is missing fails:
+//! no test file, no browser, nothing counted is never a pass. What is tested is in tests/, not here.
+
+use crate::log::{say, seconds};
+use crate::{build, check, inputs, postgres, process, root, setup};
+use anyhow::{Context, Result, bail, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// Start-up must stay under a second, of which V8 takes 9 ms for 1.6 MB; twice what the room needs now is reason
+/// to ask which crate came in. Cloudflare itself allows 64 MiB.
+const WASM_RAW_MAX_BYTES: usize = 4 << 20;
+const WASM_GZIP_MAX_BYTES: usize = 1_200 << 10;
+const TEST_FEATURES: &str = "dev,test-hooks";
+/// Code that must never be deployed holds one of these strings.
+const MARKERS: [&str; 2] = ["chinwag-dev-sign-in", "chinwag-test-hook"];
+const ENVIRONMENTS: [&str; 3] = ["", "staging", "production"];
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Part {
+    Check,
+    Native,
+    Wasm,
+    E2e,
+    Browser,
+}
+
+impl std::str::FromStr for Part {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Part> {
+        match name {
+            "native" => Ok(Part::Native),
+            "wasm" => Ok(Part::Wasm),
+            "e2e" => Ok(Part::E2e),
+            "browser" => Ok(Part::Browser),
+            _ => bail!("--only {name}: give native, wasm, e2e or browser"),
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct Options {
+    pub only: Option<Part>,
+    /// Leave the folders of stacks and databases for a look.
+    pub keep: bool,
+}
+
+/// The command `test`.
+pub fn run(options: &Options) -> Result<()> {
+    let tools = setup::all()?;
+    let all = [
+        ("check", Part::Check),
+        ("native", Part::Native),
+        ("wasm", Part::Wasm),
+        ("e2e", Part::E2e),
+        ("browser", Part::Browser),
+    ];
+    let mut summary = Vec::new();
+    for (name, part) in all.into_iter().filter(|(_, part)| options.only.is_none_or(|only| only == *part)) {
+        say(&format!("===== {name}"));
+        let start = Instant::now();
+        let result = match part {
+            Part::Check => check::run(),
+            Part::Native => native(options),
+            Part::Wasm => wasm(&tools),
+            Part::E2e => e2e(&tools, options),
+            Part::Browser => browser(&tools, options),
+        };
+        if let Err(error) = &result {
+            say(&format!("{name} FAILED: {error:#}"));
+        }
+        summary.push((name, result.is_ok(), seconds(start)));
+    }
+    println!();
+    for (name, passed, time) in &summary {
+        println!("{name:<8} {} {time:>9}", if *passed { "passed" } else { "FAILED" });
+    }
+    let failed = summary.iter().filter(|(_, passed, _)| !passed).count();
+    println!("{} passed, {failed} failed", summary.len() - failed);
+    ensure!(failed == 0, "the tests failed");
+    Ok(())
+}
+
+/// Where the parts keep what they make.
+fn folder() -> PathBuf {
+    root().join("target/suite")
+}
+
+fn native(options: &Options) -> Result<()> {
+    let dir = folder().join(format!("native-{}", std::process::id()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let server = runtime.block_on(postgres::Postgres::start(&dir, false))?;
+    let tested = cargo_test(
+        Command::new("cargo")
+            .args(["test", "--workspace", "--lib", "--bins", "--test", "native"])
+            .env("CHINWAG_TEST_POSTGRES", server.url("postgres")),
+    );
+    runtime.block_on(server.stop());
+    if !options.keep {
+        let _ = std::fs::remove_dir_all(&dir);
+    }
+    tested?;
+    let mut web = Command::new("npm");
+    web.args(["run", "--silent", "test", "-w", "web"]).current_dir(root()).env("PATH", setup::node_path()?);
+    process::show(&mut web).context("the web client's tests")
+}
+
+/// Runs a `cargo test` and wants at least one test to have passed: an empty file passes too, for cargo.
+fn cargo_test(command: &mut Command) -> Result<()> {
+    let said = process::tee(command.current_dir(root()))?;
+    let results = said.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+    let passed: u32 = results.filter_map(|rest| rest.split_once(' ')?.0.parse::<u32>().ok()).sum();
+    ensure!(passed > 0, "no test ran");
+    say(&format!("{passed} tests passed"));
+    Ok(())
+}
+
+/// What would be deployed: small enough, accepted by wrangler for each environment, free of what only dev may do.
+fn wasm(tools: &setup::Tools) -> Result<()> {
+    let out = root().join("build");
+    build::worker(tools, &out, &[])?;
+    build::web()?;
+    let size = build::size(&out)?;
+    say(&format!("Worker: {} KiB raw, {} KiB gzip", size.raw_bytes >> 10, size.gzip_bytes >> 10));
+    ensure!(size.raw_bytes <= WASM_RAW_MAX_BYTES, "over the budget of {WASM_RAW_MAX_BYTES} bytes raw");
+    ensure!(size.gzip_bytes <= WASM_GZIP_MAX_BYTES, "over the budget of {WASM_GZIP_MAX_BYTES} bytes gzip");
+    for marker in MARKERS {
+        ensure!(
+            !holds(&out, marker)?,
+            "the release build holds `{marker}`: a feature of dev would be deployed"
+        );
+        ensure!(
+            holds(&test_worker(tools)?, marker)?,
+            "no `{marker}` even in a build with {TEST_FEATURES}: the scan above proves nothing"
+        );
+    }
+    for environment in ENVIRONMENTS {
+        dry_run(environment, "")
+            .with_context(|| format!("wrangler deploy --dry-run --env \"{environment}\""))?;
+    }
+    match dry_run("production", "dev") {
+        Ok(_) => bail!("wrangler would deploy with CHINWAG_FEATURES=dev"),
+        Err(error) => ensure!(format!("{error:#}").contains("refusing to"), "{error:#}"),
+    }
+    Ok(())
+}
+
+fn dry_run(environment: &str, features: &str) -> Result<String> {
+    let mut command = setup::node_program("wrangler/bin/wrangler.js")?;
+    command.args(["deploy", "--dry-run", "--env", environment]);
+    command.arg("--outdir").arg(folder().join("dry-run"));
+    command.env("CHINWAG_FEATURES", features).env("WRANGLER_SEND_METRICS", "false").env("NO_COLOR", "1");
+    process::quiet(&mut command)
+}
+
+fn holds(worker: &Path, marker: &str) -> Result<bool> {
+    for name in ["index.js", "index_bg.wasm"] {
+        let file = worker.join(name);
+        let bytes = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+        if bytes.windows(marker.len()).any(|window| window == marker.as_bytes()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The Worker of the end-to-end tests, in a place of its own.
+fn test_worker(tools: &setup::Tools) -> Result<PathBuf> {
+    let out = folder().join("worker");
+    build::worker(tools, &out, &build::parse_features(TEST_FEATURES))?;
+    Ok(out)
+}
+
+/// Tells a test program how to start stacks: `$CHINWAG_XTASK dev --headless --port 0 --data DIR --no-build`.
+fn with_stacks<'a>(
+    command: &'a mut Command,
+    tools: &setup::Tools,
+    options: &Options,
+) -> Result<&'a mut Command> {
+    let worker = test_worker(tools)?;
+    build::web()?;
+    command.env("CHINWAG_TEST_WORKER", worker).env("CHINWAG_XTASK", std::env::current_exe()?);
+    if options.keep {
+        command.env("CHINWAG_KEEP", "1");
+    }
+    Ok(command.current_dir(root()))
+}
+
+fn e2e(tools: &setup::Tools, options: &Options) -> Result<()> {
+    let mut command = Command::new("cargo");
+    command.args(["test", "--test", "e2e"]);
+    cargo_test(with_stacks(&mut command, tools, options)?)
+}
+
+fn browser(tools: &setup::Tools, options: &Options) -> Result<()> {
+    ensure!(root().join("tests/browser/run.mjs").exists(), "tests/browser/run.mjs is missing");
+    let chromium = chromium()?;
+    let mut command = setup::node_program("../tests/browser/run.mjs")?;
+    command.env("CHROMIUM", chromium);
+    process::show(with_stacks(&mut command, tools, options)?)
+}
+
+/// A Chromium: the one named, the machine's, or on a Debian where we are root the distribution's.
+fn chromium() -> Result<PathBuf> {
+    if let Some(path) = installed_chromium() {
+        return Ok(path);
+    }
+    // SAFETY: geteuid has no preconditions.
+    let root = unsafe { libc::geteuid() } == 0;
+    if root && on_path("apt-get").is_some() {
+        let _lock = inputs::lock(&folder().join("apt.lock"))?;
+        crate::log::step("chromium (apt-get install, 1 minute, once)", || {
+            process::quiet(Command::new("apt-get").arg("update"))?;
+            let mut install = Command::new("apt-get");
+            install.args(["install", "-y", "--no-install-recommends", "chromium"]);
+            process::quiet(install.env("DEBIAN_FRONTEND", "noninteractive"))
+        })?;
+    }
+    installed_chromium().context("no Chromium: install one, or name it in the environment variable CHROMIUM")
+}
+
+fn installed_chromium() -> Option<PathBuf> {
+    let named = std::env::var_os("CHROMIUM").map(PathBuf::from).filter(|path| path.exists());
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let mac = Path::new("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
+    named
+        .or_else(|| names.iter().find_map(|name| on_path(name)))
+        .or_else(|| mac.exists().then(|| mac.to_path_buf()))
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
+}
