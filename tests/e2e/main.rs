@@ -7,7 +7,15 @@
 
 mod rig;
 
+mod faults;
 mod frames;
+mod limits;
+mod panics;
+mod presence;
 mod rest;
 mod rest_refusals;
+mod resume;
+mod seed;
+mod sleep;
+mod tenants;
 mod upgrade;

@@ -359,3 +359,18 @@ pub fn events(text: &str, seed: bool) -> Vec<Value> {
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("not text: {value}")).to_owned()
 }
+
+/// Reads a socket to its end: how it was closed.
+pub async fn close_of(mut socket: Socket) -> (u16, String) {
+    let read = async {
+        while let Some(message) = socket.next().await {
+            match message {
+                Ok(Message::Close(Some(frame))) => return (frame.code.into(), frame.reason.to_string()),
+                Ok(_) => {}
+                Err(error) => return (1006, error.to_string()),
+            }
+        }
+        (1006, String::new())
+    };
+    tokio::time::timeout(PATIENCE * 3, read).await.expect("closed in time")
+}

@@ -50,6 +50,25 @@ pub fn shared() -> Arc<Stack> {
     SHARED.get_or_init(|| Stack::start(&[])).clone()
 }
 
+/// A stack on which one person may say thousands of things a second, for tests that do no harm.
+pub fn loud() -> Arc<Stack> {
+    static LOUD: OnceLock<Arc<Stack>> = OnceLock::new();
+    LOUD.get_or_init(|| Stack::start(&[NO_RATES])).clone()
+}
+
+/// The stack of those tests that stop, kill and lose things: one at a time.
+pub async fn fragile() -> tokio::sync::MutexGuard<'static, Option<Arc<Stack>>> {
+    static FRAGILE: tokio::sync::Mutex<Option<Arc<Stack>>> = tokio::sync::Mutex::const_new(None);
+    let mut stack = FRAGILE.lock().await;
+    if stack.is_none() {
+        *stack = Some(Stack::start(&[NO_RATES]));
+    }
+    stack
+}
+
+/// Lifts the rates of a person; only typing, which nobody does there in earnest, is once in 50 s.
+const NO_RATES: &str = r#"LIMITS={"messagesPerS":100000,"messagesBurst":100000,"reactionsPerS":100000,"reactionsBurst":100000,"framesPerS":100000,"framesBurst":100000,"typingPerS":0.02,"typingBurst":1}"#;
+
 impl Stack {
     /// A stack of one's own, with vars as `NAME=VALUE`.
     pub fn start(vars: &[&str]) -> Arc<Stack> {
