@@ -193,7 +193,8 @@ async function group(alice, bob, carol) {
 }
 
 async function doorWithoutDevSignIn(browser, url, alice) {
-  const { token } = await (await fetch(`${url}/api/chat/dev/token`, { method: "POST", body: JSON.stringify({ sub: alice.id }) })).json();
+  const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ sub: alice.id }) };
+  const { token } = await (await fetch(`${url}/api/chat/dev/token`, asked)).json();
   const page = await (await browser.newContext()).newPage();
   const refusal = { error: { code: "not_found", message: "Not found.", retryable: false } };
   await page.route("**/api/chat/dev/token", (route) => route.fulfill({ status: 404, json: refusal }));
