@@ -34,6 +34,7 @@ use rate::{Rate, Rates};
 use reads::Reads;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use store::{StateRow, Store, StoreError};
 
 /// Something that happened to the room.
@@ -77,7 +78,12 @@ pub enum Input<'a> {
     AlarmFired,
     /// The outbox may take its next batch.
     Drain,
-    Projected(Result<Projected, DbError>),
+    /// What became of a batch of `Effect::Project`, which comes back with it: an answer that is late, or that a
+    /// reload has made strange, must not be taken for another batch's.
+    Projected {
+        batch: Rc<Projection>,
+        outcome: Result<Projected, DbError>,
+    },
     /// The room and its members as Postgres has them now; `None`: it is deleted.
     Refreshed(Option<RoomSnapshot>),
     /// Memory was lost under open sockets (a panic, a failing store). Whatever came after `told`, the head
@@ -116,7 +122,7 @@ pub enum Effect {
     /// The answer to a `Call`, as JSON text.
     Reply(Result<String, Refusal>),
     /// Bring this to Postgres and come back with `Input::Projected`.
-    Project(Box<Projection>),
+    Project(Rc<Projection>),
     /// Ask Postgres for the room and its members; come back with `Input::Refreshed`.
     Refresh,
     Alarm(UnixMs),
@@ -220,10 +226,10 @@ impl Room {
             }
             Input::Slow { connection } => self.close(connection, CloseCode::SlowConsumer, now),
             Input::Closed { connection } => {
-                self.gone(connection, now);
                 if let Some(row) = self.reads.take_unsaved() {
                     store.set_state(StateRow::Reads, row)?;
                 }
+                self.gone(connection, now);
             }
             Input::Call { who, call, random } => match self.call(store, now, who, call, random) {
                 Ok(()) => {}
@@ -234,7 +240,7 @@ impl Room {
             Input::Tick => self.tick(now),
             Input::AlarmFired => self.alarm_fired(),
             Input::Drain => self.take_batch(store, now)?,
-            Input::Projected(outcome) => self.projected(store, now, outcome)?,
+            Input::Projected { batch, outcome } => self.projected(store, now, &batch, outcome)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
             Input::Recovered { told } => self.recovered(store, told)?,
             Input::Failed { connection } => {

@@ -11,6 +11,7 @@ use crate::protocol::message::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// The row that says a whole log stands here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +37,7 @@ pub struct Outbox {
     /// No try before this.
     retry_at: UnixMs,
     /// The batch under way and since when; one that doesn't come back is given up after a while.
-    under_way: Option<(UnixMs, Box<Projection>)>,
+    under_way: Option<(UnixMs, Rc<Projection>)>,
     alarm_at: Option<UnixMs>,
     /// Events of a batch; halved while one of its rows is refused.
     batch_events: u64,
@@ -119,7 +120,7 @@ impl Room {
         }
         // A log made anew from Postgres may have no event up to its head.
         let to = if seen.is_empty() && bytes == 0 && to == self.log.projected { self.head } else { to };
-        let batch = Box::new(Projection {
+        let batch = Rc::new(Projection {
             tenant: self.facts.tenant.clone(),
             room: self.facts.id.clone(),
             epoch: self.log.epoch.clone(),
@@ -133,18 +134,22 @@ impl Room {
         Ok(())
     }
 
-    /// What became of the batch under way.
+    /// What became of a batch; a straggler's answer says nothing of the one under way.
     pub(super) fn projected(
         &mut self,
         store: &Store,
         now: UnixMs,
+        batch: &Rc<Projection>,
         outcome: std::result::Result<Projected, DbError>,
     ) -> Result<()> {
-        let Some((_, batch)) = self.outbox.under_way.take() else { return Ok(()) };
+        let expected = self.outbox.under_way.take_if(|(_, expected)| Rc::ptr_eq(expected, batch));
+        if expected.is_none() {
+            return Ok(());
+        }
         match outcome {
-            Ok(done) => self.batch_done(store, now, &batch, done),
+            Ok(done) => self.batch_done(store, now, batch, done),
             Err(error) => match error.failure() {
-                Failure::SetAside if !batch.messages.is_empty() => self.refused(store, &batch, &error),
+                Failure::SetAside if !batch.messages.is_empty() => self.refused(store, batch, &error),
                 Failure::SetAside | Failure::Halt => {
                     self.halt(now, &error.message);
                     Ok(())

@@ -28,6 +28,14 @@ impl Room {
     /// Everything a new connection hears first, in the contract's order.
     pub(super) fn connect(&mut self, store: &Store, now: UnixMs, connect: Connect) -> Result<()> {
         let Connect { id, identity, batches, since, history } = connect;
+        // What may fail comes first: an error must leave nothing half done.
+        let past = match since {
+            Some((since, epoch)) => match self.replay(store, since, &epoch)? {
+                Ok(replay) => replay,
+                Err(reason) => vec![server::resync(reason, self.head, &self.log.epoch)],
+            },
+            None => self.history(store, history)?,
+        };
         let user = identity.user.as_str().to_owned();
         while self.presence.sockets(&user) >= self.limits.sockets_per_person.max(1) {
             let oldest = self.connections.iter().find(|(_, c)| c.user() == user).map(|(id, _)| *id);
@@ -39,13 +47,7 @@ impl Room {
         let mut connection = Connection::new(id, identity, batches, now);
         connection.kept.read_seq = self.reads.of(&user);
         let mut events = vec![self.hello(&connection), server::online_users(&self.presence.online())];
-        match since {
-            Some((since, epoch)) => match self.replay(store, since, &epoch)? {
-                Ok(replay) => events.extend(replay),
-                Err(reason) => events.push(server::resync(reason, self.head, &self.log.epoch)),
-            },
-            None => events.extend(self.history(store, history)?),
-        }
+        events.extend(past);
         events.push(server::synced(self.head));
         connection.pending = events;
         self.connections.insert(id, connection);

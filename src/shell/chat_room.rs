@@ -61,7 +61,7 @@ struct Socket {
 #[derive(Default)]
 struct Fed {
     reply: Option<std::result::Result<String, Refusal>>,
-    project: Option<Box<Projection>>,
+    project: Option<Rc<Projection>>,
     /// The input was lost to a fault of ours.
     failed: bool,
 }
@@ -332,7 +332,7 @@ impl Shell {
         while let Some(batch) = self.feed(Input::Drain).project {
             self.draining_since.set(Some(clock::now()));
             let outcome = db::project(&self.database, &batch).await;
-            self.feed(Input::Projected(outcome));
+            self.feed(Input::Projected { batch, outcome });
             clock::sleep(DRAIN_GATHER_MS).await;
         }
         let ended = clock::now();

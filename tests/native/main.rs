@@ -1,6 +1,14 @@
 //! The native tests: what needs no workerd. Postgres is a real one (CHINWAG_TEST_POSTGRES).
+//! The rules of the room are conversations: see `transcript`.
 
 mod db;
 mod db_plans;
 mod db_projection;
+mod laws;
+mod ledger;
 mod postgres;
+mod rig;
+mod room;
+mod sqlite;
+mod telling;
+mod transcript;

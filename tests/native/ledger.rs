@@ -1,0 +1,90 @@
+//! A model of Postgres as the outbox sees it: the laws of `db::project` over plain maps, with faults.
+//! Not here: SQL; the real statement is tested against real Postgres.
+
+use chinwag::db::{DbError, MessageRow, Projected, Projection};
+use chinwag::ids::Seq;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Fault {
+    #[default]
+    None,
+    /// Each statement fails with this SQLSTATE; empty: without one.
+    Fails(String),
+    /// No answer ever comes; nothing is committed until the test says so.
+    Hangs,
+    /// Commits, but the answer is an I/O error.
+    LosesReply,
+}
+
+#[derive(Default)]
+pub struct Ledger {
+    pub fault: Fault,
+    pub rows: BTreeMap<Seq, MessageRow>,
+    pub reads: BTreeMap<String, Seq>,
+    pub last_seq: Seq,
+    pub epoch: Option<String>,
+    pub members_version: u64,
+    pub missing: bool,
+    /// How many statements came.
+    pub tries: u64,
+}
+
+/// Content that Postgres refuses for good.
+pub const POISON: &str = "poison";
+
+impl Ledger {
+    /// `None`: it hangs.
+    pub fn take(&mut self, batch: &Projection) -> Option<Result<Projected, DbError>> {
+        self.tries += 1;
+        let io = || DbError { sqlstate: None, message: "connection reset".into() };
+        match &self.fault {
+            Fault::None => Some(self.commit(batch)),
+            Fault::Hangs => None,
+            Fault::LosesReply => Some(self.commit(batch).and(Err(io()))),
+            Fault::Fails(state) if state.is_empty() => Some(Err(io())),
+            Fault::Fails(state) => Some(Err(DbError {
+                sqlstate: Some(state.clone()),
+                message: format!("failed with {state}"),
+            })),
+        }
+    }
+
+    pub fn commit(&mut self, batch: &Projection) -> Result<Projected, DbError> {
+        let (last_seq, members_version, epoch) = (self.last_seq, self.members_version, self.epoch.clone());
+        if self.missing {
+            return Ok(Projected::Missing);
+        }
+        if last_seq < batch.from {
+            return Ok(Projected::Behind { last_seq, members_version, epoch });
+        }
+        if last_seq > batch.to {
+            return Ok(Projected::Ahead { last_seq, members_version, epoch });
+        }
+        if batch.messages.iter().any(|m| m.content.contains(POISON)) {
+            let message = "invalid byte sequence".into();
+            return Err(DbError { sqlstate: Some("22021".into()), message });
+        }
+        let mut conflicts = Vec::new();
+        for row in &batch.messages {
+            match self.rows.get(&row.seq) {
+                Some(known) if known.id != row.id => conflicts.push(row.seq),
+                Some(known) if known.version > row.version => {}
+                _ => drop(self.rows.insert(row.seq, row.clone())),
+            }
+        }
+        for (user, seq) in &batch.reads {
+            let marker = self.reads.entry(user.as_str().to_owned()).or_default();
+            *marker = (*marker).max(*seq);
+        }
+        (self.last_seq, self.epoch) = (batch.to, Some(batch.epoch.clone()));
+        Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })
+    }
+
+    /// Restored from an older backup.
+    pub fn set_back(&mut self, last_seq: Seq) {
+        self.rows.retain(|seq, _| *seq <= last_seq);
+        self.reads.clear();
+        self.last_seq = last_seq;
+    }
+}

@@ -1,0 +1,462 @@
+//! The shell of one room, played: a virtual clock, sockets, alarms, eviction, crashes, and a Postgres that fails on
+//! demand. Its end checks what must hold after any conversation. Not here: the language of the transcripts.
+//!
+//! The shell's law is kept: what `handle` wrote stands first, effects are performed in order, and on an error none
+//! is performed, the room is dropped and loaded again.
+
+use crate::laws::{Ear, Laws};
+use crate::ledger::Ledger;
+use crate::sqlite::Sqlite;
+use crate::telling;
+use chinwag::auth::{Identity, Role};
+use chinwag::db::{DbError, Notify, Projection, RoomSnapshot, SnapshotMember};
+use chinwag::error::{Code, Refusal};
+use chinwag::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
+use chinwag::limits::Limits;
+use chinwag::protocol::message::Message;
+use chinwag::room::store::Store;
+use chinwag::room::{Attachment, Call, Connect, ConnectionId, Effect, Facts, Input, Rebuild, Room};
+use rusqlite::types::Value as Cell;
+use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+/// 2026-11-23T09:00:00Z.
+pub const NOON: UnixMs = 1_795_424_400_000;
+pub const TENANT: &str = "acme";
+pub const ROOM: &str = "r1";
+
+pub struct Socket {
+    pub id: ConnectionId,
+    pub name: String,
+    pub user: String,
+    pub batches: bool,
+    pub ear: Ear,
+    attachment: Option<Attachment>,
+}
+
+pub struct Rig {
+    pub sql: Sqlite,
+    pub ledger: Ledger,
+    pub laws: Laws,
+    pub now: UnixMs,
+    pub limits: Limits,
+    /// What Postgres says of the room and its people.
+    pub snapshot: RoomSnapshot,
+    pub room: Option<Room>,
+    pub sockets: BTreeMap<ConnectionId, Socket>,
+    pub alarm: Option<UnixMs>,
+    /// Batches that hang.
+    pub hanging: Vec<Rc<Projection>>,
+    /// Whether the transcript shows batches and alarms.
+    pub watched: bool,
+    /// Whether `Drop` checks that log and Postgres agree; off where a test makes that impossible.
+    pub lawful: bool,
+    /// What was heard by whom since it was last taken.
+    pub heard: Vec<(String, String)>,
+    /// The head when all was last told to the sockets.
+    told: Option<Seq>,
+    /// Follow-ups of effects, to come back as inputs.
+    errands: VecDeque<Errand>,
+    caller: String,
+    drawn: u64,
+    epochs: u32,
+}
+
+enum Errand {
+    Verify(ConnectionId, String),
+    Project(Rc<Projection>),
+    Refresh,
+}
+
+pub fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+fn member(name: &str, role: &str) -> SnapshotMember {
+    SnapshotMember {
+        user_id: user(name),
+        role: role.into(),
+        joined_at_ms: NOON,
+        joined_seq: 0,
+        last_read_seq: 0,
+        notify: Notify { level: "all".into(), mute_until_ms: None },
+    }
+}
+
+impl Rig {
+    /// A group of alice (its owner), bob, carol and dave.
+    pub fn new() -> Self {
+        Self::of(&["alice", "bob", "carol", "dave"])
+    }
+
+    /// A group whose first one is the owner.
+    pub fn of(people: &[&str]) -> Self {
+        let members = people.iter().enumerate();
+        let snapshot = RoomSnapshot {
+            kind: "group".into(),
+            name: Some("Lunch".into()),
+            topic: None,
+            created_by: user(people[0]),
+            created_at_ms: NOON,
+            archived: false,
+            history_visibility: "all".into(),
+            room_mention: "all".into(),
+            slow_mode_s: 0,
+            members_version: 1,
+            last_seq: 0,
+            epoch: None,
+            members: members.map(|(i, name)| member(name, ["owner", "member"][i.min(1)])).collect(),
+        };
+        let mut rig = Self {
+            sql: Sqlite::new(),
+            ledger: Ledger { members_version: 1, ..Ledger::default() },
+            laws: Laws::default(),
+            now: NOON,
+            limits: Limits::default(),
+            snapshot,
+            room: None,
+            sockets: BTreeMap::new(),
+            alarm: None,
+            hanging: Vec::new(),
+            watched: false,
+            lawful: true,
+            heard: Vec::new(),
+            told: None,
+            errands: VecDeque::new(),
+            caller: String::new(),
+            drawn: 0,
+            epochs: 0,
+        };
+        rig.rebuild(u64::MAX);
+        rig
+    }
+
+    pub fn person(&self, name: &str) -> Identity {
+        Identity {
+            tenant: TenantId::parse(TENANT).unwrap(),
+            user: user(name),
+            name: None,
+            tenant_role: (name == "root").then_some(Role::Admin),
+            expires_ms: self.now + 86_400_000,
+        }
+    }
+
+    /// Makes the log anew from Postgres, `pages` pages of it at most before a crash.
+    pub fn rebuild(&mut self, pages: u64) {
+        self.epochs += 1;
+        self.snapshot.last_seq = self.ledger.last_seq;
+        let facts = Facts {
+            tenant: TenantId::parse(TENANT).unwrap(),
+            id: RoomId::parse(ROOM).unwrap(),
+            snapshot: self.snapshot.clone(),
+        };
+        let store = Store(&self.sql);
+        let mut rebuild = Rebuild::begin(&store, facts, format!("e{}", self.epochs)).unwrap();
+        let mut asked = 0;
+        while let Some(after) = rebuild.wants() {
+            if asked == pages {
+                return;
+            }
+            asked += 1;
+            let page = self.ledger.rows.range(after + 1..).take(chinwag::limits::REBUILD_PAGE as usize);
+            rebuild.page(&store, page.map(|(_, row)| row.clone()).collect()).unwrap();
+        }
+        rebuild.finish(&store).unwrap();
+        self.room = None;
+    }
+
+    /// The room, loaded if it isn't in memory.
+    pub fn room(&mut self) -> &mut Room {
+        if self.room.is_none() {
+            let kept: Vec<_> = self.sockets.values().filter_map(|s| s.attachment.clone()).collect();
+            let room = Room::load(&Store(&self.sql), kept, self.limits.clone()).unwrap();
+            let room = room.expect("there is a whole log");
+            self.told.get_or_insert(room.head());
+            self.room = Some(room);
+        }
+        self.room.as_mut().unwrap()
+    }
+
+    /// Memory goes; storage and sockets stay.
+    pub fn evict(&mut self) {
+        (self.room, self.told) = (None, None);
+        self.errands.clear();
+    }
+
+    /// Memory goes under open sockets, with whatever was gathered: the shell knows what it had told them.
+    pub fn fail(&mut self) {
+        self.room = None;
+        self.room();
+        let told = self.told.unwrap();
+        self.input(Input::Recovered { told });
+    }
+
+    /// Memory and sockets go; storage and the alarm stay.
+    pub fn crash(&mut self) {
+        self.evict();
+        self.sockets.clear();
+    }
+
+    /// Hands one input over and performs what follows; false when the store failed.
+    pub fn input(&mut self, input: Input) -> bool {
+        self.room();
+        let Some(mut room) = self.room.take() else { return false };
+        let flushes = matches!(input, Input::Flush);
+        match room.handle(&Store(&self.sql), self.now, input) {
+            Ok(effects) => {
+                if flushes {
+                    self.told = Some(room.head());
+                }
+                self.room = Some(room);
+                self.perform(effects);
+                true
+            }
+            Err(error) => {
+                self.tell("operator", format!("failed: {error}"));
+                self.fail();
+                false
+            }
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Send { connection, frame } => self.deliver(connection, &frame),
+                Effect::Close { connection, code } => {
+                    let socket = self.sockets.remove(&connection).expect("only open sockets are closed");
+                    self.tell(&socket.name, format!("closed {} {}", code.code(), code.name()));
+                }
+                Effect::Attach { connection, attachment } => {
+                    let bytes = serde_json::to_string(&*attachment).unwrap().len();
+                    assert!(bytes <= 16_384, "the platform keeps no attachment of {bytes} bytes");
+                    let socket = self.sockets.get_mut(&connection).expect("only open sockets are kept");
+                    socket.attachment = Some(*attachment);
+                }
+                Effect::Verify { connection, token } => {
+                    self.errands.push_back(Errand::Verify(connection, token));
+                }
+                Effect::Reply(reply) => {
+                    let who = self.caller.clone();
+                    self.tell(&who, telling::reply(&reply));
+                }
+                Effect::Project(batch) => self.errands.push_back(Errand::Project(batch)),
+                Effect::Refresh => self.errands.push_back(Errand::Refresh),
+                Effect::Alarm(at) => {
+                    assert!(at >= self.now + 200, "PLATFORM.md: an alarm nearer than 200 ms breaks the chain");
+                    self.alarm = Some(at);
+                    self.sql.rows_written.set(self.sql.rows_written.get() + 1);
+                    if self.watched {
+                        self.tell("alarm", format!("in {} ms", at - self.now));
+                    }
+                }
+                Effect::Report(line) => self.tell("operator", line),
+            }
+        }
+    }
+
+    fn deliver(&mut self, connection: ConnectionId, frame: &str) {
+        let socket = self.sockets.get_mut(&connection).expect("only open sockets are sent to");
+        let events = match serde_json::from_str::<Value>(frame).unwrap() {
+            Value::Array(events) if socket.batches => events,
+            event if !socket.batches => vec![event],
+            other => panic!("a chat.v1 client takes arrays alone, not {other}"),
+        };
+        let mut told = Vec::new();
+        for event in &events {
+            self.laws.hears(&socket.user, &mut socket.ear, event);
+            told.push(telling::event(event));
+        }
+        let name = socket.name.clone();
+        self.tell(&name, told.join(", "));
+    }
+
+    /// Notes what somebody heard; frames of one breath stand in one line, apart by a slash.
+    pub fn tell(&mut self, name: &str, what: String) {
+        match self.heard.iter_mut().find(|(known, _)| known == name) {
+            Some((_, line)) => *line += &format!(" / {what}"),
+            None => self.heard.push((name.to_owned(), what)),
+        }
+    }
+
+    pub fn connect(&mut self, name: &str, who: Identity, change: impl FnOnce(&mut Connect)) {
+        if let Err(refusal) = self.room().admit(&who) {
+            return self.tell(name, telling::reply(&Err(refusal)));
+        }
+        let id = self.room().next_connection();
+        let user = who.user.as_str().to_owned();
+        let mut connect = Connect { id, identity: who, batches: true, since: None, history: 50 };
+        change(&mut connect);
+        let ear = Ear::since(connect.since.as_ref().map(|(since, _)| *since));
+        let batches = connect.batches;
+        self.sockets.insert(id, Socket { id, name: name.into(), user, batches, ear, attachment: None });
+        if self.input(Input::Connect(connect)) {
+            self.input(Input::Flush);
+        } else {
+            self.sockets.remove(&id);
+            self.tell(name, "500 internal".into());
+        }
+    }
+
+    pub fn socket(&self, name: &str) -> Option<ConnectionId> {
+        self.sockets.values().rev().find(|socket| socket.name == name).map(|socket| socket.id)
+    }
+
+    pub fn frame(&mut self, name: &str, text: &str) {
+        let Some(connection) = self.socket(name) else { return self.tell(name, "has no socket".into()) };
+        let random = self.random();
+        if !self.input(Input::Frame { connection, text, random }) {
+            self.input(Input::Failed { connection });
+        }
+    }
+
+    pub fn call(&mut self, name: &str, call: Call) {
+        let (who, random) = (self.person(name), self.random());
+        self.caller = name.to_owned();
+        self.input(Input::Call { who: &who, call, random });
+    }
+
+    /// The same in every run.
+    fn random(&mut self) -> u64 {
+        self.drawn += 1;
+        self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// The end of a turn of the event loop: what came back is taken in, what was gathered leaves, and the outbox
+    /// goes on for as long as Postgres takes it.
+    pub fn turn(&mut self) {
+        loop {
+            while let Some(errand) = self.errands.pop_front() {
+                self.run(errand);
+            }
+            if self.room().wants_flush() {
+                self.input(Input::Flush);
+            }
+            let now = self.now;
+            if !self.room().wants_drain(now) {
+                break;
+            }
+            self.input(Input::Drain);
+        }
+    }
+
+    fn run(&mut self, errand: Errand) {
+        match errand {
+            Errand::Verify(connection, token) => {
+                let outcome = self.verify(&token);
+                self.input(Input::Verified { connection, outcome });
+            }
+            Errand::Refresh => {
+                let snapshot = self.snapshot.clone();
+                self.input(Input::Refreshed(Some(snapshot)));
+            }
+            Errand::Project(batch) => {
+                let outcome = self.ledger.take(&batch);
+                if self.watched {
+                    self.tell("postgres", telling::batch(&batch, &outcome));
+                }
+                match outcome {
+                    Some(outcome) => self.answer(batch, outcome),
+                    None => self.hanging.push(batch),
+                }
+            }
+        }
+    }
+
+    pub fn answer(&mut self, batch: Rc<Projection>, outcome: Result<chinwag::db::Projected, DbError>) {
+        self.input(Input::Projected { batch, outcome });
+    }
+
+    /// A token is a name and the seconds it is good for: `bob+60`.
+    fn verify(&self, token: &str) -> Result<Identity, Refusal> {
+        let bad = || Refusal::new(Code::Unauthenticated, "not a token");
+        let (name, seconds) = token.split_once('+').ok_or_else(bad)?;
+        let seconds: i64 = seconds.parse().map_err(|_| bad())?;
+        let expires_ms = self.now.saturating_add_signed(seconds * 1000);
+        let known = Identity { expires_ms, ..self.person(name) };
+        if known.expired(self.now) { Err(Refusal::new(Code::TokenExpired, "expired")) } else { Ok(known) }
+    }
+
+    /// Lets time pass: what is due happens when it is due.
+    pub fn pass(&mut self, ms: u64) {
+        let end = self.now + ms;
+        for steps in 0.. {
+            assert!(steps < 10_000, "the room never rests");
+            let deadline = self.room().deadline();
+            let due = deadline.into_iter().chain(self.alarm).min().filter(|due| *due <= end);
+            let Some(due) = due else { break };
+            self.now = self.now.max(due);
+            if deadline == Some(due) {
+                self.input(Input::Tick);
+                assert!(self.room().deadline() != deadline, "TIME-1: a tick does what was due");
+            }
+            if self.alarm == Some(due) {
+                self.alarm = None;
+                self.input(Input::AlarmFired);
+            }
+            self.turn();
+        }
+        self.now = end;
+    }
+
+    /// Seqs of messages that the room has set aside.
+    pub fn set_aside(&self) -> Vec<Seq> {
+        let rows = self.sql.rows("SELECT seq FROM quarantine ORDER BY seq", []);
+        rows.into_iter().map(|row| whole(&row[0])).collect()
+    }
+
+    /// The log's messages as they are now.
+    pub fn messages(&self) -> BTreeMap<Seq, Message> {
+        let rows = self.sql.rows("SELECT seq, body FROM events WHERE kind = 1", []);
+        let message = |row: Vec<Cell>| match &row[1] {
+            Cell::Text(body) => (whole(&row[0]), serde_json::from_str(body).unwrap()),
+            other => panic!("a body is text, not {other:?}"),
+        };
+        rows.into_iter().map(message).collect()
+    }
+
+    fn check(&mut self) {
+        self.ledger.fault = Default::default();
+        self.turn();
+        self.pass(180_000);
+        assert_eq!(self.room().deadline(), None, "TIME-1: an idle room has no timer");
+        assert_eq!(self.alarm, None, "TIME-1: an idle room has no alarm");
+        let head = self.room().head();
+        let rows = self.sql.rows("SELECT seq FROM events ORDER BY seq", []);
+        let seqs: Vec<Seq> = rows.iter().map(|row| whole(&row[0])).collect();
+        if self.epochs == 1 {
+            assert_eq!(seqs, (1..=head).collect::<Vec<_>>(), "SEQ-1: the log is gapless");
+        }
+        let messages = self.messages();
+        for (seq, id, client_id, user) in &self.laws.acks {
+            let event = self.sql.rows("SELECT user_id, client_id FROM events WHERE seq = ?", [*seq as i64]);
+            let said = vec![vec![Cell::Text(user.clone()), Cell::Text(client_id.clone())]];
+            assert!(self.epochs > 1 || event == said, "ACK-1: what was acked at {seq} is there");
+            assert!(messages.values().any(|m| m.id == *id), "ACK-1: {id} is there");
+        }
+        assert_eq!(self.ledger.last_seq, head, "OUT-1: Postgres has all of the log");
+        let aside = self.set_aside();
+        for (seq, message) in messages.iter().filter(|(seq, _)| !aside.contains(seq)) {
+            let row = self.ledger.rows.get(seq).unwrap_or_else(|| panic!("OUT-1: {seq} is in Postgres"));
+            assert_eq!((&row.id, &row.content), (&message.id, &message.content), "OUT-1: as it is now");
+            let reacted: usize = message.reactions.values().map(Vec::len).sum();
+            assert_eq!(row.reactions.len(), reacted, "OUT-1: with its reactions");
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if self.lawful && !std::thread::panicking() {
+            self.check();
+        }
+    }
+}
+
+fn whole(cell: &Cell) -> Seq {
+    match cell {
+        Cell::Integer(n) => *n as Seq,
+        other => panic!("a seq is an integer, not {other:?}"),
+    }
+}

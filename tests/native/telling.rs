@@ -1,0 +1,167 @@
+//! What is heard, in the few words of a transcript. Not here: whether a frame's every field is right (the golden files).
+
+use crate::ledger::POISON;
+use chinwag::db::{DbError, Projected, Projection};
+use chinwag::error::Refusal;
+use serde_json::Value;
+
+/// A server event in few words.
+pub fn event(e: &Value) -> String {
+    let text = |name: &str| e[name].as_str().unwrap_or("?").to_owned();
+    let client = e["clientId"].as_str().map(|id| format!(" #{}", short(id))).unwrap_or_default();
+    match e["type"].as_str().unwrap_or("?") {
+        "hello" => {
+            let role = if e["role"] == "member" { String::new() } else { format!(" as {}", text("role")) };
+            let read = markers(&e["readMarkers"]);
+            format!("hello seq={}{role}{read}", e["seq"])
+        }
+        "online_users" => format!("online {}", list(&e["users"])),
+        "resync" => format!("resync {} seq={} {}", text("reason"), e["seq"], text("epoch")),
+        "synced" => format!("synced {}", e["seq"]),
+        "new_message" => {
+            assert_eq!(e["seq"], e["message"]["seq"]);
+            format!("new_message {}", message(&e["message"]))
+        }
+        "reaction_update" => {
+            let sign = if e["delta"]["action"] == "add" { '+' } else { '-' };
+            let (emoji, user) = (&e["delta"]["emoji"], &e["delta"]["userId"]);
+            let delta = format!("{sign}{} {}", emoji.as_str().unwrap(), user.as_str().unwrap());
+            format!("reaction_update {} on {} {delta} {}", e["seq"], on(e), reactions(&e["reactions"]))
+        }
+        "typing" => {
+            let what = if e["isTyping"] == true { "types" } else { "types no more" };
+            format!("{} {what} [{}]", text("userId"), list(&e["typingUsers"]))
+        }
+        kind @ ("user_joined" | "user_left") => format!("{kind} {}", text("userId")),
+        "read_receipt" => format!("read_receipt {} {}", text("userId"), e["seq"]),
+        "ack" => {
+            let what = if e["noop"] == true { "noop".into() } else { format!("seq={}", e["seq"]) };
+            let again = if e["duplicate"] == true { " duplicate" } else { "" };
+            format!("ack {} {what}{again}", text("clientId"))
+        }
+        "error" => {
+            let reference = e["ref"].as_str().map(|kind| format!(" of {}", short(kind))).unwrap_or_default();
+            format!("error {}{reference}{client}", refusal(e))
+        }
+        "pong" => format!("pong {} seq={}", e["t"], e["seq"]),
+        "auth_ok" => format!("auth_ok {}", e["exp"]),
+        other => panic!("no such event: {other}"),
+    }
+}
+
+/// The parts of an error that a client acts on.
+fn refusal(e: &Value) -> String {
+    let field = e["field"].as_str().map(|field| format!(" {field}")).unwrap_or_default();
+    let retry = e["retryAfterMs"].as_u64().map(|ms| format!(" in {ms} ms")).unwrap_or_default();
+    format!("{}{field}{retry}", e["code"].as_str().unwrap())
+}
+
+fn message(m: &Value) -> String {
+    let mut told = format!("{} {}", m["seq"], quoted(m["content"].as_str().unwrap()));
+    if m["deletedAt"].is_string() {
+        told = format!("{} tombstone", m["seq"]);
+    }
+    if m["reactions"].as_object().is_some_and(|r| !r.is_empty()) {
+        told += &format!(" {}", reactions(&m["reactions"]));
+    }
+    for (field, name) in [("threadId", "thread"), ("replyToId", "reply")] {
+        if let Some(id) = m[field].as_str() {
+            told += &format!(" {name}={}", seq_of(id));
+        }
+    }
+    for (field, name) in [("alsoToRoom", "+room"), ("mentionsRoom", "@room")] {
+        if m[field] == true {
+            told += &format!(" {name}");
+        }
+    }
+    for user in m["mentions"].as_array().into_iter().flatten() {
+        told += &format!(" @{}", user.as_str().unwrap());
+    }
+    if let Some(files @ 1..) = m["attachments"].as_array().map(Vec::len) {
+        told += &format!(" files={files}");
+    }
+    told
+}
+
+fn reactions(by_emoji: &Value) -> String {
+    let told = |(emoji, users): (&String, &Value)| format!("{emoji} {}", list(users));
+    format!("{{{}}}", by_emoji.as_object().unwrap().iter().map(told).collect::<Vec<_>>().join(", "))
+}
+
+fn markers(markers: &Value) -> String {
+    let marker = |(user, seq): (&String, &Value)| format!("{user}:{seq}");
+    let told: Vec<_> = markers.as_object().unwrap().iter().map(marker).collect();
+    if told.is_empty() { String::new() } else { format!(" read {}", told.join(" ")) }
+}
+
+/// The answer to a REST call.
+pub fn reply(reply: &Result<String, Refusal>) -> String {
+    match reply {
+        Err(refused) => {
+            format!("{} {}", refused.code.status(), refusal(&Value::Object(refused.members())))
+        }
+        Ok(text) => {
+            let answer: Value = serde_json::from_str(text).unwrap();
+            if let Some(messages) = answer["messages"].as_array() {
+                let seqs: Vec<_> = messages.iter().map(|m| m["seq"].to_string()).collect();
+                let more = |name: &str, sign| if answer[name] == true { sign } else { "" };
+                let (before, after) = (more("hasMoreBefore", "… "), more("hasMoreAfter", " …"));
+                format!("page {before}{}{after} of {}", seqs.join(" "), answer["lastSeq"])
+            } else if answer["message"].is_object() {
+                let again = if answer["duplicate"] == true { " duplicate" } else { "" };
+                format!("message {}{again}", message(&answer["message"]))
+            } else {
+                let aside: Vec<_> =
+                    answer["setAside"].as_array().unwrap().iter().map(|a| a["seq"].to_string()).collect();
+                format!(
+                    "outbox {} {}/{} lag {} for {} ms, aside [{}]",
+                    answer["state"].as_str().unwrap(),
+                    answer["projected"],
+                    answer["head"],
+                    answer["lag"],
+                    answer["oldestMs"],
+                    aside.join(" ")
+                )
+            }
+        }
+    }
+}
+
+/// A batch on its way to Postgres, and what became of it.
+pub fn batch(batch: &Projection, outcome: &Option<Result<Projected, DbError>>) -> String {
+    let seqs: Vec<_> = batch.messages.iter().map(|m| m.seq.to_string()).collect();
+    let reads: Vec<_> = batch.reads.iter().map(|(user, seq)| format!(" {user}:{seq}")).collect();
+    let outcome = match outcome {
+        None => "hangs".into(),
+        Some(Ok(Projected::Done { conflicts, .. })) if conflicts.is_empty() => "done".into(),
+        Some(Ok(Projected::Done { conflicts, .. })) => format!("done, conflicts {conflicts:?}"),
+        Some(Ok(Projected::Behind { last_seq, .. })) => format!("behind {last_seq}"),
+        Some(Ok(Projected::Ahead { last_seq, .. })) => format!("ahead {last_seq}"),
+        Some(Ok(Projected::Missing)) => "missing".into(),
+        Some(Err(error)) => error.sqlstate.clone().unwrap_or_else(|| "no answer".into()),
+    };
+    format!("({}, {}] {}{}: {outcome}", batch.from, batch.to, seqs.join(" "), reads.concat())
+}
+
+fn quoted(text: &str) -> String {
+    let count = text.chars().count();
+    if count > 40 && !text.contains(POISON) { format!("({count} characters)") } else { format!("{text:?}") }
+}
+
+fn short(text: &str) -> String {
+    let count = text.chars().count();
+    if count > 40 { format!("({count} characters)") } else { text.to_owned() }
+}
+
+fn list(users: &Value) -> String {
+    users.as_array().unwrap().iter().map(|user| user.as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+fn on(e: &Value) -> u64 {
+    seq_of(e["messageId"].as_str().unwrap())
+}
+
+/// A message's id stands in a transcript as its seq.
+fn seq_of(id: &str) -> u64 {
+    chinwag::ids::MessageId::parse(id).unwrap().seq()
+}

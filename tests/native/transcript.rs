@@ -1,0 +1,281 @@
+//! The language of the transcripts: on the left what is done, on the right what each then hears.
+//!
+//! An action stands at the margin; what is heard follows it after two blanks or more, or on lines further in.
+//! `UPDATE_TRANSCRIPTS=1` writes what was heard into the source: look at every line of the difference.
+//! Not here: playing (`rig`) and the words for what is heard (`telling`).
+
+use crate::ledger::Fault;
+use crate::rig::Rig;
+use chinwag::db::Projected;
+use chinwag::room::{Call, Input, PageQuery};
+use serde_json::{Value, json};
+use std::panic::Location;
+use std::sync::Mutex;
+
+/// Where what is heard begins.
+const COLUMN: usize = 44;
+
+impl Rig {
+    /// Does what stands on the left and compares with what stands on the right.
+    #[track_caller]
+    pub fn play(&mut self, script: &str) {
+        let caller = Location::caller();
+        let margin = script.lines().filter(|l| !l.trim().is_empty()).map(indent).min().unwrap_or(0);
+        let mut heard = String::from("\n");
+        for line in script.lines().filter(|l| !l.trim().is_empty() && indent(l) == margin) {
+            let action = action_of(line.trim());
+            self.act(action);
+            let lines = std::mem::take(&mut self.heard);
+            let mut left = format!("{}{action}", " ".repeat(margin));
+            for (who, what) in lines {
+                if left.chars().count() > margin + COLUMN {
+                    heard += &format!("{left}\n");
+                    left.clear();
+                }
+                let gap = margin + COLUMN + 2 - left.chars().count();
+                heard += &format!("{left}{}{who} < {what}\n", " ".repeat(gap));
+                left.clear();
+            }
+            if !left.is_empty() {
+                heard += &format!("{left}\n");
+            }
+        }
+        let words = |text: &str| {
+            let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+            text.lines().map(line).filter(|line| !line.is_empty()).collect::<Vec<_>>()
+        };
+        if words(script) != words(&heard) {
+            if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
+                return update(caller.file(), script, &heard);
+            }
+            let (want, got) = (words(script), words(&heard));
+            let first = want.iter().zip(&got).find(|(want, got)| want != got);
+            self.lawful = false;
+            panic!("{caller}: the conversation went otherwise, first {first:#?}\n{heard}");
+        }
+    }
+
+    fn act(&mut self, action: &str) {
+        if let Some(direction) = action.strip_prefix('(') {
+            self.direct(direction.trim_end_matches(')'));
+        } else {
+            // What is joined by `&` happens within one turn.
+            for action in action.split(" & ") {
+                let (name, what) = action.split_once(' ').expect("somebody does something");
+                self.person_does(name, what);
+            }
+        }
+        self.turn();
+    }
+
+    fn person_does(&mut self, name: &str, what: &str) {
+        let words: Vec<&str> = what.split(' ').collect();
+        match words[0] {
+            "joins" => self.joins(name, &words[1..]),
+            "leaves" => {
+                let connection = self.socket(name).expect("a socket");
+                self.sockets.remove(&connection);
+                self.input(Input::Closed { connection });
+            }
+            "sends" => {
+                let connection = self.socket(name).expect("a socket");
+                self.input(Input::Binary { connection });
+            }
+            "lags" => {
+                let connection = self.socket(name).expect("a socket");
+                self.input(Input::Slow { connection });
+            }
+            "falls" => {
+                let connections = vec![self.socket(name).expect("a socket")];
+                self.input(Input::Silent { connections });
+            }
+            ">" => {
+                let frame = self.frame_of(&what[2..]);
+                self.frame(name, &frame);
+            }
+            "posts" => {
+                let mut body: Value = serde_json::from_str(&self.frame_of(&what["posts ".len()..])).unwrap();
+                body.as_object_mut().unwrap().remove("type");
+                self.call(name, Call::Say { body: body.to_string() });
+            }
+            "pages" => {
+                let mut query = json!({});
+                for (key, value) in words[1..].iter().filter_map(|word| word.split_once('=')) {
+                    query[key] = match key {
+                        "threadId" => json!(self.id(value)),
+                        _ => json!(value.parse::<u64>().unwrap()),
+                    };
+                }
+                let query: PageQuery = serde_json::from_value(query).unwrap();
+                self.call(name, Call::Page(query));
+            }
+            "asks" => self.call(name, Call::Outbox),
+            other => panic!("nobody {other}"),
+        }
+    }
+
+    fn joins(&mut self, name: &str, options: &[&str]) {
+        let mut who = self.person(name.trim_end_matches('\''));
+        let seed = options.contains(&"as") && options.contains(&"seed");
+        let value = |key: &str| options.iter().find_map(|o| o.strip_prefix(key)?.strip_prefix('='));
+        if let Some(ms) = value("expires_ms") {
+            who.expires_ms = self.now.saturating_add_signed(ms.parse().unwrap());
+        }
+        if let Some(tenant) = value("tenant") {
+            who.tenant = chinwag::ids::TenantId::parse(tenant).unwrap();
+        }
+        let epoch = value("epoch").unwrap_or("e1").to_owned();
+        self.connect(name, who, |connect| {
+            connect.batches = !seed;
+            connect.since = value("since").map(|since| (since.parse().unwrap(), epoch));
+            connect.history = value("history").map_or(50, |n| n.parse().unwrap());
+        });
+    }
+
+    /// A client's frame from its few words; JSON is taken as it stands, `$3` in it being the id of message 3.
+    fn frame_of(&self, words: &str) -> String {
+        if let Some((kind, rest)) = words.split_once(' ').filter(|_| !words.starts_with('{')) {
+            let mut frame = json!({"type": kind});
+            let options = match kind {
+                "message" => {
+                    let (content, options) = content(rest);
+                    frame["content"] = json!(content);
+                    options
+                }
+                "react" | "unreact" => {
+                    let mut parts = rest.splitn(3, ' ');
+                    let (emoji, seq) = (parts.next().unwrap(), parts.next().unwrap());
+                    let action = if kind == "react" { "add" } else { "remove" };
+                    frame = json!({"type": "reaction", "messageId": self.id(seq), "emoji": emoji,
+                        "action": action});
+                    parts.next().unwrap_or("")
+                }
+                "typing" => {
+                    frame["isTyping"] = json!(rest == "on");
+                    ""
+                }
+                "read" => {
+                    frame["seq"] = json!(rest.parse::<u64>().unwrap());
+                    ""
+                }
+                "ping" => {
+                    frame["t"] = serde_json::from_str(rest).unwrap();
+                    ""
+                }
+                "auth" => {
+                    frame["token"] = json!(rest);
+                    ""
+                }
+                other => panic!("no frame {other}"),
+            };
+            for option in options.split_whitespace() {
+                match option.split_once('=') {
+                    Some(("thread", seq)) => frame["threadId"] = json!(self.id(seq)),
+                    Some(("reply", seq)) => frame["replyToId"] = json!(self.id(seq)),
+                    None if option == "+room" => frame["alsoToRoom"] = json!(true),
+                    None => frame["clientId"] = json!(option.strip_prefix('#').unwrap()),
+                    other => panic!("no option {other:?}"),
+                }
+            }
+            return frame.to_string();
+        }
+        let mut frame = words.to_owned();
+        for seq in (1..=9).rev() {
+            let name = format!("${seq}");
+            if frame.contains(&name) {
+                frame = frame.replace(&name, &self.id(&seq.to_string()));
+            }
+        }
+        frame
+    }
+
+    /// The id of the message at `seq`; of none, a well-formed one that nobody has.
+    fn id(&self, seq: &str) -> String {
+        let seq = seq.parse().unwrap();
+        let unknown = || chinwag::ids::MessageId::new(self.now, seq, 42).to_string();
+        self.messages().get(&seq).map_or_else(unknown, |m| m.id.clone())
+    }
+
+    fn direct(&mut self, direction: &str) {
+        let words: Vec<&str> = direction.split(' ').collect();
+        match words[..] {
+            [n, "s", "pass" | "passes"] => self.pass(n.parse::<u64>().unwrap() * 1000),
+            [n, "ms", "pass"] => self.pass(n.parse().unwrap()),
+            ["the", "room", "is", "evicted"] => self.evict(),
+            ["the", "room", "crashes"] => self.crash(),
+            ["the", "room", "panics"] => self.fail(),
+            ["the", "room", "is", "rebuilt", ..] => {
+                self.sql = crate::sqlite::Sqlite::new();
+                self.crash();
+                self.rebuild(u64::MAX);
+            }
+            ["the", "room", "is", "archived"] => self.change(|s| s.archived = true),
+            ["the", "room", "is", "deleted"] => drop(self.input(Input::Refreshed(None))),
+            [name, "is", "removed"] => self.change(|s| s.members.retain(|m| m.user_id.as_str() != name)),
+            [name, "becomes", role] => self.change(|s| {
+                let member = s.members.iter_mut().find(|m| m.user_id.as_str() == name);
+                member.unwrap().role = role.into();
+            }),
+            ["Postgres", "is", "watched"] => self.watched = true,
+            ["Postgres", "fails"] => self.ledger.fault = Fault::Fails(String::new()),
+            ["Postgres", "fails", "with", state] => self.ledger.fault = Fault::Fails(state.into()),
+            ["Postgres", "hangs"] => self.ledger.fault = Fault::Hangs,
+            ["Postgres", "loses", "replies"] => self.ledger.fault = Fault::LosesReply,
+            ["Postgres", "recovers"] => self.ledger.fault = Fault::None,
+            ["Postgres", "is", "set", "back", "to", seq] => self.ledger.set_back(seq.parse().unwrap()),
+            ["the", "hung", "batch", "commits"] => {
+                let batch = self.hanging.remove(0);
+                let outcome = self.ledger.commit(&batch);
+                self.tell("postgres", crate::telling::batch(&batch, &Some(outcome.clone())));
+                self.answer(batch, outcome);
+            }
+            ["the", "hung", "batch", "is", "refused"] => {
+                let batch = self.hanging.remove(0);
+                let error = chinwag::db::DbError { sqlstate: Some("22021".into()), message: "late".into() };
+                self.answer(batch, Err::<Projected, _>(error));
+            }
+            ["the", "disk", "fails", "at", "statement", n] => self.sql.fails_at.set(n.parse().unwrap()),
+            _ => panic!("no such stage direction: {direction}"),
+        }
+    }
+
+    /// The room changes in Postgres, and the room is told.
+    pub fn change(&mut self, change: impl FnOnce(&mut chinwag::db::RoomSnapshot)) {
+        change(&mut self.snapshot);
+        self.snapshot.members_version += 1;
+        self.ledger.members_version = self.snapshot.members_version;
+        let snapshot = self.snapshot.clone();
+        self.input(Input::Refreshed(Some(snapshot)));
+    }
+}
+
+/// `"hi" #c1` → `hi`, ` #c1`; `"a"*4001` is that many.
+fn content(words: &str) -> (String, &str) {
+    let end = words.rfind('"').unwrap() + 1;
+    let text: String = serde_json::from_str(&words[..end]).unwrap();
+    match words[end..].strip_prefix('*') {
+        Some(rest) => {
+            let (count, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            (text.repeat(count.parse().unwrap()), rest)
+        }
+        None => (text, &words[end..]),
+    }
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// What stands before two blanks.
+fn action_of(line: &str) -> &str {
+    line.split_once("  ").map_or(line, |(action, _)| action)
+}
+
+fn update(file: &str, script: &str, heard: &str) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap();
+    let source = std::fs::read_to_string(file).unwrap();
+    assert_eq!(source.matches(script).count(), 1, "{file}: the same script twice");
+    let end = script.rfind('\n').map_or("", |at| &script[at + 1..]);
+    std::fs::write(file, source.replacen(script, &format!("{heard}{end}"), 1)).unwrap();
+}
