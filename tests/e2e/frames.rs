@@ -60,11 +60,8 @@ async fn the_first_frames_are_hello_online_history_synced() {
 async fn a_message_is_acked_to_its_socket_and_then_heard_by_all() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let mut other_tab = t.join(&room, "alice").await;
-    alice.barrier().await;
-    bob.barrier().await;
-    other_tab.barrier().await;
     let attachment = json!({"url": "https://example.com/a.png", "name": "a.png", "mimeType": "image/png", "size": 5});
     let content = "héllo <@bob> and <@nobody> 😀 @room";
     let frame = json!({"type": "message", "content": content, "clientId": "c1", "contentType": "text",
@@ -99,7 +96,7 @@ async fn a_message_is_acked_to_its_socket_and_then_heard_by_all() {
 async fn a_retry_is_acked_again_and_heard_once() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let first = alice.say("c1", "once").await;
     let again = alice.say("c1", "once").await;
     assert_eq!(again["duplicate"], true);
@@ -120,7 +117,7 @@ async fn a_retry_is_acked_again_and_heard_once() {
 async fn messages_that_were_sent_together_leave_together_and_in_order() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     for i in 1..=10 {
         alice.send(json!({"type": "message", "content": format!("m{i}"), "clientId": format!("c{i}")})).await;
     }
@@ -136,7 +133,7 @@ async fn messages_that_were_sent_together_leave_together_and_in_order() {
 async fn reactions_are_idempotent_and_tell_what_changed() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let id = alice.say("c1", "react to me").await["messageId"].clone();
     bob.next("new_message").await;
     let react = |emoji: &str, action: &str, client_id: &str| {
@@ -178,7 +175,7 @@ async fn reactions_are_idempotent_and_tell_what_changed() {
 async fn reading_moves_a_marker_forward_and_the_others_hear_of_it() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     for i in 1..=3 {
         alice.say(&format!("c{i}"), "read me").await;
     }
@@ -235,8 +232,7 @@ async fn a_fresh_token_is_taken_if_it_is_the_same_persons() {
 async fn frames_that_are_wrong_are_told_so_and_hurt_nobody() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let mut alice = t.join(&room, "alice").await;
-    let mut bob = t.join(&room, "bob").await;
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let id = alice.say("c1", "first").await["messageId"].clone();
     alice.next("new_message").await;
     let absent = "019aa000-0000-7000-8000-000000000001";

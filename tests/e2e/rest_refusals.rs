@@ -86,7 +86,7 @@ async fn strangers_foreigners_and_dreamers_hear_the_same_404() {
 async fn unknown_paths_and_methods_have_their_codes() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    for path in ["", "/", "/nothing", "/rooms", "/rooms/list/x", "/rooms/a/b/c/d", "/rooms/x/nothing", "/../../etc"] {
+    for path in ["", "/", "/nothing", "/rooms", "/rooms/list/x", "/rooms/a/b/c/d", "/rooms/x/nothing"] {
         t.rest("alice", "GET", path, None).await.refusal(404, "not_found");
     }
     for (method, path, allowed) in [

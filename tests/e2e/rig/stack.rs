@@ -209,11 +209,6 @@ impl Stack {
         client
     }
 
-    /// What wrangler and xtask have said so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.join("xtask.log")).unwrap_or_default()
-    }
-
     /// The databases of all objects that there are.
     pub fn object_files(&self) -> Vec<PathBuf> {
         object_files(&self.persist_dir)

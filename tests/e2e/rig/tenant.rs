@@ -93,6 +93,19 @@ impl Tenant {
         client
     }
 
+    /// Several people in the room, who have all heard of each other.
+    pub async fn together<const N: usize>(&self, room: &str, users: [&str; N]) -> [Client; N] {
+        let mut clients: Vec<Client> = Vec::new();
+        for user in users {
+            let newcomer = self.join(room, user).await;
+            for client in &mut clients {
+                client.until("the newcomer", |e| e["type"] == "user_joined" && e["userId"] == user).await;
+            }
+            clients.push(newcomer);
+        }
+        clients.try_into().unwrap_or_else(|_| unreachable!("as many clients as users"))
+    }
+
     pub async fn outbox(&self, room: &str) -> Value {
         self.rest_as(&self.admin_token(), "GET", &format!("/rooms/{}/outbox", encoded(room)), None).await.ok()
     }
