@@ -76,7 +76,14 @@ impl<'a> WorkerPorts<'a> {
         }
         let mut init = RequestInit::new();
         init.with_headers(headers);
-        self.room(ask)?.fetch_with_request(Request::new_with_init("https://room/", &init)?).await
+        let request = Request::new_with_init("https://room/", &init)?;
+        let mut response = self.room(ask)?.fetch_with_request(request).await?;
+        if response.status_code() == 101 {
+            return Ok(response);
+        }
+        // Said anew: the headers of a fetched response can't be changed, and ours are still to be added.
+        let (status, body) = (response.status_code(), response.text().await?);
+        super::json(&Reply::Json { status, body, retry_after_ms: None, allow: None })
     }
 
     /// The room's object. Its name is logged by the platform: nothing personal beyond the ids.
