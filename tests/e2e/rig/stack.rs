@@ -59,11 +59,11 @@ pub fn loud() -> Arc<Stack> {
 /// The stack of those tests that stop, kill and lose things: one at a time.
 pub async fn fragile() -> tokio::sync::MutexGuard<'static, Option<Arc<Stack>>> {
     static FRAGILE: tokio::sync::Mutex<Option<Arc<Stack>>> = tokio::sync::Mutex::const_new(None);
-    let mut stack = FRAGILE.lock().await;
-    if stack.is_none() {
-        *stack = Some(Stack::start(&[NO_RATES]));
-    }
-    stack
+    let mut slot = FRAGILE.lock().await;
+    let stack = slot.get_or_insert_with(|| Stack::start(&[NO_RATES]));
+    // The one before may have failed with Postgres away.
+    stack.postgres_answers().await;
+    slot
 }
 
 /// Lifts the rates of a person; only typing, which nobody does there in earnest, is once in 50 s.
@@ -176,34 +176,31 @@ impl Stack {
     }
 
     /// Stops Postgres and keeps it stopped.
-    pub fn stop_postgres(&self) {
+    pub fn stop_postgres(&self) -> Away<'_> {
         let pid = self.pid("postgres");
         std::fs::write(self.dir.join("postgres.hold"), "").expect("the hold");
+        let away = Away { stack: self, frozen: None };
         processes::signal(pid, SIGINT);
         let start = Instant::now();
         while processes::runs(pid) {
             assert!(start.elapsed() < STOP_MAX, "Postgres stops");
             std::thread::sleep(Duration::from_millis(20));
         }
+        away
     }
 
-    /// Lets it come back; it answers when this returns.
-    pub async fn start_postgres(&self) {
-        std::fs::remove_file(self.dir.join("postgres.hold")).expect("it was stopped");
-        super::eventually("Postgres is back", STOP_MAX, || async {
-            let connect = tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls);
-            connect.await.ok().map(drop)
+    /// A black hole: connections to Postgres are accepted, and nobody ever says a word.
+    pub fn freeze_postgres(&self) -> Away<'_> {
+        let pid = self.pid("postgres");
+        assert!(processes::signal(-pid, SIGSTOP), "frozen");
+        Away { stack: self, frozen: Some(pid) }
+    }
+
+    async fn postgres_answers(&self) {
+        super::eventually("Postgres answers", STOP_MAX, || async {
+            tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls).await.ok().map(drop)
         })
         .await;
-    }
-
-    /// A black hole: Postgres accepts connections and never says a word.
-    pub fn freeze_postgres(&self) {
-        assert!(processes::signal(-self.pid("postgres"), SIGSTOP), "frozen");
-    }
-
-    pub fn thaw_postgres(&self) {
-        assert!(processes::signal(-self.pid("postgres"), SIGCONT), "thawed");
     }
 
     /// A connection of one's own, for looking at the tables.
@@ -214,9 +211,33 @@ impl Stack {
         client
     }
 
-    /// The databases of all objects that there are.
-    pub fn object_files(&self) -> Vec<PathBuf> {
-        object_files(&self.persist_dir)
+    /// The databases of all rooms that have one.
+    pub fn room_files(&self) -> Vec<PathBuf> {
+        room_files(&self.persist_dir)
+    }
+}
+
+/// While this lives Postgres is away; also after a test that fails it comes back, for the next one.
+pub struct Away<'a> {
+    stack: &'a Stack,
+    frozen: Option<i32>,
+}
+
+impl Away<'_> {
+    /// It answers when this returns.
+    pub async fn back(self) {
+        let stack = self.stack;
+        drop(self);
+        stack.postgres_answers().await;
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        match self.frozen {
+            Some(pid) => drop(processes::signal(-pid, SIGCONT)),
+            None => drop(std::fs::remove_file(self.stack.dir.join("postgres.hold"))),
+        }
     }
 }
 
@@ -235,7 +256,7 @@ impl Stopped {
     /// Removes the storage of one room's object, as if it had never been.
     pub fn lose_room(&self, room: &str) {
         let holds = |path: &PathBuf| facts(path).is_some_and(|facts| facts["id"] == room);
-        let lost: Vec<PathBuf> = object_files(&self.persist_dir).into_iter().filter(holds).collect();
+        let lost: Vec<PathBuf> = room_files(&self.persist_dir).into_iter().filter(holds).collect();
         assert_eq!(lost.len(), 1, "one object is the room {room}: {lost:?}");
         for suffix in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(format!("{}{suffix}", lost[0].display()));
@@ -250,15 +271,16 @@ pub fn facts(path: &Path) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-fn object_files(dir: &Path) -> Vec<PathBuf> {
+fn room_files(dir: &Path) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![dir.to_path_buf()], Vec::new());
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|kind| kind == "sqlite")
                 && path.file_stem().is_some_and(|name| name != "metadata")
+                && folder.to_string_lossy().ends_with("ChatRoom")
             {
                 files.push(path);
             }
