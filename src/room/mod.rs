@@ -24,7 +24,7 @@ use crate::auth::{self, Action, Identity, Role};
 use crate::db::{DbError, Projected, Projection, RoomSnapshot, SnapshotMember};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
-use crate::limits::{Limits, RECEIPTS_MEMBERS_MAX};
+use crate::limits::{Limits, RATES_KEPT_MAX, RECEIPTS_MEMBERS_MAX};
 use crate::protocol::client::{BadFrame, ClientFrame};
 use crate::protocol::server::{self, CloseCode, EventText};
 use connection::{Connection, Frames};
@@ -165,9 +165,6 @@ pub struct Room {
     outbox: Outbox,
     effects: Vec<Effect>,
 }
-
-/// People whose rates are remembered before the rested ones are forgotten.
-const RATES_KEPT_MAX: usize = 2_048;
 
 impl Room {
     /// The room as its storage and its open sockets say it is; `None` when there is no whole log here.
