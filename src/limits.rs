@@ -103,6 +103,8 @@ pub const RETRY_MAX_MS: u64 = 30_000;
 pub const HALTED_RETRY_MS: u64 = 60_000;
 /// The alarm that finishes what a crash left; never nearer than the platform's 200 ms (PLATFORM.md).
 pub const ALARM_DELAY_MS: u64 = 5_000;
+/// The nearest an alarm may be set (PLATFORM.md).
+pub const ALARM_MIN_MS: u64 = 200;
 /// Messages a statement brings back when a room is rebuilt from Postgres.
 pub const REBUILD_PAGE: u64 = 500;
 /// Unknown keys are looked up at the JWKS this often at most. Issue 3.
@@ -112,7 +114,7 @@ pub const JWKS_CACHE_MS: u64 = 600_000;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
 const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
-const _: () = assert!(ALARM_DELAY_MS >= 200 && RETRY_MIN_MS >= 200);
+const _: () = assert!(ALARM_DELAY_MS >= ALARM_MIN_MS && RETRY_MIN_MS >= ALARM_MIN_MS);
 const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS <= 2_000);
 
 /// The limits a deployment may override with the var `LIMITS`. All per person and room, over all their sockets.
