@@ -61,6 +61,11 @@ impl Rig {
         self.heard.clear();
     }
 
+    /// Does one thing; what is heard stays to be looked at.
+    pub fn play_freely(&mut self, action: &str) {
+        self.act(action);
+    }
+
     fn act(&mut self, action: &str) {
         if let Some(direction) = action.strip_prefix('(') {
             self.direct(direction.trim_end_matches(')'));
@@ -91,6 +96,7 @@ impl Rig {
                 let connection = self.socket(name).expect("a socket");
                 self.input(Input::Slow { connection });
             }
+            "panics" => self.fail(),
             "falls" => {
                 let connections = vec![self.socket(name).expect("a socket")];
                 self.input(Input::Silent { connections });
