@@ -114,6 +114,8 @@ pub const HALTED_RETRY_MS: u64 = 60_000;
 pub const ALARM_DELAY_MS: u64 = 5_000;
 /// Times a batch goes again at once because another got in while it waited for the room's lock.
 pub const BATCH_AGAIN_MAX: u32 = 3;
+/// The nearest an alarm may be set (PLATFORM.md).
+pub const ALARM_MIN_MS: u64 = 200;
 /// Messages a statement brings back when a room is rebuilt from Postgres.
 pub const REBUILD_PAGE: u64 = 500;
 /// A fetch of the JWKS that hasn't ended after this is given up: it stands in front of somebody's sign-in.
@@ -130,7 +132,7 @@ pub const JWKS_CACHE_MS: u64 = 600_000;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
 const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
-const _: () = assert!(ALARM_DELAY_MS >= 200 && RETRY_MIN_MS >= 200);
+const _: () = assert!(ALARM_DELAY_MS >= ALARM_MIN_MS && RETRY_MIN_MS >= ALARM_MIN_MS);
 const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS <= 2_000);
 
 /// The limits a deployment may override with the var `LIMITS`. All per person and room, over all their sockets.

@@ -150,7 +150,7 @@ fn quoted(text: &str) -> String {
 
 fn short(text: &str) -> String {
     let count = text.chars().count();
-    if count > 40 { format!("({count} characters)") } else { text.to_owned() }
+    if count > 40 { format!("({count} characters)") } else { text.escape_debug().to_string() }
 }
 
 fn list(users: &Value) -> String {
