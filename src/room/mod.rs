@@ -152,6 +152,8 @@ impl From<StoreError> for Refused {
 pub struct Room {
     log: LogState,
     head: Seq,
+    /// The head before the present input.
+    settled_head: Seq,
     facts: Facts,
     members: HashMap<String, Role>,
     limits: Limits,
@@ -182,8 +184,10 @@ impl Room {
         };
         let odd = |e: serde_json::Error| StoreError(format!("state: {e}"));
         let log: LogState = serde_json::from_str(&log).map_err(odd)?;
+        let head = store.newest()?.max(log.projected);
         let mut loaded = Self {
-            head: store.newest()?.max(log.projected),
+            head,
+            settled_head: head,
             log,
             facts: serde_json::from_str(&room).map_err(odd)?,
             members: HashMap::new(),
@@ -214,6 +218,8 @@ impl Room {
     /// # Gives   effects, to be performed in this order without an `await` between them.
     /// # Errors  `StoreError`: nothing was decided; drop the room, the next event loads it again.
     pub fn handle(&mut self, store: &Store, now: UnixMs, input: Input) -> store::Result<Vec<Effect>> {
+        self.settled_head = self.head;
+        self.connections.values_mut().for_each(|c| c.settled = c.pending.len());
         match input {
             Input::Connect(connect) => self.connect(store, now, connect)?,
             Input::Frame { connection, text, random } => self.frame(store, now, connection, text, random)?,
@@ -251,6 +257,15 @@ impl Room {
         }
         self.arm(now);
         Ok(std::mem::take(&mut self.effects))
+    }
+
+    /// What the inputs before the one that failed had still to tell, and the head up to which all is told then.
+    /// The shell calls it before it drops the room; what the failed input did is told by `Input::Recovered`.
+    pub fn give_up(&mut self, now: UnixMs) -> (Vec<Effect>, Seq) {
+        self.effects.clear();
+        self.connections.values_mut().for_each(|c| c.pending.truncate(c.settled));
+        self.flush(now);
+        (std::mem::take(&mut self.effects), self.settled_head)
     }
 
     /// When `Input::Tick` is due; `None` in an idle room.

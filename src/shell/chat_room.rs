@@ -216,9 +216,15 @@ impl Shell {
     /// The input is lost and with it the memory; the next one finds the room as storage and sockets say it is.
     fn lost(self: &Rc<Self>, why: &str) -> Fed {
         worker::console_error!("room: {why}; loading it again");
-        *self.room.borrow_mut() = None;
+        let dropped = self.room.borrow_mut().take();
         self.flush_is_due.set(false);
         self.tick_at.set(None);
+        let rest = dropped
+            .and_then(|mut room| catch_unwind(AssertUnwindSafe(move || room.give_up(clock::now()))).ok());
+        if let Some((effects, told)) = rest {
+            effects.into_iter().for_each(|effect| self.perform(effect, &mut Fed::default()));
+            self.told.set(Some(told));
+        }
         let told = self.told.get().unwrap_or_default();
         let recovered = catch_unwind(AssertUnwindSafe(|| self.handle(Input::Recovered { told })));
         if let Ok(Ok(Some(effects))) = recovered {
@@ -283,7 +289,7 @@ impl Shell {
     fn arm(&self, at: UnixMs) {
         let date = js_sys::Date::new(&(at as f64).into());
         let options = js_sys::Object::new();
-        if let Ok(set) = self.state.storage().as_raw().set_alarm(date, options.into()) {
+        if let Ok(set) = self.state.storage().as_raw().set_alarm(date, options) {
             wasm_bindgen_futures::spawn_local(async move {
                 let _ = wasm_bindgen_futures::JsFuture::from(set).await;
             });
@@ -389,6 +395,9 @@ impl Shell {
         let fed = self.feed(Input::Connect(Connect { id, identity: who, batches, since, history }));
         // At once, and with it what the others still had coming: nothing stands between its history and its present.
         if fed.failed || self.feed(Input::Flush).failed {
+            if let Some(socket) = self.sockets.borrow_mut().remove(&id) {
+                close(&socket.socket, CloseCode::Internal);
+            }
             return json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours")));
         }
         self.flush_is_due.set(false);

@@ -27,8 +27,14 @@ impl Conversation {
         let (stop, heard_stop) = watch::channel(Stop::Talk);
         let (count, acked) = watch::channel(0);
         let people = users.map(|user| {
-            let plan = Plan { tenant: t.clone(), room: room.clone(), user: user.to_owned(), pace,
-                stop: heard_stop.clone(), acked: count.clone() };
+            let plan = Plan {
+                tenant: t.clone(),
+                room: room.clone(),
+                user: user.to_owned(),
+                pace,
+                stop: heard_stop.clone(),
+                acked: count.clone(),
+            };
             (user.to_owned(), tokio::spawn(talk(plan)))
         });
         let mut conversation = Conversation { t: t.clone(), room, stop, acked, people: people.into() };
@@ -57,7 +63,9 @@ impl Conversation {
             let before = *acked.borrow();
             let page = t.rest("alice", "GET", &format!("/rooms/{room}/messages?limit=1"), None).await;
             tokio::time::sleep(Duration::from_millis(500)).await;
-            (page.status == 200 && before == *acked.borrow()).then(|| page.json()["lastSeq"].as_u64()).flatten()
+            (page.status == 200 && before == *acked.borrow())
+                .then(|| page.json()["lastSeq"].as_u64())
+                .flatten()
         })
         .await;
         stop.send_replace(Stop::At(head));
@@ -86,7 +94,8 @@ impl Conversation {
 /// How long acks took that were asked for after `from`: the slowest and the one in the middle.
 fn ack_ms(told: &[Told], from: Instant, until: Instant) -> (u64, u64) {
     let within = |(sent, _): &&(Instant, u64)| *sent >= from && *sent <= until;
-    let mut all: Vec<u64> = told.iter().flat_map(|one| one.ack_ms.iter().filter(within).map(|(_, ms)| *ms)).collect();
+    let mut all: Vec<u64> =
+        told.iter().flat_map(|one| one.ack_ms.iter().filter(within).map(|(_, ms)| *ms)).collect();
     all.sort_unstable();
     assert!(all.len() > 50, "people talked meanwhile: {}", all.len());
     (all[all.len() - 1], all[all.len() / 2])
@@ -192,7 +201,11 @@ async fn a_stopped_stack_has_lost_nothing_and_lost_storage_is_rebuilt() {
             alice.say(&format!("c{i}"), &format!("message {i}")).await;
         }
         let id = alice.all().iter().find(|e| e["type"] == "ack").expect("an ack")["messageId"].clone();
-        alice.send(json!({"type": "reaction", "messageId": id, "emoji": "👍", "action": "add", "clientId": "r"})).await;
+        alice
+            .send(
+                json!({"type": "reaction", "messageId": id, "emoji": "👍", "action": "add", "clientId": "r"}),
+            )
+            .await;
         alice.ack("r").await;
         t.drained(room, PATIENCE).await;
         before.push((epoch, checks::history(&t, room, "bob").await));
@@ -213,7 +226,11 @@ async fn a_stopped_stack_has_lost_nothing_and_lost_storage_is_rebuilt() {
     *slot = Some(stack);
     let (epoch, log) = &before[0];
     let mut bob = t.dial(&kept, "bob").and(&format!("since=10&epoch={epoch}")).open().await;
-    assert_eq!(bob.greeting().await.between.iter().map(seq).collect::<Vec<_>>(), [11, 12, 13], "the same log goes on");
+    assert_eq!(
+        bob.greeting().await.between.iter().map(seq).collect::<Vec<_>>(),
+        [11, 12, 13],
+        "the same log goes on"
+    );
     checks::same("before and after", log, &checks::history(&t, &kept, "bob").await);
     let mut alice = t.join(&kept, "alice").await;
     assert_eq!(alice.say("c1", "message 1").await["duplicate"], true);
@@ -223,7 +240,10 @@ async fn a_stopped_stack_has_lost_nothing_and_lost_storage_is_rebuilt() {
     let mut bob = t.dial(&lost, "bob").and(&format!("since=10&epoch={epoch}")).open().await;
     let greeting = bob.greeting().await;
     assert_ne!(greeting.hello["epoch"], **epoch, "another log");
-    assert_eq!((&greeting.between[0]["type"], &greeting.between[0]["reason"]), (&json!("resync"), &json!("epoch")));
+    assert_eq!(
+        (&greeting.between[0]["type"], &greeting.between[0]["reason"]),
+        (&json!("resync"), &json!("epoch"))
+    );
     assert_eq!(greeting.synced, 13);
     checks::same("before and after", log, &checks::history(&t, &lost, "bob").await);
     let mut alice = t.join(&lost, "alice").await;

@@ -158,7 +158,9 @@ async fn an_expired_token_is_closed_4401_before_anything_more_is_taken_or_told()
     let room = t.group(&["alice", "bob", "carol"]).await;
     // Within the leeway of 30 s for three seconds more.
     let exp = now_ms() / 1000 - 27;
-    let dial = |user: &str| Dial::chat_v1(&t.stack, &room, &t.token_with(user, json!({"exp": exp}))).and("history=0");
+    let dial = |user: &str| {
+        Dial::chat_v1(&t.stack, &room, &t.token_with(user, json!({"exp": exp}))).and("history=0")
+    };
     let mut silent = dial("alice").open().await;
     silent.greeting().await;
     let mut talking = dial("bob").open().await;
@@ -190,7 +192,8 @@ async fn who_is_removed_is_closed_4403_and_stays_out() {
     let sql = t.stack.sql().await;
     let remove = "DELETE FROM chat_room_members WHERE tenant_id = $1 AND room_id = $2 AND user_id = 'bob'";
     assert_eq!(sql.execute(remove, &[&t.id, &room]).await.expect("removed"), 1);
-    let version = "UPDATE chat_rooms SET members_version = members_version + 1 WHERE tenant_id = $1 AND id = $2";
+    let version =
+        "UPDATE chat_rooms SET members_version = members_version + 1 WHERE tenant_id = $1 AND id = $2";
     sql.execute(version, &[&t.id, &room]).await.expect("a new version");
     // Anything that goes to Postgres tells the room that its copy is old.
     alice.say("c2", "during").await;
@@ -198,6 +201,8 @@ async fn who_is_removed_is_closed_4403_and_stays_out() {
     t.dial(&room, "bob").refused().await.refusal(404, "room_not_found");
     t.rest("bob", "GET", &format!("/rooms/{room}/messages"), None).await.refusal(404, "room_not_found");
     let body = json!({"content": "let me back"});
-    t.rest("bob", "POST", &format!("/rooms/{room}/messages"), Some(body)).await.refusal(404, "room_not_found");
+    t.rest("bob", "POST", &format!("/rooms/{room}/messages"), Some(body))
+        .await
+        .refusal(404, "room_not_found");
     unharmed(&mut alice).await;
 }

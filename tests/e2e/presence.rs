@@ -46,7 +46,11 @@ async fn who_comes_back_within_the_grace_was_never_away() {
     bob.next("user_joined").await;
     alice.leave().await;
     let mut alice = t.join(&room, "alice").await;
-    assert!(!bob.hears_within(Duration::from_millis(6_500), |e| e["type"] != "pong").await, "{:?}", bob.all());
+    assert!(
+        !bob.hears_within(Duration::from_millis(6_500), |e| e["type"] != "pong").await,
+        "{:?}",
+        bob.all()
+    );
     alice.barrier().await;
 }
 

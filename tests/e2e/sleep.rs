@@ -31,7 +31,11 @@ async fn an_idle_room_sleeps_with_its_sockets_open_after_it_used_postgres() {
         assert_eq!(bob.next("pong").await, json!({"type": "pong"}));
     }
     let again = alice.say("c1", "before").await;
-    assert_eq!((&again["duplicate"], &again["seq"]), (&json!(true), &first["seq"]), "it remembers the clientId");
+    assert_eq!(
+        (&again["duplicate"], &again["seq"]),
+        (&json!(true), &first["seq"]),
+        "it remembers the clientId"
+    );
     let after = instance(&mut alice).await["instance"].clone();
     assert_ne!(before, after, "another making of the object: it had slept");
     alice.say("c2", "after").await;
@@ -50,7 +54,9 @@ async fn limits_markers_and_reactions_are_remembered_in_sleep() {
     let room = t.group(&["alice", "bob"]).await;
     let mut alice = t.join(&room, "alice").await;
     let id = alice.say("c1", "mine").await["messageId"].clone();
-    alice.send(json!({"type": "reaction", "messageId": id, "emoji": "x", "action": "add", "clientId": "r"})).await;
+    alice
+        .send(json!({"type": "reaction", "messageId": id, "emoji": "x", "action": "add", "clientId": "r"}))
+        .await;
     alice.ack("r").await;
     alice.send(json!({"type": "read", "seq": 2})).await;
     // On this stack one may type once in 50 s.
@@ -76,7 +82,9 @@ async fn a_message_costs_at_most_three_written_rows_in_a_busy_room() {
     let rows = instance(&mut alice).await["rowsWritten"].as_u64().expect("a count");
     for i in 1..=1_000 {
         let sender = if i % 2 == 0 { &mut alice } else { &mut bob };
-        sender.send(json!({"type": "message", "content": format!("message {i}"), "clientId": format!("c{i}")})).await;
+        sender
+            .send(json!({"type": "message", "content": format!("message {i}"), "clientId": format!("c{i}")}))
+            .await;
         if i % 10 == 0 {
             bob.send(json!({"type": "read", "seq": i})).await;
         }

@@ -38,7 +38,11 @@ impl Laws {
         let kind = event["type"].as_str().unwrap();
         let seq = event["seq"].as_u64();
         if ear.greeted < 2 {
-            assert_eq!(kind, ["hello", "online_users"][ear.greeted as usize], "HELLO-1: the order of a beginning");
+            assert_eq!(
+                kind,
+                ["hello", "online_users"][ear.greeted as usize],
+                "HELLO-1: the order of a beginning"
+            );
             ear.greeted += 1;
             ear.heard_to = ear.since;
             return;

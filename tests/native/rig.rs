@@ -244,7 +244,10 @@ impl Rig {
                 Effect::Project(batch) => self.errands.push_back(Errand::Project(batch)),
                 Effect::Refresh => self.errands.push_back(Errand::Refresh),
                 Effect::Alarm(at) => {
-                    assert!(at >= self.now + 200, "PLATFORM.md: an alarm nearer than 200 ms breaks the chain");
+                    assert!(
+                        at >= self.now + 200,
+                        "PLATFORM.md: an alarm nearer than 200 ms breaks the chain"
+                    );
                     self.alarm = Some(at);
                     self.sql.rows_written.set(self.sql.rows_written.get() + 1);
                     if self.watched {

@@ -99,7 +99,8 @@ impl Stack {
         let mut child = processes::spawn(command).expect("xtask starts");
         let start = Instant::now();
         let stack: Value = loop {
-            if let Some(stack) = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+            if let Some(stack) = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok())
+            {
                 break stack;
             }
             let ended = child.try_wait().expect("xtask is our child");
@@ -154,7 +155,11 @@ impl Stack {
     pub fn stop(self: Arc<Self>) -> Stopped {
         locked(&RUNNING).retain(|other| !Arc::ptr_eq(other, &self));
         let left = self.end();
-        assert!(left.is_empty(), "left running: {:?}", left.iter().map(|pid| processes::name(*pid)).collect::<Vec<_>>());
+        assert!(
+            left.is_empty(),
+            "left running: {:?}",
+            left.iter().map(|pid| processes::name(*pid)).collect::<Vec<_>>()
+        );
         assert!(!self.dir.join("stack.json").exists(), "stack.json outlives its stack");
         Stopped { dir: self.dir.clone(), persist_dir: self.persist_dir.clone(), vars: self.vars.clone() }
     }

@@ -129,10 +129,16 @@ impl Talker {
                 assert_eq!(&epoch, known, "{me}: the log is another one");
             }
             "synced" if self.at.is_none() => {}
-            "synced" => assert_eq!(self.at.as_ref().map(|(at, _)| *at), event["seq"].as_u64(), "{me}: all replayed"),
+            "synced" => {
+                assert_eq!(self.at.as_ref().map(|(at, _)| *at), event["seq"].as_u64(), "{me}: all replayed")
+            }
             "new_message" => {
                 let last = self.at.as_ref().map(|(at, _)| *at);
-                assert_eq!(seq(event), last.expect("after synced") + 1, "{me}: nothing missing or twice: {event}");
+                assert_eq!(
+                    seq(event),
+                    last.expect("after synced") + 1,
+                    "{me}: nothing missing or twice: {event}"
+                );
                 self.told.heard.insert(seq(event), event["message"].clone());
                 self.at.as_mut().expect("after synced").0 = seq(event);
                 // After a reconnect the ack may have gone to the socket that broke.

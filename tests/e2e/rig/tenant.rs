@@ -63,7 +63,13 @@ impl Tenant {
         self.raw(method, path, &headers, body.as_deref().map(str::as_bytes)).await
     }
 
-    pub async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
+    pub async fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Answer {
         let path = format!("/api/chat{path}");
         let answer = http::request(&self.stack.host, method, &path, headers, body);
         let answer = tokio::time::timeout(PATIENCE, answer).await;
