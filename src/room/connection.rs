@@ -29,6 +29,8 @@ pub struct Connection {
     pub kept: Attachment,
     /// Events that leave with the next flush.
     pub pending: Vec<EventText>,
+    /// How many of them the inputs that went well have left: what stays if the next one is lost to a panic.
+    pub settled: usize,
     /// Whether `kept` has changed since the platform got it.
     pub changed: bool,
     malformed_from_ms: UnixMs,
@@ -43,7 +45,14 @@ impl Connection {
     }
 
     pub fn wake(kept: Attachment) -> Self {
-        Self { kept, pending: Vec::new(), changed: false, malformed_from_ms: 0, malformed_count: 0 }
+        Self {
+            kept,
+            pending: Vec::new(),
+            settled: 0,
+            changed: false,
+            malformed_from_ms: 0,
+            malformed_count: 0,
+        }
     }
 
     pub fn user(&self) -> &str {

@@ -8,12 +8,10 @@ use super::{Effect, Refused, Room};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
+use crate::limits::RATES_KEPT_MAX;
 use crate::protocol::client::{BadFrame, ClientFrame};
 use crate::protocol::server::{self, CloseCode};
 use std::collections::HashMap;
-
-/// People whose rates are remembered before the rested ones are forgotten.
-const RATES_KEPT_MAX: usize = 2_048;
 
 impl Room {
     pub(super) fn frame(
@@ -69,6 +67,13 @@ impl Room {
         let rates = rates_of(&mut self.rates, who.user.as_str(), now);
         let what = format!("{rate:?}").to_lowercase();
         rates.take(rate, &self.limits, now).map_err(|retry_after_ms| too_many(&what, retry_after_ms))
+    }
+
+    /// The sender of a frame that was lost to a fault of ours is told which one.
+    pub(super) fn failed(&mut self, id: ConnectionId, text: &str) {
+        let (kind, client_id) = named(&ClientFrame::decode(text));
+        let refusal = Refusal::new(Code::Internal, "a fault of ours; what you sent may be sent again");
+        self.send(id, server::error(&refusal, client_id.as_deref(), kind.as_deref()));
     }
 
     fn malformed(&mut self, id: ConnectionId, bad: BadFrame, now: UnixMs) {

@@ -24,10 +24,10 @@ pub use session::Connect;
 
 use crate::auth::{Action, Identity, Role};
 use crate::db::{DbError, Projected, Projection, RoomSnapshot};
-use crate::error::{Code, Refusal};
+use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
 use crate::limits::Limits;
-use crate::protocol::server::{self, CloseCode, EventText};
+use crate::protocol::server::{CloseCode, EventText};
 use connection::{Connection, Frames};
 use outbox::{LogState, Outbox};
 use presence::Presence;
@@ -94,6 +94,7 @@ pub enum Input<'a> {
     /// This connection's frame could not be dealt with, for a fault of ours.
     Failed {
         connection: ConnectionId,
+        text: &'a str,
     },
 }
 
@@ -152,6 +153,8 @@ impl From<StoreError> for Refused {
 pub struct Room {
     log: LogState,
     head: Seq,
+    /// The head after the last input that went well.
+    settled_head: Seq,
     facts: Facts,
     members: HashMap<String, Role>,
     limits: Limits,
@@ -180,9 +183,11 @@ impl Room {
         let odd = |e: serde_json::Error| StoreError(format!("state: {e}"));
         let log: LogState = serde_json::from_str(&log).map_err(odd)?;
         let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved);
+        // The tail of a log made anew may be reactions, which aren't events here any more.
+        let head = store.newest()?.max(log.projected).max(log.floor);
         let mut loaded = Self {
-            // The tail of a log made anew may be reactions, which aren't events here any more.
-            head: store.newest()?.max(log.projected).max(log.floor),
+            head,
+            settled_head: head,
             log,
             facts: serde_json::from_str(&room).map_err(odd)?,
             members: HashMap::new(),
@@ -242,14 +247,21 @@ impl Room {
             Input::Projected { batch, outcome } => self.projected(store, now, &batch, outcome)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
             Input::Recovered { told } => self.recovered(store, told)?,
-            Input::Failed { connection } => {
-                let refusal =
-                    Refusal::new(Code::Internal, "a fault of ours; what you sent may be sent again");
-                self.send(connection, server::error(&refusal, None, None));
-            }
+            Input::Failed { connection, text } => self.failed(connection, text),
         }
         self.arm(now);
+        self.settled_head = self.head;
+        self.connections.values_mut().for_each(|c| c.settled = c.pending.len());
         Ok(std::mem::take(&mut self.effects))
+    }
+
+    /// What the inputs before the one that failed had still to tell, and the head up to which all is told then.
+    /// The shell calls it before it drops the room; what the failed input did is told by `Input::Recovered`.
+    pub fn give_up(&mut self, now: UnixMs) -> (Vec<Effect>, Seq) {
+        self.effects.clear();
+        self.connections.values_mut().for_each(|c| c.pending.truncate(c.settled));
+        self.flush(now);
+        (std::mem::take(&mut self.effects), self.settled_head)
     }
 
     /// When `Input::Tick` is due; `None` in an idle room.

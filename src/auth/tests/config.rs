@@ -45,6 +45,7 @@ fn unsafe_configurations_are_refused_with_the_variables_name() {
         ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "*")]),
         ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "https://*.example.com")]),
         ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "https://a.example, null")]),
+        ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "https://user@app.example.com")]),
         ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "app.example.com")]),
         ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "https://app.example.com/path")]),
         ("ALLOWED_ORIGINS", &[("ALLOWED_ORIGINS", "https://app.example.com:port")]),

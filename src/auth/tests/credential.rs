@@ -127,6 +127,7 @@ fn a_foreign_origin_is_403_whatever_it_brings() {
         "https://app.example.com.evil.example",
         "https://evil.example/https://app.example.com",
         "https://app.example.com@evil.example",
+        "https://evil.example@app.example.com",
         "https://xapp.example.com",
         "http://app.example.com",
         "https://app.example.com:8443",

@@ -218,7 +218,7 @@ function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomSta
         typing: without(state.typing, event.userId),
       };
     case "typing": {
-      const untilMs = nowMs + (event.expiresInMs ?? TYPING_MS);
+      const untilMs = nowMs + (event.expiresInMs || TYPING_MS);
       // Somebody who is merely still in the list keeps the end that was set for them.
       const until = (user: string) => (user === event.userId ? untilMs : (state.typing[user] ?? untilMs));
       return { ...state, typing: Object.fromEntries(event.typingUsers.map((user) => [user, until(user)])) };

@@ -81,7 +81,7 @@ export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBu
     <div
       dir="auto"
       className={cn(
-        "whitespace-pre-wrap break-words px-3.5 py-2 text-[15px] leading-relaxed [overflow-wrap:anywhere]",
+        "min-w-0 max-w-full whitespace-pre-wrap px-3.5 py-2 text-[15px] leading-relaxed [overflow-wrap:anywhere]",
         shape,
         removed ? "border border-dashed bg-transparent text-muted-foreground italic" : paint,
         pending && "opacity-70",
@@ -136,7 +136,7 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
                   : "bg-card hover:border-ring/60 hover:bg-muted",
               )}
             >
-              <span className="truncate text-sm">{emoji}</span>
+              <span className="truncate font-emoji text-sm">{emoji}</span>
               {users.length}
             </button>
           </li>
@@ -209,7 +209,7 @@ function ReactionPicker({ onReaction }: { onReaction: (emoji: string) => void })
                 onReaction(emoji);
                 close();
               }}
-              className="flex size-9 items-center justify-center rounded-full text-xl transition-transform hover:scale-115 hover:bg-muted"
+              className="flex size-9 items-center justify-center rounded-full font-emoji text-xl transition-transform hover:scale-115 hover:bg-muted"
             >
               {emoji}
             </button>

@@ -21,12 +21,16 @@ const KINDS: { type: RoomType; label: string }[] = [
 
 export function NewChatDialog({ me, onCreate, onCreated, onClose }: NewChatDialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const field = useRef<HTMLInputElement>(null);
   const [type, setType] = useState<RoomType>("direct");
   const [name, setName] = useState("");
   const [people, setPeople] = useState("");
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    field.current?.focus();
+  }, []);
 
   const submit = async () => {
     const request = readRequest(type, name, people, me);
@@ -99,7 +103,7 @@ export function NewChatDialog({ me, onCreate, onCreated, onClose }: NewChatDialo
               : "Separated by commas or spaces. You are in it anyway."
           }
           value={people}
-          autoFocus
+          ref={field}
           autoComplete="off"
           autoCapitalize="none"
           spellCheck={false}

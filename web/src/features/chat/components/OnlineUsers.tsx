@@ -1,4 +1,5 @@
 import { Avatar } from "@/components/ui/avatar";
+import { cn } from "@/lib/cn";
 import type { Member } from "@/lib/protocol";
 
 interface OnlineUsersProps {
@@ -19,11 +20,11 @@ export function OnlineUsers({ users, members, memberCount, me, isConnected }: On
   const row = (userId: string, isOnline: boolean) => (
     <li key={userId} className="flex items-center gap-2.5 rounded-lg px-2 py-1.5">
       <Avatar id={userId} size="sm" online={isOnline} />
-      <span
-        className={isOnline ? "min-w-0 flex-1 truncate" : "min-w-0 flex-1 truncate text-muted-foreground"}
-      >
-        <bdi>{userId}</bdi>
-        {userId === me && <span className="text-muted-foreground"> (you)</span>}
+      <span className={cn("flex min-w-0 flex-1 gap-1", !isOnline && "text-muted-foreground")}>
+        <bdi className="truncate" title={userId}>
+          {userId}
+        </bdi>
+        {userId === me && <span className="shrink-0 text-muted-foreground">(you)</span>}
       </span>
       {role.has(userId) && role.get(userId) !== "member" && (
         <span className="rounded-full bg-muted px-2 py-0.5 text-[11px] text-muted-foreground capitalize">

@@ -1,0 +1,116 @@
+//! The laws that hold after whatever happened: gapless, nothing twice, one order for all, nothing acked lost,
+//! and Postgres == history == what people heard.
+
+use super::Tenant;
+use super::client::{encoded, text};
+use super::tenant::now_ms;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The room's messages by seq, as one side tells them.
+pub type Log = BTreeMap<u64, Value>;
+
+pub fn seq(event: &Value) -> u64 {
+    event["seq"].as_u64().unwrap_or_else(|| panic!("no seq: {event}"))
+}
+
+/// The sequenced events among these go up by one each time, from `after` on.
+#[track_caller]
+pub fn gapless(events: &[Value], after: u64) {
+    let numbered: Vec<&Value> = events.iter().filter(|e| e["type"] != "ack" && !head(e)).collect();
+    for (event, expected) in numbered.iter().filter(|e| e["seq"].is_u64()).zip(after + 1..) {
+        assert_eq!(seq(event), expected, "gapless and nothing twice: {event}");
+    }
+}
+
+/// Those that tell a position and are no event of the log.
+fn head(event: &Value) -> bool {
+    ["hello", "synced", "resync", "pong", "read_receipt"].iter().any(|kind| event["type"] == *kind)
+}
+
+/// The messages that these events bring.
+pub fn messages(events: &[Value]) -> Log {
+    let new = events.iter().filter(|event| event["type"] == "new_message");
+    new.map(|event| (seq(event), event["message"].clone())).collect()
+}
+
+/// All messages of a room, page by page over REST, oldest first.
+pub async fn history(tenant: &Tenant, room: &str, user: &str) -> Log {
+    let (mut log, mut after) = (Log::new(), 0);
+    loop {
+        let path = format!("/rooms/{}/messages?after={after}&limit=100", encoded(room));
+        let page = tenant.get(user, &path).await;
+        for message in page["messages"].as_array().expect("messages") {
+            assert!(seq(message) > after, "ascending, nothing twice: {page}");
+            after = seq(message);
+            log.insert(after, message.clone());
+        }
+        if page["hasMoreAfter"] == false {
+            return log;
+        }
+    }
+}
+
+/// All messages of a room as Postgres has them, in the shape of the contract's message object.
+pub async fn postgres(tenant: &Tenant, room: &str) -> Log {
+    const ROWS: &str = "
+        SELECT c.seq, json_build_object(
+            'id', id, 'seq', seq, 'tenantId', tenant_id, 'roomId', room_id, 'userId', user_id, 'content', content,
+            'contentType', content_type, 'attachments', attachments, 'clientId', client_id, 'threadId', thread_id,
+            'replyToId', reply_to_id, 'alsoToRoom', also_to_room, 'mentions', mentions,
+            'mentionsRoom', mentions_room, 'version', version, 'replyCount', reply_count,
+            'createdAt', to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
+            'editedAt', to_char(edited_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
+            'deletedAt', to_char(deleted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
+            'reactions', coalesce((
+                SELECT json_object_agg(emoji, users) FROM (
+                    SELECT emoji, json_agg(user_id ORDER BY position) AS users FROM chat_message_reactions r
+                    WHERE r.tenant_id = c.tenant_id AND r.room_id = c.room_id AND r.seq = c.seq GROUP BY emoji
+                ) AS emojis), '{}'))
+        FROM chat_messages c WHERE tenant_id = $1 AND room_id = $2 ORDER BY c.seq";
+    let rows = tenant.stack.sql().await.query(ROWS, &[&tenant.id, &room]).await.expect("chat_messages");
+    rows.iter().map(|row| (u64::try_from(row.get::<_, i64>(0)).expect("a seq"), row.get(1))).collect()
+}
+
+/// Two tellings of one log say the same, message by message.
+#[track_caller]
+pub fn same(what: &str, a: &Log, b: &Log) {
+    let seqs = |log: &Log| log.keys().copied().collect::<Vec<_>>();
+    assert_eq!(seqs(a), seqs(b), "{what}: the same seqs");
+    for (seq, message) in a {
+        assert_eq!(message, &b[seq], "{what}: seq {seq}");
+    }
+}
+
+/// What somebody heard live, later reactions apart, is what the log holds.
+#[track_caller]
+pub fn heard(who: &str, heard: &Log, log: &Log) {
+    for (seq, message) in heard {
+        let mut kept = log.get(seq).unwrap_or_else(|| panic!("{who} heard {seq}, the log lacks it")).clone();
+        let mut message = message.clone();
+        (kept["reactions"], message["reactions"]) = (json!({}), json!({}));
+        assert_eq!(message, kept, "{who} heard seq {seq} otherwise than the log has it");
+    }
+}
+
+/// Every acked `clientId` is in the log, once, at the seq that the ack named.
+#[track_caller]
+pub fn acked(acks: &BTreeMap<String, u64>, log: &Log) {
+    let mut by_client: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for (seq, message) in log.iter().filter(|(_, message)| message["clientId"].is_string()) {
+        let key = format!("{}/{}", text(&message["userId"]), text(&message["clientId"]));
+        by_client.entry(key).or_default().push(*seq);
+    }
+    let twice: Vec<_> = by_client.iter().filter(|(_, seqs)| seqs.len() > 1).collect();
+    assert!(twice.is_empty(), "said once, in the log twice: {twice:?}");
+    for (client_id, seq) in acks {
+        assert_eq!(by_client.get(client_id), Some(&vec![*seq]), "acked {client_id} at {seq}");
+    }
+}
+
+/// Milliseconds of `2026-11-23T09:05:03.120Z`, which must be within a minute of now.
+#[track_caller]
+pub fn recent(time: &Value) {
+    let ms = chinwag::ids::parse_iso(&text(time)).unwrap_or_else(|| panic!("no ISO-8601 UTC: {time}"));
+    assert!(ms.abs_diff(now_ms()) < 60_000, "{time} is not now");
+}

@@ -1,0 +1,297 @@
+//! A whole stack (Worker under `wrangler dev`, Postgres) through `cargo xtask dev`, and every way to hurt it.
+//! Not here: who talks to it (`tenant`, `client`).
+
+use super::processes::{self, SIGCONT, SIGINT, SIGKILL, SIGSTOP};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A stack's first start makes a database and compiles the Worker's WASM, on a machine that is busy.
+const START_MAX: Duration = Duration::from_secs(120);
+const STOP_MAX: Duration = Duration::from_secs(30);
+/// The page of an allowed app; the stacks of these tests know it.
+pub const APP_ORIGIN: &str = "https://app.example.com";
+
+pub struct Stack {
+    /// `127.0.0.1:port`.
+    pub host: String,
+    pub postgres_url: String,
+    pub secret: String,
+    pub tenant_claim: String,
+    pub persist_dir: PathBuf,
+    dir: PathBuf,
+    vars: Vec<String>,
+    child: Mutex<Child>,
+}
+
+/// Those that run, to be stopped when the test binary ends.
+static RUNNING: Mutex<Vec<Arc<Stack>>> = Mutex::new(Vec::new());
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+extern "C" fn stop_all() {
+    for stack in locked(&RUNNING).drain(..) {
+        let left = stack.end();
+        if !left.is_empty() {
+            eprintln!("left running after the stack in {} was stopped: {left:?}", stack.dir.display());
+        }
+        stack.forget();
+    }
+}
+
+/// The stack of all tests that do no harm. They keep apart by their tenants, and run at the same time.
+pub fn shared() -> Arc<Stack> {
+    static SHARED: OnceLock<Arc<Stack>> = OnceLock::new();
+    SHARED.get_or_init(|| Stack::start(&[])).clone()
+}
+
+/// A stack on which one person may say thousands of things a second, for tests that do no harm.
+pub fn loud() -> Arc<Stack> {
+    static LOUD: OnceLock<Arc<Stack>> = OnceLock::new();
+    LOUD.get_or_init(|| Stack::start(&[NO_RATES])).clone()
+}
+
+/// The stack of those tests that stop, kill and lose things: one at a time.
+pub async fn fragile() -> tokio::sync::MutexGuard<'static, Option<Arc<Stack>>> {
+    static FRAGILE: tokio::sync::Mutex<Option<Arc<Stack>>> = tokio::sync::Mutex::const_new(None);
+    let mut slot = FRAGILE.lock().await;
+    let stack = slot.get_or_insert_with(|| Stack::start(&[NO_RATES]));
+    // The one before may have failed with Postgres away.
+    stack.postgres_answers().await;
+    slot
+}
+
+/// Lifts the rates of a person; only typing, which nobody does there in earnest, is once in 50 s.
+const NO_RATES: &str = r#"LIMITS={"messagesPerS":100000,"messagesBurst":100000,"reactionsPerS":100000,"reactionsBurst":100000,"framesPerS":100000,"framesBurst":100000,"typingPerS":0.02,"typingBurst":1}"#;
+
+impl Stack {
+    /// A stack of one's own, with vars as `NAME=VALUE`.
+    pub fn start(vars: &[&str]) -> Arc<Stack> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("chinwag-e2e-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a folder for the stack");
+        let vars = vars.iter().map(|var| (*var).to_owned()).collect();
+        Self::start_over(dir, vars)
+    }
+
+    fn start_over(dir: PathBuf, vars: Vec<String>) -> Arc<Stack> {
+        static AT_EXIT: OnceLock<()> = OnceLock::new();
+        AT_EXIT.get_or_init(|| processes::at_exit(stop_all));
+        let xtask = std::env::var_os("CHINWAG_XTASK")
+            .expect("CHINWAG_XTASK names no xtask: run these tests by `cargo xtask test --only e2e`");
+        let mut command = Command::new(xtask);
+        command.args(["dev", "--headless", "--no-build", "--port", "0", "--data"]).arg(&dir);
+        command.args(["--var", &format!("ALLOWED_ORIGINS={APP_ORIGIN}")]);
+        for var in &vars {
+            command.args(["--var", var]);
+        }
+        let log = std::fs::File::options().create(true).append(true).open(dir.join("xtask.log"));
+        let log = log.expect("the stack's log");
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("the log again")).stderr(log);
+        let file = dir.join("stack.json");
+        let _ = std::fs::remove_file(&file);
+        let mut child = processes::spawn(command).expect("xtask starts");
+        let start = Instant::now();
+        let stack: Value = loop {
+            if let Some(stack) = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok())
+            {
+                break stack;
+            }
+            let ended = child.try_wait().expect("xtask is our child");
+            let late = start.elapsed() > START_MAX;
+            assert!(ended.is_none() && !late, "the stack doesn't start: {ended:?}\n{}", tail(&dir));
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let text = |name: &str| stack[name].as_str().unwrap_or_else(|| panic!("{name}: {stack}")).to_owned();
+        let stack = Arc::new(Stack {
+            host: text("url").trim_start_matches("http://").trim_end_matches('/').to_owned(),
+            postgres_url: text("postgresUrl"),
+            secret: text("jwtSecret"),
+            tenant_claim: text("tenantClaim"),
+            persist_dir: text("persistDir").into(),
+            dir,
+            vars,
+            child: Mutex::new(child),
+        });
+        locked(&RUNNING).push(stack.clone());
+        stack
+    }
+
+    fn pid(&self, name: &str) -> i32 {
+        let text = std::fs::read(self.dir.join("stack.json")).expect("the stack runs");
+        let stack: Value = serde_json::from_slice(&text).expect("stack.json");
+        let pid = stack["pids"][name].as_i64().unwrap_or_else(|| panic!("no pid of {name}: {stack}"));
+        i32::try_from(pid).expect("a pid")
+    }
+
+    /// Interrupts xtask, waits for it, and gives what is left of all that it had started.
+    fn end(&self) -> Vec<i32> {
+        let mut child = locked(&self.child);
+        let pid = child.id().cast_signed();
+        let below = processes::descendants(pid);
+        processes::signal(pid, SIGINT);
+        let start = Instant::now();
+        while child.try_wait().is_ok_and(|status| status.is_none()) && start.elapsed() < STOP_MAX {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        below.into_iter().filter(|pid| processes::runs(*pid)).collect()
+    }
+
+    fn forget(&self) {
+        if std::env::var_os("CHINWAG_KEEP").is_none() {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+
+    /// Ctrl-C. Everything it had started is gone afterwards, and its data is still there.
+    pub fn stop(self: Arc<Self>) -> Stopped {
+        locked(&RUNNING).retain(|other| !Arc::ptr_eq(other, &self));
+        let left = self.end();
+        assert!(
+            left.is_empty(),
+            "left running: {:?}",
+            left.iter().map(|pid| processes::name(*pid)).collect::<Vec<_>>()
+        );
+        assert!(!self.dir.join("stack.json").exists(), "stack.json outlives its stack");
+        Stopped { dir: self.dir.clone(), persist_dir: self.persist_dir.clone(), vars: self.vars.clone() }
+    }
+
+    /// SIGKILL for the process that runs the Worker; wrangler starts another one.
+    pub fn kill_runtime(&self) {
+        let port = self.host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
+        let below = processes::descendants(self.pid("wrangler"));
+        let runtimes: Vec<i32> = below.into_iter().filter(|pid| processes::name(*pid) == "workerd").collect();
+        // The other one is wrangler's proxy, which has the port.
+        let (_, workers): (Vec<_>, Vec<_>) = runtimes.iter().partition(|pid| processes::listens(**pid, port));
+        assert_eq!(workers.len(), 1, "one workerd that isn't the proxy among {runtimes:?}");
+        assert!(processes::signal(workers[0], SIGKILL), "killed");
+    }
+
+    /// Stops Postgres and keeps it stopped.
+    pub fn stop_postgres(&self) -> Away<'_> {
+        let pid = self.pid("postgres");
+        std::fs::write(self.dir.join("postgres.hold"), "").expect("the hold");
+        let away = Away { stack: self, frozen: None };
+        processes::signal(pid, SIGINT);
+        let start = Instant::now();
+        while processes::runs(pid) {
+            assert!(start.elapsed() < STOP_MAX, "Postgres stops");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        away
+    }
+
+    /// A black hole: connections to Postgres are accepted, and nobody ever says a word.
+    pub fn freeze_postgres(&self) -> Away<'_> {
+        let pid = self.pid("postgres");
+        assert!(processes::signal(-pid, SIGSTOP), "frozen");
+        Away { stack: self, frozen: Some(pid) }
+    }
+
+    async fn postgres_answers(&self) {
+        super::eventually("Postgres answers", STOP_MAX, || async {
+            tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls).await.ok().map(drop)
+        })
+        .await;
+    }
+
+    /// A connection of one's own, for looking at the tables.
+    pub async fn sql(&self) -> tokio_postgres::Client {
+        let (client, connection) =
+            tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls).await.expect("Postgres");
+        tokio::spawn(connection);
+        client
+    }
+
+    /// The databases of all rooms that have one.
+    pub fn room_files(&self) -> Vec<PathBuf> {
+        room_files(&self.persist_dir)
+    }
+}
+
+/// While this lives Postgres is away; also after a test that fails it comes back, for the next one.
+pub struct Away<'a> {
+    stack: &'a Stack,
+    frozen: Option<i32>,
+}
+
+impl Away<'_> {
+    /// It answers when this returns.
+    pub async fn back(self) {
+        let stack = self.stack;
+        drop(self);
+        stack.postgres_answers().await;
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        match self.frozen {
+            Some(pid) => drop(processes::signal(-pid, SIGCONT)),
+            None => drop(std::fs::remove_file(self.stack.dir.join("postgres.hold"))),
+        }
+    }
+}
+
+/// A stack's data while it doesn't run.
+pub struct Stopped {
+    dir: PathBuf,
+    pub persist_dir: PathBuf,
+    vars: Vec<String>,
+}
+
+impl Stopped {
+    pub fn start(self) -> Arc<Stack> {
+        Stack::start_over(self.dir, self.vars)
+    }
+
+    /// Removes the storage of one room's object, as if it had never been.
+    pub fn lose_room(&self, room: &str) {
+        let holds = |path: &PathBuf| facts(path).is_some_and(|facts| facts["id"] == room);
+        let lost: Vec<PathBuf> = room_files(&self.persist_dir).into_iter().filter(holds).collect();
+        assert_eq!(lost.len(), 1, "one object is the room {room}: {lost:?}");
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", lost[0].display()));
+        }
+    }
+}
+
+/// What a room's object says of itself.
+pub fn facts(path: &Path) -> Option<Value> {
+    let db = rusqlite::Connection::open(path).ok()?;
+    let text: String = db.query_row("SELECT value FROM state WHERE id = 2", [], |row| row.get(0)).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn room_files(dir: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![dir.to_path_buf()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "sqlite")
+                && path.file_stem().is_some_and(|name| name != "metadata")
+                && folder.to_string_lossy().ends_with("ChatRoom")
+            {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn tail(dir: &Path) -> String {
+    let text = std::fs::read_to_string(dir.join("xtask.log")).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}

@@ -1,0 +1,170 @@
+//! Somebody who talks through faults, as a careful client does: resumes by `since` and `epoch`, sends again what
+//! wasn't acked, and checks while listening that nothing is missing, doubled or out of order.
+
+use super::checks::{Log, seq};
+use super::client::{Client, text};
+use super::{Tenant, eventually};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// What is to be said, and how.
+#[derive(Clone)]
+pub struct Plan {
+    pub tenant: Tenant,
+    pub room: String,
+    pub user: String,
+    /// Between two messages; a message that wasn't acked is said again on the next connection.
+    pub pace: Duration,
+    pub stop: watch::Receiver<Stop>,
+    /// Counts acks, over all talkers.
+    pub acked: watch::Sender<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stop {
+    Talk,
+    /// Say nothing new, have everything acked.
+    Finish,
+    /// Go once everything up to here is heard.
+    At(u64),
+}
+
+/// What a talker has to tell afterwards.
+#[derive(Default)]
+pub struct Told {
+    /// `user/clientId` → seq.
+    pub acks: BTreeMap<String, u64>,
+    pub heard: Log,
+    pub ack_ms: Vec<(Instant, u64)>,
+    pub connections: u32,
+}
+
+struct Talker {
+    plan: Plan,
+    told: Told,
+    waiting: VecDeque<(String, Value, Instant)>,
+    /// The last seq heard and the log's epoch.
+    at: Option<(u64, String)>,
+    said: u32,
+}
+
+/// Talks until told to stop, and has then heard everything up to the given head.
+pub async fn talk(plan: Plan) -> Told {
+    let (told, waiting) = (Told::default(), VecDeque::new());
+    let mut talker = Talker { plan, told, waiting, at: None, said: 0 };
+    loop {
+        let client = talker.connect().await;
+        if talker.stay(client).await {
+            return talker.told;
+        }
+    }
+}
+
+impl Talker {
+    async fn connect(&mut self) -> Client {
+        let dial = self.plan.tenant.dial(&self.plan.room, &self.plan.user);
+        let dial = match &self.at {
+            None => dial.and("history=0"),
+            Some((since, epoch)) => dial.and(&format!("since={since}&epoch={epoch}")),
+        };
+        self.told.connections += 1;
+        eventually("the room takes me back", Duration::from_secs(40), || dial.try_open()).await
+    }
+
+    /// One connection; true when all is said, acked and heard.
+    async fn stay(&mut self, mut client: Client) -> bool {
+        let mut next = tokio::time::interval(self.plan.pace);
+        next.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stop = self.plan.stop.clone();
+        let mut synced = false;
+        loop {
+            let now = *stop.borrow_and_update();
+            let heard = self.at.as_ref().map_or(0, |(seq, _)| *seq);
+            if synced && self.waiting.is_empty() && matches!(now, Stop::At(head) if heard >= head) {
+                client.leave().await;
+                return true;
+            }
+            tokio::select! {
+                event = client.event_or_closed() => {
+                    let Some(event) = event else { return false };
+                    self.hear(&event);
+                    if event["type"] == "error" {
+                        // Something of ours was not done; the next connection says again what isn't acked.
+                        client.leave().await;
+                        return false;
+                    }
+                    if event["type"] == "synced" {
+                        synced = true;
+                        for (_, frame, _) in &self.waiting {
+                            client.send(frame.clone()).await;
+                        }
+                    }
+                }
+                _ = next.tick(), if synced && now == Stop::Talk => {
+                    let frame = self.new_message();
+                    client.send(frame).await;
+                }
+                changed = stop.changed() => changed.expect("the test still runs"),
+            }
+        }
+    }
+
+    fn new_message(&mut self) -> Value {
+        self.said += 1;
+        let client_id = format!("c{}", self.said);
+        let content = format!("{} says {}", self.plan.user, self.said);
+        let frame = json!({"type": "message", "content": content, "clientId": client_id});
+        self.waiting.push_back((client_id, frame.clone(), Instant::now()));
+        frame
+    }
+
+    fn hear(&mut self, event: &Value) {
+        let me = &self.plan.user;
+        match event["type"].as_str().unwrap_or_default() {
+            "hello" => {
+                let epoch = text(&event["epoch"]);
+                let known = self.at.as_ref().map_or(&epoch, |(_, epoch)| epoch);
+                assert_eq!(&epoch, known, "{me}: the log is another one");
+            }
+            "synced" if self.at.is_none() => {}
+            "synced" => {
+                assert_eq!(self.at.as_ref().map(|(at, _)| *at), event["seq"].as_u64(), "{me}: all replayed")
+            }
+            "new_message" => {
+                let last = self.at.as_ref().map(|(at, _)| *at);
+                assert_eq!(
+                    seq(event),
+                    last.expect("after synced") + 1,
+                    "{me}: nothing missing or twice: {event}"
+                );
+                self.told.heard.insert(seq(event), event["message"].clone());
+                self.at.as_mut().expect("after synced").0 = seq(event);
+                // After a reconnect the ack may have gone to the socket that broke.
+                let mine = event["message"]["userId"] == **me && self.told.connections == 1;
+                let unacked = self.waiting.iter().any(|(id, ..)| event["clientId"] == **id);
+                assert!(!(mine && unacked), "{me}: an ack comes before its message: {event}");
+            }
+            "ack" => self.acked(event),
+            "error" if event["retryable"] == true => {}
+            "error" | "resync" => panic!("{me}: {event}"),
+            _ => {}
+        }
+        if self.at.is_none() && event["type"] == "hello" {
+            self.at = Some((seq(event), text(&event["epoch"])));
+        }
+    }
+
+    fn acked(&mut self, ack: &Value) {
+        let client_id = text(&ack["clientId"]);
+        if let Some(place) = self.waiting.iter().position(|(id, ..)| *id == client_id) {
+            let (_, _, sent) = self.waiting.remove(place).expect("it is there");
+            let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.told.ack_ms.push((sent, ms));
+            self.plan.acked.send_modify(|count| *count += 1);
+        }
+        let before = self.told.acks.insert(format!("{}/{client_id}", self.plan.user), seq(ack));
+        assert!(before.is_none_or(|before| before == seq(ack)), "acked at another seq: {ack}");
+    }
+}

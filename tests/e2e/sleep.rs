@@ -1,0 +1,111 @@
+//! An idle room sleeps, sockets open, and wakes as if nothing had been; and what a message costs in written rows.
+//! `test_instance` (a hook of test builds alone) tells which making of the object answers, and its rows written.
+
+use crate::rig::stack::loud;
+use crate::rig::{Client, Tenant};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Locally a room is evicted after 10 s without events; the alarm that would finish an interrupted drain comes 5 s
+/// after a message.
+const ASLEEP_AFTER: Duration = Duration::from_secs(18);
+
+async fn instance(client: &mut Client) -> Value {
+    client.send_text(r#"{"type":"test_instance"}"#).await;
+    client.next("test_instance").await
+}
+
+#[tokio::test]
+async fn an_idle_room_sleeps_with_its_sockets_open_after_it_used_postgres() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob"]).await;
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
+    let first = alice.say("c1", "before").await;
+    t.drained(&room, Duration::from_secs(10)).await;
+    let before = instance(&mut alice).await["instance"].clone();
+    assert!(before.is_u64());
+    // Pings with the exact text are answered without waking it.
+    for _ in 0..6 {
+        tokio::time::sleep(ASLEEP_AFTER / 6).await;
+        bob.send_text(r#"{"type":"ping"}"#).await;
+        assert_eq!(bob.next("pong").await, json!({"type": "pong"}));
+    }
+    let again = alice.say("c1", "before").await;
+    assert_eq!(
+        (&again["duplicate"], &again["seq"]),
+        (&json!(true), &first["seq"]),
+        "it remembers the clientId"
+    );
+    let after = instance(&mut alice).await["instance"].clone();
+    assert_ne!(before, after, "another making of the object: it had slept");
+    alice.say("c2", "after").await;
+    let heard = bob.until("the next message", |event| event["seq"] == 2).await;
+    assert_eq!(heard["message"]["content"], "after");
+    let quiet = bob.barrier().await;
+    assert!(quiet.iter().all(|e| e["type"] != "user_joined" && e["type"] != "user_left"), "{quiet:?}");
+    let mut late = t.dial(&room, "bob").open().await;
+    assert_eq!(late.greeting().await.online, ["alice", "bob"]);
+    t.drained(&room, Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn limits_markers_and_reactions_are_remembered_in_sleep() {
+    let t = Tenant::new(&loud());
+    let room = t.group(&["alice", "bob"]).await;
+    let mut alice = t.join(&room, "alice").await;
+    let id = alice.say("c1", "mine").await["messageId"].clone();
+    alice
+        .send(json!({"type": "reaction", "messageId": id, "emoji": "x", "action": "add", "clientId": "r"}))
+        .await;
+    alice.ack("r").await;
+    alice.send(json!({"type": "read", "seq": 2})).await;
+    // On this stack one may type once in 50 s.
+    alice.send(json!({"type": "typing", "isTyping": true})).await;
+    assert!(alice.barrier().await.iter().all(|event| event["type"] != "error"));
+    let before = instance(&mut alice).await["instance"].clone();
+    tokio::time::sleep(ASLEEP_AFTER).await;
+    assert_ne!(before, instance(&mut alice).await["instance"], "it had slept");
+    alice.send(json!({"type": "typing", "isTyping": true})).await;
+    assert_eq!(alice.next("error").await["code"], "rate_limited");
+    let mut bob = t.dial(&room, "bob").open().await;
+    let greeting = bob.greeting().await;
+    assert_eq!(greeting.hello["readMarkers"]["alice"], 2);
+    assert_eq!(greeting.between[0]["message"]["reactions"], json!({"x": ["alice"]}));
+}
+
+#[tokio::test]
+async fn a_message_costs_at_most_three_written_rows_in_a_busy_room() {
+    let t = Tenant::new(&loud());
+    let room = t.group(&["alice", "bob"]).await;
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
+    let id = alice.say("c0", "react to me").await["messageId"].clone();
+    let rows = instance(&mut alice).await["rowsWritten"].as_u64().expect("a count");
+    for i in 1..=1_000 {
+        let sender = if i % 2 == 0 { &mut alice } else { &mut bob };
+        sender
+            .send(json!({"type": "message", "content": format!("message {i}"), "clientId": format!("c{i}")}))
+            .await;
+        if i % 10 == 0 {
+            bob.send(json!({"type": "read", "seq": i})).await;
+        }
+        if i % 50 == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    alice.ack("c1000").await;
+    bob.ack("c999").await;
+    t.drained(&room, Duration::from_secs(30)).await;
+    let after_messages = instance(&mut alice).await["rowsWritten"].as_u64().expect("a count");
+    let for_messages = after_messages - rows;
+    assert!(for_messages <= 3_000, "{for_messages} rows for 1,000 messages and 100 reads");
+    assert!(for_messages >= 1_000, "the count counts: {for_messages}");
+    for i in 0..100 {
+        let action = if i % 2 == 0 { "add" } else { "remove" };
+        let frame = json!({"type": "reaction", "messageId": id, "emoji": "x", "action": action, "clientId": format!("r{i}")});
+        bob.send(frame).await;
+    }
+    bob.ack("r99").await;
+    t.drained(&room, Duration::from_secs(30)).await;
+    let for_reactions = instance(&mut alice).await["rowsWritten"].as_u64().expect("a count") - after_messages;
+    assert!(for_reactions <= 400, "{for_reactions} rows for 100 reactions");
+}
