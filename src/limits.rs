@@ -112,10 +112,10 @@ pub const RETRY_MAX_MS: u64 = 30_000;
 pub const HALTED_RETRY_MS: u64 = 60_000;
 /// The alarm that finishes what a crash left; never nearer than the platform's 200 ms (PLATFORM.md).
 pub const ALARM_DELAY_MS: u64 = 5_000;
-/// Times a batch goes again at once because another got in while it waited for the room's lock.
-pub const BATCH_AGAIN_MAX: u32 = 3;
 /// The nearest an alarm may be set (PLATFORM.md).
 pub const ALARM_MIN_MS: u64 = 200;
+/// Times a batch goes again at once because another got in while it waited for the room's lock.
+pub const BATCH_AGAIN_MAX: u32 = 3;
 /// Messages a statement brings back when a room is rebuilt from Postgres.
 pub const REBUILD_PAGE: u64 = 500;
 /// A fetch of the JWKS that hasn't ended after this is given up: it stands in front of somebody's sign-in.

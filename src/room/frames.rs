@@ -69,6 +69,13 @@ impl Room {
         rates.take(rate, &self.limits, now).map_err(|retry_after_ms| too_many(&what, retry_after_ms))
     }
 
+    /// The sender of a frame that was lost to a fault of ours is told which one.
+    pub(super) fn failed(&mut self, id: ConnectionId, text: &str) {
+        let (kind, client_id) = named(&ClientFrame::decode(text));
+        let refusal = Refusal::new(Code::Internal, "a fault of ours; what you sent may be sent again");
+        self.send(id, server::error(&refusal, client_id.as_deref(), kind.as_deref()));
+    }
+
     fn malformed(&mut self, id: ConnectionId, bad: BadFrame, now: UnixMs) {
         let broken = matches!(bad.refusal.code, Code::BadJson | Code::BadRequest);
         let Some(connection) = self.connections.get_mut(&id) else { return };

@@ -24,10 +24,10 @@ pub use session::Connect;
 
 use crate::auth::{Action, Identity, Role};
 use crate::db::{DbError, Projected, Projection, RoomSnapshot};
-use crate::error::{Code, Refusal};
+use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
 use crate::limits::Limits;
-use crate::protocol::server::{self, CloseCode, EventText};
+use crate::protocol::server::{CloseCode, EventText};
 use connection::{Connection, Frames};
 use outbox::{LogState, Outbox};
 use presence::Presence;
@@ -94,6 +94,7 @@ pub enum Input<'a> {
     /// This connection's frame could not be dealt with, for a fault of ours.
     Failed {
         connection: ConnectionId,
+        text: &'a str,
     },
 }
 
@@ -246,11 +247,7 @@ impl Room {
             Input::Projected { batch, outcome } => self.projected(store, now, &batch, outcome)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
             Input::Recovered { told } => self.recovered(store, told)?,
-            Input::Failed { connection } => {
-                let refusal =
-                    Refusal::new(Code::Internal, "a fault of ours; what you sent may be sent again");
-                self.send(connection, server::error(&refusal, None, None));
-            }
+            Input::Failed { connection, text } => self.failed(connection, text),
         }
         self.arm(now);
         self.settled_head = self.head;

@@ -92,7 +92,8 @@ impl Reads {
 
     /// Postgres may have lost any of them.
     pub fn unproject_all(&mut self) {
-        self.unprojected = self.markers.keys().cloned().collect();
+        let read = self.markers.iter().filter(|(_, seq)| **seq > 0);
+        self.unprojected = read.map(|(user, _)| user.clone()).collect();
         self.unsaved = true;
     }
 

@@ -127,7 +127,7 @@ impl DurableObject for ChatRoom {
                 }
                 let random = clock::random_u64();
                 if shell.feed(Input::Frame { connection, text: &text, random }).failed {
-                    shell.feed(Input::Failed { connection });
+                    shell.feed(Input::Failed { connection, text: &text });
                 }
             }
             WebSocketIncomingMessage::Binary(_) => drop(shell.feed(Input::Binary { connection })),

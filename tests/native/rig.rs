@@ -189,9 +189,13 @@ impl Rig {
         self.errands.clear();
     }
 
-    /// Memory goes under open sockets, with whatever was gathered: the shell knows what it had told them.
+    /// Memory goes under open sockets: what was gathered is told first, then what came after it.
     pub fn fail(&mut self) {
-        self.room = None;
+        if let Some(mut room) = self.room.take() {
+            let (effects, told) = room.give_up(self.now);
+            self.perform(effects);
+            self.told = Some(told);
+        }
         self.room();
         let told = self.told.unwrap();
         self.input(Input::Recovered { told });
@@ -219,6 +223,7 @@ impl Rig {
             }
             Err(error) => {
                 self.tell("operator", format!("failed: {error}"));
+                self.room = Some(room);
                 self.fail();
                 false
             }
@@ -316,7 +321,7 @@ impl Rig {
         let Some(connection) = self.socket(name) else { return self.tell(name, "has no socket".into()) };
         let random = self.random();
         if !self.input(Input::Frame { connection, text, random }) {
-            self.input(Input::Failed { connection });
+            self.input(Input::Failed { connection, text });
         }
     }
 

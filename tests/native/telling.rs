@@ -129,7 +129,12 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
 
 /// A batch on its way to Postgres, and what became of it.
 pub fn batch(batch: &Projection, outcome: &Option<Result<Projected, DbError>>) -> String {
-    let seqs: Vec<_> = batch.messages.iter().map(|m| m.seq.to_string()).collect();
+    let mut seqs: Vec<_> = batch.messages.iter().map(|m| m.seq.to_string()).collect();
+    if let [first, .., last] = batch.messages.as_slice()
+        && batch.messages.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq)
+    {
+        seqs = vec![format!("{}–{}", first.seq, last.seq)];
+    }
     let reads: Vec<_> = batch.reads.iter().map(|(user, seq)| format!(" {user}:{seq}")).collect();
     let outcome = match outcome {
         None => "hangs".into(),

@@ -22,7 +22,9 @@ fn rows_each(count: u64, does: impl Fn(u64) -> String) -> f64 {
         n += 20;
     }
     rig.prepare("(9 s pass)");
-    (rig.sql.rows_written.get() - before) as f64 / count as f64
+    let rows = (rig.sql.rows_written.get() - before) as f64 / count as f64;
+    println!("rows written, each: {rows}");
+    rows
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn out_2_a_batch_is_250_events_or_a_mebibyte() {
     rig.play(
         r#"
         (1001 ms pass)                                alarm < in 5000 ms
-                                                      postgres < (0, 250] 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95 96 97 98 99 100 101 102 103 104 105 106 107 108 109 110 111 112 113 114 115 116 117 118 119 120 121 122 123 124 125 126 127 128 129 130 131 132 133 134 135 136 137 138 139 140 141 142 143 144 145 146 147 148 149 150 151 152 153 154 155 156 157 158 159 160 161 162 163 164 165 166 167 168 169 170 171 172 173 174 175 176 177 178 179 180 181 182 183 184 185 186 187 188 189 190 191 192 193 194 195 196 197 198 199 200 201 202 203 204 205 206 207 208 209 210 211 212 213 214 215 216 217 218 219 220 221 222 223 224 225 226 227 228 229 230 231 232 233 234 235 236 237 238 239 240 241 242 243 244 245 246 247 248 249 250 alice:600: done / (250, 500] 251 252 253 254 255 256 257 258 259 260 261 262 263 264 265 266 267 268 269 270 271 272 273 274 275 276 277 278 279 280 281 282 283 284 285 286 287 288 289 290 291 292 293 294 295 296 297 298 299 300 301 302 303 304 305 306 307 308 309 310 311 312 313 314 315 316 317 318 319 320 321 322 323 324 325 326 327 328 329 330 331 332 333 334 335 336 337 338 339 340 341 342 343 344 345 346 347 348 349 350 351 352 353 354 355 356 357 358 359 360 361 362 363 364 365 366 367 368 369 370 371 372 373 374 375 376 377 378 379 380 381 382 383 384 385 386 387 388 389 390 391 392 393 394 395 396 397 398 399 400 401 402 403 404 405 406 407 408 409 410 411 412 413 414 415 416 417 418 419 420 421 422 423 424 425 426 427 428 429 430 431 432 433 434 435 436 437 438 439 440 441 442 443 444 445 446 447 448 449 450 451 452 453 454 455 456 457 458 459 460 461 462 463 464 465 466 467 468 469 470 471 472 473 474 475 476 477 478 479 480 481 482 483 484 485 486 487 488 489 490 491 492 493 494 495 496 497 498 499 500: done / (500, 600] 501 502 503 504 505 506 507 508 509 510 511 512 513 514 515 516 517 518 519 520 521 522 523 524 525 526 527 528 529 530 531 532 533 534 535 536 537 538 539 540 541 542 543 544 545 546 547 548 549 550 551 552 553 554 555 556 557 558 559 560 561 562 563 564 565 566 567 568 569 570 571 572 573 574 575 576 577 578 579 580 581 582 583 584 585 586 587 588 589 590 591 592 593 594 595 596 597 598 599 600: done
+                                                      postgres < (0, 250] 1–250 alice:600: done / (250, 500] 251–500: done / (500, 600] 501–600: done
                                                       operator < Postgres takes rows again
         "#,
     );
@@ -52,9 +52,8 @@ fn out_2_a_batch_is_250_events_or_a_mebibyte() {
     for _ in 0..70 {
         rig.frame("alice", &long);
     }
-    rig.prepare("(Postgres recovers)");
     rig.ledger.tries = 0;
-    rig.prepare("(9 s pass)");
+    rig.prepare("(Postgres recovers)\n(9 s pass)");
     assert_eq!(rig.ledger.last_seq, 670);
     assert_eq!(rig.ledger.tries, 2, "70 × 16 KB are two batches");
 }
@@ -76,7 +75,7 @@ fn out_3_poison_at_the_first_place_is_set_aside() {
     rig.play(
         r#"
         (500 ms pass)                                 alarm < in 5000 ms
-                                                      postgres < (0, 5] 1 2 3 4 5 alice:5: 22021 / (0, 2] 1 2 alice:5: 22021 / (0, 1] 1 alice:5: 22021 / (0, 1]  alice:5: done / (1, 3] 2 3: done / (3, 5] 4 5: done
+                                                      postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: 22021 / (0, 1] 1 alice:5: 22021 / (0, 1]  alice:5: done / (1, 3] 2–3: done / (3, 5] 4–5: done
                                                       operator < set aside seq 1: invalid byte sequence / Postgres takes rows again
         root asks                                     root < outbox idle 5/5 lag 0 for 0 ms, aside [1]
         "#,
@@ -90,7 +89,7 @@ fn out_3_poison_in_the_middle_is_set_aside() {
     rig.play(
         r#"
         (501 ms pass)                                 alarm < in 5000 ms
-                                                      postgres < (0, 5] 1 2 3 4 5 alice:5: 22021 / (0, 2] 1 2 alice:5: done / (2, 5] 3 4 5: 22021 / (2, 3] 3: 22021 / (2, 3] : done / (3, 5] 4 5: done
+                                                      postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: done / (2, 5] 3–5: 22021 / (2, 3] 3: 22021 / (2, 3] : done / (3, 5] 4–5: done
                                                       operator < Postgres takes rows again / set aside seq 3: invalid byte sequence
         alice > react 👍 3                             alice < reaction_update 6 on 3 +👍 alice {👍 alice}
                                                       postgres < (5, 6] : done
@@ -207,7 +206,7 @@ fn out_6_a_lost_reply_changes_nothing() {
         alice > message "b"                           alice < new_message 2 "b"
         (Postgres recovers)
         (1 s passes)                                  alarm < in 5000 ms
-                                                      postgres < (0, 2] 1 2 alice:2: done
+                                                      postgres < (0, 2] 1–2 alice:2: done
                                                       operator < Postgres takes rows again
         "#,
     );
@@ -224,7 +223,7 @@ fn out_7_postgres_set_back_gets_everything_again() {
         alice > message "d"                           alarm < in 5000 ms
                                                       alice < new_message 4 "d"
                                                       bob < new_message 4 "d"
-                                                      postgres < (3, 4] 4 alice:4: behind 1 / (1, 4] 2 3 4 alice:4 bob:2 carol:0 dave:0: done
+                                                      postgres < (3, 4] 4 alice:4: behind 1 / (1, 4] 2–4 alice:4 bob:2: done
                                                       operator < Postgres was set back from 3 to 1: sending again
         (1 s passes)
         "#,
@@ -245,7 +244,7 @@ fn out_8_a_hung_batch_holds_its_lease_and_no_longer() {
         (15 s pass)                                   alarm < in 5000 ms / in 5000 ms / in 5000 ms
         alice > message "b"                           alice < new_message 2 "b"
         (Postgres recovers)
-        (1 s passes)                                  postgres < (0, 2] 1 2 alice:2: done
+        (1 s passes)                                  postgres < (0, 2] 1–2 alice:2: done
         alice > message "c"                           alice < new_message 3 "c"
                                                       postgres < (2, 3] 3 alice:3: done
         (the hung batch commits)                      postgres < (0, 1] 1 alice:1: ahead 3
@@ -303,13 +302,13 @@ fn out_8_postgres_ahead_of_this_log_by_a_straggler_of_its_own() {
         (Postgres hangs)
         alice > message "a" & alice > message "b"     alarm < in 5000 ms
                                                       alice < new_message 1 "a", new_message 2 "b"
-                                                      postgres < (0, 2] 1 2 alice:2: hangs
+                                                      postgres < (0, 2] 1–2 alice:2: hangs
         (the room is evicted)                         alarm < in 5000 ms
-                                                      postgres < (0, 2] 1 2 alice:2: hangs
+                                                      postgres < (0, 2] 1–2 alice:2: hangs
         alice > message "c"                           alice < new_message 3 "c"
-        (the hung batch commits)                      postgres < (0, 2] 1 2 alice:2: done
+        (the hung batch commits)                      postgres < (0, 2] 1–2 alice:2: done
         (Postgres recovers)
-        (the hung batch commits)                      postgres < (0, 2] 1 2 alice:2: done / (2, 3] 3 alice:3: done
+        (the hung batch commits)                      postgres < (0, 2] 1–2 alice:2: done / (2, 3] 3 alice:3: done
         alice > message "d"                           alice < new_message 4 "d"
                                                       postgres < (3, 4] 4 alice:4: done
         (30 s pass)

@@ -152,13 +152,9 @@ fn close_4400_more_than_5_malformed_frames_in_10_s() {
         bob > {                                       bob < error bad_json
         "#,
     );
-    rig.prepare("bob > {\nbob > {\nbob > {\nbob > {");
-    rig.play(
-        r#"
-        (10 s pass)                                   alice' < user_left bob
-        bob > {                                       bob < has no socket
-        "#,
-    );
+    let five = "carol > {\ncarol > {\ncarol > {\ncarol > {\ncarol > {";
+    rig.prepare(&format!("carol joins\n{five}\n(10 s pass)\n{five}"));
+    assert!(rig.socket("carol").is_some(), "five in 10 s are borne");
 }
 
 #[test]
