@@ -224,6 +224,7 @@ impl Shell {
         self.flush_is_due.set(false);
         self.tick_at.set(None);
         let rest = dropped
+            .filter(|_| !flushing)
             .and_then(|mut room| catch_unwind(AssertUnwindSafe(move || room.give_up(clock::now()))).ok());
         if let Some((effects, told)) = rest {
             effects.into_iter().for_each(|effect| self.perform(effect, &mut Fed::default()));
