@@ -11,6 +11,7 @@ mod ledger;
 mod postgres;
 mod rig;
 mod room;
+mod rules;
 mod sqlite;
 mod telling;
 mod transcript;
