@@ -161,13 +161,14 @@ impl Shell {
 
     /// Feeds one input and performs what follows, without an `await` between them.
     fn feed(self: &Rc<Self>, input: Input) -> Fed {
+        let flushes = matches!(input, Input::Flush);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.handle(input)));
         let effects = match outcome {
             Ok(Ok(Some(effects))) => effects,
             // No log here: nobody was ever let in, or the room is gone.
             Ok(Ok(None)) => return Fed::default(),
-            Ok(Err(why)) => return self.lost(&why),
-            Err(_) => return self.lost("panicked"),
+            Ok(Err(why)) => return self.lost(&why, flushes),
+            Err(_) => return self.lost("panicked", flushes),
         };
         let mut fed = Fed::default();
         for effect in effects {
@@ -216,7 +217,8 @@ impl Shell {
     }
 
     /// The input is lost and with it the memory; the next one finds the room as storage and sockets say it is.
-    fn lost(self: &Rc<Self>, why: &str) -> Fed {
+    /// A flush that broke off has told nobody, so all since the last whole one is told from the log.
+    fn lost(self: &Rc<Self>, why: &str, flushing: bool) -> Fed {
         worker::console_error!("room: {why}; loading it again");
         let dropped = self.room.borrow_mut().take();
         self.flush_is_due.set(false);

@@ -178,7 +178,7 @@ async fn the_runtime_is_killed_ten_times_under_load() {
         people.goes_on(60).await;
         // Not always at the same place in a batch.
         tokio::time::sleep(Duration::from_millis(round * 37 % 250)).await;
-        stack.kill_runtime();
+        stack.kill_runtime().await;
     }
     people.goes_on(60).await;
     let (log, told) = people.end().await;

@@ -164,15 +164,26 @@ impl Stack {
         Stopped { dir: self.dir.clone(), persist_dir: self.persist_dir.clone(), vars: self.vars.clone() }
     }
 
-    /// SIGKILL for the process that runs the Worker; wrangler starts another one.
-    pub fn kill_runtime(&self) {
+    /// SIGKILL for the process that runs the Worker. Returns when wrangler has started another one: that one killed
+    /// while it starts, wrangler gives up.
+    pub async fn kill_runtime(&self) {
+        let killed = self.runtime().expect("one workerd that isn't the proxy");
+        assert!(processes::signal(killed, SIGKILL), "killed");
+        super::eventually("another runtime answers", STOP_MAX, || async {
+            self.runtime().filter(|pid| *pid != killed)?;
+            let health = super::http::request(&self.host, "GET", "/api/chat/health", &[], None).await.ok()?;
+            (health.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    fn runtime(&self) -> Option<i32> {
         let port = self.host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
         let below = processes::descendants(self.pid("wrangler"));
-        let runtimes: Vec<i32> = below.into_iter().filter(|pid| processes::name(*pid) == "workerd").collect();
+        let mut runtimes =
+            below.into_iter().filter(|pid| processes::name(*pid) == "workerd" && processes::runs(*pid));
         // The other one is wrangler's proxy, which has the port.
-        let (_, workers): (Vec<_>, Vec<_>) = runtimes.iter().partition(|pid| processes::listens(**pid, port));
-        assert_eq!(workers.len(), 1, "one workerd that isn't the proxy among {runtimes:?}");
-        assert!(processes::signal(workers[0], SIGKILL), "killed");
+        runtimes.find(|pid| !processes::listens(*pid, port))
     }
 
     /// Stops Postgres and keeps it stopped.
