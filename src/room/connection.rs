@@ -29,7 +29,7 @@ pub struct Connection {
     pub kept: Attachment,
     /// Events that leave with the next flush.
     pub pending: Vec<EventText>,
-    /// How many of them were there before the present input: what stays if that one is lost to a panic.
+    /// How many of them were there after the last input: what stays if the present one is lost to a panic.
     pub settled: usize,
     /// Whether `kept` has changed since the platform got it.
     pub changed: bool,

@@ -152,7 +152,7 @@ impl From<StoreError> for Refused {
 pub struct Room {
     log: LogState,
     head: Seq,
-    /// The head before the present input.
+    /// The head after the last input that was not lost.
     settled_head: Seq,
     facts: Facts,
     members: HashMap<String, Role>,
@@ -218,8 +218,6 @@ impl Room {
     /// # Gives   effects, to be performed in this order without an `await` between them.
     /// # Errors  `StoreError`: nothing was decided; drop the room, the next event loads it again.
     pub fn handle(&mut self, store: &Store, now: UnixMs, input: Input) -> store::Result<Vec<Effect>> {
-        self.settled_head = self.head;
-        self.connections.values_mut().for_each(|c| c.settled = c.pending.len());
         match input {
             Input::Connect(connect) => self.connect(store, now, connect)?,
             Input::Frame { connection, text, random } => self.frame(store, now, connection, text, random)?,
@@ -256,6 +254,9 @@ impl Room {
             }
         }
         self.arm(now);
+        // At the end and not at the next beginning: that one may be lost before it gets here.
+        self.settled_head = self.head;
+        self.connections.values_mut().for_each(|c| c.settled = c.pending.len());
         Ok(std::mem::take(&mut self.effects))
     }
 
