@@ -128,7 +128,7 @@ impl Rig {
             assert!(self.epochs > 1 || event == said, "ACK-1: what was acked at {seq} is there");
             assert!(messages.values().any(|m| m.id == *id), "ACK-1: {id} is there");
         }
-        assert_eq!(self.ledger.last_seq, head, "OUT-1: Postgres has all of the log");
+        assert_eq!(self.ledger.last_seq, head, "OUT-1: Postgres has all of the log {:?}", self.heard);
         let aside = self.set_aside();
         for (seq, message) in messages.iter().filter(|(seq, _)| !aside.contains(seq)) {
             let row = self.ledger.rows.get(seq).unwrap_or_else(|| panic!("OUT-1: {seq} is in Postgres"));

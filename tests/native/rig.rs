@@ -52,6 +52,8 @@ pub struct Rig {
     /// Whether `Drop` checks that log and Postgres agree; off where a test makes that impossible.
     pub lawful: bool,
     pub longest_frame_bytes: usize,
+    /// The head that a client may know of.
+    pub heard_head: Seq,
     /// What was heard by whom since it was last taken.
     pub heard: Vec<(String, String)>,
     /// The head when all was last told to the sockets.
@@ -91,6 +93,7 @@ impl Rig {
             watched: false,
             lawful: true,
             longest_frame_bytes: 0,
+            heard_head: 0,
             heard: Vec::new(),
             told: None,
             errands: VecDeque::new(),
@@ -143,7 +146,9 @@ impl Rig {
     pub fn room(&mut self) -> &mut Room {
         if self.room.is_none() {
             let kept: Vec<_> = self.sockets.values().filter_map(|s| s.attachment.clone()).collect();
-            let room = Room::load(&Store(&self.sql), kept, self.limits.clone()).unwrap();
+            let load = || Room::load(&Store(&self.sql), kept.clone(), self.limits.clone());
+            // A load that fails is tried again by the next event; a fault of the disk strikes once.
+            let room = load().or_else(|_| load()).unwrap();
             let room = room.expect("there is a whole log");
             self.told.get_or_insert(room.head());
             self.room = Some(room);
