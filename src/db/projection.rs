@@ -3,6 +3,7 @@
 
 use super::{DbError, Postgres, decode, encode, unix_ms};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
+use crate::limits::BATCH_AGAIN_MAX;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -171,9 +172,6 @@ SELECT coalesce((
     FROM verdict v, room
 ), json_build_object('state', 'missing'))"#;
 
-/// Times a batch goes again at once because another got in while it waited for the lock.
-const AGAIN_MAX: u32 = 3;
-
 /// The batch is in Postgres, whole, or nothing of it is.
 ///
 /// # Takes  what the room says now of each message; the same batch any number of times, stragglers included.
@@ -183,7 +181,7 @@ const AGAIN_MAX: u32 = 3;
 /// # Cost  one statement; grows with the batch, not with the tables.
 pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected, DbError> {
     let input = encode(batch)?;
-    for _ in 0..AGAIN_MAX {
+    for _ in 0..BATCH_AGAIN_MAX {
         let answer = db.query(PROJECT, input.clone()).await?;
         if answer.get("state") != Some(&json!("again")) {
             return decode(answer);

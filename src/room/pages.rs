@@ -53,14 +53,14 @@ impl Room {
             }
             Call::Outbox => {
                 self.authorize(who, Action::ReadRoomOutbox)?;
-                self.outbox_status(now).to_string()
+                self.outbox_status(store, now)?.to_string()
             }
         };
         self.effects.push(Effect::Reply(Ok(answer)));
         Ok(())
     }
 
-    /// One page, ascending; exactly as many messages as asked for, unless the room holds no more.
+    /// One page, ascending; `around` gives half before and half from there on, fewer where the log ends.
     fn page(&self, store: &Store, query: &PageQuery) -> Result<String, Refused> {
         let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         // An unknown thread is an empty page: nothing is revealed.

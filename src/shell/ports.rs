@@ -7,7 +7,9 @@ use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{DbError, Postgres};
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UnixMs};
-use crate::limits::{ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, STATEMENT_TIMEOUT_MS};
+use crate::limits::{
+    ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, STATEMENT_TIMEOUT_MS,
+};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use std::cell::{Cell, RefCell};
@@ -196,7 +198,7 @@ impl FetchJwks for Issuer {
             let body = response.bytes().await.ok()?;
             (response.status_code() == 200 && body.len() <= BODY_BYTES_MAX).then_some(body)
         };
-        let body = match select(pin!(get), pin!(clock::sleep(auth::JWKS_FETCH_TIMEOUT_MS))).await {
+        let body = match select(pin!(get), pin!(clock::sleep(JWKS_FETCH_TIMEOUT_MS))).await {
             Either::Left((body, _)) => body,
             Either::Right(_) => None,
         };

@@ -52,6 +52,7 @@ pub struct Rig {
     pub watched: bool,
     /// Whether `Drop` checks that log and Postgres agree; off where a test makes that impossible.
     pub lawful: bool,
+    pub longest_frame_bytes: usize,
     /// What was heard by whom since it was last taken.
     pub heard: Vec<(String, String)>,
     /// The head when all was last told to the sockets.
@@ -121,6 +122,7 @@ impl Rig {
             hanging: Vec::new(),
             watched: false,
             lawful: true,
+            longest_frame_bytes: 0,
             heard: Vec::new(),
             told: None,
             errands: VecDeque::new(),
@@ -146,6 +148,9 @@ impl Rig {
     pub fn rebuild(&mut self, pages: u64) {
         self.epochs += 1;
         self.snapshot.last_seq = self.ledger.last_seq;
+        for member in &mut self.snapshot.members {
+            member.last_read_seq = self.ledger.reads.get(member.user_id.as_str()).copied().unwrap_or(0);
+        }
         let facts = Facts {
             tenant: TenantId::parse(TENANT).unwrap(),
             id: RoomId::parse(ROOM).unwrap(),
@@ -184,9 +189,13 @@ impl Rig {
         self.errands.clear();
     }
 
-    /// Memory goes under open sockets, with whatever was gathered: the shell knows what it had told them.
+    /// Memory goes under open sockets: what was gathered is told first, then what came after it.
     pub fn fail(&mut self) {
-        self.room = None;
+        if let Some(mut room) = self.room.take() {
+            let (effects, told) = room.give_up(self.now);
+            self.perform(effects);
+            self.told = Some(told);
+        }
         self.room();
         let told = self.told.unwrap();
         self.input(Input::Recovered { told });
@@ -214,6 +223,7 @@ impl Rig {
             }
             Err(error) => {
                 self.tell("operator", format!("failed: {error}"));
+                self.room = Some(room);
                 self.fail();
                 false
             }
@@ -261,6 +271,7 @@ impl Rig {
 
     fn deliver(&mut self, connection: ConnectionId, frame: &str) {
         let socket = self.sockets.get_mut(&connection).expect("only open sockets are sent to");
+        self.longest_frame_bytes = self.longest_frame_bytes.max(frame.len());
         let events = match serde_json::from_str::<Value>(frame).unwrap() {
             Value::Array(events) if socket.batches => events,
             event if !socket.batches => vec![event],
@@ -310,7 +321,7 @@ impl Rig {
         let Some(connection) = self.socket(name) else { return self.tell(name, "has no socket".into()) };
         let random = self.random();
         if !self.input(Input::Frame { connection, text, random }) {
-            self.input(Input::Failed { connection });
+            self.input(Input::Failed { connection, text });
         }
     }
 

@@ -116,7 +116,7 @@ fn port(wanted: u16) -> Result<u16> {
     }
 }
 
-fn copy_worker(from: &Path, to: &Path) -> Result<()> {
+pub fn copy_worker(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for name in ["index.js", "index_bg.wasm"] {
         let file = from.join(name);

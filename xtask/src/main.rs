@@ -2,6 +2,7 @@
 //!
 //! The same program also stands in for `cargo`, `rustc` and `rustup` below worker-build (`shim.rs`).
 
+mod bench;
 mod build;
 mod check;
 mod config;
@@ -26,6 +27,7 @@ const USAGE: &str = "cargo xtask <command>
   build    [--features a,b] [--out DIR]
   check
   test     [--only native|wasm|e2e|browser] [--keep]
+  bench    [--worker DIR] [--runs N]
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR]
 Environment: CHINWAG_FEATURES cargo features of the Worker, CHINWAG_TEST_WORKER the Worker that --no-build runs.";
@@ -84,6 +86,17 @@ fn run() -> Result<()> {
                 }
             }
             suite::run(&options)
+        }
+        "bench" => {
+            let mut options = bench::Options::default();
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("worker") => options.worker = Some(PathBuf::from(args.value()?)),
+                    Long("runs") => options.runs = args.value()?.parse()?,
+                    other => return Err(other.unexpected().into()),
+                }
+            }
+            bench::run(&options)
         }
         "token" => token::run(token_options(args)?),
         "migrate" => {

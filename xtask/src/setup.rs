@@ -129,6 +129,13 @@ pub fn esbuild() -> PathBuf {
     root().join(format!("node_modules/@esbuild/{os}-{arch}/bin/esbuild"))
 }
 
+/// workerd's own binary, of the version that wrangler came with.
+pub fn workerd() -> PathBuf {
+    let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
+    root().join(format!("node_modules/@cloudflare/workerd-{os}-{arch}/bin/workerd"))
+}
+
 fn tools() -> Result<Tools> {
     Ok(Tools {
         worker_build: tool("worker-build", "worker-build", WORKER_BUILD)?,

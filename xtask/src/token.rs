@@ -36,9 +36,14 @@ impl Default for Options {
 pub fn run(options: Options) -> Result<()> {
     let stack = stack(&options.data)?;
     let text = |name: &str| stack[name].as_str().with_context(|| format!("stack.json has no {name}"));
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().cast_signed();
-    println!("{}", sign(&claims(&options, text("tenantClaim")?, now_s), text("jwtSecret")?)?);
+    println!("{}", signed(&options, text("tenantClaim")?, text("jwtSecret")?)?);
     Ok(())
+}
+
+/// The token of one person, for a stack with this claim and secret.
+pub fn signed(options: &Options, tenant_claim: &str, secret: &str) -> Result<String> {
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().cast_signed();
+    sign(&claims(options, tenant_claim, now_s), secret)
 }
 
 fn stack(data: &Path) -> Result<Value> {

@@ -180,7 +180,8 @@ impl Stack {
     fn runtime(&self) -> Option<i32> {
         let port = self.host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
         let below = processes::descendants(self.pid("wrangler"));
-        let mut runtimes = below.into_iter().filter(|pid| processes::name(*pid) == "workerd" && processes::runs(*pid));
+        let mut runtimes =
+            below.into_iter().filter(|pid| processes::name(*pid) == "workerd" && processes::runs(*pid));
         // The other one is wrangler's proxy, which has the port.
         runtimes.find(|pid| !processes::listens(*pid, port))
     }
