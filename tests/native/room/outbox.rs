@@ -11,7 +11,7 @@ fn out_1_what_is_committed_goes_out_in_order_and_as_it_is_now() {
         alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b"     alarm < in 5000 ms
                                                       alice < new_message 1 "a", new_message 2 "b"
-                                                      postgres < (0, 2] 1 2 alice:2: done
+                                                      postgres < (0, 2] 1–2 alice:2: done
         alice > react 👍 1                             alice < reaction_update 3 on 1 +👍 alice {👍 alice}
                                                       postgres < (2, 3] 1: done
         (Postgres fails)

@@ -297,3 +297,38 @@ fn rebuild_3_a_seq_is_never_given_twice_even_if_postgres_is_set_back_after_it() 
         "#,
     );
 }
+
+#[test]
+fn hist_2_pages_ascend_and_say_whether_there_is_more() {
+    let mut rig = Rig::new();
+    rig.prepare("alice joins");
+    rig.prepare(
+        r#"alice > message "1" & alice > message "2" & alice > react 👍 1 & alice > message "4" thread=1"#,
+    );
+    rig.prepare(r#"alice > message "5" & alice > message "6" thread=1"#);
+    rig.play(
+        r#"
+        bob pages                                     bob < page 1 2 4 5 6 of 6
+        bob pages limit=2                             bob < page … 5 6 of 6
+        bob pages before=5 limit=2                    bob < page … 2 4 … of 6
+        bob pages before=1                            bob < page  … of 6
+        bob pages before=0                            bob < page  … of 6
+        bob pages before=99 limit=1                   bob < page … 6 of 6
+        bob pages after=0 limit=2                     bob < page 1 2 … of 6
+        bob pages after=2 limit=2                     bob < page … 4 5 … of 6
+        bob pages after=6                             bob < page …  of 6
+        bob pages after=99                            bob < page …  of 6
+        bob pages around=4 limit=3                    bob < page … 2 4 5 … of 6
+        bob pages around=3 limit=2                    bob < page … 2 4 … of 6
+        bob pages around=1 limit=2                    bob < page 1 … of 6
+        bob pages around=6 limit=2                    bob < page … 5 6 of 6
+        bob pages limit=0                             bob < page … 6 of 6
+        bob pages limit=1000                          bob < page 1 2 4 5 6 of 6
+        bob pages threadId=1                          bob < page 4 6 of 6
+        bob pages threadId=1 limit=1                  bob < page … 6 of 6
+        bob pages threadId=1 before=6                 bob < page 4 … of 6
+        bob pages threadId=9                          bob < page  of 6
+        mallory pages                                 mallory < 404 room_not_found
+        "#,
+    );
+}
