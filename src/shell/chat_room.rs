@@ -20,6 +20,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{
     DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage,
     durable_object,
@@ -66,6 +68,18 @@ struct Fed {
     project: Option<Rc<Projection>>,
     /// The input was lost to a fault of ours.
     failed: bool,
+    texts: Texts,
+}
+
+/// The frame sent last, and its JavaScript string: making that anew for each of 200 sockets is what costs.
+type Texts = Option<(EventText, js_sys::JsString)>;
+
+#[wasm_bindgen]
+extern "C" {
+    /// A WebSocket whose `send` takes a string that JavaScript has already.
+    type TextSocket;
+    #[wasm_bindgen(method, catch)]
+    fn send(this: &TextSocket, text: &js_sys::JsString) -> std::result::Result<(), wasm_bindgen::JsValue>;
 }
 
 impl DurableObject for ChatRoom {
@@ -224,15 +238,18 @@ impl Shell {
         self.flush_is_due.set(false);
         self.tick_at.set(None);
         let rest = dropped
+            .filter(|_| !flushing)
             .and_then(|mut room| catch_unwind(AssertUnwindSafe(move || room.give_up(clock::now()))).ok());
         if let Some((effects, told)) = rest {
-            effects.into_iter().for_each(|effect| self.perform(effect, &mut Fed::default()));
+            let mut fed = Fed::default();
+            effects.into_iter().for_each(|effect| self.perform(effect, &mut fed));
             self.told.set(Some(told));
         }
         let told = self.told.get().unwrap_or_default();
         let recovered = catch_unwind(AssertUnwindSafe(|| self.handle(Input::Recovered { told })));
         if let Ok(Ok(Some(effects))) = recovered {
-            effects.into_iter().for_each(|effect| self.perform(effect, &mut Fed::default()));
+            let mut fed = Fed::default();
+            effects.into_iter().for_each(|effect| self.perform(effect, &mut fed));
             self.schedule();
         } else {
             // It can't even be loaded: the sockets are told to come back.
@@ -245,7 +262,7 @@ impl Shell {
 
     fn perform(self: &Rc<Self>, effect: Effect, fed: &mut Fed) {
         match effect {
-            Effect::Send { connection, frame } => self.send(connection, &frame),
+            Effect::Send { connection, frame } => self.send(connection, &frame, &mut fed.texts),
             Effect::Close { connection, code } => {
                 if let Some(socket) = self.sockets.borrow_mut().remove(&connection) {
                     close(&socket.socket, code);
@@ -273,7 +290,8 @@ impl Shell {
     }
 
     /// A send never fails loudly here: one dead or slow socket must not stop the rest.
-    fn send(self: &Rc<Self>, connection: ConnectionId, frame: &EventText) {
+    /// `texts` keeps the frame's JavaScript string for the next socket that is sent the same.
+    fn send(self: &Rc<Self>, connection: ConnectionId, frame: &EventText, texts: &mut Texts) {
         let sockets = self.sockets.borrow();
         let Some(socket) = sockets.get(&connection) else { return };
         let waiting = socket.socket.as_ref().buffered_amount();
@@ -286,7 +304,12 @@ impl Shell {
             self.state.wait_until(async move { drop(shell.feed(Input::Slow { connection })) });
             return;
         }
-        let _ = socket.socket.send_with_str(frame);
+        let text = match texts {
+            Some((known, text)) if Rc::ptr_eq(known, frame) => text,
+            _ => &mut texts.insert((frame.clone(), js_sys::JsString::from(&**frame))).1,
+        };
+        let raw: &wasm_bindgen::JsValue = socket.socket.as_ref().as_ref();
+        let _ = raw.unchecked_ref::<TextSocket>().send(text);
     }
 
     /// Set at once, within the turn of the events it stands for, so that both become durable together.

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
+/// As many as 3 people can have under way without a replay of more than 1,000 events.
+const IN_FLIGHT_MAX: usize = 50;
+
 /// What is to be said, and how.
 #[derive(Clone)]
 pub struct Plan {
@@ -102,7 +105,7 @@ impl Talker {
                         }
                     }
                 }
-                _ = next.tick(), if synced && now == Stop::Talk => {
+                _ = next.tick(), if synced && now == Stop::Talk && self.waiting.len() < IN_FLIGHT_MAX => {
                     let frame = self.new_message();
                     client.send(frame).await;
                 }
