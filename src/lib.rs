@@ -2,6 +2,11 @@
 //!
 //! Imports point down only: `shell → api → room, db → auth, protocol → error, limits, ids`.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
 pub mod api;
 pub mod auth;
 pub mod db;

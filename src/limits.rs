@@ -68,6 +68,12 @@ pub const TYPING_REFRESH_MS: u64 = 3_000;
 pub const RECEIPT_GATHER_MS: u64 = 250;
 /// `JWT` leeway. PROTOCOL.md §1.
 pub const TOKEN_LEEWAY_S: u64 = 30;
+/// Bytes of `JWT_SECRET` at least: a key as long as the hash, RFC 7518 §3.2.
+pub const SECRET_BYTES_MIN: usize = 32;
+/// Bytes of a token at most: what servers take as a header, and with it what a room attaches to a socket.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Bits of an RSA key: RFC 7518 §3.3 at least, the crate `rsa` at most.
+pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 /// Life of a WebSocket ticket. PROTOCOL.md §1.
 pub const TICKET_MS: u64 = 30_000;
 
@@ -79,6 +85,9 @@ pub const MALFORMED_WINDOW_MS: u64 = 10_000;
 /// Over this long, more than `FLOOD_FACTOR` × the frame limit is a flood (4429). PROTOCOL.md, Limits.
 pub const FLOOD_WINDOW_MS: u64 = 10_000;
 pub const FLOOD_FACTOR: u64 = 5;
+
+/// People whose rates a room remembers before it forgets the rested ones: four times the largest group.
+pub const RATES_KEPT_MAX: usize = 2_048;
 
 // --- The way to Postgres ------------------------------------------------------------------------
 
@@ -103,8 +112,19 @@ pub const RETRY_MAX_MS: u64 = 30_000;
 pub const HALTED_RETRY_MS: u64 = 60_000;
 /// The alarm that finishes what a crash left; never nearer than the platform's 200 ms (PLATFORM.md).
 pub const ALARM_DELAY_MS: u64 = 5_000;
+/// The nearest an alarm may be set (PLATFORM.md).
+pub const ALARM_MIN_MS: u64 = 200;
+/// Times a batch goes again at once because another got in while it waited for the room's lock.
+pub const BATCH_AGAIN_MAX: u32 = 3;
 /// Messages a statement brings back when a room is rebuilt from Postgres.
 pub const REBUILD_PAGE: u64 = 500;
+/// A fetch of the JWKS that hasn't ended after this is given up: it stands in front of somebody's sign-in.
+pub const JWKS_FETCH_TIMEOUT_MS: u64 = 5_000;
+/// With no key set at all nobody gets in, so after a failure that is the pause instead of `JWKS_REFETCH_MS`.
+pub const JWKS_COLD_RETRY_MS: u64 = 5_000;
+/// How often somebody who waits for another request's promise looks: far below what a person notices. On Workers
+/// nobody can await another request's promise.
+pub const WAIT_STEP_MS: u64 = 20;
 /// Unknown keys are looked up at the JWKS this often at most. Issue 3.
 pub const JWKS_REFETCH_MS: u64 = 60_000;
 /// Known keys are trusted this long before they are fetched anew.
@@ -112,7 +132,7 @@ pub const JWKS_CACHE_MS: u64 = 600_000;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
 const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
-const _: () = assert!(ALARM_DELAY_MS >= 200 && RETRY_MIN_MS >= 200);
+const _: () = assert!(ALARM_DELAY_MS >= ALARM_MIN_MS && RETRY_MIN_MS >= ALARM_MIN_MS);
 const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS <= 2_000);
 
 /// The limits a deployment may override with the var `LIMITS`. All per person and room, over all their sockets.

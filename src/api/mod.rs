@@ -34,8 +34,8 @@ pub trait Ports {
     fn hasty_db(&self) -> &Self::Db;
     /// The room's answer: status and JSON text.
     fn ask_room(&self, ask: &Ask) -> impl Future<Output = Result<Reply, Refusal>>;
-    /// Keeps what a ticket stands for, for `TICKET_MS`.
-    fn keep_ticket(&self, ticket: &str, identity: &Identity) -> impl Future<Output = Result<(), Refusal>>;
+    /// A new ticket that stands for this person, for `TICKET_MS`.
+    fn keep_ticket(&self, identity: &Identity) -> impl Future<Output = Result<String, Refusal>>;
     /// What the ticket stood for; it is gone afterwards.
     fn take_ticket(&self, ticket: &str) -> impl Future<Output = Result<Option<Identity>, Refusal>>;
     /// `JWT_SECRET`, for the dev sign-in.
@@ -132,8 +132,7 @@ async fn answer<P: Ports, B: Body>(
         }
         Route::Outbox => gate::outbox(ports, who, room()?).await,
         Route::WsTicket => {
-            let ticket = format!("{:032x}", ports.random());
-            ports.keep_ticket(&ticket, &who).await?;
+            let ticket = ports.keep_ticket(&who).await?;
             Ok(Reply::ok(json!({"ticket": ticket, "expiresInMs": TICKET_MS})))
         }
         // Answered above, before anybody has to say who they are.
@@ -164,13 +163,10 @@ async fn upgrade<P: Ports, B>(ports: &P, request: &Request<B>) -> Result<Reply, 
     let found = auth::upgrade_credential(&request.headers, &request.query, ports.config())?;
     let who = match &found.credential {
         Credential::Bearer(token) => ports.authenticate(token).await?,
-        Credential::Ticket(ticket) => {
-            let plausible = ticket.len() == 32 && ticket.bytes().all(|b| b.is_ascii_hexdigit());
-            let identity = if plausible { ports.take_ticket(ticket).await? } else { None };
-            identity.ok_or_else(|| {
-                Refusal::new(Code::Unauthenticated, "the ticket is used, expired or unknown")
-            })?
-        }
+        Credential::Ticket(ticket) => ports
+            .take_ticket(ticket)
+            .await?
+            .ok_or_else(|| Refusal::new(Code::Unauthenticated, "the ticket is used, expired or unknown"))?,
     };
     auth::refuse_other_user(&request.query, &who)?;
     let query = Query::parse(&request.query);

@@ -1,10 +1,8 @@
 //! What a deployment accepts as proof, read from its variables and refused whole when it isn't safe.
 //! Not here: reading the variables (the shell hands in a getter) and anything a token says.
 
+use crate::limits::SECRET_BYTES_MIN;
 use jsonwebtoken::DecodingKey;
-
-/// Bytes of `JWT_SECRET`: a key as long as the hash, RFC 7518 §3.2.
-pub const SECRET_BYTES_MIN: usize = 32;
 
 /// The algorithms of the contract; whatever else a token names is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,20 +4,14 @@
 use super::token::{UNKNOWN_KEY, Unproved};
 use super::{Algorithm, AuthConfig, Identity, VerifyError};
 use crate::ids::UnixMs;
-use crate::limits::{BODY_BYTES_MAX, JWKS_CACHE_MS, JWKS_REFETCH_MS};
+use crate::limits::{
+    BODY_BYTES_MAX, JWKS_CACHE_MS, JWKS_COLD_RETRY_MS, JWKS_FETCH_TIMEOUT_MS, JWKS_REFETCH_MS, RSA_BITS,
+    WAIT_STEP_MS,
+};
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::future::Future;
-
-/// A fetch that hasn't ended after this is given up, here and by the port: it stands in front of somebody's sign-in.
-pub const JWKS_FETCH_TIMEOUT_MS: u64 = 5_000;
-/// With no key set at all nobody gets in, so after a failure that is the pause instead of `JWKS_REFETCH_MS`.
-const COLD_RETRY_MS: u64 = 5_000;
-/// How often somebody who waits for another request's fetch looks: far below what a person notices.
-const WAIT_STEP_MS: u64 = 25;
-/// Bits of an RSA key: RFC 7518 §3.3 at least, the crate `rsa` at most.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// The way to the issuer's key set.
 pub trait FetchJwks {
@@ -98,7 +92,7 @@ impl Jwks {
                 return Lookup::Unknown;
             }
             let pause_over = match self.fetched_ms {
-                None => since(self.started_ms) >= COLD_RETRY_MS,
+                None => since(self.started_ms) >= JWKS_COLD_RETRY_MS,
                 Some(_) => since(self.missed_ms) >= JWKS_REFETCH_MS,
             };
             if !pause_over {

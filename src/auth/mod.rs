@@ -11,13 +11,13 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Algorithm, AuthConfig, SECRET_BYTES_MIN};
+pub use config::{Algorithm, AuthConfig};
 pub use credential::{
     CHAT_V1, Credential, Upgrade, bearer, refuse_foreign_origin, refuse_other_user, upgrade_credential,
 };
-pub use jwks::{FetchJwks, JWKS_FETCH_TIMEOUT_MS, Jwks, Lookup, authenticate};
+pub use jwks::{FetchJwks, Jwks, Lookup, authenticate};
 pub use permission::{Action, Role, authorize, changes_who_is_in, effective_role};
-pub use token::{TOKEN_BYTES_MAX, VerifyError, mint_hs256, verify};
+pub use token::{VerifyError, mint_hs256, verify};
 
 use crate::ids::{TenantId, UnixMs, UserId};
 use crate::limits::TOKEN_LEEWAY_S;

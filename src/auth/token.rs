@@ -5,13 +5,11 @@
 use super::{Algorithm, AuthConfig, Identity, Jwks, Role};
 use crate::error::{Code, Refusal};
 use crate::ids::{ID_CHARS_MAX, INTEGER_MAX, TenantId, UnixMs, UserId};
-use crate::limits::TOKEN_LEEWAY_S;
+use crate::limits::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_S};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Bytes of a token: what fits a header of any proxy on the way.
-pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// The latest time a token may name, in seconds: its milliseconds still are an exact JavaScript number.
 const TIME_S_MAX: u64 = INTEGER_MAX / 1000;
 

@@ -175,14 +175,14 @@ fn message_id(fields: &mut Fields, name: &str) -> Result<Option<MessageId>, Refu
 
 fn attachment(mut fields: Fields) -> Result<Attachment, Refusal> {
     const FIELD: &str = "attachments";
-    if fields.text_opt("id")?.is_some() {
-        return Err(Refusal::invalid(FIELD, "no such upload"));
-    }
     let bounded = |text: String, max: usize| match text.chars().count() <= max {
         true if !text.is_empty() => Ok(text),
         _ => Err(Refusal::invalid(FIELD, "url, name or mimeType is empty or too long")),
     };
     let named = |refusal: Refusal| refusal.field(FIELD);
+    if fields.text_opt("id").map_err(named)?.is_some() {
+        return Err(Refusal::invalid(FIELD, "no such upload"));
+    }
     let url = bounded(fields.text("url").map_err(named)?, ATTACHMENT_URL_CHARS_MAX)?;
     let host = url.strip_prefix("https://").unwrap_or_default();
     if host.is_empty() || host.starts_with('/') || url.chars().any(|c| c.is_control() || c.is_whitespace()) {

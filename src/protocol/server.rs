@@ -110,6 +110,7 @@ pub fn read_receipt(user: &str, seq: Seq) -> EventText {
 }
 
 /// What became of one operation of a client. `seq` is absent for what changed nothing (`noop`).
+#[derive(Clone, Copy)]
 pub struct Ack<'a> {
     pub client_id: &'a str,
     pub op: &'static str,
@@ -170,6 +171,7 @@ macro_rules! close_codes {
         pub enum CloseCode { $($variant,)* }
 
         impl CloseCode {
+            pub const ALL: &'static [CloseCode] = &[$(CloseCode::$variant,)*];
             pub fn code(self) -> u16 {
                 match self { $(CloseCode::$variant => $code,)* }
             }

@@ -29,6 +29,8 @@ pub struct Connection {
     pub kept: Attachment,
     /// Events that leave with the next flush.
     pub pending: Vec<EventText>,
+    /// How many of them the inputs that went well have left: what stays if the next one is lost to a panic.
+    pub settled: usize,
     /// Whether `kept` has changed since the platform got it.
     pub changed: bool,
     malformed_from_ms: UnixMs,
@@ -37,15 +39,20 @@ pub struct Connection {
 
 impl Connection {
     pub fn new(id: ConnectionId, identity: Identity, batches: bool, now: UnixMs) -> Self {
-        // A token accepted within its leeway would otherwise be closed by the first event.
-        let leeway_ms = if identity.expires_ms > now { 0 } else { TOKEN_LEEWAY_S * 1000 };
-        let expires_ms = identity.expires_ms.saturating_add(leeway_ms);
+        let expires_ms = expiry(&identity, now);
         let kept = Attachment { id, identity, batches, expires_ms, read_seq: 0, rates: Rates::default() };
         Self { changed: true, ..Self::wake(kept) }
     }
 
     pub fn wake(kept: Attachment) -> Self {
-        Self { kept, pending: Vec::new(), changed: false, malformed_from_ms: 0, malformed_count: 0 }
+        Self {
+            kept,
+            pending: Vec::new(),
+            settled: 0,
+            changed: false,
+            malformed_from_ms: 0,
+            malformed_count: 0,
+        }
     }
 
     pub fn user(&self) -> &str {
@@ -66,6 +73,13 @@ impl Connection {
     }
 }
 
+/// When a connection with this token ends: at its `exp`, but a token that was accepted within its leeway lasts as
+/// long as that, or the first event would close the connection.
+pub fn expiry(identity: &Identity, now: UnixMs) -> UnixMs {
+    let leeway_ms = if identity.expires_ms > now { 0 } else { TOKEN_LEEWAY_S * 1000 };
+    identity.expires_ms.saturating_add(leeway_ms)
+}
+
 /// Turns gathered events into frames; connections with the same events share one text.
 #[derive(Default)]
 pub struct Frames(HashMap<Vec<*const u8>, Vec<EventText>>);
@@ -78,7 +92,8 @@ impl Frames {
             let mut frames = Vec::new();
             let mut frame = String::with_capacity(events.iter().map(|e| e.len() + 1).sum::<usize>() + 1);
             for event in events {
-                if frame.len() + event.len() > FRAME_OUT_BYTES_MAX && !frame.is_empty() {
+                // With the comma and the closing bracket.
+                if frame.len() + event.len() + 2 > FRAME_OUT_BYTES_MAX && !frame.is_empty() {
                     frame.push(']');
                     frames.push(std::mem::take(&mut frame).into());
                 }

@@ -61,7 +61,7 @@ impl Room {
             self.find(store, id)?.ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
         }
         let seq = self.head.saturating_add(1);
-        let (mentions, mentions_room) = self.mentions(&draft.content);
+        let (mentions, mentions_room) = self.mentions(who, &draft.content);
         let message = Message {
             id: MessageId::new(now, seq, random).to_string(),
             seq,
@@ -98,9 +98,9 @@ impl Room {
         store.insert(&event)?;
         self.head = seq;
         self.mark_read(&message.user_id, seq);
-        self.presence.types_no_more(&message.user_id, now);
         self.ack(connection, &event, (&message.id, 1), false);
         self.broadcast(server::new_message(seq, &event.body, event.client_id.as_deref()));
+        self.stop_typing(&message.user_id, now);
         Ok(Said { body: event.body, duplicate: false })
     }
 
@@ -210,8 +210,8 @@ impl Room {
         Ok(message.filter(|m| m.id == id.to_string() && m.deleted_at.is_none()))
     }
 
-    /// Who is named in the text: `<@userId>`, members only, and `@room`.
-    fn mentions(&self, content: &str) -> (Vec<String>, bool) {
+    /// Who is named in the text: `<@userId>`, members only, and `@room`, of those who may call all.
+    fn mentions(&self, who: &Identity, content: &str) -> (Vec<String>, bool) {
         let mut users: Vec<String> = Vec::new();
         for part in content.split("<@").skip(1) {
             if let Some((user, _)) = part.split_once('>')
@@ -222,7 +222,9 @@ impl Room {
             }
         }
         let word = |part: &str| part.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@') == "@room";
-        (users, content.split_whitespace().any(word))
+        let may = self.facts.snapshot.room_mention != "admins"
+            || self.authorize(who, Action::MentionRoomAmongAdmins).is_ok();
+        (users, may && content.split_whitespace().any(word))
     }
 }
 

@@ -21,6 +21,9 @@ pub struct LogState {
     pub projected: Seq,
     /// Events up to here can't be replayed: the log was made anew from Postgres.
     pub floor: Seq,
+    /// Which writing of the row of read markers is in Postgres.
+    #[serde(default)]
+    pub reads_saved: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,19 +34,25 @@ enum State {
 }
 
 #[derive(Debug)]
+struct UnderWay {
+    since: UnixMs,
+    batch: Rc<Projection>,
+    /// The writing of the row of read markers that it brings.
+    reads_saved: u64,
+}
+
+#[derive(Debug)]
 pub struct Outbox {
     state: State,
     attempts: u32,
     /// No try before this.
     retry_at: UnixMs,
     /// The batch under way and since when; one that doesn't come back is given up after a while.
-    under_way: Option<(UnixMs, Rc<Projection>)>,
+    under_way: Option<UnderWay>,
     alarm_at: Option<UnixMs>,
     /// Events of a batch; halved while one of its rows is refused.
     batch_events: u64,
     set_aside: BTreeMap<Seq, String>,
-    /// When the oldest event that waits was committed.
-    waiting_since: Option<UnixMs>,
 }
 
 impl Outbox {
@@ -56,7 +65,6 @@ impl Outbox {
             alarm_at: None,
             batch_events: BATCH_ROWS_MAX,
             set_aside: store.quarantined()?.into_iter().collect(),
-            waiting_since: None,
         })
     }
 }
@@ -68,17 +76,16 @@ impl Room {
 
     /// Whether a batch should be taken now.
     pub fn wants_drain(&self, now: UnixMs) -> bool {
-        let busy = matches!(&self.outbox.under_way, Some((since, _)) if now < since.saturating_add(2 * STATEMENT_TIMEOUT_MS));
-        self.lags() && !busy && now >= self.outbox.retry_at
+        let over = |u: &UnderWay| now >= u.since.saturating_add(2 * STATEMENT_TIMEOUT_MS);
+        self.lags() && now >= self.outbox.retry_at && self.outbox.under_way.as_ref().is_none_or(over)
     }
 
     /// Makes sure that an alarm finishes what a crash would leave.
     pub(super) fn arm(&mut self, now: UnixMs) {
-        if self.outbox.waiting_since.is_none() && self.lags() {
-            self.outbox.waiting_since = Some(now);
-        }
         if self.lags() && self.outbox.alarm_at.is_none_or(|at| at <= now) {
-            self.alarm(now.saturating_add(ALARM_DELAY_MS).max(self.outbox.retry_at));
+            let retry_at = self.outbox.retry_at;
+            let delay_ms = if retry_at > now { ALARM_MIN_MS.max(retry_at - now) } else { ALARM_DELAY_MS };
+            self.alarm(now.saturating_add(delay_ms));
         }
     }
 
@@ -129,7 +136,8 @@ impl Room {
             messages,
             reads: self.reads.batch(),
         });
-        self.outbox.under_way = Some((now, batch.clone()));
+        let reads_saved = self.reads.number();
+        self.outbox.under_way = Some(UnderWay { since: now, batch: batch.clone(), reads_saved });
         self.effects.push(Effect::Project(batch));
         Ok(())
     }
@@ -142,12 +150,10 @@ impl Room {
         batch: &Rc<Projection>,
         outcome: std::result::Result<Projected, DbError>,
     ) -> Result<()> {
-        let expected = self.outbox.under_way.take_if(|(_, expected)| Rc::ptr_eq(expected, batch));
-        if expected.is_none() {
-            return Ok(());
-        }
+        let expected = self.outbox.under_way.take_if(|expected| Rc::ptr_eq(&expected.batch, batch));
+        let Some(UnderWay { reads_saved, .. }) = expected else { return Ok(()) };
         match outcome {
-            Ok(done) => self.batch_done(store, now, batch, done),
+            Ok(done) => self.batch_done(store, now, (batch, reads_saved), done),
             Err(error) => match error.failure() {
                 Failure::SetAside if !batch.messages.is_empty() => self.refused(store, batch, &error),
                 Failure::SetAside | Failure::Halt => {
@@ -162,26 +168,38 @@ impl Room {
         }
     }
 
-    fn batch_done(&mut self, store: &Store, now: UnixMs, batch: &Projection, done: Projected) -> Result<()> {
-        let (projected, version) = match done {
+    fn batch_done(
+        &mut self,
+        store: &Store,
+        now: UnixMs,
+        sent: (&Projection, u64),
+        outcome: Projected,
+    ) -> Result<()> {
+        let (batch, reads_saved) = sent;
+        let mut log = self.log.clone();
+        let version = match outcome {
             Projected::Done { members_version, conflicts, .. } => {
                 for seq in conflicts {
                     self.set_aside(store, seq, "another message stands at this seq in Postgres")?;
                 }
                 self.reads.projected(&batch.reads);
-                (batch.to, members_version)
+                (log.projected, log.reads_saved) = (batch.to, reads_saved);
+                members_version
             }
             Projected::Behind { last_seq, members_version, .. } => {
                 self.report(format!(
                     "Postgres was set back from {} to {last_seq}: sending again",
                     batch.from
                 ));
-                (last_seq, members_version)
+                self.reads.unproject_all();
+                log.projected = last_seq;
+                members_version
             }
             Projected::Ahead { last_seq, members_version, epoch }
                 if epoch.as_ref() == Some(&self.log.epoch) && last_seq <= self.head =>
             {
-                (last_seq, members_version)
+                log.projected = last_seq;
+                members_version
             }
             Projected::Ahead { last_seq, .. } => {
                 self.halt(now, &format!("Postgres holds another log of this room, up to {last_seq}"));
@@ -192,16 +210,15 @@ impl Room {
                 return Ok(());
             }
         };
-        if projected != self.log.projected {
-            self.log.projected = projected;
-            store.set_state(StateRow::Log, serde_json::to_string(&self.log).unwrap_or_default())?;
+        if log != self.log {
+            store.set_state(StateRow::Log, serde_json::to_string(&log).unwrap_or_default())?;
+            self.log = log;
         }
         if self.outbox.state != State::Idle {
             (self.outbox.state, self.outbox.attempts) = (State::Idle, 0);
             self.report("Postgres takes rows again".into());
         }
         self.outbox.batch_events = self.outbox.batch_events.saturating_mul(2).min(BATCH_ROWS_MAX);
-        self.outbox.waiting_since = self.lags().then_some(now);
         if version != self.members_version() {
             self.effects.push(Effect::Refresh);
         }
@@ -210,15 +227,11 @@ impl Room {
 
     /// One of the batch's rows is poison: halve until it stands alone, then set it aside.
     fn refused(&mut self, store: &Store, batch: &Projection, error: &DbError) -> Result<()> {
-        let events = batch.to.saturating_sub(batch.from);
-        if events > 1 {
-            self.outbox.batch_events = (events / 2).max(1);
-            return Ok(());
+        if let [message] = batch.messages.as_slice() {
+            return self.set_aside(store, message.seq, &error.message);
         }
-        let seqs: Vec<Seq> = batch.messages.iter().map(|m| m.seq).collect();
-        for seq in seqs {
-            self.set_aside(store, seq, &error.message)?;
-        }
+        // As many events hold at most as many messages, so it halves.
+        self.outbox.batch_events = (batch.messages.len() as u64 / 2).max(1);
         Ok(())
     }
 
@@ -255,21 +268,20 @@ impl Room {
     }
 
     /// `GET /rooms/:id/outbox`.
-    pub(super) fn outbox_status(&self, now: UnixMs) -> Value {
+    pub(super) fn outbox_status(&self, store: &Store, now: UnixMs) -> Result<Value> {
         let lag = self.head.saturating_sub(self.log.projected);
-        let state = match (self.outbox.state, &self.outbox.under_way) {
-            (State::Halted, _) => "halted",
-            (State::Retrying, _) => "retrying",
-            (State::Idle, Some(_)) => "draining",
-            (State::Idle, None) if lag > 0 => "draining",
-            (State::Idle, None) => "idle",
+        let state = match self.outbox.state {
+            State::Halted => "halted",
+            State::Retrying => "retrying",
+            State::Idle if lag > 0 || self.outbox.under_way.is_some() => "draining",
+            State::Idle => "idle",
         };
-        let oldest_ms = self.outbox.waiting_since.filter(|_| lag > 0).map_or(0, |at| now.saturating_sub(at));
-        let aside: Vec<Value> =
-            self.outbox.set_aside.iter().map(|(seq, reason)| json!({"seq": seq, "reason": reason})).collect();
-        json!({
+        let oldest = store.between(self.log.projected, self.head, 1)?;
+        let oldest_ms = oldest.first().map_or(0, |event| now.saturating_sub(event.at));
+        let aside = self.outbox.set_aside.iter().map(|(seq, reason)| json!({"seq": seq, "reason": reason}));
+        Ok(json!({
             "head": self.head, "projected": self.log.projected, "lag": lag, "oldestMs": oldest_ms,
-            "state": state, "setAside": aside,
-        })
+            "state": state, "setAside": aside.collect::<Vec<_>>(),
+        }))
     }
 }

@@ -53,21 +53,18 @@ impl Room {
             }
             Call::Outbox => {
                 self.authorize(who, Action::ReadRoomOutbox)?;
-                self.outbox_status(now).to_string()
+                self.outbox_status(store, now)?.to_string()
             }
         };
         self.effects.push(Effect::Reply(Ok(answer)));
         Ok(())
     }
 
-    /// One page, ascending; exactly as many messages as asked for, unless the room holds no more.
+    /// One page, ascending; `around` gives half before and half from there on, fewer where the log ends.
     fn page(&self, store: &Store, query: &PageQuery) -> Result<String, Refused> {
         let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-        let thread = match query.thread_id.as_deref() {
-            None => None,
-            // An unknown thread is an empty page: nothing is revealed, nothing scanned.
-            Some(id) => Some(MessageId::parse(id).map_or(0, MessageId::seq)),
-        };
+        // An unknown thread is an empty page: nothing is revealed.
+        let thread = query.thread_id.as_deref().map(|id| MessageId::parse(id).map_or(0, MessageId::seq));
         let end = self.head.saturating_add(1);
         let (mut older, mut newer) = (Vec::new(), Vec::new());
         let (before, after);

@@ -1,9 +1,13 @@
 //! Who is there and who types: kept in memory alone, since after a kill it is what sockets exist then.
-//! Not here: sockets (`connection`), and telling people (`room`).
+//! And telling people of it, once it is due. Not here: sockets (`connection`).
 
-use super::connection::ConnectionId;
+use super::connection::{Connection, ConnectionId};
+use super::rate::Rate;
+use super::{Refused, Room};
+use crate::auth::{Action, Identity};
 use crate::ids::UnixMs;
 use crate::limits::{JOIN_GATHER_MS, LEAVE_GRACE_MS, TYPING_EXPIRES_MS, TYPING_REFRESH_MS};
+use crate::protocol::server;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
@@ -119,5 +123,63 @@ impl Presence {
     pub fn deadline(&self, typing_is_told: bool) -> Option<UnixMs> {
         let typing = self.typing.values().map(|t| t.until).filter(|_| typing_is_told);
         self.joins_told_at.into_iter().chain(self.leaving.values().copied()).chain(typing).min()
+    }
+}
+
+impl Room {
+    /// Tells what is due by now.
+    pub(super) fn tick(&mut self, now: UnixMs) {
+        for (user, by) in self.presence.take_joined(now) {
+            let event = server::user_joined(&user, now);
+            let heard = |c: &&mut Connection| c.kept.id < by && c.user() != user;
+            self.connections.values_mut().filter(heard).for_each(|c| c.pending.push(event.clone()));
+        }
+        for user in self.presence.take_left(now) {
+            self.broadcast(server::user_left(&user, now));
+        }
+        let shared = self.shares_receipts();
+        for (user, seq) in self.reads.take_receipts(now) {
+            let event = server::read_receipt(&user, seq);
+            let heard = |c: &&mut Connection| shared || c.user() == user;
+            self.connections.values_mut().filter(heard).for_each(|c| c.pending.push(event.clone()));
+        }
+        for user in self.presence.take_typed(now) {
+            self.tell_typing(&user, false, now, |c| !c.kept.batches);
+        }
+    }
+
+    pub(super) fn types(&mut self, who: &Identity, is_typing: bool, now: UnixMs) -> Result<(), Refused> {
+        self.authorize(who, Action::Talk)?;
+        self.take(who, Rate::Typing, now)?;
+        let user = who.user.as_str();
+        if !is_typing {
+            self.stop_typing(user, now);
+        } else if self.presence.types(user, now) {
+            self.tell_typing(user, true, now, |_| true);
+        }
+        Ok(())
+    }
+
+    /// Tells the others at once that somebody types no more, if they thought so.
+    pub(super) fn stop_typing(&mut self, user: &str, now: UnixMs) {
+        if self.presence.types_no_more(user, now) {
+            self.tell_typing(user, false, now, |_| true);
+        }
+    }
+
+    /// Nobody is told of their own typing.
+    fn tell_typing(&mut self, user: &str, is_typing: bool, now: UnixMs, hears: impl Fn(&Connection) -> bool) {
+        let typing = self.presence.typing(now);
+        let list = |except: &str| -> Vec<&str> {
+            typing.iter().map(String::as_str).filter(|user| *user != except).collect()
+        };
+        let shared = server::typing(user, is_typing, &list(""));
+        for connection in self.connections.values_mut().filter(|c| c.user() != user && hears(c)) {
+            let event = match typing.iter().any(|typist| typist == connection.user()) {
+                true => server::typing(user, is_typing, &list(connection.user())),
+                false => shared.clone(),
+            };
+            connection.pending.push(event);
+        }
     }
 }

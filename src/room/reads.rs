@@ -3,7 +3,18 @@
 
 use crate::ids::{Seq, UnixMs, UserId};
 use crate::limits::RECEIPT_GATHER_MS;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The room's row of markers.
+#[derive(Default, Serialize, Deserialize)]
+struct Saved {
+    /// Which writing of the row this is.
+    number: u64,
+    markers: BTreeMap<String, Seq>,
+    /// Not in Postgres when this was written.
+    unprojected: BTreeSet<String>,
+}
 
 #[derive(Debug, Default)]
 pub struct Reads {
@@ -12,6 +23,8 @@ pub struct Reads {
     unprojected: BTreeSet<String>,
     /// Not yet in the room's row.
     unsaved: bool,
+    /// The last writing of the row.
+    number: u64,
     receipts: BTreeSet<String>,
     receipts_told_at: Option<UnixMs>,
 }
@@ -77,13 +90,33 @@ impl Reads {
         }
     }
 
-    /// The row to write, if it would differ.
-    pub fn take_unsaved(&mut self) -> Option<String> {
-        std::mem::take(&mut self.unsaved).then(|| serde_json::to_string(&self.markers).unwrap_or_default())
+    /// Postgres may have lost any of them.
+    pub fn unproject_all(&mut self) {
+        let read = self.markers.iter().filter(|(_, seq)| **seq > 0);
+        self.unprojected = read.map(|(user, _)| user.clone()).collect();
+        self.unsaved = true;
     }
 
-    pub fn load(text: &str) -> Self {
-        Self { markers: serde_json::from_str(text).unwrap_or_default(), ..Self::default() }
+    /// The row to write, if it would differ.
+    pub fn take_unsaved(&mut self) -> Option<String> {
+        if !std::mem::take(&mut self.unsaved) {
+            return None;
+        }
+        self.number = self.number.saturating_add(1);
+        let (markers, unprojected) = (self.markers.clone(), self.unprojected.clone());
+        serde_json::to_string(&Saved { number: self.number, markers, unprojected }).ok()
+    }
+
+    /// The last writing of the row.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// From the row; Postgres has what the writing `projected` held.
+    pub fn load(row: Option<&str>, projected: u64) -> Self {
+        let saved: Saved = row.and_then(|row| serde_json::from_str(row).ok()).unwrap_or_default();
+        let unprojected = if saved.number > projected { saved.unprojected } else { BTreeSet::new() };
+        Self { markers: saved.markers, unprojected, number: saved.number, ..Self::default() }
     }
 
     /// Markers that the sockets remember but the row doesn't: Postgres may lack them too.

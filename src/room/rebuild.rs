@@ -6,6 +6,7 @@ use super::store::{Event, Kind, Result, StateRow, Store};
 use crate::db::{MessageRow, ReactionRow, RoomSnapshot};
 use crate::ids::{MessageId, RoomId, Seq, TenantId};
 use crate::limits::REBUILD_PAGE;
+use crate::protocol::client::MessageDraft;
 use crate::protocol::message::{Message, Reactions};
 use crate::protocol::server;
 use serde::{Deserialize, Serialize};
@@ -55,19 +56,36 @@ impl Rebuild {
     /// From here on the log is whole, and goes on at the seq after Postgres' last.
     pub fn finish(self, store: &Store) -> Result<()> {
         let last_seq = self.facts.snapshot.last_seq;
-        let log = LogState { epoch: self.epoch, projected: last_seq, floor: last_seq };
+        let log = LogState { epoch: self.epoch, projected: last_seq, floor: last_seq, reads_saved: 0 };
         store.set_state(StateRow::Room, serde_json::to_string(&self.facts).unwrap_or_default())?;
         store.set_state(StateRow::Log, serde_json::to_string(&log).unwrap_or_default())
     }
 }
 
 fn event(facts: &Facts, row: MessageRow) -> Event {
-    let (seq, at, client_id) = (row.seq, row.created_at_ms, row.client_id.clone());
-    let user_id = row.user_id.clone();
-    let thread = row.thread_id.as_deref().and_then(MessageId::parse).map(MessageId::seq);
-    let body = server::body(&message(facts, row));
-    // The digest is gone with the old log: any payload counts as the same.
-    Event { seq, kind: Kind::Message, at, user_id, client_id, digest: None, target: None, thread, body }
+    let message = message(facts, row);
+    let id = |id: &Option<String>| id.as_deref().and_then(MessageId::parse);
+    let draft = MessageDraft {
+        content: message.content.clone(),
+        attachments: message.attachments.clone(),
+        client_id: message.client_id.clone(),
+        thread_id: id(&message.thread_id),
+        reply_to_id: id(&message.reply_to_id),
+        also_to_room: message.also_to_room,
+    };
+    // What was edited or deleted isn't what was sent any more: any payload counts as the same.
+    let as_sent = message.version == 1 && message.deleted_at.is_none();
+    Event {
+        seq: message.seq,
+        kind: Kind::Message,
+        at: message.created_at,
+        user_id: message.user_id.clone(),
+        client_id: draft.client_id.clone(),
+        digest: as_sent.then(|| draft.digest()),
+        target: None,
+        thread: draft.thread_id.map(MessageId::seq),
+        body: server::body(&message),
+    }
 }
 
 fn message(facts: &Facts, row: MessageRow) -> Message {

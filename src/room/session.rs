@@ -36,6 +36,8 @@ impl Room {
             },
             None => self.history(store, history)?,
         };
+        // What was due before is told to those who were there then.
+        self.tick(now);
         let user = identity.user.as_str().to_owned();
         while self.presence.sockets(&user) >= self.limits.sockets_per_person.max(1) {
             let oldest = self.connections.iter().find(|(_, c)| c.user() == user).map(|(id, _)| *id);

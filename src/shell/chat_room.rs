@@ -1,26 +1,28 @@
 //! The Durable Object of one room: callbacks become inputs, effects are performed. A panic stays in its event.
 //! Not here: what follows from an input (`room`).
 
+mod door;
+
 use super::database::Database;
 use super::ports::{ASK_HEADER, authenticate, variable};
 use super::sqlite::ObjectSql;
 use super::{clock, json};
-use crate::api::{Ask, Reply, UpgradeAsk, What, open_room};
-use crate::auth::{AuthConfig, CHAT_V1};
+use crate::api::Reply;
+use crate::auth::AuthConfig;
 use crate::db::{self, Projection};
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs};
 use crate::limits::*;
 use crate::protocol::server::{CloseCode, EventText};
 use crate::room::store::Store;
-use crate::room::{Attachment, Connect, ConnectionId, Effect, Facts, Input, Rebuild, Room};
+use crate::room::{Attachment, ConnectionId, Effect, Input, Room};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use worker::{
     DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage,
-    WebSocketPair, durable_object,
+    durable_object,
 };
 
 #[durable_object]
@@ -125,7 +127,7 @@ impl DurableObject for ChatRoom {
                 }
                 let random = clock::random_u64();
                 if shell.feed(Input::Frame { connection, text: &text, random }).failed {
-                    shell.feed(Input::Failed { connection });
+                    shell.feed(Input::Failed { connection, text: &text });
                 }
             }
             WebSocketIncomingMessage::Binary(_) => drop(shell.feed(Input::Binary { connection })),
@@ -159,13 +161,14 @@ impl Shell {
 
     /// Feeds one input and performs what follows, without an `await` between them.
     fn feed(self: &Rc<Self>, input: Input) -> Fed {
+        let flushes = matches!(input, Input::Flush);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.handle(input)));
         let effects = match outcome {
             Ok(Ok(Some(effects))) => effects,
             // No log here: nobody was ever let in, or the room is gone.
             Ok(Ok(None)) => return Fed::default(),
-            Ok(Err(why)) => return self.lost(&why),
-            Err(_) => return self.lost("panicked"),
+            Ok(Err(why)) => return self.lost(&why, flushes),
+            Err(_) => return self.lost("panicked", flushes),
         };
         let mut fed = Fed::default();
         for effect in effects {
@@ -214,11 +217,19 @@ impl Shell {
     }
 
     /// The input is lost and with it the memory; the next one finds the room as storage and sockets say it is.
-    fn lost(self: &Rc<Self>, why: &str) -> Fed {
+    /// A flush that broke off has told nobody, so all since the last whole one is told from the log.
+    fn lost(self: &Rc<Self>, why: &str, flushing: bool) -> Fed {
         worker::console_error!("room: {why}; loading it again");
-        *self.room.borrow_mut() = None;
+        let dropped = self.room.borrow_mut().take();
         self.flush_is_due.set(false);
         self.tick_at.set(None);
+        let rest = dropped
+            .filter(|_| !flushing)
+            .and_then(|mut room| catch_unwind(AssertUnwindSafe(move || room.give_up(clock::now()))).ok());
+        if let Some((effects, told)) = rest {
+            effects.into_iter().for_each(|effect| self.perform(effect, &mut Fed::default()));
+            self.told.set(Some(told));
+        }
         let told = self.told.get().unwrap_or_default();
         let recovered = catch_unwind(AssertUnwindSafe(|| self.handle(Input::Recovered { told })));
         if let Ok(Ok(Some(effects))) = recovered {
@@ -283,7 +294,7 @@ impl Shell {
     fn arm(&self, at: UnixMs) {
         let date = js_sys::Date::new(&(at as f64).into());
         let options = js_sys::Object::new();
-        if let Ok(set) = self.state.storage().as_raw().set_alarm(date, options.into()) {
+        if let Ok(set) = self.state.storage().as_raw().set_alarm(date, options) {
             wasm_bindgen_futures::spawn_local(async move {
                 let _ = wasm_bindgen_futures::JsFuture::from(set).await;
             });
@@ -354,138 +365,6 @@ impl Shell {
         self.feed(Input::Verified { connection, outcome });
     }
 
-    // --- Being asked by the Worker --------------------------------------------------------------
-
-    async fn asked(self: Rc<Self>, ask: Ask) -> std::result::Result<Response, Refusal> {
-        self.open(&ask).await?;
-        let fault = || Refusal::new(Code::Internal, "a fault of ours");
-        match ask.what {
-            What::Upgrade(upgrade) => {
-                self.admit(&ask.who)?;
-                self.upgrade(ask.who, upgrade).map_err(|_| fault())
-            }
-            What::Call(call) => {
-                let random = clock::random_u64();
-                let fed = self.feed(Input::Call { who: &ask.who, call, random });
-                json(&Reply::ok(fed.reply.ok_or_else(fault)??)).map_err(|_| fault())
-            }
-        }
-    }
-
-    fn admit(self: &Rc<Self>, who: &crate::auth::Identity) -> std::result::Result<(), Refusal> {
-        let room = self.room.borrow();
-        let room = room.as_ref().ok_or_else(|| Refusal::new(Code::Internal, "a fault of ours"))?;
-        room.admit(who)
-    }
-
-    /// The synchronous end of an upgrade: accept, and everything a connection hears first.
-    fn upgrade(self: &Rc<Self>, who: crate::auth::Identity, upgrade: UpgradeAsk) -> Result<Response> {
-        let pair = WebSocketPair::new()?;
-        let id = self.room.borrow().as_ref().map_or(1, Room::next_connection);
-        self.state.accept_websocket_with_tags(&pair.server, &[&id.to_string()]);
-        let socket = Socket::new(pair.server, u32::MAX, clock::now());
-        self.sockets.borrow_mut().insert(id, socket);
-        let UpgradeAsk { batches, since, history } = upgrade;
-        let fed = self.feed(Input::Connect(Connect { id, identity: who, batches, since, history }));
-        // At once, and with it what the others still had coming: nothing stands between its history and its present.
-        if fed.failed || self.feed(Input::Flush).failed {
-            return json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours")));
-        }
-        self.flush_is_due.set(false);
-        let mut response = Response::from_websocket(pair.client)?;
-        if batches {
-            response.headers_mut().set("sec-websocket-protocol", CHAT_V1)?;
-        }
-        Ok(response)
-    }
-
-    /// Makes sure that the room is in memory and as new as Postgres said it is.
-    ///
-    /// # Errors  503 when that takes Postgres and it can't be had; a room that is open goes on without it.
-    async fn open(self: &Rc<Self>, ask: &Ask) -> std::result::Result<(), Refusal> {
-        for _ in 0..OPEN_STEPS_MAX {
-            let current = self.is_current(ask)?;
-            if current {
-                return Ok(());
-            }
-            let now = clock::now();
-            let lease = |since: UnixMs| now.saturating_sub(since) > 2 * STATEMENT_TIMEOUT_MS;
-            if self.opening_since.get().is_none_or(lease) {
-                self.opening_since.set(Some(now));
-                let opened = self.open_from_postgres(ask).await;
-                self.opening_since.set(None);
-                return opened;
-            }
-            // Somebody else is at it, and on Workers nobody can await another request's promise.
-            clock::sleep(OPEN_STEP_MS).await;
-        }
-        Err(Refusal::new(Code::UpstreamUnavailable, "the room is still being opened, try again"))
-    }
-
-    fn is_current(self: &Rc<Self>, ask: &Ask) -> std::result::Result<bool, Refusal> {
-        let fault = |why: String| {
-            worker::console_error!("room: {why}");
-            Refusal::new(Code::Internal, "a fault of ours")
-        };
-        let mut slot = self.room.borrow_mut();
-        if slot.is_none() {
-            *slot = self.load(&Store(&self.sql)).map_err(fault)?;
-            self.told.set(slot.as_ref().map(Room::head));
-        }
-        let Some(room) = slot.as_ref() else { return Ok(false) };
-        Ok(match &ask.gate {
-            None => true,
-            Some(gate) => {
-                let member =
-                    room.admit(&ask.who).is_ok() || matches!(ask.what, What::Call(crate::room::Call::Outbox));
-                gate.members_version <= room.members_version() && gate.last_seq <= room.head() && member
-            }
-        })
-    }
-
-    /// Opens a room that has no log here, or one that Postgres is ahead of; or only learns its members.
-    async fn open_from_postgres(self: &Rc<Self>, ask: &Ask) -> std::result::Result<(), Refusal> {
-        let (who, id) = (&ask.who, &ask.room);
-        let snapshot = open_room(&self.database, who, id).await?;
-        let whole = self.room.borrow().as_ref().is_some_and(|room| snapshot.last_seq <= room.head());
-        if whole {
-            self.feed(Input::Refreshed(Some(snapshot)));
-            return Ok(());
-        }
-        let facts = Facts { tenant: who.tenant.clone(), id: id.clone(), snapshot };
-        let epoch = format!("{:016x}", clock::random_u64());
-        let broken = |e: crate::room::store::StoreError| {
-            worker::console_error!("room: {e}");
-            Refusal::new(Code::Internal, "a fault of ours")
-        };
-        let store = Store(&self.sql);
-        let mut rebuild = Rebuild::begin(&store, facts, epoch).map_err(broken)?;
-        while let Some(after) = rebuild.wants() {
-            let page = db::messages_after(&self.database, &who.tenant, id, after, REBUILD_PAGE).await;
-            let page =
-                page.map_err(|_| Refusal::new(Code::UpstreamUnavailable, "the database can't be reached"))?;
-            rebuild.page(&store, page).map_err(broken)?;
-        }
-        rebuild.finish(&store).map_err(broken)?;
-        // Loaded anew with the new log; sockets of an older one are to come back and see the new epoch.
-        *self.room.borrow_mut() = None;
-        self.told.set(None);
-        for socket in self.state.get_websockets() {
-            close(&socket, CloseCode::Restart);
-        }
-        self.sockets.borrow_mut().clear();
-        self.database.close();
-        self.is_current(ask).map(drop)
-    }
-
-    async fn refresh(self: &Rc<Self>) -> std::result::Result<(), Refusal> {
-        let Some((tenant, id)) = self.room.borrow().as_ref().map(Room::key) else { return Ok(()) };
-        if let Ok(snapshot) = db::room_snapshot(&self.database, &tenant, &id).await {
-            self.feed(Input::Refreshed(snapshot));
-        }
-        Ok(())
-    }
-
     // --- Sockets ---------------------------------------------------------------------------------
 
     fn connection(&self, ws: &WebSocket) -> Option<ConnectionId> {
@@ -540,7 +419,3 @@ impl Socket {
 fn close(socket: &WebSocket, code: CloseCode) {
     let _ = socket.close(Some(code.code()), Some(code.name()));
 }
-
-/// How long, and how often, a request waits for another one's opening of the room.
-const OPEN_STEP_MS: u64 = 20;
-const OPEN_STEPS_MAX: u64 = STATEMENT_TIMEOUT_MS / OPEN_STEP_MS;

@@ -7,16 +7,19 @@ use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{DbError, Postgres};
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UnixMs};
-use crate::limits::{ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, STATEMENT_TIMEOUT_MS};
+use crate::limits::{
+    ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, STATEMENT_TIMEOUT_MS,
+};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
+use std::rc::Rc;
 use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Stub};
 
 thread_local! {
     /// The issuer's keys, one set an isolate.
-    static JWKS: RefCell<Jwks> = RefCell::default();
+    static JWKS: Rc<RefCell<Jwks>> = Rc::default();
     /// Until when the Worker leaves Postgres alone with questions a room can answer too.
     static RESTS_UNTIL: Cell<UnixMs> = const { Cell::new(0) };
 }
@@ -76,16 +79,19 @@ impl<'a> WorkerPorts<'a> {
         }
         let mut init = RequestInit::new();
         init.with_headers(headers);
-        self.room(ask)?.fetch_with_request(Request::new_with_init("https://room/", &init)?).await
+        let request = Request::new_with_init("https://room/", &init)?;
+        let mut response = self.room(ask)?.fetch_with_request(request).await?;
+        if response.status_code() == 101 {
+            return Ok(response);
+        }
+        // A refusal: made anew, as the headers of a fetched answer can't be added to.
+        let (status, body) = (response.status_code(), response.text().await?);
+        super::json(&Reply::Json { status, body, retry_after_ms: None, allow: None })
     }
 
     /// The room's object. Its name is logged by the platform: nothing personal beyond the ids.
     fn room(&self, ask: &Ask) -> worker::Result<Stub> {
         object_at(self.env, &ask.who.tenant, &api::object_name(&ask.who.tenant, &ask.room))
-    }
-
-    fn ticket(&self, ticket: &str) -> worker::Result<Stub> {
-        self.env.durable_object("WS_TICKET")?.get_by_name(ticket)
     }
 
     async fn post(&self, stub: Stub, method: Method, body: &str) -> worker::Result<Response> {
@@ -144,14 +150,21 @@ impl Ports for WorkerPorts<'_> {
         Ok(Reply::Json { status, body, retry_after_ms, allow: None })
     }
 
-    async fn keep_ticket(&self, ticket: &str, identity: &Identity) -> Result<(), Refusal> {
+    /// The ticket is the object's id: random, and of a form that the platform alone can make, so that a guess
+    /// is refused before any object is made for it.
+    async fn keep_ticket(&self, identity: &Identity) -> Result<String, Refusal> {
         let body = serde_json::to_string(identity).map_err(|_| fault())?;
-        let stub = self.ticket(ticket).map_err(|_| fault())?;
-        self.post(stub, Method::Put, &body).await.map(drop).map_err(|_| fault())
+        let tickets = self.env.durable_object("WS_TICKET").map_err(|_| fault())?;
+        let id = tickets.unique_id().map_err(|_| fault())?;
+        let stub = id.get_stub().map_err(|_| fault())?;
+        self.post(stub, Method::Put, &body).await.map_err(|_| fault())?;
+        Ok(id.to_string())
     }
 
     async fn take_ticket(&self, ticket: &str) -> Result<Option<Identity>, Refusal> {
-        let stub = self.ticket(ticket).map_err(|_| fault())?;
+        let tickets = self.env.durable_object("WS_TICKET").map_err(|_| fault())?;
+        let Ok(id) = tickets.id_from_string(ticket) else { return Ok(None) };
+        let stub = id.get_stub().map_err(|_| fault())?;
         let mut response = self.post(stub, Method::Post, "").await.map_err(|_| fault())?;
         response.json().await.map_err(|_| fault())
     }
@@ -168,11 +181,8 @@ fn fault() -> Refusal {
 
 /// Verifies a token by the isolate's keys.
 pub async fn authenticate(token: &str, config: &AuthConfig) -> Result<Identity, Refusal> {
-    // The keys are moved out of the thread-local's closure by pointing at it: it lives as long as the isolate.
-    let jwks = JWKS.with(|jwks| std::ptr::from_ref(jwks));
-    // SAFETY: a thread-local of the only thread there is; it is never dropped while code runs.
-    let jwks = unsafe { &*jwks };
-    auth::authenticate(token, config, jwks, &Issuer, clock::now()).await.map_err(Refusal::from)
+    let jwks = JWKS.with(Rc::clone);
+    auth::authenticate(token, config, &jwks, &Issuer, clock::now()).await.map_err(Refusal::from)
 }
 
 /// The issuer's key set over HTTP.
@@ -188,7 +198,7 @@ impl FetchJwks for Issuer {
             let body = response.bytes().await.ok()?;
             (response.status_code() == 200 && body.len() <= BODY_BYTES_MAX).then_some(body)
         };
-        let body = match select(pin!(get), pin!(clock::sleep(auth::JWKS_FETCH_TIMEOUT_MS))).await {
+        let body = match select(pin!(get), pin!(clock::sleep(JWKS_FETCH_TIMEOUT_MS))).await {
             Either::Left((body, _)) => body,
             Either::Right(_) => None,
         };

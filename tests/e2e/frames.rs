@@ -33,7 +33,10 @@ async fn the_first_frames_are_hello_online_history_synced() {
     assert_eq!((&hello["role"], &hello["seq"]), (&json!("owner"), &json!(0)));
     assert!(!text(&hello["epoch"]).is_empty() && !text(&hello["connectionId"]).is_empty());
     assert!(hello["heartbeatMs"].as_u64().is_some_and(|ms| ms > 0));
-    assert_eq!((&hello["limits"]["messagesPerS"], &hello["limits"]["messagesBurst"]), (&json!(5.0), &json!(10)));
+    assert_eq!(
+        (&hello["limits"]["messagesPerS"], &hello["limits"]["messagesBurst"]),
+        (&json!(5.0), &json!(10))
+    );
     assert_eq!((&hello["me"]["lastReadSeq"], &hello["me"]["notify"]["level"]), (&json!(0), &json!("all")));
     assert!(hello["readMarkers"].is_object());
     assert_eq!(greeting.online, ["alice"]);
@@ -60,26 +63,52 @@ async fn the_first_frames_are_hello_online_history_synced() {
 async fn a_message_is_acked_to_its_socket_and_then_heard_by_all() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let mut other_tab = t.join(&room, "alice").await;
-    alice.barrier().await;
-    bob.barrier().await;
-    other_tab.barrier().await;
-    let attachment = json!({"url": "https://example.com/a.png", "name": "a.png", "mimeType": "image/png", "size": 5});
+    let attachment =
+        json!({"url": "https://example.com/a.png", "name": "a.png", "mimeType": "image/png", "size": 5});
     let content = "héllo <@bob> and <@nobody> 😀 @room";
     let frame = json!({"type": "message", "content": content, "clientId": "c1", "contentType": "text",
         "attachments": [attachment], "tenantId": "ignored"});
     alice.send(frame).await;
     let (ack, new) = (alice.event().await, alice.event().await);
-    assert_eq!((&ack["type"], &ack["clientId"], &ack["op"]), (&json!("ack"), &json!("c1"), &json!("message")));
+    assert_eq!(
+        (&ack["type"], &ack["clientId"], &ack["op"]),
+        (&json!("ack"), &json!("c1"), &json!("message"))
+    );
     assert_eq!((&ack["seq"], &ack["version"]), (&json!(1), &json!(1)));
     assert!(ack.get("duplicate").is_none(), "{ack}");
     recent(&ack["createdAt"]);
-    assert_eq!((&new["type"], &new["seq"], &new["clientId"]), (&json!("new_message"), &json!(1), &json!("c1")));
+    assert_eq!(
+        (&new["type"], &new["seq"], &new["clientId"]),
+        (&json!("new_message"), &json!(1), &json!("c1"))
+    );
     let message = &new["message"];
-    assert_eq!(object(message), ["alsoToRoom", "attachments", "clientId", "content", "contentType", "createdAt",
-        "deletedAt", "editedAt", "id", "mentions", "mentionsRoom", "reactions", "replyCount", "replyToId", "roomId",
-        "seq", "tenantId", "threadId", "userId", "version"]);
+    assert_eq!(
+        object(message),
+        [
+            "alsoToRoom",
+            "attachments",
+            "clientId",
+            "content",
+            "contentType",
+            "createdAt",
+            "deletedAt",
+            "editedAt",
+            "id",
+            "mentions",
+            "mentionsRoom",
+            "reactions",
+            "replyCount",
+            "replyToId",
+            "roomId",
+            "seq",
+            "tenantId",
+            "threadId",
+            "userId",
+            "version"
+        ]
+    );
     assert_eq!((&message["id"], &message["createdAt"]), (&ack["messageId"], &ack["createdAt"]));
     assert_eq!((&message["tenantId"], &message["roomId"]), (&json!(t.id), &json!(room)));
     assert_eq!((&message["userId"], &message["content"]), (&json!("alice"), &json!(content)));
@@ -99,7 +128,7 @@ async fn a_message_is_acked_to_its_socket_and_then_heard_by_all() {
 async fn a_retry_is_acked_again_and_heard_once() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let first = alice.say("c1", "once").await;
     let again = alice.say("c1", "once").await;
     assert_eq!(again["duplicate"], true);
@@ -108,7 +137,12 @@ async fn a_retry_is_acked_again_and_heard_once() {
     }
     let mut other_tab = t.join(&room, "alice").await;
     assert_eq!(other_tab.say("c1", "once").await["duplicate"], true, "from any socket");
-    refused(&mut other_tab, json!({"type": "message", "content": "else", "clientId": "c1"}), "client_id_conflict").await;
+    refused(
+        &mut other_tab,
+        json!({"type": "message", "content": "else", "clientId": "c1"}),
+        "client_id_conflict",
+    )
+    .await;
     let react = json!({"type": "reaction", "messageId": first["messageId"], "emoji": "x", "action": "add", "clientId": "c1"});
     refused(&mut other_tab, react, "client_id_conflict").await;
     bob.next("new_message").await;
@@ -120,7 +154,7 @@ async fn a_retry_is_acked_again_and_heard_once() {
 async fn messages_that_were_sent_together_leave_together_and_in_order() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     for i in 1..=10 {
         alice.send(json!({"type": "message", "content": format!("m{i}"), "clientId": format!("c{i}")})).await;
     }
@@ -136,12 +170,10 @@ async fn messages_that_were_sent_together_leave_together_and_in_order() {
 async fn reactions_are_idempotent_and_tell_what_changed() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let id = alice.say("c1", "react to me").await["messageId"].clone();
     bob.next("new_message").await;
-    let react = |emoji: &str, action: &str, client_id: &str| {
-        json!({"type": "reaction", "messageId": id, "emoji": emoji, "action": action, "clientId": client_id})
-    };
+    let react = |emoji: &str, action: &str, client_id: &str| json!({"type": "reaction", "messageId": id, "emoji": emoji, "action": action, "clientId": client_id});
     bob.send(react("👍", "add", "r1")).await;
     let (ack, update) = (bob.event().await, bob.event().await);
     assert_eq!((&ack["op"], &ack["seq"], &ack["messageId"]), (&json!("reaction"), &json!(2), &id));
@@ -178,7 +210,7 @@ async fn reactions_are_idempotent_and_tell_what_changed() {
 async fn reading_moves_a_marker_forward_and_the_others_hear_of_it() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     for i in 1..=3 {
         alice.say(&format!("c{i}"), "read me").await;
     }
@@ -192,7 +224,8 @@ async fn reading_moves_a_marker_forward_and_the_others_hear_of_it() {
     let hello = again.greeting().await.hello;
     assert_eq!(hello["me"]["lastReadSeq"], 3);
     assert_eq!(hello["readMarkers"], json!({"alice": 3, "bob": 3}));
-    let own = alice.all().into_iter().filter(|e| e["type"] == "read_receipt" && e["userId"] == "alice").count();
+    let own =
+        alice.all().into_iter().filter(|e| e["type"] == "read_receipt" && e["userId"] == "alice").count();
     assert_eq!(own, 0, "none for the marker that one's own message moves");
 }
 
@@ -235,19 +268,38 @@ async fn a_fresh_token_is_taken_if_it_is_the_same_persons() {
 async fn frames_that_are_wrong_are_told_so_and_hurt_nobody() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let mut alice = t.join(&room, "alice").await;
-    let mut bob = t.join(&room, "bob").await;
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let id = alice.say("c1", "first").await["messageId"].clone();
     alice.next("new_message").await;
     let absent = "019aa000-0000-7000-8000-000000000001";
     for (frame, code, field) in [
         (json!({"type": "message", "content": "", "clientId": "k"}), "content_empty", Some("content")),
-        (json!({"type": "message", "content": "x".repeat(4_001), "clientId": "k"}), "content_too_long", Some("content")),
-        (json!({"type": "message", "content": "x", "threadId": absent, "clientId": "k"}), "invalid", Some("threadId")),
+        (
+            json!({"type": "message", "content": "x".repeat(4_001), "clientId": "k"}),
+            "content_too_long",
+            Some("content"),
+        ),
+        (
+            json!({"type": "message", "content": "x", "threadId": absent, "clientId": "k"}),
+            "invalid",
+            Some("threadId"),
+        ),
         (json!({"type": "message", "content": "x", "replyToId": "nope"}), "invalid", Some("replyToId")),
-        (json!({"type": "reaction", "messageId": absent, "emoji": "x", "action": "add"}), "message_not_found", None),
-        (json!({"type": "reaction", "messageId": id, "emoji": "x", "action": "flip"}), "invalid", Some("action")),
-        (json!({"type": "reaction", "messageId": id, "emoji": "x".repeat(65), "action": "add"}), "invalid", Some("emoji")),
+        (
+            json!({"type": "reaction", "messageId": absent, "emoji": "x", "action": "add"}),
+            "message_not_found",
+            None,
+        ),
+        (
+            json!({"type": "reaction", "messageId": id, "emoji": "x", "action": "flip"}),
+            "invalid",
+            Some("action"),
+        ),
+        (
+            json!({"type": "reaction", "messageId": id, "emoji": "x".repeat(65), "action": "add"}),
+            "invalid",
+            Some("emoji"),
+        ),
     ] {
         let error = refused(&mut alice, frame.clone(), code).await;
         assert_eq!(error["field"].as_str(), field, "{error}");

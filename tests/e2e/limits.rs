@@ -6,15 +6,14 @@ use serde_json::{Value, json};
 
 async fn pair(t: &Tenant) -> (String, Client, Client) {
     let room = t.group(&["alice", "bob"]).await;
-    let (alice, bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [alice, bob] = t.together(&room, ["alice", "bob"]).await;
     (room, alice, bob)
 }
 
 /// The one who did nothing wrong talks and is heard.
-async fn unharmed(bob: &mut Client) {
-    bob.say("unharmed", "I am still here").await;
-    let heard = bob.next("new_message").await;
-    assert_eq!(heard["message"]["userId"], "bob");
+async fn unharmed(client: &mut Client) {
+    let seq = client.say("unharmed", "I am still here").await["seq"].clone();
+    client.until("one's own message", |event| event["type"] == "new_message" && event["seq"] == seq).await;
 }
 
 fn closed(code: u16, name: &str) -> (u16, String) {
@@ -131,8 +130,6 @@ async fn a_flood_is_closed_4429() {
         }
     }
     assert_eq!(alice.close_code().await, closed(4429, "flood"));
-    let limited = alice.all().into_iter().filter(|event| event["code"] == "rate_limited").count();
-    assert!(limited > 1_000, "each was told before: {limited}");
     unharmed(&mut bob).await;
 }
 
@@ -161,7 +158,9 @@ async fn an_expired_token_is_closed_4401_before_anything_more_is_taken_or_told()
     let room = t.group(&["alice", "bob", "carol"]).await;
     // Within the leeway of 30 s for three seconds more.
     let exp = now_ms() / 1000 - 27;
-    let dial = |user: &str| Dial::chat_v1(&t.stack, &room, &t.token_with(user, json!({"exp": exp}))).and("history=0");
+    let dial = |user: &str| {
+        Dial::chat_v1(&t.stack, &room, &t.token_with(user, json!({"exp": exp}))).and("history=0")
+    };
     let mut silent = dial("alice").open().await;
     silent.greeting().await;
     let mut talking = dial("bob").open().await;
@@ -193,7 +192,8 @@ async fn who_is_removed_is_closed_4403_and_stays_out() {
     let sql = t.stack.sql().await;
     let remove = "DELETE FROM chat_room_members WHERE tenant_id = $1 AND room_id = $2 AND user_id = 'bob'";
     assert_eq!(sql.execute(remove, &[&t.id, &room]).await.expect("removed"), 1);
-    let version = "UPDATE chat_rooms SET members_version = members_version + 1 WHERE tenant_id = $1 AND id = $2";
+    let version =
+        "UPDATE chat_rooms SET members_version = members_version + 1 WHERE tenant_id = $1 AND id = $2";
     sql.execute(version, &[&t.id, &room]).await.expect("a new version");
     // Anything that goes to Postgres tells the room that its copy is old.
     alice.say("c2", "during").await;
@@ -201,6 +201,8 @@ async fn who_is_removed_is_closed_4403_and_stays_out() {
     t.dial(&room, "bob").refused().await.refusal(404, "room_not_found");
     t.rest("bob", "GET", &format!("/rooms/{room}/messages"), None).await.refusal(404, "room_not_found");
     let body = json!({"content": "let me back"});
-    t.rest("bob", "POST", &format!("/rooms/{room}/messages"), Some(body)).await.refusal(404, "room_not_found");
+    t.rest("bob", "POST", &format!("/rooms/{room}/messages"), Some(body))
+        .await
+        .refusal(404, "room_not_found");
     unharmed(&mut alice).await;
 }

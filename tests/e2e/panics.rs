@@ -10,7 +10,7 @@ async fn a_panic_is_answered_and_others_notice_nothing() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let elsewhere = t.group(&["carol"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let mut carol = t.join(&elsewhere, "carol").await;
     alice.say("c1", "before").await;
     for i in 0..5 {

@@ -46,7 +46,11 @@ async fn who_comes_back_within_the_grace_was_never_away() {
     bob.next("user_joined").await;
     alice.leave().await;
     let mut alice = t.join(&room, "alice").await;
-    assert!(!bob.hears_within(Duration::from_millis(6_500), |e| e["type"] != "pong").await, "{:?}", bob.all());
+    assert!(
+        !bob.hears_within(Duration::from_millis(6_500), |e| e["type"] != "pong").await,
+        "{:?}",
+        bob.all()
+    );
     alice.barrier().await;
 }
 
@@ -54,7 +58,7 @@ async fn who_comes_back_within_the_grace_was_never_away() {
 async fn typing_is_told_to_the_others_and_ends_with_the_message() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     alice.send(json!({"type": "typing", "isTyping": true})).await;
     let typing = bob.next("typing").await;
     assert_eq!((&typing["userId"], &typing["isTyping"]), (&json!("alice"), &json!(true)));
@@ -78,7 +82,7 @@ async fn typing_is_told_to_the_others_and_ends_with_the_message() {
 async fn typing_again_and_again_is_told_now_and_then() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (t.join(&room, "alice").await, t.join(&room, "bob").await);
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     for _ in 0..4 {
         alice.send(json!({"type": "typing", "isTyping": true})).await;
     }

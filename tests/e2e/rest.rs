@@ -55,7 +55,10 @@ async fn a_pair_has_one_room_whoever_asks() {
     let both = json!({"type": "direct", "participantIds": ["bob", "alice"]});
     let named = t.rest("alice", "POST", "/rooms/create", Some(both)).await.ok();
     let other = t.rest("alice", "POST", "/rooms/create", with("carol")).await.ok();
-    assert_eq!([&first, &again, &named, &other].map(|made| made["created"] == true), [true, false, false, true]);
+    assert_eq!(
+        [&first, &again, &named, &other].map(|made| made["created"] == true),
+        [true, false, false, true]
+    );
     assert_eq!(first["room"]["id"], again["room"]["id"]);
     assert_eq!(first["room"]["id"], named["room"]["id"]);
     assert_ne!(first["room"]["id"], other["room"]["id"]);
@@ -130,7 +133,8 @@ async fn history_pages_ascend_and_say_whether_there_is_more() {
     for i in 1..=9 {
         alice.say(&format!("c{i}"), &format!("message {i}")).await;
     }
-    let id = text(&alice.all().iter().rev().find(|e| e["type"] == "new_message").expect("heard")["message"]["id"]);
+    let id =
+        text(&alice.all().iter().rev().find(|e| e["type"] == "new_message").expect("heard")["message"]["id"]);
     let react = json!({"type": "reaction", "messageId": id, "emoji": "👍", "action": "add", "clientId": "r"});
     alice.send(react).await;
     alice.ack("r").await;
@@ -138,7 +142,10 @@ async fn history_pages_ascend_and_say_whether_there_is_more() {
 
     let all = page("").await;
     assert_eq!(seqs(&all), (1..=9).collect::<Vec<_>>());
-    assert_eq!((&all["lastSeq"], &all["hasMoreBefore"], &all["hasMoreAfter"]), (&json!(10), &json!(false), &json!(false)));
+    assert_eq!(
+        (&all["lastSeq"], &all["hasMoreBefore"], &all["hasMoreAfter"]),
+        (&json!(10), &json!(false), &json!(false))
+    );
     assert!(all["epoch"].as_str().is_some_and(|epoch| !epoch.is_empty()));
     assert_eq!(all["messages"][8]["reactions"], json!({"👍": ["alice"]}));
 
@@ -158,7 +165,11 @@ async fn history_pages_ascend_and_say_whether_there_is_more() {
     ] {
         let page = page(query).await;
         assert_eq!(seqs(&page), expected, "{query}");
-        assert_eq!((&page["hasMoreBefore"], &page["hasMoreAfter"]), (&json!(more.0), &json!(more.1)), "{query}");
+        assert_eq!(
+            (&page["hasMoreBefore"], &page["hasMoreAfter"]),
+            (&json!(more.0), &json!(more.1)),
+            "{query}"
+        );
     }
 }
 
@@ -172,7 +183,10 @@ async fn a_message_over_rest_is_heard_acked_and_said_once() {
     let first = t.rest("alice", "POST", &path, Some(body.clone())).await.ok();
     assert_eq!(first["duplicate"], false);
     let message = &first["message"];
-    assert_eq!((&message["seq"], &message["userId"], &message["clientId"]), (&json!(1), &json!("alice"), &json!("k1")));
+    assert_eq!(
+        (&message["seq"], &message["userId"], &message["clientId"]),
+        (&json!(1), &json!("alice"), &json!("k1"))
+    );
     assert_eq!(message["mentions"], json!(["bob"]));
     recent(&message["createdAt"]);
     let heard = bob.next("new_message").await;
@@ -187,7 +201,11 @@ async fn a_message_over_rest_is_heard_acked_and_said_once() {
     t.rest("alice", "POST", &path, Some(other)).await.refusal(409, "client_id_conflict");
     let same_id = json!({"content": "from a server <@bob>", "clientId": "k1"});
     let bobs = t.rest("bob", "POST", &path, Some(same_id)).await.ok();
-    assert_eq!((&bobs["duplicate"], &bobs["message"]["seq"]), (&json!(false), &json!(2)), "a clientId is a person's own");
+    assert_eq!(
+        (&bobs["duplicate"], &bobs["message"]["seq"]),
+        (&json!(false), &json!(2)),
+        "a clientId is a person's own"
+    );
     let without = t.rest("alice", "POST", &path, Some(json!({"content": "no clientId"}))).await.ok();
     assert_eq!(without["message"]["clientId"], Value::Null);
 }
@@ -213,7 +231,10 @@ async fn a_rooms_outbox_is_for_the_tenants_admins() {
         (outbox["lag"] == 0 && outbox["state"] == "idle").then_some(outbox)
     });
     let outbox = outbox.await;
-    assert_eq!((&outbox["head"], &outbox["projected"], &outbox["setAside"]), (&json!(1), &json!(1), &json!([])));
+    assert_eq!(
+        (&outbox["head"], &outbox["projected"], &outbox["setAside"]),
+        (&json!(1), &json!(1), &json!([]))
+    );
     assert_eq!(outbox["oldestMs"], 0);
     let path = format!("/rooms/{room}/outbox");
     t.rest("alice", "GET", &path, None).await.refusal(403, "forbidden");

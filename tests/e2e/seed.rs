@@ -43,7 +43,11 @@ async fn it_sends_and_hears_everything_the_hook_does() {
         let new = client.next("new_message").await;
         let said = &new["message"];
         assert_eq!((&said["content"], &said["userId"]), (&json!("from the seed"), &json!("alice")));
-        assert_eq!((&said["tenantId"], &said["roomId"]), (&json!(t.id), &json!(room)), "the token's, not the frame's");
+        assert_eq!(
+            (&said["tenantId"], &said["roomId"]),
+            (&json!(t.id), &json!(room)),
+            "the token's, not the frame's"
+        );
         assert_eq!((&said["reactions"], &said["attachments"]), (&json!({}), &json!([])));
     }
     let id = bob.all().last().expect("heard")["message"]["id"].clone();
@@ -86,7 +90,8 @@ async fn it_gets_in_by_ticket_and_by_header_as_well() {
     let mut by_ticket = Dial::bare(&t.stack, &query).open().await;
     assert_eq!(by_ticket.greeting().await.hello["userId"], "alice");
     let query = format!("roomId={room}&userId=bob");
-    let by_header = Dial::bare(&t.stack, &query).header("Authorization", format!("Bearer {}", t.token("bob")));
+    let by_header =
+        Dial::bare(&t.stack, &query).header("Authorization", format!("Bearer {}", t.token("bob")));
     let mut by_header = by_header.open().await;
     by_header.greeting().await;
     by_header.send(message("both are here")).await;

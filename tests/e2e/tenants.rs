@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 /// A room with an id of our choosing, as another system might have put it there.
 async fn insert(t: &Tenant, room: &str, people: &[&str]) {
     let sql = t.stack.sql().await;
-    let insert = "INSERT INTO chat_rooms (tenant_id, id, type, name, created_by) VALUES ($1, $2, 'group', $1, $3)";
+    let insert =
+        "INSERT INTO chat_rooms (tenant_id, id, type, name, created_by) VALUES ($1, $2, 'group', $1, $3)";
     sql.execute(insert, &[&t.id, &room, &people[0]]).await.expect("a room");
     for user in people {
-        let insert = "INSERT INTO chat_room_members (tenant_id, room_id, user_id, role) VALUES ($1, $2, $3, 'member')";
+        let insert =
+            "INSERT INTO chat_room_members (tenant_id, room_id, user_id, role) VALUES ($1, $2, $3, 'member')";
         sql.execute(insert, &[&t.id, &room, user]).await.expect("a member");
     }
 }
@@ -26,7 +28,9 @@ async fn the_same_ids_in_two_tenants_are_two_rooms() {
     let said_b = in_b.say("c1", "for b only").await;
     assert_eq!((&said_a["seq"], &said_b["seq"]), (&json!(1), &json!(1)), "each has its own log");
     in_b.say("c2", "and another for b").await;
-    for (t, bob, contents) in [(&a, &mut bob_a, vec!["for a only"]), (&b, &mut bob_b, vec!["for b only", "and another for b"])] {
+    for (t, bob, contents) in
+        [(&a, &mut bob_a, vec!["for a only"]), (&b, &mut bob_b, vec!["for b only", "and another for b"])]
+    {
         bob.next("new_message").await;
         bob.barrier().await;
         let heard: Vec<Value> = checks::messages(&bob.all()).values().map(|m| m["content"].clone()).collect();

@@ -86,8 +86,15 @@ async fn a_foreign_page_is_refused_and_a_cookie_needs_a_page() {
     let chat_v1 = || t.dial(&room, "alice");
     let cookie = || Dial::bare(&t.stack, &query).header("Cookie", format!("chat_token={}", t.token("alice")));
     let host = &t.stack.host;
-    let foreign = ["https://evil.example.com", "null", "http://app.example.com", "https://app.example.com.evil.net",
-        "https://app.example.com:444", "https://x@app.example.com", "*"];
+    let foreign = [
+        "https://evil.example.com",
+        "null",
+        "http://app.example.com",
+        "https://app.example.com.evil.net",
+        "https://app.example.com:444",
+        "https://x@app.example.com",
+        "*",
+    ];
     for origin in foreign {
         chat_v1().header("Origin", origin).refused().await.refusal(403, "forbidden");
         cookie().header("Origin", origin).refused().await.refusal(403, "forbidden");

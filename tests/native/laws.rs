@@ -1,6 +1,10 @@
-//! What must hold in every conversation, whatever happens in it: each socket's order, and all of them together.
-//! Not here: the laws between log and Postgres, which the rig checks at its end.
+//! What must hold in every conversation, whatever happens in it: each socket's order, all of them together, and at the
+//! end log, acks and Postgres. Not here: what a single rule says (`room`).
 
+use crate::rig::Rig;
+use chinwag::ids::Seq;
+use chinwag::protocol::message::Message;
+use rusqlite::types::Value as Cell;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -38,7 +42,11 @@ impl Laws {
         let kind = event["type"].as_str().unwrap();
         let seq = event["seq"].as_u64();
         if ear.greeted < 2 {
-            assert_eq!(kind, ["hello", "online_users"][ear.greeted as usize], "HELLO-1: the order of a beginning");
+            assert_eq!(
+                kind,
+                ["hello", "online_users"][ear.greeted as usize],
+                "HELLO-1: the order of a beginning"
+            );
             ear.greeted += 1;
             ear.heard_to = ear.since;
             return;
@@ -80,5 +88,60 @@ impl Laws {
             let first = self.live.entry(seq).or_insert_with(|| text.clone());
             assert_eq!(*first, text, "SEQ-2: all hear the same at a seq");
         }
+    }
+}
+
+impl Rig {
+    /// Seqs of messages that the room has set aside.
+    pub fn set_aside(&self) -> Vec<Seq> {
+        let rows = self.sql.rows("SELECT seq FROM quarantine ORDER BY seq", []);
+        rows.into_iter().map(|row| whole(&row[0])).collect()
+    }
+
+    /// The log's messages as they are now.
+    pub fn messages(&self) -> BTreeMap<Seq, Message> {
+        let rows = self.sql.rows("SELECT seq, body FROM events WHERE kind = 1", []);
+        let message = |row: Vec<Cell>| match &row[1] {
+            Cell::Text(body) => (whole(&row[0]), serde_json::from_str(body).unwrap()),
+            other => panic!("a body is text, not {other:?}"),
+        };
+        rows.into_iter().map(message).collect()
+    }
+
+    /// Lets the outbox drain and the room rest, and looks at what there is then.
+    pub fn check(&mut self) {
+        self.ledger.fault = Default::default();
+        self.turn();
+        self.pass(180_000);
+        assert_eq!(self.room().deadline(), None, "TIME-1: an idle room has no timer");
+        assert_eq!(self.alarm, None, "TIME-1: an idle room has no alarm");
+        let head = self.room().head();
+        let rows = self.sql.rows("SELECT seq FROM events ORDER BY seq", []);
+        let seqs: Vec<Seq> = rows.iter().map(|row| whole(&row[0])).collect();
+        if self.epochs == 1 {
+            assert_eq!(seqs, (1..=head).collect::<Vec<_>>(), "SEQ-1: the log is gapless");
+        }
+        let messages = self.messages();
+        for (seq, id, client_id, user) in &self.laws.acks {
+            let event = self.sql.rows("SELECT user_id, client_id FROM events WHERE seq = ?", [*seq as i64]);
+            let said = vec![vec![Cell::Text(user.clone()), Cell::Text(client_id.clone())]];
+            assert!(self.epochs > 1 || event == said, "ACK-1: what was acked at {seq} is there");
+            assert!(messages.values().any(|m| m.id == *id), "ACK-1: {id} is there");
+        }
+        assert_eq!(self.ledger.last_seq, head, "OUT-1: Postgres has all of the log {:?}", self.heard);
+        let aside = self.set_aside();
+        for (seq, message) in messages.iter().filter(|(seq, _)| !aside.contains(seq)) {
+            let row = self.ledger.rows.get(seq).unwrap_or_else(|| panic!("OUT-1: {seq} is in Postgres"));
+            assert_eq!((&row.id, &row.content), (&message.id, &message.content), "OUT-1: as it is now");
+            let reacted: usize = message.reactions.values().map(Vec::len).sum();
+            assert_eq!(row.reactions.len(), reacted, "OUT-1: with its reactions");
+        }
+    }
+}
+
+fn whole(cell: &Cell) -> Seq {
+    match cell {
+        Cell::Integer(n) => *n as Seq,
+        other => panic!("a seq is an integer, not {other:?}"),
     }
 }

@@ -43,10 +43,9 @@ impl Ledger {
             Fault::Hangs => None,
             Fault::LosesReply => Some(self.commit(batch).and(Err(io()))),
             Fault::Fails(state) if state.is_empty() => Some(Err(io())),
-            Fault::Fails(state) => Some(Err(DbError {
-                sqlstate: Some(state.clone()),
-                message: format!("failed with {state}"),
-            })),
+            Fault::Fails(state) => {
+                Some(Err(DbError { sqlstate: Some(state.clone()), message: format!("failed with {state}") }))
+            }
         }
     }
 

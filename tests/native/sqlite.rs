@@ -26,7 +26,8 @@ impl Sqlite {
     /// Every row of every table, to compare before and after.
     pub fn dump(&self) -> String {
         let tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
-        let names: Vec<String> = self.rows(tables, []).into_iter().map(|row| format!("{:?}", row[0])).collect();
+        let names: Vec<String> =
+            self.rows(tables, []).into_iter().map(|row| format!("{:?}", row[0])).collect();
         let mut dump = String::new();
         for name in names {
             let name = name.trim_start_matches("Text(\"").trim_end_matches("\")").to_owned();

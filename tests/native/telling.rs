@@ -129,7 +129,12 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
 
 /// A batch on its way to Postgres, and what became of it.
 pub fn batch(batch: &Projection, outcome: &Option<Result<Projected, DbError>>) -> String {
-    let seqs: Vec<_> = batch.messages.iter().map(|m| m.seq.to_string()).collect();
+    let mut seqs: Vec<_> = batch.messages.iter().map(|m| m.seq.to_string()).collect();
+    if let [first, .., last] = batch.messages.as_slice()
+        && batch.messages.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq)
+    {
+        seqs = vec![format!("{}–{}", first.seq, last.seq)];
+    }
     let reads: Vec<_> = batch.reads.iter().map(|(user, seq)| format!(" {user}:{seq}")).collect();
     let outcome = match outcome {
         None => "hangs".into(),
@@ -150,7 +155,7 @@ fn quoted(text: &str) -> String {
 
 fn short(text: &str) -> String {
     let count = text.chars().count();
-    if count > 40 { format!("({count} characters)") } else { text.to_owned() }
+    if count > 40 { format!("({count} characters)") } else { text.escape_debug().to_string() }
 }
 
 fn list(users: &Value) -> String {

@@ -55,6 +55,17 @@ impl Rig {
         }
     }
 
+    /// Does these things, a line each; nobody looks at what is heard.
+    pub fn prepare(&mut self, script: &str) {
+        script.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(|line| self.act(line));
+        self.heard.clear();
+    }
+
+    /// Does one thing; what is heard stays to be looked at.
+    pub fn play_freely(&mut self, action: &str) {
+        self.act(action);
+    }
+
     fn act(&mut self, action: &str) {
         if let Some(direction) = action.strip_prefix('(') {
             self.direct(direction.trim_end_matches(')'));
@@ -85,6 +96,7 @@ impl Rig {
                 let connection = self.socket(name).expect("a socket");
                 self.input(Input::Slow { connection });
             }
+            "panics" => self.fail(),
             "falls" => {
                 let connections = vec![self.socket(name).expect("a socket")];
                 self.input(Input::Silent { connections });
@@ -273,7 +285,7 @@ fn action_of(line: &str) -> &str {
 
 fn update(file: &str, script: &str, heard: &str) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap();
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let source = std::fs::read_to_string(file).unwrap();
     assert_eq!(source.matches(script).count(), 1, "{file}: the same script twice");
     let end = script.rfind('\n').map_or("", |at| &script[at + 1..]);

@@ -51,7 +51,7 @@ pub fn run(options: &Options) -> Result<()> {
         Some(built) => std::path::absolute(built)?,
         None => {
             let out = root().join("build");
-            build::worker(&tools, &out, &[])?;
+            build::worker(&tools, &out, &[], build::Make::Release)?;
             out
         }
     };

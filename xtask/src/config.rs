@@ -7,7 +7,7 @@ use crate::{inputs, root};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub struct Stack<'a> {
     /// The stack's folder; the Worker is in `dir/worker`.
@@ -42,17 +42,21 @@ pub fn write(stack: &Stack) -> Result<()> {
     let mut config = wrangler_toml()?;
     let fields = config.as_object_mut().context("wrangler.toml is no table")?;
     fields.remove("env");
-    fields.remove("build");
+    let watched =
+        fields.remove("build").and_then(|mut build| build["watch_dir"].as_array_mut().map(std::mem::take));
+    let watched = watched.context("wrangler.toml: build.watch_dir is a list")?;
     fields.insert("main".into(), json!(stack.dir.join("worker/index.js")));
     if let Some(features) = stack.rebuild {
         let exe = std::env::current_exe()?;
         let (exe, out) = (exe.display().to_string(), stack.dir.join("worker").display().to_string());
-        let watch = config["build"]["watch_dir"].clone();
-        let watch = wrangler_toml()?["build"]["watch_dir"].as_array().cloned().unwrap_or_else(|| vec![watch]);
-        let watch: Vec<_> = watch.iter().filter_map(Value::as_str).map(|path| root().join(path)).collect();
+        // wrangler joins these to the config's folder even if they are absolute.
+        let up: PathBuf = stack.dir.components().skip(1).map(|_| "..").collect();
+        let root = root();
+        let below = up.join(root.strip_prefix("/").unwrap_or(&root));
+        let watch = watched.iter().filter_map(Value::as_str).map(|path| below.join(path)).collect::<Vec<_>>();
         config["build"] = json!({
-            "command": format!("{} build --out {} --features {}", quoted(&exe), quoted(&out), quoted(&features.join(","))),
-            "cwd": root(),
+            "command": format!("{} build --rebuild --out {} --features {}", quoted(&exe), quoted(&out), quoted(&features.join(","))),
+            "cwd": root,
             "watch_dir": watch,
         });
     }

@@ -58,7 +58,7 @@ pub fn run(options: Options) -> Result<()> {
     match &options.worker {
         Some(built) => copy_worker(built, &data.join("worker"))?,
         None => {
-            build::worker(&tools, &data.join("worker"), &features)?;
+            build::worker(&tools, &data.join("worker"), &features, build::Make::Dev)?;
             build::web()?;
         }
     }

@@ -61,15 +61,16 @@ fn run() -> Result<()> {
     match command.as_str() {
         "dev" => dev::run(dev_options(args)?),
         "build" => {
-            let (mut features, mut out) = (build::features_from_env(), None);
+            let mut options = build::Options { features: build::features_from_env(), ..Default::default() };
             while let Some(arg) = args.next()? {
                 match arg {
-                    Long("features") => features = build::parse_features(&args.value()?.string()?),
-                    Long("out") => out = Some(PathBuf::from(args.value()?)),
+                    Long("features") => options.features = build::parse_features(&args.value()?.string()?),
+                    Long("out") => options.out = Some(PathBuf::from(args.value()?)),
+                    Long("rebuild") => options.rebuild = true,
                     other => return Err(other.unexpected().into()),
                 }
             }
-            build::run(out, features)
+            build::run(options)
         }
         "check" => {
             no_more(args)?;

@@ -24,7 +24,7 @@ pub fn quiet(command: &mut Command) -> Result<String> {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         let said = format!("{out}\n{err}");
-        bail!("{} failed ({}):\n{}", line(command), output.status, crate::log::last_lines(&said, 25));
+        bail!("{} failed ({}):\n{}", line(command), output.status, crate::log::last_lines(&said, 60));
     }
     Ok(out.into_owned())
 }

@@ -120,7 +120,7 @@ fn cargo_test(command: &mut Command) -> Result<()> {
 /// What would be deployed: small enough, accepted by wrangler for each environment, free of what only dev may do.
 fn wasm(tools: &setup::Tools) -> Result<()> {
     let out = root().join("build");
-    build::worker(tools, &out, &[])?;
+    build::worker(tools, &out, &[], build::Make::Release)?;
     build::web()?;
     let size = build::size(&out)?;
     say(&format!("Worker: {} KiB raw, {} KiB gzip", size.raw_bytes >> 10, size.gzip_bytes >> 10));
@@ -169,7 +169,7 @@ fn holds(worker: &Path, marker: &str) -> Result<bool> {
 /// The Worker of the end-to-end tests, in a place of its own.
 fn test_worker(tools: &setup::Tools) -> Result<PathBuf> {
     let out = folder().join("worker");
-    build::worker(tools, &out, &build::parse_features(TEST_FEATURES))?;
+    build::worker(tools, &out, &build::parse_features(TEST_FEATURES), build::Make::Release)?;
     Ok(out)
 }
 

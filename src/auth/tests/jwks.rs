@@ -1,7 +1,7 @@
 //! Rules of the key set over time: cached, rotated, stale rather than absent, one fetch a minute for unknown keys.
 
 use super::*;
-use crate::limits::{JWKS_CACHE_MS, JWKS_REFETCH_MS};
+use crate::limits::{JWKS_CACHE_MS, JWKS_FETCH_TIMEOUT_MS, JWKS_REFETCH_MS};
 use std::cell::{Cell, RefCell};
 
 /// An issuer on the network: what it answers now, and how often it was asked.

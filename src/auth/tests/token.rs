@@ -1,6 +1,7 @@
 //! Rules of one token under HS256: each attack is a row, rightly signed unless the row is about the signature.
 
 use super::*;
+use crate::limits::TOKEN_BYTES_MAX;
 
 fn issuer() -> Pair {
     Pair::hs256(SECRET.as_bytes())

@@ -57,7 +57,10 @@ impl Dial {
         self.upgrade(stream).await
     }
 
-    async fn upgrade(&self, stream: TcpStream) -> Result<(Socket, Response<Option<Vec<u8>>>), tungstenite::Error> {
+    async fn upgrade(
+        &self,
+        stream: TcpStream,
+    ) -> Result<(Socket, Response<Option<Vec<u8>>>), tungstenite::Error> {
         let _ = stream.set_nodelay(true);
         let mut request = Request::builder()
             .uri(format!("ws://{}/chat?{}", self.stack.host, self.query))

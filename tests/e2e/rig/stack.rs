@@ -59,11 +59,11 @@ pub fn loud() -> Arc<Stack> {
 /// The stack of those tests that stop, kill and lose things: one at a time.
 pub async fn fragile() -> tokio::sync::MutexGuard<'static, Option<Arc<Stack>>> {
     static FRAGILE: tokio::sync::Mutex<Option<Arc<Stack>>> = tokio::sync::Mutex::const_new(None);
-    let mut stack = FRAGILE.lock().await;
-    if stack.is_none() {
-        *stack = Some(Stack::start(&[NO_RATES]));
-    }
-    stack
+    let mut slot = FRAGILE.lock().await;
+    let stack = slot.get_or_insert_with(|| Stack::start(&[NO_RATES]));
+    // The one before may have failed with Postgres away.
+    stack.postgres_answers().await;
+    slot
 }
 
 /// Lifts the rates of a person; only typing, which nobody does there in earnest, is once in 50 s.
@@ -99,7 +99,8 @@ impl Stack {
         let mut child = processes::spawn(command).expect("xtask starts");
         let start = Instant::now();
         let stack: Value = loop {
-            if let Some(stack) = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+            if let Some(stack) = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok())
+            {
                 break stack;
             }
             let ended = child.try_wait().expect("xtask is our child");
@@ -154,51 +155,63 @@ impl Stack {
     pub fn stop(self: Arc<Self>) -> Stopped {
         locked(&RUNNING).retain(|other| !Arc::ptr_eq(other, &self));
         let left = self.end();
-        assert!(left.is_empty(), "left running: {:?}", left.iter().map(|pid| processes::name(*pid)).collect::<Vec<_>>());
+        assert!(
+            left.is_empty(),
+            "left running: {:?}",
+            left.iter().map(|pid| processes::name(*pid)).collect::<Vec<_>>()
+        );
         assert!(!self.dir.join("stack.json").exists(), "stack.json outlives its stack");
         Stopped { dir: self.dir.clone(), persist_dir: self.persist_dir.clone(), vars: self.vars.clone() }
     }
 
-    /// SIGKILL for the process that runs the Worker; wrangler starts another one.
-    pub fn kill_runtime(&self) {
+    /// SIGKILL for the process that runs the Worker. Returns when wrangler has started another one: that one killed
+    /// while it starts, wrangler gives up.
+    pub async fn kill_runtime(&self) {
+        let killed = self.runtime().expect("one workerd that isn't the proxy");
+        assert!(processes::signal(killed, SIGKILL), "killed");
+        super::eventually("another runtime answers", STOP_MAX, || async {
+            self.runtime().filter(|pid| *pid != killed)?;
+            let health = super::http::request(&self.host, "GET", "/api/chat/health", &[], None).await.ok()?;
+            (health.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    fn runtime(&self) -> Option<i32> {
         let port = self.host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
         let below = processes::descendants(self.pid("wrangler"));
-        let runtimes: Vec<i32> = below.into_iter().filter(|pid| processes::name(*pid) == "workerd").collect();
+        let mut runtimes =
+            below.into_iter().filter(|pid| processes::name(*pid) == "workerd" && processes::runs(*pid));
         // The other one is wrangler's proxy, which has the port.
-        let (_, workers): (Vec<_>, Vec<_>) = runtimes.iter().partition(|pid| processes::listens(**pid, port));
-        assert_eq!(workers.len(), 1, "one workerd that isn't the proxy among {runtimes:?}");
-        assert!(processes::signal(workers[0], SIGKILL), "killed");
+        runtimes.find(|pid| !processes::listens(*pid, port))
     }
 
     /// Stops Postgres and keeps it stopped.
-    pub fn stop_postgres(&self) {
+    pub fn stop_postgres(&self) -> Away<'_> {
         let pid = self.pid("postgres");
         std::fs::write(self.dir.join("postgres.hold"), "").expect("the hold");
+        let away = Away { stack: self, frozen: None };
         processes::signal(pid, SIGINT);
         let start = Instant::now();
         while processes::runs(pid) {
             assert!(start.elapsed() < STOP_MAX, "Postgres stops");
             std::thread::sleep(Duration::from_millis(20));
         }
+        away
     }
 
-    /// Lets it come back; it answers when this returns.
-    pub async fn start_postgres(&self) {
-        std::fs::remove_file(self.dir.join("postgres.hold")).expect("it was stopped");
-        super::eventually("Postgres is back", STOP_MAX, || async {
-            let connect = tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls);
-            connect.await.ok().map(drop)
+    /// A black hole: connections to Postgres are accepted, and nobody ever says a word.
+    pub fn freeze_postgres(&self) -> Away<'_> {
+        let pid = self.pid("postgres");
+        assert!(processes::signal(-pid, SIGSTOP), "frozen");
+        Away { stack: self, frozen: Some(pid) }
+    }
+
+    async fn postgres_answers(&self) {
+        super::eventually("Postgres answers", STOP_MAX, || async {
+            tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls).await.ok().map(drop)
         })
         .await;
-    }
-
-    /// A black hole: Postgres accepts connections and never says a word.
-    pub fn freeze_postgres(&self) {
-        assert!(processes::signal(-self.pid("postgres"), SIGSTOP), "frozen");
-    }
-
-    pub fn thaw_postgres(&self) {
-        assert!(processes::signal(-self.pid("postgres"), SIGCONT), "thawed");
     }
 
     /// A connection of one's own, for looking at the tables.
@@ -209,14 +222,33 @@ impl Stack {
         client
     }
 
-    /// What wrangler and xtask have said so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.join("xtask.log")).unwrap_or_default()
+    /// The databases of all rooms that have one.
+    pub fn room_files(&self) -> Vec<PathBuf> {
+        room_files(&self.persist_dir)
     }
+}
 
-    /// The databases of all objects that there are.
-    pub fn object_files(&self) -> Vec<PathBuf> {
-        object_files(&self.persist_dir)
+/// While this lives Postgres is away; also after a test that fails it comes back, for the next one.
+pub struct Away<'a> {
+    stack: &'a Stack,
+    frozen: Option<i32>,
+}
+
+impl Away<'_> {
+    /// It answers when this returns.
+    pub async fn back(self) {
+        let stack = self.stack;
+        drop(self);
+        stack.postgres_answers().await;
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        match self.frozen {
+            Some(pid) => drop(processes::signal(-pid, SIGCONT)),
+            None => drop(std::fs::remove_file(self.stack.dir.join("postgres.hold"))),
+        }
     }
 }
 
@@ -235,7 +267,7 @@ impl Stopped {
     /// Removes the storage of one room's object, as if it had never been.
     pub fn lose_room(&self, room: &str) {
         let holds = |path: &PathBuf| facts(path).is_some_and(|facts| facts["id"] == room);
-        let lost: Vec<PathBuf> = object_files(&self.persist_dir).into_iter().filter(holds).collect();
+        let lost: Vec<PathBuf> = room_files(&self.persist_dir).into_iter().filter(holds).collect();
         assert_eq!(lost.len(), 1, "one object is the room {room}: {lost:?}");
         for suffix in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(format!("{}{suffix}", lost[0].display()));
@@ -250,15 +282,16 @@ pub fn facts(path: &Path) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-fn object_files(dir: &Path) -> Vec<PathBuf> {
+fn room_files(dir: &Path) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![dir.to_path_buf()], Vec::new());
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|kind| kind == "sqlite")
                 && path.file_stem().is_some_and(|name| name != "metadata")
+                && folder.to_string_lossy().ends_with("ChatRoom")
             {
                 files.push(path);
             }

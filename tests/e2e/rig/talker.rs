@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
+/// As many as 3 people can have under way without a replay of more than 1,000 events.
+const IN_FLIGHT_MAX: usize = 50;
+
 /// What is to be said, and how.
 #[derive(Clone)]
 pub struct Plan {
@@ -102,7 +105,7 @@ impl Talker {
                         }
                     }
                 }
-                _ = next.tick(), if synced && now == Stop::Talk => {
+                _ = next.tick(), if synced && now == Stop::Talk && self.waiting.len() < IN_FLIGHT_MAX => {
                     let frame = self.new_message();
                     client.send(frame).await;
                 }
@@ -129,10 +132,16 @@ impl Talker {
                 assert_eq!(&epoch, known, "{me}: the log is another one");
             }
             "synced" if self.at.is_none() => {}
-            "synced" => assert_eq!(self.at.as_ref().map(|(at, _)| *at), event["seq"].as_u64(), "{me}: all replayed"),
+            "synced" => {
+                assert_eq!(self.at.as_ref().map(|(at, _)| *at), event["seq"].as_u64(), "{me}: all replayed")
+            }
             "new_message" => {
                 let last = self.at.as_ref().map(|(at, _)| *at);
-                assert_eq!(seq(event), last.expect("after synced") + 1, "{me}: nothing missing or twice: {event}");
+                assert_eq!(
+                    seq(event),
+                    last.expect("after synced") + 1,
+                    "{me}: nothing missing or twice: {event}"
+                );
                 self.told.heard.insert(seq(event), event["message"].clone());
                 self.at.as_mut().expect("after synced").0 = seq(event);
                 // After a reconnect the ack may have gone to the socket that broke.

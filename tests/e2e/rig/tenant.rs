@@ -63,7 +63,13 @@ impl Tenant {
         self.raw(method, path, &headers, body.as_deref().map(str::as_bytes)).await
     }
 
-    pub async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
+    pub async fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Answer {
         let path = format!("/api/chat{path}");
         let answer = http::request(&self.stack.host, method, &path, headers, body);
         let answer = tokio::time::timeout(PATIENCE, answer).await;
@@ -91,6 +97,19 @@ impl Tenant {
         let greeting = client.greeting().await;
         assert!(greeting.between.is_empty(), "{greeting:?}");
         client
+    }
+
+    /// Several people in the room, who have all heard of each other.
+    pub async fn together<const N: usize>(&self, room: &str, users: [&str; N]) -> [Client; N] {
+        let mut clients: Vec<Client> = Vec::new();
+        for user in users {
+            let newcomer = self.join(room, user).await;
+            for client in &mut clients {
+                client.until("the newcomer", |e| e["type"] == "user_joined" && e["userId"] == user).await;
+            }
+            clients.push(newcomer);
+        }
+        clients.try_into().unwrap_or_else(|_| unreachable!("as many clients as users"))
     }
 
     pub async fn outbox(&self, room: &str) -> Value {

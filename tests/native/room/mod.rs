@@ -1,4 +1,10 @@
 //! The room's rules as conversations; each name begins with the id of its rule in docs/PROTOCOL.md.
 
+mod cost;
+mod faults;
+mod outbox;
+mod presence;
+mod refusals;
+mod schedules;
 mod session;
 mod talk;

@@ -1,0 +1,150 @@
+//! The room's door: what the Worker asks on somebody's behalf, opening the log, accepting a socket.
+//! Not here: events of sockets that are open (`chat_room`), and who may come in (`room`).
+
+use super::{Shell, Socket, close};
+use crate::api::{Ask, Reply, UpgradeAsk, What, open_room};
+use crate::auth::{CHAT_V1, Identity};
+use crate::db;
+use crate::error::{Code, Refusal};
+use crate::ids::UnixMs;
+use crate::limits::{REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
+use crate::protocol::server::CloseCode;
+use crate::room::store::{Store, StoreError};
+use crate::room::{Call, Connect, Facts, Input, Rebuild, Room};
+use crate::shell::{clock, json};
+use std::rc::Rc;
+use worker::{Response, Result, WebSocketPair};
+
+impl Shell {
+    pub(super) async fn asked(self: Rc<Self>, ask: Ask) -> std::result::Result<Response, Refusal> {
+        self.open(&ask).await?;
+        let fault = || Refusal::new(Code::Internal, "a fault of ours");
+        match ask.what {
+            What::Upgrade(upgrade) => {
+                self.admit(&ask.who)?;
+                self.upgrade(ask.who, upgrade).map_err(|_| fault())
+            }
+            What::Call(call) => {
+                let random = clock::random_u64();
+                let fed = self.feed(Input::Call { who: &ask.who, call, random });
+                json(&Reply::ok(fed.reply.ok_or_else(fault)??)).map_err(|_| fault())
+            }
+        }
+    }
+
+    fn admit(self: &Rc<Self>, who: &Identity) -> std::result::Result<(), Refusal> {
+        let room = self.room.borrow();
+        let room = room.as_ref().ok_or_else(|| Refusal::new(Code::Internal, "a fault of ours"))?;
+        room.admit(who)
+    }
+
+    /// The synchronous end of an upgrade: accept, and everything a connection hears first.
+    fn upgrade(self: &Rc<Self>, who: Identity, upgrade: UpgradeAsk) -> Result<Response> {
+        let pair = WebSocketPair::new()?;
+        let id = self.room.borrow().as_ref().map_or(1, Room::next_connection);
+        self.state.accept_websocket_with_tags(&pair.server, &[&id.to_string()]);
+        let socket = Socket::new(pair.server, u32::MAX, clock::now());
+        self.sockets.borrow_mut().insert(id, socket);
+        let UpgradeAsk { batches, since, history } = upgrade;
+        let fed = self.feed(Input::Connect(Connect { id, identity: who, batches, since, history }));
+        // At once, and with it what the others still had coming: nothing stands between its history and its present.
+        if fed.failed || self.feed(Input::Flush).failed {
+            if let Some(socket) = self.sockets.borrow_mut().remove(&id) {
+                close(&socket.socket, CloseCode::Internal);
+            }
+            return json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours")));
+        }
+        self.flush_is_due.set(false);
+        let mut response = Response::from_websocket(pair.client)?;
+        if batches {
+            response.headers_mut().set("sec-websocket-protocol", CHAT_V1)?;
+        }
+        Ok(response)
+    }
+
+    /// Makes sure that the room is in memory and as new as Postgres said it is.
+    ///
+    /// # Errors  503 when that takes Postgres and it can't be had; a room that is open goes on without it.
+    async fn open(self: &Rc<Self>, ask: &Ask) -> std::result::Result<(), Refusal> {
+        for _ in 0..STATEMENT_TIMEOUT_MS / WAIT_STEP_MS {
+            let current = self.is_current(ask)?;
+            if current {
+                return Ok(());
+            }
+            let now = clock::now();
+            let lease = |since: UnixMs| now.saturating_sub(since) > 2 * STATEMENT_TIMEOUT_MS;
+            if self.opening_since.get().is_none_or(lease) {
+                self.opening_since.set(Some(now));
+                let opened = self.open_from_postgres(ask).await;
+                self.opening_since.set(None);
+                return opened;
+            }
+            // Somebody else is at it, and on Workers nobody can await another request's promise.
+            clock::sleep(WAIT_STEP_MS).await;
+        }
+        Err(Refusal::new(Code::UpstreamUnavailable, "the room is still being opened, try again"))
+    }
+
+    fn is_current(self: &Rc<Self>, ask: &Ask) -> std::result::Result<bool, Refusal> {
+        let fault = |why: String| {
+            worker::console_error!("room: {why}");
+            Refusal::new(Code::Internal, "a fault of ours")
+        };
+        let mut slot = self.room.borrow_mut();
+        if slot.is_none() {
+            *slot = self.load(&Store(&self.sql)).map_err(fault)?;
+            self.told.set(slot.as_ref().map(Room::head));
+        }
+        let Some(room) = slot.as_ref() else { return Ok(false) };
+        Ok(match &ask.gate {
+            None => true,
+            Some(gate) => {
+                let member = room.admit(&ask.who).is_ok() || matches!(ask.what, What::Call(Call::Outbox));
+                gate.members_version <= room.members_version() && gate.last_seq <= room.head() && member
+            }
+        })
+    }
+
+    /// Opens a room that has no log here, or one that Postgres is ahead of; or only learns its members.
+    async fn open_from_postgres(self: &Rc<Self>, ask: &Ask) -> std::result::Result<(), Refusal> {
+        let (who, id) = (&ask.who, &ask.room);
+        let snapshot = open_room(&self.database, who, id).await?;
+        let whole = self.room.borrow().as_ref().is_some_and(|room| snapshot.last_seq <= room.head());
+        if whole {
+            self.feed(Input::Refreshed(Some(snapshot)));
+            return Ok(());
+        }
+        let facts = Facts { tenant: who.tenant.clone(), id: id.clone(), snapshot };
+        let epoch = format!("{:016x}", clock::random_u64());
+        let broken = |e: StoreError| {
+            worker::console_error!("room: {e}");
+            Refusal::new(Code::Internal, "a fault of ours")
+        };
+        let store = Store(&self.sql);
+        let mut rebuild = Rebuild::begin(&store, facts, epoch).map_err(broken)?;
+        while let Some(after) = rebuild.wants() {
+            let page = db::messages_after(&self.database, &who.tenant, id, after, REBUILD_PAGE).await;
+            let page =
+                page.map_err(|_| Refusal::new(Code::UpstreamUnavailable, "the database can't be reached"))?;
+            rebuild.page(&store, page).map_err(broken)?;
+        }
+        rebuild.finish(&store).map_err(broken)?;
+        // Loaded anew with the new log; sockets of an older one are to come back and see the new epoch.
+        *self.room.borrow_mut() = None;
+        self.told.set(None);
+        for socket in self.state.get_websockets() {
+            close(&socket, CloseCode::Restart);
+        }
+        self.sockets.borrow_mut().clear();
+        self.database.close();
+        self.is_current(ask).map(drop)
+    }
+
+    pub(super) async fn refresh(self: &Rc<Self>) -> std::result::Result<(), Refusal> {
+        let Some((tenant, id)) = self.room.borrow().as_ref().map(Room::key) else { return Ok(()) };
+        if let Ok(snapshot) = db::room_snapshot(&self.database, &tenant, &id).await {
+            self.feed(Input::Refreshed(snapshot));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,40 @@
+//! Who is in the room of a conversation. Not here: what they do.
+
+use crate::rig::NOON;
+use chinwag::db::{Notify, RoomSnapshot, SnapshotMember};
+use chinwag::ids::UserId;
+
+pub fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+fn member(name: &str, role: &str) -> SnapshotMember {
+    SnapshotMember {
+        user_id: user(name),
+        role: role.into(),
+        joined_at_ms: NOON,
+        joined_seq: 0,
+        last_read_seq: 0,
+        notify: Notify { level: "all".into(), mute_until_ms: None },
+    }
+}
+
+/// A group whose first one is the owner.
+pub fn group(people: &[&str]) -> RoomSnapshot {
+    let members = people.iter().enumerate();
+    RoomSnapshot {
+        kind: "group".into(),
+        name: Some("Lunch".into()),
+        topic: None,
+        created_by: user(people[0]),
+        created_at_ms: NOON,
+        archived: false,
+        history_visibility: "all".into(),
+        room_mention: "all".into(),
+        slow_mode_s: 0,
+        members_version: 1,
+        last_seq: 0,
+        epoch: None,
+        members: members.map(|(i, name)| member(name, ["owner", "member"][i.min(1)])).collect(),
+    }
+}

@@ -1,0 +1,271 @@
+//! Each frame and each error as it stands on the wire, in `tests/golden`, one file each, a JSON a line; TypeScript reads
+//! the same files. `UPDATE_GOLDEN=1` writes them. Not here: when a frame is sent (`room`).
+
+use crate::rig::NOON;
+use chinwag::error::{Code, Refusal};
+use chinwag::ids::MessageId;
+use chinwag::limits::Limits;
+use chinwag::protocol::client::{ClientFrame, MessageDraft, ReactionDraft};
+use chinwag::protocol::message::{Attachment, Message};
+use chinwag::protocol::server::{self, Ack, CloseCode, Hello, ResyncReason};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn id(seq: u64) -> MessageId {
+    MessageId::new(NOON, seq, 0x1234_5678_9abc)
+}
+
+/// The file holds exactly these lines.
+fn golden(name: &str, lines: &[String]) {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).join(format!("{name}.jsonl"));
+    for line in lines {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{name}: {e}: {line}"));
+    }
+    let text = lines.join("\n") + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &text).unwrap();
+    }
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        known, text,
+        "{name}.jsonl is another; if that is meant: UPDATE_GOLDEN=1, and docs/PROTOCOL.md"
+    );
+}
+
+fn draft(content: &str) -> MessageDraft {
+    MessageDraft {
+        content: content.into(),
+        attachments: vec![],
+        client_id: None,
+        thread_id: None,
+        reply_to_id: None,
+        also_to_room: false,
+    }
+}
+
+fn file() -> Attachment {
+    let text = str::to_owned;
+    let (url, name) = (text("https://files.example/cat.png"), text("cat.png"));
+    Attachment { id: None, url, name, mime_type: text("image/png"), size: 20_480 }
+}
+
+#[test]
+fn frames_of_clients() {
+    let (root, reply) = (id(1), id(2));
+    let reaction = |add, client_id: Option<&str>| {
+        let client_id = client_id.map(str::to_owned);
+        ClientFrame::Reaction(ReactionDraft { message_id: root, emoji: "👍".into(), add, client_id })
+    };
+    let frames = [
+        // The seed's, with its placeholder for a tenant.
+        (
+            "message",
+            json!({"type": "message", "content": "hi", "contentType": "text", "tenantId": "current-tenant-id"}),
+            ClientFrame::Message(draft("hi")),
+        ),
+        (
+            "message",
+            json!({"type": "message", "content": "see there", "clientId": "c1", "threadId": root.to_string(),
+                "replyToId": reply.to_string(), "alsoToRoom": true, "attachments": [file()]}),
+            ClientFrame::Message(MessageDraft {
+                attachments: vec![file()],
+                client_id: Some("c1".into()),
+                thread_id: Some(root),
+                reply_to_id: Some(reply),
+                also_to_room: true,
+                ..draft("see there")
+            }),
+        ),
+        (
+            "message",
+            json!({"type": "message", "attachments": [file()]}),
+            ClientFrame::Message(MessageDraft { attachments: vec![file()], ..draft("") }),
+        ),
+        (
+            "reaction",
+            json!({"type": "reaction", "messageId": root.to_string(), "emoji": "👍", "action": "add"}),
+            reaction(true, None),
+        ),
+        (
+            "reaction",
+            json!({"type": "reaction", "messageId": root.to_string(), "emoji": "👍", "action": "remove", "clientId": "c2"}),
+            reaction(false, Some("c2")),
+        ),
+        ("typing", json!({"type": "typing", "isTyping": true}), ClientFrame::Typing { is_typing: true }),
+        ("typing", json!({"type": "typing", "isTyping": false}), ClientFrame::Typing { is_typing: false }),
+        ("read", json!({"type": "read", "seq": 7}), ClientFrame::Read { seq: 7 }),
+        ("ping", json!({"type": "ping", "t": 17}), ClientFrame::Ping { t: json!(17) }),
+        ("auth", json!({"type": "auth", "token": "a.b.c"}), ClientFrame::Auth { token: "a.b.c".into() }),
+    ];
+    let mut files: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, frame, means) in frames {
+        assert_eq!(ClientFrame::decode(&frame.to_string()), Ok(means));
+        files.entry(name).or_default().push(frame.to_string());
+    }
+    for (name, lines) in files {
+        golden(&format!("client_{name}"), &lines);
+    }
+}
+
+fn message() -> Message {
+    let text = str::to_owned;
+    Message {
+        id: id(8).to_string(),
+        seq: 8,
+        tenant_id: text("acme"),
+        room_id: text("r1"),
+        user_id: text("alice"),
+        content: text("<@bob> look \"there\" @room"),
+        content_type: text("text"),
+        attachments: vec![file()],
+        reactions: [(text("👍"), vec![text("bob"), text("alice")])].into(),
+        client_id: Some(text("c1")),
+        thread_id: Some(id(1).to_string()),
+        reply_to_id: Some(id(2).to_string()),
+        also_to_room: true,
+        mentions: vec![text("bob")],
+        mentions_room: true,
+        version: 2,
+        reply_count: 3,
+        created_at: NOON,
+        edited_at: Some(NOON + 1_500),
+        deleted_at: None,
+    }
+}
+
+fn plain() -> Message {
+    Message {
+        content: "hi".into(),
+        attachments: vec![],
+        reactions: BTreeMap::new(),
+        client_id: None,
+        thread_id: None,
+        reply_to_id: None,
+        also_to_room: false,
+        mentions: vec![],
+        mentions_room: false,
+        version: 1,
+        reply_count: 0,
+        edited_at: None,
+        ..message()
+    }
+}
+
+fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
+    let limits = Limits::default();
+    let hello = Hello {
+        connection_id: "7".into(),
+        room_id: "r1",
+        user_id: "alice",
+        role: "owner",
+        seq: 8,
+        epoch: "e1",
+        limits: &limits,
+        last_read_seq: 5,
+        notify: json!({"level": "all", "muteUntil": null}),
+        read_markers: [("alice", 5), ("bob", 8)].into(),
+    };
+    let (one, tombstone) =
+        (id(8).to_string(), Message { content: String::new(), deleted_at: Some(NOON), ..plain() });
+    let ack = Ack {
+        client_id: "c1",
+        op: "message",
+        message_id: &one,
+        seq: Some(8),
+        version: 1,
+        created_at: NOON,
+        duplicate: false,
+    };
+    let resyncs = [ResyncReason::Epoch, ResyncReason::TooOld, ResyncReason::TooMany, ResyncReason::Ahead];
+    let said = |m: &Message| server::new_message(m.seq, &server::body(m), m.client_id.as_deref());
+    let reactions = message().reactions;
+    vec![
+        ("hello", vec![server::hello(&hello)]),
+        ("online_users", vec![server::online_users(&["alice", "bob"])]),
+        ("resync", resyncs.map(|reason| server::resync(reason, 8, "e1")).into()),
+        ("synced", vec![server::synced(8)]),
+        ("new_message", vec![said(&plain()), said(&message()), said(&tombstone)]),
+        (
+            "reaction_update",
+            vec![
+                server::reaction_update(9, &one, &reactions, "bob", "👍", true),
+                server::reaction_update(10, &one, &BTreeMap::new(), "bob", "👍", false),
+            ],
+        ),
+        ("typing", vec![server::typing("bob", true, &["bob", "carol"]), server::typing("bob", false, &[])]),
+        ("user_joined", vec![server::user_joined("bob", NOON)]),
+        ("user_left", vec![server::user_left("bob", NOON)]),
+        ("read_receipt", vec![server::read_receipt("bob", 8)]),
+        (
+            "ack",
+            vec![
+                server::ack(&ack),
+                server::ack(&Ack { duplicate: true, ..ack }),
+                server::ack(&Ack { op: "reaction", seq: None, client_id: "c2", message_id: &one, ..ack }),
+            ],
+        ),
+        ("pong", vec![server::pong(&json!(17), 8, "e1")]),
+        ("auth_ok", vec![server::auth_ok(NOON)]),
+    ]
+}
+
+#[test]
+fn frames_of_the_server() {
+    for (name, events) in server_frames() {
+        for event in &events {
+            let event: Value = serde_json::from_str(event).unwrap();
+            assert_eq!(event["type"], name);
+        }
+        golden(&format!("server_{name}"), &events.iter().map(|event| event.to_string()).collect::<Vec<_>>());
+    }
+    let message: Message = serde_json::from_str(&server::body(&message())).unwrap();
+    assert_eq!(message, self::message(), "a message object says all of a message");
+}
+
+#[test]
+fn errors() {
+    for code in Code::ALL {
+        let refusal = Refusal::new(*code, code.name().replace('_', " "));
+        let refusal = match code {
+            Code::RateLimited | Code::SlowMode => refusal.retry_after_ms(200),
+            Code::BadRequest | Code::Invalid | Code::ContentEmpty | Code::ContentTooLong => {
+                refusal.field("content")
+            }
+            _ => refusal,
+        };
+        let named = server::error(&refusal, Some("c1"), Some("message"));
+        golden(
+            &format!("error_{}", code.name()),
+            &[server::error(&refusal, None, None).to_string(), named.to_string()],
+        );
+    }
+}
+
+#[test]
+fn close_codes() {
+    let line = |code: &CloseCode| {
+        assert!(code.name().is_ascii() && code.name().len() <= 123, "what a close frame carries");
+        json!({"code": code.code(), "name": code.name()}).to_string()
+    };
+    golden("close_codes", &CloseCode::ALL.iter().map(line).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_file_is_left_over() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    let clients =
+        ["message", "reaction", "typing", "read", "ping", "auth"].map(|name| format!("client_{name}"));
+    let mut known: Vec<String> = clients.into();
+    known.extend(server_frames().iter().map(|(name, _)| format!("server_{name}")));
+    known.extend(Code::ALL.iter().map(|code| format!("error_{}", code.name())));
+    known.push("close_codes".into());
+    known.sort();
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.unwrap().file_name().into_string().unwrap().trim_end_matches(".jsonl").to_owned()
+    };
+    let mut found: Vec<String> = std::fs::read_dir(folder).unwrap().map(name).collect();
+    found.sort();
+    assert_eq!(found, known);
+}

@@ -1,0 +1,289 @@
+//! Who is there, who types, who has read how far; and that an idle room has no timer.
+
+use crate::rig::Rig;
+
+#[test]
+fn pres_1_a_person_is_there_once_over_all_tabs() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        bob' joins                                    bob' < hello seq=0, online alice bob, synced 0
+        (1 s passes)                                  alice < user_joined bob
+        bob leaves
+        (9 s pass)
+        carol joins                                   carol < hello seq=0, online alice bob carol, synced 0
+        bob' leaves
+        (4900 ms pass)                                alice < user_joined carol
+        dave joins                                    dave < hello seq=0, online alice bob carol dave, synced 0
+        (1 s passes)                                  alice < user_joined dave, user_left bob
+                                                      carol < user_joined dave, user_left bob
+                                                      dave < user_left bob
+        "#,
+    );
+}
+
+#[test]
+fn pres_2_coming_back_within_5_s_is_no_news() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        (1 s passes)                                  alice < user_joined bob
+        bob leaves
+        (4 s pass)
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        (9 s pass)
+        "#,
+    );
+}
+
+#[test]
+fn pres_3_joins_are_gathered_and_never_told_to_oneself() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins & carol joins & dave joins & bob' joins
+                                                      bob < hello seq=0, online alice bob, synced 0
+                                                      carol < hello seq=0, online alice bob carol, synced 0
+                                                      dave < hello seq=0, online alice bob carol dave, synced 0
+                                                      bob' < hello seq=0, online alice bob carol dave, synced 0
+        (99 ms pass)
+        (1 ms pass)                                   alice < user_joined bob, user_joined carol, user_joined dave
+                                                      bob < user_joined carol, user_joined dave
+                                                      carol < user_joined dave
+        "#,
+    );
+}
+
+#[test]
+fn pres_4_after_a_kill_there_is_who_has_a_socket() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        (1 s passes)                                  alice < user_joined bob
+        (the room crashes)
+        carol joins                                   carol < hello seq=0, online carol, synced 0
+        bob joins                                     bob < hello seq=0, online bob carol, synced 0
+        (9 s pass)                                    carol < user_joined bob
+        "#,
+    );
+}
+
+#[test]
+fn pres_5_waking_up_is_no_news() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        (1 s passes)                                  alice < user_joined bob
+        (the room is evicted)
+        alice > message "hi"                          alice < new_message 1 "hi"
+                                                      bob < new_message 1 "hi"
+        carol joins                                   carol < hello seq=1 read alice:1, online alice bob carol, new_message 1 "hi", synced 1
+        (1 s passes)                                  alice < user_joined carol
+                                                      bob < user_joined carol
+        bob leaves
+        (5 s pass)                                    alice < user_left bob
+                                                      carol < user_left bob
+        "#,
+    );
+}
+
+#[test]
+fn pres_6_after_a_panic_everybody_learns_who_is_there() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        (1 s passes)                                  alice < user_joined bob
+        bob leaves
+        (the room panics)                             alice < online alice
+        (9 s pass)
+        "#,
+    );
+}
+
+#[test]
+fn type_1_typing_is_told_to_the_others_and_coalesced() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice > typing on                             bob < alice types [alice]
+        (1 s passes)                                  alice < user_joined bob
+        alice > typing on
+        (3 s pass)
+        alice > typing on                             bob < alice types [alice]
+        bob > typing on                               alice < bob types [bob]
+        alice > typing off                            bob < alice types no more []
+        alice > typing off
+        "#,
+    );
+}
+
+#[test]
+fn type_2_it_ends_by_a_message_and_by_leaving() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins as seed                             bob < hello seq=0 / online alice bob / synced 0
+        alice > typing on                             bob < alice types [alice]
+        alice > message "hi"                          alice < new_message 1 "hi"
+                                                      bob < new_message 1 "hi" / alice types no more []
+        alice > typing on                             bob < alice types [alice]
+        alice leaves                                  bob < alice types no more []
+        (1 s passes)
+        "#,
+    );
+}
+
+#[test]
+fn type_3_seed_clients_are_told_its_end_and_others_end_it_themselves() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins as seed                             bob < hello seq=0 / online alice bob / synced 0
+        carol joins                                   carol < hello seq=0, online alice bob carol, synced 0
+        (1 s passes)                                  alice < user_joined bob, user_joined carol
+                                                      bob < user_joined carol
+        alice > typing on                             bob < alice types [alice]
+                                                      carol < alice types [alice]
+        (4 s pass)
+        carol > typing on                             alice < carol types [carol]
+                                                      bob < carol types [alice carol]
+        (3 s pass)                                    bob < alice types no more [carol]
+        (3 s pass)                                    bob < carol types no more []
+        "#,
+    );
+}
+
+#[test]
+fn type_4_no_timer_runs_where_all_end_it_themselves() {
+    let mut rig = Rig::new();
+    rig.prepare("alice joins\nbob joins\n(9 s pass)");
+    rig.prepare("alice > typing on");
+    assert_eq!(rig.room().deadline(), None);
+    rig.play(
+        r#"
+        (60 s pass)
+        carol joins as seed                           carol < hello seq=0 / online alice bob carol / synced 0
+        (1 s passes)                                  alice < user_joined carol
+                                                      bob < user_joined carol
+        "#,
+    );
+}
+
+#[test]
+fn type_5_what_is_no_typing() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice > {"type":"typing"}                     alice < error bad_request isTyping of typing
+        alice > {"type":"typing","isTyping":"yes"}    alice < error bad_request isTyping of typing
+        alice > {"type":"typing","isTyping":null}     alice < error bad_request isTyping of typing
+        "#,
+    );
+}
+
+#[test]
+fn read_1_a_marker_goes_forward_only_and_no_further_than_the_head() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        (1 s passes)                                  alice < user_joined bob
+        alice > message "a" & alice > message "b" & alice > message "c"
+                                                      alice < new_message 1 "a", new_message 2 "b", new_message 3 "c"
+                                                      bob < new_message 1 "a", new_message 2 "b", new_message 3 "c"
+        bob > read 2 & bob > read 1
+        (1 s passes)                                  alice < read_receipt bob 2
+                                                      bob < read_receipt bob 2
+        bob > read 99
+        bob > read 3
+        (1 s passes)                                  alice < read_receipt bob 3
+                                                      bob < read_receipt bob 3
+        bob > read 2
+        (1 s passes)
+        bob > {"type":"read"}                         bob < error bad_request seq of read
+        bob > {"type":"read","seq":-1}                bob < error bad_request seq of read
+        bob > {"type":"read","seq":1.5}               bob < error bad_request seq of read
+        bob > {"type":"read","seq":"1"}               bob < error bad_request seq of read
+        bob > {"type":"read","seq":9007199254740992}  bob < error bad_request seq of read
+        "#,
+    );
+}
+
+#[test]
+fn read_2_receipts_are_gathered_and_none_is_told_for_an_own_message() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        carol joins                                   carol < hello seq=0, online alice bob carol, synced 0
+        (1 s passes)                                  alice < user_joined bob, user_joined carol
+                                                      bob < user_joined carol
+        alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
+                                                      bob < new_message 1 "a", new_message 2 "b"
+                                                      carol < new_message 1 "a", new_message 2 "b"
+        bob > read 1 & carol > read 2 & bob > read 2
+        (249 ms pass)
+        (1 ms pass)                                   alice < read_receipt bob 2, read_receipt carol 2
+                                                      bob < read_receipt bob 2, read_receipt carol 2
+                                                      carol < read_receipt bob 2, read_receipt carol 2
+        bob > message "c"                             alice < new_message 3 "c"
+                                                      bob < new_message 3 "c"
+                                                      carol < new_message 3 "c"
+        (1 s passes)
+        "#,
+    );
+}
+
+#[test]
+fn read_3_markers_outlive_eviction_and_crash_and_reach_postgres() {
+    let mut rig = Rig::new();
+    rig.play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        (1 s passes)                                  alice < user_joined bob
+        alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
+                                                      bob < new_message 1 "a", new_message 2 "b"
+        (Postgres fails)
+        bob > read 1                                  operator < Postgres fails, trying again: connection reset
+        bob > read 2
+        (the room is evicted)                         operator < Postgres fails, trying again: connection reset
+        (1 s passes)
+        (the room crashes)                            operator < Postgres fails, trying again: connection reset
+        alice joins history=0                         alice < hello seq=2 as owner read alice:2 bob:2, online alice, synced 2
+        (Postgres recovers)
+        (30 s pass)                                   operator < Postgres takes rows again
+        "#,
+    );
+    assert_eq!(rig.ledger.reads.get("bob"), Some(&2));
+}
+
+#[test]
+fn read_4_a_marker_saved_but_not_projected_goes_out_after_a_crash_and_only_then() {
+    let mut rig = Rig::new();
+    rig.prepare("alice joins\nbob joins\nalice > message \"a\"\n(9 s pass)");
+    rig.prepare("(Postgres hangs)\nbob > read 1\n(the room crashes)\n(Postgres recovers)\n(30 s pass)");
+    assert_eq!(rig.ledger.reads.get("bob"), Some(&1));
+    let tries = rig.ledger.tries;
+    rig.prepare("(the room is evicted)\nalice joins\n(9 s pass)");
+    assert_eq!(rig.ledger.tries, tries, "waking up alone asks Postgres nothing");
+}
+
+#[test]
+fn time_1_an_idle_room_has_no_timer_and_no_alarm() {
+    let mut rig = Rig::new();
+    rig.prepare(
+        "alice joins\nbob joins\nalice > message \"hi\"\nbob > read 1\nbob > typing on\nbob > react 👍 1",
+    );
+    rig.prepare("(9 s pass)");
+    assert_eq!((rig.room().deadline(), rig.alarm), (None, None));
+    let (tries, rows) = (rig.ledger.tries, rig.sql.rows_written.get());
+    rig.prepare("(3600 s pass)");
+    assert_eq!((rig.ledger.tries, rig.sql.rows_written.get()), (tries, rows));
+}

@@ -1,0 +1,33 @@
+//! Each rule of docs/PROTOCOL.md has a test of its name or is a law, and each test names a rule.
+
+use std::collections::BTreeSet;
+
+/// `ack_1_the_sending…` → `ACK-1`.
+fn rule_of(test: &str) -> String {
+    let mut words = test.split('_');
+    let (word, number) = (words.next().unwrap(), words.next().unwrap());
+    assert!(number.parse::<u32>().is_ok(), "{test} names no rule");
+    format!("{}-{number}", word.to_uppercase())
+}
+
+#[test]
+fn every_rule_is_tested_and_every_test_has_its_rule() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    let read = |path: &str| std::fs::read_to_string(format!("{root}{path}")).unwrap();
+    let document = read("docs/PROTOCOL.md");
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| "));
+    let cells = rows.filter_map(|row| row.split_once(" | "));
+    let rules: BTreeSet<String> =
+        cells.filter(|(id, _)| id.contains('-')).map(|(id, _)| id.to_owned()).collect();
+    let mut tested = BTreeSet::new();
+    for file in std::fs::read_dir(format!("{root}tests/native/room")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let tests = text.split("#[test]\nfn ").skip(1).filter_map(|part| part.split_once('('));
+        tested.extend(tests.map(|(name, _)| rule_of(name)));
+    }
+    let untold: Vec<_> = tested.difference(&rules).collect();
+    assert!(untold.is_empty(), "docs/PROTOCOL.md lacks {untold:?}");
+    let laws = read("tests/native/laws.rs");
+    let untested: Vec<_> = rules.difference(&tested).filter(|id| !laws.contains(id.as_str())).collect();
+    assert!(untested.is_empty(), "no test is named after {untested:?}");
+}
