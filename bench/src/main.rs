@@ -40,6 +40,8 @@ struct Measured {
     server_cpu_us_per_delivery: f64,
     /// Of one core, of the load's own: near 1 it was the bottleneck.
     load_cpu_share: f64,
+    /// The same of the server: far below 1 something else had its core, and deliveries a second say little.
+    server_cpu_share: f64,
     latency_p50_us: u64,
     latency_p99_us: u64,
     events_per_frame: f64,
@@ -233,6 +235,7 @@ fn measured(
         deliveries_per_s: deliveries / time.as_secs_f64(),
         server_cpu_us_per_delivery: (after.server_cpu_us - before.server_cpu_us) as f64 / deliveries,
         load_cpu_share: (after.load_cpu_us - before.load_cpu_us) as f64 / time.as_micros() as f64,
+        server_cpu_share: (after.server_cpu_us - before.server_cpu_us) as f64 / time.as_micros() as f64,
         latency_p50_us: percentile(50).unwrap_or_default(),
         latency_p99_us: percentile(99).unwrap_or_default(),
         events_per_frame: deliveries / frames,

@@ -430,13 +430,14 @@ fn line(run: usize, name: &str, measured: &Value) -> String {
     let n = |field| number(measured, field);
     format!(
         "run {run}, {name}: {:.0} deliveries/s, {:.2} µs of CPU each, p50 {:.1} ms, p99 {:.1} ms, {:.1} events a frame of {:.0} \
-         bytes each, the load used {:.0} % of its core",
+         bytes each; of a core the server had {:.0} %, the load {:.0} %",
         n("deliveriesPerS"),
         n("serverCpuUsPerDelivery"),
         n("latencyP50Us") / 1e3,
         n("latencyP99Us") / 1e3,
         n("eventsPerFrame"),
         n("eventBytes"),
+        n("serverCpuShare") * 100.0,
         n("loadCpuShare") * 100.0
     )
 }
