@@ -22,6 +22,9 @@ pub struct Attachment {
     pub expires_ms: UnixMs,
     pub read_seq: Seq,
     pub rates: Rates,
+    /// When it last sent a frame. What the platform answers by itself isn't among them.
+    #[serde(default)]
+    pub heard_ms: UnixMs,
 }
 
 #[derive(Debug)]
@@ -40,7 +43,8 @@ pub struct Connection {
 impl Connection {
     pub fn new(id: ConnectionId, identity: Identity, batches: bool, now: UnixMs) -> Self {
         let expires_ms = expiry(&identity, now);
-        let kept = Attachment { id, identity, batches, expires_ms, read_seq: 0, rates: Rates::default() };
+        let (read_seq, rates) = (0, Rates::default());
+        let kept = Attachment { id, identity, batches, expires_ms, read_seq, rates, heard_ms: now };
         Self { changed: true, ..Self::wake(kept) }
     }
 

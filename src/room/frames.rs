@@ -33,6 +33,7 @@ impl Room {
             return Ok(());
         }
         connection.changed = true;
+        connection.kept.heard_ms = now;
         let rates = rates_of(&mut self.rates, who.user.as_str(), now);
         if rates.floods(&self.limits, now) {
             self.close(id, CloseCode::Flood, now);

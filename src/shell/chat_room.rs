@@ -113,7 +113,6 @@ impl DurableObject for ChatRoom {
     async fn websocket_message(&self, ws: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
         let shell = &self.0;
         let Some(connection) = shell.connection(&ws) else { return Ok(()) };
-        shell.sweep(connection);
         match message {
             WebSocketIncomingMessage::String(text) => {
                 #[cfg(feature = "test-hooks")]
@@ -132,6 +131,8 @@ impl DurableObject for ChatRoom {
             }
             WebSocketIncomingMessage::Binary(_) => drop(shell.feed(Input::Binary { connection })),
         }
+        // Not before: a room that has slept knows its sockets only now.
+        shell.sweep(connection);
         Ok(())
     }
 
@@ -211,7 +212,7 @@ impl Shell {
             if socket.as_ref().ready_state() != 1 {
                 continue;
             }
-            let heard_at = known.get(&id).map_or(0, |socket| socket.heard_at.get());
+            let heard_at = known.get(&id).map_or(attachment.heard_ms, |socket| socket.heard_at.get());
             sockets.insert(id, Socket::new(socket, self.limits.waiting_bytes, heard_at));
             kept.push(attachment);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Locally a room is evicted after 10 s without events; the alarm that would finish an interrupted drain comes 5 s
 /// after a message.
-const ASLEEP_AFTER: Duration = Duration::from_secs(18);
+const ASLEEP_AFTER: Duration = Duration::from_secs(22);
 
 async fn instance(client: &mut Client) -> Value {
     client.send_text(r#"{"type":"test_instance"}"#).await;
