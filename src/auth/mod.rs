@@ -35,12 +35,12 @@ pub struct Identity {
     /// `Moderator` or `Admin` over the whole tenant, in each room one is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_role: Option<Role>,
-    /// The token's `exp`, without the leeway: what `auth_ok` tells. Whether it is over, `expired` says.
+    /// The token's `exp`, without the leeway: what `auth_ok` tells, and when a live socket is closed.
     pub expires_ms: UnixMs,
 }
 
 impl Identity {
-    /// Whether the token is over, the leeway of 30 s included: the same answer at the upgrade and on a live socket.
+    /// Whether the token is over for whoever shows it now, the leeway of 30 s included.
     pub fn expired(&self, now: UnixMs) -> bool {
         now >= self.expires_ms.saturating_add(TOKEN_LEEWAY_S * 1000)
     }

@@ -210,9 +210,12 @@ impl Shell {
             *slot = self.load(&store)?;
         }
         let Some(room) = slot.as_mut() else { return Ok(None) };
+        if self.told.get().is_none() {
+            self.told.set(Some(room.head()));
+        }
         let flushes = matches!(input, Input::Flush);
         let effects = room.handle(&store, clock::now(), input).map_err(|e| e.to_string())?;
-        if flushes || self.told.get().is_none() {
+        if flushes {
             self.told.set(Some(room.head()));
         }
         Ok(Some(effects))

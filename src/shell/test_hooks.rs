@@ -28,6 +28,7 @@ pub fn answered(text: &str, send: impl FnOnce(String), made: u64, sql: &ObjectSq
 }
 
 /// `{"type":"test_panic"}` panics inside the machine's handling.
+#[allow(clippy::panic)] // That is what it is for.
 pub fn panic_if_asked(input: &Input) {
     if let Input::Frame { text: r#"{"type":"test_panic"}"#, .. } = input {
         panic!("{MARKER}: asked to");

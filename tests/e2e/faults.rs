@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Three people talking in a room until told to stop.
+/// Three people talking in a room until told to stop; dave is a member too, and elsewhere.
 struct Conversation {
     t: Tenant,
     room: String,
@@ -23,7 +23,7 @@ struct Conversation {
 impl Conversation {
     async fn begin(t: &Tenant, pace: Duration) -> Conversation {
         let users = ["alice", "bob", "carol"];
-        let room = t.group(&users).await;
+        let room = t.group(&["alice", "bob", "carol", "dave"]).await;
         let (stop, heard_stop) = watch::channel(Stop::Talk);
         let (count, acked) = watch::channel(0);
         let people = users.map(|user| {
@@ -174,6 +174,7 @@ async fn the_runtime_is_killed_ten_times_under_load() {
     let stack = stack.as_ref().expect("a stack");
     let t = Tenant::new(stack);
     let mut people = Conversation::begin(&t, Duration::from_millis(5)).await;
+    let mut ghost = t.join(&people.room, "dave").await;
     for round in 0..10 {
         people.goes_on(60).await;
         // Not always at the same place in a batch.
@@ -181,6 +182,13 @@ async fn the_runtime_is_killed_ten_times_under_load() {
         stack.kill_runtime().await;
     }
     people.goes_on(60).await;
+    assert_eq!(ghost.close_code().await.0, 1006);
+    let dial = t.dial(&people.room, "alice").and("history=0");
+    crate::rig::eventually("those are there who have come back, and nobody else", PATIENCE, || async {
+        let online = dial.open().await.greeting().await.online;
+        (online == ["alice", "bob", "carol"]).then_some(())
+    })
+    .await;
     let (log, told) = people.end().await;
     let connections: Vec<u32> = told.iter().map(|one| one.connections).collect();
     assert!(connections.iter().all(|count| *count >= 8), "the kills struck: {connections:?} connections");

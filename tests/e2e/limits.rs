@@ -206,3 +206,22 @@ async fn who_is_removed_is_closed_4403_and_stays_out() {
         .refusal(404, "room_not_found");
     unharmed(&mut alice).await;
 }
+
+#[tokio::test]
+async fn who_had_pinged_and_went_silent_is_closed_4408_when_the_room_runs_anyway() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob", "carol"]).await;
+    let [mut silent, mut never_pinged, mut pinging] = t.together(&room, ["alice", "bob", "carol"]).await;
+    silent.send_text(r#"{"type":"ping"}"#).await;
+    silent.until("a pong", |event| *event == json!({"type": "pong"})).await;
+    for _ in 0..4 {
+        tokio::time::sleep(std::time::Duration::from_millis(15_500)).await;
+        pinging.send_text(r#"{"type":"ping"}"#).await;
+        pinging.until("a pong", |event| *event == json!({"type": "pong"})).await;
+    }
+    assert!(silent.closed().is_none(), "an idle room isn't woken for it");
+    pinging.say("c1", "the room runs").await;
+    assert_eq!(silent.close_code().await, closed(4408, "heartbeat_timeout"));
+    never_pinged.next("new_message").await;
+    assert_eq!((never_pinged.closed(), pinging.closed()), (None, None));
+}

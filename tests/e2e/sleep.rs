@@ -21,6 +21,7 @@ async fn an_idle_room_sleeps_with_its_sockets_open_after_it_used_postgres() {
     let room = t.group(&["alice", "bob"]).await;
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let first = alice.say("c1", "before").await;
+    assert!(t.stack.alarm(&room).is_some(), "what a crash would interrupt is finished by an alarm");
     t.drained(&room, Duration::from_secs(10)).await;
     let before = instance(&mut alice).await["instance"].clone();
     assert!(before.is_u64());
@@ -30,6 +31,7 @@ async fn an_idle_room_sleeps_with_its_sockets_open_after_it_used_postgres() {
         bob.send_text(r#"{"type":"ping"}"#).await;
         assert_eq!(bob.next("pong").await, json!({"type": "pong"}));
     }
+    assert_eq!(t.stack.alarm(&room), None, "no alarm in an idle room");
     let again = alice.say("c1", "before").await;
     assert_eq!(
         (&again["duplicate"], &again["seq"]),

@@ -313,7 +313,8 @@ impl Rig {
     /// The end of a turn of the event loop: what came back is taken in, what was gathered leaves, and the outbox
     /// goes on for as long as Postgres takes it.
     pub fn turn(&mut self) {
-        loop {
+        for batches in 0.. {
+            assert!(batches < 10_000, "the outbox never rests");
             while let Some(errand) = self.errands.pop_front() {
                 self.run(errand);
             }

@@ -94,17 +94,16 @@ fn native(options: &Options) -> Result<()> {
     let server = runtime.block_on(postgres::Postgres::start(&dir, false))?;
     let tested = cargo_test(
         Command::new("cargo")
-            .args(["test", "--workspace", "--lib", "--bins", "--test", "native"])
+            .args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--test", "native"])
             .env("CHINWAG_TEST_POSTGRES", server.url("postgres")),
     );
     runtime.block_on(server.stop());
     if !options.keep {
         let _ = std::fs::remove_dir_all(&dir);
     }
-    tested?;
     let mut web = Command::new("npm");
     web.args(["run", "--silent", "test", "-w", "web"]).current_dir(root()).env("PATH", setup::node_path()?);
-    process::show(&mut web).context("the web client's tests")
+    tested.and(process::show(&mut web).context("the web client's tests"))
 }
 
 /// Runs a `cargo test` and wants at least one test to have passed: an empty file passes too, for cargo.
@@ -190,7 +189,7 @@ fn with_stacks<'a>(
 
 fn e2e(tools: &setup::Tools, options: &Options) -> Result<()> {
     let mut command = Command::new("cargo");
-    command.args(["test", "--test", "e2e"]);
+    command.args(["test", "--no-fail-fast", "--test", "e2e"]);
     cargo_test(with_stacks(&mut command, tools, options)?)
 }
 

@@ -222,6 +222,17 @@ impl Stack {
         client
     }
 
+    /// When the room's next alarm is due, in nanoseconds since 1970; `None` when there is none.
+    pub fn alarm(&self, room: &str) -> Option<i64> {
+        let path = self.persist_dir.join("v3/do/chinwag-ChatRoom/metadata.sqlite");
+        let db = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let db = db.expect("the alarms' database");
+        let sql = "SELECT scheduled_time FROM _cf_ALARM WHERE actor_name LIKE '%' || ?1 || '%'";
+        let mut statement = db.prepare(sql).expect("the alarms' table");
+        let mut rows = statement.query([room]).expect("alarms");
+        rows.next().expect("alarms").map(|row| row.get(0).expect("a time"))
+    }
+
     /// The databases of all rooms that have one.
     pub fn room_files(&self) -> Vec<PathBuf> {
         room_files(&self.persist_dir)

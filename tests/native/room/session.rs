@@ -289,11 +289,15 @@ fn rebuild_3_a_seq_is_never_given_twice_even_if_postgres_is_set_back_after_it() 
                                                       alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on 1 +👍 alice {👍 alice}, reaction_update 4 on 2 +👍 alice {👍 alice}
         (the room is rebuilt from Postgres)
         alice joins history=0                         alice < hello seq=4 as owner read alice:2, online alice, synced 4
+        (Postgres hangs)
+        alice > read 3
         (Postgres is set back to 1)
-        alice > message "c"                           alice < new_message 5 "c"
+        (the hung batch commits)                      postgres < (4, 4]  alice:3: behind 1
                                                       operator < Postgres was set back from 4 to 1: sending again
         (the room is evicted)
-        alice > message "d"                           alice < new_message 6 "d"
+        alice > message "c"                           alice < new_message 5 "c"
+        (Postgres recovers)
+        (30 s pass)
         "#,
     );
 }
