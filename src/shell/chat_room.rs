@@ -42,6 +42,8 @@ struct Shell {
     /// The head when everything was last told to the sockets; `None` until the room was loaded once.
     told: Cell<Option<Seq>>,
     flush_is_due: Cell<bool>,
+    /// Frames that wait for the turn's end. Handled where they arrive, each would be a commit and a wait for the disk.
+    inbox: RefCell<Vec<(ConnectionId, String)>>,
     tick_at: Cell<Option<UnixMs>>,
     /// Since when a drain runs, and since when the log is being opened: leases, as a promise can be lost.
     draining_since: Cell<Option<UnixMs>>,
@@ -87,6 +89,7 @@ impl DurableObject for ChatRoom {
             sockets: RefCell::default(),
             told: Cell::new(None),
             flush_is_due: Cell::new(false),
+            inbox: RefCell::default(),
             tick_at: Cell::new(None),
             draining_since: Cell::new(None),
             opening_since: Cell::new(None),
@@ -124,10 +127,7 @@ impl DurableObject for ChatRoom {
                 ) {
                     return Ok(());
                 }
-                let random = clock::random_u64();
-                if shell.feed(Input::Frame { connection, text: &text, random }).failed {
-                    shell.feed(Input::Failed { connection, text: &text });
-                }
+                shell.received(connection, text);
             }
             WebSocketIncomingMessage::Binary(_) => drop(shell.feed(Input::Binary { connection })),
         }
@@ -160,8 +160,31 @@ impl DurableObject for ChatRoom {
 impl Shell {
     // --- Feeding the machine --------------------------------------------------------------------
 
-    /// Feeds one input and performs what follows, without an `await` between them.
+    fn received(self: &Rc<Self>, connection: ConnectionId, text: String) {
+        let too_large = text.len() > self.limits.frame_bytes as usize;
+        self.inbox.borrow_mut().push((connection, text));
+        // What closes its socket anyway isn't kept in memory.
+        if too_large { self.take_in() } else { self.flush_later() }
+    }
+
+    /// Handles the frames of this turn, in the order they arrived. A fault in one is that one's alone.
+    fn take_in(self: &Rc<Self>) {
+        for (connection, text) in self.inbox.take() {
+            let random = clock::random_u64();
+            if self.feed_one(Input::Frame { connection, text: &text, random }).failed {
+                self.feed_one(Input::Failed { connection, text: &text });
+            }
+        }
+    }
+
+    /// Feeds one input, after the frames that arrived before it.
     fn feed(self: &Rc<Self>, input: Input) -> Fed {
+        self.take_in();
+        self.feed_one(input)
+    }
+
+    /// Feeds one input and performs what follows, without an `await` between them.
+    fn feed_one(self: &Rc<Self>, input: Input) -> Fed {
         let flushes = matches!(input, Input::Flush);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.handle(input)));
         let effects = match outcome {
@@ -307,19 +330,29 @@ impl Shell {
 
     // --- What is due later ----------------------------------------------------------------------
 
+    /// The turn's end: what arrives together is committed together and leaves as one frame a socket.
+    fn flush_later(self: &Rc<Self>) {
+        if self.flush_is_due.replace(true) {
+            return;
+        }
+        let shell = self.clone();
+        self.state.wait_until(async move {
+            clock::sleep(0).await;
+            if shell.flush_is_due.get() {
+                // While the flush is still due: what these frames schedule is this one.
+                shell.take_in();
+                shell.flush_is_due.set(false);
+                shell.feed_one(Input::Flush);
+            }
+        });
+    }
+
     fn schedule(self: &Rc<Self>) {
         let room = self.room.borrow();
         let Some(room) = room.as_ref() else { return };
         let now = clock::now();
-        if room.wants_flush() && !self.flush_is_due.replace(true) {
-            let shell = self.clone();
-            // The turn's end: what arrives together is committed together and leaves as one frame a socket.
-            self.state.wait_until(async move {
-                clock::sleep(0).await;
-                if shell.flush_is_due.replace(false) {
-                    shell.feed(Input::Flush);
-                }
-            });
+        if room.wants_flush() {
+            self.flush_later();
         }
         if let Some(at) = room.deadline()
             && self.tick_at.get().is_none_or(|due| at < due)

@@ -40,6 +40,8 @@ impl Shell {
 
     /// The synchronous end of an upgrade: accept, and everything a connection hears first.
     fn upgrade(self: &Rc<Self>, who: Identity, upgrade: UpgradeAsk) -> Result<Response> {
+        // A fault in one of these loads the room again, which must not happen between the socket and its `Connect`.
+        self.take_in();
         let pair = WebSocketPair::new()?;
         let id = self.room.borrow().as_ref().map_or(1, Room::next_connection);
         self.state.accept_websocket_with_tags(&pair.server, &[&id.to_string()]);
