@@ -131,8 +131,6 @@ impl DurableObject for ChatRoom {
             }
             WebSocketIncomingMessage::Binary(_) => drop(shell.feed(Input::Binary { connection })),
         }
-        // Not before: a room that has slept knows its sockets only now.
-        shell.sweep(connection);
         Ok(())
     }
 
@@ -173,6 +171,10 @@ impl Shell {
             let random = clock::random_u64();
             if self.feed_one(Input::Frame { connection, text: &text, random }).failed {
                 self.feed_one(Input::Failed { connection, text: &text });
+            }
+            // Not before: a room that has slept knows its sockets only now.
+            if let Some(socket) = self.sockets.borrow().get(&connection) {
+                socket.heard_at.set(clock::now());
             }
         }
     }
@@ -343,6 +345,7 @@ impl Shell {
                 shell.take_in();
                 shell.flush_is_due.set(false);
                 shell.feed_one(Input::Flush);
+                shell.sweep();
             }
         });
     }
@@ -415,11 +418,8 @@ impl Shell {
     }
 
     /// Looks, at most every `HEARTBEAT_SWEEP_MS`, for clients that had pinged and went silent.
-    fn sweep(self: &Rc<Self>, heard: ConnectionId) {
+    fn sweep(self: &Rc<Self>) {
         let now = clock::now();
-        if let Some(socket) = self.sockets.borrow().get(&heard) {
-            socket.heard_at.set(now);
-        }
         if now.saturating_sub(self.swept_at.get()) < HEARTBEAT_SWEEP_MS {
             return;
         }
