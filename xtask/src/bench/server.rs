@@ -1,0 +1,184 @@
+//! Bare `workerd serve` for a bench, its configuration, and the cores that who runs on.
+//! Not here: what is asked of it (`bench.rs`).
+
+use super::Rig;
+use crate::{config, log, process, setup};
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// The load is on few people; nothing else of the limits changes.
+const LIMITS: &str = r#"{"messagesPerS":1e6,"messagesBurst":1000000,"framesPerS":1e6,"framesBurst":1000000}"#;
+const READY_MAX: Duration = Duration::from_secs(20);
+
+pub struct Server {
+    child: tokio::process::Child,
+    pub port: u16,
+    pub log: PathBuf,
+}
+
+impl Server {
+    /// Runs `dir/workerd.capnp` and waits until it listens.
+    pub async fn start(dir: &Path, port: u16, core: Option<usize>) -> Result<Server> {
+        let log = dir.join("workerd.log");
+        let out = std::fs::File::create(&log)?;
+        let mut command = tokio::process::Command::new(setup::workerd());
+        command.args(["serve", "--experimental", "workerd.capnp"]).current_dir(dir);
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        process::own_group(&mut command, libc::SIGKILL);
+        pin_to(&mut command, core);
+        let mut server = Server { child: command.spawn().context("cannot run workerd")?, port, log };
+        let start = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = server.child.try_wait()?;
+            ensure!(
+                ended.is_none() && start.elapsed() < READY_MAX,
+                "workerd won't serve; its output:\n{}",
+                log::tail(&server.log, 10)
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(server)
+    }
+
+    pub fn pid(&self) -> Result<u32> {
+        self.child.id().context("workerd ended")
+    }
+
+    pub async fn stop(mut self) {
+        let _ = self.child.kill().await;
+    }
+}
+
+/// This Worker as wrangler.toml has it, on this Postgres.
+pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
+    let toml = config::wrangler_toml()?;
+    let url = rig.database_url.strip_prefix("postgres://").context("a Postgres URL")?;
+    let (credentials, rest) = url.split_once('@').context("a Postgres URL with a user")?;
+    let (user, password) = credentials.split_once(':').context("a Postgres URL with a password")?;
+    let (address, database) = rest.split_once('/').context("a Postgres URL with a database")?;
+    let mut vars = toml["vars"].as_object().context("[vars] in wrangler.toml")?.clone();
+    vars.insert("LIMITS".into(), json!(LIMITS));
+    vars.insert("JWT_SECRET".into(), json!(rig.secret));
+    let mut bindings = vec![format!(
+        "(name = \"HYPERDRIVE\", hyperdrive = (designator = \"postgres\", database = {}, user = {}, password = {}, \
+         scheme = \"postgres\"))",
+        quoted(database),
+        quoted(user),
+        quoted(password)
+    )];
+    for (name, value) in &vars {
+        let value = value.as_str().with_context(|| format!("the var {name} is no text"))?;
+        bindings.push(format!("(name = {}, text = {})", quoted(name), quoted(value)));
+    }
+    let objects =
+        toml["durable_objects"]["bindings"].as_array().context("durable_objects in wrangler.toml")?;
+    let text = |object: &Value, name: &str| object[name].as_str().unwrap_or_default().to_owned();
+    let objects: Vec<_> = objects.iter().map(|o| (text(o, "name"), text(o, "class_name"))).collect();
+    let modules = r#"(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")"#;
+    let postgres = format!(r#"(name = "postgres", external = (address = {}, tcp = ()))"#, quoted(address));
+    workerd_config(port, &toml, modules, &bindings, &objects, &postgres)
+}
+
+pub fn baseline_config(port: u16) -> Result<String> {
+    let modules = r#"(name = "index.js", esModule = embed "index.js")"#;
+    workerd_config(port, &config::wrangler_toml()?, modules, &[], &[("ROOM".into(), "Room".into())], "")
+}
+
+/// What both have in common: date, flags, objects that keep SQLite on disk.
+fn workerd_config(
+    port: u16,
+    toml: &Value,
+    modules: &str,
+    bindings: &[String],
+    objects: &[(String, String)],
+    services: &str,
+) -> Result<String> {
+    let mut bindings = bindings.to_vec();
+    let mut namespaces = Vec::new();
+    for (name, class) in objects {
+        let (name, class) = (quoted(name), quoted(class));
+        bindings.push(format!("(name = {name}, durableObjectNamespace = {class})"));
+        namespaces.push(format!("(className = {class}, uniqueKey = {class}, enableSql = true)"));
+    }
+    let flags = toml["compatibility_flags"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let flags = flags.map(quoted).collect::<Vec<_>>().join(", ");
+    let date = quoted(toml["compatibility_date"].as_str().context("compatibility_date in wrangler.toml")?);
+    Ok(format!(
+        r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "worker", worker = .worker),
+    (name = "storage", disk = (path = "storage", writable = true)),
+    {services}
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "worker")]
+);
+const worker :Workerd.Worker = (
+  modules = [{modules}],
+  compatibilityDate = {date},
+  compatibilityFlags = [{flags}],
+  bindings = [
+    {bindings}
+  ],
+  durableObjectNamespaces = [{namespaces}],
+  durableObjectStorage = (localDisk = "storage")
+);
+"#,
+        bindings = bindings.join(",\n    "),
+        namespaces = namespaces.join(", "),
+    ))
+}
+
+/// A string as Cap'n Proto's text form writes it; JSON's is the same for what stands in a configuration.
+fn quoted(text: &str) -> String {
+    json!(text).to_string()
+}
+
+// --- Cores --------------------------------------------------------------------------------------
+
+/// Two of the cores that we may use: one for the server, one for the rest.
+#[cfg(target_os = "linux")]
+pub fn cores() -> Option<(usize, usize)> {
+    // SAFETY: a cpu_set_t is plain bits, written whole by sched_getaffinity.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is as long as it is said to be.
+    if unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) } != 0 {
+        return None;
+    }
+    // SAFETY: `core` is below the set's size.
+    let mut ours = (0..libc::CPU_SETSIZE as usize).filter(|core| unsafe { libc::CPU_ISSET(*core, &set) });
+    ours.next().zip(ours.next())
+}
+
+/// Binds a process (0: the one that calls), and what it starts later, to a core.
+#[cfg(target_os = "linux")]
+pub fn pin(pid: i32, core: usize) -> std::io::Result<()> {
+    // SAFETY: as above; `core` came from `cores`.
+    let bound = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut set);
+        libc::sched_setaffinity(pid, size_of::<libc::cpu_set_t>(), &set)
+    };
+    if bound == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn cores() -> Option<(usize, usize)> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn pin(_pid: i32, _core: usize) -> std::io::Result<()> {
+    Ok(())
+}
+
+pub fn pin_to(command: &mut tokio::process::Command, core: Option<usize>) {
+    let Some(core) = core else { return };
+    // SAFETY: sched_setaffinity is a bare system call and touches only the new process.
+    unsafe {
+        command.pre_exec(move || pin(0, core));
+    }
+}
