@@ -80,6 +80,11 @@ impl Refusal {
         self
     }
 
+    /// Something of ours broke; the log says what.
+    pub fn fault() -> Self {
+        Self::new(Code::Internal, "a fault of ours")
+    }
+
     /// A field that is missing or has the wrong type.
     pub fn bad_field(field: &str, expected: &str) -> Self {
         Self::new(Code::BadRequest, format!("{field}: expected {expected}")).field(field)

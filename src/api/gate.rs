@@ -98,6 +98,6 @@ pub async fn open_room(
     who: &Identity,
     room: &RoomId,
 ) -> Result<db::RoomSnapshot, Refusal> {
-    let snapshot = db::room_snapshot(db, &who.tenant, room).await.map_err(|e| unavailable(&e))?;
+    let snapshot = db::room_snapshot(db, &who.tenant, room).await.map_err(unavailable)?;
     snapshot.ok_or_else(no_such_room)
 }

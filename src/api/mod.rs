@@ -88,10 +88,11 @@ pub async fn handle<P: Ports, B: Body>(ports: &P, request: Request<B>) -> Reply 
         routes::Found::Route(route, room) => (route, room),
         routes::Found::OtherMethod(allow) => {
             let refusal = Refusal::new(Code::MethodNotAllowed, format!("allowed here: {allow}"));
-            let Reply::Json { status, body, .. } = Reply::refused(&refusal) else {
-                return Reply::refused(&refusal);
-            };
-            return Reply::Json { status, body, retry_after_ms: None, allow: Some(allow) };
+            let mut reply = Reply::refused(&refusal);
+            if let Reply::Json { allow: slot, .. } = &mut reply {
+                *slot = Some(allow);
+            }
+            return reply;
         }
         routes::Found::Nothing => return Reply::refused(&Refusal::new(Code::NotFound, "no such route")),
     };
@@ -238,8 +239,7 @@ impl Query {
 }
 
 /// What an operator's Postgres can't do now is no fault of the request.
-pub(crate) fn unavailable(error: &db::DbError) -> Refusal {
-    let _ = error;
+pub(crate) fn unavailable(_: db::DbError) -> Refusal {
     Refusal::new(Code::UpstreamUnavailable, "the database can't be reached, try again")
 }
 

@@ -46,7 +46,7 @@ pub async fn create<P: Ports>(ports: &P, who: &Identity, body: String) -> Result
     let name = if kind == RoomKind::Direct { None } else { name };
     let (tenant, creator) = (who.tenant.clone(), who.user.clone());
     let new = NewRoom { tenant, id, kind, name, creator, participants };
-    let created = db::create_room(ports.db(), &new).await.map_err(|e| unavailable(&e))?;
+    let created = db::create_room(ports.db(), &new).await.map_err(unavailable)?;
     Ok(Reply::ok(json!({"room": created.room, "created": created.created})))
 }
 
@@ -67,13 +67,13 @@ pub async fn list<P: Ports>(ports: &P, who: &Identity, query: &Query) -> Result<
     let cursor = query.text("cursor").map(RoomCursor::parse).transpose()?;
     let limit = query.limit()?;
     let page = db::list_rooms(ports.db(), &who.tenant, &who.user, cursor.as_ref(), limit).await;
-    let page = page.map_err(|e| unavailable(&e))?;
+    let page = page.map_err(unavailable)?;
     Ok(Reply::ok(json!({"rooms": page.rooms, "nextCursor": page.next_cursor})))
 }
 
 /// `GET /rooms/:id`.
 pub async fn get<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<Reply, Refusal> {
-    let room = db::get_room(ports.db(), &who.tenant, &who.user, room).await.map_err(|e| unavailable(&e))?;
+    let room = db::get_room(ports.db(), &who.tenant, &who.user, room).await.map_err(unavailable)?;
     room.map(|room| Reply::ok(json!({"room": room}))).ok_or_else(gate::no_such_room)
 }
 

@@ -16,7 +16,7 @@ use crate::limits::*;
 use crate::protocol::server::{CloseCode, EventText};
 use crate::room::store::Store;
 use crate::room::{Attachment, ConnectionId, Effect, Input, Room};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -207,25 +207,30 @@ impl Shell {
     fn handle(self: &Rc<Self>, input: Input) -> std::result::Result<Option<Vec<Effect>>, String> {
         #[cfg(feature = "test-hooks")]
         super::test_hooks::panic_if_asked(&input);
-        let store = Store(&self.sql);
-        let mut slot = self.room.borrow_mut();
-        if slot.is_none() {
-            *slot = self.load(&store)?;
-        }
+        let mut slot = self.loaded()?;
         let Some(room) = slot.as_mut() else { return Ok(None) };
-        if self.told.get().is_none() {
-            self.told.set(Some(room.head()));
-        }
         let flushes = matches!(input, Input::Flush);
-        let effects = room.handle(&store, clock::now(), input).map_err(|e| e.to_string())?;
+        let effects = room.handle(&Store(&self.sql), clock::now(), input).map_err(|e| e.to_string())?;
         if flushes {
             self.told.set(Some(room.head()));
         }
         Ok(Some(effects))
     }
 
+    /// The room in memory, loaded if it wasn't there; `None` inside when there is no log here.
+    fn loaded(&self) -> std::result::Result<RefMut<'_, Option<Room>>, String> {
+        let mut slot = self.room.borrow_mut();
+        if slot.is_none() {
+            *slot = self.load(&Store(&self.sql))?;
+        }
+        if self.told.get().is_none() {
+            self.told.set(slot.as_ref().map(Room::head));
+        }
+        Ok(slot)
+    }
+
     /// The room from its storage and its open sockets: after hibernation, a deploy, a panic, a failing store.
-    fn load(self: &Rc<Self>, store: &Store) -> std::result::Result<Option<Room>, String> {
+    fn load(&self, store: &Store) -> std::result::Result<Option<Room>, String> {
         let mut kept = Vec::new();
         let mut sockets = self.sockets.borrow_mut();
         let known = std::mem::take(&mut *sockets);
@@ -288,14 +293,12 @@ impl Shell {
                 }
             }
             Effect::Verify { connection, token } => {
-                let shell = self.clone();
-                self.state.wait_until(async move { shell.verify(connection, &token).await });
+                self.later(async move |shell| shell.verify(connection, &token).await);
             }
             Effect::Reply(answer) => fed.reply = Some(answer),
             Effect::Project(batch) => fed.project = Some(batch),
             Effect::Refresh => {
-                let shell = self.clone();
-                self.state.wait_until(async move { drop(shell.refresh().await) });
+                self.later(async move |shell| drop(shell.refresh().await));
             }
             Effect::Alarm(at) => self.arm(at),
             Effect::Report(line) => worker::console_warn!("room: {line}"),
@@ -312,8 +315,7 @@ impl Shell {
         }
         if waiting > socket.waiting_max.get() {
             drop(sockets);
-            let shell = self.clone();
-            self.state.wait_until(async move { drop(shell.feed(Input::Slow { connection })) });
+            self.later(async move |shell| drop(shell.feed(Input::Slow { connection })));
             return;
         }
         let _ = socket.socket.send_with_str(frame);
@@ -337,8 +339,7 @@ impl Shell {
         if self.flush_is_due.replace(true) {
             return;
         }
-        let shell = self.clone();
-        self.state.wait_until(async move {
+        self.later(async move |shell| {
             clock::sleep(0).await;
             if shell.flush_is_due.get() {
                 // While the flush is still due: what these frames schedule is this one.
@@ -348,6 +349,11 @@ impl Shell {
                 shell.sweep();
             }
         });
+    }
+
+    /// Does something after this event; the object stays awake for it.
+    fn later<F: Future<Output = ()> + 'static>(self: &Rc<Self>, work: impl FnOnce(Rc<Self>) -> F) {
+        self.state.wait_until(work(self.clone()));
     }
 
     fn schedule(self: &Rc<Self>) {
@@ -361,8 +367,7 @@ impl Shell {
             && self.tick_at.get().is_none_or(|due| at < due)
         {
             self.tick_at.set(Some(at));
-            let shell = self.clone();
-            self.state.wait_until(async move {
+            self.later(async move |shell| {
                 clock::sleep(at.saturating_sub(clock::now())).await;
                 if shell.tick_at.get() == Some(at) {
                     shell.tick_at.set(None);
@@ -373,8 +378,7 @@ impl Shell {
         let stuck = |since: UnixMs| now.saturating_sub(since) > 3 * STATEMENT_TIMEOUT_MS;
         if room.wants_drain(now) && self.draining_since.get().is_none_or(stuck) {
             self.draining_since.set(Some(now));
-            let shell = self.clone();
-            self.state.wait_until(async move { shell.drain().await });
+            self.later(async move |shell| shell.drain().await);
         }
     }
 
@@ -386,12 +390,11 @@ impl Shell {
             self.feed(Input::Projected { batch, outcome });
             clock::sleep(DRAIN_GATHER_MS).await;
         }
-        let ended = clock::now();
         self.draining_since.set(None);
         // What came while the last batch was under way.
         self.schedule();
         clock::sleep(CONNECTION_LINGER_MS).await;
-        if self.draining_since.get().is_none() && ended <= clock::now() {
+        if self.draining_since.get().is_none() {
             self.database.close();
         }
     }

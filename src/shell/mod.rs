@@ -11,6 +11,7 @@ mod test_hooks;
 mod ws_ticket;
 
 use crate::api::{self, Reply};
+use crate::auth::{self, AuthConfig};
 use crate::error::{Code, Refusal};
 use futures_util::FutureExt;
 use http::HeaderMap;
@@ -28,25 +29,30 @@ fn start() {
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
     let request_id = clock::request_id(&request);
-    let origin = ports::allowed_origin(&request, &env);
-    let answered = AssertUnwindSafe(answer(request, &env)).catch_unwind().await;
+    let headers = header_map(request.headers());
+    let config = AuthConfig::parse(|name| ports::variable(&env, name));
+    let origin = config.as_ref().ok().and_then(|config| allowed_origin(&headers, config));
+    let answered = AssertUnwindSafe(answer(request, headers, &env, config)).catch_unwind().await;
+    let lost = |why: String| {
+        worker::console_error!("{request_id}: {why}");
+        json(&Reply::refused(&Refusal::fault()))
+    };
     let response = match answered {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => {
-            worker::console_error!("{request_id}: {error}");
-            json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours")))?
-        }
-        Err(_) => {
-            worker::console_error!("{request_id}: panicked");
-            json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours")))?
-        }
+        Ok(Err(error)) => lost(error.to_string())?,
+        Err(_) => lost("panicked".into())?,
     };
     finished(response, &request_id, origin.as_deref())
 }
 
-async fn answer(request: Request, env: &Env) -> Result<Response> {
-    let ports = match WorkerPorts::new(env) {
-        Ok(ports) => ports,
+async fn answer(
+    request: Request,
+    headers: HeaderMap,
+    env: &Env,
+    config: std::result::Result<AuthConfig, String>,
+) -> Result<Response> {
+    let ports = match config {
+        Ok(config) => WorkerPorts::new(env, config),
         Err(why) => {
             worker::console_error!("refusing to serve: {why}");
             let message = "this deployment is not configured; its log says what is missing";
@@ -55,19 +61,16 @@ async fn answer(request: Request, env: &Env) -> Result<Response> {
     };
     let url = request.inner().url();
     let (path, query) = ports::path_and_query(&url);
-    let headers = header_map(request.headers());
     if request.inner().method() == "OPTIONS" && headers.contains_key("access-control-request-method") {
         return Ok(Response::empty()?.with_status(204));
     }
     let method = http::Method::from_bytes(request.inner().method().as_bytes()).unwrap_or_default();
-    let upgrade = request.inner().clone().ok();
+    // Only an upgrade needs them a second time.
+    let handshake = headers.contains_key("upgrade").then(|| headers.clone()).unwrap_or_default();
     let body = RequestBody(request);
     let reply = api::handle(&ports, api::Request { method, path, query, headers, body }).await;
     match reply {
-        Reply::Upgrade(ask) => match upgrade {
-            Some(raw) => ports.upgrade(&ask, Request::from(raw)).await,
-            None => json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours"))),
-        },
+        Reply::Upgrade(ask) => ports.upgrade(&ask, &handshake).await,
         reply => json(&reply),
     }
 }
@@ -107,6 +110,13 @@ fn finished(mut response: Response, request_id: &str, origin: Option<&str>) -> R
         headers.append("vary", "origin")?;
     }
     Ok(response)
+}
+
+/// The `Origin` to which an answer may be shown: one of `ALLOWED_ORIGINS`, or this server's own.
+fn allowed_origin(headers: &HeaderMap, config: &AuthConfig) -> Option<String> {
+    let origin = headers.get(http::header::ORIGIN)?.to_str().ok()?;
+    auth::refuse_foreign_origin(headers, config).ok()?;
+    Some(origin.to_owned())
 }
 
 fn header_map(headers: &Headers) -> HeaderMap {

@@ -12,6 +12,7 @@ use crate::limits::{
 };
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
+use http::HeaderMap;
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
@@ -59,34 +60,30 @@ pub fn variable(env: &Env, name: &str) -> Option<String> {
 }
 
 impl<'a> WorkerPorts<'a> {
-    /// # Errors  what is wrong with the configuration, for the operator's log.
-    pub fn new(env: &'a Env) -> Result<Self, String> {
-        let config = AuthConfig::parse(|name| variable(env, name))?;
+    pub fn new(env: &'a Env, config: AuthConfig) -> Self {
         let database = PatientOrHasty { database: Database::new(env, STATEMENT_TIMEOUT_MS), hasty: false };
         let hasty = PatientOrHasty { database: Database::new(env, ACCESS_TIMEOUT_MS), hasty: true };
-        Ok(Self { env, config, database, hasty })
+        Self { env, config, database, hasty }
     }
 
     /// Hands the connection over to the room.
-    pub async fn upgrade(&self, ask: &Ask, request: Request) -> worker::Result<Response> {
+    pub async fn upgrade(&self, ask: &Ask, handshake: &HeaderMap) -> worker::Result<Response> {
         let headers = Headers::new();
         headers.set("upgrade", "websocket")?;
         headers.set(ASK_HEADER, &ascii(&serde_json::to_string(ask)?))?;
         for name in ["sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"] {
-            if let Some(value) = request.headers().get(name)? {
-                headers.set(name, &value)?;
+            if let Some(value) = handshake.get(name).and_then(|value| value.to_str().ok()) {
+                headers.set(name, value)?;
             }
         }
         let mut init = RequestInit::new();
         init.with_headers(headers);
         let request = Request::new_with_init("https://room/", &init)?;
-        let mut response = self.room(ask)?.fetch_with_request(request).await?;
+        let response = self.room(ask)?.fetch_with_request(request).await?;
         if response.status_code() == 101 {
             return Ok(response);
         }
-        // A refusal: made anew, as the headers of a fetched answer can't be added to.
-        let (status, body) = (response.status_code(), response.text().await?);
-        super::json(&Reply::Json { status, body, retry_after_ms: None, allow: None })
+        super::json(&relayed(response).await?)
     }
 
     /// The room's object. Its name is logged by the platform: nothing personal beyond the ids.
@@ -134,39 +131,30 @@ impl Ports for WorkerPorts<'_> {
     }
 
     async fn ask_room(&self, ask: &Ask) -> Result<Reply, Refusal> {
-        let body = serde_json::to_string(ask).map_err(|_| fault())?;
-        let stub = self.room(ask).map_err(|_| fault())?;
+        let body = serde_json::to_string(ask).map_err(|_| Refusal::fault())?;
+        let stub = self.room(ask).map_err(|_| Refusal::fault())?;
         // The object overloaded or on its way to another machine: the client may try again, we don't.
         let away = |_| Refusal::new(Code::UpstreamUnavailable, "the room can't be reached, try again");
-        let mut response = self.post(stub, Method::Post, &body).await.map_err(away)?;
-        let status = response.status_code();
-        let body = response.text().await.map_err(away)?;
-        let retry_after_ms = match status {
-            429 => serde_json::from_str::<serde_json::Value>(&body)
-                .ok()
-                .and_then(|body| body.pointer("/error/retryAfterMs")?.as_u64()),
-            _ => None,
-        };
-        Ok(Reply::Json { status, body, retry_after_ms, allow: None })
+        relayed(self.post(stub, Method::Post, &body).await.map_err(away)?).await.map_err(away)
     }
 
     /// The ticket is the object's id: random, and of a form that the platform alone can make, so that a guess
     /// is refused before any object is made for it.
     async fn keep_ticket(&self, identity: &Identity) -> Result<String, Refusal> {
-        let body = serde_json::to_string(identity).map_err(|_| fault())?;
-        let tickets = self.env.durable_object("WS_TICKET").map_err(|_| fault())?;
-        let id = tickets.unique_id().map_err(|_| fault())?;
-        let stub = id.get_stub().map_err(|_| fault())?;
-        self.post(stub, Method::Put, &body).await.map_err(|_| fault())?;
+        let body = serde_json::to_string(identity).map_err(|_| Refusal::fault())?;
+        let tickets = self.env.durable_object("WS_TICKET").map_err(|_| Refusal::fault())?;
+        let id = tickets.unique_id().map_err(|_| Refusal::fault())?;
+        let stub = id.get_stub().map_err(|_| Refusal::fault())?;
+        self.post(stub, Method::Put, &body).await.map_err(|_| Refusal::fault())?;
         Ok(id.to_string())
     }
 
     async fn take_ticket(&self, ticket: &str) -> Result<Option<Identity>, Refusal> {
-        let tickets = self.env.durable_object("WS_TICKET").map_err(|_| fault())?;
+        let tickets = self.env.durable_object("WS_TICKET").map_err(|_| Refusal::fault())?;
         let Ok(id) = tickets.id_from_string(ticket) else { return Ok(None) };
-        let stub = id.get_stub().map_err(|_| fault())?;
-        let mut response = self.post(stub, Method::Post, "").await.map_err(|_| fault())?;
-        response.json().await.map_err(|_| fault())
+        let stub = id.get_stub().map_err(|_| Refusal::fault())?;
+        let mut response = self.post(stub, Method::Post, "").await.map_err(|_| Refusal::fault())?;
+        response.json().await.map_err(|_| Refusal::fault())
     }
 
     #[cfg(feature = "dev")]
@@ -175,8 +163,12 @@ impl Ports for WorkerPorts<'_> {
     }
 }
 
-fn fault() -> Refusal {
-    Refusal::new(Code::Internal, "a fault of ours")
+/// A room's answer, made anew: the headers of a fetched one can't be added to.
+async fn relayed(mut response: Response) -> worker::Result<Reply> {
+    let retry_after_s = response.headers().get("retry-after")?.and_then(|s| s.parse::<u64>().ok());
+    let retry_after_ms = retry_after_s.map(|s| s.saturating_mul(1000));
+    let (status, body) = (response.status_code(), response.text().await?);
+    Ok(Reply::Json { status, body, retry_after_ms, allow: None })
 }
 
 /// Verifies a token by the isolate's keys.
@@ -234,14 +226,6 @@ impl Body for RequestBody {
         }
         Ok(body)
     }
-}
-
-/// The `Origin` to which an answer may be shown: one of `ALLOWED_ORIGINS`.
-pub fn allowed_origin(request: &Request, env: &Env) -> Option<String> {
-    let origin = request.headers().get("origin").ok().flatten()?;
-    let config = AuthConfig::parse(|name| variable(env, name)).ok()?;
-    auth::refuse_foreign_origin(&super::header_map(request.headers()), &config).ok()?;
-    Some(origin)
 }
 
 /// A URL's path and query as they stand in it.

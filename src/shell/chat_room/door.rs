@@ -9,7 +9,7 @@ use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::limits::{REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
 use crate::protocol::server::CloseCode;
-use crate::room::store::{Store, StoreError};
+use crate::room::store::Store;
 use crate::room::{Call, Connect, Facts, Input, Rebuild, Room};
 use crate::shell::{clock, json};
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use worker::{Response, Result, WebSocketPair};
 impl Shell {
     pub(super) async fn asked(self: Rc<Self>, ask: Ask) -> std::result::Result<Response, Refusal> {
         self.open(&ask).await?;
-        let fault = || Refusal::new(Code::Internal, "a fault of ours");
+        let fault = Refusal::fault;
         match ask.what {
             What::Upgrade(upgrade) => {
                 self.admit(&ask.who)?;
@@ -34,7 +34,7 @@ impl Shell {
 
     fn admit(self: &Rc<Self>, who: &Identity) -> std::result::Result<(), Refusal> {
         let room = self.room.borrow();
-        let room = room.as_ref().ok_or_else(|| Refusal::new(Code::Internal, "a fault of ours"))?;
+        let room = room.as_ref().ok_or_else(Refusal::fault)?;
         room.admit(who)
     }
 
@@ -54,7 +54,7 @@ impl Shell {
             if let Some(socket) = self.sockets.borrow_mut().remove(&id) {
                 close(&socket.socket, CloseCode::Internal);
             }
-            return json(&Reply::refused(&Refusal::new(Code::Internal, "a fault of ours")));
+            return json(&Reply::refused(&Refusal::fault()));
         }
         self.flush_is_due.set(false);
         let mut response = Response::from_websocket(pair.client)?;
@@ -88,15 +88,7 @@ impl Shell {
     }
 
     fn is_current(self: &Rc<Self>, ask: &Ask) -> std::result::Result<bool, Refusal> {
-        let fault = |why: String| {
-            worker::console_error!("room: {why}");
-            Refusal::new(Code::Internal, "a fault of ours")
-        };
-        let mut slot = self.room.borrow_mut();
-        if slot.is_none() {
-            *slot = self.load(&Store(&self.sql)).map_err(fault)?;
-            self.told.set(slot.as_ref().map(Room::head));
-        }
+        let slot = self.loaded().map_err(broken)?;
         let Some(room) = slot.as_ref() else { return Ok(false) };
         Ok(match &ask.gate {
             None => true,
@@ -118,10 +110,6 @@ impl Shell {
         }
         let facts = Facts { tenant: who.tenant.clone(), id: id.clone(), snapshot };
         let epoch = format!("{:016x}", clock::random_u64());
-        let broken = |e: StoreError| {
-            worker::console_error!("room: {e}");
-            Refusal::new(Code::Internal, "a fault of ours")
-        };
         let store = Store(&self.sql);
         let mut rebuild = Rebuild::begin(&store, facts, epoch).map_err(broken)?;
         while let Some(after) = rebuild.wants() {
@@ -149,4 +137,10 @@ impl Shell {
         }
         Ok(())
     }
+}
+
+/// A storage that fails is told to the operator; the caller learns that it is a fault of ours.
+fn broken(why: impl std::fmt::Display) -> Refusal {
+    worker::console_error!("room: {why}");
+    Refusal::fault()
 }
