@@ -80,7 +80,7 @@ pub const TICKET_MS: u64 = 30_000;
 // --- Misbehaviour -------------------------------------------------------------------------------
 
 /// Malformed frames of one socket within `MALFORMED_WINDOW_MS` before 4400. PROTOCOL.md, close codes.
-pub const MALFORMED_MAX: u32 = 5;
+pub const MALFORMED_MAX: u64 = 5;
 pub const MALFORMED_WINDOW_MS: u64 = 10_000;
 /// Over this long, more than `FLOOD_FACTOR` × the frame limit is a flood (4429). PROTOCOL.md, Limits.
 pub const FLOOD_WINDOW_MS: u64 = 10_000;

@@ -1,7 +1,7 @@
 //! One accepted socket as the room knows it, what of it survives hibernation, and the gathering of its
 //! events into frames. Not here: sockets themselves (`shell`).
 
-use super::rate::Rates;
+use super::rate::{Rates, Window};
 use crate::auth::Identity;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::{FRAME_OUT_BYTES_MAX, MALFORMED_MAX, MALFORMED_WINDOW_MS, TOKEN_LEEWAY_S};
@@ -36,8 +36,7 @@ pub struct Connection {
     pub settled: usize,
     /// Whether `kept` has changed since the platform got it.
     pub changed: bool,
-    malformed_from_ms: UnixMs,
-    malformed_count: u32,
+    malformed: Window,
 }
 
 impl Connection {
@@ -49,14 +48,7 @@ impl Connection {
     }
 
     pub fn wake(kept: Attachment) -> Self {
-        Self {
-            kept,
-            pending: Vec::new(),
-            settled: 0,
-            changed: false,
-            malformed_from_ms: 0,
-            malformed_count: 0,
-        }
+        Self { kept, pending: Vec::new(), settled: 0, changed: false, malformed: Window::default() }
     }
 
     pub fn user(&self) -> &str {
@@ -69,11 +61,7 @@ impl Connection {
 
     /// Counts a malformed frame; true when there were too many.
     pub fn malformed(&mut self, now: UnixMs) -> bool {
-        if now.saturating_sub(self.malformed_from_ms) >= MALFORMED_WINDOW_MS {
-            (self.malformed_from_ms, self.malformed_count) = (now, 0);
-        }
-        self.malformed_count = self.malformed_count.saturating_add(1);
-        self.malformed_count > MALFORMED_MAX
+        self.malformed.count(MALFORMED_WINDOW_MS, now) > MALFORMED_MAX
     }
 }
 

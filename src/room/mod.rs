@@ -279,6 +279,11 @@ impl Room {
         self.next_connection
     }
 
+    /// When this connection last sent a frame.
+    pub fn heard_ms(&self, id: ConnectionId) -> Option<UnixMs> {
+        self.connections.get(&id).map(|connection| connection.kept.heard_ms)
+    }
+
     pub fn members_version(&self) -> u64 {
         self.facts.snapshot.members_version
     }

@@ -17,8 +17,29 @@ pub enum Rate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     full_at_ms: [f64; 4],
-    flood_from_ms: UnixMs,
-    flood_count: u64,
+    frames: Window,
+}
+
+/// How often something happened since its window began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    from_ms: UnixMs,
+    count: u64,
+}
+
+impl Window {
+    /// Counts one more, in a new window when the old one is over; gives the count.
+    pub fn count(&mut self, window_ms: u64, now: UnixMs) -> u64 {
+        if self.over(window_ms, now) {
+            *self = Self { from_ms: now, count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
+
+    fn over(&self, window_ms: u64, now: UnixMs) -> bool {
+        now.saturating_sub(self.from_ms) >= window_ms
+    }
 }
 
 impl Rates {
@@ -45,18 +66,13 @@ impl Rates {
 
     /// Counts one frame; true when this person has sent more than the flood rule bears.
     pub fn floods(&mut self, limits: &Limits, now: UnixMs) -> bool {
-        if now.saturating_sub(self.flood_from_ms) >= FLOOD_WINDOW_MS {
-            (self.flood_from_ms, self.flood_count) = (now, 0);
-        }
-        self.flood_count = self.flood_count.saturating_add(1);
         let bearable = limits.frames_per_s * (FLOOD_FACTOR * FLOOD_WINDOW_MS / 1000) as f64;
-        self.flood_count as f64 > bearable
+        self.frames.count(FLOOD_WINDOW_MS, now) as f64 > bearable
     }
 
     /// Whether nothing would be lost by forgetting these.
     pub fn rested(&self, now: UnixMs) -> bool {
-        self.full_at_ms.iter().all(|at| *at <= now as f64)
-            && now.saturating_sub(self.flood_from_ms) >= FLOOD_WINDOW_MS
+        self.full_at_ms.iter().all(|at| *at <= now as f64) && self.frames.over(FLOOD_WINDOW_MS, now)
     }
 
     /// The stricter of two memories of the same person.
@@ -64,8 +80,8 @@ impl Rates {
         for (mine, theirs) in self.full_at_ms.iter_mut().zip(other.full_at_ms) {
             *mine = mine.max(theirs);
         }
-        if other.flood_count > self.flood_count {
-            (self.flood_from_ms, self.flood_count) = (other.flood_from_ms, other.flood_count);
+        if other.frames.count > self.frames.count {
+            self.frames = other.frames;
         }
     }
 }

@@ -2,6 +2,7 @@
 //! Not here: what follows from an input (`room`).
 
 mod door;
+mod sockets;
 
 use super::database::Database;
 use super::ports::{ASK_HEADER, authenticate, variable};
@@ -13,9 +14,10 @@ use crate::db::{self, Projection};
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs};
 use crate::limits::*;
-use crate::protocol::server::{CloseCode, EventText};
+use crate::protocol::server::CloseCode;
 use crate::room::store::Store;
 use crate::room::{Attachment, ConnectionId, Effect, Input, Room};
+use sockets::{Socket, close};
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,13 +54,6 @@ struct Shell {
     database: Database,
     #[cfg(feature = "test-hooks")]
     made: u64,
-}
-
-struct Socket {
-    socket: WebSocket,
-    /// Bytes that may wait: more than usual until what it got at its beginning has gone.
-    waiting_max: Cell<u32>,
-    heard_at: Cell<UnixMs>,
 }
 
 /// What a fed input gives back to who fed it.
@@ -172,10 +167,6 @@ impl Shell {
             if self.feed_one(Input::Frame { connection, text: &text, random }).failed {
                 self.feed_one(Input::Failed { connection, text: &text });
             }
-            // Not before: a room that has slept knows its sockets only now.
-            if let Some(socket) = self.sockets.borrow().get(&connection) {
-                socket.heard_at.set(clock::now());
-            }
         }
     }
 
@@ -233,7 +224,7 @@ impl Shell {
     fn load(&self, store: &Store) -> std::result::Result<Option<Room>, String> {
         let mut kept = Vec::new();
         let mut sockets = self.sockets.borrow_mut();
-        let known = std::mem::take(&mut *sockets);
+        sockets.clear();
         for socket in self.state.get_websockets() {
             let Ok(Some(text)) = socket.deserialize_attachment::<String>() else { continue };
             let Ok(attachment) = serde_json::from_str::<Attachment>(&text) else { continue };
@@ -242,8 +233,7 @@ impl Shell {
             if socket.as_ref().ready_state() != 1 {
                 continue;
             }
-            let heard_at = known.get(&id).map_or(attachment.heard_ms, |socket| socket.heard_at.get());
-            sockets.insert(id, Socket::new(socket, self.limits.waiting_bytes, heard_at));
+            sockets.insert(id, Socket::new(socket, self.limits.waiting_bytes));
             kept.push(attachment);
         }
         drop(sockets);
@@ -303,22 +293,6 @@ impl Shell {
             Effect::Alarm(at) => self.arm(at),
             Effect::Report(line) => worker::console_warn!("room: {line}"),
         }
-    }
-
-    /// A send never fails loudly here: one dead or slow socket must not stop the rest.
-    fn send(self: &Rc<Self>, connection: ConnectionId, frame: &EventText) {
-        let sockets = self.sockets.borrow();
-        let Some(socket) = sockets.get(&connection) else { return };
-        let waiting = socket.socket.as_ref().buffered_amount();
-        if waiting <= self.limits.waiting_bytes {
-            socket.waiting_max.set(self.limits.waiting_bytes);
-        }
-        if waiting > socket.waiting_max.get() {
-            drop(sockets);
-            self.later(async move |shell| drop(shell.feed(Input::Slow { connection })));
-            return;
-        }
-        let _ = socket.socket.send_with_str(frame);
     }
 
     /// Set at once, within the turn of the events it stands for, so that both become durable together.
@@ -407,55 +381,4 @@ impl Shell {
         };
         self.feed(Input::Verified { connection, outcome });
     }
-
-    // --- Sockets ---------------------------------------------------------------------------------
-
-    fn connection(&self, ws: &WebSocket) -> Option<ConnectionId> {
-        self.state.get_tags(ws).first()?.parse().ok()
-    }
-
-    fn gone(self: &Rc<Self>, ws: &WebSocket) {
-        let Some(connection) = self.connection(ws) else { return };
-        self.sockets.borrow_mut().remove(&connection);
-        self.feed(Input::Closed { connection });
-    }
-
-    /// Looks, at most every `HEARTBEAT_SWEEP_MS`, for clients that had pinged and went silent.
-    fn sweep(self: &Rc<Self>) {
-        let now = clock::now();
-        if now.saturating_sub(self.swept_at.get()) < HEARTBEAT_SWEEP_MS {
-            return;
-        }
-        self.swept_at.set(now);
-        let silent = |(id, socket): (&ConnectionId, &Socket)| {
-            let pinged = self.pinged_at(&socket.socket)?;
-            (now.saturating_sub(pinged.max(socket.heard_at.get())) > HEARTBEAT_TIMEOUT_MS).then_some(*id)
-        };
-        let connections: Vec<_> = self.sockets.borrow().iter().filter_map(silent).collect();
-        if !connections.is_empty() {
-            self.feed(Input::Silent { connections });
-        }
-    }
-
-    /// When the platform last answered this client's ping for us; `None` if it never pinged.
-    fn pinged_at(&self, socket: &WebSocket) -> Option<UnixMs> {
-        let state: &wasm_bindgen::JsValue = self.state.as_raw().as_ref();
-        let name = wasm_bindgen::JsValue::from_str("getWebSocketAutoResponseTimestamp");
-        let method: js_sys::Function =
-            wasm_bindgen::JsCast::dyn_into(js_sys::Reflect::get(state, &name).ok()?).ok()?;
-        let date = method.call1(state, socket.as_ref().as_ref()).ok()?;
-        let date: js_sys::Date = wasm_bindgen::JsCast::dyn_into(date).ok()?;
-        Some(date.get_time() as UnixMs)
-    }
-}
-
-impl Socket {
-    fn new(socket: WebSocket, waiting_max: u32, heard_at: UnixMs) -> Self {
-        Self { socket, waiting_max: Cell::new(waiting_max), heard_at: Cell::new(heard_at) }
-    }
-}
-
-/// Never fails: a socket that is closing already needs no more.
-fn close(socket: &WebSocket, code: CloseCode) {
-    let _ = socket.close(Some(code.code()), Some(code.name()));
 }

@@ -66,7 +66,7 @@ async fn answer(
     }
     let method = http::Method::from_bytes(request.inner().method().as_bytes()).unwrap_or_default();
     // Only an upgrade needs them a second time.
-    let handshake = headers.contains_key("upgrade").then(|| headers.clone()).unwrap_or_default();
+    let handshake = if headers.contains_key("upgrade") { headers.clone() } else { HeaderMap::new() };
     let body = RequestBody(request);
     let reply = api::handle(&ports, api::Request { method, path, query, headers, body }).await;
     match reply {

@@ -1,7 +1,8 @@
 //! The room's door: what the Worker asks on somebody's behalf, opening the log, accepting a socket.
 //! Not here: events of sockets that are open (`chat_room`), and who may come in (`room`).
 
-use super::{Shell, Socket, close};
+use super::Shell;
+use super::sockets::{Socket, close};
 use crate::api::{Ask, Reply, UpgradeAsk, What, open_room};
 use crate::auth::{CHAT_V1, Identity};
 use crate::db;
@@ -45,7 +46,7 @@ impl Shell {
         let pair = WebSocketPair::new()?;
         let id = self.room.borrow().as_ref().map_or(1, Room::next_connection);
         self.state.accept_websocket_with_tags(&pair.server, &[&id.to_string()]);
-        let socket = Socket::new(pair.server, u32::MAX, clock::now());
+        let socket = Socket::new(pair.server, u32::MAX);
         self.sockets.borrow_mut().insert(id, socket);
         let UpgradeAsk { batches, since, history } = upgrade;
         let fed = self.feed(Input::Connect(Connect { id, identity: who, batches, since, history }));
