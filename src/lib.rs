@@ -1,6 +1,6 @@
 //! Chinwag: a chat backend on Cloudflare Workers. Code map in docs/ARCHITECTURE.md.
 //!
-//! Imports point down only: `shell → api → room, db → auth, protocol → error, limits, ids`.
+//! Imports point down only: `shell → object → api → room → db → auth, protocol → error, limits, ids`.
 
 #![cfg_attr(
     not(test),
@@ -13,6 +13,8 @@ pub mod db;
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod mutants;
+pub mod object;
 pub mod protocol;
 pub mod room;
 #[cfg(target_arch = "wasm32")]

@@ -15,6 +15,7 @@ use crate::db::{self, Postgres};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::limits::{BODY_BYTES_MAX, HISTORY_DEFAULT, HISTORY_MAX, PAGE_DEFAULT, PAGE_MAX, TICKET_MS};
+use crate::mutants::{Mutant, is};
 use crate::room::Call;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
@@ -245,5 +246,8 @@ pub(crate) fn unavailable(_: db::DbError) -> Refusal {
 
 /// The name of a room's object: injective in (tenant, room), whatever characters they are made of.
 pub fn object_name(tenant: &TenantId, room: &RoomId) -> String {
+    if is(Mutant::RoomNameNotInjective) {
+        return format!("{}:{}", tenant.as_str(), room.as_str());
+    }
     Value::from(vec![tenant.as_str(), room.as_str()]).to_string()
 }

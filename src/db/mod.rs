@@ -13,6 +13,7 @@ pub use access::{Access, Notify, RoomSnapshot, SnapshotMember, access, room_snap
 pub use projection::{MessageRow, Projected, Projection, ReactionRow, messages_after, project};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomKind, RoomPage, create_room, get_room, list_rooms};
 
+use crate::mutants::{Mutant, is};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::future::Future;
@@ -55,6 +56,7 @@ impl DbError {
             Some("23502" | "23514" | "23505" | "21000") => Failure::SetAside,
             Some(state) => match state.get(..2) {
                 Some("22" | "54") => Failure::SetAside,
+                Some("42") if is(Mutant::MissingTableIsPoison) => Failure::SetAside,
                 Some("42" | "28" | "3D") => Failure::Halt,
                 _ => Failure::Retry,
             },

@@ -9,6 +9,7 @@ use crate::db::{RoomSnapshot, SnapshotMember};
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs};
 use crate::limits::RECEIPTS_MEMBERS_MAX;
+use crate::mutants::{Mutant, is};
 use crate::protocol::server::CloseCode;
 use serde_json::{Value, json};
 
@@ -83,7 +84,9 @@ impl Room {
             self.members.clear();
             return Ok(());
         };
-        if snapshot.members_version < self.facts.snapshot.members_version {
+        if snapshot.members_version < self.facts.snapshot.members_version
+            || is(Mutant::MembershipNeverRefreshed)
+        {
             return Ok(());
         }
         self.facts.snapshot = snapshot;

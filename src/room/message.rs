@@ -95,13 +95,28 @@ impl Room {
             thread,
             body: server::body(&message),
         };
-        store.insert(&event)?;
+        self.write(store, &event)?;
         self.head = seq;
         self.mark_read(&message.user_id, seq);
         self.ack(connection, &event, (&message.id, 1), false);
         self.broadcast(server::new_message(seq, &event.body, event.client_id.as_deref()));
         self.stop_typing(&message.user_id, now);
         Ok(Said { body: event.body, duplicate: false })
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    fn write(&mut self, store: &Store, event: &Event) -> Result<(), StoreError> {
+        store.insert(event)
+    }
+
+    /// One that is acked before it is written.
+    #[cfg(feature = "mutants")]
+    fn write(&mut self, store: &Store, event: &Event) -> Result<(), StoreError> {
+        if crate::mutants::is(crate::mutants::Mutant::AckBeforeWrite) {
+            self.unwritten.push(event.clone());
+            return Ok(());
+        }
+        store.insert(event)
     }
 
     /// Sets or removes one person's emoji on a message; what changes nothing is no event.

@@ -27,6 +27,7 @@ use crate::db::{DbError, Projected, Projection, RoomSnapshot};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
 use crate::limits::Limits;
+use crate::mutants::{Mutant, is};
 use crate::protocol::server::{CloseCode, EventText};
 use connection::{Connection, Frames};
 use outbox::{LogState, Outbox};
@@ -165,6 +166,8 @@ pub struct Room {
     reads: Reads,
     outbox: Outbox,
     effects: Vec<Effect>,
+    #[cfg(feature = "mutants")]
+    unwritten: Vec<store::Event>,
 }
 
 impl Room {
@@ -184,7 +187,8 @@ impl Room {
         let log: LogState = serde_json::from_str(&log).map_err(odd)?;
         let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved);
         // The tail of a log made anew may be reactions, which aren't events here any more.
-        let head = store.newest()?.max(log.projected).max(log.floor);
+        let newest = if is(Mutant::SeqFromMemory) { 0 } else { store.newest()? };
+        let head = newest.max(log.projected).max(log.floor);
         let mut loaded = Self {
             head,
             settled_head: head,
@@ -199,6 +203,8 @@ impl Room {
             reads,
             outbox: Outbox::load(store)?,
             effects: Vec::new(),
+            #[cfg(feature = "mutants")]
+            unwritten: Vec::new(),
         };
         loaded.learn_members();
         for kept in sockets {
@@ -218,6 +224,10 @@ impl Room {
     /// # Gives   effects, to be performed in this order without an `await` between them.
     /// # Errors  `StoreError`: nothing was decided; drop the room, the next event loads it again.
     pub fn handle(&mut self, store: &Store, now: UnixMs, input: Input) -> store::Result<Vec<Effect>> {
+        #[cfg(feature = "mutants")]
+        if !matches!(input, Input::Flush) {
+            std::mem::take(&mut self.unwritten).iter().try_for_each(|event| store.insert(event))?;
+        }
         match input {
             Input::Connect(connect) => self.connect(store, now, connect)?,
             Input::Frame { connection, text, random } => self.frame(store, now, connection, text, random)?,

@@ -7,6 +7,7 @@ use super::{Effect, Room};
 use crate::db::{DbError, Failure, Projected, Projection};
 use crate::ids::{Seq, UnixMs};
 use crate::limits::*;
+use crate::mutants::{Mutant, is};
 use crate::protocol::message::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -74,6 +75,11 @@ impl Room {
         self.head > self.log.projected || self.reads.unprojected()
     }
 
+    /// Whether what waits fills a batch.
+    pub fn has_a_full_batch(&self) -> bool {
+        self.head.saturating_sub(self.log.projected) >= BATCH_ROWS_MAX
+    }
+
     /// Whether a batch should be taken now.
     pub fn wants_drain(&self, now: UnixMs) -> bool {
         let over = |u: &UnderWay| now >= u.since.saturating_add(2 * STATEMENT_TIMEOUT_MS);
@@ -84,6 +90,9 @@ impl Room {
     pub(super) fn arm(&mut self, now: UnixMs) {
         if self.lags() && self.outbox.alarm_at.is_none_or(|at| at <= now) {
             let retry_at = self.outbox.retry_at;
+            if is(Mutant::AlarmAtNow) {
+                return self.alarm(now);
+            }
             let delay_ms = if retry_at > now { ALARM_MIN_MS.max(retry_at - now) } else { ALARM_DELAY_MS };
             self.alarm(now.saturating_add(delay_ms));
         }
@@ -179,6 +188,10 @@ impl Room {
         let mut log = self.log.clone();
         let version = match outcome {
             Projected::Done { members_version, conflicts, .. } => {
+                if !conflicts.is_empty() && is(Mutant::ConflictRetriedForEver) {
+                    self.retry(now, "another message stands there");
+                    return Ok(());
+                }
                 for seq in conflicts {
                     self.set_aside(store, seq, "another message stands at this seq in Postgres")?;
                 }

@@ -7,6 +7,7 @@ use super::{Refused, Room};
 use crate::auth::{Action, Identity};
 use crate::ids::UnixMs;
 use crate::limits::{JOIN_GATHER_MS, LEAVE_GRACE_MS, TYPING_EXPIRES_MS, TYPING_REFRESH_MS};
+use crate::mutants::{Mutant, is};
 use crate::protocol::server;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +49,7 @@ impl Presence {
     /// A socket is gone; a person's last one begins the grace.
     pub fn depart(&mut self, user: &str, now: UnixMs) {
         let Some(sockets) = self.sockets.get_mut(user) else { return };
-        *sockets = sockets.saturating_sub(1);
+        *sockets = if is(Mutant::PresenceOfOneSocket) { 0 } else { sockets.saturating_sub(1) };
         if *sockets == 0 {
             self.sockets.remove(user);
             self.leaving.insert(user.to_owned(), now.saturating_add(LEAVE_GRACE_MS));

@@ -7,6 +7,7 @@ use super::{Effect, Room};
 use crate::auth::Identity;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::*;
+use crate::mutants;
 use crate::protocol::message::{Message, Reactions};
 use crate::protocol::server::{self, CloseCode, EventText, ResyncReason};
 use std::collections::HashMap;
@@ -28,13 +29,14 @@ impl Room {
     /// Everything a new connection hears first, in the contract's order.
     pub(super) fn connect(&mut self, store: &Store, now: UnixMs, connect: Connect) -> Result<()> {
         let Connect { id, identity, batches, since, history } = connect;
+        let to = mutants::remembered().unwrap_or(self.head);
         // What may fail comes first: an error must leave nothing half done.
         let past = match since {
-            Some((since, epoch)) => match self.replay(store, since, &epoch)? {
+            Some((since, epoch)) => match self.replay(store, (since, to), &epoch)? {
                 Ok(replay) => replay,
                 Err(reason) => vec![server::resync(reason, self.head, &self.log.epoch)],
             },
-            None => self.history(store, history)?,
+            None => self.history(store, to, history)?,
         };
         // What was due before is told to those who were there then.
         self.tick(now);
@@ -80,7 +82,7 @@ impl Room {
     fn replay(
         &self,
         store: &Store,
-        since: Seq,
+        (since, to): (Seq, Seq),
         epoch: &str,
     ) -> Result<std::result::Result<Vec<EventText>, ResyncReason>> {
         if epoch != self.log.epoch {
@@ -97,7 +99,7 @@ impl Room {
         }
         let mut targets = HashMap::new();
         let (mut events, mut bytes) = (Vec::new(), 0usize);
-        for event in store.between(since, self.head, REPLAY_EVENTS_MAX)? {
+        for event in store.between(since, to, REPLAY_EVENTS_MAX)? {
             let text = replayed(store, &event, &mut targets)?;
             bytes = bytes.saturating_add(text.len());
             if bytes > REPLAY_BYTES_MAX {
@@ -120,8 +122,8 @@ impl Room {
         Ok(())
     }
 
-    fn history(&self, store: &Store, count: u64) -> Result<Vec<EventText>> {
-        let newest = store.messages_before(self.head.saturating_add(1), None, count.min(HISTORY_MAX))?;
+    fn history(&self, store: &Store, to: Seq, count: u64) -> Result<Vec<EventText>> {
+        let newest = store.messages_before(to.saturating_add(1), None, count.min(HISTORY_MAX))?;
         let text = |m: &super::store::Stored| server::new_message(m.seq, &m.body, m.client_id.as_deref());
         Ok(newest.iter().rev().map(text).collect())
     }

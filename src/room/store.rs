@@ -5,6 +5,7 @@
 //! there is no outbox table (a watermark is), no row per reader, and a message is found by its id without an index.
 
 use crate::ids::{Seq, UnixMs};
+use crate::mutants::{Mutant, is};
 use std::fmt;
 
 /// One value going into or coming out of a statement.
@@ -184,6 +185,11 @@ impl Store<'_> {
     /// What this person has under this `clientId` already.
     pub fn by_client(&self, user: &str, client_id: &str) -> Result<Option<Event>> {
         let params = [SqlValue::Text(user.to_owned()), SqlValue::Text(client_id.to_owned())];
+        if is(Mutant::DedupeWithoutSender) {
+            const OF_ANYBODY: &str = "SELECT seq, kind, at, user_id, client_id, digest, target, thread, body
+                FROM events WHERE ?1 <> '' AND client_id = ?2";
+            return self.0.exec(OF_ANYBODY, &params)?.first().map(event).transpose();
+        }
         self.0.exec(COLUMNS_BY_CLIENT, &params)?.first().map(event).transpose()
     }
 

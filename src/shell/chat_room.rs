@@ -1,69 +1,31 @@
-//! The Durable Object of one room: callbacks become inputs, effects are performed. A panic stays in its event.
-//! Not here: what follows from an input (`room`).
-
-mod door;
-mod sockets;
+//! The Durable Object of one room: workerd's callbacks handed to `object`, and its platform made real.
+//! Not here: what is done with a callback (`object`), what follows from it (`room`).
 
 use super::database::Database;
 use super::ports::{ASK_HEADER, authenticate, variable};
 use super::sqlite::ObjectSql;
 use super::{clock, json};
 use crate::api::Reply;
-use crate::auth::AuthConfig;
-use crate::db::{self, Projection};
+use crate::auth::{AuthConfig, CHAT_V1, Identity};
 use crate::error::{Code, Refusal};
-use crate::ids::{Seq, UnixMs};
-use crate::limits::*;
+use crate::ids::UnixMs;
+use crate::limits::{Limits, STATEMENT_TIMEOUT_MS};
+use crate::object::{Answer, Gone, Object, Platform};
 use crate::protocol::server::CloseCode;
-use crate::room::store::Store;
-use crate::room::{Attachment, ConnectionId, Effect, Input, Room};
-use sockets::{Socket, close};
-use std::cell::{Cell, RefCell, RefMut};
-use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::room::ConnectionId;
+use crate::room::store::Sql;
 use std::rc::Rc;
 use worker::{
     DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage,
-    durable_object,
+    WebSocketPair, durable_object,
 };
 
 #[durable_object]
-pub struct ChatRoom(Rc<Shell>);
+pub struct ChatRoom(Rc<Object<Workerd>>);
 
-// `feed` catches every panic and drops the room; what else stands in a shell is single cells.
+// The object catches every panic and drops the room; what else stands in it is single cells.
 impl std::panic::UnwindSafe for ChatRoom {}
 impl std::panic::RefUnwindSafe for ChatRoom {}
-
-struct Shell {
-    state: State,
-    env: Env,
-    sql: ObjectSql,
-    limits: Limits,
-    room: RefCell<Option<Room>>,
-    sockets: RefCell<HashMap<ConnectionId, Socket>>,
-    /// The head when everything was last told to the sockets; `None` until the room was loaded once.
-    told: Cell<Option<Seq>>,
-    flush_is_due: Cell<bool>,
-    /// Frames that wait for the turn's end. Handled where they arrive, each would be a commit and a wait for the disk.
-    inbox: RefCell<Vec<(ConnectionId, String)>>,
-    tick_at: Cell<Option<UnixMs>>,
-    /// Since when a drain runs, and since when the log is being opened: leases, as a promise can be lost.
-    draining_since: Cell<Option<UnixMs>>,
-    opening_since: Cell<Option<UnixMs>>,
-    swept_at: Cell<UnixMs>,
-    database: Database,
-    #[cfg(feature = "test-hooks")]
-    made: u64,
-}
-
-/// What a fed input gives back to who fed it.
-#[derive(Default)]
-struct Fed {
-    reply: Option<std::result::Result<String, Refusal>>,
-    project: Option<Rc<Projection>>,
-    /// The input was lost to a fault of ours.
-    failed: bool,
-}
 
 impl DurableObject for ChatRoom {
     fn new(state: State, env: Env) -> Self {
@@ -76,25 +38,15 @@ impl DurableObject for ChatRoom {
             worker::console_error!("{why}; the contract's limits hold");
             Limits::default()
         });
-        let sql = ObjectSql::new(&state);
-        Self(Rc::new(Shell {
-            sql,
-            limits,
-            room: RefCell::new(None),
-            sockets: RefCell::default(),
-            told: Cell::new(None),
-            flush_is_due: Cell::new(false),
-            inbox: RefCell::default(),
-            tick_at: Cell::new(None),
-            draining_since: Cell::new(None),
-            opening_since: Cell::new(None),
-            swept_at: Cell::new(0),
+        let platform = Workerd {
+            sql: ObjectSql::new(&state),
             database: Database::new(&env, STATEMENT_TIMEOUT_MS),
             #[cfg(feature = "test-hooks")]
             made: super::test_hooks::made(),
             state,
             env,
-        }))
+        };
+        Self(Object::new(platform, limits))
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -103,28 +55,29 @@ impl DurableObject for ChatRoom {
             None => request.text().await?,
         };
         match self.0.clone().asked(serde_json::from_str(&ask)?).await {
-            Ok(response) => Ok(response),
+            Ok(Answer::Reply(reply)) => json(&reply),
+            Ok(Answer::Upgraded { peer, batches }) => {
+                let mut response = Response::from_websocket(peer)?;
+                if batches {
+                    response.headers_mut().set("sec-websocket-protocol", CHAT_V1)?;
+                }
+                Ok(response)
+            }
             Err(refusal) => json(&Reply::refused(&refusal)),
         }
     }
 
     async fn websocket_message(&self, ws: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
-        let shell = &self.0;
-        let Some(connection) = shell.connection(&ws) else { return Ok(()) };
+        let Some(connection) = self.0.platform().connection(&ws) else { return Ok(()) };
         match message {
             WebSocketIncomingMessage::String(text) => {
                 #[cfg(feature = "test-hooks")]
-                if super::test_hooks::answered(
-                    &text,
-                    |line| drop(ws.send_with_str(line)),
-                    shell.made,
-                    &shell.sql,
-                ) {
+                if self.0.platform().hooked(&ws, &text) {
                     return Ok(());
                 }
-                shell.received(connection, text);
+                self.0.received(connection, text);
             }
-            WebSocketIncomingMessage::Binary(_) => drop(shell.feed(Input::Binary { connection })),
+            WebSocketIncomingMessage::Binary(_) => self.0.received_binary(connection),
         }
         Ok(())
     }
@@ -132,171 +85,86 @@ impl DurableObject for ChatRoom {
     async fn websocket_close(&self, ws: WebSocket, code: usize, _: String, _: bool) -> Result<()> {
         // Answered, or the client waits 10 s and sees 1006; codes that may not be sent are answered with 1000.
         let code = u16::try_from(code).ok().filter(|code| *code == 1000 || *code >= 3000).unwrap_or(1000);
-        let _ = ws.close(Some(code), Some(""));
-        self.0.gone(&ws);
+        self.gone(&ws, code);
         Ok(())
     }
 
     async fn websocket_error(&self, ws: WebSocket, _: Error) -> Result<()> {
-        let _ = ws.close(Some(1011), Some(""));
-        self.0.gone(&ws);
+        self.gone(&ws, 1011);
         Ok(())
     }
 
-    /// Re-arms first, hands the work over and returns at once: an alarm that waits for something lost blocks all later ones.
     async fn alarm(&self) -> Result<Response> {
-        self.0.feed(Input::AlarmFired);
+        self.0.clone().alarm().await;
         Response::empty()
     }
 }
 
-impl Shell {
-    // --- Feeding the machine --------------------------------------------------------------------
-
-    fn received(self: &Rc<Self>, connection: ConnectionId, text: String) {
-        let too_large = text.len() > self.limits.frame_bytes as usize;
-        self.inbox.borrow_mut().push((connection, text));
-        // What closes its socket anyway isn't kept in memory.
-        if too_large { self.take_in() } else { self.flush_later() }
-    }
-
-    /// Handles the frames of this turn, in the order they arrived. A fault in one is that one's alone.
-    fn take_in(self: &Rc<Self>) {
-        for (connection, text) in self.inbox.take() {
-            let random = clock::random_u64();
-            if self.feed_one(Input::Frame { connection, text: &text, random }).failed {
-                self.feed_one(Input::Failed { connection, text: &text });
-            }
+impl ChatRoom {
+    fn gone(&self, ws: &WebSocket, code: u16) {
+        let _ = ws.close(Some(code), Some(""));
+        if let Some(connection) = self.0.platform().connection(ws) {
+            self.0.gone(connection);
         }
     }
+}
 
-    /// Feeds one input, after the frames that arrived before it.
-    fn feed(self: &Rc<Self>, input: Input) -> Fed {
-        self.take_in();
-        self.feed_one(input)
+/// The runtime as one object has it.
+struct Workerd {
+    state: State,
+    env: Env,
+    sql: ObjectSql,
+    database: Database,
+    #[cfg(feature = "test-hooks")]
+    made: u64,
+}
+
+impl Workerd {
+    fn connection(&self, ws: &WebSocket) -> Option<ConnectionId> {
+        self.state.get_tags(ws).first()?.parse().ok()
     }
 
-    /// Feeds one input and performs what follows, without an `await` between them.
-    fn feed_one(self: &Rc<Self>, input: Input) -> Fed {
-        let flushes = matches!(input, Input::Flush);
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.handle(input)));
-        let effects = match outcome {
-            Ok(Ok(Some(effects))) => effects,
-            // No log here: nobody was ever let in, or the room is gone.
-            Ok(Ok(None)) => return Fed::default(),
-            Ok(Err(why)) => return self.lost(&why, flushes),
-            Err(_) => return self.lost("panicked", flushes),
-        };
-        let mut fed = Fed::default();
-        for effect in effects {
-            self.perform(effect, &mut fed);
-        }
-        self.schedule();
-        fed
+    #[cfg(feature = "test-hooks")]
+    fn hooked(&self, ws: &WebSocket, text: &str) -> bool {
+        super::test_hooks::answered(text, |line| drop(ws.send_with_str(line)), self.made, &self.sql)
+    }
+}
+
+impl Platform for Workerd {
+    type Socket = WebSocket;
+    type Peer = WebSocket;
+    type Db = Database;
+
+    fn now(&self) -> UnixMs {
+        clock::now()
     }
 
-    fn handle(self: &Rc<Self>, input: Input) -> std::result::Result<Option<Vec<Effect>>, String> {
-        #[cfg(feature = "test-hooks")]
-        super::test_hooks::panic_if_asked(&input);
-        let mut slot = self.loaded()?;
-        let Some(room) = slot.as_mut() else { return Ok(None) };
-        let flushes = matches!(input, Input::Flush);
-        let effects = room.handle(&Store(&self.sql), clock::now(), input).map_err(|e| e.to_string())?;
-        if flushes {
-            self.told.set(Some(room.head()));
-        }
-        Ok(Some(effects))
+    fn random(&self) -> u64 {
+        clock::random_u64()
     }
 
-    /// The room in memory, loaded if it wasn't there; `None` inside when there is no log here.
-    fn loaded(&self) -> std::result::Result<RefMut<'_, Option<Room>>, String> {
-        let mut slot = self.room.borrow_mut();
-        if slot.is_none() {
-            *slot = self.load(&Store(&self.sql))?;
-        }
-        if self.told.get().is_none() {
-            self.told.set(slot.as_ref().map(Room::head));
-        }
-        Ok(slot)
+    async fn sleep(&self, ms: u64) {
+        clock::sleep(ms).await;
     }
 
-    /// The room from its storage and its open sockets: after hibernation, a deploy, a panic, a failing store.
-    fn load(&self, store: &Store) -> std::result::Result<Option<Room>, String> {
-        let mut kept = Vec::new();
-        let mut sockets = self.sockets.borrow_mut();
-        sockets.clear();
-        for socket in self.state.get_websockets() {
-            let Ok(Some(text)) = socket.deserialize_attachment::<String>() else { continue };
-            let Ok(attachment) = serde_json::from_str::<Attachment>(&text) else { continue };
-            let id = attachment.id;
-            // One that we have closed may still be listed.
-            if socket.as_ref().ready_state() != 1 {
-                continue;
-            }
-            sockets.insert(id, Socket::new(socket, self.limits.waiting_bytes));
-            kept.push(attachment);
-        }
-        drop(sockets);
-        Room::load(store, kept, self.limits.clone()).map_err(|e| e.to_string())
+    fn later(&self, work: impl Future<Output = ()> + 'static) {
+        self.state.wait_until(work);
     }
 
-    /// The input is lost and with it the memory; the next one finds the room as storage and sockets say it is.
-    /// A flush that broke off has told nobody, so all since the last whole one is told from the log.
-    fn lost(self: &Rc<Self>, why: &str, flushing: bool) -> Fed {
-        worker::console_error!("room: {why}; loading it again");
-        let dropped = self.room.borrow_mut().take();
-        self.flush_is_due.set(false);
-        self.tick_at.set(None);
-        let rest = dropped
-            .filter(|_| !flushing)
-            .and_then(|mut room| catch_unwind(AssertUnwindSafe(move || room.give_up(clock::now()))).ok());
-        if let Some((effects, told)) = rest {
-            effects.into_iter().for_each(|effect| self.perform(effect, &mut Fed::default()));
-            self.told.set(Some(told));
-        }
-        let told = self.told.get().unwrap_or_default();
-        let recovered = catch_unwind(AssertUnwindSafe(|| self.handle(Input::Recovered { told })));
-        if let Ok(Ok(Some(effects))) = recovered {
-            effects.into_iter().for_each(|effect| self.perform(effect, &mut Fed::default()));
-            self.schedule();
-        } else {
-            // It can't even be loaded: the sockets are told to come back.
-            for socket in self.state.get_websockets() {
-                close(&socket, CloseCode::Internal);
-            }
-        }
-        Fed { failed: true, ..Fed::default() }
+    fn sql(&self) -> &dyn Sql {
+        &self.sql
     }
 
-    fn perform(self: &Rc<Self>, effect: Effect, fed: &mut Fed) {
-        match effect {
-            Effect::Send { connection, frame } => self.send(connection, &frame),
-            Effect::Close { connection, code } => {
-                if let Some(socket) = self.sockets.borrow_mut().remove(&connection) {
-                    close(&socket.socket, code);
-                }
-            }
-            Effect::Attach { connection, attachment } => {
-                if let Some(socket) = self.sockets.borrow().get(&connection) {
-                    let text = serde_json::to_string(&attachment).unwrap_or_default();
-                    let _ = socket.socket.serialize_attachment(text);
-                }
-            }
-            Effect::Verify { connection, token } => {
-                self.later(async move |shell| shell.verify(connection, &token).await);
-            }
-            Effect::Reply(answer) => fed.reply = Some(answer),
-            Effect::Project(batch) => fed.project = Some(batch),
-            Effect::Refresh => {
-                self.later(async move |shell| drop(shell.refresh().await));
-            }
-            Effect::Alarm(at) => self.arm(at),
-            Effect::Report(line) => worker::console_warn!("room: {line}"),
-        }
+    fn db(&self) -> &Database {
+        &self.database
+    }
+
+    fn close_db(&self) {
+        self.database.close();
     }
 
     /// Set at once, within the turn of the events it stands for, so that both become durable together.
-    fn arm(&self, at: UnixMs) {
+    fn set_alarm(&self, at: UnixMs) {
         let date = js_sys::Date::new(&(at as f64).into());
         let options = js_sys::Object::new();
         if let Ok(set) = self.state.storage().as_raw().set_alarm(date, options) {
@@ -306,79 +174,62 @@ impl Shell {
         }
     }
 
-    // --- What is due later ----------------------------------------------------------------------
-
-    /// The turn's end: what arrives together is committed together and leaves as one frame a socket.
-    fn flush_later(self: &Rc<Self>) {
-        if self.flush_is_due.replace(true) {
-            return;
-        }
-        self.later(async move |shell| {
-            clock::sleep(0).await;
-            if shell.flush_is_due.get() {
-                // While the flush is still due: what these frames schedule is this one.
-                shell.take_in();
-                shell.flush_is_due.set(false);
-                shell.feed_one(Input::Flush);
-                shell.sweep();
-            }
-        });
+    fn accept(&self, id: ConnectionId) -> Option<(WebSocket, WebSocket)> {
+        let pair = WebSocketPair::new().ok()?;
+        self.state.accept_websocket_with_tags(&pair.server, &[&id.to_string()]);
+        Some((pair.server, pair.client))
     }
 
-    /// Does something after this event; the object stays awake for it.
-    fn later<F: Future<Output = ()> + 'static>(self: &Rc<Self>, work: impl FnOnce(Rc<Self>) -> F) {
-        self.state.wait_until(work(self.clone()));
+    fn sockets(&self) -> Vec<WebSocket> {
+        let mut sockets = self.state.get_websockets();
+        // One that we have closed may still be listed.
+        sockets.retain(|socket| socket.as_ref().ready_state() == 1);
+        sockets
     }
 
-    fn schedule(self: &Rc<Self>) {
-        let room = self.room.borrow();
-        let Some(room) = room.as_ref() else { return };
-        let now = clock::now();
-        if room.wants_flush() {
-            self.flush_later();
-        }
-        if let Some(at) = room.deadline()
-            && self.tick_at.get().is_none_or(|due| at < due)
-        {
-            self.tick_at.set(Some(at));
-            self.later(async move |shell| {
-                clock::sleep(at.saturating_sub(clock::now())).await;
-                if shell.tick_at.get() == Some(at) {
-                    shell.tick_at.set(None);
-                    shell.feed(Input::Tick);
-                }
-            });
-        }
-        let stuck = |since: UnixMs| now.saturating_sub(since) > 3 * STATEMENT_TIMEOUT_MS;
-        if room.wants_drain(now) && self.draining_since.get().is_none_or(stuck) {
-            self.draining_since.set(Some(now));
-            self.later(async move |shell| shell.drain().await);
-        }
+    fn send(&self, socket: &WebSocket, frame: &str) -> std::result::Result<(), Gone> {
+        socket.send_with_str(frame).map_err(|_| Gone)
     }
 
-    /// Takes batch after batch to Postgres, then keeps the connection a moment for what may follow.
-    async fn drain(self: Rc<Self>) {
-        while let Some(batch) = self.feed(Input::Drain).project {
-            self.draining_since.set(Some(clock::now()));
-            let outcome = db::project(&self.database, &batch).await;
-            self.feed(Input::Projected { batch, outcome });
-            clock::sleep(DRAIN_GATHER_MS).await;
-        }
-        self.draining_since.set(None);
-        // What came while the last batch was under way.
-        self.schedule();
-        clock::sleep(CONNECTION_LINGER_MS).await;
-        if self.draining_since.get().is_none() {
-            self.database.close();
-        }
+    fn close(&self, socket: &WebSocket, code: CloseCode) -> std::result::Result<(), Gone> {
+        socket.close(Some(code.code()), Some(code.name())).map_err(|_| Gone)
     }
 
-    async fn verify(self: &Rc<Self>, connection: ConnectionId, token: &str) {
-        let config = AuthConfig::parse(|name| variable(&self.env, name));
-        let outcome = match config {
+    fn waiting_bytes(&self, socket: &WebSocket) -> u32 {
+        socket.as_ref().buffered_amount()
+    }
+
+    fn attach(&self, socket: &WebSocket, text: &str) {
+        let _ = socket.serialize_attachment(text.to_owned());
+    }
+
+    fn attachment(&self, socket: &WebSocket) -> Option<String> {
+        socket.deserialize_attachment().ok().flatten()
+    }
+
+    fn pinged_at(&self, socket: &WebSocket) -> Option<UnixMs> {
+        let state: &wasm_bindgen::JsValue = self.state.as_raw().as_ref();
+        let name = wasm_bindgen::JsValue::from_str("getWebSocketAutoResponseTimestamp");
+        let method: js_sys::Function =
+            wasm_bindgen::JsCast::dyn_into(js_sys::Reflect::get(state, &name).ok()?).ok()?;
+        let date = method.call1(state, socket.as_ref().as_ref()).ok()?;
+        let date: js_sys::Date = wasm_bindgen::JsCast::dyn_into(date).ok()?;
+        Some(date.get_time() as UnixMs)
+    }
+
+    async fn authenticate(&self, token: &str) -> std::result::Result<Identity, Refusal> {
+        match AuthConfig::parse(|name| variable(&self.env, name)) {
             Ok(config) => authenticate(token, &config).await,
             Err(_) => Err(Refusal::new(Code::UpstreamUnavailable, "this deployment is not configured")),
-        };
-        self.feed(Input::Verified { connection, outcome });
+        }
+    }
+
+    fn report(&self, line: &str) {
+        worker::console_warn!("room: {line}");
+    }
+
+    #[cfg(feature = "test-hooks")]
+    fn strike(&self, input: &crate::room::Input) {
+        super::test_hooks::panic_if_asked(input);
     }
 }

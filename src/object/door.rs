@@ -1,80 +1,88 @@
 //! The room's door: what the Worker asks on somebody's behalf, opening the log, accepting a socket.
-//! Not here: events of sockets that are open (`chat_room`), and who may come in (`room`).
+//! Not here: events of sockets that are open (`object`), and who may come in (`room`).
 
-use super::Shell;
-use super::sockets::{Socket, close};
+use super::Object;
+use super::platform::Platform;
+use super::sockets::Socket;
 use crate::api::{Ask, Reply, UpgradeAsk, What, open_room};
-use crate::auth::{CHAT_V1, Identity};
+use crate::auth::Identity;
 use crate::db;
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::limits::{REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
+use crate::mutants::{self, Mutant};
 use crate::protocol::server::CloseCode;
 use crate::room::store::Store;
 use crate::room::{Call, Connect, Facts, Input, Rebuild, Room};
-use crate::shell::{clock, json};
 use std::rc::Rc;
-use worker::{Response, Result, WebSocketPair};
 
-impl Shell {
-    pub(super) async fn asked(self: Rc<Self>, ask: Ask) -> std::result::Result<Response, Refusal> {
+/// What the Worker gets.
+pub enum Answer<Peer> {
+    Reply(Reply),
+    Upgraded {
+        peer: Peer,
+        /// The client speaks `chat.v1`, and is to be told so.
+        batches: bool,
+    },
+}
+
+impl<P: Platform> Object<P> {
+    /// # Errors  what the caller is refused with; nothing happened then.
+    pub async fn asked(self: Rc<Self>, ask: Ask) -> Result<Answer<P::Peer>, Refusal> {
         self.open(&ask).await?;
-        let fault = Refusal::fault;
         match ask.what {
             What::Upgrade(upgrade) => {
                 self.admit(&ask.who)?;
-                self.upgrade(ask.who, upgrade).map_err(|_| fault())
+                if mutants::is(Mutant::HeadBeforeSocket) {
+                    mutants::remember(self.room.borrow().as_ref().map(Room::head));
+                    self.platform.sleep(WAIT_STEP_MS).await;
+                }
+                self.upgrade(ask.who, upgrade)
             }
             What::Call(call) => {
-                let random = clock::random_u64();
+                let random = self.platform.random();
                 let fed = self.feed(Input::Call { who: &ask.who, call, random });
-                json(&Reply::ok(fed.reply.ok_or_else(fault)??)).map_err(|_| fault())
+                Ok(Answer::Reply(Reply::ok(fed.reply.ok_or_else(Refusal::fault)??)))
             }
         }
     }
 
-    fn admit(self: &Rc<Self>, who: &Identity) -> std::result::Result<(), Refusal> {
+    fn admit(self: &Rc<Self>, who: &Identity) -> Result<(), Refusal> {
         let room = self.room.borrow();
         let room = room.as_ref().ok_or_else(Refusal::fault)?;
         room.admit(who)
     }
 
     /// The synchronous end of an upgrade: accept, and everything a connection hears first.
-    fn upgrade(self: &Rc<Self>, who: Identity, upgrade: UpgradeAsk) -> Result<Response> {
+    fn upgrade(self: &Rc<Self>, who: Identity, upgrade: UpgradeAsk) -> Result<Answer<P::Peer>, Refusal> {
         // A fault in one of these loads the room again, which must not happen between the socket and its `Connect`.
         self.take_in();
-        let pair = WebSocketPair::new()?;
         let id = self.room.borrow().as_ref().map_or(1, Room::next_connection);
-        self.state.accept_websocket_with_tags(&pair.server, &[&id.to_string()]);
-        let socket = Socket::new(pair.server, u32::MAX);
-        self.sockets.borrow_mut().insert(id, socket);
+        let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
+        self.sockets.borrow_mut().insert(id, Socket::new(socket, u32::MAX));
         let UpgradeAsk { batches, since, history } = upgrade;
         let fed = self.feed(Input::Connect(Connect { id, identity: who, batches, since, history }));
         // At once, and with it what the others still had coming: nothing stands between its history and its present.
         if fed.failed || self.feed(Input::Flush).failed {
             if let Some(socket) = self.sockets.borrow_mut().remove(&id) {
-                close(&socket.socket, CloseCode::Internal);
+                let _ = self.platform.close(&socket.socket, CloseCode::Internal);
             }
-            return json(&Reply::refused(&Refusal::fault()));
+            return Err(Refusal::fault());
         }
         self.flush_is_due.set(false);
-        let mut response = Response::from_websocket(pair.client)?;
-        if batches {
-            response.headers_mut().set("sec-websocket-protocol", CHAT_V1)?;
-        }
-        Ok(response)
+        Ok(Answer::Upgraded { peer, batches })
     }
 
     /// Makes sure that the room is in memory and as new as Postgres said it is.
     ///
     /// # Errors  503 when that takes Postgres and it can't be had; a room that is open goes on without it.
-    async fn open(self: &Rc<Self>, ask: &Ask) -> std::result::Result<(), Refusal> {
+    async fn open(self: &Rc<Self>, ask: &Ask) -> Result<(), Refusal> {
         for _ in 0..STATEMENT_TIMEOUT_MS / WAIT_STEP_MS {
             let current = self.is_current(ask)?;
             if current {
                 return Ok(());
             }
-            let now = clock::now();
+            let now = self.platform.now();
             let lease = |since: UnixMs| now.saturating_sub(since) > 2 * STATEMENT_TIMEOUT_MS;
             if self.opening_since.get().is_none_or(lease) {
                 self.opening_since.set(Some(now));
@@ -83,13 +91,13 @@ impl Shell {
                 return opened;
             }
             // Somebody else is at it, and on Workers nobody can await another request's promise.
-            clock::sleep(WAIT_STEP_MS).await;
+            self.platform.sleep(WAIT_STEP_MS).await;
         }
         Err(Refusal::new(Code::UpstreamUnavailable, "the room is still being opened, try again"))
     }
 
-    fn is_current(self: &Rc<Self>, ask: &Ask) -> std::result::Result<bool, Refusal> {
-        let slot = self.loaded().map_err(broken)?;
+    fn is_current(self: &Rc<Self>, ask: &Ask) -> Result<bool, Refusal> {
+        let slot = self.loaded().map_err(|why| self.broken(why))?;
         let Some(room) = slot.as_ref() else { return Ok(false) };
         Ok(match &ask.gate {
             None => true,
@@ -101,20 +109,22 @@ impl Shell {
     }
 
     /// Opens a room that has no log here, or one that Postgres is ahead of; or only learns its members.
-    async fn open_from_postgres(self: &Rc<Self>, ask: &Ask) -> std::result::Result<(), Refusal> {
+    async fn open_from_postgres(self: &Rc<Self>, ask: &Ask) -> Result<(), Refusal> {
         let (who, id) = (&ask.who, &ask.room);
-        let snapshot = open_room(&self.database, who, id).await?;
+        let database = self.platform.db();
+        let snapshot = open_room(database, who, id).await?;
         let whole = self.room.borrow().as_ref().is_some_and(|room| snapshot.last_seq <= room.head());
         if whole {
             self.feed(Input::Refreshed(Some(snapshot)));
             return Ok(());
         }
         let facts = Facts { tenant: who.tenant.clone(), id: id.clone(), snapshot };
-        let epoch = format!("{:016x}", clock::random_u64());
-        let store = Store(&self.sql);
+        let epoch = format!("{:016x}", self.platform.random());
+        let broken = |why: crate::room::store::StoreError| self.broken(why);
+        let store = Store(self.platform.sql());
         let mut rebuild = Rebuild::begin(&store, facts, epoch).map_err(broken)?;
         while let Some(after) = rebuild.wants() {
-            let page = db::messages_after(&self.database, &who.tenant, id, after, REBUILD_PAGE).await;
+            let page = db::messages_after(database, &who.tenant, id, after, REBUILD_PAGE).await;
             let page =
                 page.map_err(|_| Refusal::new(Code::UpstreamUnavailable, "the database can't be reached"))?;
             rebuild.page(&store, page).map_err(broken)?;
@@ -123,25 +133,22 @@ impl Shell {
         // Loaded anew with the new log; sockets of an older one are to come back and see the new epoch.
         *self.room.borrow_mut() = None;
         self.told.set(None);
-        for socket in self.state.get_websockets() {
-            close(&socket, CloseCode::Restart);
-        }
+        self.close_all(CloseCode::Restart);
         self.sockets.borrow_mut().clear();
-        self.database.close();
+        self.platform.close_db();
         self.is_current(ask).map(drop)
     }
 
-    pub(super) async fn refresh(self: &Rc<Self>) -> std::result::Result<(), Refusal> {
-        let Some((tenant, id)) = self.room.borrow().as_ref().map(Room::key) else { return Ok(()) };
-        if let Ok(snapshot) = db::room_snapshot(&self.database, &tenant, &id).await {
+    pub(super) async fn refresh(self: &Rc<Self>) {
+        let Some((tenant, id)) = self.room.borrow().as_ref().map(Room::key) else { return };
+        if let Ok(snapshot) = db::room_snapshot(self.platform.db(), &tenant, &id).await {
             self.feed(Input::Refreshed(snapshot));
         }
-        Ok(())
     }
-}
 
-/// A storage that fails is told to the operator; the caller learns that it is a fault of ours.
-fn broken(why: impl std::fmt::Display) -> Refusal {
-    worker::console_error!("room: {why}");
-    Refusal::fault()
+    /// A storage that fails is told to the operator; the caller learns that it is a fault of ours.
+    fn broken(&self, why: impl std::fmt::Display) -> Refusal {
+        self.platform.report(&format!("storage: {why}"));
+        Refusal::fault()
+    }
 }

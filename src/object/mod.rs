@@ -1,0 +1,326 @@
+//! The object of one room, over whatever runtime: callbacks become inputs, effects are performed, work that takes
+//! time runs beside them. A panic stays in its event.
+//! Not here: what follows from an input (`room`), and the runtime (`Platform`: workerd in `shell`, or the simulator).
+
+mod door;
+mod platform;
+mod sockets;
+
+pub use door::Answer;
+pub use platform::{Gone, Platform};
+
+use crate::db::{self, Projection};
+use crate::error::Refusal;
+use crate::ids::{Seq, UnixMs};
+use crate::limits::*;
+use crate::mutants::{Mutant, is};
+use crate::protocol::server::CloseCode;
+use crate::room::store::Store;
+use crate::room::{Attachment, ConnectionId, Effect, Input, Room};
+use sockets::Socket;
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+pub struct Object<P: Platform> {
+    platform: P,
+    limits: Limits,
+    room: RefCell<Option<Room>>,
+    sockets: RefCell<HashMap<ConnectionId, Socket<P::Socket>>>,
+    /// The head when everything was last told to the sockets; `None` until the room was loaded once.
+    told: Cell<Option<Seq>>,
+    flush_is_due: Cell<bool>,
+    /// Frames that wait for the turn's end. Handled where they arrive, each would be a commit and a wait for the disk.
+    inbox: RefCell<Vec<(ConnectionId, String)>>,
+    tick_at: Cell<Option<UnixMs>>,
+    /// Since when a drain runs, and since when the log is being opened: leases, as a promise can be lost.
+    draining_since: Cell<Option<UnixMs>>,
+    opening_since: Cell<Option<UnixMs>>,
+    swept_at: Cell<UnixMs>,
+}
+
+/// What a fed input gives back to who fed it.
+#[derive(Default)]
+struct Fed {
+    reply: Option<Result<String, Refusal>>,
+    project: Option<Rc<Projection>>,
+    /// The input was lost to a fault of ours.
+    failed: bool,
+}
+
+impl<P: Platform> Object<P> {
+    /// Touches nothing: the room is loaded by the first event that needs it.
+    pub fn new(platform: P, limits: Limits) -> Rc<Self> {
+        Rc::new(Self {
+            platform,
+            limits,
+            room: RefCell::new(None),
+            sockets: RefCell::default(),
+            told: Cell::new(None),
+            flush_is_due: Cell::new(false),
+            inbox: RefCell::default(),
+            tick_at: Cell::new(None),
+            draining_since: Cell::new(None),
+            opening_since: Cell::new(None),
+            swept_at: Cell::new(0),
+        })
+    }
+
+    pub fn platform(&self) -> &P {
+        &self.platform
+    }
+
+    // --- Callbacks of the platform (those of the door are in `door`) ------------------------------
+
+    /// A text frame arrived.
+    pub fn received(self: &Rc<Self>, connection: ConnectionId, text: String) {
+        if is(Mutant::LookUpBeforeSeq) {
+            return self.later(async move |object| {
+                object.refresh().await;
+                object.inbox.borrow_mut().push((connection, text));
+                object.flush_later();
+            });
+        }
+        let too_large = text.len() > self.limits.frame_bytes as usize;
+        self.inbox.borrow_mut().push((connection, text));
+        // What closes its socket anyway isn't kept in memory.
+        if too_large { self.take_in() } else { self.flush_later() }
+    }
+
+    /// A binary frame arrived; nobody looks at it.
+    pub fn received_binary(self: &Rc<Self>, connection: ConnectionId) {
+        self.feed(Input::Binary { connection });
+    }
+
+    /// Re-arms first, hands the work over and returns at once: an alarm that waits for something lost blocks all later ones.
+    pub async fn alarm(self: Rc<Self>) {
+        if is(Mutant::AlarmAwaitsDrain) {
+            self.draining_since.set(Some(self.platform.now()));
+            self.feed(Input::AlarmFired);
+            return self.drain().await;
+        }
+        self.feed(Input::AlarmFired);
+    }
+
+    // --- Feeding the machine ----------------------------------------------------------------------
+
+    /// Handles the frames of this turn, in the order they arrived. A fault in one is that one's alone.
+    fn take_in(self: &Rc<Self>) {
+        for (connection, text) in self.inbox.take() {
+            let random = self.platform.random();
+            if self.feed_one(Input::Frame { connection, text: &text, random }).failed {
+                self.feed_one(Input::Failed { connection, text: &text });
+            }
+        }
+    }
+
+    /// Feeds one input, after the frames that arrived before it.
+    fn feed(self: &Rc<Self>, input: Input) -> Fed {
+        self.take_in();
+        self.feed_one(input)
+    }
+
+    /// Feeds one input and performs what follows, without an `await` between them.
+    fn feed_one(self: &Rc<Self>, input: Input) -> Fed {
+        let flushes = matches!(input, Input::Flush);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.handle(input)));
+        let effects = match outcome {
+            Ok(Ok(Some(effects))) => effects,
+            // No log here: nobody was ever let in, or the room is gone.
+            Ok(Ok(None)) => return Fed::default(),
+            Ok(Err(why)) => return self.lost(&why, flushes),
+            Err(_) => return self.lost("panicked", flushes),
+        };
+        let fed = self.perform_all(effects);
+        self.schedule();
+        fed
+    }
+
+    fn handle(self: &Rc<Self>, input: Input) -> Result<Option<Vec<Effect>>, String> {
+        self.platform.strike(&input);
+        let mut slot = self.loaded()?;
+        let Some(room) = slot.as_mut() else { return Ok(None) };
+        let flushes = matches!(input, Input::Flush);
+        let store = Store(self.platform.sql());
+        let effects = room.handle(&store, self.platform.now(), input).map_err(|e| e.to_string())?;
+        if flushes {
+            self.told.set(Some(room.head()));
+        }
+        Ok(Some(effects))
+    }
+
+    /// The room in memory, loaded if it wasn't there; `None` inside when there is no log here.
+    fn loaded(&self) -> Result<RefMut<'_, Option<Room>>, String> {
+        let mut slot = self.room.borrow_mut();
+        if slot.is_none() {
+            *slot = self.load()?;
+        }
+        if self.told.get().is_none() {
+            self.told.set(slot.as_ref().map(Room::head));
+        }
+        Ok(slot)
+    }
+
+    /// The room from its storage and its open sockets: after hibernation, a deploy, a panic, a failing store.
+    fn load(&self) -> Result<Option<Room>, String> {
+        let mut kept = Vec::new();
+        let mut sockets = self.sockets.borrow_mut();
+        sockets.clear();
+        for socket in self.platform.sockets() {
+            let Some(text) = self.platform.attachment(&socket) else { continue };
+            let Ok(attachment) = serde_json::from_str::<Attachment>(&text) else { continue };
+            sockets.insert(attachment.id, Socket::new(socket, self.limits.waiting_bytes));
+            kept.push(attachment);
+        }
+        drop(sockets);
+        Room::load(&Store(self.platform.sql()), kept, self.limits.clone()).map_err(|e| e.to_string())
+    }
+
+    /// The input is lost and with it the memory; the next one finds the room as storage and sockets say it is.
+    /// A flush that broke off has told nobody, so all since the last whole one is told from the log.
+    fn lost(self: &Rc<Self>, why: &str, flushing: bool) -> Fed {
+        self.platform.report(&format!("{why}; loading it again"));
+        let dropped = self.room.borrow_mut().take();
+        self.flush_is_due.set(false);
+        self.tick_at.set(None);
+        let now = self.platform.now();
+        let rest = dropped
+            .filter(|_| !flushing)
+            .and_then(|mut room| catch_unwind(AssertUnwindSafe(move || room.give_up(now))).ok());
+        if let Some((effects, told)) = rest {
+            self.perform_all(effects);
+            self.told.set(Some(told));
+        }
+        let told = self.told.get().unwrap_or_default();
+        let recovered = catch_unwind(AssertUnwindSafe(|| self.handle(Input::Recovered { told })));
+        if let Ok(Ok(Some(effects))) = recovered {
+            self.perform_all(effects);
+            self.schedule();
+        } else {
+            // It can't even be loaded: the sockets are told to come back.
+            self.close_all(CloseCode::Internal);
+        }
+        Fed { failed: true, ..Fed::default() }
+    }
+
+    // --- Performing -------------------------------------------------------------------------------
+
+    fn perform_all(self: &Rc<Self>, effects: Vec<Effect>) -> Fed {
+        let mut fed = Fed::default();
+        for effect in effects {
+            let mutant = match effect {
+                Effect::Close { .. } => Mutant::CloseFailureStops,
+                _ => Mutant::BroadcastStopsAtFailure,
+            };
+            // One dead socket must not stop the rest.
+            if self.perform(effect, &mut fed).is_err() && is(mutant) {
+                break;
+            }
+        }
+        fed
+    }
+
+    fn perform(self: &Rc<Self>, effect: Effect, fed: &mut Fed) -> Result<(), Gone> {
+        match effect {
+            Effect::Send { connection, frame } => self.send(connection, &frame)?,
+            Effect::Close { connection, code } => {
+                let socket = self.sockets.borrow_mut().remove(&connection);
+                socket.map_or(Ok(()), |socket| self.platform.close(&socket.socket, code))?;
+            }
+            Effect::Attach { connection, attachment } => {
+                if let Some(socket) = self.sockets.borrow().get(&connection) {
+                    let text = serde_json::to_string(&attachment).unwrap_or_default();
+                    self.platform.attach(&socket.socket, &text);
+                }
+            }
+            Effect::Verify { connection, token } => self.later(async move |object| {
+                let outcome = object.platform.authenticate(&token).await;
+                object.feed(Input::Verified { connection, outcome });
+            }),
+            Effect::Reply(answer) => fed.reply = Some(answer),
+            Effect::Project(batch) => fed.project = Some(batch),
+            Effect::Refresh => self.later(async move |object| object.refresh().await),
+            Effect::Alarm(at) => self.platform.set_alarm(at),
+            Effect::Report(line) => self.platform.report(&line),
+        }
+        Ok(())
+    }
+
+    fn close_all(&self, code: CloseCode) {
+        for socket in self.platform.sockets() {
+            let _ = self.platform.close(&socket, code);
+        }
+    }
+
+    // --- What is due later ------------------------------------------------------------------------
+
+    /// Does something after this event; the object stays awake for it.
+    fn later<F: Future<Output = ()> + 'static>(self: &Rc<Self>, work: impl FnOnce(Rc<Self>) -> F) {
+        self.platform.later(work(self.clone()));
+    }
+
+    /// The turn's end: what arrives together is committed together and leaves as one frame a socket.
+    fn flush_later(self: &Rc<Self>) {
+        if self.flush_is_due.replace(true) {
+            return;
+        }
+        self.later(async move |object| {
+            object.platform.sleep(0).await;
+            if object.flush_is_due.get() {
+                // While the flush is still due: what these frames schedule is this one.
+                object.take_in();
+                object.flush_is_due.set(false);
+                object.feed_one(Input::Flush);
+                object.sweep();
+            }
+        });
+    }
+
+    fn schedule(self: &Rc<Self>) {
+        let room = self.room.borrow();
+        let Some(room) = room.as_ref() else { return };
+        let now = self.platform.now();
+        if room.wants_flush() {
+            self.flush_later();
+        }
+        if let Some(at) = room.deadline()
+            && self.tick_at.get().is_none_or(|due| at < due)
+        {
+            self.tick_at.set(Some(at));
+            self.later(async move |object| {
+                object.platform.sleep(at.saturating_sub(object.platform.now())).await;
+                if object.tick_at.get() == Some(at) {
+                    object.tick_at.set(None);
+                    object.feed(Input::Tick);
+                }
+            });
+        }
+        let stuck = |since: UnixMs| now.saturating_sub(since) > 3 * STATEMENT_TIMEOUT_MS;
+        if room.wants_drain(now) && self.draining_since.get().is_none_or(stuck) {
+            self.draining_since.set(Some(now));
+            self.later(async move |object| object.drain().await);
+        }
+    }
+
+    /// Takes batch after batch to Postgres, then keeps the connection a moment for what may follow.
+    async fn drain(self: Rc<Self>) {
+        while let Some(batch) = self.feed(Input::Drain).project {
+            self.draining_since.set(Some(self.platform.now()));
+            let outcome = db::project(self.platform.db(), &batch).await;
+            self.feed(Input::Projected { batch, outcome });
+            // Gathering is for a trickle: each batch costs a written row. A backlog goes at once.
+            if !self.room.borrow().as_ref().is_some_and(Room::has_a_full_batch) {
+                self.platform.sleep(DRAIN_GATHER_MS).await;
+            }
+        }
+        self.draining_since.set(None);
+        // What came while the last batch was under way.
+        self.schedule();
+        self.platform.sleep(CONNECTION_LINGER_MS).await;
+        if self.draining_since.get().is_none() {
+            self.platform.close_db();
+        }
+    }
+}
