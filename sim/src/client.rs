@@ -1,0 +1,624 @@
+//! Clients as they ought to be: one tab or bot each, that resumes by `since` and `epoch`, says again what wasn't acked,
+//! and checks everything it hears. Not here: networks (`world`), what must be true of a room as a whole (`oracle`).
+
+use crate::oracle::{Checker, Fact, Said};
+use crate::worker::token;
+use crate::world::{Sock, World};
+use chinwag::ids::UnixMs;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// What came of an HTTP request.
+pub enum Got {
+    Upgraded(Rc<Sock>),
+    Json(u16, String),
+    /// No answer, or the connection broke.
+    Failed,
+}
+
+/// What a request was for.
+#[derive(Clone, Debug)]
+enum Wish {
+    Dial,
+    Post(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct Op {
+    pub client_id: String,
+    pub said: Said,
+    frame: String,
+    /// On the present connection.
+    sent_at: Option<UnixMs>,
+    /// Not again before this.
+    not_before: UnixMs,
+    /// Said once, and neither refused nor said again: its order counts.
+    clean: bool,
+    /// For its own sake: it was acked before.
+    again: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    Apart,
+    Greeted(u8),
+    Live,
+}
+
+pub struct Tab {
+    pub index: usize,
+    pub room: usize,
+    pub tenant: String,
+    pub room_id: String,
+    pub user: String,
+    /// Apart from the person's other tabs.
+    pub number: usize,
+    pub batches: bool,
+    /// Talks over REST and hears nothing.
+    pub bot: bool,
+    /// Its tokens last this long.
+    pub token_ms: u64,
+    /// Wants to be in the room.
+    pub wants: bool,
+    pub removed: bool,
+    sock: Option<Rc<Sock>>,
+    wishes: BTreeMap<u64, Wish>,
+    redial_at: UnixMs,
+    phase: Phase,
+    /// Everything up to here was heard, in this log.
+    at: Option<(u64, String)>,
+    /// The epoch that the present `hello` named.
+    epoch: String,
+    resynced: bool,
+    pub ops: Vec<Op>,
+    said: u64,
+    /// Messages that can be reacted to.
+    pub known: Vec<String>,
+    /// Acked seqs of clean messages, in the order in which they were said.
+    pub order: Vec<(u64, u64)>,
+    pub acked: Vec<Op>,
+}
+
+/// A frame that isn't answered within this long, on a connection where nothing is wrong, is not answered at all.
+const ANSWER_MS: u64 = 3_000;
+/// A careful client says again what wasn't acked by then.
+const AGAIN_MS: u64 = 10_000;
+
+impl Tab {
+    pub fn new(
+        index: usize,
+        (room, tenant, room_id): (usize, &str, &str),
+        user: &str,
+        number: usize,
+    ) -> Self {
+        Self {
+            index,
+            room,
+            tenant: tenant.into(),
+            room_id: room_id.into(),
+            user: user.into(),
+            number,
+            batches: true,
+            bot: false,
+            token_ms: 3_600_000,
+            wants: false,
+            removed: false,
+            sock: None,
+            wishes: BTreeMap::new(),
+            redial_at: 0,
+            phase: Phase::Apart,
+            at: None,
+            epoch: String::new(),
+            resynced: false,
+            ops: Vec::new(),
+            said: 0,
+            known: Vec::new(),
+            order: Vec::new(),
+            acked: Vec::new(),
+        }
+    }
+
+    pub fn has(&self, sock: &Rc<Sock>) -> bool {
+        self.sock.as_ref().is_some_and(|mine| Rc::ptr_eq(mine, sock))
+    }
+
+    pub fn sock(&self) -> Option<Rc<Sock>> {
+        self.sock.clone()
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.phase == Phase::Live && self.sock.as_ref().is_some_and(|sock| sock.hears())
+    }
+
+    pub fn heard_to(&self) -> Option<(u64, &str)> {
+        self.at.as_ref().map(|(seq, epoch)| (*seq, epoch.as_str()))
+    }
+
+    pub fn requests(&self) -> impl Iterator<Item = u64> + '_ {
+        self.wishes.keys().copied()
+    }
+
+    /// What is under way may stay without an answer.
+    pub fn forgives(&mut self) {
+        self.ops.iter_mut().for_each(|op| {
+            op.sent_at = None;
+            op.clean = false;
+        });
+    }
+
+    fn token(&self, now: UnixMs) -> String {
+        token(&self.tenant, &self.user, now + self.token_ms)
+    }
+
+    fn ask(&self, said: Said, again: Option<Op>) -> Op {
+        let client_id = again
+            .as_ref()
+            .map_or_else(|| format!("{}-{}", self.number, self.said), |op| op.client_id.clone());
+        let mut frame = match &said {
+            Said::Message { content } => json!({"type": "message", "content": content}),
+            Said::Reaction { message, emoji, add } => {
+                let action = if *add { "add" } else { "remove" };
+                json!({"type": "reaction", "messageId": message, "emoji": emoji, "action": action})
+            }
+        };
+        frame["clientId"] = json!(client_id);
+        let (frame, clean, again) = (frame.to_string(), again.is_none(), again.is_some());
+        Op { client_id, said, frame, sent_at: None, not_before: 0, clean, again }
+    }
+}
+
+impl World {
+    fn found(self: &Rc<Self>, tab: usize, found: Result<(), (Checker, String)>) {
+        if let Err((checker, what)) = found {
+            let who = self.name(tab);
+            self.violation(checker, format!("{who}: {what}"));
+        }
+    }
+
+    pub fn name(&self, tab: usize) -> String {
+        let tab = &self.tabs.borrow()[tab];
+        format!("{}{}@{}", tab.user, tab.number, tab.room)
+    }
+
+    // --- Coming and going -------------------------------------------------------------------------
+
+    /// Does what the tab has to do by now: dial, say what waits.
+    pub fn nudge(self: &Rc<Self>, tab: usize) {
+        let now = self.now();
+        let dial = {
+            let tabs = self.tabs.borrow();
+            let it = &tabs[tab];
+            let dialing = it.wishes.values().any(|wish| matches!(wish, Wish::Dial));
+            (it.wants && !it.bot && it.sock.is_none() && !dialing && now >= it.redial_at).then(|| {
+                let since = it.at.as_ref().map(|(seq, epoch)| format!("&since={seq}&epoch={epoch}"));
+                let room: String = it.room_id.bytes().map(|b| format!("%{b:02x}")).collect();
+                (format!("/chat?roomId={room}{}", since.unwrap_or_default()), it.token(now))
+            })
+        };
+        if let Some((path, token)) = dial {
+            let number = self.request(tab, http::Method::GET, &path, &token, None);
+            self.tabs.borrow_mut()[tab].wishes.insert(number, Wish::Dial);
+        }
+        self.say_what_waits(tab);
+    }
+
+    fn say_what_waits(self: &Rc<Self>, tab: usize) {
+        let now = self.now();
+        let (mut frames, mut posts) = (Vec::new(), Vec::new());
+        let sock = {
+            let mut tabs = self.tabs.borrow_mut();
+            let it = &mut tabs[tab];
+            let live = it.phase == Phase::Live && it.sock.as_ref().is_some_and(|sock| !sock.closing.get());
+            let posted: Vec<&String> = it
+                .wishes
+                .values()
+                .filter_map(|w| if let Wish::Post(id) = w { Some(id) } else { None })
+                .collect();
+            let posted: Vec<String> = posted.into_iter().cloned().collect();
+            for op in it.ops.iter_mut().filter(|op| now >= op.not_before) {
+                let silent = op.sent_at.is_none_or(|at| now - at >= AGAIN_MS);
+                if it.bot && it.wants && posted.is_empty() && posts.is_empty() && !it.removed {
+                    posts.push(op.clone());
+                } else if !it.bot && live && silent {
+                    op.clean &= op.sent_at.is_none();
+                    op.sent_at = Some(now);
+                    frames.push(op.clone());
+                }
+            }
+            it.sock.clone()
+        };
+        for op in frames {
+            self.trace(|| format!("{} > {}", self.name(tab), short(&op.frame)));
+            if let Some(sock) = &sock {
+                self.send_frame(sock, op.frame);
+            }
+        }
+        for op in posts {
+            let (path, token) = {
+                let it = &self.tabs.borrow()[tab];
+                let room: String = it.room_id.bytes().map(|b| format!("%{b:02x}")).collect();
+                (format!("/api/chat/rooms/{room}/messages"), it.token(now))
+            };
+            self.trace(|| format!("{} posts {}", self.name(tab), short(&op.frame)));
+            let mut body: Value = serde_json::from_str(&op.frame).unwrap_or_default();
+            if let Some(body) = body.as_object_mut() {
+                body.remove("type");
+            }
+            let number = self.request(tab, http::Method::POST, &path, &token, Some(body.to_string()));
+            self.tabs.borrow_mut()[tab].wishes.insert(number, Wish::Post(op.client_id));
+        }
+    }
+
+    /// Has something new to say, or one thing that was acked to say again.
+    pub fn has_to_say(self: &Rc<Self>, tab: usize, said: Option<Said>) {
+        {
+            let mut tabs = self.tabs.borrow_mut();
+            let it = &mut tabs[tab];
+            if it.removed {
+                return;
+            }
+            let op = match said {
+                Some(said) => {
+                    it.said += 1;
+                    it.ask(said, None)
+                }
+                None => match it.acked.last().cloned() {
+                    Some(op) if !it.ops.iter().any(|known| known.client_id == op.client_id) => {
+                        it.ask(op.said.clone(), Some(op))
+                    }
+                    _ => return,
+                },
+            };
+            let mut oracle = self.oracle.borrow_mut();
+            oracle.rooms.entry(it.room).or_default().says(&it.user, &op.client_id, &op.said);
+            it.ops.push(op);
+        }
+        self.nudge(tab);
+    }
+
+    pub fn answered(self: &Rc<Self>, tab: usize, number: u64, got: Got) {
+        let Some(wish) = self.tabs.borrow_mut()[tab].wishes.remove(&number) else { return };
+        match (wish, got) {
+            (Wish::Dial, Got::Upgraded(sock)) => {
+                let mut tabs = self.tabs.borrow_mut();
+                let it = &mut tabs[tab];
+                it.phase = Phase::Greeted(0);
+                it.sock = Some(sock.clone());
+                it.ops.iter_mut().for_each(|op| {
+                    op.clean &= op.sent_at.is_none();
+                    op.sent_at = None;
+                });
+                drop(tabs);
+                self.trace(|| format!("{} is connected", self.name(tab)));
+                self.pump(&sock);
+                if !self.tabs.borrow()[tab].wants {
+                    self.hangs_up(tab);
+                }
+            }
+            (Wish::Dial, got) => {
+                let mut tabs = self.tabs.borrow_mut();
+                let it = &mut tabs[tab];
+                it.redial_at = self.now() + 500;
+                if let Got::Json(_, body) = got
+                    && body.contains("room_not_found")
+                {
+                    it.turned_away();
+                }
+            }
+            (Wish::Post(client_id), Got::Json(200, body)) => {
+                let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+                let message = &answer["message"];
+                let seq = message["seq"].as_u64();
+                let id = message["id"].as_str().unwrap_or_default().to_owned();
+                self.acked(tab, &client_id, seq, &id, answer["duplicate"] == true);
+            }
+            (Wish::Post(client_id), got) => {
+                let now = self.now();
+                let mut tabs = self.tabs.borrow_mut();
+                let it = &mut tabs[tab];
+                for op in it.ops.iter_mut().filter(|op| op.client_id == client_id) {
+                    (op.not_before, op.clean) = (now + 700, false);
+                }
+                if let Got::Json(_, body) = got
+                    && body.contains("room_not_found")
+                {
+                    it.turned_away();
+                }
+            }
+        }
+        self.later_nudge(tab);
+    }
+
+    fn later_nudge(self: &Rc<Self>, tab: usize) {
+        let world = self.clone();
+        self.spawn(async move {
+            world.sleep(750).await;
+            world.nudge(tab);
+        });
+    }
+
+    /// Leaves in good order.
+    pub fn hangs_up(self: &Rc<Self>, tab: usize) {
+        let sock = {
+            let mut tabs = self.tabs.borrow_mut();
+            let it = &mut tabs[tab];
+            (it.wants, it.phase) = (it.bot, Phase::Apart);
+            it.sock.take()
+        };
+        if let Some(sock) = sock {
+            self.trace(|| format!("{} leaves", self.name(tab)));
+            if !sock.closing.get() {
+                self.leave(&sock);
+            }
+        }
+    }
+
+    /// Goes without a word; its connection looks open to the server.
+    pub fn goes_dark(self: &Rc<Self>, tab: usize) {
+        let sock = {
+            let mut tabs = self.tabs.borrow_mut();
+            tabs[tab].phase = Phase::Apart;
+            tabs[tab].redial_at = self.now() + 1_000;
+            tabs[tab].sock.take()
+        };
+        if let Some(sock) = sock {
+            self.trace(|| format!("{} vanishes", self.name(tab)));
+            self.vanish(&sock);
+            self.later_nudge(tab);
+        }
+    }
+
+    pub fn closed(self: &Rc<Self>, tab: usize, code: u16) {
+        self.trace(|| format!("{} < closed {code}", self.name(tab)));
+        {
+            let mut tabs = self.tabs.borrow_mut();
+            let it = &mut tabs[tab];
+            (it.phase, it.sock) = (Phase::Apart, None);
+            it.redial_at = self.now() + 300;
+            match code {
+                1000 | 1006 | 1012 | 4401 | 4408 | 4409 | 4420 | 4429 | 4500 => {}
+                4403 => it.turned_away(),
+                _ => {
+                    drop(tabs);
+                    self.violation(Checker::Answered, format!("{} closed {code}", self.name(tab)));
+                }
+            }
+        }
+        self.later_nudge(tab);
+    }
+
+    // --- Hearing ----------------------------------------------------------------------------------
+
+    pub fn hears(self: &Rc<Self>, tab: usize, text: &str) {
+        let events = match serde_json::from_str::<Value>(text) {
+            Ok(Value::Array(events)) => events,
+            Ok(event) => vec![event],
+            Err(_) => return self.violation(Checker::Phantom, format!("no JSON: {}", short(text))),
+        };
+        for event in events {
+            self.trace(|| format!("{} < {}", self.name(tab), short(&event.to_string())));
+            let found = self.event(tab, &event);
+            self.found(tab, found);
+        }
+    }
+
+    fn event(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+        let kind = event["type"].as_str().unwrap_or_default();
+        let phase = self.tabs.borrow()[tab].phase;
+        match (phase, kind) {
+            (Phase::Greeted(0), "hello") => {
+                let mut tabs = self.tabs.borrow_mut();
+                let it = &mut tabs[tab];
+                it.epoch = event["epoch"].as_str().unwrap_or_default().into();
+                (it.phase, it.resynced) = (Phase::Greeted(1), false);
+                Ok(())
+            }
+            (Phase::Greeted(1), "online_users") => {
+                self.tabs.borrow_mut()[tab].phase = Phase::Greeted(2);
+                self.presence(tab, event)
+            }
+            (Phase::Greeted(2), "resync") => self.resync(tab, event),
+            (Phase::Greeted(2), "synced") => self.synced(tab, event),
+            (Phase::Greeted(2), "new_message" | "reaction_update") => self.sequenced(tab, event),
+            (Phase::Live, "new_message" | "reaction_update") => self.sequenced(tab, event),
+            (Phase::Live, "ack") => {
+                let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+                let seq = event["seq"].as_u64();
+                self.acked(tab, &text("clientId"), seq, &text("messageId"), event["duplicate"] == true);
+                Ok(())
+            }
+            (Phase::Live, "error") => self.refused(tab, event),
+            (Phase::Live, "online_users") => self.presence(tab, event),
+            (Phase::Live, "user_left") => self.left(tab, event),
+            (Phase::Live, "typing" | "user_joined" | "read_receipt") => Ok(()),
+            _ => Err((Checker::Seam, format!("{kind} while {phase:?}"))),
+        }
+    }
+
+    fn resync(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+        self.counters.count("resyncs");
+        let mut tabs = self.tabs.borrow_mut();
+        let it = &mut tabs[tab];
+        let since = it.at.take();
+        it.resynced = true;
+        let head = event["seq"].as_u64().unwrap_or(0);
+        let other_log = since.as_ref().is_some_and(|(_, epoch)| *epoch != it.epoch);
+        let far = since.as_ref().is_some_and(|(seq, _)| head.saturating_sub(*seq) > 100);
+        match event["reason"].as_str() {
+            Some("epoch") if other_log => Ok(()),
+            Some("too_many") if far => Ok(()),
+            Some("ahead") => Err((Checker::Lost, format!("the log went back: {since:?} is ahead of {head}"))),
+            reason => {
+                Err((Checker::Seam, format!("resync {reason:?} without reason, from {since:?} to {head}")))
+            }
+        }
+    }
+
+    fn synced(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+        let head = event["seq"].as_u64().unwrap_or(0);
+        let heard = {
+            let mut tabs = self.tabs.borrow_mut();
+            let it = &mut tabs[tab];
+            it.phase = Phase::Live;
+            let heard = it.at.replace((head, it.epoch.clone()));
+            heard.filter(|_| !it.resynced).map(|(seq, _)| seq)
+        };
+        self.later_nudge(tab);
+        self.say_what_waits(tab);
+        match heard {
+            Some(seq) => {
+                self.counters.count("replays");
+                if seq == head {
+                    Ok(())
+                } else {
+                    Err((Checker::Seam, format!("replayed to {seq}, synced {head}")))
+                }
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// An event of the log, live, replayed or as history.
+    fn sequenced(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+        let seq = event["seq"].as_u64().unwrap_or(0);
+        let fact = fact(event);
+        let mut tabs = self.tabs.borrow_mut();
+        let it = &mut tabs[tab];
+        if event["type"] == "new_message" {
+            if event["message"]["tenantId"] != *it.tenant || event["message"]["roomId"] != *it.room_id {
+                return Err((Checker::Phantom, format!("of another room: {fact:?}")));
+            }
+            it.known.push(fact.id.clone());
+        }
+        let history = it.phase != Phase::Live && (it.at.is_none() || it.resynced);
+        if !history {
+            let Some((at, _)) = &mut it.at else { return Err((Checker::Seam, "live before synced".into())) };
+            if seq <= *at {
+                return Err((Checker::Duplicated, format!("heard {seq} after {at}")));
+            }
+            if seq != *at + 1 {
+                return Err((Checker::Seam, format!("heard {seq} after {at}")));
+            }
+            *at = seq;
+        }
+        let epoch = it.epoch.clone();
+        let room = it.room;
+        drop(tabs);
+        self.oracle.borrow_mut().rooms.entry(room).or_default().hears(&epoch, seq, &fact)
+    }
+
+    fn acked(self: &Rc<Self>, tab: usize, client_id: &str, seq: Option<u64>, id: &str, duplicate: bool) {
+        let found = {
+            let mut tabs = self.tabs.borrow_mut();
+            let it = &mut tabs[tab];
+            let Some(place) = it.ops.iter().position(|op| op.client_id == client_id) else {
+                // A second ack of what was said twice.
+                return;
+            };
+            let op = it.ops.remove(place);
+            if duplicate {
+                self.counters.count("dedupe hits");
+            } else if op.again && seq.is_some() && matches!(op.said, Said::Message { .. }) {
+                drop(tabs);
+                let what = format!("{}: {client_id} was acked before, and is no duplicate", self.name(tab));
+                return self.violation(Checker::Duplicated, what);
+            }
+            if let (true, Some(seq), Said::Message { .. }) = (op.clean && !duplicate, seq, &op.said) {
+                let number = op.client_id.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+                it.order.push((number, seq));
+            }
+            it.acked.push(op);
+            let (room, user) = (it.room, it.user.clone());
+            drop(tabs);
+            self.counters.count("acks");
+            self.oracle.borrow_mut().rooms.entry(room).or_default().acks(&user, client_id, seq, id)
+        };
+        self.found(tab, found);
+        self.later_nudge(tab);
+    }
+
+    fn refused(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+        let now = self.now();
+        let code = event["code"].as_str().unwrap_or_default();
+        let client_id = event["clientId"].as_str().unwrap_or_default();
+        let mut tabs = self.tabs.borrow_mut();
+        let it = &mut tabs[tab];
+        let after_ms = event["retryAfterMs"].as_u64().unwrap_or(400) + 50;
+        for op in it.ops.iter_mut().filter(|op| op.client_id == client_id) {
+            (op.sent_at, op.clean, op.not_before) = (None, false, now + after_ms);
+        }
+        let known = match code {
+            "internal" | "rate_limited" => true,
+            "room_not_found" => {
+                it.turned_away();
+                true
+            }
+            // Its message was in a log that is gone.
+            "message_not_found" => {
+                it.ops.retain(|op| op.client_id != client_id);
+                true
+            }
+            _ => false,
+        };
+        drop(tabs);
+        let world = self.clone();
+        self.spawn(async move {
+            world.sleep(after_ms).await;
+            world.nudge(tab);
+        });
+        if known { Ok(()) } else { Err((Checker::Answered, format!("refused {client_id}: {code}"))) }
+    }
+
+    /// Every frame is answered: an ack, an error, or the end of the connection.
+    pub fn every_frame_is_answered(self: &Rc<Self>) {
+        let now = self.now();
+        let late: Vec<(usize, String)> = {
+            let tabs = self.tabs.borrow();
+            let live = tabs.iter().filter(|tab| tab.is_live());
+            live.flat_map(|tab| {
+                let late = |op: &&Op| op.sent_at.is_some_and(|at| now - at > ANSWER_MS);
+                tab.ops.iter().filter(late).map(|op| (tab.index, op.client_id.clone()))
+            })
+            .collect()
+        };
+        for (tab, client_id) in late {
+            self.violation(Checker::Answered, format!("{}: {client_id} has no answer", self.name(tab)));
+            self.tabs.borrow_mut()[tab].forgives();
+        }
+    }
+}
+
+impl Tab {
+    /// Is no member any more, as far as the server says.
+    fn turned_away(&mut self) {
+        if self.removed {
+            self.wants = false;
+            self.ops.clear();
+        }
+    }
+}
+
+fn fact(event: &Value) -> Fact {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    if event["type"] == "new_message" {
+        let message = &event["message"];
+        return Fact {
+            user: text(&message["userId"]),
+            client_id: message["clientId"].as_str().map(str::to_owned),
+            id: text(&message["id"]),
+            said: Said::Message { content: text(&message["content"]) },
+        };
+    }
+    let delta = &event["delta"];
+    let said = Said::Reaction {
+        message: text(&event["messageId"]),
+        emoji: text(&delta["emoji"]),
+        add: delta["action"] == "add",
+    };
+    Fact { user: text(&delta["userId"]), client_id: None, id: text(&event["messageId"]), said }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(160).collect()
+}

@@ -1,0 +1,421 @@
+//! The end of a run: the faults are over, and within a bounded time everybody has everything, Postgres equals the log,
+//! and nothing keeps an idle room awake. Not here: what is checked while people talk (`client`, `oracle`).
+
+use crate::client::Got;
+use crate::ledger::POISON;
+use crate::oracle::{Checker, Fact, RoomModel, Said};
+use crate::plan::{ROOMS, TABS};
+use crate::postgres::Weather;
+use crate::run::host_of;
+use crate::worker::token;
+use crate::world::World;
+use chinwag::ids::Seq;
+use chinwag::protocol::message::Message;
+use rusqlite::types::Value as Cell;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// Virtual time in which all must be well again: two tries of a halted outbox, and a batch that hangs.
+const WELL_WITHIN_MS: u64 = 150_000;
+
+pub fn all_is_well(world: &Rc<World>) {
+    world.trace(|| "(the faults are over)".into());
+    [&world.dies_in, &world.panics_in, &world.disk_fails_in].iter().for_each(|fault| fault.set(0));
+    world.server.borrow_mut().weather = Weather::Fine;
+    for room in 0..ROOMS.len() {
+        world.add_all(room);
+    }
+    for tab in 0..TABS.len() {
+        let sock = world.tabs.borrow()[tab].sock();
+        if let Some(sock) = sock {
+            world.set_reading(&sock, true);
+        }
+        world.tabs.borrow_mut()[tab].wants = true;
+        world.nudge(tab);
+    }
+    // Everybody asks again as a client does, until all is acked.
+    for _ in 0..WELL_WITHIN_MS / 5_000 {
+        world.pass(5_000);
+        world.every_frame_is_answered();
+        (0..TABS.len()).for_each(|tab| world.nudge(tab));
+        let quiet = world.tabs.borrow().iter().all(|tab| tab.ops.is_empty() && (tab.bot || tab.is_live()));
+        if quiet {
+            break;
+        }
+    }
+    good_night(world);
+    for room in 0..ROOMS.len() {
+        look(world, room);
+    }
+}
+
+/// A last message in each room while Postgres refuses; then all leave, and nobody is there to drive the outbox.
+fn good_night(world: &Rc<World>) {
+    // Those who could be closed by their token's end come back first.
+    for tab in 0..TABS.len() {
+        let stuck = {
+            let it = &world.tabs.borrow()[tab];
+            let live = it.bot || it.is_live();
+            (!live || !it.ops.is_empty()).then(|| format!("live {live}, waiting {:?}", it.ops.first()))
+        };
+        if let Some(why) = stuck {
+            world.violation(Checker::Live, format!("{}: {why}", world.name(tab)));
+        }
+    }
+    world.server.borrow_mut().weather = Weather::Refuses;
+    for tab in [0, 5, 7] {
+        world.says(tab, 5, false);
+    }
+    world.pass(2_000);
+    heads(world);
+    presence(world);
+    (0..TABS.len()).for_each(|tab| world.hangs_up(tab));
+    world.pass(1_000);
+    world.server.borrow_mut().weather = Weather::Fine;
+    world.pass(WELL_WITHIN_MS);
+    for room in 0..ROOMS.len() {
+        let Some(host) = host_of(world, room) else { continue };
+        if host.is_awake() || host.alarm.get().is_some() || !world.is_idle(&host) {
+            let what = format!("{}: awake {}, alarm {:?}", host.name, host.is_awake(), host.alarm.get());
+            world.violation(Checker::Idle, what);
+        }
+    }
+}
+
+/// Whoever is connected has heard everything.
+fn heads(world: &Rc<World>) {
+    for tab in 0..TABS.len() {
+        let (room, heard, live) = {
+            let it = &world.tabs.borrow()[tab];
+            (it.room, it.heard_to().map_or(0, |(seq, _)| seq), it.is_live())
+        };
+        let head = head(world, room);
+        if live && heard != head {
+            world.violation(Checker::Live, format!("{} heard to {heard} of {head}", world.name(tab)));
+        }
+    }
+}
+
+fn presence(world: &Rc<World>) {
+    for (room, people) in [(0, "alice bob carol"), (1, "alice bob"), (2, "bob carol")] {
+        let Some(host) = host_of(world, room) else { continue };
+        let mut there: BTreeSet<String> = BTreeSet::new();
+        for sock in host.sockets.borrow().iter().filter(|sock| !sock.closing.get()) {
+            there.extend(user_of(&sock.attachment.borrow()));
+        }
+        if there.iter().map(String::as_str).collect::<Vec<_>>().join(" ") != people {
+            world.violation(Checker::Live, format!("room {room} has {there:?}"));
+        }
+    }
+}
+
+fn user_of(attachment: &Option<String>) -> Option<String> {
+    let value: Value = serde_json::from_str(attachment.as_ref()?).ok()?;
+    value["identity"]["user"].as_str().map(str::to_owned)
+}
+
+impl World {
+    /// Who has had a socket for a while must be told to be there.
+    pub fn presence(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+        let told: Vec<&str> =
+            event["users"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let there = self.there(tab);
+        match there.iter().find(|user| !told.contains(&user.as_str())) {
+            Some(user) => Err((Checker::Presence, format!("{user} is there, told were {told:?}"))),
+            None => Ok(()),
+        }
+    }
+
+    pub fn left(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+        let user = event["userId"].as_str().unwrap_or_default();
+        match self.there(tab).contains(user) {
+            true => Err((Checker::Presence, format!("{user} is there, and was told to have left"))),
+            false => Ok(()),
+        }
+    }
+
+    /// The people who have had an open socket for a second.
+    fn there(&self, tab: usize) -> BTreeSet<String> {
+        let room = self.tabs.borrow()[tab].room;
+        let Some(host) = host_of(self, room) else { return BTreeSet::new() };
+        let sockets = host.sockets.borrow();
+        let old = sockets.iter().filter(|s| !s.closing.get() && s.opened_at() + 1_000 < self.now());
+        old.filter_map(|sock| user_of(&sock.attachment.borrow())).collect()
+    }
+}
+
+// --- What is stored ---------------------------------------------------------------------------------
+
+struct Stored {
+    kind: i64,
+    user: String,
+    client_id: Option<String>,
+    body: String,
+}
+
+fn log(world: &World, room: usize) -> BTreeMap<Seq, Stored> {
+    let Some(host) = host_of(world, room) else { return BTreeMap::new() };
+    let sqlite = host.sqlite.borrow().clone();
+    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'events'", []).is_empty() {
+        return BTreeMap::new();
+    }
+    let text = |cell: &Cell| if let Cell::Text(text) = cell { Some(text.clone()) } else { None };
+    let int = |cell: &Cell| if let Cell::Integer(n) = cell { *n } else { 0 };
+    let rows = sqlite.rows("SELECT seq, kind, user_id, client_id, body FROM events", []);
+    let stored = |row: &Vec<Cell>| {
+        let user = text(&row[2]).unwrap_or_default();
+        let body = text(&row[4]).unwrap_or_default();
+        (int(&row[0]) as Seq, Stored { kind: int(&row[1]), user, client_id: text(&row[3]), body })
+    };
+    rows.iter().map(stored).collect()
+}
+
+fn state(world: &World, room: usize, id: i64) -> Value {
+    let Some(host) = host_of(world, room) else { return Value::Null };
+    let sqlite = host.sqlite.borrow().clone();
+    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'state'", []).is_empty() {
+        return Value::Null;
+    }
+    match sqlite.rows("SELECT value FROM state WHERE id = ?", [id]).first().map(|row| row[0].clone()) {
+        Some(Cell::Text(text)) => serde_json::from_str(&text).unwrap_or_default(),
+        _ => Value::Null,
+    }
+}
+
+/// The log's newest seq.
+fn head(world: &World, room: usize) -> Seq {
+    let Some(host) = host_of(world, room) else { return 0 };
+    let sqlite = host.sqlite.borrow().clone();
+    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'events'", []).is_empty() {
+        return 0;
+    }
+    let newest = match sqlite.rows("SELECT max(seq) FROM events", []).first().map(|row| row[0].clone()) {
+        Some(Cell::Integer(n)) => n as Seq,
+        _ => 0,
+    };
+    newest.max(state(world, room, 1)["floor"].as_u64().unwrap_or(0))
+}
+
+pub fn lag(world: &World, room: usize) -> u64 {
+    head(world, room).saturating_sub(world.table(room, |table| table.ledger.last_seq))
+}
+
+/// What the room has set aside.
+pub fn aside(world: &World, room: usize) -> BTreeSet<Seq> {
+    let Some(host) = host_of(world, room) else { return BTreeSet::new() };
+    let sqlite = host.sqlite.borrow().clone();
+    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'quarantine'", []).is_empty() {
+        return BTreeSet::new();
+    }
+    let rows = sqlite.rows("SELECT seq FROM quarantine", []);
+    rows.iter().filter_map(|row| if let Cell::Integer(n) = row[0] { Some(n as Seq) } else { None }).collect()
+}
+
+// --- The last look ----------------------------------------------------------------------------------
+
+fn look(world: &Rc<World>, room: usize) {
+    let log = log(world, room);
+    let floor = state(world, room, 1)["floor"].as_u64().unwrap_or(0);
+    let epoch = state(world, room, 1)["epoch"].as_str().unwrap_or_default().to_owned();
+    let empty = RoomModel::default();
+    let oracle = world.oracle.borrow();
+    let model = oracle.rooms.get(&room).unwrap_or(&empty);
+    let found = [
+        gapless(&log, floor),
+        nothing_lost(&log, model),
+        nothing_twice(&log),
+        nothing_invented(&log, model),
+        heard_is_stored(&log, model, &epoch, floor),
+        in_order(world, room),
+        reactions_add_up(&log, floor),
+        equal_to_postgres(world, room, &log),
+        equal_to_history(world, room, &log),
+    ];
+    for (checker, what) in found.into_iter().filter_map(Result::err) {
+        world.violation(checker, format!("room {room}: {what}"));
+    }
+}
+
+type Found = Result<(), (Checker, String)>;
+
+fn message(stored: &Stored) -> Option<Message> {
+    serde_json::from_str(&stored.body).ok().filter(|_| stored.kind == 1)
+}
+
+fn gapless(log: &BTreeMap<Seq, Stored>, floor: Seq) -> Found {
+    let after: Vec<Seq> = log.keys().copied().filter(|seq| *seq > floor).collect();
+    match after.iter().zip(floor + 1..).find(|(seq, expected)| **seq != *expected) {
+        Some((seq, expected)) => Err((Checker::Gap, format!("{seq} stands where {expected} should"))),
+        None => Ok(()),
+    }
+}
+
+fn nothing_lost(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> Found {
+    for ((user, client_id), (seq, id)) in &model.acked {
+        let (Some(seq), Some(Said::Message { content })) =
+            (seq, model.said.get(&(user.clone(), client_id.clone())))
+        else {
+            continue;
+        };
+        let kept = log.get(seq).and_then(message);
+        if !kept.as_ref().is_some_and(|m| m.id == *id && m.user_id == *user && m.content == *content) {
+            return Err((
+                Checker::Lost,
+                format!("{user}'s {client_id} was acked at {seq}, there is {kept:?}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn nothing_twice(log: &BTreeMap<Seq, Stored>) -> Found {
+    let mut known = BTreeMap::new();
+    for (seq, stored) in log {
+        let Some(client_id) = &stored.client_id else { continue };
+        if let Some(before) = known.insert((stored.user.clone(), client_id.clone()), seq) {
+            return Err((
+                Checker::Duplicated,
+                format!("{}'s {client_id} at {before} and {seq}", stored.user),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn nothing_invented(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> Found {
+    for message in log.values().filter_map(message) {
+        let said = Said::Message { content: message.content };
+        let fact = Fact { user: message.user_id, client_id: message.client_id, id: message.id, said };
+        if fact.client_id.is_none() {
+            return Err((Checker::Phantom, format!("nobody said {fact:?}")));
+        }
+        model.phantom(&fact)?;
+    }
+    Ok(())
+}
+
+fn heard_is_stored(log: &BTreeMap<Seq, Stored>, model: &RoomModel, epoch: &str, floor: Seq) -> Found {
+    for ((in_epoch, seq), fact) in &model.heard {
+        let same = match (&fact.said, log.get(seq)) {
+            (Said::Message { content }, stored) => {
+                stored.and_then(message).is_some_and(|m| m.id == fact.id && m.content == *content)
+            }
+            // A log made anew has no reactions as events.
+            (Said::Reaction { .. }, _) if in_epoch != epoch || *seq <= floor => true,
+            (Said::Reaction { emoji, .. }, stored) => {
+                stored.is_some_and(|s| s.kind == 2 && s.body.contains(emoji))
+            }
+        };
+        if !same {
+            return Err((Checker::Lost, format!("heard at {seq} of {in_epoch}: {fact:?}; the log lacks it")));
+        }
+    }
+    Ok(())
+}
+
+fn in_order(world: &World, room: usize) -> Found {
+    for tab in world.tabs.borrow().iter().filter(|tab| tab.room == room) {
+        let mut order = tab.order.clone();
+        order.sort_unstable();
+        if let Some(pair) = order.windows(2).find(|pair| pair[0].1 >= pair[1].1) {
+            return Err((Checker::Order, format!("{}'s messages stand as {pair:?}", tab.user)));
+        }
+    }
+    Ok(())
+}
+
+/// The naive model: replay all reactions since the floor over what stood there, and compare.
+fn reactions_add_up(log: &BTreeMap<Seq, Stored>, floor: Seq) -> Found {
+    if floor > 0 {
+        return Ok(());
+    }
+    let mut model: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+    for stored in log.values().filter(|stored| stored.kind == 2) {
+        let body: Value = serde_json::from_str(&stored.body).unwrap_or_default();
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let of_message = model.entry(text("messageId")).or_default();
+        let users = of_message.entry(text("emoji")).or_default();
+        users.retain(|user| *user != stored.user);
+        if body["add"] == true {
+            users.push(stored.user.clone());
+        }
+        of_message.retain(|_, users| !users.is_empty());
+    }
+    for message in log.values().filter_map(message) {
+        let expected = model.get(&message.id).cloned().unwrap_or_default();
+        if message.reactions != expected {
+            return Err((
+                Checker::Diverging,
+                format!("{}: {:?} instead of {expected:?}", message.seq, message.reactions),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn equal_to_postgres(world: &World, room: usize, log: &BTreeMap<Seq, Stored>) -> Found {
+    let aside = aside(world, room);
+    world.table(room, |table| {
+        let wrong = |what: String| Err((Checker::Postgres, what));
+        for message in log.values().filter_map(message) {
+            let (poison, stranger) =
+                (message.content.contains(POISON), table.strangers.contains_key(&message.seq));
+            if aside.contains(&message.seq) {
+                if !poison && !stranger {
+                    return wrong(format!("{} was set aside, and is as good as any", message.seq));
+                }
+                continue;
+            }
+            let Some(row) = table.ledger.rows.get(&message.seq) else {
+                return wrong(format!(
+                    "{} is missing, Postgres stands at {}",
+                    message.seq, table.ledger.last_seq
+                ));
+            };
+            let reactions = row.reactions.iter().map(|r| (r.emoji.as_str(), r.user_id.as_str()));
+            let ours = message
+                .reactions
+                .iter()
+                .flat_map(|(emoji, users)| users.iter().map(|user| (emoji.as_str(), user.as_str())));
+            if row.id != message.id || row.content != message.content || !reactions.eq(ours) {
+                return wrong(format!("{} differs: {row:?}", message.seq));
+            }
+        }
+        let ours = |seq: &Seq| log.get(seq).and_then(message).is_some() || table.strangers.contains_key(seq);
+        match table.ledger.rows.keys().find(|seq| !ours(seq)) {
+            Some(seq) => wrong(format!("Postgres has {seq}, the log doesn't")),
+            None => Ok(()),
+        }
+    })
+}
+
+/// REST tells the same, page by page.
+fn equal_to_history(world: &Rc<World>, room: usize, log: &BTreeMap<Seq, Stored>) -> Found {
+    let (mut after, mut pages) = (0, BTreeMap::new());
+    loop {
+        let Some(page) = read_page(world, ROOMS[room], "alice", after) else {
+            return Err((Checker::Live, "no page of the history".into()));
+        };
+        for message in page["messages"].as_array().into_iter().flatten() {
+            after = message["seq"].as_u64().unwrap_or(u64::MAX);
+            pages.insert(after, message["id"].as_str().unwrap_or_default().to_owned());
+        }
+        if page["hasMoreAfter"] != true {
+            break;
+        }
+    }
+    let stored: BTreeMap<Seq, String> = log.values().filter_map(message).map(|m| (m.seq, m.id)).collect();
+    if pages == stored { Ok(()) } else { Err((Checker::Diverging, "the history isn't the log".into())) }
+}
+
+/// One page over REST, with patience.
+pub fn read_page(world: &Rc<World>, (tenant, id): (&str, &str), user: &str, after: Seq) -> Option<Value> {
+    let id: String = id.bytes().map(|b| format!("%{b:02x}")).collect();
+    let path = format!("/api/chat/rooms/{id}/messages?after={after}&limit=100");
+    let got = world.ask_once(http::Method::GET, &path, &token(tenant, user, world.now() + 60_000));
+    match got {
+        Some(Got::Json(200, body)) => serde_json::from_str(&body).ok(),
+        _ => None,
+    }
+}

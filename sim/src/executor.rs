@@ -1,0 +1,202 @@
+//! Time and tasks of a simulated world: futures are polled in one fixed order, and the clock moves only when nothing
+//! can run. Not here: what the tasks do.
+
+use chinwag::ids::UnixMs;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Whose turn a task's polls are, so that they commit together and die together.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Owner {
+    /// The world itself: networks, clients, Postgres.
+    World,
+    /// The Worker's part of the runtime.
+    Worker,
+    /// One making of a room's object.
+    Object { host: String, making: u64 },
+}
+
+type TaskId = u64;
+type Work = Pin<Box<dyn Future<Output = ()>>>;
+type Queue = Arc<Mutex<VecDeque<TaskId>>>;
+
+struct Task {
+    owner: Owner,
+    /// Out while it is polled.
+    work: Option<Work>,
+    waker: Waker,
+}
+
+struct Wakes {
+    id: TaskId,
+    ready: Queue,
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ready.contains(&self.id) {
+            ready.push_back(self.id);
+        }
+    }
+}
+
+pub struct Executor {
+    now: Cell<UnixMs>,
+    next: Cell<u64>,
+    tasks: RefCell<BTreeMap<TaskId, Task>>,
+    ready: Queue,
+    timers: RefCell<BTreeMap<(UnixMs, u64), Waker>>,
+}
+
+impl Executor {
+    pub fn new(now: UnixMs) -> Self {
+        Self {
+            now: Cell::new(now),
+            next: Cell::new(1),
+            tasks: RefCell::default(),
+            ready: Queue::default(),
+            timers: RefCell::default(),
+        }
+    }
+
+    pub fn now(&self) -> UnixMs {
+        self.now.get()
+    }
+
+    fn number(&self) -> u64 {
+        self.next.replace(self.next.get() + 1)
+    }
+
+    pub fn spawn(&self, owner: Owner, work: impl Future<Output = ()> + 'static) {
+        let id = self.number();
+        let waker = Waker::from(Arc::new(Wakes { id, ready: self.ready.clone() }));
+        waker.wake_by_ref();
+        self.tasks.borrow_mut().insert(id, Task { owner, work: Some(Box::pin(work)), waker });
+    }
+
+    /// Polls the next task that can go on, within `turn`; false when none can.
+    pub fn step(&self, turn: impl FnOnce(&Owner, &mut dyn FnMut())) -> bool {
+        loop {
+            let id = self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(id) = id else { return false };
+            let taken = self
+                .tasks
+                .borrow_mut()
+                .get_mut(&id)
+                .and_then(|task| Some((task.owner.clone(), task.work.take()?, task.waker.clone())));
+            // One that was ended meanwhile.
+            let Some((owner, mut work, waker)) = taken else { continue };
+            let mut done = false;
+            turn(&owner, &mut || {
+                done = work.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+            });
+            if done {
+                self.tasks.borrow_mut().remove(&id);
+            } else if let Some(task) = self.tasks.borrow_mut().get_mut(&id) {
+                task.work = Some(work);
+            }
+            return true;
+        }
+    }
+
+    /// Ends all tasks of these owners where they stand.
+    pub fn end(&self, ends: impl Fn(&Owner) -> bool) {
+        let mut tasks = self.tasks.borrow_mut();
+        let ids: Vec<TaskId> = tasks.iter().filter(|(_, t)| ends(&t.owner)).map(|(id, _)| *id).collect();
+        let ended: Vec<Option<Task>> = ids.iter().map(|id| tasks.remove(id)).collect();
+        drop(tasks);
+        drop(ended);
+    }
+
+    pub fn has(&self, owner: &Owner) -> bool {
+        self.tasks.borrow().values().any(|task| task.owner == *owner)
+    }
+
+    pub fn next_timer(&self) -> Option<UnixMs> {
+        self.timers.borrow().keys().next().map(|(at, _)| *at)
+    }
+
+    /// Moves the clock and wakes whom it wakes.
+    pub fn pass_to(&self, to: UnixMs) {
+        self.now.set(self.now.get().max(to));
+        let mut timers = self.timers.borrow_mut();
+        while let Some(entry) = timers.first_entry()
+            && entry.key().0 <= self.now.get()
+        {
+            entry.remove().wake();
+        }
+    }
+
+    pub fn sleep(self: &Rc<Self>, ms: u64) -> Sleep {
+        Sleep { executor: self.clone(), until: self.now.get() + ms, registered: false }
+    }
+}
+
+/// Done once the clock has come to `until`, and never at once: sleeping for 0 ends the turn.
+pub struct Sleep {
+    executor: Rc<Executor>,
+    until: UnixMs,
+    registered: bool,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if !self.registered {
+            self.registered = true;
+            let key = (self.until, self.executor.number());
+            self.executor.timers.borrow_mut().insert(key, context.waker().clone());
+            return Poll::Pending;
+        }
+        if self.executor.now() >= self.until { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// A place for one value that somebody waits for.
+pub struct Slot<T>(Rc<RefCell<(Option<T>, Option<Waker>)>>);
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Slot<T> {
+    pub fn new() -> Self {
+        Self(Rc::new(RefCell::new((None, None))))
+    }
+
+    pub fn put(&self, value: T) {
+        let mut slot = self.0.borrow_mut();
+        slot.0 = Some(value);
+        if let Some(waker) = slot.1.take() {
+            waker.wake();
+        }
+    }
+
+    pub async fn get(self) -> T {
+        std::future::poll_fn(|context| {
+            let mut slot = self.0.borrow_mut();
+            match slot.0.take() {
+                Some(value) => Poll::Ready(value),
+                None => {
+                    slot.1 = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// Never done: a promise that was lost.
+pub async fn lost<T>() -> T {
+    std::future::pending().await
+}

@@ -1,0 +1,247 @@
+//! The simulator: the real routes, objects, rooms, SQL and outbox under a virtual clock, with everything that can break
+//! breaking (`cargo xtask sim`). One seed is one history, always the same.
+//!
+//! `plan` writes down what will happen, `run` does it in a `world` of `executor`, `platform`, `worker` and `postgres`,
+//! `client`s check what they hear against the `oracle`, `ending` looks at everything once more, `shorten` finds the
+//! shortest failing history. Not here: sockets, processes and disks of the real kind; those are in `tests/faults`.
+
+mod client;
+mod dice;
+mod ending;
+mod executor;
+#[path = "../../tests/native/ledger.rs"]
+#[allow(dead_code)] // Its faults are the transcripts'; here the weather is around it.
+mod ledger;
+mod oracle;
+mod plan;
+mod platform;
+mod postgres;
+mod run;
+mod shorten;
+#[path = "../../tests/native/sqlite.rs"]
+#[allow(dead_code)]
+mod sqlite;
+mod worker;
+mod world;
+
+use chinwag::mutants::{Mutant, activate};
+use lexopt::prelude::*;
+use oracle::Checker;
+use plan::Plan;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Seeds that found defects, each with the defect behind it.
+const PINNED: &str = include_str!("../pinned.txt");
+/// What must have happened over a whole run of many seeds: else the run tested nothing.
+const SOMETIMES: [&str; 16] = [
+    "crashes",
+    "dedupe hits",
+    "conflicts seen as the same",
+    "replays",
+    "resyncs",
+    "rows set aside",
+    "wakes",
+    "panics survived",
+    "slow sockets closed",
+    "failing statements",
+    "instances aborted",
+    "deploys",
+    "storages lost",
+    "set-backs noticed",
+    "stragglers",
+    "removals",
+];
+/// Events that wait for Postgres at once, in some seed.
+const OUTBOX_PEAK_MIN: u64 = 500;
+/// A run of fewer seeds may not have seen everything.
+const SEEDS_FOR_ALL: u64 = 1_000;
+/// Seeds tried on a mutant before it counts as not caught.
+const MUTANT_SEEDS: u64 = 20_000;
+
+struct Options {
+    seeds: u64,
+    from: u64,
+    seed: Option<u64>,
+    mutants: Vec<(Mutant, &'static str)>,
+    threads: usize,
+}
+
+fn main() -> ExitCode {
+    run::quiet_panics();
+    match options() {
+        Ok(options) => act(&options),
+        Err(error) => {
+            eprintln!("sim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Result<Options, lexopt::Error> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let mut options = Options { seeds: 2_000, from: 1, seed: None, mutants: Vec::new(), threads };
+    let mut args = lexopt::Parser::from_env();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("seeds") => options.seeds = args.value()?.parse()?,
+            Long("from") => options.from = args.value()?.parse()?,
+            Long("seed") => options.seed = Some(args.value()?.parse()?),
+            Long("threads") => options.threads = args.value()?.parse()?,
+            Long("mutants") => options.mutants = Mutant::ALL.to_vec(),
+            Long("mutant") => {
+                let name = args.value()?.string()?;
+                let known = Mutant::ALL.into_iter().find(|(_, known)| *known == name);
+                let names: Vec<&str> = Mutant::ALL.iter().map(|(_, name)| *name).collect();
+                options
+                    .mutants
+                    .push(known.ok_or(format!("no mutant {name}; there are {}", names.join(" ")))?);
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(options)
+}
+
+fn act(options: &Options) -> ExitCode {
+    if !options.mutants.is_empty() {
+        return mutants(options);
+    }
+    match options.seed {
+        Some(seed) => replay(seed),
+        None => many(options),
+    }
+}
+
+/// One seed, told line by line; a failing one also as the shortest history that still fails.
+fn replay(seed: u64) -> ExitCode {
+    let outcome = run::run(seed, &Plan::of(seed), true);
+    outcome.lines.iter().for_each(|line| println!("{line}"));
+    println!("seed {seed}: hash {:016x}, {} violations", outcome.hash, outcome.violations.len());
+    match outcome.violations.first() {
+        None => ExitCode::SUCCESS,
+        Some(first) => {
+            tell_shortest(seed, first.checker);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tell_shortest(seed: u64, checker: Checker) {
+    let plan = shorten::shorten(seed, Plan::of(seed), checker);
+    println!("\nthe shortest history of seed {seed} that still fails ({} actions):", plan.actions.len());
+    run::run(seed, &plan, true).lines.iter().for_each(|line| println!("  {line}"));
+}
+
+/// What a worker thread found.
+#[derive(Default)]
+struct Found {
+    counters: BTreeMap<&'static str, u64>,
+    failed: BTreeMap<u64, (Checker, String)>,
+    hash: u64,
+    runs: u64,
+}
+
+fn search(
+    options: &Options,
+    seeds: impl Fn(u64) -> Option<u64> + Sync,
+    stop_at: usize,
+    mutant: Option<Mutant>,
+) -> Found {
+    let (next, found) = (AtomicU64::new(0), Mutex::new(Found::default()));
+    let work = || {
+        activate(mutant);
+        while let Some(seed) = seeds(next.fetch_add(1, Ordering::Relaxed)) {
+            activate(mutant);
+            let outcome = run::run(seed, &Plan::of(seed), false);
+            let Ok(mut found) = found.lock() else { return };
+            for (name, count) in outcome.counters {
+                let known = found.counters.entry(name).or_default();
+                *known = if name == "outbox peak" { (*known).max(count) } else { *known + count };
+            }
+            found.runs += 1;
+            found.hash ^= outcome.hash.rotate_left((seed % 64) as u32);
+            if let Some(first) = outcome.violations.into_iter().next() {
+                found.failed.insert(seed, (first.checker, first.what));
+            }
+            if found.failed.len() >= stop_at {
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..options.threads).for_each(|_| drop(scope.spawn(work))));
+    found.into_inner().unwrap_or_default()
+}
+
+fn many(options: &Options) -> ExitCode {
+    let start = Instant::now();
+    let mut seeds: Vec<u64> =
+        PINNED.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
+    let pinned = seeds.len();
+    seeds.extend(options.from..options.from + options.seeds);
+    let found = search(options, |n| seeds.get(n as usize).copied(), 20, None);
+    let seconds = start.elapsed().as_secs_f64();
+    for (name, count) in &found.counters {
+        println!("  {name:28} {count}");
+    }
+    println!(
+        "{} seeds ({pinned} pinned, then from {}) in {seconds:.1} s: {:.0} a second; hash {:016x}",
+        found.runs,
+        options.from,
+        found.runs as f64 / seconds,
+        found.hash
+    );
+    let mut missing: Vec<String> = Vec::new();
+    if options.seeds >= SEEDS_FOR_ALL {
+        let never = SOMETIMES.iter().filter(|name| found.counters.get(*name).copied().unwrap_or(0) == 0);
+        missing.extend(never.map(|name| (*name).to_owned()));
+        if found.counters.get("outbox peak").copied().unwrap_or(0) < OUTBOX_PEAK_MIN {
+            missing.push(format!("an outbox of {OUTBOX_PEAK_MIN}"));
+        }
+    }
+    for (seed, (checker, what)) in &found.failed {
+        println!("seed {seed} failed: {checker:?}: {what}");
+    }
+    if let Some((seed, (checker, _))) = found.failed.first_key_value() {
+        tell_shortest(*seed, *checker);
+    }
+    if !missing.is_empty() {
+        println!("never happened, so not tested: {}", missing.join(", "));
+    }
+    println!(
+        "{} passed, {} failed",
+        found.runs - found.failed.len() as u64,
+        found.failed.len() + missing.len()
+    );
+    if found.failed.is_empty() && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Each mutant must be caught by some checker, in some seed.
+fn mutants(options: &Options) -> ExitCode {
+    let mut survivors = 0;
+    for (mutant, name) in &options.mutants {
+        let start = Instant::now();
+        let last = MUTANT_SEEDS.min(options.seeds.max(2_000) * 10);
+        let found = search(options, |n| (n < last).then_some(n + 1), 3, Some(*mutant));
+        let by: BTreeSet<Checker> = found.failed.values().map(|(checker, _)| *checker).collect();
+        let seconds = start.elapsed().as_secs_f64();
+        if by.is_empty() {
+            survivors += 1;
+            println!("mutant {name:28} SURVIVED {} seeds ({seconds:.1} s)", found.runs);
+        } else {
+            println!("mutant {name:28} caught by {by:?} after {} seeds ({seconds:.1} s)", found.runs);
+            if options.mutants.len() == 1
+                && let Some((seed, (checker, what))) = found.failed.first_key_value()
+            {
+                println!("seed {seed}: {what}");
+                activate(Some(*mutant));
+                tell_shortest(*seed, *checker);
+            }
+        }
+    }
+    println!("{} passed, {survivors} failed", options.mutants.len() - survivors);
+    if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,155 @@
+//! What must be true of a room, told by a naive model that knows nothing of the code: what was said, what was acked,
+//! what each place of the log was heard to be. One checker a function or a line in `client`; `Checker` names them all.
+//! Not here: how clients come to hear something (`client`), and the last look at everything (`ending`).
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// What a violation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Checker {
+    /// Acked, and not in the log.
+    Lost,
+    /// Said once, in the log or heard twice.
+    Duplicated,
+    /// Two heard different things at one seq, or the log says something else.
+    Diverging,
+    /// A seq is missing in the log, or the log went back.
+    Gap,
+    /// One sender's messages in another order than sent.
+    Order,
+    /// A client missed something between replay and live, or while live.
+    Seam,
+    /// Heard or stored, and never said by anybody.
+    Phantom,
+    /// Postgres isn't a prefix of the log, or not equal to it at the end.
+    Postgres,
+    /// Told to be there, or not to be, against the truth.
+    Presence,
+    /// A removed person could still hear.
+    Removed,
+    /// More memory, bytes or rows than allowed.
+    Bounds,
+    /// A frame that nobody answered.
+    Answered,
+    /// An ack that isn't of what was said.
+    Acked,
+    /// After the faults were over, not everything was well in time.
+    Live,
+    /// Something ran, was set or was open in an idle room.
+    Idle,
+    /// The code under test panicked by itself.
+    Panic,
+}
+
+#[derive(Clone, Debug)]
+pub struct Violation {
+    pub checker: Checker,
+    pub what: String,
+}
+
+/// How often what was to be tested happened.
+#[derive(Default)]
+pub struct Counters(RefCell<BTreeMap<&'static str, u64>>);
+
+impl Counters {
+    pub fn count(&self, name: &'static str) {
+        *self.0.borrow_mut().entry(name).or_default() += 1;
+    }
+
+    pub fn at_least(&self, name: &'static str, value: u64) {
+        let mut counts = self.0.borrow_mut();
+        let count = counts.entry(name).or_default();
+        *count = (*count).max(value);
+    }
+
+    pub fn take(&self) -> BTreeMap<&'static str, u64> {
+        self.0.take()
+    }
+}
+
+/// What an operation is, apart from who retries it how often.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    Message { content: String },
+    Reaction { message: String, emoji: String, add: bool },
+}
+
+/// One place of a log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fact {
+    pub user: String,
+    pub client_id: Option<String>,
+    /// The message's id, or that of the message reacted to.
+    pub id: String,
+    pub said: Said,
+}
+
+/// The naive model of all rooms.
+#[derive(Default)]
+pub struct Oracle {
+    pub rooms: BTreeMap<usize, RoomModel>,
+}
+
+#[derive(Default)]
+pub struct RoomModel {
+    /// By person and `clientId`.
+    pub said: BTreeMap<(String, String), Said>,
+    /// Where the acked ones stand: seq (`None` for what changed nothing) and the message's id.
+    pub acked: BTreeMap<(String, String), (Option<u64>, String)>,
+    /// By epoch and seq, as the first one to hear it heard it.
+    pub heard: BTreeMap<(String, u64), Fact>,
+}
+
+type Found = Result<(), (Checker, String)>;
+
+impl RoomModel {
+    /// Somebody is about to say this, perhaps again.
+    pub fn says(&mut self, user: &str, client_id: &str, said: &Said) {
+        self.said.insert((user.to_owned(), client_id.to_owned()), said.clone());
+    }
+
+    /// Somebody heard this at this place.
+    pub fn hears(&mut self, epoch: &str, seq: u64, fact: &Fact) -> Found {
+        self.phantom(fact)?;
+        let known = self.heard.entry((epoch.to_owned(), seq)).or_insert_with(|| fact.clone());
+        if known != fact {
+            return Err((Checker::Diverging, format!("seq {seq} was {known:?} and is {fact:?}")));
+        }
+        Ok(())
+    }
+
+    pub fn phantom(&self, fact: &Fact) -> Found {
+        let Some(client_id) = &fact.client_id else { return Ok(()) };
+        match self.said.get(&(fact.user.clone(), client_id.clone())) {
+            Some(said) if *said == fact.said => Ok(()),
+            Some(said) => Err((Checker::Diverging, format!("{fact:?} was said as {said:?}"))),
+            None => Err((Checker::Phantom, format!("nobody said {fact:?}"))),
+        }
+    }
+
+    /// Somebody was acked.
+    pub fn acks(&mut self, user: &str, client_id: &str, seq: Option<u64>, id: &str) -> Found {
+        let key = (user.to_owned(), client_id.to_owned());
+        let Some(said) = self.said.get(&key) else {
+            return Err((Checker::Acked, format!("{user} never said {client_id}")));
+        };
+        if let Said::Reaction { message, .. } = said
+            && message != id
+        {
+            return Err((Checker::Acked, format!("{client_id} is about {message}, acked for {id}")));
+        }
+        // A reaction that changed nothing may change something when it is said again.
+        let known = self.acked.entry(key).or_insert_with(|| (seq, id.to_owned()));
+        if known.0.is_none() {
+            *known = (seq, id.to_owned());
+        }
+        if seq.is_some() && *known != (seq, id.to_owned()) {
+            return Err((
+                Checker::Acked,
+                format!("{user}'s {client_id} acked at {known:?}, then at {seq:?} {id}"),
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! What happens in a run, written down before it begins, so that a history can be shortened and run again.
+//! Not here: doing it (`run`).
+
+use crate::dice::Dice;
+use crate::postgres::Weather;
+
+/// Three rooms in one isolate; the first two have names that an object name without care would confuse.
+pub const ROOMS: [(&str, &str); 3] = [("acme", "r:1"), ("acme:r", "1"), ("acme", "r2")];
+
+/// Who is in which room: room, person, number among the person's tabs there, whether it is a bot.
+pub const TABS: [(usize, &str, usize, bool); 10] = [
+    (0, "alice", 0, false),
+    (0, "alice", 1, false),
+    (0, "bob", 0, false),
+    (0, "carol", 0, false),
+    (0, "dave", 0, true),
+    (1, "alice", 0, false),
+    (1, "bob", 0, false),
+    (2, "bob", 0, false),
+    (2, "carol", 0, false),
+    (2, "carol", 1, false),
+];
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Say {
+        tab: usize,
+        bytes: usize,
+        poison: bool,
+    },
+    /// Many at once.
+    Burst {
+        tab: usize,
+        count: usize,
+    },
+    React {
+        tab: usize,
+        nth: usize,
+        emoji: usize,
+        add: bool,
+    },
+    /// Something acked is said again.
+    Repeat {
+        tab: usize,
+    },
+    Typing {
+        tab: usize,
+    },
+    Read {
+        tab: usize,
+    },
+    Join {
+        tab: usize,
+    },
+    Leave {
+        tab: usize,
+    },
+    Vanish {
+        tab: usize,
+    },
+    Reading {
+        tab: usize,
+        reads: bool,
+    },
+    Pass {
+        ms: u64,
+    },
+    /// After this many effects the process dies.
+    Die {
+        effects: u32,
+    },
+    /// At this statement from now on.
+    Panic {
+        statements: u32,
+    },
+    DiskFails {
+        statements: u32,
+    },
+    Abort,
+    Deploy,
+    Hibernate {
+        room: usize,
+    },
+    LoseDisk {
+        room: usize,
+    },
+    Weather(Weather),
+    SetBack {
+        room: usize,
+        rows: u64,
+    },
+    /// Somebody else's row at the log's next seq in Postgres.
+    Stranger {
+        room: usize,
+    },
+    Remove {
+        room: usize,
+        user: usize,
+    },
+    Add {
+        room: usize,
+    },
+    AlarmTwice {
+        room: usize,
+    },
+    AlarmLost {
+        room: usize,
+    },
+    AlarmLate {
+        room: usize,
+        ms: u64,
+    },
+}
+
+pub struct Plan {
+    pub actions: Vec<Action>,
+    /// The contract's limits; else none to speak of.
+    pub strict_limits: bool,
+    /// A token lasts this long.
+    pub token_ms: u64,
+    /// Which tabs speak the original protocol.
+    pub seed_tabs: Vec<usize>,
+}
+
+/// Which kinds of trouble a run has: few at a time go deeper than all at once.
+struct Mood {
+    crashes: bool,
+    faults: bool,
+    weather: bool,
+    people: bool,
+    readers: bool,
+    alarms: bool,
+    losses: bool,
+}
+
+impl Plan {
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut yes = || dice.one_in(2);
+        let mood = Mood {
+            crashes: yes(),
+            faults: yes(),
+            weather: yes(),
+            people: yes(),
+            readers: yes(),
+            alarms: yes(),
+            losses: yes(),
+        };
+        let count = 20 + dice.below(60);
+        let mut actions: Vec<Action> = (0..TABS.len()).map(|tab| Action::Join { tab }).collect();
+        actions.push(Action::Pass { ms: 200 });
+        for _ in 0..count {
+            action(&mut dice, &mood, &mut actions);
+        }
+        let token_ms = if dice.one_in(4) { 5_000 + dice.below(30_000) } else { 3_600_000 };
+        let seed_tabs = if dice.one_in(4) { vec![2, 6] } else { Vec::new() };
+        Self { actions, strict_limits: dice.one_in(8), token_ms, seed_tabs }
+    }
+}
+
+fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
+    let tab = dice.below(TABS.len() as u64) as usize;
+    let room = TABS[tab].0;
+    actions.push(match dice.below(20) {
+        0..=5 => {
+            let bytes = if mood.readers && dice.one_in(3) { 3_000 } else { 20 };
+            Action::Say { tab, bytes, poison: mood.weather && dice.one_in(30) }
+        }
+        6 => Action::React {
+            tab,
+            nth: dice.below(8) as usize,
+            emoji: dice.below(3) as usize,
+            add: !dice.one_in(3),
+        },
+        7 if dice.one_in(24) => Action::Burst { tab, count: 550 },
+        7 => Action::Burst { tab, count: 3 + dice.below(10) as usize },
+        8 => Action::Repeat { tab },
+        9 if dice.one_in(2) => Action::Typing { tab },
+        9 => Action::Read { tab },
+        10 => Action::Join { tab },
+        11 if mood.readers => match dice.below(4) {
+            0 => Action::Vanish { tab },
+            1 => Action::Reading { tab, reads: true },
+            _ => Action::Reading { tab, reads: false },
+        },
+        11 | 12 if dice.one_in(2) => Action::Leave { tab },
+        13 | 14 => trouble(dice, mood, room).unwrap_or(Action::Pass { ms: 40 }),
+        15 if mood.weather => Action::Weather(weather(dice)),
+        _ => {
+            let far = [15, 45, 200, 1_500, 12_000];
+            Action::Pass { ms: 1 + dice.below(dice.clone().of(&far)) }
+        }
+    });
+}
+
+fn trouble(dice: &mut Dice, mood: &Mood, room: usize) -> Option<Action> {
+    let action = match dice.below(12) {
+        0 | 1 if mood.crashes => Action::Die { effects: 1 + dice.below(40) as u32 },
+        2 if mood.crashes => dice.of(&[Action::Abort, Action::Deploy]),
+        2 | 3 => Action::Hibernate { room },
+        4 if mood.faults => Action::Panic { statements: 1 + dice.below(20) as u32 },
+        5 if mood.faults => Action::DiskFails { statements: 1 + dice.below(20) as u32 },
+        6 if mood.people => Action::Remove { room, user: dice.below(3) as usize },
+        7 if mood.people => Action::Add { room },
+        8 if mood.alarms => dice.of(&[
+            Action::AlarmTwice { room },
+            Action::AlarmLost { room },
+            Action::AlarmLate { room, ms: 20_000 },
+        ]),
+        9 if mood.losses => Action::SetBack { room, rows: 1 + dice.below(6) },
+        10 if mood.losses && dice.one_in(3) => Action::LoseDisk { room },
+        11 if mood.losses && dice.one_in(3) => Action::Stranger { room },
+        _ => return None,
+    };
+    Some(action)
+}
+
+fn weather(dice: &mut Dice) -> Weather {
+    match dice.below(12) {
+        0 => Weather::Slow(1 + dice.below(300)),
+        1 => Weather::Slow(9_000),
+        2 => Weather::Refuses,
+        3 => Weather::Hangs(dice.one_in(2)),
+        4 => {
+            Weather::Fails(dice.of(&["42P01", "42P01", "28P01", "40001", "53300", "57014", "25006", "55P03"]))
+        }
+        5 | 6 => Weather::LosesReplies,
+        7 => Weather::LosesPromises,
+        _ => Weather::Fine,
+    }
+}

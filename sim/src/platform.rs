@@ -1,0 +1,177 @@
+//! The runtime as one room's object has it, with the habits of the real one: what is sent before a write is out, what
+//! is sent after it waits for the commit; a send to a socket that is closing fails; alarms too near never fire.
+//! Not here: time, crashes and networks (`world`).
+
+use crate::postgres::Db;
+use crate::sqlite::Sqlite;
+use crate::worker;
+use crate::world::{Host, Out, Sock, World};
+use chinwag::auth::Identity;
+use chinwag::error::{Code, Refusal};
+use chinwag::ids::UnixMs;
+use chinwag::object::{Gone, Platform};
+use chinwag::protocol::server::CloseCode;
+use chinwag::room::ConnectionId;
+use chinwag::room::store::{Result, Row, Sql, SqlValue, StoreError};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+
+pub struct Simulated {
+    world: Rc<World>,
+    host: Rc<Host>,
+    making: u64,
+    disk: Disk,
+    db: Db,
+}
+
+/// The object's storage during one making of it.
+struct Disk {
+    world: Rc<World>,
+    host: Rc<Host>,
+    sqlite: Rc<Sqlite>,
+}
+
+impl Simulated {
+    pub fn new(world: &Rc<World>, host: &Rc<Host>, making: u64) -> Self {
+        let sqlite = host.sqlite.borrow().clone();
+        let disk = Disk { world: world.clone(), host: host.clone(), sqlite };
+        let db = Db { world: world.clone(), hasty: false };
+        Self { world: world.clone(), host: host.clone(), making, disk, db }
+    }
+}
+
+impl Sql for Disk {
+    fn exec(&self, sql: &'static str, params: &[SqlValue]) -> Result<Vec<Row>> {
+        if self.world.effect() {
+            return Err(StoreError("the process is dead".into()));
+        }
+        self.world.strikes();
+        if self.host.begin(&self.sqlite) && self.world.disk_fails() {
+            return Err(StoreError("the disk is full".into()));
+        }
+        if !sql.starts_with("SELECT") {
+            self.host.wrote.set(true);
+        }
+        self.sqlite.exec(sql, params)
+    }
+
+    fn atomically(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.host.begin(&self.sqlite);
+        let mut panicked = None;
+        let outcome = self.sqlite.atomically(&mut || match catch_unwind(AssertUnwindSafe(&mut *work)) {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                panicked = Some(panic);
+                Err(StoreError("panicked".into()))
+            }
+        });
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
+        }
+        outcome
+    }
+}
+
+impl Platform for Simulated {
+    type Socket = Rc<Sock>;
+    type Peer = Rc<Sock>;
+    type Db = Db;
+
+    fn now(&self) -> UnixMs {
+        self.world.now()
+    }
+
+    fn random(&self) -> u64 {
+        self.world.random()
+    }
+
+    async fn sleep(&self, ms: u64) {
+        self.world.sleep(ms).await;
+    }
+
+    fn later(&self, work: impl Future<Output = ()> + 'static) {
+        self.world.spawn_for(&self.host, self.making, work);
+    }
+
+    fn sql(&self) -> &dyn Sql {
+        &self.disk
+    }
+
+    fn db(&self) -> &Db {
+        &self.db
+    }
+
+    fn close_db(&self) {}
+
+    fn set_alarm(&self, at: UnixMs) {
+        if !self.world.effect() {
+            self.host.staged_alarm.set(Some(at));
+        }
+    }
+
+    fn accept(&self, id: ConnectionId) -> Option<(Rc<Sock>, Rc<Sock>)> {
+        let sock = Rc::new(Sock::new(id, self.world.now()));
+        self.host.sockets.borrow_mut().push(sock.clone());
+        Some((sock.clone(), sock))
+    }
+
+    fn sockets(&self) -> Vec<Rc<Sock>> {
+        self.host.sockets.borrow().iter().filter(|sock| !sock.closing.get()).cloned().collect()
+    }
+
+    fn send(&self, sock: &Rc<Sock>, frame: &str) -> std::result::Result<(), Gone> {
+        if self.world.effect() {
+            return Ok(());
+        }
+        if sock.closing.get() {
+            self.world.counters.count("sends to a closing socket");
+            return Err(Gone);
+        }
+        self.world.sent(sock, frame.len());
+        self.world.out(&self.host, Out::Frame(sock.clone(), frame.to_owned()));
+        Ok(())
+    }
+
+    fn close(&self, sock: &Rc<Sock>, code: CloseCode) -> std::result::Result<(), Gone> {
+        if self.world.effect() {
+            return Ok(());
+        }
+        if sock.closing.replace(true) {
+            self.world.counters.count("closes of a closing socket");
+            return Err(Gone);
+        }
+        if code == CloseCode::SlowConsumer {
+            self.world.counters.count("slow sockets closed");
+        }
+        self.world.out(&self.host, Out::Close(sock.clone(), code.code()));
+        Ok(())
+    }
+
+    fn waiting_bytes(&self, sock: &Rc<Sock>) -> u32 {
+        sock.waiting_bytes()
+    }
+
+    fn attach(&self, sock: &Rc<Sock>, text: &str) {
+        assert!(text.len() <= 16_384, "the platform keeps no more with a socket");
+        *sock.attachment.borrow_mut() = Some(text.to_owned());
+    }
+
+    fn attachment(&self, sock: &Rc<Sock>) -> Option<String> {
+        sock.attachment.borrow().clone()
+    }
+
+    fn pinged_at(&self, sock: &Rc<Sock>) -> Option<UnixMs> {
+        Some(sock.pinged_at(self.world.now()))
+    }
+
+    async fn authenticate(&self, token: &str) -> std::result::Result<Identity, Refusal> {
+        worker::identity(token).ok_or_else(|| Refusal::new(Code::Unauthenticated, "no token"))
+    }
+
+    fn report(&self, line: &str) {
+        self.world.trace(|| format!("{}: {line}", self.host.name));
+        if line.starts_with("set aside") {
+            self.world.counters.count("rows set aside");
+        }
+    }
+}

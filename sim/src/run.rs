@@ -1,0 +1,269 @@
+//! One run: the plan's actions done one after the other, then the faults end and everything must become well.
+//! Not here: what "well" is (`ending`).
+
+use crate::client::Tab;
+use crate::ending;
+use crate::ledger::POISON;
+use crate::oracle::{Checker, Said, Violation};
+use crate::plan::{Action, Plan, ROOMS, TABS};
+use crate::postgres::{Table, Weather};
+use crate::world::{Host, STRUCK, World};
+use chinwag::api::object_name;
+use chinwag::db::MessageRow;
+use chinwag::ids::{RoomId, TenantId};
+use chinwag::limits::Limits;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+pub struct Outcome {
+    pub violations: Vec<Violation>,
+    pub counters: BTreeMap<&'static str, u64>,
+    pub hash: u64,
+    pub lines: Vec<String>,
+}
+
+const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
+const EMOJI: [&str; 3] = ["👍", "🎉", "😀"];
+
+/// Runs a plan to its end.
+///
+/// # Gives  the same for the same seed and plan, trace and hash included.
+pub fn run(seed: u64, plan: &Plan, keeps_lines: bool) -> Outcome {
+    let world = world(seed, plan, keeps_lines);
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        for action in &plan.actions {
+            // A run that has gone wrong once isn't looked at further.
+            if !world.violations.borrow().is_empty() {
+                return;
+            }
+            world.trace(|| format!("({action:?})"));
+            world.act(action);
+            world.every_frame_is_answered();
+        }
+        if world.violations.borrow().is_empty() {
+            ending::all_is_well(&world);
+        }
+    }));
+    if let Err(panic) = ran {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        world.violation(Checker::Panic, text.to_owned());
+    }
+    let outcome = Outcome {
+        violations: world.violations.take(),
+        counters: world.counters.take(),
+        hash: world.hash(),
+        lines: world.lines.take().unwrap_or_default(),
+    };
+    world.forget_all();
+    outcome
+}
+
+fn world(seed: u64, plan: &Plan, keeps_lines: bool) -> Rc<World> {
+    let mut limits = Limits { waiting_bytes: 16 * 1024, sockets_per_person: 4, ..Limits::default() };
+    if !plan.strict_limits {
+        (limits.messages_per_s, limits.messages_burst) = (1e6, 100_000);
+        (limits.reactions_per_s, limits.reactions_burst) = (1e6, 100_000);
+        (limits.frames_per_s, limits.frames_burst) = (1e6, 100_000);
+    }
+    let world = World::new(seed, limits, keeps_lines);
+    for (tenant, room) in ROOMS {
+        world.server.borrow_mut().rooms.insert((tenant.into(), room.into()), Table::new(&PEOPLE));
+    }
+    for (index, (room, user, number, bot)) in TABS.into_iter().enumerate() {
+        let (tenant, id) = ROOMS[room];
+        let mut tab = Tab::new(index, (room, tenant, id), user, number);
+        tab.token_ms = plan.token_ms;
+        tab.batches = !plan.seed_tabs.contains(&index);
+        tab.bot = bot;
+        world.tabs.borrow_mut().push(tab);
+    }
+    world
+}
+
+/// The object of a room of the plan, if it was ever made.
+pub fn host_of(world: &World, room: usize) -> Option<Rc<Host>> {
+    let (tenant, id) = ROOMS[room];
+    let (tenant, id) = (TenantId::parse(tenant)?, RoomId::parse(id)?);
+    world.hosts.borrow().get(&object_name(&tenant, &id)).cloned()
+}
+
+impl World {
+    pub fn table<T>(&self, room: usize, look: impl FnOnce(&mut Table) -> T) -> T {
+        let (tenant, id) = ROOMS[room];
+        let mut server = self.server.borrow_mut();
+        look(server.rooms.get_mut(&(tenant.to_owned(), id.to_owned())).expect("all rooms are there"))
+    }
+
+    fn act(self: &Rc<Self>, action: &Action) {
+        match *action {
+            Action::Say { tab, bytes, poison } => self.says(tab, bytes, poison),
+            Action::Burst { tab, count } => (0..count).for_each(|_| self.says(tab, 10, false)),
+            Action::React { tab, nth, emoji, add } => {
+                let known = &self.tabs.borrow()[tab].known.clone();
+                if let Some(message) = known.iter().rev().nth(nth).cloned() {
+                    let said = Said::Reaction { message, emoji: EMOJI[emoji].into(), add };
+                    self.has_to_say(tab, Some(said));
+                }
+            }
+            Action::Repeat { tab } => self.has_to_say(tab, None),
+            Action::Typing { tab } => self.sends(tab, r#"{"type":"typing","isTyping":true}"#),
+            Action::Read { tab } => {
+                let seq = self.tabs.borrow()[tab].heard_to().map_or(0, |(seq, _)| seq);
+                self.sends(tab, &format!(r#"{{"type":"read","seq":{seq}}}"#));
+            }
+            Action::Join { tab } => {
+                let removed = self.tabs.borrow()[tab].removed;
+                self.tabs.borrow_mut()[tab].wants = !removed;
+                self.nudge(tab);
+            }
+            Action::Leave { tab } => self.hangs_up(tab),
+            Action::Vanish { tab } => self.goes_dark(tab),
+            Action::Reading { tab, reads } => {
+                let sock = self.tabs.borrow()[tab].sock();
+                if let Some(sock) = sock {
+                    self.set_reading(&sock, reads);
+                }
+            }
+            Action::Pass { ms } => self.pass(ms),
+            Action::Die { effects } => self.dies_in.set(effects),
+            Action::Panic { statements } => self.panics_in.set(statements),
+            Action::DiskFails { statements } => self.disk_fails_in.set(statements),
+            Action::Abort => self.abort(),
+            Action::Deploy => self.redeploy(),
+            Action::Weather(weather) => {
+                self.server.borrow_mut().weather = weather;
+                self.counters.count("changes of weather");
+            }
+            Action::Hibernate { room } => drop(host_of(self, room).map(|host| self.hibernate(&host))),
+            Action::LoseDisk { room } => self.may_lose_disk(room),
+            Action::SetBack { room, rows } => self.set_back(room, rows),
+            Action::Stranger { room } => self.stranger(room),
+            Action::Remove { room, user } => self.remove(room, PEOPLE[user + 1]),
+            Action::Add { room } => self.add_all(room),
+            Action::AlarmTwice { room } => self.alarm(room, |host| self.fire_alarm(host)),
+            Action::AlarmLost { room } => self.alarm(room, |host| host.alarm.set(None)),
+            Action::AlarmLate { room, ms } => {
+                self.alarm(room, |host| host.alarm.set(host.alarm.get().map(|at| at + ms)));
+            }
+        }
+        let lag = (0..ROOMS.len()).map(|room| ending::lag(self, room)).max().unwrap_or(0);
+        self.counters.at_least("outbox peak", lag);
+    }
+
+    fn alarm(self: &Rc<Self>, room: usize, strike: impl FnOnce(&Rc<Host>)) {
+        if let Some(host) = host_of(self, room).filter(|host| host.alarm.get().is_some()) {
+            self.counters.count("alarms tampered with");
+            strike(&host);
+        }
+    }
+
+    pub fn says(self: &Rc<Self>, tab: usize, bytes: usize, poison: bool) {
+        let n = self.random() % 1_000_000;
+        let poison = if poison { POISON } else { "" };
+        let content = format!("{n:06} {poison}{}", "x".repeat(bytes));
+        self.has_to_say(tab, Some(Said::Message { content }));
+    }
+
+    fn sends(self: &Rc<Self>, tab: usize, frame: &str) {
+        let sock = Some(tab).filter(|tab| self.tabs.borrow()[*tab].is_live());
+        if let Some(sock) = sock.and_then(|tab| self.tabs.borrow()[tab].sock()) {
+            self.send_frame(&sock, frame.to_owned());
+        }
+    }
+
+    /// Only when Postgres has everything: what it hadn't got would be lost, and that is not promised.
+    fn may_lose_disk(self: &Rc<Self>, room: usize) {
+        let Some(host) = host_of(self, room) else { return };
+        if ending::lag(self, room) == 0 && ending::aside(self, room).is_empty() && self.is_idle(&host) {
+            self.lose_disk(&host);
+        }
+    }
+
+    /// Restored from an older backup.
+    fn set_back(self: &Rc<Self>, room: usize, rows: u64) {
+        self.table(room, |table| {
+            let to = table.ledger.last_seq.saturating_sub(rows);
+            table.ledger.set_back(to);
+            table.set_backs += 1;
+        });
+        self.counters.count("set-backs");
+    }
+
+    fn stranger(self: &Rc<Self>, room: usize) {
+        self.table(room, |table| {
+            let seq = table.ledger.last_seq + 1;
+            if table.ledger.rows.contains_key(&seq) || table.ledger.last_seq == 0 {
+                return;
+            }
+            let row = serde_json::json!({
+                "seq": seq, "id": format!("stranger-{seq}"), "userId": "mallory", "content": "not ours",
+                "contentType": "text", "attachments": [], "clientId": null, "threadId": null, "replyToId": null,
+                "alsoToRoom": false, "mentions": [], "mentionsRoom": false, "version": 1, "replyCount": 0,
+                "createdAtMs": 0, "editedAtMs": null, "deletedAtMs": null, "deletedBy": null, "reactions": []});
+            if let Ok(row) = serde_json::from_value::<MessageRow>(row) {
+                table.strangers.insert(seq, row.id.clone());
+                table.ledger.rows.insert(seq, row);
+                self.counters.count("strangers' rows");
+            }
+        });
+    }
+
+    /// Removes somebody in Postgres; once a request that knew of it was answered, they hear nothing any more.
+    fn remove(self: &Rc<Self>, room: usize, user: &str) {
+        if self.server.borrow().weather != Weather::Fine {
+            return;
+        }
+        self.table(room, |table| {
+            table.members.remove(user);
+            table.ledger.members_version += 1;
+        });
+        self.counters.count("removals");
+        for tab in self.tabs.borrow_mut().iter_mut().filter(|tab| tab.room == room && tab.user == user) {
+            tab.removed = true;
+        }
+        let before = self.counters_of_faults();
+        let (tenant, id) = ROOMS[room];
+        let answered = ending::read_page(self, (tenant, id), "alice", 0);
+        let Some(host) = host_of(self, room) else { return };
+        if answered.is_some() && before == self.counters_of_faults() {
+            let hears = |sock: &&Rc<crate::world::Sock>| {
+                let attachment = sock.attachment.borrow();
+                !sock.closing.get()
+                    && attachment.as_ref().is_some_and(|text| text.contains(&format!("\"user\":\"{user}\"")))
+            };
+            if host.sockets.borrow().iter().any(|sock| hears(&sock)) {
+                self.violation(Checker::Removed, format!("{user} still has a socket in {id}"));
+            }
+        }
+    }
+
+    /// Whether anything was due to break meanwhile.
+    fn counters_of_faults(&self) -> (u32, u32, u32) {
+        (self.dies_in.get(), self.panics_in.get(), self.disk_fails_in.get())
+    }
+
+    pub fn add_all(self: &Rc<Self>, room: usize) {
+        self.table(room, |table| {
+            for user in PEOPLE.iter().filter(|user| !table.members.contains_key(**user)).collect::<Vec<_>>() {
+                table.members.insert((*user).to_owned(), "member");
+                table.ledger.members_version += 1;
+            }
+        });
+        let mut tabs = self.tabs.borrow_mut();
+        for tab in tabs.iter_mut().filter(|tab| tab.room == room && tab.removed) {
+            tab.removed = false;
+        }
+    }
+}
+
+/// Panics of ours are silent; others are defects, and are told by the run.
+pub fn quiet_panics() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.payload().downcast_ref::<&str>() != Some(&STRUCK) && std::env::var_os("SIM_LOUD").is_some() {
+            loud(info);
+        }
+    }));
+}
