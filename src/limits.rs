@@ -86,6 +86,10 @@ pub const MALFORMED_WINDOW_MS: u64 = 10_000;
 pub const FLOOD_WINDOW_MS: u64 = 10_000;
 pub const FLOOD_FACTOR: u64 = 5;
 
+/// Connection ids that a millisecond has room for: ids begin with the time, so that none is given twice. A room accepts a
+/// few a millisecond at most.
+pub const CONNECTIONS_PER_MS: u64 = 1_000;
+
 /// People whose rates a room remembers before it forgets the rested ones: four times the largest group.
 pub const RATES_KEPT_MAX: usize = 2_048;
 

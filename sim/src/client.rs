@@ -391,13 +391,17 @@ impl World {
     // --- Hearing ----------------------------------------------------------------------------------
 
     pub fn hears(self: &Rc<Self>, tab: usize, text: &str) {
+        self.fold(text);
+        if self.lines.borrow().is_some() {
+            let line = format!("{:>8} {} < {}", self.elapsed_ms(), self.name(tab), told(text));
+            self.lines.borrow_mut().iter_mut().for_each(|lines| lines.push(line.clone()));
+        }
         let events = match serde_json::from_str::<Value>(text) {
             Ok(Value::Array(events)) => events,
             Ok(event) => vec![event],
             Err(_) => return self.violation(Checker::Phantom, format!("no JSON: {}", short(text))),
         };
         for event in events {
-            self.trace(|| format!("{} < {}", self.name(tab), short(&event.to_string())));
             let found = self.event(tab, &event);
             self.found(tab, found);
         }
@@ -621,4 +625,21 @@ fn fact(event: &Value) -> Fact {
 
 fn short(text: &str) -> String {
     text.chars().take(160).collect()
+}
+
+/// A frame in the words that somebody who reads a history needs.
+fn told(text: &str) -> String {
+    let told = |event: &Value| {
+        let client = event["clientId"].as_str().map(|id| format!(" #{id}")).unwrap_or_default();
+        let rest = ["users", "userId", "reason", "code", "duplicate", "noop", "delta"];
+        let rest =
+            rest.iter().filter(|name| !event[**name].is_null()).map(|name| format!(" {}", event[*name]));
+        let seq = event["seq"].as_u64().map(|seq| format!(" {seq}")).unwrap_or_default();
+        format!("{}{seq}{client}{}", event["type"].as_str().unwrap_or("?"), rest.collect::<String>())
+    };
+    match serde_json::from_str(text) {
+        Ok(Value::Array(events)) => events.iter().map(told).collect::<Vec<_>>().join(", "),
+        Ok(event) => told(&event),
+        Err(_) => short(text),
+    }
 }

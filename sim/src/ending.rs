@@ -9,7 +9,7 @@ use crate::postgres::Weather;
 use crate::run::host_of;
 use crate::worker::token;
 use crate::world::World;
-use chinwag::ids::Seq;
+use chinwag::ids::{Seq, UnixMs};
 use chinwag::protocol::message::Message;
 use rusqlite::types::Value as Cell;
 use serde_json::Value;
@@ -76,7 +76,9 @@ fn good_night(world: &Rc<World>) {
     world.pass(WELL_WITHIN_MS);
     for room in 0..ROOMS.len() {
         let Some(host) = host_of(world, room) else { continue };
-        if host.is_awake() || host.alarm.get().is_some() || !world.is_idle(&host) {
+        // A promise that never comes back keeps its object awake, and nothing in it can mend that.
+        let awake = !world.counters.happened("promises lost") && host.is_awake();
+        if awake || host.alarm.get().is_some() {
             let what = format!("{}: awake {}, alarm {:?}", host.name, host.is_awake(), host.alarm.get());
             world.violation(Checker::Idle, what);
         }
@@ -120,7 +122,9 @@ impl World {
     pub fn presence(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
         let told: Vec<&str> =
             event["users"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let there = self.there(tab);
+        // A slow reader hears old news.
+        let slow = self.tabs.borrow()[tab].sock().is_some_and(|sock| sock.was_slow());
+        let there = if slow { BTreeSet::new() } else { self.there(tab, self.now()) };
         match there.iter().find(|user| !told.contains(&user.as_str())) {
             Some(user) => Err((Checker::Presence, format!("{user} is there, told were {told:?}"))),
             None => Ok(()),
@@ -129,18 +133,19 @@ impl World {
 
     pub fn left(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
         let user = event["userId"].as_str().unwrap_or_default();
-        match self.there(tab).contains(user) {
+        let told_at = event["timestamp"].as_u64().unwrap_or(0);
+        match self.there(tab, told_at).contains(user) {
             true => Err((Checker::Presence, format!("{user} is there, and was told to have left"))),
             false => Ok(()),
         }
     }
 
-    /// The people who have had an open socket for a second.
-    fn there(&self, tab: usize) -> BTreeSet<String> {
+    /// The people who had had an open socket for a second by then, and still have it.
+    fn there(&self, tab: usize, by: UnixMs) -> BTreeSet<String> {
         let room = self.tabs.borrow()[tab].room;
         let Some(host) = host_of(self, room) else { return BTreeSet::new() };
         let sockets = host.sockets.borrow();
-        let old = sockets.iter().filter(|s| !s.closing.get() && s.opened_at() + 1_000 < self.now());
+        let old = sockets.iter().filter(|s| !s.closing.get() && s.opened_at() + 1_000 < by);
         old.filter_map(|sock| user_of(&sock.attachment.borrow())).collect()
     }
 }
@@ -195,6 +200,10 @@ fn head(world: &World, room: usize) -> Seq {
         _ => 0,
     };
     newest.max(state(world, room, 1)["floor"].as_u64().unwrap_or(0))
+}
+
+pub fn has_log(world: &World, room: usize) -> bool {
+    state(world, room, 1).is_object()
 }
 
 pub fn lag(world: &World, room: usize) -> u64 {

@@ -5,6 +5,7 @@ use chinwag::ids::UnixMs;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,7 +95,12 @@ impl Executor {
             let Some((owner, mut work, waker)) = taken else { continue };
             let mut done = false;
             turn(&owner, &mut || {
-                done = work.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+                let poll = || work.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+                // A handler that panics has failed, and nothing else has.
+                done = catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|panic| match struck(&panic) {
+                    true => true,
+                    false => resume_unwind(panic),
+                });
             });
             if done {
                 self.tasks.borrow_mut().remove(&id);
@@ -159,8 +165,21 @@ impl Future for Sleep {
     }
 }
 
+/// What a panic of ours says, apart from one that is a defect.
+pub const STRUCK: &str = "struck by the simulator";
+
+fn struck(panic: &Box<dyn std::any::Any + Send>) -> bool {
+    panic.downcast_ref::<&str>() == Some(&STRUCK)
+}
+
 /// A place for one value that somebody waits for.
-pub struct Slot<T>(Rc<RefCell<(Option<T>, Option<Waker>)>>);
+pub struct Slot<T>(Rc<RefCell<Place<T>>>);
+
+struct Place<T> {
+    value: Option<T>,
+    filled: bool,
+    waker: Option<Waker>,
+}
 
 impl<T> Clone for Slot<T> {
     fn clone(&self) -> Self {
@@ -170,24 +189,30 @@ impl<T> Clone for Slot<T> {
 
 impl<T> Slot<T> {
     pub fn new() -> Self {
-        Self(Rc::new(RefCell::new((None, None))))
+        Self(Rc::new(RefCell::new(Place { value: None, filled: false, waker: None })))
     }
 
     pub fn put(&self, value: T) {
         let mut slot = self.0.borrow_mut();
-        slot.0 = Some(value);
-        if let Some(waker) = slot.1.take() {
+        (slot.value, slot.filled) = (Some(value), true);
+        if let Some(waker) = slot.waker.take() {
             waker.wake();
+        }
+    }
+
+    pub fn put_if_empty(&self, value: T) {
+        if !self.0.borrow().filled {
+            self.put(value);
         }
     }
 
     pub async fn get(self) -> T {
         std::future::poll_fn(|context| {
             let mut slot = self.0.borrow_mut();
-            match slot.0.take() {
+            match slot.value.take() {
                 Some(value) => Poll::Ready(value),
                 None => {
-                    slot.1 = Some(context.waker().clone());
+                    slot.waker = Some(context.waker().clone());
                     Poll::Pending
                 }
             }

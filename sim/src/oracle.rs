@@ -57,6 +57,10 @@ impl Counters {
         *self.0.borrow_mut().entry(name).or_default() += 1;
     }
 
+    pub fn happened(&self, name: &str) -> bool {
+        self.0.borrow().contains_key(name)
+    }
+
     pub fn at_least(&self, name: &'static str, value: u64) {
         let mut counts = self.0.borrow_mut();
         let count = counts.entry(name).or_default();

@@ -154,7 +154,12 @@ impl Plan {
         }
         let token_ms = if dice.one_in(4) { 5_000 + dice.below(30_000) } else { 3_600_000 };
         let seed_tabs = if dice.one_in(4) { vec![2, 6] } else { Vec::new() };
-        Self { actions, strict_limits: dice.one_in(8), token_ms, seed_tabs }
+        let strict_limits = dice.one_in(8);
+        if strict_limits {
+            // At the contract's rate hundreds of messages would take minutes.
+            actions.retain(|action| !matches!(action, Action::Burst { count: 30.., .. }));
+        }
+        Self { actions, strict_limits, token_ms, seed_tabs }
     }
 }
 

@@ -3,11 +3,12 @@
 
 use crate::client::Tab;
 use crate::ending;
+use crate::executor::STRUCK;
 use crate::ledger::POISON;
 use crate::oracle::{Checker, Said, Violation};
 use crate::plan::{Action, Plan, ROOMS, TABS};
 use crate::postgres::{Table, Weather};
-use crate::world::{Host, STRUCK, World};
+use crate::world::{Host, World};
 use chinwag::api::object_name;
 use chinwag::db::MessageRow;
 use chinwag::ids::{RoomId, TenantId};
@@ -176,13 +177,22 @@ impl World {
     /// Only when Postgres has everything: what it hadn't got would be lost, and that is not promised.
     fn may_lose_disk(self: &Rc<Self>, room: usize) {
         let Some(host) = host_of(self, room) else { return };
-        if ending::lag(self, room) == 0 && ending::aside(self, room).is_empty() && self.is_idle(&host) {
+        let strangers = !self.table(room, |table| table.strangers.is_empty());
+        if !strangers
+            && ending::lag(self, room) == 0
+            && ending::aside(self, room).is_empty()
+            && self.is_idle(&host)
+        {
             self.lose_disk(&host);
         }
     }
 
     /// Restored from an older backup.
     fn set_back(self: &Rc<Self>, room: usize, rows: u64) {
+        // A log that is lost too, and not yet made anew, would be lost for good.
+        if !ending::has_log(self, room) {
+            return;
+        }
         self.table(room, |table| {
             let to = table.ledger.last_seq.saturating_sub(rows);
             table.ledger.set_back(to);
@@ -192,9 +202,10 @@ impl World {
     }
 
     fn stranger(self: &Rc<Self>, room: usize) {
+        let there = ending::has_log(self, room);
         self.table(room, |table| {
             let seq = table.ledger.last_seq + 1;
-            if table.ledger.rows.contains_key(&seq) || table.ledger.last_seq == 0 {
+            if table.ledger.rows.contains_key(&seq) || table.ledger.last_seq == 0 || !there {
                 return;
             }
             let row = serde_json::json!({

@@ -3,7 +3,7 @@
 
 use crate::client::{Got, Tab};
 use crate::dice::Dice;
-use crate::executor::{Executor, Owner, Slot};
+use crate::executor::{Executor, Owner, STRUCK, Slot};
 use crate::oracle::{Checker, Counters, Oracle, Violation};
 use crate::platform::Simulated;
 use crate::postgres::{Server, Weather};
@@ -25,8 +25,6 @@ const START: UnixMs = 1_795_424_400_000;
 const REQUEST_MS: u64 = 30_000;
 /// The platform evicts an object after this long without events (PLATFORM.md).
 const EVICTED_AFTER_MS: u64 = 10_000;
-/// What a panic of ours says, apart from one that is a defect.
-pub const STRUCK: &str = "struck by the simulator";
 
 pub type Room = Rc<Object<Simulated>>;
 
@@ -50,6 +48,17 @@ pub struct World {
     hash: Cell<u64>,
     /// Kept only when somebody will read it.
     pub lines: RefCell<Option<Vec<String>>>,
+}
+
+/// The place for an object's answer, which says so when none will come.
+struct Filled(Slot<Asked>);
+
+type Asked = Result<Answer<Rc<Sock>>, Refusal>;
+
+impl Drop for Filled {
+    fn drop(&mut self) {
+        self.0.put_if_empty(Err(Refusal::fault()));
+    }
 }
 
 /// A room's object: what of it outlives its memory.
@@ -86,6 +95,8 @@ pub struct Sock {
     pub closing: Cell<bool>,
     /// The client takes what comes.
     reading: Cell<bool>,
+    /// It once didn't.
+    slow: Cell<bool>,
     /// The network between is gone, and nobody has noticed.
     cut_at: Cell<Option<UnixMs>>,
     queue: RefCell<VecDeque<Wire>>,
@@ -108,6 +119,7 @@ impl Sock {
             attachment: RefCell::new(None),
             closing: Cell::new(false),
             reading: Cell::new(true),
+            slow: Cell::new(false),
             cut_at: Cell::new(None),
             queue: RefCell::default(),
             due: Cell::new(0),
@@ -132,6 +144,10 @@ impl Sock {
     pub fn pinged_at(&self, now: UnixMs) -> UnixMs {
         let until = self.cut_at.get().unwrap_or(now);
         until - (until - self.opened_at) % 25_000
+    }
+
+    pub fn was_slow(&self) -> bool {
+        self.slow.get()
     }
 
     pub fn opened_at(&self) -> UnixMs {
@@ -228,13 +244,18 @@ impl World {
         self.hash.get()
     }
 
+    /// One line of what happened, and into the hash.
     pub fn trace(&self, line: impl FnOnce() -> String) {
         let line = format!("{:>8} {}", self.elapsed_ms(), line());
-        let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        self.hash.set(line.bytes().fold(self.hash.get(), fold));
+        self.fold(&line);
         if let Some(lines) = self.lines.borrow_mut().as_mut() {
             lines.push(line);
         }
+    }
+
+    pub fn fold(&self, line: &str) {
+        let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        self.hash.set(line.bytes().fold(self.hash.get(), fold));
     }
 
     pub fn violation(&self, checker: Checker, what: String) {
@@ -402,13 +423,15 @@ impl World {
     }
 
     /// The Worker asks a room.
-    pub async fn ask(self: &Rc<Self>, ask: Ask) -> Result<Answer<Rc<Sock>>, Refusal> {
+    pub async fn ask(self: &Rc<Self>, ask: Ask) -> Asked {
         let host = self.host(&object_name(&ask.who.tenant, &ask.room));
-        let slot: Slot<Result<Answer<Rc<Sock>>, Refusal>> = Slot::new();
+        let slot: Slot<Asked> = Slot::new();
         let (world, filled, at) = (self.clone(), slot.clone(), host.clone());
         self.call(&host, async move |object: Room| {
+            // A handler that panics is a failed request to the Worker.
+            let filled = Filled(filled);
             let answer = object.asked(ask).await;
-            world.out(&at, Out::Answer(Box::new(move || filled.put(answer))));
+            world.out(&at, Out::Answer(Box::new(move || filled.0.put(answer))));
         });
         slot.get().await
     }
@@ -539,8 +562,10 @@ impl World {
 
     fn server_forgets(self: &Rc<Self>, sock: &Rc<Sock>) {
         let (world, sock) = (self.clone(), sock.clone());
+        // Sometimes late: meanwhile the object knows a socket that takes nothing.
+        let late_ms = self.random() % 4 / 3 * 2_000;
         self.spawn(async move {
-            world.sleep(Self::WAY_MS).await;
+            world.sleep(Self::WAY_MS + late_ms).await;
             let Some(host) = world.host_of(&sock) else { return };
             host.sockets.borrow_mut().retain(|known| !Rc::ptr_eq(known, &sock));
             let id = sock.id;
@@ -555,6 +580,7 @@ impl World {
 
     pub fn set_reading(self: &Rc<Self>, sock: &Rc<Sock>, reads: bool) {
         sock.reading.set(reads);
+        sock.slow.set(sock.slow.get() || !reads);
         self.pump(sock);
     }
 
@@ -653,6 +679,7 @@ impl World {
             }
         }
         self.executor.pass_to(end);
+        self.evict();
     }
 
     fn turn(self: &Rc<Self>) -> bool {

@@ -57,7 +57,8 @@ impl<P: Platform> Object<P> {
     fn upgrade(self: &Rc<Self>, who: Identity, upgrade: UpgradeAsk) -> Result<Answer<P::Peer>, Refusal> {
         // A fault in one of these loads the room again, which must not happen between the socket and its `Connect`.
         self.take_in();
-        let id = self.room.borrow().as_ref().map_or(1, Room::next_connection);
+        let now = self.platform.now();
+        let id = self.room.borrow().as_ref().map_or(1, |room| room.next_connection(now));
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
         self.sockets.borrow_mut().insert(id, Socket::new(socket, u32::MAX));
         let UpgradeAsk { batches, since, history } = upgrade;

@@ -193,8 +193,11 @@ impl<P: Platform> Object<P> {
             self.perform_all(effects);
             self.told.set(Some(told));
         }
-        let told = self.told.get().unwrap_or_default();
-        let recovered = catch_unwind(AssertUnwindSafe(|| self.handle(Input::Recovered { told })));
+        let recovered = catch_unwind(AssertUnwindSafe(|| {
+            // A room that could not even wake up has told nothing and owes nothing: it begins at its head.
+            drop(self.loaded()?);
+            self.handle(Input::Recovered { told: self.told.get().unwrap_or_default() })
+        }));
         if let Ok(Ok(Some(effects))) = recovered {
             self.perform_all(effects);
             self.schedule();

@@ -26,7 +26,7 @@ use crate::auth::{Action, Identity, Role};
 use crate::db::{DbError, Projected, Projection, RoomSnapshot};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
-use crate::limits::Limits;
+use crate::limits::{CONNECTIONS_PER_MS, Limits};
 use crate::mutants::{Mutant, is};
 use crate::protocol::server::{CloseCode, EventText};
 use connection::{Connection, Frames};
@@ -285,8 +285,10 @@ impl Room {
         self.connections.values().any(|c| !c.pending.is_empty() || c.changed)
     }
 
-    pub fn next_connection(&self) -> ConnectionId {
-        self.next_connection
+    /// Larger than any before it, those included that are closing and that a room which was loaded again knows nothing
+    /// of: their late close would else end another's connection.
+    pub fn next_connection(&self, now: UnixMs) -> ConnectionId {
+        self.next_connection.max(now.saturating_mul(CONNECTIONS_PER_MS))
     }
 
     /// When this connection last sent a frame.

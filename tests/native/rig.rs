@@ -271,7 +271,8 @@ impl Rig {
         if let Err(refusal) = self.room().admit(&who) {
             return self.tell(name, telling::reply(&Err(refusal)));
         }
-        let id = self.room().next_connection();
+        let now = self.now;
+        let id = self.room().next_connection(now);
         let user = who.user.as_str().to_owned();
         let mut connect = Connect { id, identity: who, batches: true, since: None, history: 50 };
         change(&mut connect);
