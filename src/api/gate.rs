@@ -79,11 +79,11 @@ pub async fn outbox<P: Ports>(ports: &P, who: Identity, room: RoomId) -> Result<
         Ok(Some(snapshot)) => {
             let member = snapshot.members.iter().find(|m| m.user_id == who.user);
             let role = member.and_then(|m| auth::Role::from_name(&m.role));
-            auth::authorize(role, who.tenant_role, Action::ReadRoomOutbox)?;
+            auth::authorize(role, who.tenant_role, Action::TendRoomOutbox)?;
             Some(Gate { members_version: snapshot.members_version, last_seq: snapshot.last_seq })
         }
         Err(_) => {
-            auth::authorize(None, who.tenant_role, Action::ReadRoomOutbox)?;
+            auth::authorize(None, who.tenant_role, Action::TendRoomOutbox)?;
             None
         }
     };
