@@ -9,9 +9,11 @@
 
 pub mod api;
 pub mod auth;
+pub mod counts;
 pub mod db;
 pub mod error;
 pub mod ids;
+pub mod journal;
 pub mod limits;
 pub mod mutants;
 pub mod object;
@@ -19,3 +21,4 @@ pub mod protocol;
 pub mod room;
 #[cfg(target_arch = "wasm32")]
 mod shell;
+pub mod troubles;

@@ -120,6 +120,16 @@ pub const ALARM_DELAY_MS: u64 = 5_000;
 pub const ALARM_MIN_MS: u64 = 200;
 /// Times a batch goes again at once because another got in while it waited for the room's lock.
 pub const BATCH_AGAIN_MAX: u32 = 3;
+/// A room whose oldest waiting event is older is in trouble. PROTOCOL.md §2, `/admin/outbox`.
+pub const TROUBLE_LAG_MS: u64 = 30_000;
+/// A room in trouble tells its tenant's list how much waits this often at most: 1,000 rooms are 3 requests a second.
+pub const TROUBLE_REFRESH_MS: u64 = 300_000;
+/// An announcement that got no answer is made again after this: a request between objects takes milliseconds.
+pub const ANNOUNCE_LEASE_MS: u64 = 10_000;
+/// A room that is well again is remembered this long, so that a straggler's announcement is known for one.
+pub const TROUBLE_FORGOTTEN_MS: u64 = 3_600_000;
+/// Rooms of one answer of `/admin/outbox`: with more in trouble it is Postgres that is looked at, not rooms.
+pub const TROUBLES_LISTED_MAX: u64 = 1_000;
 /// Messages a statement brings back when a room is rebuilt from Postgres.
 pub const REBUILD_PAGE: u64 = 500;
 /// A fetch of the JWKS that hasn't ended after this is given up: it stands in front of somebody's sign-in.

@@ -170,7 +170,7 @@ impl Platform for Simulated {
 
     fn report(&self, line: &str) {
         self.world.trace(|| format!("{}: {line}", self.host.name));
-        if line.starts_with("set aside") {
+        if line.contains(r#""event":"row_set_aside""#) {
             self.world.counters.count("rows set aside");
         }
     }

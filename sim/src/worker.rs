@@ -8,6 +8,7 @@ use chinwag::auth::{AuthConfig, Identity};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{TenantId, UnixMs, UserId};
 use chinwag::object::Answer;
+use chinwag::troubles::Listed;
 use std::rc::Rc;
 
 pub struct Worker {
@@ -78,6 +79,10 @@ impl Ports for Worker {
             Answer::Reply(reply) => Ok(reply),
             Answer::Upgraded { .. } => Err(Refusal::fault()),
         }
+    }
+
+    async fn troubles(&self, _: &TenantId) -> Result<Vec<Listed>, Refusal> {
+        Ok(Vec::new())
     }
 
     async fn keep_ticket(&self, _: &Identity) -> Result<String, Refusal> {

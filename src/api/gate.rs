@@ -3,7 +3,7 @@
 //! Not here: the room's own decision (`room::Room::admit`).
 
 use super::{Ports, Reply, unavailable};
-use crate::auth::{self, Action, Identity};
+use crate::auth::Identity;
 use crate::db;
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq};
@@ -70,24 +70,6 @@ pub async fn ask<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<O
 pub async fn call<P: Ports>(ports: &P, who: Identity, room: RoomId, call: Call) -> Result<Reply, Refusal> {
     let gate = ask(ports, &who, &room).await?;
     ports.ask_room(&Ask { who, room, gate, what: What::Call(call) }).await
-}
-
-/// `GET /rooms/:id/outbox`: for the tenant's admins, in the room or not.
-pub async fn outbox<P: Ports>(ports: &P, who: Identity, room: RoomId) -> Result<Reply, Refusal> {
-    let gate = match db::room_snapshot(ports.hasty_db(), &who.tenant, &room).await {
-        Ok(None) => return Err(no_such_room()),
-        Ok(Some(snapshot)) => {
-            let member = snapshot.members.iter().find(|m| m.user_id == who.user);
-            let role = member.and_then(|m| auth::Role::from_name(&m.role));
-            auth::authorize(role, who.tenant_role, Action::ReadRoomOutbox)?;
-            Some(Gate { members_version: snapshot.members_version, last_seq: snapshot.last_seq })
-        }
-        Err(_) => {
-            auth::authorize(None, who.tenant_role, Action::ReadRoomOutbox)?;
-            None
-        }
-    };
-    ports.ask_room(&Ask { who, room, gate, what: What::Call(Call::Outbox) }).await
 }
 
 /// What a room that must be opened needs from Postgres.

@@ -4,6 +4,7 @@
 #[cfg(feature = "dev")]
 mod dev;
 mod gate;
+mod outbox;
 mod rooms;
 mod routes;
 
@@ -16,7 +17,9 @@ use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::limits::{BODY_BYTES_MAX, HISTORY_DEFAULT, HISTORY_MAX, PAGE_DEFAULT, PAGE_MAX, TICKET_MS};
 use crate::mutants::{Mutant, is};
+use crate::protocol::Fields;
 use crate::room::Call;
+use crate::troubles::Listed;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::future::Future;
@@ -35,6 +38,8 @@ pub trait Ports {
     fn hasty_db(&self) -> &Self::Db;
     /// The room's answer: status and JSON text.
     fn ask_room(&self, ask: &Ask) -> impl Future<Output = Result<Reply, Refusal>>;
+    /// The tenant's list of rooms in trouble.
+    fn troubles(&self, tenant: &TenantId) -> impl Future<Output = Result<Vec<Listed>, Refusal>>;
     /// A new ticket that stands for this person, for `TICKET_MS`.
     fn keep_ticket(&self, identity: &Identity) -> impl Future<Output = Result<String, Refusal>>;
     /// What the ticket stood for; it is gone afterwards.
@@ -132,7 +137,15 @@ async fn answer<P: Ports, B: Body>(
             let body = read_json(request).await?;
             gate::call(ports, who, room, Call::Say { body }).await
         }
-        Route::Outbox => gate::outbox(ports, who, room()?).await,
+        Route::Outbox => outbox::of_room(ports, who, room()?, Call::Outbox).await,
+        Route::RetryOutbox => outbox::of_room(ports, who, room()?, Call::RetryOutbox).await,
+        Route::DiscardRow => {
+            let room = room()?;
+            outbox::may_tend(ports, &who, &room).await?;
+            let seq = Fields::parse(&read_json(request).await?)?.integer("seq")?;
+            outbox::of_room(ports, who, room, Call::Discard { seq }).await
+        }
+        Route::TenantOutbox => outbox::of_tenant(ports, &who).await,
         Route::WsTicket => {
             let ticket = ports.keep_ticket(&who).await?;
             Ok(Reply::ok(json!({"ticket": ticket, "expiresInMs": TICKET_MS})))

@@ -14,6 +14,9 @@ pub enum Route {
     ListMessages,
     SendMessage,
     Outbox,
+    RetryOutbox,
+    DiscardRow,
+    TenantOutbox,
     #[cfg(feature = "dev")]
     DevToken,
 }
@@ -29,6 +32,9 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::GET, "/api/chat/rooms/{room}/messages", Route::ListMessages),
     (Method::POST, "/api/chat/rooms/{room}/messages", Route::SendMessage),
     (Method::GET, "/api/chat/rooms/{room}/outbox", Route::Outbox),
+    (Method::POST, "/api/chat/rooms/{room}/outbox/retry", Route::RetryOutbox),
+    (Method::POST, "/api/chat/rooms/{room}/outbox/discard", Route::DiscardRow),
+    (Method::GET, "/api/chat/admin/outbox", Route::TenantOutbox),
     #[cfg(feature = "dev")]
     (Method::POST, "/api/chat/dev/token", Route::DevToken),
 ];

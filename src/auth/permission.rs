@@ -71,8 +71,9 @@ pub enum Action {
     /// `@room` where `roomMention` is `admins`.
     MentionRoomAmongAdmins,
     DeleteRoom,
-    /// A room's way to Postgres, for the tenant's admins, whether they are in the room or not.
-    ReadRoomOutbox,
+    /// A room's way to Postgres: looking at it, trying again or giving up what was set aside. For the tenant's admins,
+    /// whether they are in the room or not.
+    TendRoomOutbox,
     /// All of a tenant's.
     ReadTenantOutbox,
 }
@@ -96,7 +97,7 @@ fn may(role: Role, tenant_role: Option<Role>, action: Action) -> bool {
         SetRole { target, to: Owner } => role == Owner && target < role,
         SetRole { target, to } => role >= Admin && target < role && to < role,
         DeleteRoom => role == Owner,
-        ReadRoomOutbox | ReadTenantOutbox => tenant_role == Some(Admin),
+        TendRoomOutbox | ReadTenantOutbox => tenant_role == Some(Admin),
     }
 }
 
@@ -108,7 +109,7 @@ pub fn authorize(role: Option<Role>, tenant_role: Option<Role>, action: Action) 
     let allowed = match role {
         Some(role) => may(effective_role(role, tenant_role), tenant_role, action),
         None => {
-            matches!(action, Action::ReadRoomOutbox | Action::ReadTenantOutbox)
+            matches!(action, Action::TendRoomOutbox | Action::ReadTenantOutbox)
                 && may(Role::Member, tenant_role, action)
         }
     };

@@ -13,6 +13,7 @@ pub use access::{Access, Notify, RoomSnapshot, SnapshotMember, access, room_snap
 pub use projection::{MessageRow, Projected, Projection, ReactionRow, messages_after, project};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomKind, RoomPage, create_room, get_room, list_rooms};
 
+use crate::journal::Loggable;
 use crate::mutants::{Mutant, is};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -71,6 +72,13 @@ impl DbError {
 impl std::fmt::Display for DbError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.sqlstate.as_deref().unwrap_or("no SQLSTATE:"), self.message)
+    }
+}
+
+/// Its code alone: Postgres' words may quote what somebody said.
+impl Loggable for DbError {
+    fn logged(&self) -> Value {
+        self.sqlstate.as_deref().unwrap_or("none").into()
     }
 }
 

@@ -9,11 +9,12 @@ use crate::auth::Identity;
 use crate::db;
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
+use crate::journal::Entry;
 use crate::limits::{REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
 use crate::mutants::{self, Mutant};
 use crate::protocol::server::CloseCode;
-use crate::room::store::Store;
-use crate::room::{Call, Connect, Facts, Input, Rebuild, Room};
+use crate::room::store::{Store, StoreError};
+use crate::room::{Connect, Facts, Input, Rebuild, Room};
 use std::rc::Rc;
 
 /// What the Worker gets.
@@ -98,12 +99,13 @@ impl<P: Platform> Object<P> {
     }
 
     fn is_current(self: &Rc<Self>, ask: &Ask) -> Result<bool, Refusal> {
-        let slot = self.loaded().map_err(|why| self.broken(why))?;
+        let slot = self.loaded().map_err(|why| self.broken(&why))?;
         let Some(room) = slot.as_ref() else { return Ok(false) };
         Ok(match &ask.gate {
             None => true,
             Some(gate) => {
-                let member = room.admit(&ask.who).is_ok() || matches!(ask.what, What::Call(Call::Outbox));
+                let member = room.admit(&ask.who).is_ok()
+                    || matches!(&ask.what, What::Call(call) if call.is_operators());
                 gate.members_version <= room.members_version() && gate.last_seq <= room.head() && member
             }
         })
@@ -121,7 +123,7 @@ impl<P: Platform> Object<P> {
         }
         let facts = Facts { tenant: who.tenant.clone(), id: id.clone(), snapshot };
         let epoch = format!("{:016x}", self.platform.random());
-        let broken = |why: crate::room::store::StoreError| self.broken(why);
+        let broken = |why: StoreError| self.broken(&why);
         let store = Store(self.platform.sql());
         let mut rebuild = Rebuild::begin(&store, facts, epoch).map_err(broken)?;
         while let Some(after) = rebuild.wants() {
@@ -148,8 +150,8 @@ impl<P: Platform> Object<P> {
     }
 
     /// A storage that fails is told to the operator; the caller learns that it is a fault of ours.
-    fn broken(&self, why: impl std::fmt::Display) -> Refusal {
-        self.platform.report(&format!("storage: {why}"));
+    fn broken(&self, why: &StoreError) -> Refusal {
+        self.platform.report(&Entry::error("store_failed").with("why", why).to_string());
         Refusal::fault()
     }
 }

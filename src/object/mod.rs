@@ -9,13 +9,15 @@ mod sockets;
 pub use door::Answer;
 pub use platform::{Gone, Platform};
 
+use crate::counts::Counts;
 use crate::db::{self, Projection};
 use crate::error::Refusal;
 use crate::ids::{Seq, UnixMs};
+use crate::journal::Entry;
 use crate::limits::*;
 use crate::mutants::{Mutant, is};
 use crate::protocol::server::CloseCode;
-use crate::room::store::Store;
+use crate::room::store::{Store, StoreError};
 use crate::room::{Attachment, ConnectionId, Effect, Input, Room};
 use sockets::Socket;
 use std::cell::{Cell, RefCell, RefMut};
@@ -39,6 +41,8 @@ pub struct Object<P: Platform> {
     draining_since: Cell<Option<UnixMs>>,
     opening_since: Cell<Option<UnixMs>>,
     swept_at: Cell<UnixMs>,
+    /// What rooms that were lost had counted, and their losses.
+    counts: Cell<Counts>,
 }
 
 /// What a fed input gives back to who fed it.
@@ -65,6 +69,7 @@ impl<P: Platform> Object<P> {
             draining_since: Cell::new(None),
             opening_since: Cell::new(None),
             swept_at: Cell::new(0),
+            counts: Cell::default(),
         })
     }
 
@@ -130,21 +135,21 @@ impl<P: Platform> Object<P> {
             Ok(Ok(Some(effects))) => effects,
             // No log here: nobody was ever let in, or the room is gone.
             Ok(Ok(None)) => return Fed::default(),
-            Ok(Err(why)) => return self.lost(&why, flushes),
-            Err(_) => return self.lost("panicked", flushes),
+            Ok(Err(error)) => return self.lost(Some(&error), flushes),
+            Err(_) => return self.lost(None, flushes),
         };
         let fed = self.perform_all(effects);
         self.schedule();
         fed
     }
 
-    fn handle(self: &Rc<Self>, input: Input) -> Result<Option<Vec<Effect>>, String> {
+    fn handle(self: &Rc<Self>, input: Input) -> Result<Option<Vec<Effect>>, StoreError> {
         self.platform.strike(&input);
         let mut slot = self.loaded()?;
         let Some(room) = slot.as_mut() else { return Ok(None) };
         let flushes = matches!(input, Input::Flush);
         let store = Store(self.platform.sql());
-        let effects = room.handle(&store, self.platform.now(), input).map_err(|e| e.to_string())?;
+        let effects = room.handle(&store, self.platform.now(), input)?;
         if flushes {
             self.told.set(Some(room.head()));
         }
@@ -152,7 +157,7 @@ impl<P: Platform> Object<P> {
     }
 
     /// The room in memory, loaded if it wasn't there; `None` inside when there is no log here.
-    fn loaded(&self) -> Result<RefMut<'_, Option<Room>>, String> {
+    fn loaded(&self) -> Result<RefMut<'_, Option<Room>>, StoreError> {
         let mut slot = self.room.borrow_mut();
         if slot.is_none() {
             *slot = self.load()?;
@@ -164,7 +169,7 @@ impl<P: Platform> Object<P> {
     }
 
     /// The room from its storage and its open sockets: after hibernation, a deploy, a panic, a failing store.
-    fn load(&self) -> Result<Option<Room>, String> {
+    fn load(&self) -> Result<Option<Room>, StoreError> {
         let mut kept = Vec::new();
         let mut sockets = self.sockets.borrow_mut();
         sockets.clear();
@@ -175,14 +180,16 @@ impl<P: Platform> Object<P> {
             kept.push(attachment);
         }
         drop(sockets);
-        Room::load(&Store(self.platform.sql()), kept, self.limits.clone()).map_err(|e| e.to_string())
+        Room::load(&Store(self.platform.sql()), kept, self.limits.clone())
     }
 
     /// The input is lost and with it the memory; the next one finds the room as storage and sockets say it is.
     /// A flush that broke off has told nobody, so all since the last whole one is told from the log.
-    fn lost(self: &Rc<Self>, why: &str, flushing: bool) -> Fed {
-        self.platform.report(&format!("{why}; loading it again"));
-        let dropped = self.room.borrow_mut().take();
+    ///
+    /// # Takes  `error`: the store's; `None`: a panic.
+    fn lost(self: &Rc<Self>, error: Option<&StoreError>, flushing: bool) -> Fed {
+        let mut dropped = self.room.borrow_mut().take();
+        self.report_loss(dropped.as_mut(), error);
         self.flush_is_due.set(false);
         self.tick_at.set(None);
         let now = self.platform.now();
@@ -206,6 +213,33 @@ impl<P: Platform> Object<P> {
             self.close_all(CloseCode::Internal);
         }
         Fed { failed: true, ..Fed::default() }
+    }
+
+    fn report_loss(&self, room: Option<&mut Room>, error: Option<&StoreError>) {
+        let mut entry = match error {
+            Some(error) => Entry::error("store_failed").with("why", error),
+            None => Entry::error("room_panicked"),
+        };
+        let mut counts = self.counts.get();
+        counts.panics = counts.panics.saturating_add(u64::from(error.is_none()));
+        if let Some(room) = room {
+            counts = counts.plus(&room.take_counts());
+            let (tenant, room) = room.key();
+            entry = entry.with("tenant", &tenant).with("room", &room);
+        }
+        self.counts.set(counts);
+        self.platform.report(&entry.to_string());
+    }
+
+    /// At most once a batch: a data point is billed too.
+    fn count(&self) {
+        let slot = &mut *self.room.borrow_mut();
+        let Some(room) = slot else { return };
+        let counts = self.counts.take().plus(&room.take_counts());
+        if !counts.is_empty() {
+            let (tenant, room) = room.key();
+            self.platform.count(&tenant, &room, &counts);
+        }
     }
 
     // --- Performing -------------------------------------------------------------------------------
@@ -246,7 +280,11 @@ impl<P: Platform> Object<P> {
             Effect::Project(batch) => fed.project = Some(batch),
             Effect::Refresh => self.later(async move |object| object.refresh().await),
             Effect::Alarm(at) => self.platform.set_alarm(at),
-            Effect::Report(line) => self.platform.report(&line),
+            Effect::Announce(announcement) => self.later(async move |object| {
+                let taken = object.platform.announce(&announcement).await;
+                object.feed(Input::Announced { at: announcement.at, taken });
+            }),
+            Effect::Report(entry) => self.platform.report(&entry.to_string()),
         }
         Ok(())
     }
@@ -313,6 +351,7 @@ impl<P: Platform> Object<P> {
             self.draining_since.set(Some(self.platform.now()));
             let outcome = db::project(self.platform.db(), &batch).await;
             self.feed(Input::Projected { batch, outcome });
+            self.count();
             // Gathering is for a trickle: each batch costs a written row. A backlog goes at once.
             if !self.room.borrow().as_ref().is_some_and(Room::has_a_full_batch) {
                 self.platform.sleep(DRAIN_GATHER_MS).await;

@@ -2,12 +2,13 @@
 //! Not here: what is done with it (`object`).
 
 use crate::auth::Identity;
+use crate::counts::Counts;
 use crate::db::Postgres;
 use crate::error::Refusal;
-use crate::ids::UnixMs;
+use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::protocol::server::CloseCode;
 use crate::room::store::Sql;
-use crate::room::{ConnectionId, Input};
+use crate::room::{Announcement, ConnectionId, Input};
 use std::future::Future;
 
 /// A socket that is closing or gone takes nothing any more.
@@ -51,7 +52,13 @@ pub trait Platform: 'static {
     fn pinged_at(&self, socket: &Self::Socket) -> Option<UnixMs>;
 
     fn authenticate(&self, token: &str) -> impl Future<Output = Result<Identity, Refusal>>;
-    /// A line for the operator's log.
+    /// Tells the tenant's list of rooms in trouble; true when it took it.
+    fn announce(&self, _announcement: &Announcement) -> impl Future<Output = bool> {
+        async { true }
+    }
+    /// A data point for the operator's graphs.
+    fn count(&self, _tenant: &TenantId, _room: &RoomId, _counts: &Counts) {}
+    /// A line for the operator's log: JSON.
     fn report(&self, line: &str);
     /// A test's chance to panic within the handling of this input.
     fn strike(&self, _input: &Input) {}

@@ -208,6 +208,7 @@ impl Room {
         let op = if event.kind == Kind::Message { "message" } else { "reaction" };
         let (message_id, version) = message;
         let (seq, created_at) = (Some(event.seq), event.at);
+        self.counts.acks = self.counts.acks.saturating_add(1);
         self.send(id, server::ack(&Ack { client_id, op, message_id, seq, version, created_at, duplicate }));
     }
 

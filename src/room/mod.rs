@@ -8,6 +8,7 @@ pub mod connection;
 mod frames;
 mod members;
 mod message;
+mod operator;
 mod outbox;
 pub mod pages;
 mod presence;
@@ -16,16 +17,20 @@ mod reads;
 mod rebuild;
 mod session;
 pub mod store;
+mod trouble;
 
 pub use connection::{Attachment, ConnectionId};
 pub use pages::{Call, PageQuery};
 pub use rebuild::{Facts, Rebuild};
 pub use session::Connect;
+pub use trouble::{Announcement, Trouble};
 
 use crate::auth::{Action, Identity, Role};
+use crate::counts::Counts;
 use crate::db::{DbError, Projected, Projection, RoomSnapshot};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
+use crate::journal::Entry;
 use crate::limits::{CONNECTIONS_PER_MS, Limits};
 use crate::mutants::{Mutant, is};
 use crate::protocol::server::{CloseCode, EventText};
@@ -37,6 +42,7 @@ use reads::Reads;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use store::{StateRow, Store, StoreError};
+use trouble::Standing;
 
 /// Something that happened to the room.
 pub enum Input<'a> {
@@ -85,6 +91,11 @@ pub enum Input<'a> {
         batch: Rc<Projection>,
         outcome: Result<Projected, DbError>,
     },
+    /// Whether the tenant's list took the `Effect::Announce` made at that time.
+    Announced {
+        at: UnixMs,
+        taken: bool,
+    },
     /// The room and its members as Postgres has them now; `None`: it is deleted.
     Refreshed(Option<RoomSnapshot>),
     /// Memory was lost under open sockets (a panic, a failing store). Whatever came after `told`, the head
@@ -128,8 +139,10 @@ pub enum Effect {
     /// Ask Postgres for the room and its members; come back with `Input::Refreshed`.
     Refresh,
     Alarm(UnixMs),
+    /// Tell the tenant's list of rooms in trouble; come back with `Input::Announced`.
+    Announce(Announcement),
     /// A line for the operator's log.
-    Report(String),
+    Report(Entry),
 }
 
 /// Why something was not done.
@@ -165,6 +178,8 @@ pub struct Room {
     rates: HashMap<String, Rates>,
     reads: Reads,
     outbox: Outbox,
+    standing: Standing,
+    counts: Counts,
     effects: Vec<Effect>,
     #[cfg(feature = "mutants")]
     unwritten: Vec<store::Event>,
@@ -183,7 +198,8 @@ impl Room {
         let (Some(log), Some(room)) = (store.state(StateRow::Log)?, store.state(StateRow::Room)?) else {
             return Ok(None);
         };
-        let odd = |e: serde_json::Error| StoreError(format!("state: {e}"));
+        let odd =
+            |e: serde_json::Error| StoreError(format!("state: {:?} at column {}", e.classify(), e.column()));
         let log: LogState = serde_json::from_str(&log).map_err(odd)?;
         let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved);
         // The tail of a log made anew may be reactions, which aren't events here any more.
@@ -202,6 +218,8 @@ impl Room {
             rates: HashMap::new(),
             reads,
             outbox: Outbox::load(store)?,
+            standing: Standing::default(),
+            counts: Counts::default(),
             effects: Vec::new(),
             #[cfg(feature = "mutants")]
             unwritten: Vec::new(),
@@ -215,6 +233,7 @@ impl Room {
             loaded.next_connection = loaded.next_connection.max(kept.id.saturating_add(1));
             loaded.connections.insert(kept.id, Connection::wake(kept));
         }
+        loaded.recall_standing(store)?;
         Ok(Some(loaded))
     }
 
@@ -238,7 +257,10 @@ impl Room {
                     self.close(connection, CloseCode::HeartbeatTimeout, now);
                 }
             }
-            Input::Slow { connection } => self.close(connection, CloseCode::SlowConsumer, now),
+            Input::Slow { connection } => {
+                self.counts.slow_sockets = self.counts.slow_sockets.saturating_add(1);
+                self.close(connection, CloseCode::SlowConsumer, now);
+            }
             Input::Closed { connection } => {
                 if let Some(row) = self.reads.take_unsaved() {
                     store.set_state(StateRow::Reads, row)?;
@@ -252,9 +274,10 @@ impl Room {
             },
             Input::Flush => self.flush(now),
             Input::Tick => self.tick(now),
-            Input::AlarmFired => self.alarm_fired(),
+            Input::AlarmFired => self.alarm_fired(store, now)?,
             Input::Drain => self.take_batch(store, now)?,
             Input::Projected { batch, outcome } => self.projected(store, now, &batch, outcome)?,
+            Input::Announced { at, taken } => self.announced(store, now, at, taken)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
             Input::Recovered { told } => self.recovered(store, told)?,
             Input::Failed { connection, text } => self.failed(connection, text),
@@ -298,6 +321,11 @@ impl Room {
 
     pub fn members_version(&self) -> u64 {
         self.facts.snapshot.members_version
+    }
+
+    /// What happened since it was last asked.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
     }
 
     pub fn key(&self) -> (TenantId, RoomId) {
@@ -354,7 +382,8 @@ impl Room {
         self.connections.values_mut().for_each(|c| c.pending.push(event.clone()));
     }
 
-    fn report(&mut self, line: String) {
-        self.effects.push(Effect::Report(line));
+    fn report(&mut self, entry: Entry) {
+        let entry = entry.with("tenant", &self.facts.tenant).with("room", &self.facts.id);
+        self.effects.push(Effect::Report(entry));
     }
 }

@@ -2,15 +2,15 @@
 //! refuses. Not here: the statement (`db`), and who waits for it (`shell`).
 
 use super::rebuild::row;
-use super::store::{Kind, Result, StateRow, Store};
+use super::store::{GIVEN_UP, Kind, Result, StateRow, Store};
 use super::{Effect, Room};
-use crate::db::{DbError, Failure, Projected, Projection};
+use crate::db::{DbError, Failure, MessageRow, Projected, Projection};
 use crate::ids::{Seq, UnixMs};
+use crate::journal::Entry;
 use crate::limits::*;
 use crate::mutants::{Mutant, is};
 use crate::protocol::message::Message;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -28,7 +28,7 @@ pub struct LogState {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Idle,
     Retrying,
     Halted,
@@ -53,7 +53,10 @@ pub struct Outbox {
     alarm_at: Option<UnixMs>,
     /// Events of a batch; halved while one of its rows is refused.
     batch_events: u64,
+    /// With the reasons; those given up are among them.
     set_aside: BTreeMap<Seq, String>,
+    /// Postgres has said something since the room was loaded.
+    heard: bool,
 }
 
 impl Outbox {
@@ -66,13 +69,38 @@ impl Outbox {
             alarm_at: None,
             batch_events: BATCH_ROWS_MAX,
             set_aside: store.quarantined()?.into_iter().collect(),
+            heard: false,
         })
+    }
+
+    /// What Postgres refuses and nobody has given up, with the reasons.
+    pub fn aside(&self) -> impl Iterator<Item = (Seq, &str)> {
+        let aside = self.set_aside.iter().map(|(seq, reason)| (*seq, reason.as_str()));
+        aside.filter(|(_, reason)| *reason != GIVEN_UP)
+    }
+
+    /// It is never sent again.
+    pub fn give_up(&mut self, seq: Seq) {
+        self.set_aside.insert(seq, GIVEN_UP.to_owned());
+    }
+
+    /// Somebody has mended something: no waiting for the next try.
+    pub fn try_at_once(&mut self) {
+        self.retry_at = 0;
+    }
+
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    pub fn knows_postgres(&self) -> bool {
+        self.heard
     }
 }
 
 impl Room {
     pub(super) fn lags(&self) -> bool {
-        self.head > self.log.projected || self.reads.unprojected()
+        self.head > self.log.projected || self.reads.unprojected() || self.standing.again().next().is_some()
     }
 
     /// Whether what waits fills a batch.
@@ -88,8 +116,8 @@ impl Room {
 
     /// Makes sure that an alarm finishes what a crash would leave.
     pub(super) fn arm(&mut self, now: UnixMs) {
-        if self.lags() && self.outbox.alarm_at.is_none_or(|at| at <= now) {
-            let retry_at = self.outbox.retry_at;
+        let due = if self.lags() { Some(self.outbox.retry_at) } else { self.standing.due() };
+        if let Some(retry_at) = due.filter(|_| self.outbox.alarm_at.is_none_or(|at| at <= now)) {
             if is(Mutant::AlarmAtNow) {
                 return self.alarm(now);
             }
@@ -103,8 +131,9 @@ impl Room {
         self.effects.push(Effect::Alarm(at));
     }
 
-    pub(super) fn alarm_fired(&mut self) {
+    pub(super) fn alarm_fired(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         self.outbox.alarm_at = None;
+        if self.standing.due().is_some() { self.look_for_trouble(store, now) } else { Ok(()) }
     }
 
     /// The next events that Postgres lacks, with the state their messages have now.
@@ -114,6 +143,9 @@ impl Room {
         }
         if let Some(row) = self.reads.take_unsaved() {
             store.set_state(StateRow::Reads, row)?;
+        }
+        if self.standing.again().next().is_some() {
+            return self.take_again(store, now);
         }
         let events = store.between(self.log.projected, self.head, self.outbox.batch_events)?;
         let (mut messages, mut seen) = (Vec::new(), BTreeSet::new());
@@ -136,6 +168,31 @@ impl Room {
         }
         // A log made anew from Postgres may have no event up to its head.
         let to = if seen.is_empty() && bytes == 0 && to == self.log.projected { self.head } else { to };
+        self.send_batch(now, to, messages);
+        Ok(())
+    }
+
+    /// Rows set aside go again by themselves: from where the projection stands to there.
+    fn take_again(&mut self, store: &Store, now: UnixMs) -> Result<()> {
+        let (mut messages, mut bytes, mut lost) = (Vec::new(), 0usize, Vec::new());
+        for seq in self.standing.again() {
+            let body = store.by_seq(seq)?.map(|event| event.body).unwrap_or_default();
+            let full = messages.len() as u64 >= self.outbox.batch_events;
+            if full || (bytes > 0 && bytes.saturating_add(body.len()) > BATCH_BYTES_MAX) {
+                break;
+            }
+            bytes = bytes.saturating_add(body.len());
+            match serde_json::from_str::<Message>(&body) {
+                Ok(message) => messages.push(row(message)),
+                Err(_) => lost.push(seq),
+            }
+        }
+        self.standing.no_more(store, &lost)?;
+        self.send_batch(now, self.log.projected, messages);
+        Ok(())
+    }
+
+    fn send_batch(&mut self, now: UnixMs, to: Seq, messages: Vec<MessageRow>) {
         let batch = Rc::new(Projection {
             tenant: self.facts.tenant.clone(),
             room: self.facts.id.clone(),
@@ -148,7 +205,6 @@ impl Room {
         let reads_saved = self.reads.number();
         self.outbox.under_way = Some(UnderWay { since: now, batch: batch.clone(), reads_saved });
         self.effects.push(Effect::Project(batch));
-        Ok(())
     }
 
     /// What became of a batch; a straggler's answer says nothing of the one under way.
@@ -161,20 +217,17 @@ impl Room {
     ) -> Result<()> {
         let expected = self.outbox.under_way.take_if(|expected| Rc::ptr_eq(&expected.batch, batch));
         let Some(UnderWay { reads_saved, .. }) = expected else { return Ok(()) };
+        self.outbox.heard = true;
+        self.counts.batches = self.counts.batches.saturating_add(1);
         match outcome {
-            Ok(done) => self.batch_done(store, now, (batch, reads_saved), done),
+            Ok(done) => self.batch_done(store, now, (batch, reads_saved), done)?,
             Err(error) => match error.failure() {
-                Failure::SetAside if !batch.messages.is_empty() => self.refused(store, batch, &error),
-                Failure::SetAside | Failure::Halt => {
-                    self.halt(now, &error.message);
-                    Ok(())
-                }
-                Failure::Retry => {
-                    self.retry(now, &error.message);
-                    Ok(())
-                }
+                Failure::SetAside if !batch.messages.is_empty() => self.refused(store, batch, &error)?,
+                Failure::SetAside | Failure::Halt => self.halt(now, "refused", Some(&error)),
+                Failure::Retry => self.retry(now, "no answer", Some(&error)),
             },
         }
+        self.look_for_trouble(store, now)
     }
 
     fn batch_done(
@@ -189,21 +242,20 @@ impl Room {
         let version = match outcome {
             Projected::Done { members_version, conflicts, .. } => {
                 if !conflicts.is_empty() && is(Mutant::ConflictRetriedForEver) {
-                    self.retry(now, "another message stands there");
+                    self.retry(now, "another message stands there", None);
                     return Ok(());
                 }
-                for seq in conflicts {
-                    self.set_aside(store, seq, "another message stands at this seq in Postgres")?;
+                for seq in &conflicts {
+                    self.set_aside(store, *seq, "another message stands at this seq in Postgres", None)?;
                 }
+                self.released(store, batch, &conflicts)?;
                 self.reads.projected(&batch.reads);
                 (log.projected, log.reads_saved) = (batch.to, reads_saved);
                 members_version
             }
             Projected::Behind { last_seq, members_version, .. } => {
-                self.report(format!(
-                    "Postgres was set back from {} to {last_seq}: sending again",
-                    batch.from
-                ));
+                let entry = Entry::warn("postgres_set_back").with("from", &batch.from).with("to", &last_seq);
+                self.report(entry);
                 self.reads.unproject_all();
                 log.projected = last_seq;
                 members_version
@@ -215,11 +267,12 @@ impl Room {
                 members_version
             }
             Projected::Ahead { last_seq, .. } => {
-                self.halt(now, &format!("Postgres holds another log of this room, up to {last_seq}"));
+                self.report(Entry::error("another_log_in_postgres").with("lastSeq", &last_seq));
+                self.halt(now, "Postgres holds another log of this room", None);
                 return Ok(());
             }
             Projected::Missing => {
-                self.halt(now, "Postgres has no such room");
+                self.halt(now, "Postgres has no such room", None);
                 return Ok(());
             }
         };
@@ -229,7 +282,7 @@ impl Room {
         }
         if self.outbox.state != State::Idle {
             (self.outbox.state, self.outbox.attempts) = (State::Idle, 0);
-            self.report("Postgres takes rows again".into());
+            self.report(Entry::info("postgres_takes_rows_again"));
         }
         self.outbox.batch_events = self.outbox.batch_events.saturating_mul(2).min(BATCH_ROWS_MAX);
         if version != self.members_version() {
@@ -241,34 +294,62 @@ impl Room {
     /// One of the batch's rows is poison: halve until it stands alone, then set it aside.
     fn refused(&mut self, store: &Store, batch: &Projection, error: &DbError) -> Result<()> {
         if let [message] = batch.messages.as_slice() {
-            return self.set_aside(store, message.seq, &error.message);
+            return self.set_aside(store, message.seq, &error.message, Some(error));
         }
         // As many events hold at most as many messages, so it halves.
         self.outbox.batch_events = (batch.messages.len() as u64 / 2).max(1);
         Ok(())
     }
 
-    fn set_aside(&mut self, store: &Store, seq: Seq, reason: &str) -> Result<()> {
+    fn set_aside(&mut self, store: &Store, seq: Seq, reason: &str, error: Option<&DbError>) -> Result<()> {
+        // An empty reason would be one given up.
+        let reason = if reason == GIVEN_UP { "refused" } else { reason };
         store.quarantine(seq, reason)?;
+        self.standing.no_more(store, &[seq])?;
         self.outbox.set_aside.insert(seq, reason.to_owned());
-        self.report(format!("set aside seq {seq}: {reason}"));
+        self.counts.rows_set_aside = self.counts.rows_set_aside.saturating_add(1);
+        let entry = Entry::error("row_set_aside").with("seq", &seq);
+        self.report(match error {
+            Some(error) => entry.with("sqlstate", error),
+            None => entry.with("why", &"another message stands there"),
+        });
         Ok(())
     }
 
-    fn halt(&mut self, now: UnixMs, reason: &str) {
-        self.outbox.state = State::Halted;
-        self.put_off(now, now.saturating_add(HALTED_RETRY_MS));
-        self.report(format!("outbox halted: {reason}"));
+    /// What had been set aside and was in this batch is in Postgres now.
+    fn released(&mut self, store: &Store, batch: &Projection, conflicts: &[Seq]) -> Result<()> {
+        let taken = batch.messages.iter().map(|message| message.seq);
+        let taken: Vec<Seq> = taken.filter(|seq| !conflicts.contains(seq)).collect();
+        for seq in &taken {
+            if self.outbox.set_aside.remove(seq).is_some() {
+                store.release(*seq)?;
+                self.report(Entry::info("row_taken_after_all").with("seq", seq));
+            }
+        }
+        if self.standing.again().any(|seq| taken.contains(&seq)) {
+            self.standing.no_more(store, &taken)
+        } else {
+            Ok(())
+        }
     }
 
-    fn retry(&mut self, now: UnixMs, reason: &str) {
+    fn halt(&mut self, now: UnixMs, why: &'static str, error: Option<&DbError>) {
+        self.outbox.state = State::Halted;
+        self.put_off(now, now.saturating_add(HALTED_RETRY_MS));
+        let entry = Entry::error("outbox_halted").with("why", &why);
+        self.report(error.into_iter().fold(entry, |entry, error| entry.with("sqlstate", error)));
+    }
+
+    fn retry(&mut self, now: UnixMs, why: &'static str, error: Option<&DbError>) {
         let attempts = self.outbox.attempts.min(16);
         self.outbox.attempts = attempts.saturating_add(1);
         self.outbox.state = State::Retrying;
         let delay_ms = RETRY_MIN_MS.saturating_mul(1 << attempts).min(RETRY_MAX_MS);
         self.put_off(now, now.saturating_add(delay_ms));
+        self.counts.retries = self.counts.retries.saturating_add(1);
         if attempts == 0 {
-            self.report(format!("Postgres fails, trying again: {reason}"));
+            let entry = Entry::warn("postgres_fails").with("why", &why);
+            self.report(error.into_iter().fold(entry, |entry, error| entry.with("sqlstate", error)));
         }
     }
 
@@ -280,21 +361,12 @@ impl Room {
         }
     }
 
-    /// `GET /rooms/:id/outbox`.
-    pub(super) fn outbox_status(&self, store: &Store, now: UnixMs) -> Result<Value> {
-        let lag = self.head.saturating_sub(self.log.projected);
-        let state = match self.outbox.state {
+    pub(super) fn outbox_state(&self) -> &'static str {
+        match self.outbox.state {
             State::Halted => "halted",
             State::Retrying => "retrying",
-            State::Idle if lag > 0 || self.outbox.under_way.is_some() => "draining",
+            State::Idle if self.head > self.log.projected || self.outbox.under_way.is_some() => "draining",
             State::Idle => "idle",
-        };
-        let oldest = store.between(self.log.projected, self.head, 1)?;
-        let oldest_ms = oldest.first().map_or(0, |event| now.saturating_sub(event.at));
-        let aside = self.outbox.set_aside.iter().map(|(seq, reason)| json!({"seq": seq, "reason": reason}));
-        Ok(json!({
-            "head": self.head, "projected": self.log.projected, "lag": lag, "oldestMs": oldest_ms,
-            "state": state, "setAside": aside.collect::<Vec<_>>(),
-        }))
+        }
     }
 }

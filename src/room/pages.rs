@@ -20,6 +20,17 @@ pub enum Call {
     Page(PageQuery),
     /// `GET /rooms/:id/outbox`.
     Outbox,
+    /// `POST /rooms/:id/outbox/retry`.
+    RetryOutbox,
+    /// `POST /rooms/:id/outbox/discard`.
+    Discard { seq: Seq },
+}
+
+impl Call {
+    /// Asked by the tenant's admins, in the room or not.
+    pub fn is_operators(&self) -> bool {
+        matches!(self, Self::Outbox | Self::RetryOutbox | Self::Discard { .. })
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,7 +63,17 @@ impl Room {
                 self.page(store, &query)?
             }
             Call::Outbox => {
-                self.authorize(who, Action::ReadRoomOutbox)?;
+                self.authorize(who, Action::TendRoomOutbox)?;
+                self.outbox_status(store, now)?.to_string()
+            }
+            Call::RetryOutbox => {
+                self.authorize(who, Action::TendRoomOutbox)?;
+                self.retry_outbox(store, now, who)?;
+                self.outbox_status(store, now)?.to_string()
+            }
+            Call::Discard { seq } => {
+                self.authorize(who, Action::TendRoomOutbox)?;
+                self.discard(store, now, who, seq)?;
                 self.outbox_status(store, now)?.to_string()
             }
         };

@@ -5,6 +5,7 @@
 //! there is no outbox table (a watermark is), no row per reader, and a message is found by its id without an index.
 
 use crate::ids::{Seq, UnixMs};
+use crate::journal::Loggable;
 use crate::mutants::{Mutant, is};
 use std::fmt;
 
@@ -16,13 +17,20 @@ pub enum SqlValue {
     Text(String),
 }
 
-/// Nothing was decided; the room is dropped from memory and the next event loads it again.
+/// Nothing was decided; the room is dropped from memory and the next event loads it again. Its words are logged, so
+/// they never hold what is stored.
 #[derive(Debug)]
 pub struct StoreError(pub String);
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Loggable for StoreError {
+    fn logged(&self) -> serde_json::Value {
+        self.0.as_str().into()
     }
 }
 
@@ -46,9 +54,12 @@ const SCHEMA: [&str; 4] = [
         WHERE client_id IS NOT NULL",
     // One row each of JSON: see `StateRow`.
     "CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY, value TEXT NOT NULL)",
-    // Messages that Postgres refuses.
+    // Messages that Postgres refuses. `reason` '': given up by the operator, never sent again.
     "CREATE TABLE IF NOT EXISTS quarantine (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL)",
 ];
+
+/// The reason of a message that the operator gave up.
+pub const GIVEN_UP: &str = "";
 
 /// The rows of `state`, apart because they change at different times and a written row is what is billed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +70,8 @@ pub enum StateRow {
     Room = 2,
     /// Read markers by person.
     Reads = 3,
+    /// Only while the room may stand on its tenant's list of those in trouble.
+    Trouble = 4,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +150,10 @@ impl Store<'_> {
     pub fn set_state(&self, row: StateRow, value: String) -> Result<()> {
         let sql = "INSERT INTO state (id, value) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value";
         self.0.exec(sql, &[int(row as u64), SqlValue::Text(value)]).map(drop)
+    }
+
+    pub fn clear_state(&self, row: StateRow) -> Result<()> {
+        self.0.exec("DELETE FROM state WHERE id = ?", &[int(row as u64)]).map(drop)
     }
 
     /// The newest seq, 0 for an empty log.
@@ -220,9 +237,16 @@ impl Store<'_> {
         rows.iter().map(stored).collect()
     }
 
+    /// Sets a message aside, or changes the reason; an empty one is `GIVEN_UP`.
     pub fn quarantine(&self, seq: Seq, reason: &str) -> Result<()> {
-        let sql = "INSERT INTO quarantine (seq, reason) VALUES (?, ?) ON CONFLICT (seq) DO NOTHING";
+        let sql = "INSERT INTO quarantine (seq, reason) VALUES (?, ?)
+            ON CONFLICT (seq) DO UPDATE SET reason = excluded.reason";
         self.0.exec(sql, &[int(seq), SqlValue::Text(reason.to_owned())]).map(drop)
+    }
+
+    /// Postgres has it after all.
+    pub fn release(&self, seq: Seq) -> Result<()> {
+        self.0.exec("DELETE FROM quarantine WHERE seq = ?", &[int(seq)]).map(drop)
     }
 
     pub fn quarantined(&self) -> Result<Vec<(Seq, String)>> {

@@ -2,22 +2,24 @@
 //! Not here: what is done with a callback (`object`), what follows from it (`room`).
 
 use super::database::Database;
-use super::ports::{ASK_HEADER, authenticate, variable};
+use super::ports::{ASK_HEADER, announce, authenticate, variable};
 use super::sqlite::ObjectSql;
-use super::{clock, json};
+use super::{clock, json, tell};
 use crate::api::Reply;
 use crate::auth::{AuthConfig, CHAT_V1, Identity};
+use crate::counts::Counts;
 use crate::error::{Code, Refusal};
-use crate::ids::UnixMs;
+use crate::ids::{RoomId, TenantId, UnixMs};
+use crate::journal::{Complaint, Entry};
 use crate::limits::{Limits, STATEMENT_TIMEOUT_MS};
 use crate::object::{Answer, Gone, Object, Platform};
 use crate::protocol::server::CloseCode;
-use crate::room::ConnectionId;
 use crate::room::store::Sql;
+use crate::room::{Announcement, ConnectionId};
 use std::rc::Rc;
 use worker::{
-    DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage,
-    WebSocketPair, durable_object,
+    AnalyticsEngineDataPointBuilder, DurableObject, Env, Error, Request, Response, Result, State, WebSocket,
+    WebSocketIncomingMessage, WebSocketPair, durable_object,
 };
 
 #[durable_object]
@@ -35,7 +37,7 @@ impl DurableObject for ChatRoom {
             state.set_websocket_auto_response(&pair);
         }
         let limits = Limits::parse(&variable(&env, "LIMITS").unwrap_or_default()).unwrap_or_else(|why| {
-            worker::console_error!("{why}; the contract's limits hold");
+            tell(&Entry::error("limits_of_the_contract_hold").with("why", &Complaint(&why)));
             Limits::default()
         });
         let platform = Workerd {
@@ -224,8 +226,21 @@ impl Platform for Workerd {
         }
     }
 
+    async fn announce(&self, announcement: &Announcement) -> bool {
+        announce(&self.env, announcement).await.is_ok()
+    }
+
+    /// To Workers Analytics Engine, where the binding is; sampled by tenant.
+    fn count(&self, tenant: &TenantId, room: &RoomId, counts: &Counts) {
+        let Ok(metrics) = self.env.analytics_engine("METRICS") else { return };
+        let doubles = counts.in_order().map(|count| count as f64);
+        let point = AnalyticsEngineDataPointBuilder::new();
+        let point = point.indexes([tenant.as_str()]).add_blob(room.as_str()).doubles(doubles);
+        let _ = point.write_to(&metrics);
+    }
+
     fn report(&self, line: &str) {
-        worker::console_warn!("room: {line}");
+        worker::console_warn!("{line}");
     }
 
     #[cfg(feature = "test-hooks")]

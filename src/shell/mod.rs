@@ -6,6 +6,7 @@ mod clock;
 mod database;
 mod ports;
 mod sqlite;
+mod tenant_outbox;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
 mod ws_ticket;
@@ -13,6 +14,7 @@ mod ws_ticket;
 use crate::api::{self, Reply};
 use crate::auth::{self, AuthConfig};
 use crate::error::{Code, Refusal};
+use crate::journal::{Complaint, Entry, Loggable, RequestId};
 use futures_util::FutureExt;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
@@ -22,7 +24,16 @@ use worker::{Context, Env, Headers, Request, Response, Result, event};
 
 #[event(start)]
 fn start() {
-    worker::console_log!("chinwag {} starts", env!("CARGO_PKG_VERSION"));
+    let version: &'static str = env!("CARGO_PKG_VERSION");
+    tell(&Entry::info("starts").with("version", &version));
+    // The platform's hook would log the message, and a panic over a text may quote it.
+    std::panic::set_hook(Box::new(|panic| {
+        let entry = Entry::error("panic");
+        tell(&match panic.location() {
+            Some(at) => entry.with("file", &SourceFile(at.file())).with("line", &u64::from(at.line())),
+            None => entry,
+        });
+    }));
 }
 
 /// Every request that isn't a static asset's. A panic stays in its request and answers 500.
@@ -33,14 +44,15 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     let config = AuthConfig::parse(|name| ports::variable(&env, name));
     let origin = config.as_ref().ok().and_then(|config| allowed_origin(&headers, config));
     let answered = AssertUnwindSafe(answer(request, headers, &env, config)).catch_unwind().await;
-    let lost = |why: String| {
-        worker::console_error!("{request_id}: {why}");
+    let lost = |event: &'static str, why: &worker::Error| {
+        let id = RequestId(&request_id);
+        tell(&Entry::error(event).with("requestId", &id).with("why", &Platforms(why)));
         json(&Reply::refused(&Refusal::fault()))
     };
     let response = match answered {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => lost(error.to_string())?,
-        Err(_) => lost("panicked".into())?,
+        Ok(Err(error)) => lost("request_failed", &error)?,
+        Err(_) => lost("request_panicked", &worker::Error::Infallible)?,
     };
     finished(response, &request_id, origin.as_deref())
 }
@@ -54,7 +66,7 @@ async fn answer(
     let ports = match config {
         Ok(config) => WorkerPorts::new(env, config),
         Err(why) => {
-            worker::console_error!("refusing to serve: {why}");
+            tell(&Entry::error("refusing_to_serve").with("why", &Complaint(&why)));
             let message = "this deployment is not configured; its log says what is missing";
             return json(&Reply::refused(&Refusal::new(Code::UpstreamUnavailable, message)));
         }
@@ -72,6 +84,38 @@ async fn answer(
     match reply {
         Reply::Upgrade(ask) => ports.upgrade(&ask, &handshake).await,
         reply => json(&reply),
+    }
+}
+
+/// One line of the operator's log.
+fn tell(entry: &Entry) {
+    match entry.level() {
+        "error" => worker::console_error!("{entry}"),
+        "warn" => worker::console_warn!("{entry}"),
+        _ => worker::console_log!("{entry}"),
+    }
+}
+
+/// A path of our own source.
+struct SourceFile<'a>(&'a str);
+
+impl Loggable for SourceFile<'_> {
+    fn logged(&self) -> serde_json::Value {
+        self.0.into()
+    }
+}
+
+/// The platform's own words; ours may hold what somebody sent, so of them only the kind is told.
+struct Platforms<'a>(&'a worker::Error);
+
+impl Loggable for Platforms<'_> {
+    fn logged(&self) -> serde_json::Value {
+        match self.0 {
+            worker::Error::JsError(words) => words.as_str().into(),
+            worker::Error::RustError(_) => "of ours".into(),
+            worker::Error::Infallible => "a panic, told before".into(),
+            _ => "another".into(),
+        }
     }
 }
 

@@ -7,9 +7,12 @@ use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{DbError, Postgres};
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UnixMs};
+use crate::journal::Entry;
 use crate::limits::{
     ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, STATEMENT_TIMEOUT_MS,
 };
+use crate::room::Announcement;
+use crate::troubles::Listed;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use http::HeaderMap;
@@ -88,19 +91,27 @@ impl<'a> WorkerPorts<'a> {
 
     /// The room's object. Its name is logged by the platform: nothing personal beyond the ids.
     fn room(&self, ask: &Ask) -> worker::Result<Stub> {
-        object_at(self.env, &ask.who.tenant, &api::object_name(&ask.who.tenant, &ask.room))
-    }
-
-    async fn post(&self, stub: Stub, method: Method, body: &str) -> worker::Result<Response> {
-        let mut init = RequestInit::new();
-        init.with_method(method).with_body(Some(body.into()));
-        stub.fetch_with_request(Request::new_with_init("https://room/", &init)?).await
+        object_at(self.env, "CHAT_ROOM", &ask.who.tenant, &api::object_name(&ask.who.tenant, &ask.room))
     }
 }
 
 /// Where a tenant's objects live: the one place that would decide a jurisdiction or a location hint.
-fn object_at(env: &Env, _tenant: &TenantId, name: &str) -> worker::Result<Stub> {
-    env.durable_object("CHAT_ROOM")?.get_by_name(name)
+fn object_at(env: &Env, class: &str, _tenant: &TenantId, name: &str) -> worker::Result<Stub> {
+    env.durable_object(class)?.get_by_name(name)
+}
+
+/// Tells the tenant's list of rooms in trouble.
+pub async fn announce(env: &Env, announcement: &Announcement) -> worker::Result<()> {
+    let stub = object_at(env, "TENANT_OUTBOX", &announcement.tenant, announcement.tenant.as_str())?;
+    let answer = post(stub, Method::Put, &serde_json::to_string(announcement)?).await?;
+    let refused = || worker::Error::RustError("the list refused it".into());
+    if answer.status_code() == 200 { Ok(()) } else { Err(refused()) }
+}
+
+async fn post(stub: Stub, method: Method, body: &str) -> worker::Result<Response> {
+    let mut init = RequestInit::new();
+    init.with_method(method).with_body(Some(body.into()));
+    stub.fetch_with_request(Request::new_with_init("https://room/", &init)?).await
 }
 
 impl Ports for WorkerPorts<'_> {
@@ -135,7 +146,14 @@ impl Ports for WorkerPorts<'_> {
         let stub = self.room(ask).map_err(|_| Refusal::fault())?;
         // The object overloaded or on its way to another machine: the client may try again, we don't.
         let away = |_| Refusal::new(Code::UpstreamUnavailable, "the room can't be reached, try again");
-        relayed(self.post(stub, Method::Post, &body).await.map_err(away)?).await.map_err(away)
+        relayed(post(stub, Method::Post, &body).await.map_err(away)?).await.map_err(away)
+    }
+
+    async fn troubles(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {
+        let away = |_| Refusal::new(Code::UpstreamUnavailable, "the list can't be reached, try again");
+        let stub =
+            object_at(self.env, "TENANT_OUTBOX", tenant, tenant.as_str()).map_err(|_| Refusal::fault())?;
+        stub.fetch_with_str("https://list/").await.map_err(away)?.json().await.map_err(away)
     }
 
     /// The ticket is the object's id: random, and of a form that the platform alone can make, so that a guess
@@ -145,7 +163,7 @@ impl Ports for WorkerPorts<'_> {
         let tickets = self.env.durable_object("WS_TICKET").map_err(|_| Refusal::fault())?;
         let id = tickets.unique_id().map_err(|_| Refusal::fault())?;
         let stub = id.get_stub().map_err(|_| Refusal::fault())?;
-        self.post(stub, Method::Put, &body).await.map_err(|_| Refusal::fault())?;
+        post(stub, Method::Put, &body).await.map_err(|_| Refusal::fault())?;
         Ok(id.to_string())
     }
 
@@ -153,7 +171,7 @@ impl Ports for WorkerPorts<'_> {
         let tickets = self.env.durable_object("WS_TICKET").map_err(|_| Refusal::fault())?;
         let Ok(id) = tickets.id_from_string(ticket) else { return Ok(None) };
         let stub = id.get_stub().map_err(|_| Refusal::fault())?;
-        let mut response = self.post(stub, Method::Post, "").await.map_err(|_| Refusal::fault())?;
+        let mut response = post(stub, Method::Post, "").await.map_err(|_| Refusal::fault())?;
         response.json().await.map_err(|_| Refusal::fault())
     }
 
@@ -195,7 +213,7 @@ impl FetchJwks for Issuer {
             Either::Right(_) => None,
         };
         if body.is_none() {
-            worker::console_error!("the JWKS could not be fetched");
+            super::tell(&Entry::warn("jwks_not_fetched"));
         }
         body
     }

@@ -128,6 +128,12 @@ impl Rig {
             assert!(self.epochs > 1 || event == said, "ACK-1: what was acked at {seq} is there");
             assert!(messages.values().any(|m| m.id == *id), "ACK-1: {id} is there");
         }
+        let any_aside = self.sql.rows("SELECT seq FROM quarantine WHERE reason <> ''", []).len() as u64;
+        let listed = self.listed.as_ref().map_or(0, |trouble| trouble.set_aside);
+        assert_eq!(listed, any_aside, "OUT-12: the tenant's list says what is set aside");
+        assert_eq!(self.listed.is_some(), any_aside > 0, "OUT-12: nothing else is in trouble at rest");
+        let row = self.sql.rows("SELECT value FROM state WHERE id = 4", []);
+        assert_eq!(row.len(), usize::from(any_aside > 0), "OUT-12: a healthy room has no row of it");
         assert_eq!(self.ledger.last_seq, head, "OUT-1: Postgres has all of the log {:?}", self.heard);
         let aside = self.set_aside();
         for (seq, message) in messages.iter().filter(|(seq, _)| !aside.contains(seq)) {

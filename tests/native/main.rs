@@ -8,6 +8,7 @@ mod db_projection;
 mod golden;
 mod laws;
 mod ledger;
+mod operator;
 mod postgres;
 mod rig;
 mod room;

@@ -15,7 +15,9 @@ use chinwag::error::{Code, Refusal};
 use chinwag::ids::{RoomId, Seq, TenantId, UnixMs};
 use chinwag::limits::Limits;
 use chinwag::room::store::Store;
-use chinwag::room::{Attachment, Call, Connect, ConnectionId, Effect, Facts, Input, Rebuild, Room};
+use chinwag::room::{
+    Announcement, Attachment, Call, Connect, ConnectionId, Effect, Facts, Input, Rebuild, Room, Trouble,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -47,6 +49,10 @@ pub struct Rig {
     pub alarm: Option<UnixMs>,
     /// Batches that hang.
     pub hanging: Vec<Rc<Projection>>,
+    /// What the tenant's list of rooms in trouble says of this one, and whether it can be reached.
+    pub listed: Option<Trouble>,
+    pub list_is_away: bool,
+    pub list_is_watched: bool,
     /// Whether the transcript shows batches and alarms.
     pub watched: bool,
     /// Whether `Drop` checks that log and Postgres agree; off where a test makes that impossible.
@@ -69,6 +75,7 @@ enum Errand {
     Verify(ConnectionId, String),
     Project(Rc<Projection>),
     Refresh,
+    Announce(Announcement),
 }
 
 impl Rig {
@@ -90,6 +97,9 @@ impl Rig {
             sockets: BTreeMap::new(),
             alarm: None,
             hanging: Vec::new(),
+            listed: None,
+            list_is_away: false,
+            list_is_watched: false,
             watched: false,
             lawful: true,
             longest_frame_bytes: 0,
@@ -237,7 +247,8 @@ impl Rig {
                         self.tell("alarm", format!("in {} ms", at - self.now));
                     }
                 }
-                Effect::Report(line) => self.tell("operator", line),
+                Effect::Announce(announcement) => self.errands.push_back(Errand::Announce(announcement)),
+                Effect::Report(entry) => self.tell("operator", telling::entry(&entry)),
             }
         }
     }
@@ -339,6 +350,16 @@ impl Rig {
             Errand::Refresh => {
                 let snapshot = self.snapshot.clone();
                 self.input(Input::Refreshed(Some(snapshot)));
+            }
+            Errand::Announce(announcement) => {
+                let taken = !self.list_is_away;
+                if self.list_is_watched {
+                    self.tell("list", telling::announcement(&announcement, taken));
+                }
+                if taken {
+                    self.listed = announcement.trouble;
+                }
+                self.input(Input::Announced { at: announcement.at, taken });
             }
             Errand::Project(batch) => {
                 let outcome = self.ledger.take(&batch);

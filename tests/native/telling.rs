@@ -3,6 +3,8 @@
 use crate::ledger::POISON;
 use chinwag::db::{DbError, Projected, Projection};
 use chinwag::error::Refusal;
+use chinwag::journal::Entry;
+use chinwag::room::Announcement;
 use serde_json::Value;
 
 /// A server event in few words.
@@ -123,6 +125,28 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
                     aside.join(" ")
                 )
             }
+        }
+    }
+}
+
+/// A line of the operator's log: the event and what belongs to it.
+pub fn entry(entry: &Entry) -> String {
+    let line: Value = serde_json::from_str(&entry.to_string()).unwrap();
+    let members = line.as_object().unwrap().iter();
+    let told = members.filter(|(name, _)| !["level", "event", "tenant", "room"].contains(&name.as_str()));
+    let told = told.map(|(name, value)| format!(" {name}={}", value.to_string().trim_matches('"')));
+    format!("{}{}", line["event"].as_str().unwrap(), told.collect::<String>())
+}
+
+/// What a room tells its tenant's list.
+pub fn announcement(announcement: &Announcement, taken: bool) -> String {
+    let away = if taken { "" } else { ", to nobody" };
+    match &announcement.trouble {
+        None => format!("well again{away}"),
+        Some(t) => {
+            let age = announcement.at.saturating_sub(t.oldest_at_ms);
+            let age = if t.oldest_at_ms == 0 { String::new() } else { format!(" for {age} ms") };
+            format!("{} lag {}{age}, {} aside{away}", t.state, t.lag, t.set_aside)
         }
     }
 }

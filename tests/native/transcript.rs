@@ -122,6 +122,8 @@ impl Rig {
                 self.call(name, Call::Page(query));
             }
             "asks" => self.call(name, Call::Outbox),
+            "retries" => self.call(name, Call::RetryOutbox),
+            "discards" => self.call(name, Call::Discard { seq: words[1].parse().unwrap() }),
             other => panic!("nobody {other}"),
         }
     }
@@ -228,6 +230,10 @@ impl Rig {
                 let member = s.members.iter_mut().find(|m| m.user_id.as_str() == name);
                 member.unwrap().role = role.into();
             }),
+            ["the", "list", "is", "watched"] => self.list_is_watched = true,
+            ["the", "list", "is", "away"] => self.list_is_away = true,
+            ["the", "list", "is", "back"] => self.list_is_away = false,
+            ["Postgres", "is", "mended"] => self.ledger.mended = true,
             ["Postgres", "is", "watched"] => self.watched = true,
             ["Postgres", "fails"] => self.ledger.fault = Fault::Fails(String::new()),
             ["Postgres", "fails", "with", state] => self.ledger.fault = Fault::Fails(state.into()),

@@ -52,7 +52,7 @@ const TABLE: &[(Action, [bool; 4])] = &[
     (SetRole { target: Owner, to: Admin }, [false, false, false, false]),
     (SetRole { target: Owner, to: Owner }, [false, false, false, false]),
     (DeleteRoom, [false, false, false, true]),
-    (ReadRoomOutbox, [false, false, false, false]),
+    (TendRoomOutbox, [false, false, false, false]),
     (ReadTenantOutbox, [false, false, false, false]),
 ];
 
@@ -81,7 +81,7 @@ fn each_role_may_what_the_lower_ones_may() {
 fn a_tenants_moderators_and_admins_have_that_role_in_each_room_they_are_in() {
     for (tenant_role, index) in [(Moderator, 1), (Admin, 2)] {
         for (action, allowed) in TABLE {
-            if matches!(action, ReadRoomOutbox | ReadTenantOutbox) {
+            if matches!(action, TendRoomOutbox | ReadTenantOutbox) {
                 continue;
             }
             assert_eq!(
@@ -104,11 +104,11 @@ fn a_tenants_moderators_and_admins_have_that_role_in_each_room_they_are_in() {
 
 #[test]
 fn an_outbox_is_for_the_tenants_admins_alone_in_the_room_or_not() {
-    for action in [ReadRoomOutbox, ReadTenantOutbox] {
+    for action in [TendRoomOutbox, ReadTenantOutbox] {
         for role in [None, Some(Member), Some(Moderator), Some(Admin), Some(Owner)] {
             assert_eq!(code(role, Some(Admin), action), None, "{role:?} {action:?}");
             for tenant_role in [None, Some(Moderator)] {
-                let hidden = role.is_none() && action == ReadRoomOutbox;
+                let hidden = role.is_none() && action == TendRoomOutbox;
                 let expected = if hidden { Code::RoomNotFound } else { Code::Forbidden };
                 assert_eq!(
                     code(role, tenant_role, action),
@@ -123,7 +123,7 @@ fn an_outbox_is_for_the_tenants_admins_alone_in_the_room_or_not() {
 #[test]
 fn a_room_one_is_not_in_is_not_there() {
     for (action, _) in TABLE {
-        if matches!(action, ReadRoomOutbox | ReadTenantOutbox) {
+        if matches!(action, TendRoomOutbox | ReadTenantOutbox) {
             continue;
         }
         for tenant_role in [None, Some(Moderator), Some(Admin)] {

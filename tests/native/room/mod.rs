@@ -8,3 +8,4 @@ mod refusals;
 mod schedules;
 mod session;
 mod talk;
+mod trouble;

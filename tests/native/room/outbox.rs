@@ -19,12 +19,12 @@ fn out_1_what_is_committed_goes_out_in_order_and_as_it_is_now() {
                                                       alice < new_message 4 "c", error message_not_found of reaction, reaction_update 5 on 1 +🎉 alice {🎉 alice, 👍 alice}, reaction_update 6 on 1 -👍 alice {🎉 alice}
                                                       postgres < (3, 6] 4 1 alice:4: no answer
                                                       alarm < in 500 ms
-                                                      operator < Postgres fails, trying again: connection reset
+                                                      operator < postgres_fails sqlstate=none why=no answer
         (Postgres recovers)
         (499 ms pass)
         (1 ms pass)                                   alarm < in 5000 ms
                                                       postgres < (3, 6] 4 1 alice:4: done
-                                                      operator < Postgres takes rows again
+                                                      operator < postgres_takes_rows_again
         (9 s pass)
         "#,
     );
@@ -43,7 +43,7 @@ fn out_2_a_batch_is_250_events_or_a_mebibyte() {
         r#"
         (1001 ms pass)                                alarm < in 5000 ms
                                                       postgres < (0, 250] 1–250 alice:600: done / (250, 500] 251–500: done / (500, 600] 501–600: done
-                                                      operator < Postgres takes rows again
+                                                      operator < postgres_takes_rows_again
         "#,
     );
     rig.watched = false;
@@ -76,7 +76,7 @@ fn out_3_poison_at_the_first_place_is_set_aside() {
         r#"
         (500 ms pass)                                 alarm < in 5000 ms
                                                       postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: 22021 / (0, 1] 1 alice:5: 22021 / (0, 1]  alice:5: done / (1, 3] 2–3: done / (3, 5] 4–5: done
-                                                      operator < set aside seq 1: invalid byte sequence / Postgres takes rows again
+                                                      operator < row_set_aside seq=1 sqlstate=22021 / postgres_takes_rows_again
         root asks                                     root < outbox idle 5/5 lag 0 for 0 ms, aside [1]
         "#,
     );
@@ -90,7 +90,7 @@ fn out_3_poison_in_the_middle_is_set_aside() {
         r#"
         (501 ms pass)                                 alarm < in 5000 ms
                                                       postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: done / (2, 5] 3–5: 22021 / (2, 3] 3: 22021 / (2, 3] : done / (3, 5] 4–5: done
-                                                      operator < Postgres takes rows again / set aside seq 3: invalid byte sequence
+                                                      operator < postgres_takes_rows_again / row_set_aside seq=3 sqlstate=22021
         alice > react 👍 3                             alice < reaction_update 6 on 3 +👍 alice {👍 alice}
                                                       postgres < (5, 6] : done
         (the room is evicted)
@@ -178,16 +178,16 @@ fn out_5_without_an_answer_it_is_tried_again_by_alarm_alone() {
         alice > message "a"                           alarm < in 5000 ms / in 500 ms
                                                       alice < new_message 1 "a"
                                                       postgres < (0, 1] 1 alice:1: no answer
-                                                      operator < Postgres fails, trying again: connection reset
+                                                      operator < postgres_fails sqlstate=none why=no answer
         (the room crashes)                            alarm < in 5000 ms / in 500 ms
                                                       postgres < (0, 1] 1 alice:1: no answer
-                                                      operator < Postgres fails, trying again: connection reset
+                                                      operator < postgres_fails sqlstate=none why=no answer
         (2 s pass)                                    alarm < in 5000 ms / in 1000 ms / in 5000 ms / in 2000 ms
                                                       postgres < (0, 1] 1 alice:1: no answer / (0, 1] 1 alice:1: no answer
         (Postgres recovers)
         (9 s pass)                                    alarm < in 5000 ms
                                                       postgres < (0, 1] 1 alice:1: done
-                                                      operator < Postgres takes rows again
+                                                      operator < postgres_takes_rows_again
         "#,
     );
 }
@@ -202,12 +202,12 @@ fn out_6_a_lost_reply_changes_nothing() {
         alice > message "a"                           alarm < in 5000 ms / in 500 ms
                                                       alice < new_message 1 "a"
                                                       postgres < (0, 1] 1 alice:1: no answer
-                                                      operator < Postgres fails, trying again: connection reset
+                                                      operator < postgres_fails sqlstate=none why=no answer
         alice > message "b"                           alice < new_message 2 "b"
         (Postgres recovers)
         (1 s passes)                                  alarm < in 5000 ms
                                                       postgres < (0, 2] 1–2 alice:2: done
-                                                      operator < Postgres takes rows again
+                                                      operator < postgres_takes_rows_again
         "#,
     );
 }
@@ -224,7 +224,7 @@ fn out_7_postgres_set_back_gets_everything_again() {
                                                       alice < new_message 4 "d"
                                                       bob < new_message 4 "d"
                                                       postgres < (3, 4] 4 alice:4: behind 1 / (1, 4] 2–4 alice:4 bob:2: done
-                                                      operator < Postgres was set back from 3 to 1: sending again
+                                                      operator < postgres_set_back from=3 to=1
         (1 s passes)
         "#,
     );
@@ -324,7 +324,7 @@ fn out_10_another_log_in_postgres_halts_and_is_never_overwritten() {
     rig.play(
         r#"
         alice > message "a"                           alice < new_message 1 "a"
-                                                      operator < outbox halted: Postgres holds another log of this room, up to 7
+                                                      operator < another_log_in_postgres lastSeq=7 / outbox_halted why=Postgres holds another log of this room
         root asks                                     root < outbox halted 0/1 lag 1 for 0 ms, aside []
         "#,
     );
@@ -343,7 +343,7 @@ fn out_10_another_message_at_a_seq_is_an_alarm_and_never_overwritten() {
     rig.prepare("(Postgres recovers)");
     rig.play(
         r#"
-        (1 s passes)                                  operator < set aside seq 1: another message stands at this seq in Postgres / Postgres takes rows again
+        (1 s passes)                                  operator < row_set_aside seq=1 why=another message stands there / postgres_takes_rows_again
         root asks                                     root < outbox idle 1/1 lag 0 for 0 ms, aside [1]
         "#,
     );
@@ -358,7 +358,7 @@ fn out_11_a_deleted_room_halts_the_outbox() {
     rig.play(
         r#"
         alice > message "nobody's"                    alice < new_message 1 "nobody's"
-                                                      operator < outbox halted: Postgres has no such room
+                                                      operator < outbox_halted why=Postgres has no such room
         "#,
     );
     rig.ledger.missing = false;

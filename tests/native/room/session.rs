@@ -71,10 +71,10 @@ fn replay_2_what_cannot_be_whole_is_a_resync() {
         alice > message "b"                           alice < new_message 2 "b"
                                                       bob < new_message 2 "b"
                                                       bob' < new_message 2 "b"
-                                                      operator < Postgres fails, trying again: connection reset
+                                                      operator < postgres_fails sqlstate=none why=no answer
         (Postgres recovers)
         (5 s pass)                                    alice < user_joined bob
-                                                      operator < Postgres takes rows again
+                                                      operator < postgres_takes_rows_again
         (the room is rebuilt from Postgres)
         bob joins since=1 epoch=e1                    bob < hello seq=2 read alice:2, online bob, resync epoch seq=2 e2, synced 2
         bob' joins since=1 epoch=e2                   bob' < hello seq=2 read alice:2, online bob, resync too_old seq=2 e2, synced 2
@@ -293,7 +293,7 @@ fn rebuild_3_a_seq_is_never_given_twice_even_if_postgres_is_set_back_after_it() 
         alice > read 3
         (Postgres is set back to 1)
         (the hung batch commits)                      postgres < (4, 4]  alice:3: behind 1
-                                                      operator < Postgres was set back from 4 to 1: sending again
+                                                      operator < postgres_set_back from=4 to=1
         (the room is evicted)
         alice > message "c"                           alice < new_message 5 "c"
         (Postgres recovers)
