@@ -34,6 +34,9 @@ impl Conversation {
                 pace,
                 stop: heard_stop.clone(),
                 acked: count.clone(),
+                synced: watch::Sender::new(0),
+                through: None,
+                forgetful: false,
             };
             (user.to_owned(), tokio::spawn(talk(plan)))
         });
