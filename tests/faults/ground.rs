@@ -72,7 +72,12 @@ impl Ground {
     }
 
     pub async fn sql(&self, statements: &str) {
-        self.stack.sql().await.batch_execute(statements).await.unwrap_or_else(|e| panic!("{statements}: {e:?}"));
+        self.stack
+            .sql()
+            .await
+            .batch_execute(statements)
+            .await
+            .unwrap_or_else(|e| panic!("{statements}: {e:?}"));
     }
 
     /// One number of Postgres.
@@ -111,7 +116,8 @@ fn shim() -> &'static PathBuf {
     SHIM.get_or_init(|| {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/shim.c");
         let library = std::env::temp_dir().join(format!("chinwag-shim-{}.so", std::process::id()));
-        let made = Command::new("cc").args(["-shared", "-fPIC", "-O2", source, "-ldl", "-o"]).arg(&library).output();
+        let made =
+            Command::new("cc").args(["-shared", "-fPIC", "-O2", source, "-ldl", "-o"]).arg(&library).output();
         let made = made.expect("a C compiler (cc)");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         library

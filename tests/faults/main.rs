@@ -9,14 +9,23 @@
 #[path = "../e2e/rig/mod.rs"]
 mod rig;
 
+mod clients;
 mod commits;
+mod crowd;
+mod everything;
 mod ground;
+mod long_outage;
+mod outages;
 mod proxy;
+mod random;
+mod refusals;
 mod report;
+mod rooms;
 mod sampler;
 mod swarm;
 
 use ground::Ground;
+use random::Random;
 use report::Report;
 use std::future::Future;
 use std::pin::Pin;
@@ -54,13 +63,56 @@ struct Lane {
     scenarios: &'static [Scenario],
 }
 
-const STACKS: usize = 1;
+const STACKS: usize = 3;
 const LANES: &[Lane] = &[
     Lane {
         name: "storm",
         stack: 0,
         scenarios: scenarios![
+            commits::the_runtime_is_killed_under_load,
+            commits::killed_between_the_rooms_commit_and_postgres,
             commits::a_commit_is_ambiguous,
+            commits::a_commit_is_ambiguous_and_the_runtime_killed_on_top,
+            outages::postgres_is_frozen,
+            outages::postgres_is_black_holed_in_mid_query,
+            outages::postgres_has_too_many_connections,
+            outages::backends_are_terminated_in_a_loop,
+            outages::a_lock_is_held,
+            outages::statements_time_out,
+            outages::postgres_is_read_only,
+            outages::the_way_to_postgres_is_bad,
+            refusals::every_kind_of_poison_at_each_place_of_a_batch,
+            refusals::postgres_is_set_back_by_50_rows,
+            rooms::the_disk_of_the_objects_is_full,
+            rooms::one_room_panics_while_another_works,
+            rooms::the_clock_of_postgres_is_a_day_off,
+            rooms::a_redeploy_with_200_sockets,
+            everything::everything_at_once_for_60_s,
+        ],
+    },
+    Lane {
+        name: "clients",
+        stack: 1,
+        scenarios: scenarios![
+            clients::connections_end_by_rst_and_by_fin,
+            clients::readers_do_not_read,
+            clients::frames_come_in_crumbs_and_never_end,
+            clients::tokens_expire_live,
+            crowd::members_come_and_go_while_they_send,
+            crowd::five_hundred_clients_are_dropped_and_resume_1000_events,
+        ],
+    },
+    Lane {
+        name: "patience",
+        stack: 1,
+        scenarios: scenarios![rooms::a_room_sleeps_between_every_two_steps, clients::clients_are_half_open],
+    },
+    Lane {
+        name: "outage",
+        stack: 2,
+        scenarios: scenarios![
+            long_outage::postgres_is_stopped_for_185_s_and_drained_with_nobody_there,
+            refusals::a_table_is_renamed_away_and_back,
         ],
     },
 ];
@@ -81,6 +133,7 @@ async fn main() {
     let minutes = number("CHINWAG_FAULTS_MINUTES");
     let seed = number("CHINWAG_FAULTS_SEED").unwrap_or_else(|| rig::tenant::now_ms() % 1_000_000);
     let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    random::SEED.store(seed, std::sync::atomic::Ordering::Relaxed);
     let start = Instant::now();
     let plan = Plan { until: minutes.map(|minutes| start + Duration::from_secs(minutes * 60)), seed };
     let wanted = |s: &&Scenario| only.is_empty() || only.iter().any(|part| s.name.contains(part.as_str()));
@@ -114,7 +167,7 @@ async fn run_lane(
         return;
     }
     let ground = stack.get_or_init(|| async { Arc::new(Ground::prepare().await) }).await;
-    let mut random = Random(plan.seed ^ lane.len() as u64);
+    let mut random = Random::new(plan.seed ^ lane.len() as u64);
     loop {
         let mut round = scenarios.clone();
         if plan.until.is_some() {
@@ -142,26 +195,6 @@ async fn run_lane(
         }
         if plan.until.is_none() {
             return;
-        }
-    }
-}
-
-/// splitmix64: the order of a long run is its seed's.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn shuffle<T>(&mut self, all: &mut [T]) {
-        for i in (1..all.len()).rev() {
-            let other = usize::try_from(self.next() % (i as u64 + 1)).unwrap_or_default();
-            all.swap(i, other);
         }
     }
 }

@@ -189,7 +189,10 @@ impl Inner {
             let (from_client, to_client) = client.split();
             let (from_server, to_server) = server.split();
             let both = async {
-                tokio::try_join!(self.up(from_client, to_server, &link), self.down(from_server, to_client, &link))
+                tokio::try_join!(
+                    self.up(from_client, to_server, &link),
+                    self.down(from_server, to_client, &link)
+                )
             };
             tokio::select! {
                 done = both => if done.is_err() { Order::Reset } else { Order::None },

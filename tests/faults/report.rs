@@ -31,7 +31,12 @@ impl Report {
                 row.survived += 1;
                 row.struck += struck.times;
                 row.by = struck.by;
-                println!("test {name} ... ok, struck {} times, {:.1} s: {}", struck.times, took.as_secs_f64(), row.by);
+                println!(
+                    "test {name} ... ok, struck {} times, {:.1} s: {}",
+                    struck.times,
+                    took.as_secs_f64(),
+                    row.by
+                );
             }
             Err(why) => {
                 println!("test {name} ... FAILED after {:.1} s: {why}", took.as_secs_f64());
@@ -45,7 +50,8 @@ impl Report {
     }
 
     pub fn markdown(&self, seed: Option<u64>) -> String {
-        let mut text = String::from("| fault | runs | survived | struck | s | shown by |\n|--|--|--|--|--|--|\n");
+        let mut text =
+            String::from("| fault | runs | survived | struck | s | shown by |\n|--|--|--|--|--|--|\n");
         for (name, row) in &self.rows {
             let (name, Row { runs, survived, struck, by, .. }) = (name.replace('_', " "), row);
             let longest = row.longest.as_secs();
@@ -62,7 +68,10 @@ impl Report {
         let failed = self.rows.values().filter(|row| !row.failures.is_empty()).count();
         let verdict = if self.passed() { "ok" } else { "FAILED" };
         let passed = self.rows.len() - failed;
-        format!("test result: {verdict}. {passed} passed; {failed} failed; finished in {:.0} s", took.as_secs_f64())
+        format!(
+            "test result: {verdict}. {passed} passed; {failed} failed; finished in {:.0} s",
+            took.as_secs_f64()
+        )
     }
 }
 

@@ -97,7 +97,8 @@ impl Eye {
         // Read after Postgres, so it can only be further on.
         let Some(log) = self.room(self.checked, last) else { return };
         for seq in self.checked + 1..=last {
-            let known = log.get(&seq).unwrap_or_else(|| panic!("Postgres is at {last}, the room has no {seq}"));
+            let known =
+                log.get(&seq).unwrap_or_else(|| panic!("Postgres is at {last}, the room has no {seq}"));
             match (ids.get(&seq), known) {
                 (Some(id), Known::Message(own)) => assert_eq!(id, own, "seq {seq}"),
                 (None, Known::Message(_)) => panic!("a hole in Postgres at {seq}, which is at {last}"),
@@ -117,7 +118,8 @@ impl Eye {
             let row = sql.query_one(LOOK, &[&self.tenant, &self.room, &self.checked]).await.ok()?;
             let ids: Value = row.get(1);
             let ids = ids.as_object()?.iter();
-            let ids = ids.map(|(seq, id)| (seq.parse().expect("a seq"), id.as_str().expect("an id").to_owned()));
+            let ids =
+                ids.map(|(seq, id)| (seq.parse().expect("a seq"), id.as_str().expect("an id").to_owned()));
             Some((row.get(0), ids.collect()))
         };
         tokio::time::timeout(PATIENCE, ask).await.ok().flatten()

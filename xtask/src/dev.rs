@@ -181,7 +181,8 @@ impl Stack {
                 (Some(secret), _) | (None, Some((_, secret))) => secret.clone(),
                 (None, None) => config::kept_secret(&self.data)?,
             };
-        let proxied = options.worker_postgres.as_deref().map(|place| moved(&postgres_url, place)).transpose()?;
+        let proxied =
+            options.worker_postgres.as_deref().map(|place| moved(&postgres_url, place)).transpose()?;
         config::write(&config::Stack {
             dir: &self.data,
             postgres_url: proxied.as_deref().unwrap_or(&postgres_url),

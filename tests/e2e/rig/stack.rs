@@ -183,7 +183,11 @@ impl Stack {
             left.iter().map(|pid| processes::name(*pid)).collect::<Vec<_>>()
         );
         assert!(!self.dir.join("stack.json").exists(), "stack.json outlives its stack");
-        Stopped { dir: self.dir.clone(), persist_dir: self.persist_dir.clone(), setting: self.setting.clone() }
+        Stopped {
+            dir: self.dir.clone(),
+            persist_dir: self.persist_dir.clone(),
+            setting: self.setting.clone(),
+        }
     }
 
     /// SIGKILL for the process that runs the Worker. Returns when wrangler has started another one: that one killed
@@ -218,7 +222,7 @@ impl Stack {
     pub fn stop_postgres(&self) -> Away<'_> {
         let pid = self.pid("postgres");
         std::fs::write(self.dir.join("postgres.hold"), "").expect("the hold");
-        let away = Away { stack: self, frozen: None };
+        let away = Away { stack: self, frozen: Vec::new() };
         processes::signal(pid, SIGINT);
         let start = Instant::now();
         while processes::runs(pid) {
@@ -231,8 +235,12 @@ impl Stack {
     /// A black hole: connections to Postgres are accepted, and nobody ever says a word.
     pub fn freeze_postgres(&self) -> Away<'_> {
         let pid = self.pid("postgres");
-        assert!(processes::signal(-pid, SIGSTOP), "frozen");
-        Away { stack: self, frozen: Some(pid) }
+        assert!(processes::signal(pid, SIGSTOP), "frozen");
+        // Each backend is a process group of its own. The postmaster, frozen first, makes no more of them.
+        let mut frozen = processes::descendants(pid);
+        frozen.retain(|backend| processes::signal(*backend, SIGSTOP));
+        frozen.push(pid);
+        Away { stack: self, frozen }
     }
 
     pub async fn postgres_answers(&self) {
@@ -277,7 +285,7 @@ impl Stack {
 /// While this lives Postgres is away; also after a test that fails it comes back, for the next one.
 pub struct Away<'a> {
     stack: &'a Stack,
-    frozen: Option<i32>,
+    frozen: Vec<i32>,
 }
 
 impl Away<'_> {
@@ -291,10 +299,10 @@ impl Away<'_> {
 
 impl Drop for Away<'_> {
     fn drop(&mut self) {
-        match self.frozen {
-            Some(pid) => drop(processes::signal(-pid, SIGCONT)),
-            None => drop(std::fs::remove_file(self.stack.dir.join("postgres.hold"))),
+        for pid in &self.frozen {
+            processes::signal(*pid, SIGCONT);
         }
+        let _ = std::fs::remove_file(self.stack.dir.join("postgres.hold"));
     }
 }
 

@@ -46,7 +46,8 @@ pub struct Told {
     /// `user/clientId` → seq.
     pub acks: BTreeMap<String, u64>,
     pub heard: Log,
-    pub ack_ms: Vec<(Instant, u64)>,
+    /// When something was said first, and how long its ack took.
+    pub ack_times: Vec<(Instant, Duration)>,
     pub connections: u32,
     /// `user/clientId` of all that was ever said.
     pub invoked: BTreeSet<String>,
@@ -187,8 +188,7 @@ impl Talker {
         let client_id = text(&ack["clientId"]);
         if let Some(place) = self.waiting.iter().position(|(id, ..)| *id == client_id) {
             let (_, _, sent) = self.waiting.remove(place).expect("it is there");
-            let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.told.ack_ms.push((sent, ms));
+            self.told.ack_times.push((sent, sent.elapsed()));
             self.plan.acked.send_modify(|count| *count += 1);
         }
         let before = self.told.acks.insert(format!("{}/{client_id}", self.plan.user), seq(ack));
