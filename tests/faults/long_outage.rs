@@ -33,6 +33,7 @@ pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(ground:
     tokio::time::sleep(Duration::from_secs(8)).await;
     people.goes_on().await;
     let compared_until = Instant::now();
+    people.swarm.falls_silent();
     let mut acks = BTreeMap::new();
     for i in 1..=ROWS {
         let frame = json!({"type": "message", "content": format!("message {i} while Postgres is stopped"), "clientId": format!("c{i}")});

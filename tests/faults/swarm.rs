@@ -123,6 +123,11 @@ impl Swarm {
         }
     }
 
+    /// Nothing more is said; all stay and listen.
+    pub fn falls_silent(&self) {
+        self.stop.send_replace(Stop::Finish);
+    }
+
     pub fn acked(&self) -> u64 {
         *self.acked.borrow()
     }
