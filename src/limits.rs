@@ -109,9 +109,10 @@ pub const CONNECTION_LINGER_MS: u64 = 1_000;
 pub const DRAIN_GATHER_MS: u64 = 200;
 /// After Postgres failed, the Worker asks it nothing about access for this long: the rooms decide.
 pub const ACCESS_REST_MS: u64 = 2_000;
-/// A failing drain is tried again after this, doubled each time up to the maximum.
+/// A failing drain is tried again after this, doubled each time up to the maximum: with Postgres back, a room is to be
+/// equal within 10 s and the time its rows take (issue 4), with nobody there but its alarm.
 pub const RETRY_MIN_MS: u64 = 500;
-pub const RETRY_MAX_MS: u64 = 30_000;
+pub const RETRY_MAX_MS: u64 = 8_000;
 /// A halted outbox (schema or credentials wrong) looks again this often: an operator has to act first.
 pub const HALTED_RETRY_MS: u64 = 60_000;
 /// The alarm that finishes what a crash left; never nearer than the platform's 200 ms (PLATFORM.md).

@@ -34,6 +34,9 @@ impl Conversation {
                 pace,
                 stop: heard_stop.clone(),
                 acked: count.clone(),
+                synced: watch::Sender::new(0),
+                through: None,
+                forgetful: false,
             };
             (user.to_owned(), tokio::spawn(talk(plan)))
         });
@@ -93,9 +96,9 @@ impl Conversation {
 
 /// How long acks took that were asked for after `from`: the slowest and the one in the middle.
 fn ack_ms(told: &[Told], from: Instant, until: Instant) -> (u64, u64) {
-    let within = |(sent, _): &&(Instant, u64)| *sent >= from && *sent <= until;
-    let mut all: Vec<u64> =
-        told.iter().flat_map(|one| one.ack_ms.iter().filter(within).map(|(_, ms)| *ms)).collect();
+    let within = |(sent, _): &&(Instant, Duration)| *sent >= from && *sent <= until;
+    let ms = |(_, took): &(Instant, Duration)| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let mut all: Vec<u64> = told.iter().flat_map(|one| one.ack_times.iter().filter(within).map(ms)).collect();
     all.sort_unstable();
     assert!(all.len() > 50, "people talked meanwhile: {}", all.len());
     (all[all.len() - 1], all[all.len() / 2])

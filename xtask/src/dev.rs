@@ -23,6 +23,8 @@ pub struct Options {
     pub port: u16,
     pub data: PathBuf,
     pub postgres_url: Option<String>,
+    /// `HOST:PORT` where the Worker finds Postgres instead: a proxy of the fault tests. Migrations go directly.
+    pub worker_postgres: Option<String>,
     pub jwt_secret: Option<String>,
     pub vars: Vec<(String, String)>,
     /// A Worker that is built already; nothing is built or watched then.
@@ -36,6 +38,7 @@ impl Default for Options {
             port: DEFAULT_PORT,
             data: root().join(".dev"),
             postgres_url: None,
+            worker_postgres: None,
             jwt_secret: None,
             vars: Vec::new(),
             worker: None,
@@ -127,6 +130,13 @@ pub fn copy_worker(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The same database at another place.
+fn moved(url: &str, place: &str) -> Result<String> {
+    let (user, rest) = url.rsplit_once('@').context("the Postgres URL names a user")?;
+    let (_, database) = rest.split_once('/').context("the Postgres URL names a database")?;
+    Ok(format!("{user}@{place}/{database}"))
+}
+
 struct Stack {
     data: PathBuf,
     port: u16,
@@ -171,9 +181,11 @@ impl Stack {
                 (Some(secret), _) | (None, Some((_, secret))) => secret.clone(),
                 (None, None) => config::kept_secret(&self.data)?,
             };
+        let proxied =
+            options.worker_postgres.as_deref().map(|place| moved(&postgres_url, place)).transpose()?;
         config::write(&config::Stack {
             dir: &self.data,
-            postgres_url: &postgres_url,
+            postgres_url: proxied.as_deref().unwrap_or(&postgres_url),
             jwt_secret: &jwt_secret,
             vars: &options.vars,
             rebuild: options.worker.is_none().then_some(features),

@@ -26,7 +26,8 @@ const USAGE: &str = "cargo xtask <command>
   dev      [--headless] [--port N] [--data DIR] [--postgres URL] [--jwt-secret S] [--var NAME=VALUE]... [--no-build | --worker DIR]
   build    [--features a,b] [--out DIR]
   check
-  test     [--only native|wasm|e2e|browser] [--keep]
+  test     [--only native|wasm|e2e|faults|browser] [--keep]
+  faults   --minutes N [--seed S]
   bench    [--worker DIR] [--runs N]
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR]
@@ -87,6 +88,17 @@ fn run() -> Result<()> {
             }
             suite::run(&options)
         }
+        "faults" => {
+            let (mut minutes, mut seed) = (None, None);
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("minutes") => minutes = Some(args.value()?.parse()?),
+                    Long("seed") => seed = Some(args.value()?.parse()?),
+                    other => return Err(other.unexpected().into()),
+                }
+            }
+            suite::long_faults(&suite::Long { minutes: minutes.context("faults needs --minutes N")?, seed })
+        }
         "bench" => {
             let mut options = bench::Options::default();
             while let Some(arg) = args.next()? {
@@ -129,6 +141,7 @@ fn dev_options(mut args: lexopt::Parser) -> Result<dev::Options> {
             Long("port") => options.port = args.value()?.parse()?,
             Long("data") => options.data = std::path::absolute(PathBuf::from(args.value()?))?,
             Long("postgres") => options.postgres_url = Some(args.value()?.string()?),
+            Long("worker-postgres") => options.worker_postgres = Some(args.value()?.string()?),
             Long("jwt-secret") => options.jwt_secret = Some(args.value()?.string()?),
             Long("var") => {
                 let var = args.value()?.string()?;

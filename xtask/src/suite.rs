@@ -23,6 +23,7 @@ pub enum Part {
     Native,
     Wasm,
     E2e,
+    Faults,
     Browser,
 }
 
@@ -34,8 +35,9 @@ impl std::str::FromStr for Part {
             "native" => Ok(Part::Native),
             "wasm" => Ok(Part::Wasm),
             "e2e" => Ok(Part::E2e),
+            "faults" => Ok(Part::Faults),
             "browser" => Ok(Part::Browser),
-            _ => bail!("--only {name}: give native, wasm, e2e or browser"),
+            _ => bail!("--only {name}: give native, wasm, e2e, faults or browser"),
         }
     }
 }
@@ -55,6 +57,7 @@ pub fn run(options: &Options) -> Result<()> {
         ("native", Part::Native),
         ("wasm", Part::Wasm),
         ("e2e", Part::E2e),
+        ("faults", Part::Faults),
         ("browser", Part::Browser),
     ];
     let mut summary = Vec::new();
@@ -66,6 +69,7 @@ pub fn run(options: &Options) -> Result<()> {
             Part::Native => native(options),
             Part::Wasm => wasm(&tools),
             Part::E2e => e2e(&tools, options),
+            Part::Faults => faults(&tools, options, None),
             Part::Browser => browser(&tools, options),
         };
         if let Err(error) = &result {
@@ -190,6 +194,28 @@ fn with_stacks<'a>(
 fn e2e(tools: &setup::Tools, options: &Options) -> Result<()> {
     let mut command = Command::new("cargo");
     command.args(["test", "--no-fail-fast", "--test", "e2e"]);
+    cargo_test(with_stacks(&mut command, tools, options)?)
+}
+
+/// How long, and in which order, the scenarios are run again and again.
+pub struct Long {
+    pub minutes: u64,
+    pub seed: Option<u64>,
+}
+
+/// The command `faults`.
+pub fn long_faults(long: &Long) -> Result<()> {
+    faults(&setup::all()?, &Options::default(), Some(long))
+}
+
+fn faults(tools: &setup::Tools, options: &Options, long: Option<&Long>) -> Result<()> {
+    let mut command = Command::new("cargo");
+    // A scenario that fails says why in one line; what it had started then falls over by the dozen.
+    command.args(["test", "--test", "faults"]).env("RUST_BACKTRACE", "0");
+    if let Some(Long { minutes, seed }) = long {
+        command.env("CHINWAG_FAULTS_MINUTES", minutes.to_string());
+        command.envs(seed.map(|seed| ("CHINWAG_FAULTS_SEED", seed.to_string())));
+    }
     cargo_test(with_stacks(&mut command, tools, options)?)
 }
 

@@ -20,7 +20,7 @@ pub type Socket = WebSocketStream<TcpStream>;
 /// An upgrade as it will be asked for.
 #[derive(Clone)]
 pub struct Dial {
-    stack: Arc<Stack>,
+    host: String,
     pub query: String,
     pub headers: Vec<(&'static str, String)>,
 }
@@ -28,7 +28,7 @@ pub struct Dial {
 impl Dial {
     /// Without any proof of who it is.
     pub fn bare(stack: &Arc<Stack>, query: &str) -> Dial {
-        Dial { stack: stack.clone(), query: query.to_owned(), headers: Vec::new() }
+        Dial { host: stack.host.clone(), query: query.to_owned(), headers: Vec::new() }
     }
 
     /// As our own clients do.
@@ -39,6 +39,12 @@ impl Dial {
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Dial {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// To another address than the stack's own: a proxy before it.
+    pub fn through(mut self, host: &str) -> Dial {
+        self.host = host.to_owned();
         self
     }
 
@@ -53,7 +59,7 @@ impl Dial {
 
     /// The upgrade, with what the answer says; `Err` holds a refusal or a broken connection.
     pub async fn dial(&self) -> Result<(Socket, Response<Option<Vec<u8>>>), tungstenite::Error> {
-        let stream = TcpStream::connect(&self.stack.host).await.map_err(tungstenite::Error::Io)?;
+        let stream = TcpStream::connect(&self.host).await.map_err(tungstenite::Error::Io)?;
         self.upgrade(stream).await
     }
 
@@ -63,8 +69,8 @@ impl Dial {
     ) -> Result<(Socket, Response<Option<Vec<u8>>>), tungstenite::Error> {
         let _ = stream.set_nodelay(true);
         let mut request = Request::builder()
-            .uri(format!("ws://{}/chat?{}", self.stack.host, self.query))
-            .header("Host", &self.stack.host)
+            .uri(format!("ws://{}/chat?{}", self.host, self.query))
+            .header("Host", &self.host)
             .header("Connection", "Upgrade")
             .header("Upgrade", "websocket")
             .header("Sec-WebSocket-Version", "13")
@@ -92,7 +98,7 @@ impl Dial {
     pub async fn open_deaf(&self) -> Socket {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4_096).expect("a small buffer");
-        let stream = socket.connect(self.stack.host.parse().expect("an address")).await.expect("connected");
+        let stream = socket.connect(self.host.parse().expect("an address")).await.expect("connected");
         self.upgrade(stream).await.expect("upgraded").0
     }
 
@@ -107,7 +113,7 @@ impl Dial {
         ];
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
         let path = format!("/chat?{}", self.query);
-        let answer = http::request(&self.stack.host, "GET", &path, &headers, None);
+        let answer = http::request(&self.host, "GET", &path, &headers, None);
         tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer")
     }
 }

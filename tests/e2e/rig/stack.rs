@@ -22,9 +22,20 @@ pub struct Stack {
     pub secret: String,
     pub tenant_claim: String,
     pub persist_dir: PathBuf,
-    dir: PathBuf,
-    vars: Vec<String>,
+    pub dir: PathBuf,
+    setting: Setting,
     child: Mutex<Child>,
+}
+
+/// What a stack is started with beyond the ordinary.
+#[derive(Clone, Default)]
+pub struct Setting {
+    /// `NAME=VALUE` for the Worker.
+    pub vars: Vec<String>,
+    /// `HOST:PORT` of a proxy through which the Worker reaches Postgres.
+    pub worker_postgres: Option<String>,
+    /// Environment of all its processes.
+    pub env: Vec<(String, String)>,
 }
 
 /// Those that run, to be stopped when the test binary ends.
@@ -66,21 +77,28 @@ pub async fn fragile() -> tokio::sync::MutexGuard<'static, Option<Arc<Stack>>> {
     slot
 }
 
+/// `application_name` of the tests' own connections.
+pub const TEST_CONNECTION: &str = "chinwag-test";
 /// Lifts the rates of a person; only typing, which nobody does there in earnest, is once in 50 s.
-const NO_RATES: &str = r#"LIMITS={"messagesPerS":100000,"messagesBurst":100000,"reactionsPerS":100000,"reactionsBurst":100000,"framesPerS":100000,"framesBurst":100000,"typingPerS":0.02,"typingBurst":1}"#;
+pub const NO_RATES: &str = r#"LIMITS={"messagesPerS":100000,"messagesBurst":100000,"reactionsPerS":100000,"reactionsBurst":100000,"framesPerS":100000,"framesBurst":100000,"typingPerS":0.02,"typingBurst":1}"#;
+
+/// A new folder for a stack.
+pub fn folder() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("chinwag-e2e-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a folder for the stack");
+    dir
+}
 
 impl Stack {
     /// A stack of one's own, with vars as `NAME=VALUE`.
     pub fn start(vars: &[&str]) -> Arc<Stack> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("chinwag-e2e-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&dir).expect("a folder for the stack");
         let vars = vars.iter().map(|var| (*var).to_owned()).collect();
-        Self::start_over(dir, vars)
+        Self::start_with(folder(), Setting { vars, ..Setting::default() })
     }
 
-    fn start_over(dir: PathBuf, vars: Vec<String>) -> Arc<Stack> {
+    pub fn start_with(dir: PathBuf, setting: Setting) -> Arc<Stack> {
         static AT_EXIT: OnceLock<()> = OnceLock::new();
         AT_EXIT.get_or_init(|| processes::at_exit(stop_all));
         let xtask = std::env::var_os("CHINWAG_XTASK")
@@ -88,9 +106,13 @@ impl Stack {
         let mut command = Command::new(xtask);
         command.args(["dev", "--headless", "--no-build", "--port", "0", "--data"]).arg(&dir);
         command.args(["--var", &format!("ALLOWED_ORIGINS={APP_ORIGIN}")]);
-        for var in &vars {
+        for var in &setting.vars {
             command.args(["--var", var]);
         }
+        if let Some(place) = &setting.worker_postgres {
+            command.args(["--worker-postgres", place]);
+        }
+        command.envs(setting.env.iter().cloned());
         let log = std::fs::File::options().create(true).append(true).open(dir.join("xtask.log"));
         let log = log.expect("the stack's log");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("the log again")).stderr(log);
@@ -116,14 +138,14 @@ impl Stack {
             tenant_claim: text("tenantClaim"),
             persist_dir: text("persistDir").into(),
             dir,
-            vars,
+            setting,
             child: Mutex::new(child),
         });
         locked(&RUNNING).push(stack.clone());
         stack
     }
 
-    fn pid(&self, name: &str) -> i32 {
+    pub fn pid(&self, name: &str) -> i32 {
         let text = std::fs::read(self.dir.join("stack.json")).expect("the stack runs");
         let stack: Value = serde_json::from_slice(&text).expect("stack.json");
         let pid = stack["pids"][name].as_i64().unwrap_or_else(|| panic!("no pid of {name}: {stack}"));
@@ -161,7 +183,11 @@ impl Stack {
             left.iter().map(|pid| processes::name(*pid)).collect::<Vec<_>>()
         );
         assert!(!self.dir.join("stack.json").exists(), "stack.json outlives its stack");
-        Stopped { dir: self.dir.clone(), persist_dir: self.persist_dir.clone(), vars: self.vars.clone() }
+        Stopped {
+            dir: self.dir.clone(),
+            persist_dir: self.persist_dir.clone(),
+            setting: self.setting.clone(),
+        }
     }
 
     /// SIGKILL for the process that runs the Worker. Returns when wrangler has started another one: that one killed
@@ -169,6 +195,11 @@ impl Stack {
     pub async fn kill_runtime(&self) {
         let killed = self.runtime().expect("one workerd that isn't the proxy");
         assert!(processes::signal(killed, SIGKILL), "killed");
+        self.another_runtime(killed).await;
+    }
+
+    /// Waits until a runtime that isn't `killed` answers.
+    pub async fn another_runtime(&self, killed: i32) {
         super::eventually("another runtime answers", STOP_MAX, || async {
             self.runtime().filter(|pid| *pid != killed)?;
             let health = super::http::request(&self.host, "GET", "/api/chat/health", &[], None).await.ok()?;
@@ -177,7 +208,8 @@ impl Stack {
         .await;
     }
 
-    fn runtime(&self) -> Option<i32> {
+    /// The process that runs the Worker.
+    pub fn runtime(&self) -> Option<i32> {
         let port = self.host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
         let below = processes::descendants(self.pid("wrangler"));
         let mut runtimes =
@@ -190,7 +222,7 @@ impl Stack {
     pub fn stop_postgres(&self) -> Away<'_> {
         let pid = self.pid("postgres");
         std::fs::write(self.dir.join("postgres.hold"), "").expect("the hold");
-        let away = Away { stack: self, frozen: None };
+        let away = Away { stack: self, frozen: Vec::new() };
         processes::signal(pid, SIGINT);
         let start = Instant::now();
         while processes::runs(pid) {
@@ -203,11 +235,15 @@ impl Stack {
     /// A black hole: connections to Postgres are accepted, and nobody ever says a word.
     pub fn freeze_postgres(&self) -> Away<'_> {
         let pid = self.pid("postgres");
-        assert!(processes::signal(-pid, SIGSTOP), "frozen");
-        Away { stack: self, frozen: Some(pid) }
+        assert!(processes::signal(pid, SIGSTOP), "frozen");
+        // Each backend is a process group of its own. The postmaster, frozen first, makes no more of them.
+        let mut frozen = processes::descendants(pid);
+        frozen.retain(|backend| processes::signal(*backend, SIGSTOP));
+        frozen.push(pid);
+        Away { stack: self, frozen }
     }
 
-    async fn postgres_answers(&self) {
+    pub async fn postgres_answers(&self) {
         super::eventually("Postgres answers", STOP_MAX, || async {
             tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls).await.ok().map(drop)
         })
@@ -216,10 +252,17 @@ impl Stack {
 
     /// A connection of one's own, for looking at the tables.
     pub async fn sql(&self) -> tokio_postgres::Client {
-        let (client, connection) =
-            tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls).await.expect("Postgres");
+        self.try_sql().await.expect("Postgres")
+    }
+
+    /// What the tests ask isn't what they hurt: it has a name, and time limits don't hold for it.
+    pub async fn try_sql(&self) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let mut config: tokio_postgres::Config = self.postgres_url.parse().expect("a Postgres URL");
+        config.application_name(TEST_CONNECTION).connect_timeout(Duration::from_secs(2));
+        config.options("-c statement_timeout=0 -c default_transaction_read_only=off");
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
         tokio::spawn(connection);
-        client
+        Ok(client)
     }
 
     /// When the room's next alarm is due, in nanoseconds since 1970; `None` when there is none.
@@ -242,7 +285,7 @@ impl Stack {
 /// While this lives Postgres is away; also after a test that fails it comes back, for the next one.
 pub struct Away<'a> {
     stack: &'a Stack,
-    frozen: Option<i32>,
+    frozen: Vec<i32>,
 }
 
 impl Away<'_> {
@@ -256,10 +299,10 @@ impl Away<'_> {
 
 impl Drop for Away<'_> {
     fn drop(&mut self) {
-        match self.frozen {
-            Some(pid) => drop(processes::signal(-pid, SIGCONT)),
-            None => drop(std::fs::remove_file(self.stack.dir.join("postgres.hold"))),
+        for pid in &self.frozen {
+            processes::signal(*pid, SIGCONT);
         }
+        let _ = std::fs::remove_file(self.stack.dir.join("postgres.hold"));
     }
 }
 
@@ -267,12 +310,12 @@ impl Drop for Away<'_> {
 pub struct Stopped {
     dir: PathBuf,
     pub persist_dir: PathBuf,
-    vars: Vec<String>,
+    setting: Setting,
 }
 
 impl Stopped {
     pub fn start(self) -> Arc<Stack> {
-        Stack::start_over(self.dir, self.vars)
+        Stack::start_with(self.dir, self.setting)
     }
 
     /// Removes the storage of one room's object, as if it had never been.

@@ -5,7 +5,7 @@ use super::checks::{Log, seq};
 use super::client::{Client, text};
 use super::{Tenant, eventually};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -23,6 +23,12 @@ pub struct Plan {
     pub stop: watch::Receiver<Stop>,
     /// Counts acks, over all talkers.
     pub acked: watch::Sender<u64>,
+    /// Counts connections that have heard everything, over all talkers.
+    pub synced: watch::Sender<u64>,
+    /// A proxy before the stack.
+    pub through: Option<String>,
+    /// Doesn't say everything again: what became of the oldest unacked message stays unknown.
+    pub forgetful: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,8 +46,15 @@ pub struct Told {
     /// `user/clientId` → seq.
     pub acks: BTreeMap<String, u64>,
     pub heard: Log,
-    pub ack_ms: Vec<(Instant, u64)>,
+    /// When something was said first, and how long its ack took.
+    pub ack_times: Vec<(Instant, Duration)>,
     pub connections: u32,
+    /// `user/clientId` of all that was ever said.
+    pub invoked: BTreeSet<String>,
+    /// Errors that were told.
+    pub refused: u64,
+    /// `user/clientId` of what was never acked and not said again.
+    pub unknown: BTreeSet<String>,
 }
 
 struct Talker {
@@ -72,7 +85,16 @@ impl Talker {
             None => dial.and("history=0"),
             Some((since, epoch)) => dial.and(&format!("since={since}&epoch={epoch}")),
         };
+        let dial = match &self.plan.through {
+            Some(host) => dial.through(host),
+            None => dial,
+        };
         self.told.connections += 1;
+        if self.plan.forgetful
+            && let Some((client_id, ..)) = self.waiting.pop_front()
+        {
+            self.told.unknown.insert(format!("{}/{client_id}", self.plan.user));
+        }
         eventually("the room takes me back", Duration::from_secs(40), || dial.try_open()).await
     }
 
@@ -94,12 +116,14 @@ impl Talker {
                     let Some(event) = event else { return false };
                     self.hear(&event);
                     if event["type"] == "error" {
+                        self.told.refused += 1;
                         // Something of ours was not done; the next connection says again what isn't acked.
                         client.leave().await;
                         return false;
                     }
                     if event["type"] == "synced" {
                         synced = true;
+                        self.plan.synced.send_modify(|count| *count += 1);
                         for (_, frame, _) in &self.waiting {
                             client.send(frame.clone()).await;
                         }
@@ -117,6 +141,7 @@ impl Talker {
     fn new_message(&mut self) -> Value {
         self.said += 1;
         let client_id = format!("c{}", self.said);
+        self.told.invoked.insert(format!("{}/{client_id}", self.plan.user));
         let content = format!("{} says {}", self.plan.user, self.said);
         let frame = json!({"type": "message", "content": content, "clientId": client_id});
         self.waiting.push_back((client_id, frame.clone(), Instant::now()));
@@ -163,8 +188,7 @@ impl Talker {
         let client_id = text(&ack["clientId"]);
         if let Some(place) = self.waiting.iter().position(|(id, ..)| *id == client_id) {
             let (_, _, sent) = self.waiting.remove(place).expect("it is there");
-            let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.told.ack_ms.push((sent, ms));
+            self.told.ack_times.push((sent, sent.elapsed()));
             self.plan.acked.send_modify(|count| *count += 1);
         }
         let before = self.told.acks.insert(format!("{}/{client_id}", self.plan.user), seq(ack));

@@ -1,0 +1,200 @@
+//! The real parts under every fault: the Worker under `wrangler dev`, a real Postgres, proxies that hurt between them,
+//! people who talk meanwhile and checkers over all they tell. This file runs the scenarios and counts.
+//!
+//! Run by `cargo xtask test --only faults` (each scenario once) and `cargo xtask faults --minutes N` (again and again
+//! in a random order that a seed tells). Scenarios of one lane follow each other, lanes run at the same time.
+//! A scenario in which its fault never struck fails.
+
+#[allow(dead_code, unused_imports)] // The end-to-end tests use the rest.
+#[path = "../e2e/rig/mod.rs"]
+mod rig;
+
+mod clients;
+mod commits;
+mod crowd;
+mod everything;
+mod ground;
+mod long_outage;
+mod outages;
+mod proxy;
+mod random;
+mod refusals;
+mod report;
+mod rooms;
+mod sampler;
+mod swarm;
+
+use ground::Ground;
+use random::Random;
+use report::Report;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What a scenario has to show: how often its fault struck, and what was measured.
+pub struct Struck {
+    pub times: u64,
+    pub by: String,
+}
+
+pub fn struck(times: u64, by: impl Into<String>) -> Struck {
+    Struck { times, by: by.into() }
+}
+
+type Run = fn(Arc<Ground>) -> Pin<Box<dyn Future<Output = Struck> + Send>>;
+
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    pub name: &'static str,
+    pub run: Run,
+}
+
+macro_rules! scenarios {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        &[$(Scenario { name: stringify!($name), run: |ground| Box::pin($module::$name(ground)) }),*]
+    };
+}
+
+struct Lane {
+    name: &'static str,
+    /// Lanes with the same number share a stack.
+    stack: usize,
+    scenarios: &'static [Scenario],
+}
+
+const STACKS: usize = 3;
+const LANES: &[Lane] = &[
+    Lane {
+        name: "storm",
+        stack: 0,
+        scenarios: scenarios![
+            commits::the_runtime_is_killed_under_load,
+            commits::killed_between_the_rooms_commit_and_postgres,
+            commits::a_commit_is_ambiguous,
+            commits::a_commit_is_ambiguous_and_the_runtime_killed_on_top,
+            outages::postgres_is_frozen,
+            outages::postgres_is_black_holed_in_mid_query,
+            outages::postgres_has_too_many_connections,
+            outages::backends_are_terminated_in_a_loop,
+            outages::a_lock_is_held,
+            outages::statements_time_out,
+            outages::postgres_is_read_only,
+            outages::the_way_to_postgres_is_bad,
+            refusals::every_kind_of_poison_at_each_place_of_a_batch,
+            refusals::postgres_is_set_back_by_50_rows,
+            rooms::the_disk_of_the_objects_is_full,
+            rooms::one_room_panics_while_another_works,
+            rooms::the_clock_of_postgres_is_a_day_off,
+            rooms::a_redeploy_with_200_sockets,
+            everything::everything_at_once_for_60_s,
+        ],
+    },
+    Lane {
+        name: "clients",
+        stack: 1,
+        scenarios: scenarios![
+            clients::connections_end_by_rst_and_by_fin,
+            clients::readers_do_not_read,
+            clients::frames_come_in_crumbs_and_never_end,
+            clients::tokens_expire_live,
+            crowd::members_come_and_go_while_they_send,
+            crowd::five_hundred_clients_are_dropped_and_resume_1000_events,
+        ],
+    },
+    Lane {
+        name: "patience",
+        stack: 1,
+        scenarios: scenarios![rooms::a_room_sleeps_between_every_two_steps, clients::clients_are_half_open],
+    },
+    Lane {
+        name: "outage",
+        stack: 2,
+        scenarios: scenarios![
+            long_outage::postgres_is_stopped_for_185_s_and_drained_with_nobody_there,
+            refusals::a_table_is_renamed_away_and_back,
+        ],
+    },
+];
+
+/// The longest scenario waits for a Postgres that is away for over 3 minutes.
+const SCENARIO_MAX: Duration = Duration::from_secs(420);
+
+/// How to run: each once, or for a while by a seed.
+#[derive(Clone, Copy)]
+struct Plan {
+    until: Option<Instant>,
+    seed: u64,
+}
+
+#[tokio::main]
+async fn main() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let minutes = number("CHINWAG_FAULTS_MINUTES");
+    let seed = number("CHINWAG_FAULTS_SEED").unwrap_or_else(|| rig::tenant::now_ms() % 1_000_000);
+    let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    random::SEED.store(seed, std::sync::atomic::Ordering::Relaxed);
+    let start = Instant::now();
+    let plan = Plan { until: minutes.map(|minutes| start + Duration::from_secs(minutes * 60)), seed };
+    let wanted = |s: &&Scenario| only.is_empty() || only.iter().any(|part| s.name.contains(part.as_str()));
+    let report = Arc::new(Mutex::new(Report::default()));
+    let stacks: Vec<_> = (0..STACKS).map(|_| Arc::new(tokio::sync::OnceCell::new())).collect();
+    let lanes: Vec<_> = LANES
+        .iter()
+        .map(|lane| {
+            let scenarios: Vec<Scenario> = lane.scenarios.iter().filter(wanted).copied().collect();
+            tokio::spawn(run_lane(lane.name, scenarios, stacks[lane.stack].clone(), plan, report.clone()))
+        })
+        .collect();
+    for lane in lanes {
+        lane.await.expect("a lane runs");
+    }
+    let report = report.lock().expect("the report");
+    print!("\n{}", report.markdown(minutes.map(|_| seed)));
+    println!("\n{}", report.result(start.elapsed()));
+    // Ends the stacks on the way out.
+    std::process::exit(i32::from(!report.passed()));
+}
+
+async fn run_lane(
+    lane: &'static str,
+    scenarios: Vec<Scenario>,
+    stack: Arc<tokio::sync::OnceCell<Arc<Ground>>>,
+    plan: Plan,
+    report: Arc<Mutex<Report>>,
+) {
+    if scenarios.is_empty() {
+        return;
+    }
+    let ground = stack.get_or_init(|| async { Arc::new(Ground::prepare().await) }).await;
+    let mut random = Random::new(plan.seed ^ lane.len() as u64);
+    loop {
+        let mut round = scenarios.clone();
+        if plan.until.is_some() {
+            random.shuffle(&mut round);
+        }
+        for scenario in round {
+            let start = Instant::now();
+            println!("[{lane}] {} …", scenario.name);
+            let task = tokio::spawn((scenario.run)(ground.clone()));
+            let abort = task.abort_handle();
+            let outcome = match tokio::time::timeout(SCENARIO_MAX, task).await {
+                Ok(Ok(struck)) if struck.times > 0 => Ok(struck),
+                Ok(Ok(_)) => Err("the fault never struck".to_owned()),
+                Ok(Err(panic)) => Err(report::message(panic)),
+                Err(_) => {
+                    abort.abort();
+                    Err(format!("not over after {SCENARIO_MAX:?}"))
+                }
+            };
+            report.lock().expect("the report").add(scenario.name, start.elapsed(), outcome);
+            ground.heal().await;
+            if plan.until.is_some_and(|until| Instant::now() >= until) {
+                return;
+            }
+        }
+        if plan.until.is_none() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Postgres answers and refuses: rows that no retry will get in, a table that is gone, a past that came back.
+//! Not here: a Postgres that doesn't answer (`outages`).
+
+use crate::ground::Ground;
+use crate::proxy::Fault;
+use crate::rig::{Client, Tenant, checks, eventually};
+use crate::swarm::{Swarm, Talk};
+use crate::{Struck, struck};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Each class that sets a row aside, by SQLSTATEs that text and limits of a message could bring about.
+const POISON: [&str; 6] = ["22021", "22P05", "22003", "23502", "23514", "54000"];
+const BATCH: u64 = 9;
+/// First, middle and last of a batch.
+const PLACES: [u64; 3] = [1, 5, 9];
+/// A batch that failed while nobody could be reached waits for its next try, and is then halved again and again.
+const SET_ASIDE_MAX: Duration = Duration::from_secs(60);
+
+/// Postgres refuses a message that says so, with the SQLSTATE that it names.
+const REFUSE: &str = "
+    CREATE OR REPLACE FUNCTION chat_test_poison() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'refused by a test' USING ERRCODE = substr(NEW.content, 8, 5); END $$;
+    CREATE OR REPLACE TRIGGER chat_test_poison BEFORE INSERT OR UPDATE ON chat_messages
+    FOR EACH ROW WHEN (NEW.content LIKE 'poison %') EXECUTE FUNCTION chat_test_poison()";
+
+struct Poisoned {
+    room: String,
+    alice: Client,
+    state: &'static str,
+    place: u64,
+}
+
+impl Poisoned {
+    /// All of it while Postgres can't be reached, so that it is one batch afterwards.
+    async fn say(&mut self) {
+        for i in 1..=BATCH {
+            let content =
+                if i == self.place { format!("poison {}", self.state) } else { format!("message {i}") };
+            let frame = json!({"type": "message", "content": content, "clientId": format!("c{i}")});
+            assert!(self.alice.send(frame).await, "open");
+        }
+        self.alice.ack(&format!("c{BATCH}")).await;
+    }
+
+    /// The one row is set aside, and the others are in Postgres.
+    async fn check(&self, t: &Tenant) {
+        let what = format!("{} at {} is set aside", self.state, self.place);
+        let outbox = eventually(&what, SET_ASIDE_MAX, || async {
+            let outbox = t.outbox(&self.room).await;
+            (outbox["lag"] == 0).then_some(outbox)
+        })
+        .await;
+        let aside: Vec<&Value> = outbox["setAside"].as_array().expect("a list").iter().collect();
+        assert!(aside.len() == 1 && aside[0]["seq"] == self.place, "{what}: {outbox}");
+        assert_eq!(aside[0]["reason"], "refused by a test", "{outbox}");
+        let mut log = checks::history(t, &self.room, "alice").await;
+        assert_eq!(log.len() as u64, BATCH, "people see all of it");
+        log.remove(&self.place);
+        checks::same("all but the poison", &log, &checks::postgres(t, &self.room).await);
+    }
+}
+
+pub async fn every_kind_of_poison_at_each_place_of_a_batch(ground: Arc<Ground>) -> Struck {
+    let t = ground.tenant();
+    ground.sql(REFUSE).await;
+    let mut rooms = Vec::new();
+    for state in POISON {
+        for place in PLACES {
+            let room = t.group(&["alice"]).await;
+            let alice = t.join(&room, "alice").await;
+            rooms.push(Poisoned { room, alice, state, place });
+        }
+    }
+    let seen = || POISON.map(|state| ground.database.sqlstate(state));
+    let before = seen();
+    ground.database.set(Fault::Refuse);
+    ground.database.reset_all();
+    for room in &mut rooms {
+        room.say().await;
+    }
+    ground.database.set(Fault::Pass);
+    for room in &rooms {
+        room.check(&t).await;
+    }
+    ground.sql("DROP TRIGGER chat_test_poison ON chat_messages").await;
+    let after = seen();
+    let counts: Vec<u64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+    // Each place refuses its batch, and its row alone.
+    assert!(counts.iter().all(|count| *count >= 2 * PLACES.len() as u64), "each was refused: {counts:?}");
+    let said =
+        format!("{} rows of {POISON:?} set aside after {} refusals", rooms.len(), counts.iter().sum::<u64>());
+    struck(rooms.len() as u64, said)
+}
+
+/// The schema is wrong: nothing is set aside for that, the outbox halts and says so, and goes on when it is mended.
+pub async fn a_table_is_renamed_away_and_back(ground: Arc<Ground>) -> Struck {
+    let mut swarm = Swarm::begin(&ground, Talk { pace: Duration::from_millis(100), ..Talk::default() }).await;
+    let before = ground.database.sqlstate("42P01");
+    ground.sql("ALTER TABLE chat_messages RENAME TO chat_messages_away").await;
+    let outbox = eventually("the outbox halts", Duration::from_secs(20), || async {
+        let outbox = swarm.t.outbox(&swarm.room).await;
+        (outbox["state"] == "halted").then_some(outbox)
+    })
+    .await;
+    assert_eq!(outbox["setAside"], json!([]), "a missing table poisons no row");
+    swarm.goes_on(100).await;
+    assert_eq!(swarm.t.outbox(&swarm.room).await["setAside"], json!([]));
+    ground.sql("ALTER TABLE chat_messages_away RENAME TO chat_messages").await;
+    let start = Instant::now();
+    let head = ground.head(&swarm.room);
+    eventually("the outbox goes on", Duration::from_secs(75), || async {
+        (swarm.last_seq().await >= head).then_some(())
+    })
+    .await;
+    let late = start.elapsed().as_secs();
+    let seen = ground.database.sqlstate("42P01") - before;
+    let whole = swarm.end().await;
+    struck(
+        seen,
+        format!("42P01 seen {seen} times, went on {late} s after the table was back; {}", whole.told()),
+    )
+}
+
+/// Postgres is an older backup of itself: the room notices, and sends again from there.
+pub async fn postgres_is_set_back_by_50_rows(ground: Arc<Ground>) -> Struck {
+    let mut swarm = Swarm::begin(&ground, Talk::default()).await;
+    swarm.goes_on(200).await;
+    // So that the room can't mend it before the sampler has seen it.
+    let held = ground.database.count(|s| &s.held);
+    ground.database.set(Fault::HoldProjection);
+    ground.database.strikes(|s| &s.held, held, 1).await;
+    let mut sql = ground.stack.sql().await;
+    let backup = sql.transaction().await.expect("a transaction");
+    let keys: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&swarm.t.id, &swarm.room];
+    let back = "UPDATE chat_rooms SET last_seq = last_seq - 50 WHERE tenant_id = $1 AND id = $2";
+    assert_eq!(backup.execute(back, &keys).await.expect("set back"), 1);
+    let delete = "DELETE FROM chat_messages m USING chat_rooms r WHERE r.tenant_id = $1 AND r.id = $2
+        AND m.tenant_id = r.tenant_id AND m.room_id = r.id AND m.seq > r.last_seq";
+    let deleted = backup.execute(delete, &keys).await.expect("deleted");
+    backup.commit().await.expect("committed");
+    let start = Instant::now();
+    let lost_from = swarm.last_seq().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    ground.database.set(Fault::Pass);
+    eventually("Postgres has them again", Duration::from_secs(30), || async {
+        (swarm.last_seq().await >= lost_from + 50).then_some(())
+    })
+    .await;
+    let healed = start.elapsed().as_millis();
+    swarm.goes_on(100).await;
+    let whole = swarm.end_set_back(1).await;
+    assert_eq!(deleted, 50);
+    struck(1, format!("{deleted} rows lost, there again after {healed} ms; {}", whole.told()))
+}

@@ -1,0 +1,187 @@
+//! What happens to the objects themselves: their disk is full, a room panics, sleeps between any two steps, gets new code;
+//! and Postgres' clock is another one than theirs. Not here: the runtime killed (`commits`).
+
+use crate::ground::Ground;
+use crate::rig::client::text;
+use crate::rig::tenant::now_ms;
+use crate::rig::{Client, checks, eventually};
+use crate::swarm::{Swarm, Talk};
+use crate::{Struck, struck};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const DAY_S: i64 = 86_400;
+/// Locally a room is evicted 10 s after its last event, and the alarm that would finish a drain comes 5 s after a message.
+const ASLEEP_AFTER: Duration = Duration::from_secs(20);
+
+/// Nothing is acked that could not be written, and all goes on when there is room again.
+pub async fn the_disk_of_the_objects_is_full(ground: Arc<Ground>) -> Struck {
+    let mut swarm = Swarm::begin(&ground, Talk::default()).await;
+    let before = ground.disk_refusals();
+    ground.disk_is_full(true);
+    eventually("a write is refused", Duration::from_secs(10), || async {
+        (ground.disk_refusals() > before).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (acked, head) = (swarm.acked(), ground.head(&swarm.room));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(
+        (swarm.acked(), ground.head(&swarm.room)),
+        (acked, head),
+        "nothing can be written, nothing is acked"
+    );
+    ground.disk_is_full(false);
+    let start = Instant::now();
+    swarm.goes_on(1).await;
+    let healed = start.elapsed().as_millis();
+    swarm.goes_on(100).await;
+    let refused = ground.disk_refusals() - before;
+    let whole = swarm.end().await;
+    struck(
+        refused.unsigned_abs(),
+        format!("{refused} writes refused, acked again after {healed} ms; {}", whole.told()),
+    )
+}
+
+/// Panics in one room: its people are told and go on, and another room talks and drains as if nothing were.
+pub async fn one_room_panics_while_another_works(ground: Arc<Ground>) -> Struck {
+    let mut panicking = Swarm::begin(&ground, Talk::default()).await;
+    let mut calm = Swarm::begin(&ground, Talk::default()).await;
+    let runtime = ground.stack.runtime();
+    let mut watcher = panicking.t.join(&panicking.room, "watcher").await;
+    let (start, mut panics, drained) = (Instant::now(), 0, calm.last_seq().await);
+    while start.elapsed() < Duration::from_secs(5) {
+        assert!(watcher.send_text(r#"{"type":"test_panic"}"#).await, "open: {:?}", watcher.closed());
+        let error = watcher.next("error").await;
+        assert_eq!((&error["code"], &error["retryable"]), (&json!("internal"), &json!(true)));
+        panics += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let drained = calm.last_seq().await - drained;
+    assert!(drained > 50, "the other room drains meanwhile: {drained}");
+    calm.goes_on(40).await;
+    panicking.goes_on(40).await;
+    assert_eq!(ground.stack.runtime(), runtime, "the same process all the time");
+    let (one, other) = (panicking.end().await, calm.end().await);
+    let connections: u32 = other.told.iter().map(|told| told.connections).sum();
+    assert_eq!(connections as usize, other.told.len(), "nobody elsewhere lost a connection");
+    let said = format!("{panics} panics, {drained} rows of the other room drained meanwhile; {}", one.told());
+    struck(panics, said)
+}
+
+/// Which making of the object answers.
+async fn instance(client: &mut Client) -> u64 {
+    client.send_text(r#"{"type":"test_instance"}"#).await;
+    client.next("test_instance").await["instance"].as_u64().expect("a number")
+}
+
+/// Sleeps until the room does, and shows by somebody's question that it had slept.
+async fn slept(asks: &mut Client, made: &mut Vec<u64>) {
+    let before = instance(asks).await;
+    tokio::time::sleep(ASLEEP_AFTER).await;
+    let after = instance(asks).await;
+    assert_ne!(before, after, "it had slept");
+    made.push(after);
+}
+
+pub async fn a_room_sleeps_between_every_two_steps(ground: Arc<Ground>) -> Struck {
+    let t = ground.tenant();
+    let room = t.group(&["alice", "bob"]).await;
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
+    let mut made = Vec::new();
+    let said = alice.say("c1", "first").await;
+    slept(&mut bob, &mut made).await;
+    let like = json!({"type": "reaction", "messageId": said["messageId"], "emoji": "x", "action": "add", "clientId": "r"});
+    bob.send(like.clone()).await;
+    assert_eq!(bob.ack("r").await["seq"], 2);
+    slept(&mut alice, &mut made).await;
+    assert_eq!(alice.say("c1", "first").await["duplicate"], true, "it remembers what was said");
+    bob.send(like).await;
+    assert_eq!(bob.ack("r").await["duplicate"], true);
+    slept(&mut alice, &mut made).await;
+    alice.send(json!({"type": "read", "seq": 2})).await;
+    bob.until("alice has read", |e| e["type"] == "read_receipt" && e["userId"] == "alice" && e["seq"] == 2)
+        .await;
+    slept(&mut bob, &mut made).await;
+    let mut tab = t.dial(&room, "bob").open().await;
+    let greeting = tab.greeting().await;
+    assert_eq!(greeting.online, ["alice", "bob"], "who is there is known after sleep");
+    assert_eq!(greeting.hello["readMarkers"]["alice"], 2);
+    assert_eq!(greeting.between[0]["message"]["reactions"], json!({"x": ["bob"]}));
+    let epoch = text(&greeting.hello["epoch"]);
+    tab.leave().await;
+    slept(&mut alice, &mut made).await;
+    bob.leave().await;
+    slept(&mut alice, &mut made).await;
+    assert_eq!(alice.say("c2", "second").await["seq"], 3);
+    let mut bob = t.dial(&room, "bob").and(&format!("since=1&epoch={epoch}")).open().await;
+    let missed: Vec<u64> = bob.greeting().await.between.iter().map(checks::seq).collect();
+    assert_eq!(missed, [2, 3], "what bob missed");
+    checks::gapless(&alice.all(), 0);
+    t.drained(&room, Duration::from_secs(30)).await;
+    checks::same(
+        "history and Postgres",
+        &checks::history(&t, &room, "bob").await,
+        &checks::postgres(&t, &room).await,
+    );
+    struck(made.len() as u64, format!("slept {} times, makings {made:?}", made.len()))
+}
+
+/// The Worker's file changes: to wrangler that is a deploy, and everybody's socket is on the old code.
+pub async fn a_redeploy_with_200_sockets(ground: Arc<Ground>) -> Struck {
+    let talk = Talk { people: 200, pace: Duration::from_secs(4), ..Talk::default() };
+    let mut swarm = Swarm::begin(&ground, talk).await;
+    let (runtime, log) = (ground.stack.runtime(), ground.stack.dir.join("wrangler.log"));
+    let deploys =
+        || std::fs::read_to_string(&log).unwrap_or_default().matches("Local server updated").count();
+    let before = deploys();
+    let worker = ground.stack.dir.join("worker/index.js");
+    let code = std::fs::read_to_string(&worker).expect("the Worker's code");
+    let start = Instant::now();
+    std::fs::write(&worker, format!("{code}\n// deployed again at {}\n", now_ms())).expect("deployed");
+    swarm.everybody_returns().await;
+    let whole_ms = start.elapsed().as_millis();
+    eventually("wrangler tells of the deploy", Duration::from_secs(20), || async {
+        (deploys() > before).then_some(())
+    })
+    .await;
+    assert_ne!(ground.stack.runtime(), runtime, "another runtime");
+    swarm.goes_on(200).await;
+    let whole = swarm.end().await;
+    struck(1, format!("all 200 whole again {whole_ms} ms after the code changed; {}", whole.told()))
+}
+
+/// Times of the log are the room's, and nobody's order is a clock's.
+pub async fn the_clock_of_postgres_is_a_day_off(ground: Arc<Ground>) -> Struck {
+    let mut swarm = Swarm::begin(&ground, Talk::default()).await;
+    // A client whose clock is off shows it in nothing but perhaps its token.
+    let late = json!({"iat": now_ms() / 1000 + DAY_S.unsigned_abs()});
+    let token = swarm.t.token_with("watcher", late);
+    let mut kills = 0;
+    for days in [1, -1] {
+        ground.postgres_clock_ahead_s(days * DAY_S);
+        let now = ground.number("SELECT extract(epoch FROM now())::bigint").await;
+        let off = now - i64::try_from(now_ms() / 1000).expect("a time");
+        assert!((off - days * DAY_S).abs() < 60, "Postgres is {off} s off");
+        swarm.goes_on(100).await;
+        swarm.kill(&mut kills).await;
+        swarm.goes_on(100).await;
+        let room = swarm.t.group(&["watcher"]).await;
+        let listed = swarm.t.rest_as(&token, "GET", "/rooms/list", None).await.ok();
+        let rooms: Vec<&Value> = listed["rooms"].as_array().expect("rooms").iter().collect();
+        assert!(
+            rooms.iter().any(|r| r["id"] == *room) && rooms[0]["id"] == *swarm.room,
+            "newest activity first"
+        );
+        let mut watcher = swarm.t.join(&room, "watcher").await;
+        let ack = watcher.say("c1", "what time is it?").await;
+        checks::recent(&ack["createdAt"]);
+    }
+    let whole = swarm.end().await;
+    let times: Vec<&str> = whole.log.values().filter_map(|m| m["createdAt"].as_str()).collect();
+    assert!(times.is_sorted(), "the room's times go on");
+    ground.postgres_clock_ahead_s(0);
+    struck(2, format!("a day ahead and a day behind, {kills} kills; {}", whole.told()))
+}

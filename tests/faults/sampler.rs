@@ -1,0 +1,154 @@
+//! Looks every 100 ms whether Postgres is a prefix of a room's log: ascending, no hole but rows set aside, the same
+//! messages, and never ahead of the room. Not here: what must be so at the end (`swarm`).
+
+use crate::ground::{Ground, read_only};
+use crate::rig::Tenant;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+const EVERY: Duration = Duration::from_millis(100);
+/// A statement that takes longer is one that a fault holds up: the next look has a connection of its own.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What was seen.
+#[derive(Debug, Default, Clone)]
+pub struct Samples {
+    pub looks: u64,
+    /// Looks that Postgres didn't answer.
+    pub away: u64,
+    pub rows: u64,
+    /// How often Postgres knew less than before.
+    pub set_back: u64,
+}
+
+pub struct Sampler {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Samples>,
+}
+
+impl Sampler {
+    pub fn begin(ground: &Arc<Ground>, tenant: &Tenant, room: &str) -> Sampler {
+        let (stop, mut stopped) = watch::channel(false);
+        let mut eye = Eye {
+            ground: ground.clone(),
+            tenant: tenant.id.clone(),
+            room: room.to_owned(),
+            sql: None,
+            file: None,
+            checked: 0,
+            seen: Samples::default(),
+        };
+        let task = tokio::spawn(async move {
+            while !*stopped.borrow_and_update() {
+                eye.look().await;
+                let _ = tokio::time::timeout(EVERY, stopped.changed()).await;
+            }
+            eye.seen
+        });
+        Sampler { stop, task }
+    }
+
+    pub async fn end(self) -> Samples {
+        self.stop.send_replace(true);
+        self.task.await.expect("Postgres was a prefix of the log all the time")
+    }
+}
+
+struct Eye {
+    ground: Arc<Ground>,
+    tenant: String,
+    room: String,
+    sql: Option<tokio_postgres::Client>,
+    file: Option<PathBuf>,
+    /// Everything up to here was found right.
+    checked: i64,
+    seen: Samples,
+}
+
+/// One snapshot: how far the projection is said to be, and the messages after a seq.
+const LOOK: &str = "
+    SELECT r.last_seq, (
+        SELECT coalesce(json_object_agg(m.seq, m.id), '{}') FROM chat_messages m
+        WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id AND m.seq > least($3, r.last_seq))
+    FROM chat_rooms r WHERE r.tenant_id = $1 AND r.id = $2";
+
+impl Eye {
+    async fn look(&mut self) {
+        let Some((last, ids)) = self.postgres().await else {
+            self.seen.away += 1;
+            self.sql = None;
+            return;
+        };
+        if last < self.checked {
+            self.seen.set_back += 1;
+            self.checked = last;
+        }
+        let ahead: Vec<_> = ids.keys().filter(|seq| **seq > last).collect();
+        assert!(ahead.is_empty(), "rows past last_seq {last}: {ahead:?}");
+        self.seen.looks += 1;
+        if last == self.checked {
+            return;
+        }
+        // Read after Postgres, so it can only be further on.
+        let Some(log) = self.room(self.checked, last) else { return };
+        for seq in self.checked + 1..=last {
+            let known =
+                log.get(&seq).unwrap_or_else(|| panic!("Postgres is at {last}, the room has no {seq}"));
+            match (ids.get(&seq), known) {
+                (Some(id), Known::Message(own)) => assert_eq!(id, own, "seq {seq}"),
+                (None, Known::Message(_)) => panic!("a hole in Postgres at {seq}, which is at {last}"),
+                (_, Known::SetAside | Known::Other) => {}
+            }
+        }
+        self.seen.rows += (last - self.checked).unsigned_abs();
+        self.checked = last;
+    }
+
+    async fn postgres(&mut self) -> Option<(i64, BTreeMap<i64, String>)> {
+        let ask = async {
+            if self.sql.is_none() {
+                self.sql = Some(self.ground.stack.try_sql().await.ok()?);
+            }
+            let sql = self.sql.as_ref()?;
+            let row = sql.query_one(LOOK, &[&self.tenant, &self.room, &self.checked]).await.ok()?;
+            let ids: Value = row.get(1);
+            let ids = ids.as_object()?.iter();
+            let ids =
+                ids.map(|(seq, id)| (seq.parse().expect("a seq"), id.as_str().expect("an id").to_owned()));
+            Some((row.get(0), ids.collect()))
+        };
+        tokio::time::timeout(PATIENCE, ask).await.ok().flatten()
+    }
+
+    /// What the room's own file says of (after, to]; `None` while it can't be read.
+    fn room(&mut self, after: i64, to: i64) -> Option<BTreeMap<i64, Known>> {
+        if self.file.is_none() {
+            self.file = self.ground.room_file(&self.room);
+        }
+        let db = read_only(self.file.as_deref()?)?;
+        let sql = "SELECT e.seq, e.kind, e.body ->> 'id', q.seq IS NOT NULL
+            FROM events e LEFT JOIN quarantine q ON q.seq = e.seq WHERE e.seq > ?1 AND e.seq <= ?2";
+        let mut statement = db.prepare(sql).ok()?;
+        let rows = statement.query_map([after, to], |row| {
+            let known = match (row.get(1)?, row.get(3)?) {
+                (_, true) => Known::SetAside,
+                (1, false) => Known::Message(row.get(2)?),
+                (_, false) => Known::Other,
+            };
+            Ok((row.get(0)?, known))
+        });
+        rows.ok()?.collect::<Result<_, _>>().ok()
+    }
+}
+
+enum Known {
+    Message(String),
+    SetAside,
+    /// A reaction has no row of its own.
+    Other,
+}

@@ -1,0 +1,277 @@
+//! People talking in a room through whatever happens, and every law checked over what they tell afterwards.
+//! Not here: what happens to them (the scenarios).
+
+use crate::ground::{Ground, read_only};
+use crate::rig::checks::{self, Log};
+use crate::rig::processes::{SIGKILL, signal};
+use crate::rig::talker::{Plan, Stop, Told, talk};
+use crate::rig::{Tenant, eventually};
+use crate::sampler::{Sampler, Samples};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Nobody is acked for this long only if something is broken for good: longer than any outage of a scenario in which
+/// acks may stop, and the platform's own recoveries.
+const STILL_MAX: Duration = Duration::from_secs(60);
+/// A batch may wait for `RETRY_MAX_MS` before it is tried again.
+const DRAINED_MAX: Duration = Duration::from_secs(90);
+
+pub struct Swarm {
+    pub ground: Arc<Ground>,
+    pub t: Tenant,
+    pub room: String,
+    stop: watch::Sender<Stop>,
+    synced: watch::Receiver<u64>,
+    acked: watch::Receiver<u64>,
+    people: Vec<(String, JoinHandle<Told>)>,
+    sampler: Sampler,
+    /// Connections that had heard everything when everybody was last there.
+    there: u64,
+    /// `user/clientId` of what others said here.
+    pub others: BTreeSet<String>,
+}
+
+/// What was so in the end.
+pub struct Whole {
+    pub log: Log,
+    pub told: Vec<Told>,
+    pub samples: Samples,
+}
+
+impl Whole {
+    pub fn told(&self) -> String {
+        let refused: u64 = self.told.iter().map(|one| one.refused).sum();
+        let unknown: usize = self.told.iter().map(|one| one.unknown.len()).sum();
+        let connections: u32 = self.told.iter().map(|one| one.connections).sum();
+        let Samples { looks, away, .. } = self.samples;
+        format!(
+            "{} messages, {connections} connections, {refused} refused, {unknown} unknown, {looks} looks ({away} in vain)",
+            self.log.len()
+        )
+    }
+}
+
+pub struct Talk {
+    pub people: usize,
+    /// Between two messages of one person.
+    pub pace: Duration,
+    pub through_door: bool,
+}
+
+impl Default for Talk {
+    fn default() -> Talk {
+        Talk { people: 4, pace: Duration::from_millis(15), through_door: false }
+    }
+}
+
+impl Swarm {
+    pub async fn begin(ground: &Arc<Ground>, talk: Talk) -> Swarm {
+        let t = ground.tenant();
+        let users: Vec<String> = (0..talk.people).map(|i| format!("u{i}")).collect();
+        let mut members: Vec<&str> = users.iter().map(String::as_str).collect();
+        members.push("watcher");
+        let room = t.group(&members).await;
+        Self::begin_in(ground, t, room, users, talk).await
+    }
+
+    pub async fn begin_in(
+        ground: &Arc<Ground>,
+        t: Tenant,
+        room: String,
+        users: Vec<String>,
+        how: Talk,
+    ) -> Swarm {
+        let (stop, heard_stop) = watch::channel(Stop::Talk);
+        let (count, acked) = watch::channel(0);
+        let (synced_count, synced) = watch::channel(0);
+        let people = users.into_iter().enumerate().map(|(i, user)| {
+            let plan = Plan {
+                tenant: t.clone(),
+                room: room.clone(),
+                user: user.clone(),
+                pace: how.pace,
+                stop: heard_stop.clone(),
+                acked: count.clone(),
+                synced: synced_count.clone(),
+                through: how.through_door.then(|| ground.door.address.clone()),
+                // Of one of them it stays unknown what became of some messages.
+                forgetful: i == 1,
+            };
+            (user, tokio::spawn(talk(plan)))
+        });
+        let people = people.collect();
+        let sampler = Sampler::begin(ground, &t, &room);
+        let (ground, others) = (ground.clone(), BTreeSet::new());
+        let mut swarm = Swarm { ground, t, room, stop, synced, acked, people, sampler, there: 0, others };
+        swarm.everybody_returns().await;
+        swarm.goes_on(20).await;
+        swarm
+    }
+
+    /// Waits until this many more messages are acked.
+    pub async fn goes_on(&mut self, more: u64) {
+        let goal = *self.acked.borrow() + more;
+        let late =
+            tokio::time::timeout(STILL_MAX, self.acked.wait_for(|count| *count >= goal)).await.is_err();
+        if late {
+            self.raise().await;
+            panic!("nobody is acked any more: {} of {goal}", *self.acked.borrow());
+        }
+    }
+
+    /// Nothing more is said; all stay and listen.
+    pub fn falls_silent(&self) {
+        self.stop.send_replace(Stop::Finish);
+    }
+
+    pub fn acked(&self) -> u64 {
+        *self.acked.borrow()
+    }
+
+    /// Waits until everybody has come back since they were last all there, and heard everything.
+    pub async fn everybody_returns(&mut self) {
+        let goal = self.there + self.people.len() as u64;
+        let reached = self.synced.wait_for(|count| *count >= goal);
+        if tokio::time::timeout(STILL_MAX, reached).await.is_err() {
+            self.raise().await;
+            panic!("not everybody is back: {} of {goal}", *self.synced.borrow());
+        }
+        self.there = *self.synced.borrow();
+    }
+
+    /// SIGKILL for the runtime, and nothing more until everybody is back and has heard everything: how long that took.
+    pub async fn kill(&mut self, kills: &mut u64) -> Duration {
+        let killed = self.ground.stack.runtime().expect("a runtime");
+        self.there = *self.synced.borrow();
+        let start = Instant::now();
+        assert!(signal(killed, SIGKILL), "killed");
+        *kills += 1;
+        self.everybody_returns().await;
+        let took = start.elapsed();
+        self.ground.stack.another_runtime(killed).await;
+        took
+    }
+
+    /// Panics as the person did who gave up, if one has.
+    async fn raise(&mut self) {
+        for (_, person) in self.people.iter_mut().filter(|(_, person)| person.is_finished()) {
+            person.await.expect("a talker gave up");
+        }
+    }
+
+    /// How far Postgres says the projection is.
+    pub async fn last_seq(&self) -> i64 {
+        let sql = "SELECT last_seq FROM chat_rooms WHERE tenant_id = $1 AND id = $2";
+        self.ground
+            .stack
+            .sql()
+            .await
+            .query_one(sql, &[&self.t.id, &self.room])
+            .await
+            .expect("the room")
+            .get(0)
+    }
+
+    /// Ends it and checks every law, of the history of operations, of every client, REST, the room's file, Postgres.
+    pub async fn end(self) -> Whole {
+        let whole = self.end_set_back(0).await;
+        assert!(whole.samples.rows > 0, "the prefix rule was looked at: {:?}", whole.samples);
+        whole
+    }
+
+    /// The same where Postgres was set back so many times.
+    pub async fn end_set_back(mut self, set_back: u64) -> Whole {
+        let head = self.settle().await;
+        self.stop.send_replace(Stop::At(head));
+        let mut told = Vec::new();
+        for (user, person) in self.people {
+            let one = tokio::time::timeout(Duration::from_secs(60), person).await;
+            told.push((user, one.expect("they finish").expect("they found nothing wrong")));
+        }
+        let log = checks::history(&self.t, &self.room, "watcher").await;
+        lawful(&log, &told, &self.others);
+        self.t.drained(&self.room, DRAINED_MAX).await;
+        checks::same("history and Postgres", &log, &checks::postgres(&self.t, &self.room).await);
+        checks::same("history and the room's file", &log, &self.ground.file_log(&self.room));
+        let samples = self.sampler.end().await;
+        assert!(samples.set_back == set_back, "Postgres only goes forward: {samples:?}");
+        Whole { log, told: told.into_iter().map(|(_, one)| one).collect(), samples }
+    }
+
+    /// Nothing new is said, and all is acked: the head.
+    async fn settle(&mut self) -> u64 {
+        self.stop.send_replace(Stop::Finish);
+        let (t, room, acked) = (self.t.clone(), self.room.clone(), self.acked.clone());
+        eventually("all is acked", STILL_MAX, || async {
+            let before = *acked.borrow();
+            let page = t.rest("watcher", "GET", &format!("/rooms/{room}/messages?limit=1"), None).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            (page.status == 200 && before == *acked.borrow())
+                .then(|| page.json()["lastSeq"].as_u64())
+                .flatten()
+        })
+        .await
+    }
+}
+
+/// Gapless; what was acked is there once at its seq; what is there was said by somebody; what was heard is there.
+fn lawful(log: &Log, told: &[(String, Told)], others: &BTreeSet<String>) {
+    let expected: Vec<u64> = (1..=u64::try_from(log.len()).expect("a count")).collect();
+    assert_eq!(log.keys().copied().collect::<Vec<_>>(), expected, "gapless");
+    let invoked: BTreeSet<&String> = told.iter().flat_map(|(_, one)| &one.invoked).chain(others).collect();
+    for message in log.values() {
+        let text = |name: &str| message[name].as_str().unwrap_or_default();
+        let key = format!("{}/{}", text("userId"), text("clientId"));
+        assert!(invoked.contains(&key), "nobody said {message}");
+    }
+    for (user, one) in told {
+        assert!(!one.acks.is_empty(), "{user} was in it");
+        checks::acked(&one.acks, log);
+        checks::heard(user, &one.heard, log);
+        let first = one.heard.keys().next().expect("heard something");
+        let missed: Vec<_> = log.keys().filter(|seq| *seq > first && !one.heard.contains_key(seq)).collect();
+        assert!(missed.is_empty(), "{user} missed {missed:?}");
+        let lost: Vec<_> = one
+            .invoked
+            .iter()
+            .filter(|id| !one.acks.contains_key(*id) && !one.unknown.contains(*id))
+            .collect();
+        assert!(lost.is_empty(), "{user} never heard of {lost:?}");
+    }
+}
+
+impl Ground {
+    /// The newest seq in the file of a room's object, which a test may read at any moment.
+    pub fn head(&self, room: &str) -> i64 {
+        let db = self.room_file(room).and_then(|path| read_only(&path)).expect("the room's file");
+        db.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0)).expect("a head")
+    }
+
+    /// The messages of a room as its object's file has them.
+    pub fn file_log(&self, room: &str) -> Log {
+        let db = self.room_file(room).and_then(|path| read_only(&path)).expect("the room's file");
+        let mut statement = db.prepare("SELECT seq, body FROM events WHERE kind = 1").expect("events");
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, String>(1)?)));
+        let message = |text: &str| serde_json::from_str::<Value>(text).expect("a message");
+        rows.expect("events")
+            .map(|row| row.expect("an event"))
+            .map(|(seq, body)| (seq, message(&body)))
+            .collect()
+    }
+}
+
+/// Milliseconds that acks took which were asked for between two moments: the middle, and of a hundred the slowest.
+pub fn ack_ms(told: &[Told], from: Instant, until: Instant) -> (f64, f64) {
+    let within = |(sent, _): &&(Instant, Duration)| *sent >= from && *sent <= until;
+    let times = told.iter().flat_map(|one| one.ack_times.iter().filter(within).map(|(_, took)| *took));
+    let mut all: Vec<Duration> = times.collect();
+    all.sort_unstable();
+    assert!(all.len() > 50, "people talked meanwhile: {}", all.len());
+    let ms = |place: usize| all[place].as_secs_f64() * 1_000.0;
+    (ms(all.len() / 2), ms(all.len() * 99 / 100))
+}
