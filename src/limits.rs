@@ -113,6 +113,9 @@ pub const ACCESS_REST_MS: u64 = 2_000;
 /// equal within 10 s and the time its rows take (issue 4), with nobody there but its alarm.
 pub const RETRY_MIN_MS: u64 = 500;
 pub const RETRY_MAX_MS: u64 = 8_000;
+/// The tenant's list of rooms in trouble that can't be reached is told again this often at most: nobody waits for it, and
+/// each try keeps the room awake.
+pub const ANNOUNCE_RETRY_MAX_MS: u64 = 30_000;
 /// A halted outbox (schema or credentials wrong) looks again this often: an operator has to act first.
 pub const HALTED_RETRY_MS: u64 = 60_000;
 /// The alarm that finishes what a crash left; never nearer than the platform's 200 ms (PLATFORM.md).

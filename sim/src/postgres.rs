@@ -187,8 +187,8 @@ impl Table {
                 world.counters.count("set-backs noticed");
                 ("behind", last_seq, members_version, epoch, Vec::new())
             }
-            Projected::Ahead { last_seq, members_version, epoch } => {
-                ("ahead", last_seq, members_version, epoch, Vec::new())
+            Projected::Ahead { last_seq, members_version, epoch, conflicts } => {
+                ("ahead", last_seq, members_version, epoch, conflicts)
             }
             Projected::Missing => return Ok(json!({"state": "missing"})),
         };

@@ -73,9 +73,9 @@ pub enum Projected {
     },
     /// Nothing was changed: Postgres hasn't got what comes before `from`. It was set back; send from `last_seq`.
     Behind { last_seq: Seq, members_version: u64, epoch: Option<String> },
-    /// Nothing was changed: a later batch is in already. Of this log, this was a straggler, and what it says is there
-    /// as later batches knew it better; of another `epoch`, this log isn't the one Postgres follows.
-    Ahead { last_seq: Seq, members_version: u64, epoch: Option<String> },
+    /// Nothing was changed: a later batch is in already. Of this log, its rows are there as that batch knew them better,
+    /// `conflicts` apart; of another `epoch`, this log isn't the one Postgres follows.
+    Ahead { last_seq: Seq, members_version: u64, epoch: Option<String>, conflicts: Vec<Seq> },
     /// Nothing was changed: there is no such room.
     Missing,
 }
@@ -110,7 +110,7 @@ WITH input AS MATERIALIZED (
         "clientId" text, "threadId" text, "replyToId" text, "alsoToRoom" boolean, mentions jsonb,
         "mentionsRoom" boolean, version integer, "replyCount" integer, "createdAtMs" bigint,
         "editedAtMs" bigint, "deletedAtMs" bigint, "deletedBy" text, reactions jsonb)
-    WHERE verdict.state = 'done'
+    WHERE verdict.state IN ('done', 'ahead')
 ), judged AS MATERIALIZED (
     SELECT g.*, c.id IS NOT NULL AS known, c.id IS NOT NULL AND c.id IS DISTINCT FROM g.id AS conflict,
         c.version > g.version OR (c.deleted_at IS NOT NULL AND NOT g.deleted) AS stale
@@ -119,7 +119,7 @@ WITH input AS MATERIALIZED (
         SELECT m.id, m.version, m.deleted_at FROM chat_messages m
         WHERE m.tenant_id = g.tenant AND m.room_id = g.room AND m.seq = g.seq LIMIT 1) c ON true
 ), fit AS MATERIALIZED (
-    SELECT * FROM judged WHERE NOT conflict AND stale IS NOT TRUE
+    SELECT judged.* FROM judged, verdict WHERE verdict.state = 'done' AND NOT conflict AND stale IS NOT TRUE
 ), put AS (
     INSERT INTO chat_messages AS c (
         tenant_id, room_id, seq, id, user_id, content, content_type, attachments, client_id, thread_id, reply_to_id,

@@ -55,6 +55,8 @@ pub struct Outbox {
     batch_events: u64,
     /// With the reasons; those given up are among them.
     set_aside: BTreeMap<Seq, String>,
+    /// Postgres was further than the last batch: rows that go again from where we stand would only hear that.
+    ahead: bool,
     /// Postgres has said something since the room was loaded.
     heard: bool,
 }
@@ -69,6 +71,7 @@ impl Outbox {
             alarm_at: None,
             batch_events: BATCH_ROWS_MAX,
             set_aside: store.quarantined()?.into_iter().collect(),
+            ahead: false,
             heard: false,
         })
     }
@@ -144,7 +147,7 @@ impl Room {
         if let Some(row) = self.reads.take_unsaved() {
             store.set_state(StateRow::Reads, row)?;
         }
-        if self.standing.again().next().is_some() {
+        if self.standing.again().next().is_some() && !self.outbox.ahead {
             return self.take_again(store, now);
         }
         let events = store.between(self.log.projected, self.head, self.outbox.batch_events)?;
@@ -245,9 +248,8 @@ impl Room {
                     self.retry(now, "another message stands there", None);
                     return Ok(());
                 }
-                for seq in &conflicts {
-                    self.set_aside(store, *seq, "another message stands at this seq in Postgres", None)?;
-                }
+                self.alarm_at_conflicts(store, &conflicts)?;
+                self.outbox.ahead = false;
                 self.released(store, batch, &conflicts)?;
                 self.reads.projected(&batch.reads);
                 (log.projected, log.reads_saved) = (batch.to, reads_saved);
@@ -260,10 +262,13 @@ impl Room {
                 log.projected = last_seq;
                 members_version
             }
-            Projected::Ahead { last_seq, members_version, epoch }
+            // A lost reply had brought these rows. Only as far as this batch goes: what stands behind it hasn't been compared.
+            Projected::Ahead { last_seq, members_version, epoch, conflicts }
                 if epoch.as_ref() == Some(&self.log.epoch) && last_seq <= self.head =>
             {
-                log.projected = last_seq;
+                self.alarm_at_conflicts(store, &conflicts)?;
+                self.outbox.ahead = true;
+                log.projected = batch.to;
                 members_version
             }
             Projected::Ahead { last_seq, .. } => {
@@ -289,6 +294,13 @@ impl Room {
             self.effects.push(Effect::Refresh);
         }
         Ok(())
+    }
+
+    /// Other messages stand at these seqs: an integrity alarm, never an overwrite.
+    fn alarm_at_conflicts(&mut self, store: &Store, conflicts: &[Seq]) -> Result<()> {
+        let aside =
+            |seq: &Seq| self.set_aside(store, *seq, "another message stands at this seq in Postgres", None);
+        conflicts.iter().try_for_each(aside)
     }
 
     /// One of the batch's rows is poison: halve until it stands alone, then set it aside.

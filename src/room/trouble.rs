@@ -161,7 +161,7 @@ impl Room {
         if !taken {
             let attempts = standing.attempts.min(16);
             standing.attempts = attempts.saturating_add(1);
-            let delay_ms = RETRY_MIN_MS.saturating_mul(1 << attempts).min(RETRY_MAX_MS);
+            let delay_ms = RETRY_MIN_MS.saturating_mul(1 << attempts).min(ANNOUNCE_RETRY_MAX_MS);
             standing.retry_at = now.saturating_add(delay_ms);
             return Ok(());
         }

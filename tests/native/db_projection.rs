@@ -97,7 +97,16 @@ async fn overlapping_batches_bring_the_newest_and_stragglers_change_nothing() {
     assert_eq!(seqs(&pg).await, [1, 2, 3, 4, 5, 6, 7, 8]);
     // The first batch again, from a connection that hung: it knows message 4 only as it was.
     let late = db::project(&pg, &talk(0, 5)).await.expect("late");
-    assert_eq!(late, Projected::Ahead { last_seq: 8, members_version: 1, epoch: Some("e1".into()) });
+    let epoch = Some("e1".to_owned());
+    assert_eq!(late, Projected::Ahead { last_seq: 8, members_version: 1, epoch, conflicts: vec![] });
+    // One whose message 2 is another than what stands there: it is told, and nothing is changed.
+    let mut foreign = talk(0, 5);
+    foreign.messages[1].id = "another".into();
+    let before = physical(&pg).await;
+    let late = db::project(&pg, &foreign).await.expect("late");
+    let epoch = Some("e1".to_owned());
+    assert_eq!(late, Projected::Ahead { last_seq: 8, members_version: 1, epoch, conflicts: vec![2] });
+    assert_eq!(physical(&pg).await, before);
     // And one with the same end, whose message 4 is old.
     done(&pg, &talk(3, 8)).await;
     assert_eq!(log(&pg).await[3].content, "m4, edited");

@@ -60,16 +60,17 @@ impl Ledger {
             return Ok(Projected::Behind { last_seq, members_version, epoch });
         }
         if last_seq > batch.to {
-            return Ok(Projected::Ahead { last_seq, members_version, epoch });
+            let conflicts = self.conflicts(batch);
+            return Ok(Projected::Ahead { last_seq, members_version, epoch, conflicts });
         }
         if !self.mended && batch.messages.iter().any(|m| m.content.contains(POISON)) {
             let message = "invalid byte sequence".into();
             return Err(DbError { sqlstate: Some("22021".into()), message });
         }
-        let mut conflicts = Vec::new();
+        let conflicts = self.conflicts(batch);
         for row in &batch.messages {
             match self.rows.get(&row.seq) {
-                Some(known) if known.id != row.id => conflicts.push(row.seq),
+                Some(known) if known.id != row.id => {}
                 Some(known) if known.version > row.version => {}
                 _ => drop(self.rows.insert(row.seq, row.clone())),
             }
@@ -80,6 +81,11 @@ impl Ledger {
         }
         (self.last_seq, self.epoch) = (batch.to, Some(batch.epoch.clone()));
         Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })
+    }
+
+    fn conflicts(&self, batch: &Projection) -> Vec<Seq> {
+        let other = |row: &&MessageRow| self.rows.get(&row.seq).is_some_and(|known| known.id != row.id);
+        batch.messages.iter().filter(other).map(|row| row.seq).collect()
     }
 
     /// Restored from an older backup.

@@ -37,7 +37,7 @@ fn out_12_a_lag_of_more_than_30_s_is_told_and_that_it_is_over() {
         (2 s pass)                                    list < retrying lag 1 for 31500 ms, 0 aside
         alice > message "b"                           alice < new_message 2 "b"
         (60 s pass)
-        (300 s pass)                                  list < retrying lag 2 for 331500 ms, 0 aside
+        (300 s pass)                                  list < retrying lag 2 for 335500 ms, 0 aside
         (Postgres recovers)
         (30 s pass)                                   operator < postgres_takes_rows_again
                                                       list < well again
