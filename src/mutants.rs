@@ -23,6 +23,10 @@ pub enum Mutant {
     NoBudgetOnASlowSocket,
     LookUpBeforeSeq,
     RoomNameNotInjective,
+    // Defects that the simulator found; see `sim/src/pinned.rs`.
+    ToldFromNothing,
+    ConnectionIdTwice,
+    AheadUncompared,
 }
 
 #[cfg(not(feature = "mutants"))]
@@ -74,7 +78,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 16] = [
+        pub const ALL: [(Mutant, &str); 19] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -91,6 +95,9 @@ mod active {
             (Mutant::NoBudgetOnASlowSocket, "no-budget-on-a-slow-socket"),
             (Mutant::LookUpBeforeSeq, "look-up-before-seq"),
             (Mutant::RoomNameNotInjective, "room-name-not-injective"),
+            (Mutant::ToldFromNothing, "told-from-nothing"),
+            (Mutant::ConnectionIdTwice, "connection-id-twice"),
+            (Mutant::AheadUncompared, "ahead-uncompared"),
         ];
     }
 }

@@ -23,6 +23,7 @@ pub fn all_is_well(world: &Rc<World>) {
     world.trace(|| "(the faults are over)".into());
     [&world.dies_in, &world.panics_in, &world.disk_fails_in].iter().for_each(|fault| fault.set(0));
     world.server.borrow_mut().weather = Weather::Fine;
+    world.list_is_away.set(false);
     for room in 0..ROOMS.len() {
         world.add_all(room);
     }
@@ -237,6 +238,7 @@ fn look(world: &Rc<World>, room: usize) {
         nothing_invented(&log, model),
         heard_is_stored(&log, model, &epoch, floor),
         in_order(world, room),
+        list_is_true(world, room),
         reactions_add_up(&log, floor),
         equal_to_postgres(world, room, &log),
         equal_to_history(world, room, &log),
@@ -332,6 +334,17 @@ fn in_order(world: &World, room: usize) -> Found {
         }
     }
     Ok(())
+}
+
+fn list_is_true(world: &World, room: usize) -> Found {
+    let aside = aside(world, room).len();
+    let (tenant, id) = ROOMS[room];
+    let told =
+        world.list.borrow().get(&(tenant.to_owned(), id.to_owned())).is_some_and(|(_, trouble)| *trouble);
+    match told == (aside > 0) {
+        true => Ok(()),
+        false => Err((Checker::Trouble, format!("{aside} rows set aside, on the list: {told}"))),
+    }
 }
 
 /// The naive model: replay all reactions since the floor over what stood there, and compare.

@@ -36,6 +36,8 @@ pub enum Checker {
     Acked,
     /// After the faults were over, not everything was well in time.
     Live,
+    /// A room in trouble that its tenant's list doesn't know, or a healthy one that it does.
+    Trouble,
     /// Something ran, was set or was open in an idle room.
     Idle,
     /// The code under test panicked by itself.

@@ -7,6 +7,9 @@ use crate::postgres::Weather;
 /// Three rooms in one isolate; the first two have names that an object name without care would confuse.
 pub const ROOMS: [(&str, &str); 3] = [("acme", "r:1"), ("acme:r", "1"), ("acme", "r2")];
 
+/// The members of each room; the first one is its owner.
+pub const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
 /// Who is in which room: room, person, number among the person's tabs there, whether it is a bot.
 pub const TABS: [(usize, &str, usize, bool); 10] = [
     (0, "alice", 0, false),
@@ -22,94 +25,43 @@ pub const TABS: [(usize, &str, usize, bool); 10] = [
 ];
 
 #[derive(Clone, Debug, PartialEq)]
+#[rustfmt::skip] // A line an action.
 pub enum Action {
-    Say {
-        tab: usize,
-        bytes: usize,
-        poison: bool,
-    },
+    Say { tab: usize, bytes: usize, poison: bool },
     /// Many at once.
-    Burst {
-        tab: usize,
-        count: usize,
-    },
-    React {
-        tab: usize,
-        nth: usize,
-        emoji: usize,
-        add: bool,
-    },
+    Burst { tab: usize, count: usize },
+    React { tab: usize, nth: usize, emoji: usize, add: bool },
     /// Something acked is said again.
-    Repeat {
-        tab: usize,
-    },
-    Typing {
-        tab: usize,
-    },
-    Read {
-        tab: usize,
-    },
-    Join {
-        tab: usize,
-    },
-    Leave {
-        tab: usize,
-    },
-    Vanish {
-        tab: usize,
-    },
-    Reading {
-        tab: usize,
-        reads: bool,
-    },
-    Pass {
-        ms: u64,
-    },
+    Repeat { tab: usize },
+    Typing { tab: usize },
+    Read { tab: usize },
+    Join { tab: usize },
+    Leave { tab: usize },
+    Vanish { tab: usize },
+    Reading { tab: usize, reads: bool },
+    Pass { ms: u64 },
     /// After this many effects the process dies.
-    Die {
-        effects: u32,
-    },
+    Die { effects: u32 },
     /// At this statement from now on.
-    Panic {
-        statements: u32,
-    },
-    DiskFails {
-        statements: u32,
-    },
+    Panic { statements: u32 },
+    DiskFails { statements: u32 },
     Abort,
     Deploy,
-    Hibernate {
-        room: usize,
-    },
-    LoseDisk {
-        room: usize,
-    },
+    Hibernate { room: usize },
+    LoseDisk { room: usize },
     Weather(Weather),
-    SetBack {
-        room: usize,
-        rows: u64,
-    },
+    SetBack { room: usize, rows: u64 },
     /// Somebody else's row at the log's next seq in Postgres.
-    Stranger {
-        room: usize,
-    },
-    Remove {
-        room: usize,
-        user: usize,
-    },
-    Add {
-        room: usize,
-    },
-    AlarmTwice {
-        room: usize,
-    },
-    AlarmLost {
-        room: usize,
-    },
-    AlarmLate {
-        room: usize,
-        ms: u64,
-    },
+    Stranger { room: usize },
+    Remove { room: usize, user: usize },
+    Add { room: usize },
+    /// The operator has rows that were set aside tried again.
+    TryAgain { room: usize },
+    /// The tenant's list of rooms in trouble can't be reached, or can again.
+    List { away: bool },
+    AlarmTwice { room: usize },
+    AlarmLost { room: usize },
+    AlarmLate { room: usize, ms: u64 },
 }
 
 pub struct Plan {
@@ -166,7 +118,7 @@ impl Plan {
 fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
     let tab = dice.below(TABS.len() as u64) as usize;
     let room = TABS[tab].0;
-    actions.push(match dice.below(20) {
+    let next = match dice.below(20) {
         0..=5 => {
             let bytes = if mood.readers && dice.one_in(3) { 3_000 } else { 20 };
             Action::Say { tab, bytes, poison: mood.weather && dice.one_in(30) }
@@ -189,23 +141,33 @@ fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
             _ => Action::Reading { tab, reads: false },
         },
         11 | 12 if dice.one_in(2) => Action::Leave { tab },
-        13 | 14 => trouble(dice, mood, room).unwrap_or(Action::Pass { ms: 40 }),
+        13 | 14 => trouble(dice, mood, room, actions).unwrap_or(Action::Pass { ms: 40 }),
         15 if mood.weather => Action::Weather(weather(dice)),
         _ => {
             let far = [15, 45, 200, 1_500, 12_000];
             Action::Pass { ms: 1 + dice.below(dice.clone().of(&far)) }
         }
-    });
+    };
+    actions.push(next);
 }
 
-fn trouble(dice: &mut Dice, mood: &Mood, room: usize) -> Option<Action> {
-    let action = match dice.below(12) {
+fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>) -> Option<Action> {
+    let action = match dice.below(14) {
         0 | 1 if mood.crashes => Action::Die { effects: 1 + dice.below(40) as u32 },
         2 if mood.crashes => dice.of(&[Action::Abort, Action::Deploy]),
         2 | 3 => Action::Hibernate { room },
         4 if mood.faults => Action::Panic { statements: 1 + dice.below(20) as u32 },
         5 if mood.faults => Action::DiskFails { statements: 1 + dice.below(20) as u32 },
-        6 if mood.people => Action::Remove { room, user: dice.below(3) as usize },
+        6 if mood.people => {
+            let user = dice.below(3) as usize;
+            // Often one of the removed person's tabs is just closing.
+            if dice.one_in(2) {
+                let tabs =
+                    TABS.iter().enumerate().filter(|(_, tab)| tab.0 == room && tab.1 == PEOPLE[user + 1]);
+                actions.extend(tabs.take(1).map(|(tab, _)| Action::Leave { tab }));
+            }
+            Action::Remove { room, user }
+        }
         7 if mood.people => Action::Add { room },
         8 if mood.alarms => dice.of(&[
             Action::AlarmTwice { room },
@@ -215,6 +177,8 @@ fn trouble(dice: &mut Dice, mood: &Mood, room: usize) -> Option<Action> {
         9 if mood.losses => Action::SetBack { room, rows: 1 + dice.below(6) },
         10 if mood.losses && dice.one_in(3) => Action::LoseDisk { room },
         11 if mood.losses && dice.one_in(3) => Action::Stranger { room },
+        12 if mood.weather => Action::TryAgain { room },
+        13 if mood.weather => Action::List { away: dice.one_in(2) },
         _ => return None,
     };
     Some(action)

@@ -11,8 +11,8 @@ use chinwag::error::{Code, Refusal};
 use chinwag::ids::UnixMs;
 use chinwag::object::{Gone, Platform};
 use chinwag::protocol::server::CloseCode;
-use chinwag::room::ConnectionId;
 use chinwag::room::store::{Result, Row, Sql, SqlValue, StoreError};
+use chinwag::room::{Announcement, ConnectionId};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
@@ -166,6 +166,23 @@ impl Platform for Simulated {
 
     async fn authenticate(&self, token: &str) -> std::result::Result<Identity, Refusal> {
         worker::identity(token).ok_or_else(|| Refusal::new(Code::Unauthenticated, "no token"))
+    }
+
+    async fn announce(&self, announcement: &Announcement) -> bool {
+        self.world.sleep(5).await;
+        if self.world.list_is_away.get() {
+            self.world.counters.count("announcements lost");
+            return false;
+        }
+        let key = (announcement.tenant.to_string(), announcement.room.to_string());
+        let mut list = self.world.list.borrow_mut();
+        let known = list.entry(key).or_default();
+        if announcement.at >= known.0 {
+            *known = (announcement.at, announcement.trouble.is_some());
+        }
+        self.world.counters.count("announcements");
+        // Its answer may be lost as well.
+        self.world.random() % 8 > 0
     }
 
     fn report(&self, line: &str) {

@@ -6,7 +6,7 @@ use crate::ending;
 use crate::executor::STRUCK;
 use crate::ledger::POISON;
 use crate::oracle::{Checker, Said, Violation};
-use crate::plan::{Action, Plan, ROOMS, TABS};
+use crate::plan::{Action, PEOPLE, Plan, ROOMS, TABS};
 use crate::postgres::{Table, Weather};
 use crate::world::{Host, World};
 use chinwag::api::object_name;
@@ -24,7 +24,6 @@ pub struct Outcome {
     pub lines: Vec<String>,
 }
 
-const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
 const EMOJI: [&str; 3] = ["👍", "🎉", "😀"];
 
 /// Runs a plan to its end.
@@ -100,7 +99,10 @@ impl World {
     fn act(self: &Rc<Self>, action: &Action) {
         match *action {
             Action::Say { tab, bytes, poison } => self.says(tab, bytes, poison),
-            Action::Burst { tab, count } => (0..count).for_each(|_| self.says(tab, 10, false)),
+            Action::Burst { tab, count } => {
+                (0..count).for_each(|_| self.says(tab, 10, false));
+                self.bursting.set(true);
+            }
             Action::React { tab, nth, emoji, add } => {
                 let known = &self.tabs.borrow()[tab].known.clone();
                 if let Some(message) = known.iter().rev().nth(nth).cloned() {
@@ -127,7 +129,13 @@ impl World {
                     self.set_reading(&sock, reads);
                 }
             }
-            Action::Pass { ms } => self.pass(ms),
+            Action::Pass { ms } => {
+                self.pass(ms);
+                if self.bursting.replace(false) {
+                    let lag = (0..ROOMS.len()).map(|room| ending::lag(self, room)).max().unwrap_or(0);
+                    self.counters.at_least("outbox peak", lag);
+                }
+            }
             Action::Die { effects } => self.dies_in.set(effects),
             Action::Panic { statements } => self.panics_in.set(statements),
             Action::DiskFails { statements } => self.disk_fails_in.set(statements),
@@ -143,14 +151,14 @@ impl World {
             Action::Stranger { room } => self.stranger(room),
             Action::Remove { room, user } => self.remove(room, PEOPLE[user + 1]),
             Action::Add { room } => self.add_all(room),
+            Action::TryAgain { room } => self.tries_again(room),
+            Action::List { away } => self.list_is_away.set(away),
             Action::AlarmTwice { room } => self.alarm(room, |host| self.fire_alarm(host)),
             Action::AlarmLost { room } => self.alarm(room, |host| host.alarm.set(None)),
             Action::AlarmLate { room, ms } => {
                 self.alarm(room, |host| host.alarm.set(host.alarm.get().map(|at| at + ms)));
             }
         }
-        let lag = (0..ROOMS.len()).map(|room| ending::lag(self, room)).max().unwrap_or(0);
-        self.counters.at_least("outbox peak", lag);
     }
 
     fn alarm(self: &Rc<Self>, room: usize, strike: impl FnOnce(&Rc<Host>)) {
@@ -171,6 +179,17 @@ impl World {
         let sock = Some(tab).filter(|tab| self.tabs.borrow()[*tab].is_live());
         if let Some(sock) = sock.and_then(|tab| self.tabs.borrow()[tab].sock()) {
             self.send_frame(&sock, frame.to_owned());
+        }
+    }
+
+    /// The tenant's admin has what was set aside tried again.
+    fn tries_again(self: &Rc<Self>, room: usize) {
+        let (tenant, id) = ROOMS[room];
+        let id: String = id.bytes().map(|b| format!("%{b:02x}")).collect();
+        let token = format!("{}|admin", crate::worker::token(tenant, "root", self.now() + 60_000));
+        let path = format!("/api/chat/rooms/{id}/outbox/retry");
+        if let Some(crate::client::Got::Json(200, _)) = self.ask_once(http::Method::POST, &path, &token) {
+            self.counters.count("rows tried again");
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::postgres::Db;
 use crate::world::World;
 use chinwag::api::{Ask, Body, Ports, Reply};
-use chinwag::auth::{AuthConfig, Identity};
+use chinwag::auth::{AuthConfig, Identity, Role};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{TenantId, UnixMs, UserId};
 use chinwag::object::Answer;
@@ -27,7 +27,7 @@ impl Worker {
     }
 }
 
-/// What a client shows: `tenant|user|expires_ms`.
+/// What a client shows: `tenant|user|expires_ms`, and `|admin` of a tenant's admin.
 pub fn token(tenant: &str, user: &str, expires_ms: UnixMs) -> String {
     format!("{tenant}|{user}|{expires_ms}")
 }
@@ -38,8 +38,8 @@ pub fn identity(token: &str) -> Option<Identity> {
         tenant: TenantId::parse(parts.next()?)?,
         user: UserId::parse(parts.next()?)?,
         name: None,
-        tenant_role: None,
         expires_ms: parts.next()?.parse().ok()?,
+        tenant_role: parts.next().map(|_| Role::Admin),
     })
 }
 

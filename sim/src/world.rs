@@ -43,6 +43,11 @@ pub struct World {
     pub panics_in: Cell<u32>,
     pub disk_fails_in: Cell<u32>,
     dead: Cell<bool>,
+    /// What tenants' lists say of rooms in trouble, by tenant and room, and when they were told.
+    pub list: RefCell<BTreeMap<(String, String), (UnixMs, bool)>>,
+    pub list_is_away: Cell<bool>,
+    /// Many messages were said just now.
+    pub bursting: Cell<bool>,
     request: Cell<u64>,
     /// FNV-1a over the trace.
     hash: Cell<u64>,
@@ -209,6 +214,9 @@ impl World {
             panics_in: Cell::new(0),
             disk_fails_in: Cell::new(0),
             dead: Cell::new(false),
+            list: RefCell::default(),
+            list_is_away: Cell::new(false),
+            bursting: Cell::new(false),
             request: Cell::new(1),
             hash: Cell::new(0xcbf2_9ce4_8422_2325),
             lines: RefCell::new(keeps_lines.then(Vec::new)),

@@ -202,7 +202,9 @@ impl<P: Platform> Object<P> {
         }
         let recovered = catch_unwind(AssertUnwindSafe(|| {
             // A room that could not even wake up has told nothing and owes nothing: it begins at its head.
-            drop(self.loaded()?);
+            if !is(Mutant::ToldFromNothing) {
+                drop(self.loaded()?);
+            }
             self.handle(Input::Recovered { told: self.told.get().unwrap_or_default() })
         }));
         if let Ok(Ok(Some(effects))) = recovered {

@@ -311,6 +311,9 @@ impl Room {
     /// Larger than any before it, those included that are closing and that a room which was loaded again knows nothing
     /// of: their late close would else end another's connection.
     pub fn next_connection(&self, now: UnixMs) -> ConnectionId {
+        if is(Mutant::ConnectionIdTwice) {
+            return self.next_connection;
+        }
         self.next_connection.max(now.saturating_mul(CONNECTIONS_PER_MS))
     }
 

@@ -268,7 +268,7 @@ impl Room {
             {
                 self.alarm_at_conflicts(store, &conflicts)?;
                 self.outbox.ahead = true;
-                log.projected = batch.to;
+                log.projected = if is(Mutant::AheadUncompared) { last_seq } else { batch.to };
                 members_version
             }
             Projected::Ahead { last_seq, .. } => {

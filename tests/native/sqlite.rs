@@ -40,7 +40,7 @@ impl Sqlite {
 
     /// For tests to look at, and to damage, what is stored; neither counted nor failed.
     pub fn rows<P: rusqlite::Params>(&self, sql: &str, params: P) -> Vec<Vec<Value>> {
-        let mut statement = self.db.prepare(sql).unwrap();
+        let mut statement = self.db.prepare_cached(sql).unwrap();
         let columns = statement.column_count();
         let row = |row: &rusqlite::Row| (0..columns).map(|i| row.get(i)).collect();
         statement.query_map(params, row).unwrap().map(Result::unwrap).collect()

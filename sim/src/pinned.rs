@@ -1,0 +1,59 @@
+//! Histories that once failed, as short as they could be made; every run begins with them. Not seeds: what a seed stands
+//! for changes with the generator. Each has a mutant that brings its defect back.
+
+use crate::plan::{Action, Action::*, Plan};
+use crate::postgres::Weather;
+use chinwag::mutants::Mutant;
+
+/// The defect, what brings it back, and the history.
+pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
+    vec![
+        (
+            "a fault in the first load after hibernation told the whole log again",
+            Mutant::ToldFromNothing,
+            plan(&[
+                Join { tab: 0 },
+                Pass { ms: 200 },
+                Say { tab: 0, bytes: 5, poison: false },
+                Pass { ms: 20_000 },
+                DiskFails { statements: 2 },
+                Say { tab: 0, bytes: 5, poison: false },
+                Pass { ms: 100 },
+            ]),
+        ),
+        (
+            "a connection id given twice: the late close of an old socket ended a new connection",
+            Mutant::ConnectionIdTwice,
+            plan(&[
+                Join { tab: 6 },
+                Pass { ms: 200 },
+                Reading { tab: 6, reads: false },
+                Remove { room: 1, user: 0 },
+                Pass { ms: 20_000 },
+                Join { tab: 5 },
+                Pass { ms: 200 },
+                Reading { tab: 6, reads: true },
+                Pass { ms: 3_000 },
+            ]),
+        ),
+        (
+            "a lost reply, then a smaller batch: a stranger's row in what Postgres had taken was never told",
+            Mutant::AheadUncompared,
+            plan(&[
+                Join { tab: 0 },
+                Join { tab: 3 },
+                Say { tab: 0, bytes: 5, poison: false },
+                Pass { ms: 8_000 },
+                Burst { tab: 0, count: 12 },
+                Stranger { room: 0 },
+                Weather(Weather::LosesReplies),
+                Pass { ms: 150 },
+                Say { tab: 3, bytes: 5, poison: true },
+            ]),
+        ),
+    ]
+}
+
+fn plan(actions: &[Action]) -> Plan {
+    Plan { actions: actions.to_vec(), strict_limits: false, token_ms: 3_600_000, seed_tabs: Vec::new() }
+}
