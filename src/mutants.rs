@@ -27,6 +27,7 @@ pub enum Mutant {
     ToldFromNothing,
     ConnectionIdTwice,
     AheadUncompared,
+    AlarmTrusted,
 }
 
 #[cfg(not(feature = "mutants"))]
@@ -78,7 +79,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 19] = [
+        pub const ALL: [(Mutant, &str); 20] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -98,6 +99,7 @@ mod active {
             (Mutant::ToldFromNothing, "told-from-nothing"),
             (Mutant::ConnectionIdTwice, "connection-id-twice"),
             (Mutant::AheadUncompared, "ahead-uncompared"),
+            (Mutant::AlarmTrusted, "alarm-trusted"),
         ];
     }
 }

@@ -51,6 +51,19 @@ pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
                 Say { tab: 3, bytes: 5, poison: true },
             ]),
         ),
+        (
+            "a lost alarm that memory still believed in: everybody left, and nothing drove the outbox any more",
+            Mutant::AlarmTrusted,
+            plan(&[
+                Join { tab: 7 },
+                Pass { ms: 200 },
+                Weather(Weather::Fails("42P01")),
+                Say { tab: 7, bytes: 5, poison: false },
+                // Past the first alarm, which only looks whether a crash left something; the next one is a minute away.
+                Pass { ms: 5_100 },
+                AlarmLost { room: 2 },
+            ]),
+        ),
     ]
 }
 
