@@ -58,7 +58,7 @@ macro_rules! scenarios {
 
 struct Lane {
     name: &'static str,
-    /// Lanes with the same number share a stack.
+    /// Lanes with the same number share a stack: their scenarios hurt connections, and nothing that others stand on.
     stack: usize,
     scenarios: &'static [Scenario],
 }

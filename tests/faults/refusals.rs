@@ -131,15 +131,7 @@ pub async fn postgres_is_set_back_by_50_rows(ground: Arc<Ground>) -> Struck {
     let held = ground.database.count(|s| &s.held);
     ground.database.set(Fault::HoldProjection);
     ground.database.strikes(|s| &s.held, held, 1).await;
-    let mut sql = ground.stack.sql().await;
-    let backup = sql.transaction().await.expect("a transaction");
-    let keys: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&swarm.t.id, &swarm.room];
-    let back = "UPDATE chat_rooms SET last_seq = last_seq - 50 WHERE tenant_id = $1 AND id = $2";
-    assert_eq!(backup.execute(back, &keys).await.expect("set back"), 1);
-    let delete = "DELETE FROM chat_messages m USING chat_rooms r WHERE r.tenant_id = $1 AND r.id = $2
-        AND m.tenant_id = r.tenant_id AND m.room_id = r.id AND m.seq > r.last_seq";
-    let deleted = backup.execute(delete, &keys).await.expect("deleted");
-    backup.commit().await.expect("committed");
+    let deleted = swarm.set_postgres_back(50).await;
     let start = Instant::now();
     let lost_from = swarm.last_seq().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -151,6 +143,6 @@ pub async fn postgres_is_set_back_by_50_rows(ground: Arc<Ground>) -> Struck {
     let healed = start.elapsed().as_millis();
     swarm.goes_on(100).await;
     let whole = swarm.end_set_back(1).await;
-    assert_eq!(deleted, 50);
+    assert_eq!((deleted, whole.samples.set_back), (50, 1));
     struck(1, format!("{deleted} rows lost, there again after {healed} ms; {}", whole.told()))
 }
