@@ -33,9 +33,11 @@ enum Blow {
     EndDoor,
     SlowDoor,
     Crumbs,
+    SetBack,
+    Deploy,
 }
 
-const BLOWS: [Blow; 18] = [
+const BLOWS: [Blow; 20] = [
     Blow::Kill,
     Blow::Swallow,
     Blow::Hold,
@@ -54,6 +56,8 @@ const BLOWS: [Blow; 18] = [
     Blow::EndDoor,
     Blow::SlowDoor,
     Blow::Crumbs,
+    Blow::SetBack,
+    Blow::Deploy,
 ];
 
 pub async fn everything_at_once_for_60_s(ground: Arc<Ground>) -> Struck {
@@ -77,7 +81,8 @@ pub async fn everything_at_once_for_60_s(ground: Arc<Ground>) -> Struck {
     ground.heal().await;
     let missing: Vec<_> = BLOWS.iter().filter(|blow| !counts.contains_key(blow)).collect();
     assert!(missing.is_empty(), "not struck within a minute: {missing:?}");
-    let (near, far) = (near.end().await, far.end().await);
+    let set_back = counts[&Blow::SetBack];
+    let (near, far) = (near.end_set_back(set_back).await, far.end().await);
     let total = counts.values().sum();
     struck(
         total,
@@ -143,6 +148,13 @@ async fn strike(ground: &Arc<Ground>, near: &Swarm, blow: Blow) {
             ground.door.set(Fault::OneByte);
             moment().await;
             ground.door.set(Fault::Pass);
+        }
+        Blow::SetBack => drop(near.set_postgres_back(50).await),
+        Blow::Deploy => {
+            let runtime = ground.stack.runtime().expect("a runtime");
+            ground.deploy();
+            // One that is killed while it starts is given up by wrangler.
+            ground.stack.another_runtime(runtime).await;
         }
         _ => {}
     }

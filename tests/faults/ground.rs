@@ -46,14 +46,18 @@ impl Ground {
         Tenant::new(&self.stack)
     }
 
-    /// Nothing is hurt any more, and Postgres is there.
+    /// Nothing is hurt any more, and Postgres is there and whole, also after a scenario that failed in the middle.
     pub async fn heal(&self) {
         self.database.set(Fault::Pass);
         self.door.set(Fault::Pass);
         self.postgres_clock_ahead_s(0);
         self.disk_is_full(false);
         self.stack.postgres_answers().await;
-        self.sql("ALTER ROLE chat RESET ALL").await;
+        self.sql(
+            "ALTER ROLE chat RESET ALL; ALTER TABLE IF EXISTS chat_messages_away RENAME TO chat_messages;
+             DROP TRIGGER IF EXISTS chat_test_poison ON chat_messages",
+        )
+        .await;
     }
 
     pub fn postgres_clock_ahead_s(&self, seconds: i64) {
@@ -69,6 +73,13 @@ impl Ground {
         let mut count = [0; 8];
         self.page.read_exact_at(&mut count, 16).expect("the shim's page");
         i64::from_ne_bytes(count)
+    }
+
+    /// The Worker's file changes: to `wrangler dev` that is a deploy.
+    pub fn deploy(&self) {
+        let worker = self.stack.dir.join("worker/index.js");
+        let code = std::fs::read_to_string(&worker).expect("the Worker's code");
+        std::fs::write(&worker, format!("{code}\n// deployed again\n")).expect("deployed");
     }
 
     pub async fn sql(&self, statements: &str) {

@@ -74,12 +74,11 @@ pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(ground:
     .await;
     let (equal, drained) = (back.elapsed(), began.elapsed());
     let rate = (head - at) as f64 / drained.as_secs_f64();
-    checks::same("the room's file and Postgres", &ground.file_log(&room), &checks::postgres(&t, &room).await);
     let samples = sampler.end().await;
     let log = checks::postgres(&t, &room).await;
     assert_eq!(log.len() as u64, ROWS + 1, "every message is there");
     checks::acked(&acks, &log);
-    t.drained(&room, Duration::from_secs(20)).await;
+    ground.equal(&t, &room, "bob").await;
     let allowed = 10.0 + ROWS as f64 / 2_000.0;
     // The targets are 2,000 rows/s and 10 s + rows/2,000; half of that is asserted on a machine that others use.
     assert!(equal.as_secs_f64() < 3.0 * allowed, "equal after {equal:?}");

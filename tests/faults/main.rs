@@ -58,7 +58,7 @@ macro_rules! scenarios {
 
 struct Lane {
     name: &'static str,
-    /// Lanes with the same number share a stack.
+    /// Lanes with the same number share a stack: their scenarios hurt connections, and nothing that others stand on.
     stack: usize,
     scenarios: &'static [Scenario],
 }
@@ -83,6 +83,7 @@ const LANES: &[Lane] = &[
             outages::the_way_to_postgres_is_bad,
             refusals::every_kind_of_poison_at_each_place_of_a_batch,
             refusals::postgres_is_set_back_by_50_rows,
+            refusals::a_row_that_postgres_swallows_is_seen,
             rooms::the_disk_of_the_objects_is_full,
             rooms::one_room_panics_while_another_works,
             rooms::the_clock_of_postgres_is_a_day_off,

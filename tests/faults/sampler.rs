@@ -28,7 +28,7 @@ pub struct Samples {
 
 pub struct Sampler {
     stop: watch::Sender<bool>,
-    task: JoinHandle<Samples>,
+    task: JoinHandle<Result<Samples, String>>,
 }
 
 impl Sampler {
@@ -45,17 +45,22 @@ impl Sampler {
         };
         let task = tokio::spawn(async move {
             while !*stopped.borrow_and_update() {
-                eye.look().await;
+                eye.look().await?;
                 let _ = tokio::time::timeout(EVERY, stopped.changed()).await;
             }
-            eye.seen
+            Ok(eye.seen)
         });
         Sampler { stop, task }
     }
 
     pub async fn end(self) -> Samples {
+        self.verdict().await.expect("Postgres was a prefix of the log all the time")
+    }
+
+    /// What was seen, or what was wrong.
+    pub async fn verdict(self) -> Result<Samples, String> {
         self.stop.send_replace(true);
-        self.task.await.expect("Postgres was a prefix of the log all the time")
+        self.task.await.expect("it looked to the end")
     }
 }
 
@@ -78,35 +83,39 @@ const LOOK: &str = "
     FROM chat_rooms r WHERE r.tenant_id = $1 AND r.id = $2";
 
 impl Eye {
-    async fn look(&mut self) {
+    /// # Errors  Postgres is no prefix of the log.
+    async fn look(&mut self) -> Result<(), String> {
         let Some((last, ids)) = self.postgres().await else {
             self.seen.away += 1;
             self.sql = None;
-            return;
+            return Ok(());
         };
         if last < self.checked {
             self.seen.set_back += 1;
             self.checked = last;
         }
-        let ahead: Vec<_> = ids.keys().filter(|seq| **seq > last).collect();
-        assert!(ahead.is_empty(), "rows past last_seq {last}: {ahead:?}");
-        self.seen.looks += 1;
-        if last == self.checked {
-            return;
+        if let Some(ahead) = ids.keys().find(|seq| **seq > last) {
+            return Err(format!("a row {ahead} past last_seq {last}"));
         }
+        self.seen.looks += 1;
         // Read after Postgres, so it can only be further on.
-        let Some(log) = self.room(self.checked, last) else { return };
+        let log = if last == self.checked { None } else { self.room(self.checked, last) };
+        let Some(log) = log else { return Ok(()) };
         for seq in self.checked + 1..=last {
-            let known =
-                log.get(&seq).unwrap_or_else(|| panic!("Postgres is at {last}, the room has no {seq}"));
-            match (ids.get(&seq), known) {
-                (Some(id), Known::Message(own)) => assert_eq!(id, own, "seq {seq}"),
-                (None, Known::Message(_)) => panic!("a hole in Postgres at {seq}, which is at {last}"),
-                (_, Known::SetAside | Known::Other) => {}
+            match (ids.get(&seq), log.get(&seq)) {
+                (_, None) => return Err(format!("Postgres is at {last}, the room has no {seq}")),
+                (None, Some(Known::Message(_))) => {
+                    return Err(format!("a hole in Postgres at {seq}, which is at {last}"));
+                }
+                (Some(id), Some(Known::Message(own))) if id != own => {
+                    return Err(format!("seq {seq} is {id} in Postgres and {own} in the room"));
+                }
+                _ => {}
             }
         }
         self.seen.rows += (last - self.checked).unsigned_abs();
         self.checked = last;
+        Ok(())
     }
 
     async fn postgres(&mut self) -> Option<(i64, BTreeMap<i64, String>)> {

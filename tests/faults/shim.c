@@ -54,24 +54,26 @@ time_t time(time_t *out) {
   return now.tv_sec;
 }
 
-static int full(int file) {
+// A file may shrink on a full disk, and be written where it is already; SQLite's log only grows, so any write is refused.
+static int full(int file, off64_t size) {
   struct stat what;
   if (!workerd || !page || !page[1] || fstat(file, &what) || !S_ISREG(what.st_mode)) return 0;
+  if (size >= 0 && size <= what.st_size) return 0;
   page[2]++;
   errno = ENOSPC;
   return 1;
 }
 
 ssize_t write(int file, const void *bytes, size_t count) {
-  return full(file) ? -1 : syscall(SYS_write, file, bytes, count);
+  return full(file, -1) ? -1 : syscall(SYS_write, file, bytes, count);
 }
 
 ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t at) {
-  return full(file) ? -1 : syscall(SYS_pwrite64, file, bytes, count, at);
+  return full(file, -1) ? -1 : syscall(SYS_pwrite64, file, bytes, count, at);
 }
 
-int ftruncate64(int file, off64_t size) { return full(file) ? -1 : (int)syscall(SYS_ftruncate, file, size); }
+int ftruncate64(int file, off64_t size) { return full(file, size) ? -1 : (int)syscall(SYS_ftruncate, file, size); }
 
 int fallocate64(int file, int mode, off64_t at, off64_t size) {
-  return full(file) ? -1 : (int)syscall(SYS_fallocate, file, mode, at, size);
+  return full(file, -1) ? -1 : (int)syscall(SYS_fallocate, file, mode, at, size);
 }
