@@ -184,7 +184,9 @@ async fn the_log_holds_no_content_no_token_and_no_secret() {
     off_the_list(&t, PATIENCE).await;
 
     let log = stack.log();
-    let told: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    // Wrangler writes `✘ [ERROR]` before what is said with `console.error`.
+    let entry = |line: &str| serde_json::from_str(line.get(line.find('{')?..)?).ok();
+    let told: Vec<Value> = log.lines().filter_map(entry).collect();
     let events: Vec<&str> = told.iter().filter_map(|entry| entry["event"].as_str()).collect();
     for event in [
         "starts",
