@@ -62,6 +62,11 @@ fn run() -> Result<()> {
         }
         Some(other) => return Err(other.unexpected().into()),
     };
+    // `cargo xtask dev --help` asks for the same page.
+    if std::env::args().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{USAGE}");
+        return Ok(());
+    }
     match command.as_str() {
         "dev" => dev::run(dev_options(args)?),
         "build" => {
