@@ -42,6 +42,11 @@ impl Entry {
         self
     }
 
+    /// What happened, in one word.
+    pub fn event(&self) -> &str {
+        self.0.get("event").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// How loud: `info`, `warn` or `error`.
     pub fn level(&self) -> &str {
         self.0.get("level").and_then(Value::as_str).unwrap_or_default()

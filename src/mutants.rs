@@ -2,9 +2,6 @@
 //! Without the feature `mutants`, which no build of the Worker has, `is` is false at compile time and nothing stays.
 //! Not here: what the right code does; each mutant stands where its defect would.
 
-/// Stands in every build with mutants and in no other; the test suite looks for it in the Worker.
-pub const MARKER: &str = "chinwag-mutant";
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
     AckBeforeWrite,

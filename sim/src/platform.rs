@@ -9,6 +9,7 @@ use crate::world::{Host, Out, Sock, World};
 use chinwag::auth::Identity;
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::UnixMs;
+use chinwag::journal::Entry;
 use chinwag::object::{Gone, Platform};
 use chinwag::protocol::server::CloseCode;
 use chinwag::room::store::{Result, Row, Sql, SqlValue, StoreError};
@@ -185,9 +186,9 @@ impl Platform for Simulated {
         self.world.random() % 8 > 0
     }
 
-    fn report(&self, line: &str) {
-        self.world.trace(|| format!("{}: {line}", self.host.name));
-        if line.contains(r#""event":"row_set_aside""#) {
+    fn report(&self, entry: &Entry) {
+        self.world.trace(|| format!("{}: {entry}", self.host.name));
+        if entry.event() == "row_set_aside" {
             self.world.counters.count("rows set aside");
         }
     }

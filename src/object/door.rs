@@ -151,7 +151,7 @@ impl<P: Platform> Object<P> {
 
     /// A storage that fails is told to the operator; the caller learns that it is a fault of ours.
     fn broken(&self, why: &StoreError) -> Refusal {
-        self.platform.report(&Entry::error("store_failed").with("why", why).to_string());
+        self.platform.report(&Entry::error("store_failed").with("why", why));
         Refusal::fault()
     }
 }

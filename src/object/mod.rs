@@ -230,7 +230,7 @@ impl<P: Platform> Object<P> {
             entry = entry.with("tenant", &tenant).with("room", &room);
         }
         self.counts.set(counts);
-        self.platform.report(&entry.to_string());
+        self.platform.report(&entry);
     }
 
     /// At most once a batch: a data point is billed too.
@@ -286,7 +286,7 @@ impl<P: Platform> Object<P> {
                 let taken = object.platform.announce(&announcement).await;
                 object.feed(Input::Announced { at: announcement.at, taken });
             }),
-            Effect::Report(entry) => self.platform.report(&entry.to_string()),
+            Effect::Report(entry) => self.platform.report(&entry),
         }
         Ok(())
     }

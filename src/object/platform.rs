@@ -6,6 +6,7 @@ use crate::counts::Counts;
 use crate::db::Postgres;
 use crate::error::Refusal;
 use crate::ids::{RoomId, TenantId, UnixMs};
+use crate::journal::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::Sql;
 use crate::room::{Announcement, ConnectionId, Input};
@@ -58,8 +59,8 @@ pub trait Platform: 'static {
     }
     /// A data point for the operator's graphs.
     fn count(&self, _tenant: &TenantId, _room: &RoomId, _counts: &Counts) {}
-    /// A line for the operator's log: JSON.
-    fn report(&self, line: &str);
+    /// A line for the operator's log.
+    fn report(&self, entry: &Entry);
     /// A test's chance to panic within the handling of this input.
     fn strike(&self, _input: &Input) {}
 }

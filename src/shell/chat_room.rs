@@ -239,8 +239,8 @@ impl Platform for Workerd {
         let _ = point.write_to(&metrics);
     }
 
-    fn report(&self, line: &str) {
-        worker::console_warn!("{line}");
+    fn report(&self, entry: &Entry) {
+        tell(entry);
     }
 
     #[cfg(feature = "test-hooks")]

@@ -202,7 +202,8 @@ impl FetchJwks for Issuer {
     async fn fetch(&self, url: &str) -> Option<Vec<u8>> {
         let get = async {
             let mut init = RequestInit::new();
-            init.with_redirect(RequestRedirect::Error);
+            // Not followed: what isn't a 200 is none. `error`, which says so, is refused by workerd.
+            init.with_redirect(RequestRedirect::Manual);
             let request = Request::new_with_init(url, &init).ok()?;
             let mut response = Fetch::Request(request).send().await.ok()?;
             let body = response.bytes().await.ok()?;

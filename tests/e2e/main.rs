@@ -9,7 +9,9 @@ mod rig;
 
 mod faults;
 mod frames;
+mod identity;
 mod limits;
+mod operator;
 mod panics;
 mod presence;
 mod rest;

@@ -3,9 +3,11 @@
 
 use crate::db::{group, tenant, user};
 use crate::postgres::{Database, NativePostgres};
+use crate::rig::Rig;
 use crate::sqlite::Sqlite;
 use chinwag::api::{self, Ask, Body, Ports, Reply, Request, What};
 use chinwag::auth::{AuthConfig, Identity, Role};
+use chinwag::counts::Counts;
 use chinwag::db::{DbError, Postgres};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{RoomId, TenantId, UnixMs};
@@ -223,4 +225,27 @@ async fn the_tenants_list_is_its_admins_and_says_how_long_rooms_wait() {
     assert_eq!(get("acme/root!").await.1, json!({"rooms": []}));
     let left = world.list.rows("SELECT room FROM troubles", []).len();
     assert_eq!(left, 1, "rooms that are well are forgotten after an hour");
+}
+
+#[test]
+fn what_happens_is_counted_once_and_an_idle_room_counts_nothing() {
+    let mut rig = Rig::new();
+    rig.prepare("alice joins\nbob joins");
+    rig.room().take_counts();
+    rig.prepare(
+        "alice > message \"a\" #c1\nalice > message \"a\" #c1\nbob > react 👍 1 #r1\nbob > message \"b\"",
+    );
+    let told = rig.room().take_counts();
+    assert_eq!((told.acks, told.batches, told.retries, told.rows_set_aside), (3, 3, 0, 0), "{told:?}");
+    rig.prepare(
+        "(Postgres fails)\nalice > message \"poison\" #c2\n(2 s pass)\n(Postgres recovers)\n(9 s pass)",
+    );
+    rig.prepare("bob lags");
+    let told = rig.room().take_counts();
+    assert_eq!((told.acks, told.rows_set_aside, told.slow_sockets), (1, 1, 1), "{told:?}");
+    assert!(told.retries >= 2 && told.batches > told.retries, "{told:?}");
+    rig.prepare("(60 s pass)");
+    assert!(rig.room().take_counts().is_empty());
+    let order = Counts { acks: 1, batches: 2, retries: 3, rows_set_aside: 4, panics: 5, slow_sockets: 6 };
+    assert_eq!(order.plus(&order).in_order(), [2, 4, 6, 8, 10, 12], "graphs are read by this order");
 }

@@ -14,8 +14,10 @@ mod postgres;
 mod process;
 mod setup;
 mod shim;
+mod sim;
 mod suite;
 mod token;
+mod verify;
 mod wrangler;
 
 use anyhow::{Context, Result, bail};
@@ -26,12 +28,15 @@ const USAGE: &str = "cargo xtask <command>
   dev      [--headless] [--port N] [--data DIR] [--postgres URL] [--jwt-secret S] [--var NAME=VALUE]... [--no-build | --worker DIR]
   build    [--features a,b] [--out DIR]
   check
-  test     [--only native|wasm|e2e|faults|browser] [--keep]
+  test     [--only native|sim|wasm|e2e|faults|browser] [--keep]
   faults   --minutes N [--seed S]
+  sim      [--seeds N] [--from SEED] [--seed S] [--mutants | --mutant NAME]
   bench    [--worker DIR] [--runs N]
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR]
-Environment: CHINWAG_FEATURES cargo features of the Worker, CHINWAG_TEST_WORKER the Worker that --no-build runs.";
+  verify   --url URL [--token JWT] [--postgres URL] [--room ID]... [--data DIR]
+Environment: CHINWAG_FEATURES cargo features of the Worker, CHINWAG_TEST_WORKER the Worker that --no-build runs,
+CHINWAG_TOKEN what `verify` shows without --token.";
 
 fn main() {
     if let Some(code) = shim::run_if_called_as_one() {
@@ -59,6 +64,11 @@ fn run() -> Result<()> {
         }
         Some(other) => return Err(other.unexpected().into()),
     };
+    // `cargo xtask dev --help` asks for the same page.
+    if std::env::args().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{USAGE}");
+        return Ok(());
+    }
     match command.as_str() {
         "dev" => dev::run(dev_options(args)?),
         "build" => {
@@ -110,6 +120,7 @@ fn run() -> Result<()> {
             }
             bench::run(&options)
         }
+        "sim" => sim::run(&args.raw_args()?.collect::<Vec<_>>()),
         "token" => token::run(token_options(args)?),
         "migrate" => {
             let (mut url, mut dir) = (None, root().join("migrations"));
@@ -122,6 +133,7 @@ fn run() -> Result<()> {
             }
             migrate::run(&url.context("migrate needs --url postgres://user:password@host/database")?, &dir)
         }
+        "verify" => verify::run(&verify_options(args)?),
         other => bail!("no command `{other}`\n{USAGE}"),
     }
 }
@@ -175,6 +187,25 @@ fn token_options(mut args: lexopt::Parser) -> Result<token::Options> {
     }
     if options.sub.is_empty() {
         bail!("token needs --sub USER");
+    }
+    Ok(options)
+}
+
+fn verify_options(mut args: lexopt::Parser) -> Result<verify::Options> {
+    let token = std::env::var("CHINWAG_TOKEN").unwrap_or_default();
+    let mut options = verify::Options { token, data: root().join(".dev"), ..Default::default() };
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("url") => options.url = args.value()?.string()?,
+            Long("token") => options.token = args.value()?.string()?,
+            Long("postgres") => options.postgres = Some(args.value()?.string()?),
+            Long("room") => options.rooms.push(args.value()?.string()?),
+            Long("data") => options.data = PathBuf::from(args.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if options.url.is_empty() || options.token.is_empty() {
+        bail!("verify needs --url https://… and --token JWT (or CHINWAG_TOKEN)");
     }
     Ok(options)
 }

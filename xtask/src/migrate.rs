@@ -28,10 +28,8 @@ struct Migration {
 
 /// The command `migrate`.
 pub fn run(url: &str, dir: &Path) -> Result<()> {
-    let wants_tls =
-        ["require", "verify-ca", "verify-full"].iter().any(|mode| url.contains(&format!("sslmode={mode}")));
-    if wants_tls && !cfg!(feature = "tls") {
-        return again_with_tls(url, dir);
+    if wants_tls(url) && !cfg!(feature = "tls") {
+        return again_with_tls();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let applied = runtime.block_on(apply(url, dir))?;
@@ -42,24 +40,28 @@ pub fn run(url: &str, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// TLS is a minute more of compiling, so only this command has it, and only when a server asks for it.
-fn again_with_tls(url: &str, dir: &Path) -> Result<()> {
-    crate::log::say("the server asks for TLS: building xtask with it");
+pub fn wants_tls(url: &str) -> bool {
+    ["require", "verify-ca", "verify-full"].iter().any(|mode| url.contains(&format!("sslmode={mode}")))
+}
+
+/// Runs this very command in an xtask that has TLS. It is a minute more of compiling, so only who needs it has it.
+pub fn again_with_tls() -> Result<()> {
+    crate::log::say("this takes TLS: building xtask with it");
     let status = std::process::Command::new("cargo")
-        .current_dir(crate::root())
         .args([
             "run",
             "--quiet",
+            "--manifest-path",
+            &crate::root().join("Cargo.toml").to_string_lossy(),
             "--package",
             "xtask",
             "--features",
             "tls",
             "--target-dir",
-            "target/tls",
+            &crate::root().join("target/tls").to_string_lossy(),
             "--",
         ])
-        .args(["migrate", "--url", url, "--dir"])
-        .arg(std::path::absolute(dir)?)
+        .args(std::env::args_os().skip(1))
         .status()?;
     std::process::exit(status.code().unwrap_or(1));
 }
@@ -155,7 +157,7 @@ async fn one(client: &mut Client, migration: &Migration) -> Result<()> {
 }
 
 #[cfg(not(feature = "tls"))]
-async fn connect(url: &str) -> Result<Client> {
+pub async fn connect(url: &str) -> Result<Client> {
     let (client, connection) =
         tokio_postgres::connect(url, tokio_postgres::NoTls).await.context("cannot reach Postgres")?;
     tokio::spawn(connection);
@@ -163,7 +165,7 @@ async fn connect(url: &str) -> Result<Client> {
 }
 
 #[cfg(feature = "tls")]
-async fn connect(url: &str) -> Result<Client> {
+pub async fn connect(url: &str) -> Result<Client> {
     // The certificate is checked in any case, which is what libpq's stricter words ask for.
     let url =
         url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");

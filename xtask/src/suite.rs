@@ -2,7 +2,7 @@
 //! no test file, no browser, nothing counted is never a pass. What is tested is in tests/, not here.
 
 use crate::log::{say, seconds};
-use crate::{build, check, inputs, postgres, process, root, setup};
+use crate::{build, check, inputs, postgres, process, root, setup, sim};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +21,7 @@ const ENVIRONMENTS: [&str; 3] = ["", "staging", "production"];
 pub enum Part {
     Check,
     Native,
+    Sim,
     Wasm,
     E2e,
     Faults,
@@ -33,11 +34,12 @@ impl std::str::FromStr for Part {
     fn from_str(name: &str) -> Result<Part> {
         match name {
             "native" => Ok(Part::Native),
+            "sim" => Ok(Part::Sim),
             "wasm" => Ok(Part::Wasm),
             "e2e" => Ok(Part::E2e),
             "faults" => Ok(Part::Faults),
             "browser" => Ok(Part::Browser),
-            _ => bail!("--only {name}: give native, wasm, e2e, faults or browser"),
+            _ => bail!("--only {name}: give native, sim, wasm, e2e, faults or browser"),
         }
     }
 }
@@ -55,6 +57,7 @@ pub fn run(options: &Options) -> Result<()> {
     let all = [
         ("check", Part::Check),
         ("native", Part::Native),
+        ("sim", Part::Sim),
         ("wasm", Part::Wasm),
         ("e2e", Part::E2e),
         ("faults", Part::Faults),
@@ -67,6 +70,7 @@ pub fn run(options: &Options) -> Result<()> {
         let result = match part {
             Part::Check => check::run(),
             Part::Native => native(options),
+            Part::Sim => sim::suite(),
             Part::Wasm => wasm(&tools),
             Part::E2e => e2e(&tools, options),
             Part::Faults => faults(&tools, options, None),
@@ -139,6 +143,7 @@ fn wasm(tools: &setup::Tools) -> Result<()> {
             "no `{marker}` even in a build with {TEST_FEATURES}: the scan above proves nothing"
         );
     }
+    ensure!(!holds(&out, sim::MUTANT)?, "the release build has mutants");
     for environment in ENVIRONMENTS {
         dry_run(environment, "")
             .with_context(|| format!("wrangler deploy --dry-run --env \"{environment}\""))?;

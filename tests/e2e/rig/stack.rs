@@ -278,7 +278,18 @@ impl Stack {
 
     /// The databases of all rooms that have one.
     pub fn room_files(&self) -> Vec<PathBuf> {
-        room_files(&self.persist_dir)
+        object_files(&self.persist_dir, "ChatRoom")
+    }
+
+    /// The databases of all objects of a class.
+    pub fn object_files(&self, class: &str) -> Vec<PathBuf> {
+        object_files(&self.persist_dir, class)
+    }
+
+    /// All that this stack has said: what the Worker logs, and what xtask makes of it.
+    pub fn log(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.dir.join(name)).unwrap_or_default();
+        read("wrangler.log") + &read("xtask.log")
     }
 }
 
@@ -321,7 +332,8 @@ impl Stopped {
     /// Removes the storage of one room's object, as if it had never been.
     pub fn lose_room(&self, room: &str) {
         let holds = |path: &PathBuf| facts(path).is_some_and(|facts| facts["id"] == room);
-        let lost: Vec<PathBuf> = room_files(&self.persist_dir).into_iter().filter(holds).collect();
+        let lost: Vec<PathBuf> =
+            object_files(&self.persist_dir, "ChatRoom").into_iter().filter(holds).collect();
         assert_eq!(lost.len(), 1, "one object is the room {room}: {lost:?}");
         for suffix in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(format!("{}{suffix}", lost[0].display()));
@@ -336,7 +348,7 @@ pub fn facts(path: &Path) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-fn room_files(dir: &Path) -> Vec<PathBuf> {
+fn object_files(dir: &Path, class: &str) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![dir.to_path_buf()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
@@ -345,7 +357,7 @@ fn room_files(dir: &Path) -> Vec<PathBuf> {
                 folders.push(path);
             } else if path.extension().is_some_and(|kind| kind == "sqlite")
                 && path.file_stem().is_some_and(|name| name != "metadata")
-                && folder.to_string_lossy().ends_with("ChatRoom")
+                && folder.to_string_lossy().ends_with(&format!("chinwag-{class}"))
             {
                 files.push(path);
             }
