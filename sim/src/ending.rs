@@ -211,6 +211,18 @@ pub fn lag(world: &World, room: usize) -> u64 {
     head(world, room).saturating_sub(world.table(room, |table| table.ledger.last_seq))
 }
 
+/// The messages that the log has in (after, to].
+pub fn messages_between(world: &World, room: usize, after: Seq, to: Seq) -> Vec<Seq> {
+    let Some(host) = host_of(world, room) else { return Vec::new() };
+    let sqlite = host.sqlite.borrow().clone();
+    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'events'", []).is_empty() {
+        return Vec::new();
+    }
+    let sql = "SELECT seq FROM events WHERE kind = 1 AND seq > ?1 AND seq <= ?2";
+    let rows = sqlite.rows(sql, [after as i64, to as i64]);
+    rows.iter().filter_map(|row| if let Cell::Integer(n) = row[0] { Some(n as Seq) } else { None }).collect()
+}
+
 /// What the room has set aside.
 pub fn aside(world: &World, room: usize) -> BTreeSet<Seq> {
     let Some(host) = host_of(world, room) else { return BTreeSet::new() };

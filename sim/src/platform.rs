@@ -183,7 +183,7 @@ impl Platform for Simulated {
         }
         self.world.counters.count("announcements");
         // Its answer may be lost as well.
-        self.world.random() % 8 > 0
+        !self.world.random().is_multiple_of(8)
     }
 
     fn report(&self, entry: &Entry) {

@@ -1,12 +1,14 @@
 //! Postgres as the system's statements see it: the laws of `db` over plain maps, in every weather.
 //! Not here: SQL; the real statements are tested against a real Postgres.
 
+use crate::ending;
 use crate::ledger::{Ledger, POISON};
 use crate::oracle::Checker;
+use crate::plan::ROOMS;
 use crate::world::World;
 use chinwag::db::{DbError, MessageRow, Postgres, Projected, Projection};
 use chinwag::ids::Seq;
-use chinwag::limits::{ACCESS_TIMEOUT_MS, STATEMENT_TIMEOUT_MS};
+use chinwag::limits::{ACCESS_TIMEOUT_MS, BATCH_ROWS_MAX, STATEMENT_TIMEOUT_MS};
 use chinwag::mutants::{Mutant, is};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -96,6 +98,24 @@ impl Postgres for Db {
     }
 }
 
+/// Postgres is a prefix of the log at every instant: all that a batch stands for is there, or known to be refused.
+fn prefix(world: &World, table: &Table, batch: &Projection, done: &Projected) {
+    if batch.messages.len() as u64 > BATCH_ROWS_MAX {
+        world.violation(Checker::Bounds, format!("a batch of {} rows", batch.messages.len()));
+    }
+    let Projected::Done { last_seq, .. } = done else { return };
+    let room =
+        ROOMS.iter().position(|(tenant, id)| (*tenant, *id) == (batch.tenant.as_str(), batch.room.as_str()));
+    let Some(room) = room else { return };
+    let aside = ending::aside(world, room);
+    let missing = ending::messages_between(world, room, batch.from, *last_seq)
+        .into_iter()
+        .find(|seq| !table.ledger.rows.contains_key(seq) && !aside.contains(seq));
+    if let Some(seq) = missing {
+        world.violation(Checker::Postgres, format!("stands at {last_seq} and lacks {seq}"));
+    }
+}
+
 fn io(message: &str) -> DbError {
     DbError { sqlstate: None, message: message.into() }
 }
@@ -172,6 +192,7 @@ impl Table {
             && batch.messages.iter().all(|row| known(&row));
         let poison = batch.messages.iter().any(|row| row.content.contains(POISON));
         let done = self.ledger.commit(batch)?;
+        prefix(world, self, batch, &done);
         if poison && matches!(done, Projected::Done { .. }) {
             world.violation(Checker::Postgres, "a poisoned row was taken".into());
         }
