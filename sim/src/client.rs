@@ -1,9 +1,10 @@
 //! Clients as they ought to be: one tab or bot each, that resumes by `since` and `epoch`, says again what wasn't acked,
 //! and checks everything it hears. Not here: networks (`world`), what must be true of a room as a whole (`oracle`).
 
-use crate::oracle::{Checker, Fact, Said};
+use crate::network::Sock;
+use crate::oracle::{Checker, Said};
 use crate::worker::token;
-use crate::world::{Sock, World};
+use crate::world::World;
 use chinwag::ids::UnixMs;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ pub enum Got {
 
 /// What a request was for.
 #[derive(Clone, Debug)]
-enum Wish {
+pub enum Wish {
     Dial,
     Post(String),
 }
@@ -28,19 +29,19 @@ enum Wish {
 pub struct Op {
     pub client_id: String,
     pub said: Said,
-    frame: String,
+    pub frame: String,
     /// On the present connection.
-    sent_at: Option<UnixMs>,
+    pub sent_at: Option<UnixMs>,
     /// Not again before this.
-    not_before: UnixMs,
+    pub not_before: UnixMs,
     /// Said once, and neither refused nor said again: its order counts.
-    clean: bool,
+    pub clean: bool,
     /// For its own sake: it was acked before.
-    again: bool,
+    pub again: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Phase {
+pub enum Phase {
     Apart,
     Greeted(u8),
     Live,
@@ -62,17 +63,17 @@ pub struct Tab {
     /// Wants to be in the room.
     pub wants: bool,
     pub removed: bool,
-    sock: Option<Rc<Sock>>,
-    wishes: BTreeMap<u64, Wish>,
-    redial_at: UnixMs,
-    phase: Phase,
+    pub sock: Option<Rc<Sock>>,
+    pub wishes: BTreeMap<u64, Wish>,
+    pub redial_at: UnixMs,
+    pub phase: Phase,
     /// Everything up to here was heard, in this log.
-    at: Option<(u64, String)>,
+    pub at: Option<(u64, String)>,
     /// The epoch that the present `hello` named.
-    epoch: String,
-    resynced: bool,
+    pub epoch: String,
+    pub resynced: bool,
     pub ops: Vec<Op>,
-    said: u64,
+    pub said: u64,
     /// Messages that can be reacted to.
     pub known: Vec<String>,
     /// Acked seqs of clean messages, in the order in which they were said.
@@ -80,8 +81,6 @@ pub struct Tab {
     pub acked: Vec<Op>,
 }
 
-/// A frame that isn't answered within this long, on a connection where nothing is wrong, is not answered at all.
-const ANSWER_MS: u64 = 3_000;
 /// A careful client says again what wasn't acked by then.
 const AGAIN_MS: u64 = 10_000;
 
@@ -147,11 +146,11 @@ impl Tab {
         });
     }
 
-    fn token(&self, now: UnixMs) -> String {
+    pub fn token(&self, now: UnixMs) -> String {
         token(&self.tenant, &self.user, now + self.token_ms)
     }
 
-    fn ask(&self, said: Said, again: Option<Op>) -> Op {
+    pub fn ask(&self, said: Said, again: Option<Op>) -> Op {
         let client_id = again
             .as_ref()
             .map_or_else(|| format!("{}-{}", self.number, self.said), |op| op.client_id.clone());
@@ -169,7 +168,7 @@ impl Tab {
 }
 
 impl World {
-    fn found(self: &Rc<Self>, tab: usize, found: Result<(), (Checker, String)>) {
+    pub fn found(self: &Rc<Self>, tab: usize, found: Result<(), (Checker, String)>) {
         if let Err((checker, what)) = found {
             let who = self.name(tab);
             self.violation(checker, format!("{who}: {what}"));
@@ -203,7 +202,7 @@ impl World {
         self.say_what_waits(tab);
     }
 
-    fn say_what_waits(self: &Rc<Self>, tab: usize) {
+    pub fn say_what_waits(self: &Rc<Self>, tab: usize) {
         let now = self.now();
         let (mut frames, mut posts) = (Vec::new(), Vec::new());
         let sock = {
@@ -330,7 +329,7 @@ impl World {
         self.later_nudge(tab);
     }
 
-    fn later_nudge(self: &Rc<Self>, tab: usize) {
+    pub fn later_nudge(self: &Rc<Self>, tab: usize) {
         let world = self.clone();
         self.spawn(async move {
             world.sleep(750).await;
@@ -387,215 +386,11 @@ impl World {
         }
         self.later_nudge(tab);
     }
-
-    // --- Hearing ----------------------------------------------------------------------------------
-
-    pub fn hears(self: &Rc<Self>, tab: usize, text: &str) {
-        self.fold(text);
-        if self.lines.borrow().is_some() {
-            let line = format!("{:>8} {} < {}", self.elapsed_ms(), self.name(tab), told(text));
-            self.lines.borrow_mut().iter_mut().for_each(|lines| lines.push(line.clone()));
-        }
-        let events = match serde_json::from_str::<Value>(text) {
-            Ok(Value::Array(events)) => events,
-            Ok(event) => vec![event],
-            Err(_) => return self.violation(Checker::Phantom, format!("no JSON: {}", short(text))),
-        };
-        for event in events {
-            let found = self.event(tab, &event);
-            self.found(tab, found);
-        }
-    }
-
-    fn event(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        let kind = event["type"].as_str().unwrap_or_default();
-        let phase = self.tabs.borrow()[tab].phase;
-        match (phase, kind) {
-            (Phase::Greeted(0), "hello") => {
-                let mut tabs = self.tabs.borrow_mut();
-                let it = &mut tabs[tab];
-                it.epoch = event["epoch"].as_str().unwrap_or_default().into();
-                (it.phase, it.resynced) = (Phase::Greeted(1), false);
-                Ok(())
-            }
-            (Phase::Greeted(1), "online_users") => {
-                self.tabs.borrow_mut()[tab].phase = Phase::Greeted(2);
-                self.presence(tab, event)
-            }
-            (Phase::Greeted(2), "resync") => self.resync(tab, event),
-            (Phase::Greeted(2), "synced") => self.synced(tab, event),
-            (Phase::Greeted(2), "new_message" | "reaction_update") => self.sequenced(tab, event),
-            (Phase::Live, "new_message" | "reaction_update") => self.sequenced(tab, event),
-            (Phase::Live, "ack") => {
-                let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-                let seq = event["seq"].as_u64();
-                self.acked(tab, &text("clientId"), seq, &text("messageId"), event["duplicate"] == true);
-                Ok(())
-            }
-            (Phase::Live, "error") => self.refused(tab, event),
-            (Phase::Live, "online_users") => self.presence(tab, event),
-            (Phase::Live, "user_left") => self.left(tab, event),
-            (Phase::Live, "typing" | "user_joined" | "read_receipt") => Ok(()),
-            _ => Err((Checker::Seam, format!("{kind} while {phase:?}"))),
-        }
-    }
-
-    fn resync(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        self.counters.count("resyncs");
-        let mut tabs = self.tabs.borrow_mut();
-        let it = &mut tabs[tab];
-        let since = it.at.take();
-        it.resynced = true;
-        let head = event["seq"].as_u64().unwrap_or(0);
-        let other_log = since.as_ref().is_some_and(|(_, epoch)| *epoch != it.epoch);
-        let far = since.as_ref().is_some_and(|(seq, _)| head.saturating_sub(*seq) > 100);
-        match event["reason"].as_str() {
-            Some("epoch") if other_log => Ok(()),
-            Some("too_many") if far => Ok(()),
-            Some("ahead") => Err((Checker::Lost, format!("the log went back: {since:?} is ahead of {head}"))),
-            reason => {
-                Err((Checker::Seam, format!("resync {reason:?} without reason, from {since:?} to {head}")))
-            }
-        }
-    }
-
-    fn synced(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        let head = event["seq"].as_u64().unwrap_or(0);
-        let heard = {
-            let mut tabs = self.tabs.borrow_mut();
-            let it = &mut tabs[tab];
-            it.phase = Phase::Live;
-            let heard = it.at.replace((head, it.epoch.clone()));
-            heard.filter(|_| !it.resynced).map(|(seq, _)| seq)
-        };
-        self.later_nudge(tab);
-        self.say_what_waits(tab);
-        match heard {
-            Some(seq) => {
-                self.counters.count("replays");
-                if seq == head {
-                    Ok(())
-                } else {
-                    Err((Checker::Seam, format!("replayed to {seq}, synced {head}")))
-                }
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// An event of the log, live, replayed or as history.
-    fn sequenced(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        let seq = event["seq"].as_u64().unwrap_or(0);
-        let fact = fact(event);
-        let mut tabs = self.tabs.borrow_mut();
-        let it = &mut tabs[tab];
-        if event["type"] == "new_message" {
-            if event["message"]["tenantId"] != *it.tenant || event["message"]["roomId"] != *it.room_id {
-                return Err((Checker::Phantom, format!("of another room: {fact:?}")));
-            }
-            it.known.push(fact.id.clone());
-        }
-        let history = it.phase != Phase::Live && (it.at.is_none() || it.resynced);
-        if !history {
-            let Some((at, _)) = &mut it.at else { return Err((Checker::Seam, "live before synced".into())) };
-            if seq <= *at {
-                return Err((Checker::Duplicated, format!("heard {seq} after {at}")));
-            }
-            if seq != *at + 1 {
-                return Err((Checker::Seam, format!("heard {seq} after {at}")));
-            }
-            *at = seq;
-        }
-        let epoch = it.epoch.clone();
-        let room = it.room;
-        drop(tabs);
-        self.oracle.borrow_mut().rooms.entry(room).or_default().hears(&epoch, seq, &fact)
-    }
-
-    fn acked(self: &Rc<Self>, tab: usize, client_id: &str, seq: Option<u64>, id: &str, duplicate: bool) {
-        let found = {
-            let mut tabs = self.tabs.borrow_mut();
-            let it = &mut tabs[tab];
-            let Some(place) = it.ops.iter().position(|op| op.client_id == client_id) else {
-                // A second ack of what was said twice.
-                return;
-            };
-            let op = it.ops.remove(place);
-            if duplicate {
-                self.counters.count("dedupe hits");
-            } else if op.again && seq.is_some() && matches!(op.said, Said::Message { .. }) {
-                drop(tabs);
-                let what = format!("{}: {client_id} was acked before, and is no duplicate", self.name(tab));
-                return self.violation(Checker::Duplicated, what);
-            }
-            if let (true, Some(seq), Said::Message { .. }) = (op.clean && !duplicate, seq, &op.said) {
-                let number = op.client_id.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
-                it.order.push((number, seq));
-            }
-            it.acked.push(op);
-            let (room, user) = (it.room, it.user.clone());
-            drop(tabs);
-            self.counters.count("acks");
-            self.oracle.borrow_mut().rooms.entry(room).or_default().acks(&user, client_id, seq, id)
-        };
-        self.found(tab, found);
-        self.later_nudge(tab);
-    }
-
-    fn refused(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        let now = self.now();
-        let code = event["code"].as_str().unwrap_or_default();
-        let client_id = event["clientId"].as_str().unwrap_or_default();
-        let mut tabs = self.tabs.borrow_mut();
-        let it = &mut tabs[tab];
-        let after_ms = event["retryAfterMs"].as_u64().unwrap_or(400) + 50;
-        for op in it.ops.iter_mut().filter(|op| op.client_id == client_id) {
-            (op.sent_at, op.clean, op.not_before) = (None, false, now + after_ms);
-        }
-        let known = match code {
-            "internal" | "rate_limited" => true,
-            "room_not_found" => {
-                it.turned_away();
-                true
-            }
-            // Its message was in a log that is gone.
-            "message_not_found" => {
-                it.ops.retain(|op| op.client_id != client_id);
-                true
-            }
-            _ => false,
-        };
-        drop(tabs);
-        let world = self.clone();
-        self.spawn(async move {
-            world.sleep(after_ms).await;
-            world.nudge(tab);
-        });
-        if known { Ok(()) } else { Err((Checker::Answered, format!("refused {client_id}: {code}"))) }
-    }
-
-    /// Every frame is answered: an ack, an error, or the end of the connection.
-    pub fn every_frame_is_answered(self: &Rc<Self>) {
-        let now = self.now();
-        let late: Vec<(usize, String)> = {
-            let tabs = self.tabs.borrow();
-            let live = tabs.iter().filter(|tab| tab.is_live());
-            live.flat_map(|tab| {
-                let late = |op: &&Op| op.sent_at.is_some_and(|at| now - at > ANSWER_MS);
-                tab.ops.iter().filter(late).map(|op| (tab.index, op.client_id.clone()))
-            })
-            .collect()
-        };
-        for (tab, client_id) in late {
-            self.violation(Checker::Answered, format!("{}: {client_id} has no answer", self.name(tab)));
-            self.tabs.borrow_mut()[tab].forgives();
-        }
-    }
 }
 
 impl Tab {
     /// Is no member any more, as far as the server says.
-    fn turned_away(&mut self) {
+    pub fn turned_away(&mut self) {
         if self.removed {
             self.wants = false;
             self.ops.clear();
@@ -603,43 +398,6 @@ impl Tab {
     }
 }
 
-fn fact(event: &Value) -> Fact {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    if event["type"] == "new_message" {
-        let message = &event["message"];
-        return Fact {
-            user: text(&message["userId"]),
-            client_id: message["clientId"].as_str().map(str::to_owned),
-            id: text(&message["id"]),
-            said: Said::Message { content: text(&message["content"]) },
-        };
-    }
-    let delta = &event["delta"];
-    let said = Said::Reaction {
-        message: text(&event["messageId"]),
-        emoji: text(&delta["emoji"]),
-        add: delta["action"] == "add",
-    };
-    Fact { user: text(&delta["userId"]), client_id: None, id: text(&event["messageId"]), said }
-}
-
-fn short(text: &str) -> String {
+pub fn short(text: &str) -> String {
     text.chars().take(160).collect()
-}
-
-/// A frame in the words that somebody who reads a history needs.
-fn told(text: &str) -> String {
-    let told = |event: &Value| {
-        let client = event["clientId"].as_str().map(|id| format!(" #{id}")).unwrap_or_default();
-        let rest = ["users", "userId", "reason", "code", "duplicate", "noop", "delta"];
-        let rest =
-            rest.iter().filter(|name| !event[**name].is_null()).map(|name| format!(" {}", event[*name]));
-        let seq = event["seq"].as_u64().map(|seq| format!(" {seq}")).unwrap_or_default();
-        format!("{}{seq}{client}{}", event["type"].as_str().unwrap_or("?"), rest.collect::<String>())
-    };
-    match serde_json::from_str(text) {
-        Ok(Value::Array(events)) => events.iter().map(told).collect::<Vec<_>>().join(", "),
-        Ok(event) => told(&event),
-        Err(_) => short(text),
-    }
 }

@@ -7,11 +7,11 @@ use crate::oracle::{Checker, Fact, RoomModel, Said};
 use crate::plan::{ROOMS, TABS};
 use crate::postgres::Weather;
 use crate::run::host_of;
+use crate::stored::{Stored, aside, head, log, state, user_of};
 use crate::worker::token;
 use crate::world::World;
-use chinwag::ids::{Seq, UnixMs};
+use chinwag::ids::Seq;
 use chinwag::protocol::message::Message;
-use rusqlite::types::Value as Cell;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -111,127 +111,6 @@ fn presence(world: &Rc<World>) {
             world.violation(Checker::Live, format!("room {room} has {there:?}"));
         }
     }
-}
-
-fn user_of(attachment: &Option<String>) -> Option<String> {
-    let value: Value = serde_json::from_str(attachment.as_ref()?).ok()?;
-    value["identity"]["user"].as_str().map(str::to_owned)
-}
-
-impl World {
-    /// Who has had a socket for a while must be told to be there.
-    pub fn presence(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        let told: Vec<&str> =
-            event["users"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        // A slow reader hears old news.
-        let slow = self.tabs.borrow()[tab].sock().is_some_and(|sock| sock.was_slow());
-        let there = if slow { BTreeSet::new() } else { self.there(tab, self.now()) };
-        match there.iter().find(|user| !told.contains(&user.as_str())) {
-            Some(user) => Err((Checker::Presence, format!("{user} is there, told were {told:?}"))),
-            None => Ok(()),
-        }
-    }
-
-    pub fn left(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        let user = event["userId"].as_str().unwrap_or_default();
-        let told_at = event["timestamp"].as_u64().unwrap_or(0);
-        match self.there(tab, told_at).contains(user) {
-            true => Err((Checker::Presence, format!("{user} is there, and was told to have left"))),
-            false => Ok(()),
-        }
-    }
-
-    /// The people who had had an open socket for a second by then, and still have it.
-    fn there(&self, tab: usize, by: UnixMs) -> BTreeSet<String> {
-        let room = self.tabs.borrow()[tab].room;
-        let Some(host) = host_of(self, room) else { return BTreeSet::new() };
-        let sockets = host.sockets.borrow();
-        let old = sockets.iter().filter(|s| !s.closing.get() && s.opened_at() + 1_000 < by);
-        old.filter_map(|sock| user_of(&sock.attachment.borrow())).collect()
-    }
-}
-
-// --- What is stored ---------------------------------------------------------------------------------
-
-struct Stored {
-    kind: i64,
-    user: String,
-    client_id: Option<String>,
-    body: String,
-}
-
-fn log(world: &World, room: usize) -> BTreeMap<Seq, Stored> {
-    let Some(host) = host_of(world, room) else { return BTreeMap::new() };
-    let sqlite = host.sqlite.borrow().clone();
-    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'events'", []).is_empty() {
-        return BTreeMap::new();
-    }
-    let text = |cell: &Cell| if let Cell::Text(text) = cell { Some(text.clone()) } else { None };
-    let int = |cell: &Cell| if let Cell::Integer(n) = cell { *n } else { 0 };
-    let rows = sqlite.rows("SELECT seq, kind, user_id, client_id, body FROM events", []);
-    let stored = |row: &Vec<Cell>| {
-        let user = text(&row[2]).unwrap_or_default();
-        let body = text(&row[4]).unwrap_or_default();
-        (int(&row[0]) as Seq, Stored { kind: int(&row[1]), user, client_id: text(&row[3]), body })
-    };
-    rows.iter().map(stored).collect()
-}
-
-fn state(world: &World, room: usize, id: i64) -> Value {
-    let Some(host) = host_of(world, room) else { return Value::Null };
-    let sqlite = host.sqlite.borrow().clone();
-    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'state'", []).is_empty() {
-        return Value::Null;
-    }
-    match sqlite.rows("SELECT value FROM state WHERE id = ?", [id]).first().map(|row| row[0].clone()) {
-        Some(Cell::Text(text)) => serde_json::from_str(&text).unwrap_or_default(),
-        _ => Value::Null,
-    }
-}
-
-/// The log's newest seq.
-fn head(world: &World, room: usize) -> Seq {
-    let Some(host) = host_of(world, room) else { return 0 };
-    let sqlite = host.sqlite.borrow().clone();
-    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'events'", []).is_empty() {
-        return 0;
-    }
-    let newest = match sqlite.rows("SELECT max(seq) FROM events", []).first().map(|row| row[0].clone()) {
-        Some(Cell::Integer(n)) => n as Seq,
-        _ => 0,
-    };
-    newest.max(state(world, room, 1)["floor"].as_u64().unwrap_or(0))
-}
-
-pub fn has_log(world: &World, room: usize) -> bool {
-    state(world, room, 1).is_object()
-}
-
-pub fn lag(world: &World, room: usize) -> u64 {
-    head(world, room).saturating_sub(world.table(room, |table| table.ledger.last_seq))
-}
-
-/// The messages that the log has in (after, to].
-pub fn messages_between(world: &World, room: usize, after: Seq, to: Seq) -> Vec<Seq> {
-    let Some(host) = host_of(world, room) else { return Vec::new() };
-    let sqlite = host.sqlite.borrow().clone();
-    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'events'", []).is_empty() {
-        return Vec::new();
-    }
-    let sql = "SELECT seq FROM events WHERE kind = 1 AND seq > ?1 AND seq <= ?2";
-    let rows = sqlite.rows(sql, [after as i64, to as i64]);
-    rows.iter().filter_map(|row| if let Cell::Integer(n) = row[0] { Some(n as Seq) } else { None }).collect()
-}
-
-/// What the room has set aside.
-pub fn aside(world: &World, room: usize) -> BTreeSet<Seq> {
-    let Some(host) = host_of(world, room) else { return BTreeSet::new() };
-    let sqlite = host.sqlite.borrow().clone();
-    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'quarantine'", []).is_empty() {
-        return BTreeSet::new();
-    }
-    let rows = sqlite.rows("SELECT seq FROM quarantine", []);
-    rows.iter().filter_map(|row| if let Cell::Integer(n) = row[0] { Some(n as Seq) } else { None }).collect()
 }
 
 // --- The last look ----------------------------------------------------------------------------------

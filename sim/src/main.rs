@@ -1,17 +1,22 @@
 //! The simulator: the real routes, objects, rooms, SQL and outbox under a virtual clock, with everything that can break
 //! breaking (`cargo xtask sim`). One seed is one history, always the same.
 //!
-//! `plan` writes down what will happen, `run` does it in a `world` of `executor`, `platform`, `worker` and `postgres`,
-//! `client`s check what they hear against the `oracle`, `ending` looks at everything once more, `shorten` finds the
-//! shortest failing history. Not here: sockets, processes and disks of the real kind; those are in `tests/faults`.
+//! `plan` writes down what will happen, `run` does it. A `world` is `hosts` (objects over `platform`), `worker`, `network`,
+//! `postgres` and an `executor` that has the clock; `breaking` breaks it. `client`s talk, check what they are `hearing`
+//! against the `oracle`; `ending` looks at all that is `stored`; `shorten` finds the shortest failing history, and what
+//! once failed is `pinned`. Not here: sockets, processes and disks of the real kind; those are in `tests/faults`.
 
+mod breaking;
 mod client;
 mod dice;
 mod ending;
 mod executor;
+mod hearing;
+mod hosts;
 #[path = "../../tests/native/ledger.rs"]
 #[allow(dead_code)] // Its faults are the transcripts'; here the weather is around it.
 mod ledger;
+mod network;
 mod oracle;
 mod pinned;
 mod plan;
@@ -22,6 +27,7 @@ mod shorten;
 #[path = "../../tests/native/sqlite.rs"]
 #[allow(dead_code)]
 mod sqlite;
+mod stored;
 mod worker;
 mod world;
 

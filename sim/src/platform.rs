@@ -2,10 +2,12 @@
 //! is sent after it waits for the commit; a send to a socket that is closing fails; alarms too near never fire.
 //! Not here: time, crashes and networks (`world`).
 
+use crate::hosts::{Host, Out};
+use crate::network::Sock;
 use crate::postgres::Db;
 use crate::sqlite::Sqlite;
 use crate::worker;
-use crate::world::{Host, Out, Sock, World};
+use crate::world::World;
 use chinwag::auth::Identity;
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::UnixMs;

@@ -1,10 +1,10 @@
 //! Postgres as the system's statements see it: the laws of `db` over plain maps, in every weather.
 //! Not here: SQL; the real statements are tested against a real Postgres.
 
-use crate::ending;
 use crate::ledger::{Ledger, POISON};
 use crate::oracle::Checker;
 use crate::plan::ROOMS;
+use crate::stored;
 use crate::world::World;
 use chinwag::db::{DbError, MessageRow, Postgres, Projected, Projection};
 use chinwag::ids::Seq;
@@ -107,8 +107,8 @@ fn prefix(world: &World, table: &Table, batch: &Projection, done: &Projected) {
     let room =
         ROOMS.iter().position(|(tenant, id)| (*tenant, *id) == (batch.tenant.as_str(), batch.room.as_str()));
     let Some(room) = room else { return };
-    let aside = ending::aside(world, room);
-    let missing = ending::messages_between(world, room, batch.from, *last_seq)
+    let aside = stored::aside(world, room);
+    let missing = stored::messages_between(world, room, batch.from, *last_seq)
         .into_iter()
         .find(|seq| !table.ledger.rows.contains_key(seq) && !aside.contains(seq));
     if let Some(seq) = missing {

@@ -4,11 +4,13 @@
 use crate::client::Tab;
 use crate::ending;
 use crate::executor::STRUCK;
+use crate::hosts::Host;
 use crate::ledger::POISON;
 use crate::oracle::{Checker, Said, Violation};
 use crate::plan::{Action, PEOPLE, Plan, ROOMS, TABS};
 use crate::postgres::{Table, Weather};
-use crate::world::{Host, World};
+use crate::stored;
+use crate::world::World;
 use chinwag::api::object_name;
 use chinwag::db::MessageRow;
 use chinwag::ids::{RoomId, TenantId};
@@ -132,7 +134,7 @@ impl World {
             Action::Pass { ms } => {
                 self.pass(ms);
                 if self.bursting.replace(false) {
-                    let lag = (0..ROOMS.len()).map(|room| ending::lag(self, room)).max().unwrap_or(0);
+                    let lag = (0..ROOMS.len()).map(|room| stored::lag(self, room)).max().unwrap_or(0);
                     self.counters.at_least("outbox peak", lag);
                 }
             }
@@ -198,8 +200,8 @@ impl World {
         let Some(host) = host_of(self, room) else { return };
         let strangers = !self.table(room, |table| table.strangers.is_empty());
         if !strangers
-            && ending::lag(self, room) == 0
-            && ending::aside(self, room).is_empty()
+            && stored::lag(self, room) == 0
+            && stored::aside(self, room).is_empty()
             && self.is_idle(&host)
         {
             self.lose_disk(&host);
@@ -209,7 +211,7 @@ impl World {
     /// Restored from an older backup.
     fn set_back(self: &Rc<Self>, room: usize, rows: u64) {
         // A log that is lost too, and not yet made anew, would be lost for good.
-        if !ending::has_log(self, room) {
+        if !stored::has_log(self, room) {
             return;
         }
         self.table(room, |table| {
@@ -221,7 +223,7 @@ impl World {
     }
 
     fn stranger(self: &Rc<Self>, room: usize) {
-        let there = ending::has_log(self, room);
+        let there = stored::has_log(self, room);
         self.table(room, |table| {
             let seq = table.ledger.last_seq + 1;
             if table.ledger.rows.contains_key(&seq) || table.ledger.last_seq == 0 || !there {
@@ -258,7 +260,7 @@ impl World {
         let answered = ending::read_page(self, (tenant, id), "alice", 0);
         let Some(host) = host_of(self, room) else { return };
         if answered.is_some() && before == self.counters_of_faults() {
-            let hears = |sock: &&Rc<crate::world::Sock>| {
+            let hears = |sock: &&Rc<crate::network::Sock>| {
                 let attachment = sock.attachment.borrow();
                 !sock.closing.get()
                     && attachment.as_ref().is_some_and(|text| text.contains(&format!("\"user\":\"{user}\"")))
