@@ -58,8 +58,6 @@ pub struct Rig {
     /// Whether `Drop` checks that log and Postgres agree; off where a test makes that impossible.
     pub lawful: bool,
     pub longest_frame_bytes: usize,
-    /// The head that a client may know of.
-    pub heard_head: Seq,
     /// What was heard by whom since it was last taken.
     pub heard: Vec<(String, String)>,
     /// The head when all was last told to the sockets.
@@ -103,7 +101,6 @@ impl Rig {
             watched: false,
             lawful: true,
             longest_frame_bytes: 0,
-            heard_head: 0,
             heard: Vec::new(),
             told: None,
             errands: VecDeque::new(),

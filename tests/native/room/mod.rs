@@ -5,7 +5,6 @@ mod faults;
 mod outbox;
 mod presence;
 mod refusals;
-mod schedules;
 mod session;
 mod talk;
 mod trouble;
