@@ -349,13 +349,22 @@ impl<P: Platform> Object<P> {
 
     /// Takes batch after batch to Postgres, then keeps the connection a moment for what may follow.
     async fn drain(self: Rc<Self>) {
-        while let Some(batch) = self.feed(Input::Drain).project {
+        loop {
+            let fed = self.feed(Input::Drain);
+            let Some(batch) = fed.project else {
+                // A store that fails is left alone for a while. Asked again within the same turn it spins: workerd never
+                // gets to write, and at 10,000 timers every `sleep` panics.
+                if fed.failed {
+                    self.platform.sleep(RETRY_MIN_MS).await;
+                }
+                break;
+            };
             self.draining_since.set(Some(self.platform.now()));
             let outcome = db::project(self.platform.db(), &batch).await;
-            self.feed(Input::Projected { batch, outcome });
+            let failed = self.feed(Input::Projected { batch, outcome }).failed;
             self.count();
             // Gathering is for a trickle: each batch costs a written row. A backlog goes at once.
-            if !self.room.borrow().as_ref().is_some_and(Room::has_a_full_batch) {
+            if failed || !self.room.borrow().as_ref().is_some_and(Room::has_a_full_batch) {
                 self.platform.sleep(DRAIN_GATHER_MS).await;
             }
         }

@@ -11,13 +11,22 @@ pub struct ObjectSql {
     storage: JsValue,
     /// What is billed (PLATFORM.md), since this object was made.
     rows_written: Cell<u64>,
+    /// Until when each writing statement fails, because a test wants it.
+    #[cfg(feature = "test-hooks")]
+    fails_until: Cell<u64>,
 }
 
 impl ObjectSql {
     pub fn new(state: &State) -> Self {
         let storage = state.storage();
         let raw = JsValue::from(storage.as_raw());
-        Self { sql: storage.sql(), storage: raw, rows_written: Cell::new(0) }
+        Self {
+            sql: storage.sql(),
+            storage: raw,
+            rows_written: Cell::new(0),
+            #[cfg(feature = "test-hooks")]
+            fails_until: Cell::new(0),
+        }
     }
 
     fn transaction(&self, run: &JsValue) -> std::result::Result<(), JsValue> {
@@ -29,10 +38,19 @@ impl ObjectSql {
     pub fn rows_written(&self) -> u64 {
         self.rows_written.get()
     }
+
+    #[cfg(feature = "test-hooks")]
+    pub fn fail_until(&self, at: u64) {
+        self.fails_until.set(at);
+    }
 }
 
 impl Sql for ObjectSql {
     fn exec(&self, sql: &'static str, params: &[SqlValue]) -> Result<Vec<Row>> {
+        #[cfg(feature = "test-hooks")]
+        if !sql.trim_start().starts_with("SELECT") && super::clock::now() < self.fails_until.get() {
+            return Err(StoreError("a test wants it to fail".into()));
+        }
         let params: Vec<SqlStorageValue> = params.iter().map(bound).collect();
         let cursor = self.sql.exec(sql, params).map_err(failed)?;
         let rows = cursor.raw().map(|row| row.map_err(failed).and_then(row_of)).collect();

@@ -17,13 +17,25 @@ pub fn made() -> u64 {
     LOADS.get()
 }
 
+/// How long `test_store_fails` lasts: some tries of a drain that waits between them.
+const STORE_FAILS_MS: u64 = 2_000;
+
 /// `{"type":"test_instance"}` → which making of the object this is, and the rows it has written.
+/// `{"type":"test_store_fails"}` → each statement that writes fails for a while.
 pub fn answered(text: &str, send: impl FnOnce(String), made: u64, sql: &ObjectSql) -> bool {
-    if text != r#"{"type":"test_instance"}"# {
-        return false;
+    match text {
+        r#"{"type":"test_instance"}"# => {
+            let rows = sql.rows_written();
+            send(format!(
+                r#"[{{"type":"test_instance","instance":{made},"rowsWritten":{rows},"by":"{MARKER}"}}]"#
+            ));
+        }
+        r#"{"type":"test_store_fails"}"# => {
+            sql.fail_until(super::clock::now() + STORE_FAILS_MS);
+            send(format!(r#"[{{"type":"test_store_fails","by":"{MARKER}"}}]"#));
+        }
+        _ => return false,
     }
-    let rows = sql.rows_written();
-    send(format!(r#"[{{"type":"test_instance","instance":{made},"rowsWritten":{rows},"by":"{MARKER}"}}]"#));
     true
 }
 

@@ -35,6 +35,7 @@ impl Conversation {
                 stop: heard_stop.clone(),
                 acked: count.clone(),
                 synced: watch::Sender::new(0),
+                reacts: false,
                 through: None,
                 forgetful: false,
             };

@@ -25,6 +25,8 @@ pub struct Plan {
     pub acked: watch::Sender<u64>,
     /// Counts connections that have heard everything, over all talkers.
     pub synced: watch::Sender<u64>,
+    /// Says every fifth thing with a reaction to the newest message.
+    pub reacts: bool,
     /// A proxy before the stack.
     pub through: Option<String>,
     /// Doesn't say everything again: what became of the oldest unacked message stays unknown.
@@ -51,6 +53,8 @@ pub struct Told {
     pub connections: u32,
     /// `user/clientId` of all that was ever said.
     pub invoked: BTreeSet<String>,
+    /// Acks of reactions.
+    pub reacted: u64,
     /// Errors that were told.
     pub refused: u64,
     /// `user/clientId` of what was never acked and not said again.
@@ -64,12 +68,14 @@ struct Talker {
     /// The last seq heard and the log's epoch.
     at: Option<(u64, String)>,
     said: u32,
+    /// The id of the newest message heard.
+    newest: Option<Value>,
 }
 
 /// Talks until told to stop, and has then heard everything up to the given head.
 pub async fn talk(plan: Plan) -> Told {
     let (told, waiting) = (Told::default(), VecDeque::new());
-    let mut talker = Talker { plan, told, waiting, at: None, said: 0 };
+    let mut talker = Talker { plan, told, waiting, at: None, said: 0, newest: None };
     loop {
         let client = talker.connect().await;
         if talker.stay(client).await {
@@ -130,7 +136,7 @@ impl Talker {
                     }
                 }
                 _ = next.tick(), if synced && now == Stop::Talk && self.waiting.len() < IN_FLIGHT_MAX => {
-                    let frame = self.new_message();
+                    let frame = self.say();
                     client.send(frame).await;
                 }
                 changed = stop.changed() => changed.expect("the test still runs"),
@@ -138,8 +144,15 @@ impl Talker {
         }
     }
 
-    fn new_message(&mut self) -> Value {
+    fn say(&mut self) -> Value {
         self.said += 1;
+        if let Some(id) = self.newest.take_if(|_| self.plan.reacts && self.said.is_multiple_of(5)) {
+            let client_id = format!("r{}", self.said);
+            let action = if self.said.is_multiple_of(10) { "remove" } else { "add" };
+            let frame = json!({"type": "reaction", "messageId": id, "emoji": "👍", "action": action, "clientId": client_id});
+            self.waiting.push_back((client_id, frame.clone(), Instant::now()));
+            return frame;
+        }
         let client_id = format!("c{}", self.said);
         self.told.invoked.insert(format!("{}/{client_id}", self.plan.user));
         let content = format!("{} says {}", self.plan.user, self.said);
@@ -168,11 +181,17 @@ impl Talker {
                     "{me}: nothing missing or twice: {event}"
                 );
                 self.told.heard.insert(seq(event), event["message"].clone());
+                self.newest = Some(event["message"]["id"].clone());
                 self.at.as_mut().expect("after synced").0 = seq(event);
                 // After a reconnect the ack may have gone to the socket that broke.
                 let mine = event["message"]["userId"] == **me && self.told.connections == 1;
                 let unacked = self.waiting.iter().any(|(id, ..)| event["clientId"] == **id);
                 assert!(!(mine && unacked), "{me}: an ack comes before its message: {event}");
+            }
+            "reaction_update" => {
+                let at = self.at.as_mut().expect("after synced");
+                assert_eq!(seq(event), at.0 + 1, "{me}: nothing missing or twice: {event}");
+                at.0 = seq(event);
             }
             "ack" => self.acked(event),
             "error" if event["retryable"] == true => {}
@@ -190,6 +209,10 @@ impl Talker {
             let (_, _, sent) = self.waiting.remove(place).expect("it is there");
             self.told.ack_times.push((sent, sent.elapsed()));
             self.plan.acked.send_modify(|count| *count += 1);
+        }
+        if client_id.starts_with('r') {
+            self.told.reacted += 1;
+            return;
         }
         let before = self.told.acks.insert(format!("{}/{client_id}", self.plan.user), seq(ack));
         assert!(before.is_none_or(|before| before == seq(ack)), "acked at another seq: {ack}");
