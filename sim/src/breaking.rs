@@ -72,7 +72,10 @@ impl World {
         let hosts: Vec<_> = self.hosts.borrow().values().cloned().collect();
         hosts.iter().for_each(|host| self.forget(host));
         // An alarm that was under way blocks all later ones.
-        alarms.iter().for_each(|host| host.alarm_runs.set(true));
+        for host in alarms {
+            host.alarm_runs.set(true);
+            host.aborted_alarm.set(true);
+        }
         self.tabs.borrow_mut().iter_mut().for_each(Tab::forgives);
     }
 
@@ -106,6 +109,7 @@ impl World {
         host.wrote.set(false);
         host.staged_alarm.set(None);
         host.alarm_runs.set(false);
+        host.aborted_alarm.set(false);
         let dropped = (host.gate.take(), host.object.take());
         drop(dropped);
     }

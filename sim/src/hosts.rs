@@ -35,6 +35,8 @@ pub struct Host {
     pub alarm_broken: Cell<bool>,
     /// Since when a handler runs; later alarms wait for it.
     pub alarm_runs: Rc<Cell<bool>>,
+    /// An abort left it so.
+    pub aborted_alarm: Cell<bool>,
     pub object: RefCell<Option<Room>>,
     pub making: Cell<u64>,
     pub touched_at: Cell<UnixMs>,
@@ -61,6 +63,7 @@ impl Host {
             alarm: Cell::new(None),
             alarm_broken: Cell::new(false),
             alarm_runs: Rc::default(),
+            aborted_alarm: Cell::new(false),
             object: RefCell::new(None),
             making: Cell::new(0),
             touched_at: Cell::new(now),

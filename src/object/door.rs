@@ -11,10 +11,10 @@ use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::journal::Entry;
 use crate::limits::{REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
-use crate::mutants::{self, Mutant};
+use crate::mutants::{self, Mutant, is};
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
-use crate::room::{Connect, Facts, Input, Rebuild, Room};
+use crate::room::{Connect, ConnectionId, Facts, Input, Rebuild, Room};
 use std::rc::Rc;
 
 /// What the Worker gets.
@@ -34,7 +34,7 @@ impl<P: Platform> Object<P> {
         match ask.what {
             What::Upgrade(upgrade) => {
                 self.admit(&ask.who)?;
-                if mutants::is(Mutant::HeadBeforeSocket) {
+                if is(Mutant::HeadBeforeSocket) {
                     mutants::remember(self.room.borrow().as_ref().map(Room::head));
                     self.platform.sleep(WAIT_STEP_MS).await;
                 }
@@ -58,8 +58,7 @@ impl<P: Platform> Object<P> {
     fn upgrade(self: &Rc<Self>, who: Identity, upgrade: UpgradeAsk) -> Result<Answer<P::Peer>, Refusal> {
         // A fault in one of these loads the room again, which must not happen between the socket and its `Connect`.
         self.take_in();
-        let now = self.platform.now();
-        let id = self.room.borrow().as_ref().map_or(1, |room| room.next_connection(now));
+        let id = self.next_connection();
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
         self.sockets.borrow_mut().insert(id, Socket::new(socket, u32::MAX));
         let UpgradeAsk { batches, since, history } = upgrade;
@@ -73,6 +72,16 @@ impl<P: Platform> Object<P> {
         }
         self.flush_is_due.set(false);
         Ok(Answer::Upgraded { peer, batches })
+    }
+
+    /// Never one that was given before: not even in this millisecond, to a socket that the room, loaded again, knows
+    /// nothing of.
+    fn next_connection(&self) -> ConnectionId {
+        let now = self.platform.now();
+        let id = self.room.borrow().as_ref().map_or(1, |room| room.next_connection(now));
+        let id = if is(Mutant::ConnectionIdTwice) { id } else { id.max(self.next_connection.get()) };
+        self.next_connection.set(id.saturating_add(1));
+        id
     }
 
     /// Makes sure that the room is in memory and as new as Postgres said it is.

@@ -41,6 +41,8 @@ pub struct Object<P: Platform> {
     draining_since: Cell<Option<UnixMs>>,
     opening_since: Cell<Option<UnixMs>>,
     swept_at: Cell<UnixMs>,
+    /// Larger than all that this making of the object gave.
+    next_connection: Cell<ConnectionId>,
     /// What rooms that were lost had counted, and their losses.
     counts: Cell<Counts>,
 }
@@ -69,6 +71,7 @@ impl<P: Platform> Object<P> {
             draining_since: Cell::new(None),
             opening_since: Cell::new(None),
             swept_at: Cell::new(0),
+            next_connection: Cell::new(0),
             counts: Cell::default(),
         })
     }

@@ -266,8 +266,8 @@ impl Room {
                     store.set_state(StateRow::Reads, row)?;
                 }
                 self.gone(connection, now);
-                if self.connections.is_empty() && !is(Mutant::AlarmTrusted) {
-                    self.outbox.mistrust_alarm();
+                if !is(Mutant::AlarmTrusted) {
+                    self.outbox.mistrust_alarm(now);
                 }
             }
             Input::Call { who, call, random } => match self.call(store, now, who, call, random) {

@@ -51,6 +51,7 @@ pub struct Outbox {
     /// The batch under way and since when; one that doesn't come back is given up after a while.
     under_way: Option<UnderWay>,
     alarm_at: Option<UnixMs>,
+    alarm_set_at: UnixMs,
     /// Events of a batch; halved while one of its rows is refused.
     batch_events: u64,
     /// With the reasons; those given up are among them.
@@ -69,6 +70,7 @@ impl Outbox {
             retry_at: 0,
             under_way: None,
             alarm_at: None,
+            alarm_set_at: 0,
             batch_events: BATCH_ROWS_MAX,
             set_aside: store.quarantined()?.into_iter().collect(),
             ahead: false,
@@ -92,10 +94,10 @@ impl Outbox {
         self.retry_at = 0;
     }
 
-    /// Nobody is left whose doings would drive the outbox, and the platform may have lost the alarm we believe in: it is set
-    /// anew, which costs a row only if something waits.
-    pub fn mistrust_alarm(&mut self) {
-        self.alarm_at = None;
+    /// Somebody goes, perhaps the last one whose doings drive the outbox, and the platform may have lost the alarm we believe
+    /// in: one that isn't fresh is set anew, which costs a row only if something waits.
+    pub fn mistrust_alarm(&mut self, now: UnixMs) {
+        self.alarm_at = self.alarm_at.filter(|_| now < self.alarm_set_at.saturating_add(ALARM_DELAY_MS));
     }
 
     pub fn state(&self) -> State {
@@ -128,15 +130,15 @@ impl Room {
         let due = if self.lags() { Some(self.outbox.retry_at) } else { self.standing.due() };
         if let Some(retry_at) = due.filter(|_| self.outbox.alarm_at.is_none_or(|at| at <= now)) {
             if is(Mutant::AlarmAtNow) {
-                return self.alarm(now);
+                return self.alarm(now, now);
             }
             let delay_ms = if retry_at > now { ALARM_MIN_MS.max(retry_at - now) } else { ALARM_DELAY_MS };
-            self.alarm(now.saturating_add(delay_ms));
+            self.alarm(now, now.saturating_add(delay_ms));
         }
     }
 
-    fn alarm(&mut self, at: UnixMs) {
-        self.outbox.alarm_at = Some(at);
+    fn alarm(&mut self, now: UnixMs, at: UnixMs) {
+        (self.outbox.alarm_at, self.outbox.alarm_set_at) = (Some(at), now);
         self.effects.push(Effect::Alarm(at));
     }
 
@@ -379,7 +381,7 @@ impl Room {
     fn put_off(&mut self, now: UnixMs, until: UnixMs) {
         self.outbox.retry_at = until;
         if self.outbox.alarm_at.is_none_or(|at| at <= now || at > until) {
-            self.alarm(until);
+            self.alarm(now, until);
         }
     }
 
