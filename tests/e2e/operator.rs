@@ -149,6 +149,73 @@ async fn a_room_that_lags_by_more_than_30_seconds_is_on_the_list_without_traffic
     assert_eq!(postgres(&t, &room).await.len(), 1);
 }
 
+/// What `cargo xtask verify` says, and whether it is content.
+fn verify(t: &Tenant, user: &str, rooms: &[&str]) -> (bool, String) {
+    let xtask = std::env::var_os("CHINWAG_XTASK").expect("CHINWAG_XTASK");
+    let mut command = std::process::Command::new(xtask);
+    command.args([
+        "verify",
+        "--url",
+        &format!("http://{}", t.stack.host),
+        "--postgres",
+        &t.stack.postgres_url,
+    ]);
+    command.env("CHINWAG_TOKEN", t.token(user));
+    for room in rooms {
+        command.args(["--room", room]);
+    }
+    let output = command.output().expect("xtask runs");
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), said)
+}
+
+#[tokio::test]
+async fn verify_says_whether_log_and_postgres_are_equal_and_where_not() {
+    let t = Tenant::new(&crate::rig::stack::loud());
+    let (room, other) = (t.group(&["alice", "bob"]).await, t.group(&["alice"]).await);
+    let mut alice = t.join(&room, "alice").await;
+    for n in 1..=250 {
+        alice
+            .send(json!({"type": "message", "content": format!("word {n}"), "clientId": format!("c{n}")}))
+            .await;
+    }
+    let id = alice.ack("c250").await["messageId"].clone();
+    alice
+        .send(json!({"type": "reaction", "messageId": id, "emoji": "👍", "action": "add", "clientId": "r"}))
+        .await;
+    alice.ack("r").await;
+    t.join(&other, "alice").await.say("c1", "elsewhere").await;
+    t.drained(&room, PATIENCE).await;
+    let (equal, said) = verify(&t, "alice", &[]);
+    assert!(equal && said.contains("250 messages up to seq 251: equal"), "{said}");
+    assert!(said.contains("2 rooms verified"), "{said}");
+
+    let sql = t.stack.sql().await;
+    let change = async |what: &str, seq: i64| {
+        let sql_of = format!("{what} AND seq = $3");
+        let count = sql.execute(&sql_of, &[&t.id, &room, &seq]).await.expect("changed");
+        assert_eq!(count, 1, "{what}");
+    };
+    let of_room = "WHERE tenant_id = $1 AND room_id = $2";
+    change(&format!("DELETE FROM chat_messages {of_room}"), 7).await;
+    change(&format!("UPDATE chat_messages SET content = 'changed' {of_room}"), 130).await;
+    change(&format!("DELETE FROM chat_message_reactions {of_room}"), 250).await;
+    let (equal, said) = verify(&t, "bob", &[&room]);
+    assert!(!equal, "{said}");
+    for line in [
+        "3 DIFFERENCES",
+        "seq 7: missing in Postgres",
+        "seq 130: differs in content",
+        "seq 250: differs in reactions",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(!said.contains("word") && !said.contains("changed"), "never what was said: {said}");
+    let (refused, said) = verify(&t, "mallory", &[&room]);
+    assert!(!refused && said.contains("room_not_found"), "{said}");
+}
+
 #[tokio::test]
 async fn the_log_holds_no_content_no_token_and_no_secret() {
     let stack = Stack::start(&[]);
