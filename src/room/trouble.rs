@@ -43,8 +43,10 @@ pub struct Announcement {
 /// The room's row while it may stand on the list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Row {
-    /// What the list is known to say.
+    /// What the list is known to say, and by which announcement.
     told: Option<Trouble>,
+    #[serde(default)]
+    at: UnixMs,
     /// Rows set aside that the operator wants tried again.
     #[serde(default)]
     again: BTreeSet<Seq>,
@@ -55,7 +57,10 @@ pub struct Standing {
     row: Option<Row>,
     /// The list has still to hear something.
     owed: bool,
-    under_way: Option<Announcement>,
+    /// With the time since when.
+    under_way: Option<(UnixMs, Announcement)>,
+    /// The last announcement's. The next is later, whatever a clock says: the list drops what comes from before.
+    at: UnixMs,
     attempts: u32,
     retry_at: UnixMs,
     told_at: UnixMs,
@@ -112,6 +117,7 @@ impl Room {
     pub(super) fn recall_standing(&mut self, store: &Store) -> Result<()> {
         let row = store.state(StateRow::Trouble)?;
         self.standing.row = row.map(|row| serde_json::from_str(&row).unwrap_or_default());
+        self.standing.at = self.standing.row.as_ref().map_or(0, |row| row.at);
         // While something waits, the next batch's outcome shows what is to be told.
         let trouble = if self.lags() { None } else { self.trouble(store, 0)? };
         self.standing.owed = match (&self.standing.row, &trouble) {
@@ -139,7 +145,7 @@ impl Room {
             (Some(Row { told: Some(told), .. }), Some(trouble)) => !told.is_like(trouble) || !fresh,
             _ => true,
         };
-        let lost = |a: &Announcement| now >= a.at.saturating_add(ANNOUNCE_LEASE_MS);
+        let lost = |(since, _): &(UnixMs, Announcement)| now >= since.saturating_add(ANNOUNCE_LEASE_MS);
         let may_tell = now >= standing.retry_at && standing.under_way.as_ref().is_none_or(lost);
         if !standing.owed || !may_tell {
             return Ok(());
@@ -147,16 +153,19 @@ impl Room {
         // Written before it is told: whatever crashes, a room on the list knows that it may be.
         let row = standing.row.clone().unwrap_or_default();
         standing.keep(store, row)?;
+        let at = now.max(standing.at.saturating_add(1));
+        standing.at = at;
         let (tenant, room) = self.key();
-        let announcement = Announcement { tenant, room, at: now, trouble };
-        self.standing.under_way = Some(announcement.clone());
+        let announcement = Announcement { tenant, room, at, trouble };
+        self.standing.under_way = Some((now, announcement.clone()));
         self.effects.push(Effect::Announce(announcement));
         Ok(())
     }
 
     /// What became of an announcement; a straggler's answer says nothing of the one under way.
     pub(super) fn announced(&mut self, store: &Store, now: UnixMs, at: UnixMs, taken: bool) -> Result<()> {
-        let Some(told) = self.standing.under_way.take_if(|a| a.at == at) else { return Ok(()) };
+        let under_way = self.standing.under_way.take_if(|(_, announcement)| announcement.at == at);
+        let Some((_, told)) = under_way else { return Ok(()) };
         let standing = &mut self.standing;
         if !taken {
             let attempts = standing.attempts.min(16);
@@ -173,10 +182,7 @@ impl Room {
             }
             Some(trouble) => {
                 let row = standing.row.clone().unwrap_or_default();
-                let news = row.told.as_ref().is_none_or(|told| !told.is_like(&trouble));
-                if news {
-                    standing.keep(store, Row { told: Some(trouble), ..row })?;
-                }
+                standing.keep(store, Row { told: Some(trouble), at: told.at, ..row })?;
             }
         }
         // It may have changed meanwhile.

@@ -51,6 +51,7 @@ pub struct Rig {
     pub hanging: Vec<Rc<Projection>>,
     /// What the tenant's list of rooms in trouble says of this one, and whether it can be reached.
     pub listed: Option<Trouble>,
+    pub listed_at: UnixMs,
     pub list_is_away: bool,
     pub list_is_watched: bool,
     /// Whether the transcript shows batches and alarms.
@@ -96,6 +97,7 @@ impl Rig {
             alarm: None,
             hanging: Vec::new(),
             listed: None,
+            listed_at: 0,
             list_is_away: false,
             list_is_watched: false,
             watched: false,
@@ -353,8 +355,8 @@ impl Rig {
                 if self.list_is_watched {
                     self.tell("list", telling::announcement(&announcement, taken));
                 }
-                if taken {
-                    self.listed = announcement.trouble;
+                if taken && announcement.at >= self.listed_at {
+                    (self.listed, self.listed_at) = (announcement.trouble, announcement.at);
                 }
                 self.input(Input::Announced { at: announcement.at, taken });
             }

@@ -73,7 +73,7 @@ fn out_12_rows_set_aside_are_told_with_their_number() {
         alice > message "good"                        alice < new_message 2 "good"
         alice > message "more poison"                 alice < new_message 3 "more poison"
                                                       operator < row_set_aside seq=3 sqlstate=22021
-                                                      list < draining lag 1 for 0 ms, 2 aside / idle lag 0, 2 aside
+                                                      list < draining lag 1 for 2 ms, 2 aside / idle lag 0, 2 aside
         (9 s pass)
         "#,
     );
@@ -155,7 +155,7 @@ fn out_13_retry_sends_what_was_set_aside_again() {
         alice > message "good"                        alice < new_message 2 "good"
         alice > message "more poison"                 alice < new_message 3 "more poison"
                                                       operator < row_set_aside seq=3 sqlstate=22021
-                                                      list < draining lag 1 for 0 ms, 2 aside / idle lag 0, 2 aside
+                                                      list < draining lag 1 for 2 ms, 2 aside / idle lag 0, 2 aside
         (Postgres is watched)
         root retries                                  operator < outbox_retry_asked by=root rows=2 / row_set_aside seq=1 sqlstate=22021 / row_set_aside seq=3 sqlstate=22021
                                                       root < outbox idle 3/3 lag 0 for 0 ms, aside [1 3]
@@ -253,7 +253,7 @@ fn out_14_discard_gives_one_row_up_for_good() {
                                                       list < draining lag 1 for 0 ms, 1 aside / idle lag 0, 1 aside
         alice > message "more poison"                 alice < new_message 2 "more poison"
                                                       operator < row_set_aside seq=2 sqlstate=22021
-                                                      list < draining lag 1 for 0 ms, 2 aside / idle lag 0, 2 aside
+                                                      list < draining lag 1 for 2 ms, 2 aside / idle lag 0, 2 aside
         root discards 3                               root < 404 message_not_found
         root discards 1                               operator < row_given_up by=root seq=1
                                                       root < outbox idle 2/2 lag 0 for 0 ms, aside [2]
@@ -292,4 +292,16 @@ fn out_15_only_the_tenants_admins_tend_an_outbox() {
         root asks                                     root < outbox idle 1/1 lag 0 for 0 ms, aside [1]
         "#,
     );
+}
+
+#[test]
+fn out_12_a_clock_that_goes_back_takes_no_room_off_the_list_nor_leaves_it_there() {
+    let mut rig = watched();
+    rig.prepare("alice > message \"poison\"\n(9 s pass)");
+    let told_at = rig.listed_at;
+    rig.evict();
+    rig.now -= 3_600_000;
+    rig.prepare("root discards 1\n(9 s pass)");
+    assert_eq!(rig.listed, None);
+    assert!(rig.listed_at > told_at, "the list would drop what comes from before");
 }
