@@ -85,7 +85,7 @@ const LANES: &[Lane] = &[
             refusals::postgres_is_set_back_by_50_rows,
             refusals::a_row_that_postgres_swallows_is_seen,
             rooms::the_disk_of_the_objects_is_full,
-            rooms::statements_of_the_store_fail,
+            rooms::statements_of_the_store_fail_under_a_drain,
             rooms::one_room_panics_while_another_works,
             rooms::the_clock_of_postgres_is_a_day_off,
             rooms::a_redeploy_with_200_sockets,
