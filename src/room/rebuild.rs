@@ -58,6 +58,10 @@ impl Rebuild {
         let last_seq = self.facts.snapshot.last_seq;
         let log = LogState { epoch: self.epoch, projected: last_seq, floor: last_seq, reads_saved: 0 };
         store.set_state(StateRow::Room, serde_json::to_string(&self.facts).unwrap_or_default())?;
+        // What the lost log had told its tenant's list is unknown: the list is to hear how it stands now.
+        if self.facts.snapshot.epoch.is_some() {
+            store.set_state(StateRow::Trouble, "{}".to_owned())?;
+        }
         store.set_state(StateRow::Log, serde_json::to_string(&log).unwrap_or_default())
     }
 }
