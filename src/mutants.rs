@@ -25,6 +25,8 @@ pub enum Mutant {
     ConnectionIdTwice,
     AheadUncompared,
     AlarmTrusted,
+    // One that the fault tests found.
+    DrainSpins,
 }
 
 #[cfg(not(feature = "mutants"))]
@@ -76,7 +78,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 20] = [
+        pub const ALL: [(Mutant, &str); 21] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -97,6 +99,7 @@ mod active {
             (Mutant::ConnectionIdTwice, "connection-id-twice"),
             (Mutant::AheadUncompared, "ahead-uncompared"),
             (Mutant::AlarmTrusted, "alarm-trusted"),
+            (Mutant::DrainSpins, "drain-spins"),
         ];
     }
 }

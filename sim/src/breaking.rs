@@ -36,6 +36,14 @@ impl World {
         }
     }
 
+    pub fn disk_is_full(&self) -> bool {
+        let full = self.now() < self.disk_full_until.get();
+        if full {
+            self.counters.count("writes to a full disk");
+        }
+        full
+    }
+
     pub fn disk_fails(&self) -> bool {
         let fails = Self::counts_down(&self.disk_fails_in);
         if fails {

@@ -23,6 +23,7 @@ pub fn all_is_well(world: &Rc<World>) {
     world.trace(|| "(the faults are over)".into());
     [&world.dies_in, &world.panics_in, &world.disk_fails_in].iter().for_each(|fault| fault.set(0));
     world.server.borrow_mut().weather = Weather::Fine;
+    world.disk_full_until.set(0);
     world.list_is_away.set(false);
     // An abort in the middle of an alarm blocks all later ones of that object, until the platform restarts it.
     if world.hosts.borrow().values().any(|host| host.aborted_alarm.get()) {

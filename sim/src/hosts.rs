@@ -74,12 +74,11 @@ impl Host {
         }
     }
 
-    /// What a turn writes commits together. Always true, to be read in a row of conditions.
-    pub fn begin(&self, sqlite: &Sqlite) -> bool {
+    /// What a turn writes commits together.
+    pub fn begin(&self, sqlite: &Sqlite) {
         if !self.begun.replace(true) {
             sqlite.rows("BEGIN", []);
         }
-        true
     }
 
     pub fn is_awake(&self) -> bool {

@@ -42,7 +42,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 19] = [
+const SOMETIMES: [&str; 20] = [
     "crashes",
     "dedupe hits",
     "conflicts seen as the same",
@@ -59,6 +59,7 @@ const SOMETIMES: [&str; 19] = [
     "set-backs noticed",
     "stragglers",
     "removals",
+    "writes to a full disk",
     "announcements",
     "announcements lost",
     "rows tried again",

@@ -64,6 +64,21 @@ pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
                 AlarmLost { room: 2 },
             ]),
         ),
+        (
+            "a full disk under a drain: it began anew within the same turn, for ever",
+            Mutant::DrainSpins,
+            plan(&[
+                Join { tab: 0 },
+                Join { tab: 2 },
+                Pass { ms: 200 },
+                Say { tab: 2, bytes: 5, poison: false },
+                Pass { ms: 2_000 },
+                DiskFull { ms: 400 },
+                // A marker that moves writes nothing, but is to go to Postgres.
+                Read { tab: 0 },
+                Pass { ms: 1_000 },
+            ]),
+        ),
     ]
 }
 

@@ -45,6 +45,7 @@ pub enum Action {
     /// At this statement from now on.
     Panic { statements: u32 },
     DiskFails { statements: u32 },
+    DiskFull { ms: u64 },
     Abort,
     Deploy,
     Hibernate { room: usize },
@@ -157,6 +158,7 @@ fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>)
         2 if mood.crashes => dice.of(&[Action::Abort, Action::Deploy]),
         2 | 3 => Action::Hibernate { room },
         4 if mood.faults => Action::Panic { statements: 1 + dice.below(20) as u32 },
+        5 if mood.faults && dice.one_in(3) => Action::DiskFull { ms: 50 + dice.below(4_000) },
         5 if mood.faults => Action::DiskFails { statements: 1 + dice.below(20) as u32 },
         6 if mood.people => {
             let user = dice.below(3) as usize;

@@ -49,10 +49,12 @@ impl Sql for Disk {
             return Err(StoreError("the process is dead".into()));
         }
         self.world.strikes();
-        if self.host.begin(&self.sqlite) && self.world.disk_fails() {
+        self.host.begin(&self.sqlite);
+        let writes = !sql.starts_with("SELECT");
+        if self.world.disk_fails() || (writes && self.world.disk_is_full()) {
             return Err(StoreError("the disk is full".into()));
         }
-        if !sql.starts_with("SELECT") {
+        if writes {
             self.host.wrote.set(true);
         }
         self.sqlite.exec(sql, params)

@@ -141,6 +141,7 @@ impl World {
             Action::Die { effects } => self.dies_in.set(effects),
             Action::Panic { statements } => self.panics_in.set(statements),
             Action::DiskFails { statements } => self.disk_fails_in.set(statements),
+            Action::DiskFull { ms } => self.disk_full_until.set(self.now() + ms),
             Action::Abort => self.abort(),
             Action::Deploy => self.redeploy(),
             Action::Weather(weather) => {

@@ -16,6 +16,8 @@ use std::rc::Rc;
 
 /// 2026-11-23T09:00:00Z.
 const START: UnixMs = 1_795_424_400_000;
+/// Turns within one millisecond: a burst of hundreds of messages to all takes a few thousand.
+const TURNS_MAX: u32 = 50_000;
 /// The platform evicts an object after this long without events (PLATFORM.md).
 const EVICTED_AFTER_MS: u64 = 10_000;
 
@@ -33,6 +35,7 @@ pub struct World {
     pub dies_in: Cell<u32>,
     pub panics_in: Cell<u32>,
     pub disk_fails_in: Cell<u32>,
+    pub disk_full_until: Cell<UnixMs>,
     pub dead: Cell<bool>,
     /// What tenants' lists say of rooms in trouble, by tenant and room, and when they were told.
     pub list: RefCell<BTreeMap<(String, String), (UnixMs, bool)>>,
@@ -60,6 +63,7 @@ impl World {
             dies_in: Cell::new(0),
             panics_in: Cell::new(0),
             disk_fails_in: Cell::new(0),
+            disk_full_until: Cell::new(0),
             dead: Cell::new(false),
             list: RefCell::default(),
             list_is_away: Cell::new(false),
@@ -123,7 +127,13 @@ impl World {
     pub fn pass(self: &Rc<Self>, ms: u64) {
         let end = self.now() + ms;
         loop {
-            while self.turn() {}
+            let mut turns = 0;
+            while self.turn() {
+                turns += 1;
+                if turns > TURNS_MAX {
+                    return self.violation(Checker::Bounds, "something spins: the clock never moves".into());
+                }
+            }
             self.evict();
             let alarm = self.next_alarm();
             let next = self.executor.next_timer().into_iter().chain(alarm.as_ref().map(|(at, _)| *at)).min();

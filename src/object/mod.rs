@@ -357,7 +357,7 @@ impl<P: Platform> Object<P> {
             let Some(batch) = fed.project else {
                 // A store that fails is left alone for a while. Asked again within the same turn it spins: workerd never
                 // gets to write, and at 10,000 timers every `sleep` panics.
-                if fed.failed {
+                if fed.failed && !is(Mutant::DrainSpins) {
                     self.platform.sleep(RETRY_MIN_MS).await;
                 }
                 break;
@@ -367,7 +367,9 @@ impl<P: Platform> Object<P> {
             let failed = self.feed(Input::Projected { batch, outcome }).failed;
             self.count();
             // Gathering is for a trickle: each batch costs a written row. A backlog goes at once.
-            if failed || !self.room.borrow().as_ref().is_some_and(Room::has_a_full_batch) {
+            if (failed && !is(Mutant::DrainSpins))
+                || !self.room.borrow().as_ref().is_some_and(Room::has_a_full_batch)
+            {
                 self.platform.sleep(DRAIN_GATHER_MS).await;
             }
         }
