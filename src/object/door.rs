@@ -127,8 +127,9 @@ impl<P: Platform> Object<P> {
         let snapshot = open_room(database, who, id).await?;
         let whole = self.room.borrow().as_ref().is_some_and(|room| snapshot.last_seq <= room.head());
         if whole {
-            self.feed(Input::Refreshed(Some(snapshot)));
-            return Ok(());
+            // What could not be taken over isn't in force: nobody is served by the membership of before.
+            let failed = self.feed(Input::Refreshed(Some(snapshot))).failed;
+            return if failed { Err(Refusal::fault()) } else { Ok(()) };
         }
         let facts = Facts { tenant: who.tenant.clone(), id: id.clone(), snapshot };
         let epoch = format!("{:016x}", self.platform.random());
