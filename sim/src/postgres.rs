@@ -37,8 +37,6 @@ pub struct Table {
     pub members: BTreeMap<String, &'static str>,
     /// Another message stood at these seqs: rows that Postgres may lack.
     pub strangers: BTreeMap<Seq, String>,
-    /// The oldest `last_seq` since it was last set back; for who asks whether it has everything.
-    pub set_backs: u32,
 }
 
 pub struct Server {
@@ -163,7 +161,6 @@ impl Table {
             ledger: Ledger { members_version: 1, ..Ledger::default() },
             members: people.iter().enumerate().map(role).collect(),
             strangers: BTreeMap::new(),
-            set_backs: 0,
         }
     }
 

@@ -218,7 +218,6 @@ impl World {
         self.table(room, |table| {
             let to = table.ledger.last_seq.saturating_sub(rows);
             table.ledger.set_back(to);
-            table.set_backs += 1;
         });
         self.counters.count("set-backs");
     }
