@@ -21,6 +21,7 @@ use crate::protocol::Fields;
 use crate::room::Call;
 use crate::troubles::Listed;
 use http::{HeaderMap, Method};
+use routes::Params;
 use serde_json::{Value, json};
 use std::future::Future;
 
@@ -90,8 +91,8 @@ impl Reply {
 
 /// Answers one request; every refusal has the contract's shape.
 pub async fn handle<P: Ports, B: Body>(ports: &P, request: Request<B>) -> Reply {
-    let (route, room) = match routes::find(&request.method, &request.path) {
-        routes::Found::Route(route, room) => (route, room),
+    let (route, params) = match routes::find(&request.method, &request.path) {
+        routes::Found::Route(route, params) => (route, params),
         routes::Found::OtherMethod(allow) => {
             let refusal = Refusal::new(Code::MethodNotAllowed, format!("allowed here: {allow}"));
             let mut reply = Reply::refused(&refusal);
@@ -102,7 +103,7 @@ pub async fn handle<P: Ports, B: Body>(ports: &P, request: Request<B>) -> Reply 
         }
         routes::Found::Nothing => return Reply::refused(&Refusal::new(Code::NotFound, "no such route")),
     };
-    match answer(ports, route, room, request).await {
+    match answer(ports, route, &params, request).await {
         Ok(reply) => reply,
         Err(refusal) => Reply::refused(&refusal),
     }
@@ -111,7 +112,7 @@ pub async fn handle<P: Ports, B: Body>(ports: &P, request: Request<B>) -> Reply 
 async fn answer<P: Ports, B: Body>(
     ports: &P,
     route: Route,
-    room: Option<String>,
+    params: &Params,
     request: Request<B>,
 ) -> Result<Reply, Refusal> {
     match route {
@@ -123,7 +124,7 @@ async fn answer<P: Ports, B: Body>(
     }
     let who = ports.authenticate(auth::bearer(&request.headers)?).await?;
     let query = Query::parse(&request.query);
-    let room = || room.as_deref().and_then(RoomId::parse).ok_or_else(gate::no_such_room);
+    let room = || RoomId::parse(params.get("room")).ok_or_else(gate::no_such_room);
     match route {
         Route::CreateRoom => rooms::create(ports, &who, read_json(request).await?).await,
         Route::ListRooms => rooms::list(ports, &who, &query).await,

@@ -39,9 +39,18 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::POST, "/api/chat/dev/token", Route::DevToken),
 ];
 
+/// What stands in a path's `{…}`, without its percent signs.
+#[derive(Debug, Default)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    pub fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
 pub enum Found {
-    /// With the room's id, where the path has one.
-    Route(Route, Option<String>),
+    Route(Route, Params),
     /// The path is known; these methods are allowed.
     OtherMethod(String),
     Nothing,
@@ -73,9 +82,9 @@ pub fn find(method: &Method, path: &str) -> Found {
     ROUTER.with(|cell| {
         let router = cell.get_or_init(router);
         let Ok(found) = router.at(path) else { return Found::Nothing };
-        let room = found.params.get("room").map(decoded);
+        let params = found.params.iter().map(|(name, value)| (name.to_owned(), decoded(value)));
         match found.value.iter().find(|(known, _)| known == method) {
-            Some((_, route)) => Found::Route(*route, room),
+            Some((_, route)) => Found::Route(*route, Params(params.collect())),
             None => {
                 let methods: Vec<&str> = found.value.iter().map(|(known, _)| known.as_str()).collect();
                 Found::OtherMethod(methods.join(", "))
@@ -97,9 +106,9 @@ mod tests {
     fn every_route_of_the_table_is_found() {
         for (method, path, route) in ROUTES {
             let path = path.replace("{room}", "r%2F1");
-            let Found::Route(found, room) = find(method, &path) else { panic!("{path}") };
+            let Found::Route(found, params) = find(method, &path) else { panic!("{path}") };
             assert_eq!(found, *route);
-            assert_eq!(room, path.contains("r%2F1").then(|| "r/1".to_owned()));
+            assert_eq!(params.get("room"), if path.contains("r%2F1") { "r/1" } else { "" });
         }
         assert!(
             matches!(find(&Method::DELETE, "/api/chat/rooms/r/messages"), Found::OtherMethod(m) if m == "GET, POST")

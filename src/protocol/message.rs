@@ -29,6 +29,8 @@ pub struct Message {
     pub mentions_room: bool,
     pub version: u64,
     pub reply_count: u64,
+    #[serde(with = "time_opt", default)]
+    pub last_reply_at: Option<UnixMs>,
     #[serde(with = "time")]
     pub created_at: UnixMs,
     #[serde(with = "time_opt")]

@@ -89,6 +89,42 @@ pub fn reaction_update(
     }))
 }
 
+/// `body` is the message object's JSON text as the log keeps it now.
+pub fn message_updated(seq: Seq, body: &str) -> EventText {
+    format!(r#"{{"type":"message_updated","seq":{seq},"message":{body}}}"#).into()
+}
+
+pub fn message_deleted(seq: Seq, message_id: &str, deleted_by: &str) -> EventText {
+    text(json!({"type": "message_deleted", "seq": seq, "messageId": message_id, "deletedBy": deleted_by}))
+}
+
+pub fn thread_update(
+    seq: Seq,
+    thread_id: &str,
+    reply_count: u64,
+    last_reply_at: Option<UnixMs>,
+) -> EventText {
+    let last = last_reply_at.map(iso);
+    text(json!({
+        "type": "thread_update", "seq": seq, "threadId": thread_id, "replyCount": reply_count, "lastReplyAt": last,
+    }))
+}
+
+/// `kind`: `member_added`, `member_removed` or `member_updated`.
+pub fn member(kind: &str, seq: Seq, user: &str, role: &str, by: &str) -> EventText {
+    text(json!({"type": kind, "seq": seq, "userId": user, "role": role, "by": by}))
+}
+
+/// `room` is the room object as everybody in it may see it.
+pub fn room_updated(seq: Seq, room: &Value) -> EventText {
+    text(json!({"type": "room_updated", "seq": seq, "room": room}))
+}
+
+/// An event about something from before its hearer's time: only its place is told, so that nobody takes it for lost.
+pub fn hidden(seq: Seq) -> EventText {
+    text(json!({"type": "hidden", "seq": seq}))
+}
+
 pub fn typing(user: &str, is_typing: bool, typing_users: &[&str]) -> EventText {
     let expires_ms = if is_typing { TYPING_EXPIRES_MS } else { 0 };
     text(json!({

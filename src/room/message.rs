@@ -80,6 +80,7 @@ impl Room {
             mentions_room,
             version: 1,
             reply_count: 0,
+            last_reply_at: None,
             created_at: now,
             edited_at: None,
             deleted_at: None,

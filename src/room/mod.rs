@@ -15,6 +15,7 @@ mod presence;
 mod rate;
 mod reads;
 mod rebuild;
+mod replay;
 mod session;
 pub mod store;
 mod trouble;

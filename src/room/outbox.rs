@@ -162,11 +162,13 @@ impl Room {
         let (mut messages, mut seen) = (Vec::new(), BTreeSet::new());
         let (mut bytes, mut to) = (0usize, self.log.projected);
         for event in events {
-            let target = event.target.unwrap_or(event.seq);
-            if !self.outbox.set_aside.contains_key(&target) && seen.insert(target) {
+            let message = if event.kind == Kind::Message { Some(event.seq) } else { event.target };
+            if let Some(target) = message.filter(|target| !self.outbox.set_aside.contains_key(target))
+                && seen.insert(target)
+            {
                 let body = match event.kind {
                     Kind::Message => event.body,
-                    Kind::Reaction => store.by_seq(target)?.map(|e| e.body).unwrap_or_default(),
+                    _ => store.by_seq(target)?.map(|e| e.body).unwrap_or_default(),
                 };
                 if bytes > 0 && bytes.saturating_add(body.len()) > BATCH_BYTES_MAX {
                     break;

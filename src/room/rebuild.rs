@@ -116,6 +116,7 @@ fn message(facts: &Facts, row: MessageRow) -> Message {
         mentions_room: row.mentions_room,
         version: u64::from(row.version),
         reply_count: u64::from(row.reply_count),
+        last_reply_at: None,
         created_at: row.created_at_ms,
         edited_at: row.edited_at_ms,
         deleted_at: row.deleted_at_ms,

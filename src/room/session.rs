@@ -1,16 +1,13 @@
 //! A connection's beginning: hello, who is there, the replay or the history, synced. And its end.
-//! Not here: who may connect at all (`Room::admit`), and the upgrade itself (`shell`).
+//! Not here: what is replayed (`replay`), who may connect at all (`Room::admit`), and the upgrade itself (`shell`).
 
 use super::connection::{Connection, ConnectionId};
-use super::store::{Event, Kind, Result, Store};
+use super::store::{Result, Store};
 use super::{Effect, Room};
 use crate::auth::Identity;
 use crate::ids::{Seq, UnixMs};
-use crate::limits::*;
 use crate::mutants;
-use crate::protocol::message::{Message, Reactions};
-use crate::protocol::server::{self, CloseCode, EventText, ResyncReason};
-use std::collections::HashMap;
+use crate::protocol::server::{self, CloseCode, EventText};
 
 /// A socket that was just accepted, of a member.
 #[derive(Clone, Debug)]
@@ -30,13 +27,14 @@ impl Room {
     pub(super) fn connect(&mut self, store: &Store, now: UnixMs, connect: Connect) -> Result<()> {
         let Connect { id, identity, batches, since, history } = connect;
         let to = mutants::remembered().unwrap_or(self.head);
+        let from = self.visible_from(identity.user.as_str());
         // What may fail comes first: an error must leave nothing half done.
         let past = match since {
-            Some((since, epoch)) => match self.replay(store, (since, to), &epoch)? {
+            Some((since, epoch)) => match self.replay(store, (since, to), &epoch, from)? {
                 Ok(replay) => replay,
                 Err(reason) => vec![server::resync(reason, self.head, &self.log.epoch)],
             },
-            None => self.history(store, to, history)?,
+            None => self.history(store, (from, to), history)?,
         };
         // What was due before is told to those who were there then.
         self.tick(now);
@@ -78,56 +76,6 @@ impl Room {
         })
     }
 
-    /// The events in (since, head] as they would go out live, or why that can't be done whole.
-    fn replay(
-        &self,
-        store: &Store,
-        (since, to): (Seq, Seq),
-        epoch: &str,
-    ) -> Result<std::result::Result<Vec<EventText>, ResyncReason>> {
-        if epoch != self.log.epoch {
-            return Ok(Err(ResyncReason::Epoch));
-        }
-        if since > self.head {
-            return Ok(Err(ResyncReason::Ahead));
-        }
-        if since < self.log.floor {
-            return Ok(Err(ResyncReason::TooOld));
-        }
-        if self.head.saturating_sub(since) > REPLAY_EVENTS_MAX {
-            return Ok(Err(ResyncReason::TooMany));
-        }
-        let mut targets = HashMap::new();
-        let (mut events, mut bytes) = (Vec::new(), 0usize);
-        for event in store.between(since, to, REPLAY_EVENTS_MAX)? {
-            let text = replayed(store, &event, &mut targets)?;
-            bytes = bytes.saturating_add(text.len());
-            if bytes > REPLAY_BYTES_MAX {
-                return Ok(Err(ResyncReason::TooMany));
-            }
-            events.push(text);
-        }
-        Ok(Ok(events))
-    }
-
-    /// Tells everybody what memory lost: the events after `told`, and who is there.
-    pub(super) fn recovered(&mut self, store: &Store, told: Seq) -> Result<()> {
-        let mut targets = HashMap::new();
-        for event in store.between(told, self.head, REPLAY_EVENTS_MAX)? {
-            let text = replayed(store, &event, &mut targets)?;
-            self.broadcast(text);
-        }
-        let online = server::online_users(&self.presence.online());
-        self.broadcast(online);
-        Ok(())
-    }
-
-    fn history(&self, store: &Store, to: Seq, count: u64) -> Result<Vec<EventText>> {
-        let newest = store.messages_before(to.saturating_add(1), None, count.min(HISTORY_MAX))?;
-        let text = |m: &super::store::Stored| server::new_message(m.seq, &m.body, m.client_id.as_deref());
-        Ok(newest.iter().rev().map(text).collect())
-    }
-
     /// Ends a connection from our side.
     pub(super) fn close(&mut self, id: ConnectionId, code: CloseCode, now: UnixMs) {
         if self.gone(id, now) {
@@ -144,24 +92,5 @@ impl Room {
             self.stop_typing(user, now);
         }
         true
-    }
-}
-
-/// An event as it would go out now: with the state its message has today.
-fn replayed(store: &Store, event: &Event, targets: &mut HashMap<Seq, Option<Message>>) -> Result<EventText> {
-    match event.kind {
-        Kind::Message => Ok(server::new_message(event.seq, &event.body, event.client_id.as_deref())),
-        Kind::Reaction => {
-            let seq = event.target.unwrap_or_default();
-            if let std::collections::hash_map::Entry::Vacant(slot) = targets.entry(seq) {
-                slot.insert(store.by_seq(seq)?.and_then(|e| serde_json::from_str(&e.body).ok()));
-            }
-            let target = targets.get(&seq).and_then(Option::as_ref);
-            let none = Reactions::new();
-            let (id, reactions) = target.map_or(("", &none), |m| (m.id.as_str(), &m.reactions));
-            let delta: super::message::ReactionBody = serde_json::from_str(&event.body).unwrap_or_default();
-            let (user, emoji) = (&event.user_id, &delta.emoji);
-            Ok(server::reaction_update(event.seq, id, reactions, user, emoji, delta.add))
-        }
     }
 }

@@ -45,8 +45,8 @@ pub trait Sql {
 }
 
 const SCHEMA: [&str; 4] = [
-    // `target`: the seq of the message that a reaction is about. `thread`: the seq of a reply's root.
-    // `body`: a message's object as clients see it now, a reaction's {emoji, add}. `digest` NULL: any payload matches.
+    // `target`: the seq of the message that the event is about, unless it is one. `thread`: the seq of a reply's root.
+    // `body`: a message's object as clients see it now; else what the kind says. `digest` NULL: any payload matches.
     "CREATE TABLE IF NOT EXISTS events (
         seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, at INTEGER NOT NULL, user_id TEXT NOT NULL,
         client_id TEXT, digest INTEGER, target INTEGER, thread INTEGER, body TEXT NOT NULL)",
@@ -78,11 +78,31 @@ pub enum StateRow {
 pub enum Kind {
     Message = 1,
     Reaction = 2,
+    Edit = 3,
+    Delete = 4,
+    /// A thread's count of replies changed; its target is the root.
+    Thread = 5,
+    MemberAdded = 6,
+    MemberRemoved = 7,
+    MemberUpdated = 8,
+    RoomUpdated = 9,
 }
 
 impl Kind {
+    pub const ALL: [Self; 9] = [
+        Self::Message,
+        Self::Reaction,
+        Self::Edit,
+        Self::Delete,
+        Self::Thread,
+        Self::MemberAdded,
+        Self::MemberRemoved,
+        Self::MemberUpdated,
+        Self::RoomUpdated,
+    ];
+
     fn of(value: i64) -> Option<Self> {
-        [Self::Message, Self::Reaction].into_iter().find(|kind| *kind as i64 == value)
+        Self::ALL.into_iter().find(|kind| *kind as i64 == value)
     }
 }
 

@@ -129,6 +129,7 @@ fn message() -> Message {
         mentions_room: true,
         version: 2,
         reply_count: 3,
+        last_reply_at: Some(NOON + 180_000),
         created_at: NOON,
         edited_at: Some(NOON + 1_500),
         deleted_at: None,
@@ -148,6 +149,7 @@ fn plain() -> Message {
         mentions_room: false,
         version: 1,
         reply_count: 0,
+        last_reply_at: None,
         edited_at: None,
         ..message()
     }
