@@ -25,6 +25,7 @@ pub enum Mutant {
     ConnectionIdTwice,
     AheadUncompared,
     AlarmTrusted,
+    HalfOpenLeft,
     // One that the fault tests found.
     DrainSpins,
 }
@@ -78,7 +79,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 21] = [
+        pub const ALL: [(Mutant, &str); 22] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -99,6 +100,7 @@ mod active {
             (Mutant::ConnectionIdTwice, "connection-id-twice"),
             (Mutant::AheadUncompared, "ahead-uncompared"),
             (Mutant::AlarmTrusted, "alarm-trusted"),
+            (Mutant::HalfOpenLeft, "half-open-left"),
             (Mutant::DrainSpins, "drain-spins"),
         ];
     }

@@ -110,6 +110,9 @@ fn presence(world: &Rc<World>) {
         let Some(host) = host_of(world, room) else { continue };
         let mut there: BTreeSet<String> = BTreeSet::new();
         for sock in host.sockets.borrow().iter().filter(|sock| !sock.closing.get()) {
+            if sock.attachment.borrow().is_none() {
+                world.violation(Checker::Presence, format!("{}: a socket that no room knows", host.name));
+            }
             there.extend(user_of(&sock.attachment.borrow()));
         }
         if there.iter().map(String::as_str).collect::<Vec<_>>().join(" ") != people {

@@ -65,6 +65,17 @@ pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
             ]),
         ),
         (
+            "the disk failed while somebody came in: refused, and the socket that was just accepted stayed open for ever",
+            Mutant::HalfOpenLeft,
+            plan(&[
+                Join { tab: 6 },
+                Pass { ms: 200 },
+                DiskFails { statements: 1 },
+                Join { tab: 5 },
+                Pass { ms: 300 },
+            ]),
+        ),
+        (
             "a full disk under a drain: it began anew within the same turn, for ever",
             Mutant::DrainSpins,
             plan(&[

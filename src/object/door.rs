@@ -60,13 +60,14 @@ impl<P: Platform> Object<P> {
         self.take_in();
         let id = self.next_connection();
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
-        self.sockets.borrow_mut().insert(id, Socket::new(socket, u32::MAX));
+        self.sockets.borrow_mut().insert(id, Socket::new(socket.clone(), u32::MAX));
         let UpgradeAsk { batches, since, history } = upgrade;
         let fed = self.feed(Input::Connect(Connect { id, identity: who, batches, since, history }));
         // At once, and with it what the others still had coming: nothing stands between its history and its present.
         if fed.failed || self.feed(Input::Flush).failed {
-            if let Some(socket) = self.sockets.borrow_mut().remove(&id) {
-                let _ = self.platform.close(&socket.socket, CloseCode::Internal);
+            // The room was loaded again, and a socket to which nothing was attached yet is none of those it knows.
+            if self.sockets.borrow_mut().remove(&id).is_some() || !is(Mutant::HalfOpenLeft) {
+                let _ = self.platform.close(&socket, CloseCode::Internal);
             }
             return Err(Refusal::fault());
         }
