@@ -1,7 +1,7 @@
 //! What needs no run: formatting, clippy on the host and on wasm32, the web client's types and lints.
 
 use crate::{process, root, setup};
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use std::process::Command;
 
 /// The command `check`.
@@ -16,7 +16,23 @@ pub fn run() -> Result<()> {
     }
     let mut web = Command::new("npm");
     web.args(["run", "--silent", "check", "-w", "web"]).current_dir(root()).env("PATH", setup::node_path()?);
-    process::show(&mut web)
+    process::show(&mut web)?;
+    generated_types()
+}
+
+/// The committed types of the wire are those that its schemas give today.
+fn generated_types() -> Result<()> {
+    let fresh = root().join("target/suite/generated");
+    process::quiet(setup::node_program("../web/generate.mjs")?.arg(&fresh))?;
+    for name in ["protocol.ts", "openapi.ts"] {
+        let read = |path: &std::path::Path| {
+            std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+        };
+        let committed = root().join("web/src/lib/generated").join(name);
+        let same = read(&committed)? == read(&fresh.join(name))?;
+        ensure!(same, "{} is stale: npm run generate -w web", committed.display());
+    }
+    Ok(())
 }
 
 fn cargo(args: &[&str]) -> Result<()> {

@@ -65,9 +65,22 @@ export class FakeSignals implements Signals {
   }
 }
 
+const limits: Hello["limits"] = {
+  ...{
+    messagesPerS: 5,
+    messagesBurst: 10,
+    reactionsPerS: 10,
+    reactionsBurst: 20,
+    typingPerS: 2,
+    typingBurst: 4,
+  },
+  ...{ framesPerS: 30, framesBurst: 60, socketsPerPerson: 10, waitingBytes: 1 << 20, frameBytes: 1 << 16 },
+};
+const notify = { level: "all", muteUntil: null } as const;
+
 export const hello = (seq: number, more: Partial<Hello> = {}): Hello => ({
   ...{ type: "hello", connectionId: "c", roomId: "r", userId: "alice", role: "member", seq, epoch: "e1" },
-  ...{ heartbeatMs: 20_000, limits: {}, me: { lastReadSeq: 0 }, readMarkers: {} },
+  ...{ heartbeatMs: 20_000, limits, me: { lastReadSeq: 0, notify }, readMarkers: {} },
   ...more,
 });
 
@@ -77,6 +90,7 @@ export const message = (seq: number, userId = "bob", more: Partial<Message> = {}
   ...{ id: `m${seq}`, seq, tenantId: "t", roomId: "r", userId, content: `text ${seq}`, contentType: "text" },
   ...{ attachments: [], reactions: {}, clientId: null, threadId: null, replyToId: null, alsoToRoom: false },
   ...{ mentions: [], mentionsRoom: false, version: 1, replyCount: 0, editedAt: null, deletedAt: null },
+  lastReplyAt: null,
   createdAt: "2026-11-23T12:00:00.000Z",
   ...more,
 });

@@ -43,6 +43,7 @@ afterEach(() => {
 const state = () => client.getSnapshot().state;
 const acked = (frame: Record<string, unknown> | undefined, seq: number): ServerEvent => ({
   ...{ type: "ack", clientId: String(frame?.clientId), op: "message", messageId: `m${seq}`, seq },
+  ...{ version: 1, createdAt: "2026-11-23T12:00:00.000Z" },
 });
 const contents = () => state().messages.map((one) => one.content);
 

@@ -56,6 +56,6 @@ export function asMessage(one: Outgoing, me: string, id: string, seq: number, cr
     createdAt: createdAt ?? new Date(one.createdAtMs).toISOString(),
     ...{ tenantId: "", roomId: "", contentType: "text", attachments: [], reactions: {} },
     ...{ threadId: null, replyToId: null, alsoToRoom: false, mentions: [], mentionsRoom: false },
-    ...{ version: 1, replyCount: 0, editedAt: null, deletedAt: null },
+    ...{ version: 1, replyCount: 0, lastReplyAt: null, editedAt: null, deletedAt: null },
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { hello, message, newMessage, synced } from "./fake-server";
-import type { MessagePage, ServerEvent } from "./protocol";
+import type { ErrorCode, MessagePage, ServerEvent } from "./protocol";
 import { type Action, emptyRoom, type RoomState, roomReducer } from "./room-state";
 import { messageView, typingUsers } from "./room-view";
 
@@ -125,7 +125,7 @@ describe("own messages", () => {
   });
 
   test("refused: failed, and a retry keeps the id; after client_id_conflict it gets a new one", () => {
-    const refused = (code: string): ServerEvent => ({
+    const refused = (code: ErrorCode): ServerEvent => ({
       ...{ type: "error", code, message: "no", retryable: false, clientId: "c1", ref: "message" },
     });
     const retry: Action = { type: "retry", clientId: "c1", newClientId: "c2", nowMs: 2_000 };
@@ -196,6 +196,7 @@ describe("history over REST", () => {
       seq: 101,
       messageId: "m7",
       reactions: { "👍": ["bob"] },
+      delta: { userId: "bob", emoji: "👍", action: "add" },
     });
     const state = does(reacted, { type: "older", page: page(1, 50, { lastSeq: 100 }), nowMs: 1 });
     expect(seqs(state)).toEqual(Array.from({ length: 100 }, (_, at) => at + 1));
@@ -221,7 +222,13 @@ describe("people", () => {
     expect(typingUsers(does(state, { type: "tick", nowMs: 6_999 }))).toEqual(["bob"]);
     expect(typingUsers(does(state, { type: "tick", nowMs: 7_000 }))).toEqual([]);
     expect(typingUsers(hears(state, newMessage(1)))).toEqual([]);
-    const over: ServerEvent = { type: "typing", userId: "bob", isTyping: false, typingUsers: [] };
+    const over: ServerEvent = {
+      type: "typing",
+      userId: "bob",
+      isTyping: false,
+      typingUsers: [],
+      expiresInMs: 0,
+    };
     expect(typingUsers(hears(state, over))).toEqual([]);
   });
 
@@ -230,7 +237,9 @@ describe("people", () => {
     const view = (state: RoomState) => messageView()(state)[0]?.reactions;
     const state = does(live(newMessage(1), synced(1)), react);
     expect(view(state)).toEqual({ "🎉": ["alice"] });
-    const acked = hears(state, { type: "ack", clientId: "x", op: "reaction", messageId: "m1", seq: 2 });
+    const acked = hears(state, {
+      ...{ type: "ack", clientId: "x", op: "reaction", messageId: "m1", seq: 2, version: 1, createdAt: "" },
+    });
     expect(acked.reactions).toEqual([]);
     expect(view(acked)).toEqual({ "🎉": ["alice"] });
     const refused: ServerEvent = {

@@ -121,7 +121,6 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
 function preview(room: Room, me: string): string {
   const last = room.lastMessage;
   if (!last) return "No messages yet";
-  if (last.deletedAt) return "This message was deleted";
   const who = last.userId === me ? "You: " : room.type === "group" ? `${last.userId}: ` : "";
   return `${who}${last.content}`.replace(/\s+/g, " ").slice(0, 200);
 }

@@ -1,0 +1,88 @@
+/**
+ * Writes the types of the wire: src/schema/{protocol,openapi}.json → web/src/lib/generated, or the folder named.
+ * `npm run generate -w web`. What a request takes and gives stands in `Operations`, by `operationId`.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { compile } from "json-schema-to-typescript";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const out = resolve(process.argv[2] ?? join(here, "src/lib/generated"));
+const read = (name) => JSON.parse(readFileSync(join(here, "../src/schema", `${name}.json`), "utf8"));
+const protocol = read("protocol");
+const openapi = read("openapi");
+
+const biome = createRequire(import.meta.url).resolve("@biomejs/biome/bin/biome");
+const object = (properties, required = Object.keys(properties)) => ({ type: "object", properties, required });
+
+/** What a request takes and gives: `path`, `query`, `body`, `answer`, as far as there is such a thing. */
+function operation({ parameters = [], requestBody, responses }) {
+  const all = parameters.map(({ $ref, ...own }) => ($ref ? openapi.components.parameters[last($ref)] : own));
+  const parts = {};
+  for (const place of ["path", "query"]) {
+    const these = all.filter((parameter) => parameter.in === place);
+    if (these.length === 0) continue;
+    const properties = these.map(({ name, schema, description }) => [name, { ...schema, description }]);
+    parts[place] = object(
+      Object.fromEntries(properties),
+      these.filter(({ required }) => required).map(({ name }) => name),
+    );
+  }
+  const json = (content) => content?.["application/json"]?.schema;
+  const body = json(requestBody?.content);
+  if (body) parts.body = body;
+  const answer = json(responses["200"]?.content);
+  if (answer) parts.answer = answer;
+  return object(parts);
+}
+
+/** References as the compiler wants them: the document's own under `$defs`, the other file's by the imported name. */
+function local(value, imported) {
+  if (Array.isArray(value)) return value.map((item) => local(item, imported));
+  if (typeof value !== "object" || value === null) return value;
+  if (value.$ref?.startsWith("protocol.json#")) {
+    imported.add(last(value.$ref));
+    return { tsType: last(value.$ref), ...(value.description && { description: value.description }) };
+  }
+  if (value.$ref) return { ...value, $ref: `#/$defs/${last(value.$ref)}` };
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, local(item, imported)]));
+}
+
+/** Without the compiler's own remarks, which say no more than the name does. */
+const tidied = (text) =>
+  text
+    .replaceAll(/^ \*(?: This interface was referenced by .*| *via the `definition` .*|)\n/gm, "")
+    .replaceAll(/^\/\*\*\n \*\/\n/gm, "");
+
+const last = (ref) => ref.slice(ref.lastIndexOf("/") + 1);
+
+async function write(name, schema, imports = "") {
+  const compiled = await compile(schema, "Root", {
+    additionalProperties: false,
+    bannerComment: `/** Generated from src/schema/${name}.json by \`npm run generate -w web\`. */\n${imports}`,
+    format: false,
+    ignoreMinAndMaxItems: true,
+    unreachableDefinitions: true,
+    $refOptions: { resolve: { external: false } },
+  });
+  const args = [biome, "format", `--stdin-file-path=src/lib/generated/${name}.ts`];
+  const formatted = execFileSync(process.execPath, args, { cwd: here, input: tidied(compiled) });
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, `${name}.ts`), formatted);
+}
+
+const [client, server] = protocol.anyOf;
+await write("protocol", { title: "Frames", ...object({ client, server }), $defs: protocol.$defs });
+
+const operations = Object.values(openapi.paths).flatMap((path) => Object.values(path));
+const imported = new Set();
+const schemas = local(openapi.components.schemas, imported);
+const named = operations.map((one) => [one.operationId, local(operation(one), imported)]);
+await write(
+  "openapi",
+  { title: "Operations", ...object(Object.fromEntries(named)), $defs: schemas },
+  `import type { ${[...imported].sort().join(", ")} } from "./protocol";\n`,
+);

@@ -1,0 +1,666 @@
+/** Generated from src/schema/openapi.json by `npm run generate -w web`. */
+import type {
+  Attachment,
+  AttachmentRef,
+  ErrorBody,
+  Message,
+  NotifySettings,
+  Reactions,
+  Role,
+  Seq,
+  Time,
+  UserId,
+} from "./protocol";
+
+export type OutboxState = "idle" | "draining" | "retrying" | "halted";
+
+export interface Operations {
+  connect: {
+    query: {
+      roomId: string;
+      /**
+       * Must be the token's.
+       */
+      userId?: UserId;
+      /**
+       * Resume after this event; with `epoch`.
+       */
+      since?: Seq;
+      epoch?: string;
+      /**
+       * How many messages to begin with, clamped to 0–100.
+       */
+      history?: number;
+      /**
+       * From `POST /api/chat/ws-ticket`.
+       */
+      ticket?: string;
+    };
+  };
+  health: {
+    query: {
+      /**
+       * Asks Postgres too.
+       */
+      deep?: "1";
+    };
+    answer: Health;
+  };
+  openapi: {
+    answer: {};
+  };
+  protocol: {
+    answer: {};
+  };
+  createTicket: {
+    answer: {
+      ticket: string;
+      expiresInMs: number;
+    };
+  };
+  createRoom: {
+    body: NewRoom;
+    answer: {
+      room: Room;
+      created: boolean;
+    };
+  };
+  listRooms: {
+    query: {
+      /**
+       * `nextCursor` of the page before.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      rooms: Room[];
+      nextCursor: string | null;
+    };
+  };
+  getRoom: {
+    path: {
+      room: string;
+    };
+    answer: {
+      room: Room;
+    };
+  };
+  changeRoom: {
+    path: {
+      room: string;
+    };
+    body: RoomChange;
+    answer: {
+      room: Room;
+    };
+  };
+  deleteRoom: {
+    path: {
+      room: string;
+    };
+    answer: Done;
+  };
+  listMembers: {
+    path: {
+      room: string;
+    };
+    query: {
+      /**
+       * `nextCursor` of the page before.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      members: Member[];
+      nextCursor: string | null;
+    };
+  };
+  addMembers: {
+    path: {
+      room: string;
+    };
+    body: {
+      /**
+       * @minItems 1
+       * @maxItems 500
+       */
+      userIds: UserId[];
+    };
+    answer: {
+      members: Member[];
+    };
+  };
+  changeMember: {
+    path: {
+      room: string;
+      user: UserId;
+    };
+    body: {
+      role: Role;
+    };
+    answer: {
+      member: Member;
+    };
+  };
+  removeMember: {
+    path: {
+      room: string;
+      user: UserId;
+    };
+    answer: Done;
+  };
+  leaveRoom: {
+    path: {
+      room: string;
+    };
+    answer: Done;
+  };
+  listMessages: {
+    path: {
+      room: string;
+    };
+    query: {
+      /**
+       * At most one of `before`, `after`, `around`.
+       */
+      before?: Seq;
+      after?: Seq;
+      around?: Seq;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+      /**
+       * Of this thread alone.
+       */
+      threadId?: string;
+    };
+    answer: MessagePage;
+  };
+  sendMessage: {
+    path: {
+      room: string;
+    };
+    body: MessageDraft;
+    answer: {
+      message: Message;
+      duplicate: boolean;
+    };
+  };
+  editMessage: {
+    path: {
+      room: string;
+      message: string;
+    };
+    body: {
+      content: string;
+      baseVersion?: number | null;
+      clientId?: string | null;
+    };
+    answer: {
+      message: Message;
+    };
+  };
+  deleteMessage: {
+    path: {
+      room: string;
+      message: string;
+    };
+    answer: {
+      messageId: string;
+      seq: Seq;
+    };
+  };
+  listVersions: {
+    path: {
+      room: string;
+      message: string;
+    };
+    answer: {
+      versions: MessageVersion[];
+    };
+  };
+  addReaction: {
+    path: {
+      room: string;
+      message: string;
+      emoji: string;
+    };
+    answer: {
+      messageId: string;
+      reactions: Reactions;
+    };
+  };
+  removeReaction: {
+    path: {
+      room: string;
+      message: string;
+      emoji: string;
+    };
+    answer: {
+      messageId: string;
+      reactions: Reactions;
+    };
+  };
+  reportMessage: {
+    path: {
+      room: string;
+      message: string;
+    };
+    body: {
+      reason: string;
+    };
+    answer: Done;
+  };
+  getThread: {
+    path: {
+      room: string;
+      /**
+       * The thread's first message.
+       */
+      root: string;
+    };
+    query: {
+      before?: Seq;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: ThreadPage;
+  };
+  markRead: {
+    path: {
+      room: string;
+    };
+    body: {
+      seq: Seq;
+    };
+    answer: Done;
+  };
+  markUnread: {
+    path: {
+      room: string;
+    };
+    body: {
+      seq: Seq;
+    };
+    answer: Done;
+  };
+  listUnread: {
+    answer: {
+      rooms: RoomUnread[];
+    };
+  };
+  listMentions: {
+    query: {
+      /**
+       * `nextCursor` of the page before.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      messages: Message[];
+      nextCursor: string | null;
+    };
+  };
+  getNotificationSettings: {
+    path: {
+      room: string;
+    };
+    answer: NotifySettings;
+  };
+  setNotificationSettings: {
+    path: {
+      room: string;
+    };
+    body: {
+      level: "all" | "mentions" | "none";
+      muteUntil?: Time | null;
+    };
+    answer: NotifySettings;
+  };
+  uploadAttachment: {
+    path: {
+      room: string;
+    };
+    answer: {
+      attachment: Attachment;
+    };
+  };
+  getAttachment: {
+    path: {
+      attachment: string;
+    };
+  };
+  searchMessages: {
+    query: {
+      q: string;
+      roomId?: string;
+      /**
+       * By this person.
+       */
+      from?: UserId;
+      before?: Time;
+      after?: Time;
+      /**
+       * `nextCursor` of the page before.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      hits: SearchHit[];
+      nextCursor: string | null;
+    };
+  };
+  muteMember: {
+    path: {
+      room: string;
+      user: UserId;
+    };
+    body: {
+      until?: Time | null;
+    };
+    answer: Done;
+  };
+  unmuteMember: {
+    path: {
+      room: string;
+      user: UserId;
+    };
+    answer: Done;
+  };
+  banUser: {
+    path: {
+      room: string;
+      user: UserId;
+    };
+    body: {
+      until?: Time | null;
+      reason?: string | null;
+    };
+    answer: Done;
+  };
+  unbanUser: {
+    path: {
+      room: string;
+      user: UserId;
+    };
+    answer: Done;
+  };
+  setSlowMode: {
+    path: {
+      room: string;
+    };
+    body: {
+      seconds: number;
+    };
+    answer: Done;
+  };
+  listAudit: {
+    path: {
+      room: string;
+    };
+    query: {
+      /**
+       * `nextCursor` of the page before.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      entries: AuditEntry[];
+      nextCursor: string | null;
+    };
+  };
+  getOutbox: {
+    path: {
+      room: string;
+    };
+    answer: Outbox;
+  };
+  retryOutbox: {
+    path: {
+      room: string;
+    };
+    answer: Outbox;
+  };
+  discardRow: {
+    path: {
+      room: string;
+    };
+    body: {
+      seq: Seq;
+    };
+    answer: Outbox;
+  };
+  listOutboxes: {
+    answer: {
+      rooms: RoomInTrouble[];
+    };
+  };
+}
+export interface Health {
+  status: "ok" | "degraded";
+  postgres?: "ok" | "down";
+  latencyMs?: number;
+}
+export interface NewRoom {
+  type: "direct" | "group";
+  /**
+   * Of a group.
+   */
+  name?: string | null;
+  /**
+   * Whoever asks may be among them; a direct room has exactly two people.
+   *
+   * @maxItems 500
+   */
+  participantIds: UserId[];
+}
+/**
+ * A room as one of its members sees it.
+ *
+ */
+export interface Room {
+  id: string;
+  tenantId: string;
+  type: "direct" | "group";
+  name: string | null;
+  topic: string | null;
+  createdBy: UserId;
+  createdAt: Time;
+  archived: boolean;
+  historyVisibility: "all" | "since_join";
+  roomMention: "all" | "admins";
+  participantIds: UserId[];
+  /**
+   * The first 50 by id.
+   */
+  members: Member[];
+  memberCount: number;
+  lastMessageAt: Time | null;
+  lastMessage: MessagePreview | null;
+  lastSeq: Seq;
+  /**
+   * At most 100.
+   */
+  unread: number;
+  mentions: number;
+  me: {
+    /**
+     * The effective one.
+     */
+    role: Role;
+    lastReadSeq: Seq;
+    notify: NotifySettings;
+  };
+}
+export interface Member {
+  userId: UserId;
+  role: Role;
+  joinedAt: Time;
+}
+/**
+ * The beginning of a room's newest message.
+ *
+ */
+export interface MessagePreview {
+  id: string;
+  seq: Seq;
+  userId: UserId;
+  /**
+   * At most 200 characters.
+   */
+  content: string;
+  contentType: "text";
+  createdAt: Time;
+}
+export interface RoomChange {
+  name?: string | null;
+  topic?: string | null;
+  archived?: boolean | null;
+  historyVisibility?: "all" | "since_join" | null;
+  roomMention?: "all" | "admins" | null;
+}
+/**
+ * It is in force.
+ *
+ */
+export interface Done {}
+export interface MessagePage {
+  /**
+   * Ascending by `seq`.
+   */
+  messages: Message[];
+  hasMoreBefore: boolean;
+  hasMoreAfter: boolean;
+  lastSeq: Seq;
+  epoch: string;
+}
+/**
+ * A message as its sender writes it. Mentions are read from the content: `<@userId>`, `@room`. `tenantId` is ignored.
+ *
+ */
+export interface MessageDraft {
+  /**
+   * May be absent with attachments.
+   */
+  content?: string | null;
+  contentType?: "text" | null;
+  /**
+   * @maxItems 10
+   */
+  attachments?: AttachmentRef[] | null;
+  tenantId?: unknown;
+  /**
+   * Unique per person and room; with it the operation is acked, and done once however often it is sent.
+   */
+  clientId?: string | null;
+  /**
+   * The thread's first message.
+   */
+  threadId?: string | null;
+  replyToId?: string | null;
+  /**
+   * Shows a thread's reply in the room too.
+   */
+  alsoToRoom?: boolean | null;
+}
+export interface MessageVersion {
+  version: number;
+  content: string;
+  editedBy: UserId;
+  editedAt: Time;
+}
+export interface ThreadPage {
+  root: Message;
+  /**
+   * Ascending by `seq`.
+   */
+  replies: Message[];
+  hasMoreBefore: boolean;
+}
+export interface RoomUnread {
+  roomId: string;
+  /**
+   * At most 100.
+   */
+  unread: number;
+  mentions: number;
+  lastSeq: Seq;
+  lastReadSeq: Seq;
+}
+export interface SearchHit {
+  message: Message;
+  roomName: string | null;
+}
+export interface AuditEntry {
+  at: Time;
+  actor: UserId;
+  action:
+    | "mute"
+    | "unmute"
+    | "ban"
+    | "unban"
+    | "slow_mode"
+    | "edit"
+    | "delete"
+    | "report"
+    | "role"
+    | "add"
+    | "remove"
+    | "settings";
+  target: string | null;
+  reason?: string | null;
+}
+/**
+ * A room's way to Postgres.
+ *
+ */
+export interface Outbox {
+  head: Seq;
+  projected: Seq;
+  lag: number;
+  oldestMs: number;
+  state: OutboxState;
+  /**
+   * Rows that Postgres refused.
+   */
+  setAside: {
+    seq: Seq;
+    reason: string;
+  }[];
+}
+export interface RoomInTrouble {
+  roomId: string;
+  lag: number;
+  oldestMs: number;
+  state: OutboxState;
+  /**
+   * How many.
+   */
+  setAside: number;
+}
+export interface Refusal {
+  error: ErrorBody;
+}
