@@ -13,6 +13,6 @@ export default defineConfig(({ mode }) => {
     // Inlined assets would be data: URLs, which the page's Content-Security-Policy refuses.
     build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
     server: { proxy: { "/api": stack, "/chat": { target: stack, ws: true } } },
-    test: { environment: "node", include: ["src/**/*.test.ts"] },
+    test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"] },
   };
 });

@@ -1,8 +1,9 @@
 /** The page: who is signed in, which room is open (it stands in the address), and how the parts share the screen. */
-import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { ChatClient } from "@/lib/chat-client";
 import { cn } from "@/lib/cn";
-import type { Room } from "@/lib/protocol";
-import { loadSession, type Session, saveSession } from "@/lib/session";
+import { browserOutbox } from "@/lib/outbox";
+import { loadSession, type Session, saveSession, tokenSource } from "@/lib/session";
 import { roomTitle } from "@/lib/text";
 import { ChatProvider, useChat } from "./features/chat/chat-context";
 import { ChatRoom } from "./features/chat/components/ChatRoom";
@@ -18,9 +19,27 @@ export function App() {
     setSession(next);
   }, []);
   if (!session) return <SignIn onSession={signIn} />;
+  return <SignedIn session={session} onSignOut={() => signIn(null)} />;
+}
+
+/** So many rooms are live in the list. */
+const WARM_ROOMS = 10;
+
+function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => void }) {
+  const client = useMemo(() => {
+    const { userId, tenant } = session;
+    const getToken = tokenSource(session, (token) => saveSession({ ...session, token }));
+    const outbox = browserOutbox(JSON.stringify([tenant, userId]));
+    return new ChatClient({ userId, getToken, outbox, warmRooms: WARM_ROOMS });
+  }, [session]);
   return (
-    <ChatProvider session={session}>
-      <Home onSignOut={() => signIn(null)} />
+    <ChatProvider client={client}>
+      <Home
+        onSignOut={() => {
+          client.close();
+          onSignOut();
+        }}
+      />
     </ChatProvider>
   );
 }
@@ -31,8 +50,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
   const openId = useOpenRoom();
   const [making, setMaking] = useState(false);
   const open = list.rooms.find((room) => room.id === openId);
-  const { refresh, patch } = list;
-  const onActivity = useCallback((id: string, change: Partial<Room>) => patch(id, change), [patch]);
+  const { refresh } = list;
 
   const title = open && roomTitle(open, userId);
   const unread = list.rooms.filter((room) => room.id !== openId && room.unread > 0).length;
@@ -64,7 +82,6 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
             listed={open}
             onBack={() => openRoom(null)}
             onSignOut={onSignOut}
-            onActivity={onActivity}
           />
         ) : (
           <div className="m-auto px-6 text-center">

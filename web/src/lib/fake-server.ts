@@ -1,6 +1,6 @@
 /** For tests: the other end of a WebSocket, and events with sensible fields. Never part of the build. */
 import type { Signals } from "./browser-signals";
-import type { Hello, Message, ServerEvent } from "./protocol";
+import type { Ack, Hello, Message, Reactions, ServerEvent } from "./protocol";
 
 export class FakeSocket {
   static all: FakeSocket[] = [];
@@ -102,3 +102,30 @@ export const newMessage = (seq: number, userId?: string, more?: Partial<Message>
 /** A JWT by shape alone. */
 export const token = (expS: number, sub = "alice"): string =>
   `h.${btoa(JSON.stringify({ sub, exp: expS })).replaceAll("=", "")}.s`;
+
+/** What deleting leaves of a message. */
+export const tombstoned: Partial<Message> = {
+  ...{ content: "", attachments: [], reactions: {}, mentions: [], mentionsRoom: false },
+  deletedAt: "2026-11-23T14:00:00.000Z",
+};
+
+export const ackOf = (op: Ack["op"], clientId: string, seq: number, more: Partial<Ack> = {}): Ack => ({
+  ...{ type: "ack", clientId, op, messageId: `m${seq}`, seq, version: 1 },
+  ...{ createdAt: "2026-11-23T12:00:00.000Z", ...more },
+});
+
+export const refusal = (clientId: string, code: string, more: object = {}): ServerEvent =>
+  ({ type: "error", code, message: "no", retryable: false, clientId, ...more }) as ServerEvent;
+
+export const reacted = (seq: number, messageId: string, reactions: Reactions): ServerEvent => ({
+  ...{ type: "reaction_update", seq, messageId, reactions },
+  delta: { userId: "bob", emoji: Object.keys(reactions)[0] ?? "👍", action: "add" },
+});
+
+export const types = (
+  userId: string,
+  isTyping = true,
+  typingUsers = isTyping ? [userId] : [],
+): ServerEvent => ({
+  ...{ type: "typing", userId, isTyping, typingUsers, expiresInMs: isTyping ? 6_000 : 0 },
+});

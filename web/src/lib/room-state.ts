@@ -3,31 +3,34 @@
  * No clock, no socket, no React. What must be *done* (resume after a gap, reload after a resync, send what waits) is
  * read off the state by room-client.ts.
  *
- * The order is the server's `seq`. Own messages that have none yet wait in `outgoing` and are shown after the rest.
+ * The order is the server's `seq`. `messages` is the log as far as it is known, and nothing else: what this person has
+ * done and the log doesn't hold yet stands in `outgoing`, and room-view.ts lays it over.
  */
 
 import type {
-  Ack,
   ErrorBody,
   ErrorEvent,
   Hello,
   LiveEvent,
   LogEvent,
   Message,
-  MessagePage,
-  ReactionAction,
+  NotifySettings,
   Role,
+  Room,
   ServerEvent,
 } from "./protocol";
-import { applyEvent, bakeReaction, insertMessage } from "./room-log";
+import { applyEvent, insertMessage } from "./room-log";
 import {
-  asMessage,
+  ackOutgoing,
   newOutgoing,
+  type Op,
   type Outgoing,
   patchOutgoing,
   retryOutgoing,
+  settleOutgoing,
   timeOutOutgoing,
 } from "./room-outgoing";
+import { type Load, onLoaded, onLoading, onReloaded, type Page, type Reload } from "./room-pages";
 
 /**
  * `start` nothing known · `history` the newest messages are coming in · `replay` what was missed is coming in ·
@@ -36,12 +39,19 @@ import {
  */
 export type Phase = "start" | "history" | "replay" | "live" | "gap" | "reload" | "away";
 
-export interface PendingReaction {
-  clientId: string;
-  messageId: string;
-  emoji: string;
-  action: ReactionAction;
-  sent: boolean;
+/** A stretch of older messages that one jumped into; between it and the newest ones some aren't known. */
+export interface Window {
+  fromSeq: number;
+  toSeq: number;
+  hasBefore: boolean;
+  hasAfter: boolean;
+}
+
+/** How much of a thread is known: its replies from `fromSeq` on. */
+export interface ThreadPart {
+  fromSeq: number;
+  hasBefore: boolean;
+  failed: boolean;
 }
 
 export interface RoomState {
@@ -51,23 +61,36 @@ export interface RoomState {
   /** Everything up to here is in. `null`: nothing yet, so there is nowhere to resume from. */
   seq: number | null;
   epoch: string;
-  /** Ascending by seq, each id once. */
+  /** Ascending by seq, each id once. From `oldestSeq` to `seq` without a hole; others belong to `window` or `threads`. */
   messages: Message[];
-  /** Whether there is more before the first of `messages`, and from where: messages from `oldestSeq` on are all in. */
-  hasMore: boolean;
   oldestSeq: number;
-  /** An older page is under way; changes to messages that aren't in yet are kept until it is there. */
-  loadingOlder: boolean;
+  /** Whether there is more before `oldestSeq`. */
+  hasMore: boolean;
+  /** How far back a reload goes, so that what one reads stays. `Infinity`: only the newest. */
+  keepFromSeq: number;
+  window: Window | null;
+  threads: Record<string, ThreadPart>;
+  /** The newest history as it comes in; it replaces `messages` when it is whole, so that nothing flashes. */
+  incoming: Message[];
+  /** Pages under way, with the place the log had reached when they were asked for. */
+  loads: Record<string, { load: Load; askedAt: number }>;
+  /** Changes to messages that may be on a page that is under way. */
   waitingEvents: LogEvent[];
   outgoing: Outgoing[];
-  reactions: PendingReaction[];
   onlineUsers: string[];
-  /** Who types, and until when (ms). */
-  typing: Record<string, number>;
+  /** Who types where (a thread's root, or "" for the room), and until when (ms). */
+  typing: Record<string, Record<string, number>>;
   readMarkers: Record<string, number>;
   lastReadSeq: number;
+  /** What the server last said of my marker: less than that is somebody setting it back (another tab of mine). */
+  confirmedReadSeq: number;
+  /** I set the marker back on purpose: looking at the room doesn't move it on. */
+  heldUnread: boolean;
   /** What had been read when the room was opened: the "new messages" line comes after it. */
   openedAtSeq: number | null;
+  notify: NotifySettings | null;
+  /** The room and its first members, when they were asked for. */
+  details: Room | null;
   /** Goes up when the room or its members changed, so that what shows them asks again. */
   roomChanges: number;
   /** The last refusal that belongs to no message. */
@@ -78,16 +101,21 @@ export type Action =
   | { type: "events"; events: ServerEvent[]; nowMs: number }
   | { type: "closed" }
   | { type: "tick"; nowMs: number }
-  | { type: "send"; clientId: string; content: string; nowMs: number }
+  | { type: "do"; clientId: string; op: Op; nowMs: number }
+  | { type: "restored"; outgoing: Outgoing[] }
   | { type: "sent"; clientId: string; nowMs: number }
   | { type: "retry"; clientId: string; newClientId: string; nowMs: number }
   | { type: "discard"; clientId: string }
-  | { type: "react"; clientId: string; messageId: string; emoji: string; action: ReactionAction }
-  | { type: "reaction_sent"; clientId: string }
   | { type: "read"; seq: number }
-  | { type: "loading_older" }
-  | { type: "older"; page: MessagePage | null; nowMs: number }
-  | { type: "reloaded"; page: MessagePage; nowMs: number };
+  | { type: "unread"; seq: number }
+  | { type: "seen_line"; seq: number | null }
+  | { type: "details"; room: Room }
+  | { type: "notify"; settings: NotifySettings }
+  | { type: "dismiss" }
+  | { type: "loading"; load: Load }
+  | { type: "loaded"; load: Load; page: Page | null; nowMs: number }
+  | { type: "leave_window" }
+  | { type: "reloaded"; reload: Reload; nowMs: number };
 
 /** How many messages come without `since`; the server's own default, and a page's. */
 export const PAGE_COUNT = 50;
@@ -95,39 +123,61 @@ const TYPING_MS = 6_000;
 
 export function emptyRoom(me: string): RoomState {
   return {
-    me,
-    role: null,
-    phase: "start",
-    seq: null,
-    epoch: "",
-    messages: [],
-    hasMore: false,
-    oldestSeq: 0,
-    loadingOlder: false,
-    waitingEvents: [],
-    outgoing: [],
-    reactions: [],
-    onlineUsers: [],
-    typing: {},
-    readMarkers: {},
-    lastReadSeq: 0,
-    openedAtSeq: null,
-    roomChanges: 0,
-    notice: null,
+    ...{ me, role: null, phase: "start", seq: null, epoch: "", messages: [], oldestSeq: 0, hasMore: false },
+    ...{
+      keepFromSeq: Number.POSITIVE_INFINITY,
+      window: null,
+      threads: {},
+      incoming: [],
+      loads: {},
+      waitingEvents: [],
+      outgoing: [],
+    },
+    ...{ onlineUsers: [], typing: {}, readMarkers: {}, lastReadSeq: 0, confirmedReadSeq: 0 },
+    ...{ heldUnread: false, openedAtSeq: null, notify: null, details: null, roomChanges: 0, notice: null },
   };
 }
 
 export function roomReducer(state: RoomState, action: Action): RoomState {
   switch (action.type) {
     case "events":
-      return action.events.reduce((next, event) => onEvent(next, event, action.nowMs), state);
+      return settle(action.events.reduce((next, event) => onEvent(next, event, action.nowMs), state));
     case "closed":
       return onClosed(state);
     case "tick":
       return onTick(state, action.nowMs);
-    case "send": {
-      const one = newOutgoing(action.clientId, action.content, action.nowMs);
-      return { ...state, outgoing: [...state.outgoing, one], notice: null };
+    case "loading":
+      return onLoading(state, action.load);
+    case "loaded":
+      return onLoaded(state, action.load, action.page, action.nowMs);
+    case "reloaded":
+      return settle(
+        onReloaded(state, action.reload, (after, event) => onLogEvent(after, event, action.nowMs)),
+      );
+    case "leave_window":
+      return { ...state, window: null };
+    case "details":
+      return { ...state, details: action.room };
+    case "notify":
+      return { ...state, notify: action.settings };
+    default:
+      return onPerson(state, action);
+  }
+}
+
+/** What the person does. */
+function onPerson(state: RoomState, action: Action): RoomState {
+  switch (action.type) {
+    case "do": {
+      const one = newOutgoing(action.clientId, action.op, action.nowMs);
+      // Who writes has seen what is there: the line has done its work.
+      const wrote = one.op.type === "message" ? { openedAtSeq: null, heldUnread: false } : {};
+      return { ...state, ...wrote, outgoing: [...state.outgoing, one], notice: null };
+    }
+    case "restored": {
+      const known = new Set(state.outgoing.map((one) => one.clientId));
+      const added = action.outgoing.filter((one) => !known.has(one.clientId));
+      return added.length === 0 ? state : { ...state, outgoing: [...added, ...state.outgoing] };
     }
     case "sent":
       return {
@@ -136,30 +186,32 @@ export function roomReducer(state: RoomState, action: Action): RoomState {
       };
     case "retry": {
       const { clientId, newClientId, nowMs } = action;
-      return { ...state, outgoing: retryOutgoing(state.outgoing, clientId, newClientId, nowMs) };
+      return {
+        ...state,
+        outgoing: retryOutgoing(state.outgoing, clientId, newClientId, nowMs, state.messages),
+      };
     }
     case "discard":
       return { ...state, outgoing: state.outgoing.filter((one) => one.clientId !== action.clientId) };
-    case "react": {
-      const { type: _, ...reaction } = action;
-      return { ...state, reactions: [...state.reactions, { ...reaction, sent: false }], notice: null };
-    }
-    case "reaction_sent":
-      return {
-        ...state,
-        reactions: state.reactions.map((one) =>
-          one.clientId === action.clientId ? { ...one, sent: true } : one,
-        ),
-      };
     case "read":
-      return { ...state, lastReadSeq: Math.max(state.lastReadSeq, action.seq) };
-    case "loading_older":
-      return { ...state, loadingOlder: true, waitingEvents: [] };
-    case "older":
-      return onOlder(state, action.page, action.nowMs);
-    case "reloaded":
-      return onReloaded(state, action.page, action.nowMs);
+      return { ...state, lastReadSeq: Math.max(state.lastReadSeq, action.seq), heldUnread: false };
+    case "unread": {
+      const seq = Math.max(0, action.seq - 1);
+      return { ...state, lastReadSeq: seq, confirmedReadSeq: seq, openedAtSeq: seq, heldUnread: true };
+    }
+    case "seen_line":
+      return { ...state, openedAtSeq: action.seq };
+    case "dismiss":
+      return { ...state, notice: null };
+    default:
+      return state;
   }
+}
+
+/** What is confirmed leaves `outgoing` once the log holds it. */
+function settle(state: RoomState): RoomState {
+  const outgoing = settleOutgoing(state.outgoing, state.seq ?? 0);
+  return outgoing === state.outgoing ? state : { ...state, outgoing };
 }
 
 // ---- events ----
@@ -177,8 +229,10 @@ function isLogEvent(event: ServerEvent): event is LogEvent {
 
 function onLogEvent(state: RoomState, event: LogEvent, nowMs: number): RoomState {
   switch (state.phase) {
-    case "history":
-      return applyEvent(state, event, nowMs);
+    case "history": {
+      if (event.type !== "new_message") return state;
+      return { ...state, incoming: insertMessage(state.incoming, event.message) };
+    }
     case "reload":
       // After the page, those that it doesn't hold yet are applied.
       return { ...state, waitingEvents: [...state.waitingEvents, event] };
@@ -186,8 +240,7 @@ function onLogEvent(state: RoomState, event: LogEvent, nowMs: number): RoomState
     case "live": {
       const seq = state.seq ?? 0;
       if (event.seq <= seq) return state;
-      // In a replay the server vouches for completeness with `synced`; live, the count does.
-      if (state.phase === "live" && event.seq !== seq + 1) return { ...state, phase: "gap" };
+      if (event.seq !== seq + 1) return missing(state);
       return { ...applyEvent(state, event, nowMs), seq: event.seq };
     }
     default:
@@ -195,16 +248,25 @@ function onLogEvent(state: RoomState, event: LogEvent, nowMs: number): RoomState
   }
 }
 
+/** Live, a hole is resumed from. A replay with a hole would have it again the next time, so history is loaded instead. */
+function missing(state: RoomState): RoomState {
+  return state.phase === "replay" ? reload(state) : { ...state, phase: "gap" };
+}
+
+function reload(state: RoomState): RoomState {
+  return { ...state, phase: "reload", keepFromSeq: state.oldestSeq, waitingEvents: [], loads: {} };
+}
+
 function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomState {
   switch (event.type) {
     case "hello":
       return onHello(state, event);
     case "resync":
-      return { ...state, phase: "reload", epoch: event.epoch, waitingEvents: [], loadingOlder: false };
+      return ofEpoch(reload(state), event.epoch);
     case "synced":
       return onSynced(state, event.seq);
     case "ack":
-      return onAck(state, event);
+      return { ...state, outgoing: ackOutgoing(state.outgoing, event, state.seq) };
     case "error":
       return onError(state, event, nowMs);
     case "online_users":
@@ -215,19 +277,32 @@ function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomSta
       return {
         ...state,
         onlineUsers: state.onlineUsers.filter((user) => user !== event.userId),
-        typing: without(state.typing, event.userId),
+        typing: mapValues(state.typing, (there) => without(there, event.userId)),
       };
     case "typing": {
       const untilMs = nowMs + (event.expiresInMs || TYPING_MS);
+      const where = event.threadId ?? "";
+      const before = state.typing[where] ?? {};
       // Somebody who is merely still in the list keeps the end that was set for them.
-      const until = (user: string) => (user === event.userId ? untilMs : (state.typing[user] ?? untilMs));
-      return { ...state, typing: Object.fromEntries(event.typingUsers.map((user) => [user, until(user)])) };
+      const until = (user: string) => (user === event.userId ? untilMs : (before[user] ?? untilMs));
+      const there = Object.fromEntries(event.typingUsers.map((user) => [user, until(user)]));
+      return { ...state, typing: { ...state.typing, [where]: there } };
     }
     case "read_receipt":
-      return { ...state, readMarkers: raise(state.readMarkers, event.userId, event.seq) };
+      return onReceipt(state, event.userId, event.seq);
     default:
       return state;
   }
+}
+
+function onReceipt(state: RoomState, userId: string, seq: number): RoomState {
+  const readMarkers = { ...state.readMarkers, [userId]: Math.max(state.readMarkers[userId] ?? 0, seq) };
+  if (userId !== state.me) return { ...state, readMarkers };
+  // Mine, moved by another tab; or set back there.
+  const back = seq < state.confirmedReadSeq;
+  const lastReadSeq = back ? seq : Math.max(state.lastReadSeq, seq);
+  const heldUnread = back || (state.heldUnread && seq <= state.lastReadSeq);
+  return { ...state, readMarkers, lastReadSeq, confirmedReadSeq: seq, heldUnread };
 }
 
 function onHello(state: RoomState, hello: Hello): RoomState {
@@ -235,56 +310,49 @@ function onHello(state: RoomState, hello: Hello): RoomState {
     ...state,
     role: hello.role,
     readMarkers: hello.readMarkers ?? {},
-    lastReadSeq: Math.max(state.lastReadSeq, hello.me.lastReadSeq),
-    openedAtSeq: state.openedAtSeq ?? hello.me.lastReadSeq,
+    lastReadSeq: hello.me.lastReadSeq,
+    confirmedReadSeq: hello.me.lastReadSeq,
+    openedAtSeq: state.seq === null && state.openedAtSeq === null ? hello.me.lastReadSeq : state.openedAtSeq,
+    notify: hello.me.notify ?? state.notify,
     typing: {},
   };
   if (state.seq !== null) return { ...next, phase: "replay" };
-  return {
-    ...next,
-    phase: "history",
-    epoch: hello.epoch,
-    messages: [],
-    waitingEvents: [],
-    loadingOlder: false,
-  };
+  return { ...ofEpoch(next, hello.epoch), phase: "history", incoming: [], waitingEvents: [], loads: {} };
+}
+
+/** In another log the places that were confirmed mean nothing; what became of those messages its history tells. */
+function ofEpoch(state: RoomState, epoch: string): RoomState {
+  if (epoch === state.epoch) return state;
+  const outgoing = state.outgoing.filter((one) => one.acked === null);
+  return { ...state, epoch, outgoing, keepFromSeq: Number.POSITIVE_INFINITY };
 }
 
 function onSynced(state: RoomState, seq: number): RoomState {
   if (state.phase === "history") {
-    const oldestSeq = state.messages[0]?.seq ?? seq + 1;
-    return { ...state, phase: "live", seq, oldestSeq, hasMore: state.messages.length >= PAGE_COUNT };
+    const messages = state.incoming;
+    const oldestSeq = messages[0]?.seq ?? seq + 1;
+    const whole = { messages, incoming: [], seq, oldestSeq, hasMore: messages.length >= PAGE_COUNT };
+    return { ...state, ...whole, window: null, threads: {}, phase: "live" };
   }
-  return state.phase === "replay" ? { ...state, phase: "live", seq: Math.max(state.seq ?? 0, seq) } : state;
-}
-
-function onAck(state: RoomState, ack: Ack): RoomState {
-  const reaction = state.reactions.find((one) => one.clientId === ack.clientId);
-  if (reaction) return bakeReaction(state, reaction);
-  const mine = state.outgoing.find((one) => one.clientId === ack.clientId);
-  if (!mine || ack.messageId === undefined || ack.seq === undefined) return state;
-  const outgoing = state.outgoing.filter((one) => one !== mine);
-  // Acked long ago and out of the loaded stretch: it is there when the older pages are.
-  const outside = state.hasMore && ack.seq < state.oldestSeq;
-  if (outside || state.messages.some((message) => message.id === ack.messageId))
-    return { ...state, outgoing };
-  const message = asMessage(mine, state.me, ack.messageId, ack.seq, ack.createdAt);
-  return { ...state, outgoing, messages: insertMessage(state.messages, message) };
+  if (state.phase !== "replay") return state;
+  return seq > (state.seq ?? 0) ? missing(state) : { ...state, phase: "live" };
 }
 
 function onError(state: RoomState, event: ErrorEvent, nowMs: number): RoomState {
   const { type: _, clientId, ref, ...error } = event;
-  const mine = state.outgoing.find((one) => one.clientId === clientId);
+  const mine = clientId === undefined ? undefined : state.outgoing.find((one) => one.clientId === clientId);
   if (mine && event.retryAfterMs !== undefined && event.retryable) {
     const patch = { sentAtMs: null, notBeforeMs: nowMs + event.retryAfterMs };
     return { ...state, outgoing: patchOutgoing(state.outgoing, mine.clientId, patch) };
   }
-  if (mine)
-    return { ...state, outgoing: patchOutgoing(state.outgoing, mine.clientId, { status: "failed", error }) };
-  const reactions = state.reactions.filter((one) => one.clientId !== clientId);
+  if (mine && mine.op.type !== "reaction") {
+    const patch = { status: "failed", sentAtMs: null, error } as const;
+    return { ...state, outgoing: patchOutgoing(state.outgoing, mine.clientId, patch) };
+  }
+  const outgoing = mine ? state.outgoing.filter((one) => one !== mine) : state.outgoing;
   // Too much typing or reading is nothing that a person must hear of.
   const notice = ref === "typing" || ref === "read" || ref === "ping" ? state.notice : error;
-  return { ...state, reactions, notice };
+  return { ...state, outgoing, notice };
 }
 
 // ---- what happens on this side ----
@@ -296,54 +364,21 @@ function onClosed(state: RoomState): RoomState {
     phase: whole ? "away" : "start",
     // A reload that was cut off begins anew, with the newest history.
     seq: whole ? state.seq : null,
+    incoming: [],
     typing: {},
-    waitingEvents: state.loadingOlder ? state.waitingEvents : [],
-    outgoing: state.outgoing.map((one) => ({ ...one, sentAtMs: null })),
-    reactions: state.reactions.map((one) => ({ ...one, sent: false })),
+    outgoing: state.outgoing.map((one) => (one.sentAtMs === null ? one : { ...one, sentAtMs: null })),
   };
 }
 
 function onTick(state: RoomState, nowMs: number): RoomState {
-  const typing = Object.fromEntries(Object.entries(state.typing).filter(([, untilMs]) => untilMs > nowMs));
-  return { ...state, typing, outgoing: timeOutOutgoing(state.outgoing, nowMs) };
-}
-
-// ---- history over REST ----
-
-function onOlder(state: RoomState, page: MessagePage | null, nowMs: number): RoomState {
-  const next: RoomState = { ...state, loadingOlder: false, waitingEvents: [] };
-  if (!page || !state.loadingOlder || page.epoch !== state.epoch) return next;
-  const oldestSeq = page.messages[0]?.seq ?? state.oldestSeq;
-  const loaded = page.messages.reduce(
-    (messages, message) =>
-      messages.some((one) => one.id === message.id) ? messages : insertMessage(messages, message),
-    state.messages,
+  const typing = mapValues(state.typing, (there) =>
+    Object.fromEntries(Object.entries(there).filter(([, untilMs]) => untilMs > nowMs)),
   );
-  const withPage = { ...next, messages: loaded, oldestSeq, hasMore: page.hasMoreBefore };
-  return afterPage(withPage, state.waitingEvents, page.lastSeq, nowMs);
-}
-
-function onReloaded(state: RoomState, page: MessagePage, nowMs: number): RoomState {
-  if (state.phase !== "reload" || page.epoch !== state.epoch) return state;
-  const known = new Set(page.messages.filter((one) => one.userId === state.me).map((one) => one.clientId));
-  const next: RoomState = {
-    ...state,
-    phase: "live",
-    seq: page.lastSeq,
-    messages: page.messages,
-    oldestSeq: page.messages[0]?.seq ?? page.lastSeq + 1,
-    hasMore: page.hasMoreBefore,
-    outgoing: state.outgoing.filter((one) => !known.has(one.clientId)),
-    waitingEvents: [],
-  };
-  return state.waitingEvents.reduce((after, event) => onLogEvent(after, event, nowMs), next);
-}
-
-/** Events that came while the page was under way and are newer than it, for the messages that it brought. */
-function afterPage(state: RoomState, events: LogEvent[], pageSeq: number, nowMs: number): RoomState {
-  return events
-    .filter((event) => event.seq > pageSeq)
-    .reduce((next, event) => applyEvent(next, event, nowMs), state);
+  const timedOut = timeOutOutgoing(state.outgoing, nowMs);
+  // A reaction that failed is simply not there; it isn't worth a row that asks what to do about it.
+  const lost = timedOut.find((one) => one.status === "failed" && one.op.type === "reaction");
+  const outgoing = lost ? timedOut.filter((one) => one !== lost) : timedOut;
+  return { ...state, typing, outgoing, notice: lost?.error ?? state.notice };
 }
 
 // ---- small parts ----
@@ -352,6 +387,6 @@ function without(record: Record<string, number>, key: string): Record<string, nu
   return Object.fromEntries(Object.entries(record).filter(([one]) => one !== key));
 }
 
-function raise(markers: Record<string, number>, userId: string, seq: number): Record<string, number> {
-  return { ...markers, [userId]: Math.max(markers[userId] ?? 0, seq) };
+function mapValues<T>(record: Record<string, T>, how: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, how(value)]));
 }

@@ -1,26 +1,22 @@
-/** One room, live. The first seven fields are the original hook's; the others came later. */
-import { useEffect, useMemo, useSyncExternalStore } from "react";
-import { RoomClient } from "@/lib/room-client";
-import { messageView, typingUsers } from "@/lib/room-view";
+/** One room, live, whole. The first seven fields are the original hook's, as it had them; the others came later. */
+import { useCallback } from "react";
+import { typingUsers, unreadOf } from "@/lib/room-view";
 import { useChat } from "./chat-context";
+import { useRoom, useRoomState } from "./use-room";
 
 export function useChatRoom(roomId: string, userId: string) {
-  const { api, getToken } = useChat();
-  const client = useMemo(
-    () => new RoomClient({ roomId, userId, api, getToken }),
-    [roomId, userId, api, getToken],
+  const me = useChat().userId;
+  if (userId !== me) throw new Error(`useChatRoom: the ChatProvider's client is ${me}'s, not ${userId}'s`);
+  const client = useRoom(roomId);
+  const { state, connection } = useRoomState(client, (snapshot) => snapshot);
+  const reply = useCallback(
+    (replyToId: string, content: string) => client.sendMessage(content, { replyToId }),
+    [client],
   );
-  const view = useMemo(() => ({ of: client, messages: messageView() }), [client]);
-  useEffect(() => {
-    client.start();
-    return () => client.stop();
-  }, [client]);
-  const { state, connection } = useSyncExternalStore(client.subscribe, client.getSnapshot);
-  // Before the first `synced` only a part of the history may be in.
-  const isLoading = state.phase === "start" || state.phase === "history";
+  const { window } = state;
 
   return {
-    messages: view.messages(state),
+    messages: client.view.room(state),
     onlineUsers: state.onlineUsers,
     typingUsers: typingUsers(state),
     isConnected: connection.kind === "live",
@@ -28,20 +24,38 @@ export function useChatRoom(roomId: string, userId: string) {
     sendTyping: client.sendTyping,
     sendReaction: client.sendReaction,
 
+    /** For what isn't here: threads, jumping, the state itself. */
+    client,
+    state,
     connection,
-    isLoading,
+    status: connection.kind,
+    /** Nothing of the room is known yet. */
+    isLoading: state.seq === null && state.messages.length === 0,
+    edit: client.edit,
+    remove: client.remove,
+    reply,
     retry: client.retry,
     discard: client.discard,
     loadOlder: client.loadOlder,
-    hasMore: state.hasMore,
-    isLoadingOlder: state.loadingOlder,
+    loadNewer: client.loadNewer,
+    hasMore: window?.hasBefore ?? state.hasMore,
+    /** One looks at a stretch of the past, and more follows it. */
+    hasNewer: window?.hasAfter ?? false,
+    isLoadingOlder: "older" in state.loads || "window" in state.loads,
+    jumpTo: client.jumpTo,
+    jumpToNewest: client.jumpToNewest,
     markRead: client.markRead,
+    markUnread: client.markUnread,
+    unread: unreadOf(state).unread,
     reconnect: client.reconnect,
     readMarkers: state.readMarkers,
     openedAtSeq: state.openedAtSeq,
     lastSeq: state.seq ?? 0,
+    details: state.details,
+    role: state.role,
     roomChanges: state.roomChanges,
     notice: state.notice,
+    dismissNotice: client.dismissNotice,
   };
 }
 

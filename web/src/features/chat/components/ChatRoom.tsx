@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import { BackIcon, CloseIcon, PeopleIcon } from "@/components/ui/icons";
@@ -19,15 +19,13 @@ interface ChatRoomProps {
   listed: Room | undefined;
   onBack: () => void;
   onSignOut: () => void;
-  onActivity: (roomId: string, change: Partial<Room>) => void;
 }
 
-export function ChatRoom({ roomId, listed, onBack, onSignOut, onActivity }: ChatRoomProps) {
+export function ChatRoom({ roomId, listed, onBack, onSignOut }: ChatRoomProps) {
   const { userId } = useChat();
   const room = useChatRoom(roomId, userId);
   const details = useDetails(roomId, listed, room.roomChanges);
   const [people, setPeople] = useState(() => matchMedia("(min-width: 80rem)").matches);
-  useTellList(roomId, room, onActivity);
 
   const title = details ? roomTitle(details, userId) : "Conversation";
   const isDirect = details?.type === "direct";
@@ -144,14 +142,4 @@ function useDetails(roomId: string, listed: Room | undefined, changes: number): 
     };
   }, [api, roomId, needed, changes]);
   return changes > 0 ? (asked ?? listed ?? null) : (listed ?? asked);
-}
-
-/** The open room knows its newest message at once, so the list needn't ask for it. */
-function useTellList(roomId: string, room: ChatRoomHandle, onActivity: ChatRoomProps["onActivity"]): void {
-  const newest = room.messages.findLast((message) => message.status === "sent");
-  const tell = useCallback(() => {
-    if (!newest || room.isLoading) return;
-    onActivity(roomId, { lastMessage: newest, lastMessageAt: newest.createdAt, unread: 0, mentions: 0 });
-  }, [roomId, newest, room.isLoading, onActivity]);
-  useEffect(tell, [tell]);
 }

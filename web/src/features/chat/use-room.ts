@@ -1,0 +1,100 @@
+/** A room for as long as a component shows it, and single parts of it for components that need no more. */
+import { useCallback, useEffect, useSyncExternalStore } from "react";
+import type { RoomClient, RoomSnapshot } from "@/lib/room-client";
+import { type ChatMessage, typingUsers, unreadOf } from "@/lib/room-view";
+import { useChat } from "./chat-context";
+
+/** The room's client, connected while the component is there. All hooks of one room share one. */
+export function useRoom(roomId: string): RoomClient {
+  const chat = useChat();
+  const client = chat.room(roomId);
+  useEffect(() => chat.retain(client), [chat, client]);
+  return client;
+}
+
+/** What `select` gives; the component draws again when that is another value. */
+export function useRoomState<T>(client: RoomClient, select: (snapshot: RoomSnapshot) => T): T {
+  return useSyncExternalStore(client.subscribe, () => select(client.getSnapshot()));
+}
+
+export interface MessagesHandle {
+  messages: ChatMessage[];
+  /** Nothing is known yet. */
+  isLoading: boolean;
+  hasMore: boolean;
+  isLoadingOlder: boolean;
+  loadOlder: () => Promise<void>;
+  send: RoomClient["sendMessage"];
+}
+
+/** The messages of a room, or of one thread in it. */
+export function useMessages(roomId: string, threadId?: string): MessagesHandle {
+  const client = useRoom(roomId);
+  const messages = useRoomState(client, ({ state }) =>
+    threadId === undefined ? client.view.room(state) : client.view.thread(state, threadId),
+  );
+  const { state } = useRoomState(client, (snapshot) => snapshot);
+  const part = threadId === undefined ? undefined : state.threads[threadId];
+  const loads = threadId === undefined ? ["older", "window"] : [`thread ${threadId}`];
+  const send = useCallback<RoomClient["sendMessage"]>(
+    (content, options) => client.sendMessage(content, threadId ? { ...options, threadId } : options),
+    [client, threadId],
+  );
+  const loadThread = useCallback(
+    () => (threadId === undefined ? client.loadOlder() : client.loadThread(threadId)),
+    [client, threadId],
+  );
+  return {
+    messages,
+    isLoading: state.seq === null && messages.length === 0,
+    hasMore: threadId === undefined ? (state.window?.hasBefore ?? state.hasMore) : (part?.hasBefore ?? true),
+    isLoadingOlder: loads.some((key) => key in state.loads),
+    loadOlder: loadThread,
+    send,
+  };
+}
+
+/** Who is in the room now. Empty while that isn't known. */
+export function usePresence(roomId: string): { onlineUsers: string[]; isKnown: boolean } {
+  const client = useRoom(roomId);
+  const isKnown = useRoomState(client, ({ connection }) => connection.kind === "live");
+  const onlineUsers = useRoomState(client, ({ state }) => state.onlineUsers);
+  return { onlineUsers: isKnown ? onlineUsers : NOBODY, isKnown };
+}
+
+const NOBODY: string[] = [];
+
+/** Who else types in the room or thread, and how to say that one does. */
+export function useTyping(roomId: string, threadId = "") {
+  const client = useRoom(roomId);
+  // As one text, so that the same people are the same value.
+  const users = useRoomState(client, ({ state }) => JSON.stringify(typingUsers(state, threadId)));
+  const sendTyping = useCallback(
+    (isTyping: boolean) => client.sendTyping(isTyping, threadId),
+    [client, threadId],
+  );
+  return { typingUsers: JSON.parse(users) as string[], sendTyping };
+}
+
+/** What is unread in a room; without one, in all rooms of the list. */
+export function useUnread(roomId?: string): { unread: number; mentions: number } {
+  const { list, room } = useUnreadSource(roomId);
+  const text = useSyncExternalStore(room?.subscribe ?? list.subscribe, () => {
+    if (room) {
+      const { unread, mentions } = unreadOf(room.getSnapshot().state);
+      return `${unread} ${mentions}`;
+    }
+    const { rooms } = list.getSnapshot();
+    const sum = (of: "unread" | "mentions") => rooms.reduce((all, one) => all + one[of], 0);
+    return `${sum("unread")} ${sum("mentions")}`;
+  });
+  const [unread = 0, mentions = 0] = text.split(" ").map(Number);
+  return { unread, mentions };
+}
+
+function useUnreadSource(roomId: string | undefined) {
+  const chat = useChat();
+  const room = roomId === undefined ? null : chat.room(roomId);
+  useEffect(() => (room ? chat.retain(room) : chat.list.retain()), [chat, room]);
+  return { list: chat.list, room };
+}
