@@ -29,6 +29,9 @@ pub const JSON_DEPTH_MAX: usize = 128;
 
 // --- What a client is given ---------------------------------------------------------------------
 
+/// Versions that an edited message keeps besides its first: with 4,000 characters of 4 bytes each they still go into one batch
+/// to Postgres.
+pub const VERSIONS_KEPT_MAX: u64 = 50;
 /// Items of a REST page. PROTOCOL.md §2.
 pub const PAGE_MAX: u64 = 100;
 pub const PAGE_DEFAULT: u64 = 50;

@@ -20,6 +20,10 @@ pub enum Mutant {
     NoBudgetOnASlowSocket,
     LookUpBeforeSeq,
     RoomNameNotInjective,
+    DeleteKeepsVersions,
+    EditWithoutVersionCheck,
+    StaleMarkerWins,
+    ReplyGoneStillCounted,
     // Defects that the simulator found; see `sim/src/pinned.rs`.
     ToldFromNothing,
     ConnectionIdTwice,
@@ -79,7 +83,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 22] = [
+        pub const ALL: [(Mutant, &str); 26] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -96,6 +100,10 @@ mod active {
             (Mutant::NoBudgetOnASlowSocket, "no-budget-on-a-slow-socket"),
             (Mutant::LookUpBeforeSeq, "look-up-before-seq"),
             (Mutant::RoomNameNotInjective, "room-name-not-injective"),
+            (Mutant::DeleteKeepsVersions, "delete-keeps-versions"),
+            (Mutant::EditWithoutVersionCheck, "edit-without-version-check"),
+            (Mutant::StaleMarkerWins, "stale-marker-wins"),
+            (Mutant::ReplyGoneStillCounted, "reply-gone-still-counted"),
             (Mutant::ToldFromNothing, "told-from-nothing"),
             (Mutant::ConnectionIdTwice, "connection-id-twice"),
             (Mutant::AheadUncompared, "ahead-uncompared"),

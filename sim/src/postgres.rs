@@ -165,9 +165,10 @@ impl Table {
     }
 
     fn snapshot(&self) -> Value {
-        let reads = |user: &String| self.ledger.reads.get(user).copied().unwrap_or(0);
+        let reads = |user: &String| self.ledger.reads.get(user).copied().unwrap_or_default();
         let member = |(user, role): (&String, &&str)| {
-            json!({"userId": user, "role": role, "joinedAtMs": 0, "joinedSeq": 0, "lastReadSeq": reads(user),
+            json!({"userId": user, "role": role, "joinedAtMs": 0, "joinedSeq": 0, "lastReadSeq": reads(user).seq,
+                   "readGeneration": reads(user).generation,
                    "notify": {"level": "all", "muteUntilMs": null}})
         };
         json!({

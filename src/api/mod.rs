@@ -4,6 +4,7 @@
 #[cfg(feature = "dev")]
 mod dev;
 mod gate;
+mod messages;
 mod outbox;
 mod rooms;
 mod routes;
@@ -129,15 +130,16 @@ async fn answer<P: Ports, B: Body>(
         Route::CreateRoom => rooms::create(ports, &who, read_json(request).await?).await,
         Route::ListRooms => rooms::list(ports, &who, &query).await,
         Route::GetRoom => rooms::get(ports, &who, &room()?).await,
-        Route::ListMessages => {
-            let call = Call::Page(rooms::page_query(&query)?);
-            gate::call(ports, who, room()?, call).await
-        }
-        Route::SendMessage => {
-            let room = room()?;
-            let body = read_json(request).await?;
-            gate::call(ports, who, room, Call::Say { body }).await
-        }
+        Route::ListMessages => messages::list(ports, who, room()?, &query).await,
+        Route::SendMessage => messages::send(ports, who, room()?, request).await,
+        Route::EditMessage => messages::edit(ports, who, room()?, params, request).await,
+        Route::DeleteMessage => messages::delete(ports, who, room()?, params).await,
+        Route::MessageVersions => messages::versions(ports, who, room()?, params).await,
+        Route::AddReaction => messages::react(ports, who, room()?, params, true).await,
+        Route::RemoveReaction => messages::react(ports, who, room()?, params, false).await,
+        Route::GetThread => messages::thread(ports, who, room()?, params, &query).await,
+        Route::MarkRead => messages::mark(ports, who, room()?, request, true).await,
+        Route::MarkUnread => messages::mark(ports, who, room()?, request, false).await,
         Route::Outbox => outbox::of_room(ports, who, room()?, Call::Outbox).await,
         Route::RetryOutbox => outbox::of_room(ports, who, room()?, Call::RetryOutbox).await,
         Route::DiscardRow => {

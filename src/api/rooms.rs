@@ -1,4 +1,4 @@
-//! Rooms over REST: creating, listing, looking at one, and the query of a page of history.
+//! Rooms over REST: creating, listing, looking at one.
 //! Not here: the statements (`db`), and messages (`room`).
 
 use super::{Ports, Query, Reply, gate, unavailable};
@@ -8,7 +8,6 @@ use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, RoomId, UserId};
 use crate::limits::{GROUP_MEMBERS_MAX, ROOM_NAME_CHARS_MAX};
 use crate::protocol::Fields;
-use crate::room::PageQuery;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -75,19 +74,4 @@ pub async fn list<P: Ports>(ports: &P, who: &Identity, query: &Query) -> Result<
 pub async fn get<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<Reply, Refusal> {
     let room = db::get_room(ports.db(), &who.tenant, &who.user, room).await.map_err(unavailable)?;
     room.map(|room| Reply::ok(json!({"room": room}))).ok_or_else(gate::no_such_room)
-}
-
-/// The query of `GET /rooms/:id/messages`.
-pub fn page_query(query: &Query) -> Result<PageQuery, Refusal> {
-    let page = PageQuery {
-        before: query.integer("before")?,
-        after: query.integer("after")?,
-        around: query.integer("around")?,
-        limit: Some(query.limit()?),
-        thread_id: query.text("threadId").map(str::to_owned),
-    };
-    if [page.before, page.after, page.around].iter().flatten().count() > 1 {
-        return Err(Refusal::new(Code::BadRequest, "only one of before, after, around"));
-    }
-    Ok(page)
 }

@@ -51,6 +51,8 @@ pub struct SnapshotMember {
     pub joined_at_ms: UnixMs,
     pub joined_seq: Seq,
     pub last_read_seq: Seq,
+    #[serde(default)]
+    pub read_generation: u64,
     pub notify: Notify,
 }
 
@@ -96,7 +98,7 @@ SELECT coalesce((
             SELECT coalesce(json_agg(json_build_object(
                 'userId', m.user_id, 'role', m.role, 'joinedAtMs', ",
     unix_ms!("m.joined_at"),
-    ", 'joinedSeq', m.joined_seq, 'lastReadSeq', m.last_read_seq,
+    ", 'joinedSeq', m.joined_seq, 'lastReadSeq', m.last_read_seq, 'readGeneration', m.read_generation,
                 'notify', json_build_object('level', m.notify_level, 'muteUntilMs', ",
     unix_ms!("m.mute_until"),
     ")) ORDER BY m.user_id), '[]')

@@ -10,7 +10,9 @@ mod projection;
 mod rooms;
 
 pub use access::{Access, Notify, RoomSnapshot, SnapshotMember, access, room_snapshot};
-pub use projection::{MessageRow, Projected, Projection, ReactionRow, messages_after, project};
+pub use projection::{
+    Marker, MessageRow, Projected, Projection, ReactionRow, VersionRow, messages_after, project,
+};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomKind, RoomPage, create_room, get_room, list_rooms};
 
 use crate::journal::Loggable;

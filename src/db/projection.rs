@@ -21,6 +21,9 @@ pub struct MessageRow {
     pub attachments: Vec<Value>,
     pub client_id: Option<String>,
     pub thread_id: Option<String>,
+    /// The root's seq.
+    #[serde(default)]
+    pub thread_seq: Option<Seq>,
     pub reply_to_id: Option<String>,
     pub also_to_room: bool,
     /// User ids.
@@ -28,7 +31,15 @@ pub struct MessageRow {
     pub mentions_room: bool,
     /// From 1, up by one with each edit.
     pub version: u32,
+    /// What it said before, those that are kept, oldest first.
+    #[serde(default)]
+    pub versions: Vec<VersionRow>,
     pub reply_count: u32,
+    #[serde(default)]
+    pub last_reply_at_ms: Option<UnixMs>,
+    /// Who follows this thread because of this message: user ids. They stay followers, whatever becomes of it.
+    #[serde(default)]
+    pub followers: Vec<String>,
     pub created_at_ms: UnixMs,
     pub edited_at_ms: Option<UnixMs>,
     pub deleted_at_ms: Option<UnixMs>,
@@ -44,6 +55,26 @@ pub struct ReactionRow {
     pub user_id: String,
 }
 
+/// What a message said before an edit: who had written that when, and who the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionRow {
+    pub version: u64,
+    pub content: String,
+    pub written_by: String,
+    pub written_at_ms: UnixMs,
+    pub replaced_by: String,
+    pub replaced_at_ms: UnixMs,
+}
+
+/// How far somebody has read. Of two the one of the higher generation counts, then the further one: setting a marker back
+/// on purpose begins a generation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Marker {
+    pub generation: u64,
+    pub seq: Seq,
+}
+
 /// One batch of the outbox: what the events in (`from`, `to`] made or touched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,7 +87,7 @@ pub struct Projection {
     pub to: Seq,
     /// Each once, with its state now: later than `to` is fine, earlier isn't.
     pub messages: Vec<MessageRow>,
-    pub reads: BTreeMap<UserId, Seq>,
+    pub reads: BTreeMap<UserId, Marker>,
 }
 
 /// What became of a batch. `epoch` is the one that was stored before it.
@@ -107,9 +138,10 @@ WITH input AS MATERIALIZED (
     SELECT i.tenant, i.room, g.*, g."deletedAtMs" IS NOT NULL AS deleted
     FROM verdict, input i, jsonb_to_recordset(i.messages) AS g(
         seq bigint, id text, "userId" text, content text, "contentType" text, attachments jsonb,
-        "clientId" text, "threadId" text, "replyToId" text, "alsoToRoom" boolean, mentions jsonb,
-        "mentionsRoom" boolean, version integer, "replyCount" integer, "createdAtMs" bigint,
-        "editedAtMs" bigint, "deletedAtMs" bigint, "deletedBy" text, reactions jsonb)
+        "clientId" text, "threadId" text, "threadSeq" bigint, "replyToId" text, "alsoToRoom" boolean, mentions jsonb,
+        "mentionsRoom" boolean, version integer, versions jsonb, "replyCount" integer, "lastReplyAtMs" bigint,
+        followers jsonb, "createdAtMs" bigint, "editedAtMs" bigint, "deletedAtMs" bigint, "deletedBy" text,
+        reactions jsonb)
     WHERE verdict.state IN ('done', 'ahead')
 ), judged AS MATERIALIZED (
     SELECT g.*, c.id IS NOT NULL AS known, c.id IS NOT NULL AND c.id IS DISTINCT FROM g.id AS conflict,
@@ -122,25 +154,26 @@ WITH input AS MATERIALIZED (
     SELECT judged.* FROM judged, verdict WHERE verdict.state = 'done' AND NOT conflict AND stale IS NOT TRUE
 ), put AS (
     INSERT INTO chat_messages AS c (
-        tenant_id, room_id, seq, id, user_id, content, content_type, attachments, client_id, thread_id, reply_to_id,
-        also_to_room, mentions, mentions_room, version, reply_count, created_at, edited_at, deleted_at, deleted_by)
+        tenant_id, room_id, seq, id, user_id, content, content_type, attachments, client_id, thread_id, thread_seq,
+        reply_to_id, also_to_room, mentions, mentions_room, version, reply_count, last_reply_at, created_at, edited_at,
+        deleted_at, deleted_by)
     SELECT tenant, room, seq, id, "userId", CASE WHEN deleted THEN '' ELSE content END, "contentType",
-        CASE WHEN deleted THEN '[]' ELSE attachments END, "clientId", "threadId", "replyToId",
-        "alsoToRoom", CASE WHEN deleted THEN '[]' ELSE mentions END, "mentionsRoom" AND NOT deleted,
-        version, "replyCount", to_timestamp("createdAtMs" / 1000.0), to_timestamp("editedAtMs" / 1000.0),
-        to_timestamp("deletedAtMs" / 1000.0), "deletedBy"
+        CASE WHEN deleted THEN '[]' ELSE attachments END, "clientId", "threadId", "threadSeq",
+        "replyToId", "alsoToRoom", CASE WHEN deleted THEN '[]' ELSE mentions END, "mentionsRoom" AND NOT deleted,
+        version, "replyCount", to_timestamp("lastReplyAtMs" / 1000.0), to_timestamp("createdAtMs" / 1000.0),
+        to_timestamp("editedAtMs" / 1000.0), to_timestamp("deletedAtMs" / 1000.0), "deletedBy"
     FROM fit
     ORDER BY seq
     ON CONFLICT (tenant_id, room_id, seq) DO UPDATE SET
         content = excluded.content, content_type = excluded.content_type, attachments = excluded.attachments,
         mentions = excluded.mentions, mentions_room = excluded.mentions_room, version = excluded.version,
-        reply_count = excluded.reply_count, edited_at = excluded.edited_at, deleted_at = excluded.deleted_at,
-        deleted_by = excluded.deleted_by
+        reply_count = excluded.reply_count, last_reply_at = excluded.last_reply_at, edited_at = excluded.edited_at,
+        deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by
     WHERE c.id = excluded.id
       AND (c.content, c.content_type, c.attachments, c.mentions, c.mentions_room, c.version, c.reply_count,
-           c.edited_at, c.deleted_at, c.deleted_by)
+           c.last_reply_at, c.edited_at, c.deleted_at, c.deleted_by)
         IS DISTINCT FROM (excluded.content, excluded.content_type, excluded.attachments, excluded.mentions,
-           excluded.mentions_room, excluded.version, excluded.reply_count,
+           excluded.mentions_room, excluded.version, excluded.reply_count, excluded.last_reply_at,
            excluded.edited_at, excluded.deleted_at, excluded.deleted_by)
 ), wanted AS MATERIALIZED (
     SELECT fit.tenant, fit.room, fit.seq, x.value->>'emoji' AS emoji, x.value->>'userId' AS user_id, x.position::integer
@@ -156,11 +189,33 @@ WITH input AS MATERIALIZED (
     SELECT tenant, room, seq, emoji, user_id, position FROM wanted
     ON CONFLICT (tenant_id, room_id, seq, emoji, user_id) DO UPDATE SET position = excluded.position
     WHERE x.position <> excluded.position
+), kept AS MATERIALIZED (
+    SELECT fit.tenant, fit.room, fit.seq, v.*
+    FROM fit, jsonb_to_recordset(CASE WHEN deleted THEN '[]' ELSE versions END) AS v(
+        version integer, content text, "writtenBy" text, "writtenAtMs" bigint, "replacedBy" text, "replacedAtMs" bigint)
+), unkept AS (
+    DELETE FROM chat_message_versions x
+    WHERE x.tenant_id = (SELECT tenant FROM input) AND x.room_id = (SELECT room FROM input)
+      AND x.seq = ANY (ARRAY(SELECT seq FROM fit WHERE known))
+      AND (x.seq, x.version) NOT IN (SELECT seq, version FROM kept)
+), keep AS (
+    INSERT INTO chat_message_versions (
+        tenant_id, room_id, seq, version, content, written_by, written_at, replaced_by, replaced_at)
+    SELECT tenant, room, seq, version, content, "writtenBy", to_timestamp("writtenAtMs" / 1000.0), "replacedBy",
+        to_timestamp("replacedAtMs" / 1000.0)
+    FROM kept
+    ON CONFLICT DO NOTHING
+), follow AS (
+    INSERT INTO chat_thread_followers (tenant_id, room_id, thread_seq, user_id)
+    SELECT DISTINCT fit.tenant, fit.room, coalesce(fit."threadSeq", fit.seq), f.user_id
+    FROM fit, jsonb_array_elements_text(fit.followers) f (user_id)
+    ON CONFLICT DO NOTHING
 ), read AS (
-    UPDATE chat_room_members m SET last_read_seq = r.value::bigint
-    FROM verdict, input i, jsonb_each_text(i.reads) r
-    WHERE verdict.state = 'done' AND m.tenant_id = i.tenant AND m.room_id = i.room AND m.user_id = r.key
-      AND m.last_read_seq < r.value::bigint
+    UPDATE chat_room_members m SET read_generation = r.generation, last_read_seq = r.seq
+    FROM verdict, input i, jsonb_each(i.reads) x,
+        jsonb_to_record(x.value) AS r(generation bigint, seq bigint)
+    WHERE verdict.state = 'done' AND m.tenant_id = i.tenant AND m.room_id = i.room AND m.user_id = x.key
+      AND (m.read_generation, m.last_read_seq) < (r.generation, r.seq)
 ), moved AS (
     UPDATE chat_rooms r SET last_seq = i."to", epoch = i.epoch,
         last_message_at = greatest(r.last_message_at, (
@@ -180,8 +235,8 @@ SELECT coalesce((
 ///
 /// # Takes  what the room says now of each message; the same batch any number of times, stragglers included.
 /// # Errors  `SetAside`: some row is refused and nothing was changed; bisect.
-/// # Laws  never a newer version overwritten by an older, a tombstone by content, a message by another one; read
-/// markers go forward only; when this returns `Done`, everything up to `last_seq` is there, conflicts apart.
+/// # Laws  never a newer version overwritten by an older, a tombstone by content, a message by another one; of a deleted
+/// message no version stays; read markers go forward only, or to a later generation; when this returns `Done`, everything up to `last_seq` is there, conflicts apart.
 /// # Cost  one statement; grows with the batch, not with the tables.
 pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected, DbError> {
     let input = encode(batch)?;
@@ -198,15 +253,26 @@ const AFTER: &str = concat!(
     "
 SELECT coalesce(json_agg(json_build_object(
     'seq', c.seq, 'id', c.id, 'userId', c.user_id, 'content', c.content, 'contentType', c.content_type,
-    'attachments', c.attachments, 'clientId', c.client_id, 'threadId', c.thread_id, 'replyToId', c.reply_to_id,
+    'attachments', c.attachments, 'clientId', c.client_id, 'threadId', c.thread_id, 'threadSeq', c.thread_seq, 'replyToId', c.reply_to_id,
     'alsoToRoom', c.also_to_room, 'mentions', c.mentions, 'mentionsRoom', c.mentions_room, 'version', c.version,
-    'replyCount', c.reply_count, 'createdAtMs', ",
+    'replyCount', c.reply_count, 'lastReplyAtMs', ",
+    unix_ms!("c.last_reply_at"),
+    ", 'createdAtMs', ",
     unix_ms!("c.created_at"),
     ", 'editedAtMs', ",
     unix_ms!("c.edited_at"),
     ", 'deletedAtMs', ",
     unix_ms!("c.deleted_at"),
-    ", 'deletedBy', c.deleted_by, 'reactions', (
+    ", 'deletedBy', c.deleted_by, 'versions', (
+        SELECT coalesce(json_agg(json_build_object('version', v.version, 'content', v.content,
+            'writtenBy', v.written_by, 'writtenAtMs', ",
+    unix_ms!("v.written_at"),
+    ", 'replacedBy', v.replaced_by, 'replacedAtMs', ",
+    unix_ms!("v.replaced_at"),
+    ") ORDER BY v.version), '[]')
+        FROM chat_message_versions v
+        WHERE c.version > 1 AND v.tenant_id = c.tenant_id AND v.room_id = c.room_id AND v.seq = c.seq),
+    'reactions', (
         SELECT coalesce(json_agg(json_build_object('emoji', x.emoji, 'userId', x.user_id)
             ORDER BY x.position, x.created_at, x.emoji, x.user_id), '[]')
         FROM chat_message_reactions x

@@ -89,7 +89,8 @@ pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Created, D
 }
 
 /// SQL of one room object, out of the room's row `r` and the asking member's row `m`.
-/// A message shows in the room unless it is deleted or was said in a thread only.
+/// A message shows in the room unless it is deleted or was said in a thread only; what was said in a thread is unread for
+/// those who follow it, looked up one by one (`EXISTS` would be hashed: all followers of all rooms read).
 macro_rules! room_object {
     () => {
         concat!(
@@ -118,7 +119,11 @@ macro_rules! room_object {
             SELECT FROM chat_messages c
             WHERE c.tenant_id = r.tenant_id AND c.room_id = r.id AND c.seq > greatest(m.last_read_seq, seen.since)
               AND c.user_id <> m.user_id
-              AND c.deleted_at IS NULL AND (c.thread_id IS NULL OR c.also_to_room)
+              AND c.deleted_at IS NULL
+              AND (c.thread_id IS NULL OR c.also_to_room OR (
+                SELECT true FROM chat_thread_followers f
+                WHERE f.tenant_id = c.tenant_id AND f.room_id = c.room_id AND f.thread_seq = c.thread_seq
+                  AND f.user_id = m.user_id LIMIT 1))
             ORDER BY c.seq LIMIT ($1->>'unreadMax')::bigint) counted),
     'mentions', (
         SELECT count(*) FROM chat_messages c

@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientFrame {
     Message(MessageDraft),
-    Typing { is_typing: bool },
+    Edit(EditDraft),
+    Delete(DeleteDraft),
+    Typing { is_typing: bool, thread_id: Option<MessageId> },
     Reaction(ReactionDraft),
     Read { seq: Seq },
     Ping { t: Value },
@@ -38,6 +40,22 @@ pub struct ReactionDraft {
     pub client_id: Option<String>,
 }
 
+/// Other words for a message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EditDraft {
+    pub message_id: MessageId,
+    pub content: String,
+    /// The version that its author had before their eyes.
+    pub base_version: Option<u64>,
+    pub client_id: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteDraft {
+    pub message_id: MessageId,
+    pub client_id: Option<String>,
+}
+
 /// A frame that was refused, and what of it names it to its sender.
 #[derive(Debug, PartialEq)]
 pub struct BadFrame {
@@ -60,7 +78,19 @@ impl ClientFrame {
     fn from_fields(fields: &mut Fields) -> Result<Self, Refusal> {
         match fields.text("type")?.as_str() {
             "message" => MessageDraft::from_fields(fields).map(Self::Message),
-            "typing" => Ok(Self::Typing { is_typing: fields.flag("isTyping")? }),
+            "edit" => {
+                let message_id = fields.text("messageId")?;
+                EditDraft::from_fields(&message_id, fields).map(Self::Edit)
+            }
+            "delete" => {
+                let message_id = fields.text("messageId")?;
+                let client_id = client_id(fields)?;
+                DeleteDraft::new(&message_id, client_id).map(Self::Delete)
+            }
+            "typing" => {
+                let is_typing = fields.flag("isTyping")?;
+                Ok(Self::Typing { is_typing, thread_id: message_id(fields, "threadId")? })
+            }
             "reaction" => ReactionDraft::from_fields(fields).map(Self::Reaction),
             "read" => Ok(Self::Read { seq: fields.integer("seq")? }),
             "ping" => Ok(Self::Ping { t: fields.any("t").unwrap_or(Value::Null) }),
@@ -72,11 +102,24 @@ impl ClientFrame {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Message(_) => "message",
+            Self::Edit(_) => "edit",
+            Self::Delete(_) => "delete",
             Self::Typing { .. } => "typing",
             Self::Reaction(_) => "reaction",
             Self::Read { .. } => "read",
             Self::Ping { .. } => "ping",
             Self::Auth { .. } => "auth",
+        }
+    }
+
+    /// What its sender calls it, if it is something to be acked.
+    pub fn client_id(&self) -> Option<&str> {
+        match self {
+            Self::Message(draft) => draft.client_id.as_deref(),
+            Self::Edit(draft) => draft.client_id.as_deref(),
+            Self::Delete(draft) => draft.client_id.as_deref(),
+            Self::Reaction(draft) => draft.client_id.as_deref(),
+            Self::Typing { .. } | Self::Read { .. } | Self::Ping { .. } | Self::Auth { .. } => None,
         }
     }
 }
@@ -95,12 +138,9 @@ impl MessageDraft {
             None if attachments.is_empty() => return Err(Refusal::bad_field("content", "text")),
             None => String::new(),
         };
-        if content.chars().count() > CONTENT_CHARS_MAX {
-            let message = format!("content: more than {CONTENT_CHARS_MAX} characters");
-            return Err(Refusal::new(Code::ContentTooLong, message).field("content"));
-        }
-        if content.trim().is_empty() && attachments.is_empty() {
-            return Err(Refusal::new(Code::ContentEmpty, "content: nothing but blanks").field("content"));
+        not_too_long(&content)?;
+        if attachments.is_empty() {
+            not_empty(&content)?;
         }
         match fields.text_opt("contentType")?.as_deref() {
             None | Some("text") => {}
@@ -139,19 +179,74 @@ impl ReactionDraft {
             "remove" => false,
             _ => return Err(Refusal::invalid("action", "\"add\" or \"remove\"")),
         };
-        let client_id = client_id(fields)?;
+        Self::new(&message_id, emoji, add, client_id(fields)?)
+    }
+
+    /// # Errors  `invalid` for what is no emoji, `message_not_found` for what is no message's id.
+    pub fn new(
+        message_id: &str,
+        emoji: String,
+        add: bool,
+        client_id: Option<String>,
+    ) -> Result<Self, Refusal> {
         if emoji.is_empty() || emoji.len() > EMOJI_BYTES_MAX || emoji.chars().any(char::is_control) {
             return Err(Refusal::invalid("emoji", "1 to 64 bytes without control characters"));
         }
-        let message_id = MessageId::parse(&message_id)
-            .ok_or_else(|| Refusal::new(Code::MessageNotFound, "no such message"))?;
-        Ok(Self { message_id, emoji, add, client_id })
+        Ok(Self { message_id: known_id(message_id)?, emoji, add, client_id })
     }
 
     pub fn digest(&self) -> u64 {
         let action = if self.add { "add" } else { "remove" };
         digest(&["reaction", &self.message_id.to_string(), &self.emoji, action])
     }
+}
+
+impl EditDraft {
+    /// # Errors  as of a message's content; whether it may be empty depends on the message.
+    pub fn from_fields(message_id: &str, fields: &mut Fields) -> Result<Self, Refusal> {
+        let content = fields.text("content")?;
+        not_too_long(&content)?;
+        let base_version = fields.integer_opt("baseVersion")?;
+        let client_id = client_id(fields)?;
+        Ok(Self { message_id: known_id(message_id)?, content, base_version, client_id })
+    }
+
+    pub fn digest(&self) -> u64 {
+        let base = self.base_version.map(|version| version.to_string()).unwrap_or_default();
+        digest(&["edit", &self.message_id.to_string(), &self.content, &base])
+    }
+}
+
+impl DeleteDraft {
+    /// # Errors  `message_not_found` for what is no message's id.
+    pub fn new(message_id: &str, client_id: Option<String>) -> Result<Self, Refusal> {
+        Ok(Self { message_id: known_id(message_id)?, client_id })
+    }
+
+    pub fn digest(&self) -> u64 {
+        digest(&["delete", &self.message_id.to_string()])
+    }
+}
+
+fn not_too_long(content: &str) -> Result<(), Refusal> {
+    if content.chars().count() > CONTENT_CHARS_MAX {
+        let message = format!("content: more than {CONTENT_CHARS_MAX} characters");
+        return Err(Refusal::new(Code::ContentTooLong, message).field("content"));
+    }
+    Ok(())
+}
+
+/// # Errors  `content_empty` for blanks alone, which only a message with attachments may have.
+pub fn not_empty(content: &str) -> Result<(), Refusal> {
+    if content.trim().is_empty() {
+        return Err(Refusal::new(Code::ContentEmpty, "content: nothing but blanks").field("content"));
+    }
+    Ok(())
+}
+
+/// What is no id of ours names no message.
+fn known_id(text: &str) -> Result<MessageId, Refusal> {
+    MessageId::parse(text).ok_or_else(|| Refusal::new(Code::MessageNotFound, "no such message"))
 }
 
 fn client_id(fields: &mut Fields) -> Result<Option<String>, Refusal> {

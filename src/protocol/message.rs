@@ -37,6 +37,9 @@ pub struct Message {
     pub edited_at: Option<UnixMs>,
     #[serde(with = "time_opt")]
     pub deleted_at: Option<UnixMs>,
+    /// Of tombstones alone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deleted_by: Option<String>,
 }
 
 /// A file that stands elsewhere (`url`) or was uploaded (`id`).

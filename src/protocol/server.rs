@@ -125,12 +125,17 @@ pub fn hidden(seq: Seq) -> EventText {
     text(json!({"type": "hidden", "seq": seq}))
 }
 
-pub fn typing(user: &str, is_typing: bool, typing_users: &[&str]) -> EventText {
+/// `thread`: the root's id, of who types in a thread.
+pub fn typing(user: &str, is_typing: bool, typing_users: &[&str], thread: Option<&str>) -> EventText {
     let expires_ms = if is_typing { TYPING_EXPIRES_MS } else { 0 };
-    text(json!({
+    let mut event = json!({
         "type": "typing", "userId": user, "isTyping": is_typing, "typingUsers": typing_users,
         "expiresInMs": expires_ms,
-    }))
+    });
+    if let (Some(thread), Some(map)) = (thread, event.as_object_mut()) {
+        map.insert("threadId".into(), json!(thread));
+    }
+    text(event)
 }
 
 pub fn user_joined(user: &str, now: UnixMs) -> EventText {

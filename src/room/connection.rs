@@ -3,6 +3,7 @@
 
 use super::rate::{Rates, Window};
 use crate::auth::Identity;
+use crate::db::Marker;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::{FRAME_OUT_BYTES_MAX, MALFORMED_MAX, MALFORMED_WINDOW_MS, TOKEN_LEEWAY_S};
 use crate::protocol::server::EventText;
@@ -21,6 +22,8 @@ pub struct Attachment {
     pub batches: bool,
     pub expires_ms: UnixMs,
     pub read_seq: Seq,
+    #[serde(default)]
+    pub read_generation: u64,
     pub rates: Rates,
     /// When it last sent a frame. What the platform answers by itself isn't among them.
     #[serde(default)]
@@ -42,8 +45,9 @@ pub struct Connection {
 impl Connection {
     pub fn new(id: ConnectionId, identity: Identity, batches: bool, now: UnixMs) -> Self {
         let expires_ms = expiry(&identity, now);
-        let (read_seq, rates) = (0, Rates::default());
-        let kept = Attachment { id, identity, batches, expires_ms, read_seq, rates, heard_ms: now };
+        let (read_seq, read_generation, rates) = (0, 0, Rates::default());
+        let kept =
+            Attachment { id, identity, batches, expires_ms, read_seq, read_generation, rates, heard_ms: now };
         Self { changed: true, ..Self::wake(kept) }
     }
 
@@ -53,6 +57,10 @@ impl Connection {
 
     pub fn user(&self) -> &str {
         self.kept.identity.user.as_str()
+    }
+
+    pub fn remember_read(&mut self, marker: Marker) {
+        (self.kept.read_seq, self.kept.read_generation) = (marker.seq, marker.generation);
     }
 
     pub fn expired(&self, now: UnixMs) -> bool {

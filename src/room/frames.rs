@@ -5,7 +5,7 @@ use super::connection::{ConnectionId, expiry};
 use super::rate::{Rate, Rates};
 use super::store::{self, Store};
 use super::{Effect, Refused, Room};
-use crate::auth::{Action, Identity};
+use crate::auth::Identity;
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::limits::RATES_KEPT_MAX;
@@ -50,7 +50,7 @@ impl Room {
         match decoded {
             Err(bad) => self.malformed(id, bad, now),
             Ok(frame) => {
-                let (kind, client_id) = (frame.name(), client_id_of(&frame));
+                let (kind, client_id) = (frame.name(), frame.client_id().map(str::to_owned));
                 match self.said(store, now, id, &who, frame, random) {
                     Ok(()) => {}
                     Err(Refused::Store(error)) => return Err(error),
@@ -100,16 +100,13 @@ impl Room {
             ClientFrame::Message(draft) => {
                 self.say(store, now, (who, Some(id)), draft, random)?;
             }
-            ClientFrame::Reaction(draft) => self.react(store, now, (who, Some(id)), draft)?,
-            ClientFrame::Typing { is_typing } => self.types(who, is_typing, now)?,
-            ClientFrame::Read { seq } => {
-                self.authorize(who, Action::Read)?;
-                let user = who.user.as_str();
-                let somebody_listens = self.shares_receipts() || self.presence.sockets(user) > 1;
-                if self.mark_read(user, seq.min(self.head)) && somebody_listens {
-                    self.reads.tell(user, now);
-                }
+            ClientFrame::Edit(draft) => drop(self.edit(store, now, (who, Some(id)), draft)?),
+            ClientFrame::Delete(draft) => drop(self.delete(store, now, (who, Some(id)), draft)?),
+            ClientFrame::Reaction(draft) => drop(self.react(store, now, (who, Some(id)), draft)?),
+            ClientFrame::Typing { is_typing, thread_id } => {
+                self.types(store, who, is_typing, thread_id, now)?;
             }
+            ClientFrame::Read { seq } => self.reads_to(who, Some(id), seq, now)?,
             ClientFrame::Ping { t } => {
                 let pong = server::pong(&t, self.head, &self.log.epoch);
                 self.send(id, pong);
@@ -149,18 +146,10 @@ fn too_many(what: &str, retry_after_ms: u64) -> Refusal {
     Refusal::new(Code::RateLimited, format!("too many {what}")).retry_after_ms(retry_after_ms)
 }
 
-fn client_id_of(frame: &ClientFrame) -> Option<String> {
-    match frame {
-        ClientFrame::Message(draft) => draft.client_id.clone(),
-        ClientFrame::Reaction(draft) => draft.client_id.clone(),
-        _ => None,
-    }
-}
-
 /// What names a frame to its sender: type and `clientId`.
 fn named(decoded: &Result<ClientFrame, BadFrame>) -> (Option<String>, Option<String>) {
     match decoded {
-        Ok(frame) => (Some(frame.name().to_owned()), client_id_of(frame)),
+        Ok(frame) => (Some(frame.name().to_owned()), frame.client_id().map(str::to_owned)),
         Err(bad) => (bad.kind.clone(), bad.client_id.clone()),
     }
 }

@@ -2,10 +2,10 @@
 //! Not here: the table of permissions (`auth`), and asking Postgres (`shell`).
 
 use super::Room;
-use super::connection::Connection;
+use super::connection::{Connection, ConnectionId};
 use super::store::{self, StateRow, Store};
 use crate::auth::{self, Action, Identity, Role};
-use crate::db::{RoomSnapshot, SnapshotMember};
+use crate::db::{Marker, RoomSnapshot, SnapshotMember};
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs};
 use crate::limits::RECEIPTS_MEMBERS_MAX;
@@ -61,13 +61,42 @@ impl Room {
         moved
     }
 
+    /// Somebody has read up to here, and says so on this connection or over REST.
+    pub(super) fn reads_to(
+        &mut self,
+        who: &Identity,
+        by: Option<ConnectionId>,
+        seq: Seq,
+        now: UnixMs,
+    ) -> Result<(), Refusal> {
+        self.authorize(who, Action::Read)?;
+        let user = who.user.as_str();
+        let other_tabs = self.presence.sockets(user) > u32::from(by.is_some());
+        if self.mark_read(user, seq.min(self.head)) && (self.shares_receipts() || other_tabs) {
+            self.reads.tell(user, false, now);
+        }
+        Ok(())
+    }
+
+    /// From `seq` on everything is to be unread again: their own tabs hear of it, others need not know.
+    pub(super) fn unreads(&mut self, who: &Identity, seq: Seq, now: UnixMs) -> Result<(), Refusal> {
+        self.authorize(who, Action::Read)?;
+        let user = who.user.as_str();
+        if self.reads.set_back(user, seq.saturating_sub(1)) {
+            self.connections.values_mut().filter(|c| c.user() == user).for_each(|c| c.changed = true);
+            self.reads.tell(user, true, now);
+        }
+        Ok(())
+    }
+
     pub(super) fn learn_members(&mut self) {
         let role = |m: &SnapshotMember| {
             (m.user_id.as_str().to_owned(), Role::from_name(&m.role).unwrap_or(Role::Member))
         };
         self.members = self.facts.snapshot.members.iter().map(role).collect();
         for member in &self.facts.snapshot.members {
-            self.reads.learn(member.user_id.as_str(), member.last_read_seq);
+            let marker = Marker { generation: member.read_generation, seq: member.last_read_seq };
+            self.reads.learn(member.user_id.as_str(), marker);
         }
     }
 

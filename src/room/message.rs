@@ -1,13 +1,14 @@
 //! Saying something: messages and reactions become events of the log, exactly once by `clientId`.
-//! Not here: decoding (`protocol::client`) and the log's tables (`store`).
+//! Not here: edits and deletions (`change`), threads (`thread`), decoding (`protocol::client`), the log's tables (`store`).
 
+use super::change::calls_all;
 use super::connection::ConnectionId;
 use super::rate::Rate;
-use super::store::{Event, Kind, Store, StoreError};
+use super::store::{Change, Event, Kind, Store, StoreError};
 use super::{Refused, Room};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
-use crate::ids::{MessageId, Seq, UnixMs};
+use crate::ids::{MessageId, UnixMs};
 use crate::limits::EMOJI_KINDS_MAX;
 use crate::protocol::client::{MessageDraft, ReactionDraft};
 use crate::protocol::message::Message;
@@ -56,13 +57,46 @@ impl Room {
         }
         self.unarchived()?;
         self.take(who, Rate::Messages, now)?;
-        let thread = self.thread_root(store, draft.thread_id)?;
+        let root = self.thread_root(store, who, draft.thread_id)?;
         if let Some(id) = draft.reply_to_id {
-            self.find(store, id)?.ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
+            self.find(store, who, id)?.ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
         }
+        let message = self.drafted(who, now, draft, random);
+        let seq = message.seq;
+        let event = Event {
+            seq,
+            kind: Kind::Message,
+            at: now,
+            user_id: message.user_id.clone(),
+            client_id: message.client_id.clone(),
+            digest: Some(digest),
+            target: None,
+            thread: root.as_ref().map(|root| root.seq),
+            body: server::body(&message),
+        };
+        let update = match root {
+            None => {
+                self.write(store, &event)?;
+                self.head = seq;
+                None
+            }
+            Some(root) => Some(self.write_reply(store, &event, root)?),
+        };
+        self.mark_read(&message.user_id, seq);
+        self.ack(connection, &event, (&message.id, 1), false);
+        self.broadcast(server::new_message(seq, &event.body, event.client_id.as_deref()));
+        self.stop_typing_in(&message.user_id, message.thread_id.as_deref(), now);
+        if let Some((target, seq, update)) = update {
+            self.broadcast_about(Some(target), seq, update);
+        }
+        Ok(Said { body: event.body, duplicate: false })
+    }
+
+    /// The message that this draft becomes at the next seq.
+    fn drafted(&self, who: &Identity, now: UnixMs, draft: MessageDraft, random: u64) -> Message {
         let seq = self.head.saturating_add(1);
         let (mentions, mentions_room) = self.mentions(who, &draft.content);
-        let message = Message {
+        Message {
             id: MessageId::new(now, seq, random).to_string(),
             seq,
             tenant_id: self.room_tenant().to_owned(),
@@ -72,7 +106,7 @@ impl Room {
             content_type: "text".into(),
             attachments: draft.attachments,
             reactions: Default::default(),
-            client_id: draft.client_id.clone(),
+            client_id: draft.client_id,
             thread_id: draft.thread_id.map(|id| id.to_string()),
             reply_to_id: draft.reply_to_id.map(|id| id.to_string()),
             also_to_room: draft.also_to_room,
@@ -84,25 +118,8 @@ impl Room {
             created_at: now,
             edited_at: None,
             deleted_at: None,
-        };
-        let event = Event {
-            seq,
-            kind: Kind::Message,
-            at: now,
-            user_id: message.user_id.clone(),
-            client_id: draft.client_id,
-            digest: Some(digest),
-            target: None,
-            thread,
-            body: server::body(&message),
-        };
-        self.write(store, &event)?;
-        self.head = seq;
-        self.mark_read(&message.user_id, seq);
-        self.ack(connection, &event, (&message.id, 1), false);
-        self.broadcast(server::new_message(seq, &event.body, event.client_id.as_deref()));
-        self.stop_typing(&message.user_id, now);
-        Ok(Said { body: event.body, duplicate: false })
+            deleted_by: None,
+        }
     }
 
     #[cfg(not(feature = "mutants"))]
@@ -121,13 +138,15 @@ impl Room {
     }
 
     /// Sets or removes one person's emoji on a message; what changes nothing is no event.
+    ///
+    /// # Gives  the message as it is then; `None` for what was said before.
     pub(super) fn react(
         &mut self,
         store: &Store,
         now: UnixMs,
         from: (&Identity, Option<ConnectionId>),
         draft: ReactionDraft,
-    ) -> Result<(), Refused> {
+    ) -> Result<Option<Message>, Refused> {
         let (who, connection) = from;
         self.authorize(who, Action::React)?;
         let digest = draft.digest();
@@ -136,27 +155,16 @@ impl Room {
         {
             let body: ReactionBody = serde_json::from_str(&event.body).unwrap_or_default();
             self.ack(connection, &event, (&body.message_id, body.version), true);
-            return Ok(());
+            return Ok(None);
         }
         self.unarchived()?;
         self.take(who, Rate::Reactions, now)?;
         let none = || Refusal::new(Code::MessageNotFound, "no such message");
-        let mut message = self.find(store, draft.message_id)?.ok_or_else(none)?;
+        let mut message = self.find(store, who, draft.message_id)?.ok_or_else(none)?;
         let user = who.user.as_str();
         if !changed(&mut message, user, &draft)? {
-            if let (Some(id), Some(client_id)) = (connection, &draft.client_id) {
-                let ack = Ack {
-                    client_id,
-                    op: "reaction",
-                    message_id: &message.id,
-                    seq: None,
-                    version: message.version,
-                    created_at: now,
-                    duplicate: false,
-                };
-                self.send(id, server::ack(&ack));
-            }
-            return Ok(());
+            self.ack_noop(connection, draft.client_id.as_deref(), "reaction", &message, now);
+            return Ok(Some(message));
         }
         let (message_id, version) = (message.id.clone(), message.version);
         let body = ReactionBody { message_id, version, emoji: draft.emoji, add: draft.add };
@@ -171,16 +179,17 @@ impl Room {
             thread: None,
             body: serde_json::to_string(&body).unwrap_or_default(),
         };
-        store.insert_and_change(&event, message.seq, &server::body(&message))?;
+        store.append(&[&event], &[Change::Body { seq: message.seq, body: &server::body(&message) }])?;
         self.head = event.seq;
         self.ack(connection, &event, (&message.id, message.version), false);
         let (id, reactions) = (&message.id, &message.reactions);
-        self.broadcast(server::reaction_update(event.seq, id, reactions, user, &body.emoji, body.add));
-        Ok(())
+        let update = server::reaction_update(event.seq, id, reactions, user, &body.emoji, body.add);
+        self.broadcast_about(event.target, event.seq, update);
+        Ok(Some(message))
     }
 
     /// The event this person already has under this `clientId`, if it is the same thing said again.
-    fn said_before(
+    pub(super) fn said_before(
         &self,
         store: &Store,
         who: &Identity,
@@ -198,7 +207,7 @@ impl Room {
     }
 
     /// Tells the sending socket what its operation became; without a `clientId` there is no ack.
-    fn ack(
+    pub(super) fn ack(
         &mut self,
         connection: Option<ConnectionId>,
         event: &Event,
@@ -206,29 +215,60 @@ impl Room {
         duplicate: bool,
     ) {
         let (Some(id), Some(client_id)) = (connection, &event.client_id) else { return };
-        let op = if event.kind == Kind::Message { "message" } else { "reaction" };
+        let op = match event.kind {
+            Kind::Message => "message",
+            Kind::Edit => "edit",
+            Kind::Delete => "delete",
+            _ => "reaction",
+        };
         let (message_id, version) = message;
         let (seq, created_at) = (Some(event.seq), event.at);
         self.counts.acks = self.counts.acks.saturating_add(1);
         self.send(id, server::ack(&Ack { client_id, op, message_id, seq, version, created_at, duplicate }));
     }
 
-    fn thread_root(&self, store: &Store, id: Option<MessageId>) -> Result<Option<Seq>, Refused> {
-        let Some(id) = id else { return Ok(None) };
-        let root = self.find(store, id)?.filter(|root| root.thread_id.is_none());
-        let root = root.ok_or_else(|| Refusal::invalid("threadId", "no such message to reply to"))?;
-        Ok(Some(root.seq))
+    /// The same for what changed nothing.
+    pub(super) fn ack_noop(
+        &mut self,
+        connection: Option<ConnectionId>,
+        client_id: Option<&str>,
+        op: &'static str,
+        message: &Message,
+        now: UnixMs,
+    ) {
+        let (Some(id), Some(client_id)) = (connection, client_id) else { return };
+        let (message_id, version) = (message.id.as_str(), message.version);
+        let ack = Ack { client_id, op, message_id, seq: None, version, created_at: now, duplicate: false };
+        self.send(id, server::ack(&ack));
     }
 
-    /// The message with this id, unless it is deleted.
-    fn find(&self, store: &Store, id: MessageId) -> Result<Option<Message>, StoreError> {
+    /// The message with this id, unless it is deleted or was said before this person could see it.
+    pub(super) fn find(
+        &self,
+        store: &Store,
+        who: &Identity,
+        id: MessageId,
+    ) -> Result<Option<Message>, StoreError> {
+        Ok(self.find_any(store, who, id)?.filter(|message| message.deleted_at.is_none()))
+    }
+
+    /// The same, tombstones among them.
+    pub(super) fn find_any(
+        &self,
+        store: &Store,
+        who: &Identity,
+        id: MessageId,
+    ) -> Result<Option<Message>, StoreError> {
+        if id.seq() <= self.visible_from(who.user.as_str()) {
+            return Ok(None);
+        }
         let event = store.by_seq(id.seq())?.filter(|event| event.kind == Kind::Message);
         let message = event.and_then(|event| serde_json::from_str::<Message>(&event.body).ok());
-        Ok(message.filter(|m| m.id == id.to_string() && m.deleted_at.is_none()))
+        Ok(message.filter(|message| message.id == id.to_string()))
     }
 
     /// Who is named in the text: `<@userId>`, members only, and `@room`, of those who may call all.
-    fn mentions(&self, who: &Identity, content: &str) -> (Vec<String>, bool) {
+    pub(super) fn mentions(&self, who: &Identity, content: &str) -> (Vec<String>, bool) {
         let mut users: Vec<String> = Vec::new();
         for part in content.split("<@").skip(1) {
             if let Some((user, _)) = part.split_once('>')
@@ -238,10 +278,9 @@ impl Room {
                 users.push(user.to_owned());
             }
         }
-        let word = |part: &str| part.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@') == "@room";
         let may = self.facts.snapshot.room_mention != "admins"
             || self.authorize(who, Action::MentionRoomAmongAdmins).is_ok();
-        (users, may && content.split_whitespace().any(word))
+        (users, may && calls_all(content))
     }
 }
 

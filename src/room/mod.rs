@@ -4,6 +4,7 @@
 //! Memory is a cache of the store plus the sockets; only presence and typing live in memory alone.
 //! Recovery is start-up: hibernation, a panic, a deploy and a storage error all go through `Room::load`.
 
+mod change;
 pub mod connection;
 mod frames;
 mod members;
@@ -18,6 +19,7 @@ mod rebuild;
 mod replay;
 mod session;
 pub mod store;
+mod thread;
 mod trouble;
 
 pub use connection::{Attachment, ConnectionId};
@@ -28,7 +30,7 @@ pub use trouble::{Announcement, Trouble};
 
 use crate::auth::{Action, Identity, Role};
 use crate::counts::Counts;
-use crate::db::{DbError, Projected, Projection, RoomSnapshot};
+use crate::db::{DbError, Marker, Projected, Projection, RoomSnapshot};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
 use crate::journal::Entry;
@@ -42,7 +44,7 @@ use rate::Rates;
 use reads::Reads;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-use store::{StateRow, Store, StoreError};
+use store::{SCHEMA_STEPS, StateRow, Store, StoreError};
 use trouble::Standing;
 
 /// Something that happened to the room.
@@ -201,7 +203,12 @@ impl Room {
         };
         let odd =
             |e: serde_json::Error| StoreError(format!("state: {:?} at column {}", e.classify(), e.column()));
-        let log: LogState = serde_json::from_str(&log).map_err(odd)?;
+        let mut log: LogState = serde_json::from_str(&log).map_err(odd)?;
+        if log.schema < SCHEMA_STEPS {
+            store.upgrade(log.schema)?;
+            log.schema = SCHEMA_STEPS;
+            store.set_state(StateRow::Log, serde_json::to_string(&log).map_err(odd)?)?;
+        }
         let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved);
         // The tail of a log made anew may be reactions, which aren't events here any more.
         let newest = if is(Mutant::SeqFromMemory) { 0 } else { store.newest()? };
@@ -230,7 +237,8 @@ impl Room {
             let user = kept.identity.user.as_str().to_owned();
             loaded.presence.wake(&user);
             loaded.rates.entry(user.clone()).or_default().merge(&kept.rates);
-            loaded.reads.remember(&user, kept.read_seq);
+            let marker = Marker { generation: kept.read_generation, seq: kept.read_seq };
+            loaded.reads.remember(&user, marker);
             loaded.next_connection = loaded.next_connection.max(kept.id.saturating_add(1));
             loaded.connections.insert(kept.id, Connection::wake(kept));
         }
@@ -371,7 +379,7 @@ impl Room {
                 if let Some(rates) = self.rates.get(connection.user()) {
                     connection.kept.rates = *rates;
                 }
-                connection.kept.read_seq = self.reads.of(connection.user());
+                connection.remember_read(self.reads.marker(connection.user()));
                 let attachment = Box::new(connection.kept.clone());
                 self.effects.push(Effect::Attach { connection: *id, attachment });
             }

@@ -25,6 +25,9 @@ pub struct LogState {
     /// Which writing of the row of read markers is in Postgres.
     #[serde(default)]
     pub reads_saved: u64,
+    /// How many steps of the schema stand here (`store`).
+    #[serde(default)]
+    pub schema: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,12 +173,14 @@ impl Room {
                     Kind::Message => event.body,
                     _ => store.by_seq(target)?.map(|e| e.body).unwrap_or_default(),
                 };
-                if bytes > 0 && bytes.saturating_add(body.len()) > BATCH_BYTES_MAX {
+                // A body that isn't a message can't come from this code; it must not stop the rest.
+                let taken = row_of(store, &body)?;
+                let size = body.len().saturating_add(taken.as_ref().map_or(0, kept_bytes));
+                if bytes > 0 && bytes.saturating_add(size) > BATCH_BYTES_MAX {
                     break;
                 }
-                bytes = bytes.saturating_add(body.len());
-                // A body that isn't a message can't come from this code; it must not stop the rest.
-                messages.extend(serde_json::from_str::<Message>(&body).ok().map(row));
+                bytes = bytes.saturating_add(size);
+                messages.extend(taken);
             }
             to = event.seq;
         }
@@ -190,14 +195,16 @@ impl Room {
         let (mut messages, mut bytes, mut lost) = (Vec::new(), 0usize, Vec::new());
         for seq in self.standing.again() {
             let body = store.by_seq(seq)?.map(|event| event.body).unwrap_or_default();
+            let taken = row_of(store, &body)?;
+            let size = body.len().saturating_add(taken.as_ref().map_or(0, kept_bytes));
             let full = messages.len() as u64 >= self.outbox.batch_events;
-            if full || (bytes > 0 && bytes.saturating_add(body.len()) > BATCH_BYTES_MAX) {
+            if full || (bytes > 0 && bytes.saturating_add(size) > BATCH_BYTES_MAX) {
                 break;
             }
-            bytes = bytes.saturating_add(body.len());
-            match serde_json::from_str::<Message>(&body) {
-                Ok(message) => messages.push(row(message)),
-                Err(_) => lost.push(seq),
+            bytes = bytes.saturating_add(size);
+            match taken {
+                Some(row) => messages.push(row),
+                None => lost.push(seq),
             }
         }
         self.standing.no_more(store, &lost)?;
@@ -342,6 +349,18 @@ impl Room {
         Ok(())
     }
 
+    /// A message goes: of one that was set aside, or given up, Postgres may have earlier words, and its reason may quote what
+    /// was said. Its tombstone is sent whatever became of it before.
+    pub(super) fn forget_refused(&mut self, store: &Store, seq: Seq) -> Result<()> {
+        if !self.outbox.set_aside.contains_key(&seq) {
+            return Ok(());
+        }
+        const REASON: &str = "deleted meanwhile";
+        store.quarantine(seq, REASON)?;
+        self.outbox.set_aside.insert(seq, REASON.to_owned());
+        self.standing.want_also(store, seq)
+    }
+
     /// What had been set aside and was in this batch is in Postgres now.
     fn released(&mut self, store: &Store, batch: &Projection, conflicts: &[Seq]) -> Result<()> {
         let taken = batch.messages.iter().map(|message| message.seq);
@@ -395,4 +414,15 @@ impl Room {
             State::Idle => "idle",
         }
     }
+}
+
+/// The row of a message out of its object, with what it said before.
+fn row_of(store: &Store, body: &str) -> Result<Option<MessageRow>> {
+    let Ok(message) = serde_json::from_str::<Message>(body) else { return Ok(None) };
+    let versions = if message.version > 1 { store.versions(message.seq)? } else { Vec::new() };
+    Ok(Some(row(message, versions)))
+}
+
+fn kept_bytes(row: &MessageRow) -> usize {
+    row.versions.iter().map(|version| version.content.len()).sum()
 }

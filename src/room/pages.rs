@@ -1,14 +1,16 @@
-//! What REST asks of a room: a message sent without a socket, pages of history, the state of the outbox.
+//! What REST asks of a room: what a socket's frames do, without a socket; pages of history, the state of the outbox.
 //! Not here: routes and HTTP (`api`).
 
-use super::store::{Store, Stored};
+use super::store::{self, Store, Stored};
 use super::{Effect, Refused, Room};
 use crate::auth::{Action, Identity};
+use crate::error::Refusal;
 use crate::ids::{MessageId, Seq, UnixMs};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::protocol::Fields;
-use crate::protocol::client::MessageDraft;
+use crate::protocol::client::{DeleteDraft, EditDraft, MessageDraft, ReactionDraft};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// What the Worker asks of a room on somebody's behalf.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +20,20 @@ pub enum Call {
     Say { body: String },
     /// `GET /rooms/:id/messages`.
     Page(PageQuery),
+    /// The body of `PATCH /rooms/:id/messages/:mid`, as it came.
+    Edit { message: String, body: String },
+    /// `DELETE /rooms/:id/messages/:mid`.
+    Delete { message: String },
+    /// `GET /rooms/:id/messages/:mid/versions`.
+    Versions { message: String },
+    /// `PUT` or `DELETE /rooms/:id/messages/:mid/reactions/:emoji`.
+    React { message: String, emoji: String, add: bool },
+    /// `GET /rooms/:id/threads/:rootId`.
+    Thread { root: String, before: Option<Seq>, limit: Option<u64> },
+    /// `POST /rooms/:id/read`.
+    Read { seq: Seq },
+    /// `POST /rooms/:id/unread`.
+    Unread { seq: Seq },
     /// `GET /rooms/:id/outbox`.
     Outbox,
     /// `POST /rooms/:id/outbox/retry`.
@@ -58,58 +74,84 @@ impl Room {
                 let said = self.say(store, now, (who, None), draft, random)?;
                 format!(r#"{{"message":{},"duplicate":{}}}"#, said.body, said.duplicate)
             }
-            Call::Page(query) => {
-                self.authorize(who, Action::Read)?;
-                self.page(store, &query)?
+            Call::Page(query) => self.page(store, who, &query)?,
+            Call::Edit { message, body } => {
+                let draft = EditDraft::from_fields(&message, &mut Fields::parse(&body)?)?;
+                format!(r#"{{"message":{}}}"#, self.edit(store, now, (who, None), draft)?)
             }
-            Call::Outbox => {
-                self.authorize(who, Action::TendRoomOutbox)?;
-                self.outbox_status(store, now)?.to_string()
+            Call::Delete { message } => {
+                let draft = DeleteDraft::new(&message, None)?;
+                let (id, seq) = self.delete(store, now, (who, None), draft)?;
+                json!({"messageId": id, "seq": seq}).to_string()
             }
-            Call::RetryOutbox => {
-                self.authorize(who, Action::TendRoomOutbox)?;
-                self.retry_outbox(store, now, who)?;
-                self.outbox_status(store, now)?.to_string()
+            Call::Versions { message } => self.versions(store, who, &message)?.to_string(),
+            Call::React { message, emoji, add } => {
+                let draft = ReactionDraft::new(&message, emoji, add, None)?;
+                let message = self.react(store, now, (who, None), draft)?.ok_or_else(Refusal::fault)?;
+                json!({"messageId": message.id, "reactions": message.reactions}).to_string()
             }
-            Call::Discard { seq } => {
-                self.authorize(who, Action::TendRoomOutbox)?;
-                self.discard(store, now, who, seq)?;
-                self.outbox_status(store, now)?.to_string()
+            Call::Thread { root, before, limit } => self.thread_page(store, who, &root, (before, limit))?,
+            Call::Read { seq } => {
+                self.reads_to(who, None, seq, now)?;
+                json!({"lastReadSeq": self.reads.of(who.user.as_str())}).to_string()
             }
+            Call::Unread { seq } => {
+                self.unreads(who, seq, now)?;
+                json!({"lastReadSeq": self.reads.of(who.user.as_str())}).to_string()
+            }
+            Call::Outbox | Call::RetryOutbox | Call::Discard { .. } => self.tend(store, now, who, call)?,
         };
         self.effects.push(Effect::Reply(Ok(answer)));
         Ok(())
     }
 
+    /// What the tenant's admins ask.
+    fn tend(&mut self, store: &Store, now: UnixMs, who: &Identity, call: Call) -> Result<String, Refused> {
+        self.authorize(who, Action::TendRoomOutbox)?;
+        match call {
+            Call::RetryOutbox => self.retry_outbox(store, now, who)?,
+            Call::Discard { seq } => self.discard(store, now, who, seq)?,
+            _ => {}
+        }
+        Ok(self.outbox_status(store, now)?.to_string())
+    }
+
     /// One page, ascending; `around` gives half before and half from there on, fewer where the log ends.
-    fn page(&self, store: &Store, query: &PageQuery) -> Result<String, Refused> {
+    fn page(&self, store: &Store, who: &Identity, query: &PageQuery) -> Result<String, Refused> {
+        self.authorize(who, Action::Read)?;
         let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         // An unknown thread is an empty page: nothing is revealed.
         let thread = query.thread_id.as_deref().map(|id| MessageId::parse(id).map_or(0, MessageId::seq));
         let end = self.head.saturating_add(1);
+        let floor = self.visible_from(who.user.as_str());
+        let below = |seq: Seq, count: u64| -> store::Result<Vec<Stored>> {
+            let mut messages = store.messages_before(seq, thread, count)?;
+            messages.retain(|message| message.seq > floor);
+            Ok(messages)
+        };
+        let above = |seq: Seq, count: u64| store.messages_after(seq.max(floor), thread, count);
         let (mut older, mut newer) = (Vec::new(), Vec::new());
         let (before, after);
         match (query.around, query.after) {
             (Some(seq), _) => {
                 let half = limit / 2;
-                older = store.messages_before(seq, thread, half.saturating_add(1))?;
-                newer =
-                    store.messages_after(seq.saturating_sub(1), thread, (limit - half).saturating_add(1))?;
+                older = below(seq, half.saturating_add(1))?;
+                newer = above(seq.saturating_sub(1), (limit - half).saturating_add(1))?;
                 before = cut(&mut older, half);
                 after = cut(&mut newer, limit - half);
             }
             (None, Some(seq)) => {
-                newer = store.messages_after(seq, thread, limit.saturating_add(1))?;
+                newer = above(seq, limit.saturating_add(1))?;
                 after = cut(&mut newer, limit);
                 let oldest = newer.first().map_or(seq.saturating_add(1), |m| m.seq);
-                before = !store.messages_before(oldest, thread, 1)?.is_empty();
+                before = !below(oldest, 1)?.is_empty();
             }
             (None, None) => {
                 let seq = query.before.unwrap_or(end).min(end);
-                older = store.messages_before(seq, thread, limit.saturating_add(1))?;
+                older = below(seq, limit.saturating_add(1))?;
                 before = cut(&mut older, limit);
                 let newest = older.first().map_or(seq.saturating_sub(1), |m| m.seq);
-                after = !store.messages_after(newest, thread, 1)?.is_empty();
+                after = !above(newest, 1)?.is_empty();
             }
         }
         older.reverse();
@@ -123,7 +165,7 @@ impl Room {
 }
 
 /// Leaves at most `limit`; true when there were more.
-fn cut(messages: &mut Vec<Stored>, limit: u64) -> bool {
+pub(super) fn cut(messages: &mut Vec<Stored>, limit: u64) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = messages.len() > limit;
     messages.truncate(limit);

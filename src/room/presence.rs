@@ -3,9 +3,10 @@
 
 use super::connection::{Connection, ConnectionId};
 use super::rate::Rate;
+use super::store::Store;
 use super::{Refused, Room};
 use crate::auth::{Action, Identity};
-use crate::ids::UnixMs;
+use crate::ids::{MessageId, UnixMs};
 use crate::limits::{JOIN_GATHER_MS, LEAVE_GRACE_MS, TYPING_EXPIRES_MS, TYPING_REFRESH_MS};
 use crate::mutants::{Mutant, is};
 use crate::protocol::server;
@@ -20,9 +21,12 @@ pub struct Presence {
     /// Joins not yet told, each with the connection that made it: later ones saw it in `online_users`.
     joined: Vec<(String, ConnectionId)>,
     joins_told_at: Option<UnixMs>,
-    /// Who types until when, and until when the others were told so.
-    typing: BTreeMap<String, Typing>,
+    /// Who types where until when, and until when the others were told so.
+    typing: BTreeMap<(Place, String), Typing>,
 }
+
+/// Where somebody types: the thread's root, by its id; `None`: in the room.
+type Place = Option<String>;
 
 #[derive(Debug)]
 struct Typing {
@@ -90,9 +94,12 @@ impl Presence {
     }
 
     /// Types; true when the others should be told (again).
-    pub fn types(&mut self, user: &str, now: UnixMs) -> bool {
+    pub fn types(&mut self, place: &Place, user: &str, now: UnixMs) -> bool {
+        // What ended long ago is forgotten, also where nobody must be told of the end.
+        self.typing.retain(|_, typing| now < typing.until.saturating_add(TYPING_EXPIRES_MS));
         let until = now.saturating_add(TYPING_EXPIRES_MS);
-        let typing = self.typing.entry(user.to_owned()).or_insert(Typing { until, told_until: 0 });
+        let key = (place.clone(), user.to_owned());
+        let typing = self.typing.entry(key).or_insert(Typing { until, told_until: 0 });
         typing.until = until;
         let tell = typing.told_until < now.saturating_add(TYPING_REFRESH_MS);
         if tell {
@@ -101,28 +108,37 @@ impl Presence {
         tell
     }
 
-    /// Types no more; true when that is news.
-    pub fn types_no_more(&mut self, user: &str, now: UnixMs) -> bool {
-        self.typing.remove(user).is_some_and(|typing| typing.until > now)
+    /// Types there no more; true when that is news.
+    pub fn types_no_more(&mut self, place: &Place, user: &str, now: UnixMs) -> bool {
+        let typing = self.typing.remove(&(place.clone(), user.to_owned()));
+        typing.is_some_and(|typing| typing.until > now)
     }
 
-    /// Those whose typing has ended by itself.
+    /// Where this person types.
+    pub fn places(&self, user: &str) -> Vec<Place> {
+        let theirs = self.typing.keys().filter(|(_, typist)| typist == user);
+        theirs.map(|(place, _)| place.clone()).collect()
+    }
+
+    /// Those whose typing in the room has ended by itself.
     pub fn take_typed(&mut self, now: UnixMs) -> Vec<String> {
-        let ended: Vec<String> =
-            self.typing.iter().filter(|(_, t)| t.until <= now).map(|(user, _)| user.clone()).collect();
-        for user in &ended {
-            self.typing.remove(user);
+        let ended = self.typing.iter().filter(|(_, t)| t.until <= now).map(|(key, _)| key.clone());
+        let ended: Vec<(Place, String)> = ended.collect();
+        for key in &ended {
+            self.typing.remove(key);
         }
-        ended
+        ended.into_iter().filter(|(place, _)| place.is_none()).map(|(_, user)| user).collect()
     }
 
-    pub fn typing(&self, now: UnixMs) -> Vec<String> {
-        self.typing.iter().filter(|(_, t)| t.until > now).map(|(user, _)| user.clone()).collect()
+    pub fn typing(&self, place: &Place, now: UnixMs) -> Vec<String> {
+        let there = self.typing.iter().filter(|((at, _), t)| at == place && t.until > now);
+        there.map(|((_, user), _)| user.clone()).collect()
     }
 
     /// When something is due next. Typing's end counts only if somebody must be told of it.
     pub fn deadline(&self, typing_is_told: bool) -> Option<UnixMs> {
-        let typing = self.typing.values().map(|t| t.until).filter(|_| typing_is_told);
+        let in_room = self.typing.iter().filter(|((place, _), _)| place.is_none());
+        let typing = in_room.map(|(_, t)| t.until).filter(|_| typing_is_told);
         self.joins_told_at.into_iter().chain(self.leaving.values().copied()).chain(typing).min()
     }
 }
@@ -139,45 +155,75 @@ impl Room {
             self.broadcast(server::user_left(&user, now));
         }
         let shared = self.shares_receipts();
-        for (user, seq) in self.reads.take_receipts(now) {
+        for (user, seq, own_alone) in self.reads.take_receipts(now) {
             let event = server::read_receipt(&user, seq);
-            let heard = |c: &&mut Connection| shared || c.user() == user;
+            let heard = |c: &&mut Connection| (shared && !own_alone) || c.user() == user;
             self.connections.values_mut().filter(heard).for_each(|c| c.pending.push(event.clone()));
         }
         for user in self.presence.take_typed(now) {
-            self.tell_typing(&user, false, now, |c| !c.kept.batches);
+            self.tell_typing((&None, &user), false, now, |c| !c.kept.batches);
         }
     }
 
-    pub(super) fn types(&mut self, who: &Identity, is_typing: bool, now: UnixMs) -> Result<(), Refused> {
+    pub(super) fn types(
+        &mut self,
+        store: &Store,
+        who: &Identity,
+        is_typing: bool,
+        thread: Option<MessageId>,
+        now: UnixMs,
+    ) -> Result<(), Refused> {
         self.authorize(who, Action::Talk)?;
         self.take(who, Rate::Typing, now)?;
+        let place = self.thread_root(store, who, thread)?.map(|root| root.id);
         let user = who.user.as_str();
         if !is_typing {
-            self.stop_typing(user, now);
-        } else if self.presence.types(user, now) {
-            self.tell_typing(user, true, now, |_| true);
+            self.stop_typing_in(user, place.as_deref(), now);
+        } else if self.presence.types(&place, user, now) {
+            self.tell_typing((&place, user), true, now, |_| true);
         }
         Ok(())
     }
 
     /// Tells the others at once that somebody types no more, if they thought so.
     pub(super) fn stop_typing(&mut self, user: &str, now: UnixMs) {
-        if self.presence.types_no_more(user, now) {
-            self.tell_typing(user, false, now, |_| true);
+        for place in self.presence.places(user) {
+            self.stop_typing_in(user, place.as_deref(), now);
         }
     }
 
-    /// Nobody is told of their own typing.
-    fn tell_typing(&mut self, user: &str, is_typing: bool, now: UnixMs, hears: impl Fn(&Connection) -> bool) {
-        let typing = self.presence.typing(now);
+    /// The same for one thread, or the room.
+    pub(super) fn stop_typing_in(&mut self, user: &str, thread: Option<&str>, now: UnixMs) {
+        let place = thread.map(str::to_owned);
+        if self.presence.types_no_more(&place, user, now) {
+            self.tell_typing((&place, user), false, now, |_| true);
+        }
+    }
+
+    /// Nobody is told of their own typing, nor of a thread that they may not see; clients of the original protocol know
+    /// no threads.
+    fn tell_typing(
+        &mut self,
+        (place, user): (&Place, &str),
+        is_typing: bool,
+        now: UnixMs,
+        hears: impl Fn(&Connection) -> bool,
+    ) {
+        let typing = self.presence.typing(place, now);
         let list = |except: &str| -> Vec<&str> {
             typing.iter().map(String::as_str).filter(|user| *user != except).collect()
         };
-        let shared = server::typing(user, is_typing, &list(""));
-        for connection in self.connections.values_mut().filter(|c| c.user() != user && hears(c)) {
+        let thread = place.as_deref();
+        let root = thread.and_then(MessageId::parse).map(MessageId::seq);
+        let seed_hears = |c: &Connection| root.is_none() || c.kept.batches;
+        let hearing = self.connections.values().filter(|c| c.user() != user && hears(c) && seed_hears(c));
+        let hearing = hearing.filter(|c| root.is_none_or(|root| root > self.visible_from(c.user())));
+        let hearing: Vec<ConnectionId> = hearing.map(|c| c.kept.id).collect();
+        let shared = server::typing(user, is_typing, &list(""), thread);
+        for id in hearing {
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
             let event = match typing.iter().any(|typist| typist == connection.user()) {
-                true => server::typing(user, is_typing, &list(connection.user())),
+                true => server::typing(user, is_typing, &list(connection.user()), thread),
                 false => shared.clone(),
             };
             connection.pending.push(event);

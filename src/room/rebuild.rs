@@ -2,8 +2,8 @@
 //! gone or was set back. Not here: asking Postgres (`shell`).
 
 use super::outbox::LogState;
-use super::store::{Event, Kind, Result, StateRow, Store};
-use crate::db::{MessageRow, ReactionRow, RoomSnapshot};
+use super::store::{Change, Event, Kind, Result, SCHEMA_STEPS, StateRow, Store};
+use crate::db::{MessageRow, ReactionRow, RoomSnapshot, VersionRow};
 use crate::ids::{MessageId, RoomId, Seq, TenantId};
 use crate::limits::REBUILD_PAGE;
 use crate::protocol::client::MessageDraft;
@@ -29,8 +29,9 @@ pub struct Rebuild {
 impl Rebuild {
     /// Begins the log `epoch`. What a whole log here holds that Postgres doesn't (rows set aside) stays.
     pub fn begin(store: &Store, facts: Facts, epoch: String) -> Result<Self> {
-        if !store.exists()? {
-            store.create()?;
+        match store.exists()? {
+            true => store.upgrade(0)?,
+            false => store.create()?,
         }
         Ok(Self { facts, epoch, imported: 0 })
     }
@@ -45,6 +46,12 @@ impl Rebuild {
         let last = (rows.len() as u64) < REBUILD_PAGE;
         for row in rows {
             self.imported = self.imported.max(row.seq);
+            if row.deleted_at_ms.is_some() {
+                store.append(&[], &[Change::Purge { seq: row.seq }])?;
+            }
+            for version in &row.versions {
+                store.keep_version(row.seq, None, version)?;
+            }
             store.import(&event(&self.facts, row))?;
         }
         if last {
@@ -56,7 +63,13 @@ impl Rebuild {
     /// From here on the log is whole, and goes on at the seq after Postgres' last.
     pub fn finish(self, store: &Store) -> Result<()> {
         let last_seq = self.facts.snapshot.last_seq;
-        let log = LogState { epoch: self.epoch, projected: last_seq, floor: last_seq, reads_saved: 0 };
+        let log = LogState {
+            epoch: self.epoch,
+            projected: last_seq,
+            floor: last_seq,
+            reads_saved: 0,
+            schema: SCHEMA_STEPS,
+        };
         store.set_state(StateRow::Room, serde_json::to_string(&self.facts).unwrap_or_default())?;
         // What the lost log had told its tenant's list is unknown: the list is to hear how it stands now.
         if self.facts.snapshot.epoch.is_some() {
@@ -116,19 +129,27 @@ fn message(facts: &Facts, row: MessageRow) -> Message {
         mentions_room: row.mentions_room,
         version: u64::from(row.version),
         reply_count: u64::from(row.reply_count),
-        last_reply_at: None,
+        last_reply_at: row.last_reply_at_ms,
         created_at: row.created_at_ms,
         edited_at: row.edited_at_ms,
         deleted_at: row.deleted_at_ms,
+        deleted_by: row.deleted_by,
     }
 }
 
-/// A message as Postgres is to have it.
-pub fn row(m: Message) -> MessageRow {
+/// A message as Postgres is to have it. Who follows a thread is told with what made them: its root once there is a reply,
+/// and each reply.
+pub fn row(m: Message, versions: Vec<VersionRow>) -> MessageRow {
     let by_emoji = |(emoji, users): (String, Vec<String>)| {
         users.into_iter().map(move |user_id| ReactionRow { emoji: emoji.clone(), user_id })
     };
     let attachment = |a| serde_json::to_value(a).unwrap_or_default();
+    let thread_seq = m.thread_id.as_deref().and_then(MessageId::parse).map(MessageId::seq);
+    let mut followers = Vec::new();
+    if thread_seq.is_some() || m.reply_count > 0 {
+        followers.push(m.user_id.clone());
+        followers.extend(m.mentions.iter().filter(|user| **user != m.user_id).cloned());
+    }
     MessageRow {
         seq: m.seq,
         id: m.id,
@@ -138,16 +159,20 @@ pub fn row(m: Message) -> MessageRow {
         attachments: m.attachments.into_iter().map(attachment).collect(),
         client_id: m.client_id,
         thread_id: m.thread_id,
+        thread_seq,
         reply_to_id: m.reply_to_id,
         also_to_room: m.also_to_room,
         mentions: m.mentions,
         mentions_room: m.mentions_room,
         version: u32::try_from(m.version).unwrap_or(u32::MAX),
+        versions,
         reply_count: u32::try_from(m.reply_count).unwrap_or(u32::MAX),
+        last_reply_at_ms: m.last_reply_at,
+        followers,
         created_at_ms: m.created_at,
         edited_at_ms: m.edited_at,
         deleted_at_ms: m.deleted_at,
-        deleted_by: None,
+        deleted_by: m.deleted_by,
         reactions: m.reactions.into_iter().flat_map(by_emoji).collect(),
     }
 }

@@ -47,7 +47,7 @@ impl Room {
         self.next_connection = self.next_connection.max(id.saturating_add(1));
         self.presence.arrive(&user, id, now);
         let mut connection = Connection::new(id, identity, batches, now);
-        connection.kept.read_seq = self.reads.of(&user);
+        connection.remember_read(self.reads.marker(&user));
         let mut events = vec![self.hello(&connection), server::online_users(&self.presence.online())];
         events.extend(past);
         events.push(server::synced(self.head));

@@ -4,8 +4,10 @@
 //! The schema follows the money (PLATFORM.md, What it costs): a message is one row and one index entry;
 //! there is no outbox table (a watermark is), no row per reader, and a message is found by its id without an index.
 
+use crate::db::VersionRow;
 use crate::ids::{Seq, UnixMs};
 use crate::journal::Loggable;
+use crate::limits::VERSIONS_KEPT_MAX;
 use crate::mutants::{Mutant, is};
 use std::fmt;
 
@@ -44,18 +46,39 @@ pub trait Sql {
     fn atomically(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()>;
 }
 
-const SCHEMA: [&str; 4] = [
-    // `target`: the seq of the message that the event is about, unless it is one. `thread`: the seq of a reply's root.
-    // `body`: a message's object as clients see it now; else what the kind says. `digest` NULL: any payload matches.
-    "CREATE TABLE IF NOT EXISTS events (
-        seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, at INTEGER NOT NULL, user_id TEXT NOT NULL,
-        client_id TEXT, digest INTEGER, target INTEGER, thread INTEGER, body TEXT NOT NULL)",
-    "CREATE UNIQUE INDEX IF NOT EXISTS events_by_client ON events (user_id, client_id)
-        WHERE client_id IS NOT NULL",
-    // One row each of JSON: see `StateRow`.
-    "CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY, value TEXT NOT NULL)",
-    // Messages that Postgres refuses. `reason` '': given up by the operator, never sent again.
-    "CREATE TABLE IF NOT EXISTS quarantine (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL)",
+/// What each step of the schema added; `LogState::schema` says how many of them a room has. A room of before gets the rest
+/// when it is loaded, so a step is never changed: others are added behind it.
+const SCHEMA: [&[&str]; 2] = [
+    &[
+        // `target`: the seq of the message that the event is about, unless it is one. `thread`: the seq of a reply's root.
+        // `body`: a message's object as clients see it now; else what the kind says. `digest` NULL: any payload matches.
+        "CREATE TABLE IF NOT EXISTS events (
+            seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, at INTEGER NOT NULL, user_id TEXT NOT NULL,
+            client_id TEXT, digest INTEGER, target INTEGER, thread INTEGER, body TEXT NOT NULL)",
+        "CREATE UNIQUE INDEX IF NOT EXISTS events_by_client ON events (user_id, client_id)
+            WHERE client_id IS NOT NULL",
+        // One row each of JSON: see `StateRow`.
+        "CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY, value TEXT NOT NULL)",
+        // Messages that Postgres refuses. `reason` '': given up by the operator, never sent again.
+        "CREATE TABLE IF NOT EXISTS quarantine (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL)",
+    ],
+    &[
+        // What a message said before it was edited. `edit`: the seq of the event that replaced it; `body`: a `VersionRow`.
+        "CREATE TABLE IF NOT EXISTS versions (
+            seq INTEGER NOT NULL, version INTEGER NOT NULL, edit INTEGER, body TEXT NOT NULL,
+            PRIMARY KEY (seq, version)) WITHOUT ROWID",
+        // A thread's replies in their order; it costs replies alone.
+        "CREATE INDEX IF NOT EXISTS events_by_thread ON events (thread) WHERE thread IS NOT NULL",
+    ],
+];
+/// How many steps a room has that was made by this code.
+pub const SCHEMA_STEPS: u64 = SCHEMA.len() as u64;
+/// Everything but the log's state, which goes last.
+const DROPS: [&str; 4] = [
+    "DROP TABLE IF EXISTS events",
+    "DROP TABLE IF EXISTS versions",
+    "DROP TABLE IF EXISTS quarantine",
+    "DROP TABLE IF EXISTS state",
 ];
 
 /// The reason of a message that the operator gave up.
@@ -127,9 +150,23 @@ const COLUMNS_BY_SEQ: &str = "SELECT seq, kind, at, user_id, client_id, digest, 
 const COLUMNS_BETWEEN: &str = "SELECT seq, kind, at, user_id, client_id, digest, target, thread, body
     FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
 const MESSAGES_BEFORE: &str = "SELECT seq, client_id, body FROM events
-    WHERE kind = 1 AND seq < ?1 AND (?2 IS NULL OR thread = ?2) ORDER BY seq DESC LIMIT ?3";
+    WHERE kind = 1 AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
 const MESSAGES_AFTER: &str = "SELECT seq, client_id, body FROM events
-    WHERE kind = 1 AND seq > ?1 AND (?2 IS NULL OR thread = ?2) ORDER BY seq LIMIT ?3";
+    WHERE kind = 1 AND seq > ?1 ORDER BY seq LIMIT ?2";
+const REPLIES_BEFORE: &str = "SELECT seq, client_id, body FROM events
+    WHERE kind = 1 AND seq < ?1 AND thread = ?3 ORDER BY seq DESC LIMIT ?2";
+const REPLIES_AFTER: &str = "SELECT seq, client_id, body FROM events
+    WHERE kind = 1 AND seq > ?1 AND thread = ?3 ORDER BY seq LIMIT ?2";
+
+/// What an event does to what is stored.
+pub enum Change<'a> {
+    /// The message at `seq` is this from now on.
+    Body { seq: Seq, body: &'a str },
+    /// The message at `seq` was this before the event at `edit`.
+    Keep { seq: Seq, edit: Seq, version: VersionRow },
+    /// Nothing stays of what the message at `seq` said; its body is another `Change`.
+    Purge { seq: Seq },
+}
 
 /// A message as a page or a replay tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,15 +188,17 @@ impl Store<'_> {
 
     /// Makes an empty log; what an unfinished making left is gone.
     pub fn create(&self) -> Result<()> {
-        for table in
-            ["DROP TABLE IF EXISTS events", "DROP TABLE IF EXISTS quarantine", "DROP TABLE IF EXISTS state"]
-        {
-            self.0.exec(table, &[])?;
-        }
-        for statement in SCHEMA {
+        for statement in DROPS {
             self.0.exec(statement, &[])?;
         }
-        Ok(())
+        self.upgrade(0)
+    }
+
+    /// Gives a log that has the first `steps` of the schema all of it.
+    pub fn upgrade(&self, steps: u64) -> Result<()> {
+        let missing = SCHEMA.iter().skip(usize::try_from(steps).unwrap_or(usize::MAX));
+        let statements: Vec<&str> = missing.flat_map(|step| step.iter().copied()).collect();
+        self.0.atomically(&mut || statements.iter().try_for_each(|sql| self.0.exec(sql, &[]).map(drop)))
     }
 
     pub fn state(&self, row: StateRow) -> Result<Option<String>> {
@@ -210,13 +249,68 @@ impl Store<'_> {
         self.0.exec(sql, &params).map(drop)
     }
 
-    /// Appends `e`, and sets the message that it changes to `body`: both or neither.
-    pub fn insert_and_change(&self, e: &Event, target: Seq, body: &str) -> Result<()> {
+    /// Appends these events and does what they change: all of it or nothing.
+    pub fn append(&self, events: &[&Event], changes: &[Change]) -> Result<()> {
         self.0.atomically(&mut || {
-            self.insert(e)?;
-            let params = [SqlValue::Text(body.to_owned()), int(target)];
-            self.0.exec("UPDATE events SET body = ? WHERE seq = ?", &params).map(drop)
+            events.iter().try_for_each(|event| self.insert(event))?;
+            changes.iter().try_for_each(|change| self.change(change))
         })
+    }
+
+    fn change(&self, change: &Change) -> Result<()> {
+        match change {
+            Change::Body { seq, body } => {
+                let params = [SqlValue::Text((*body).to_owned()), int(*seq)];
+                self.0.exec("UPDATE events SET body = ? WHERE seq = ?", &params).map(drop)
+            }
+            Change::Keep { seq, edit, version } => {
+                self.keep_version(*seq, Some(*edit), version)?;
+                let oldest = version.version.saturating_sub(VERSIONS_KEPT_MAX);
+                if oldest <= 1 {
+                    return Ok(());
+                }
+                // One goes for each that comes; the first stays.
+                let params = [int(*seq), int(oldest)];
+                self.0.exec("DELETE FROM versions WHERE seq = ? AND version = ?", &params).map(drop)
+            }
+            Change::Purge { seq } => {
+                const EDITS: &str = "UPDATE events SET digest = NULL, body = json_remove(body, '$.mentioned')
+                    WHERE seq IN (SELECT edit FROM versions WHERE versions.seq = ?)";
+                self.0.exec("UPDATE events SET digest = NULL WHERE seq = ?", &[int(*seq)])?;
+                self.0.exec(EDITS, &[int(*seq)])?;
+                self.0.exec("DELETE FROM versions WHERE seq = ?", &[int(*seq)]).map(drop)
+            }
+        }
+    }
+
+    pub fn keep_version(&self, seq: Seq, edit: Option<Seq>, version: &VersionRow) -> Result<()> {
+        let body = serde_json::to_string(version).map_err(|_| odd(3))?;
+        let edit = edit.map_or(SqlValue::Null, int);
+        let params = [int(seq), int(version.version), edit, SqlValue::Text(body)];
+        const KEEP: &str = "INSERT OR REPLACE INTO versions (seq, version, edit, body) VALUES (?, ?, ?, ?)";
+        self.0.exec(KEEP, &params).map(drop)
+    }
+
+    /// What this message said before, oldest first.
+    pub fn versions(&self, seq: Seq) -> Result<Vec<VersionRow>> {
+        let rows = self.0.exec("SELECT body FROM versions WHERE seq = ? ORDER BY version", &[int(seq)])?;
+        rows.iter().map(|row| serde_json::from_str(&text_at(row, 0)?).map_err(|_| odd(0))).collect()
+    }
+
+    /// Who wrote the present words of a message that was edited, and when.
+    pub fn last_edit(&self, seq: Seq) -> Result<Option<(String, UnixMs)>> {
+        const LAST: &str = "SELECT body FROM versions WHERE seq = ? ORDER BY version DESC LIMIT 1";
+        let Some(row) = self.0.exec(LAST, &[int(seq)])?.pop() else { return Ok(None) };
+        let kept: VersionRow = serde_json::from_str(&text_at(&row, 0)?).map_err(|_| odd(0))?;
+        Ok(Some((kept.replaced_by, kept.replaced_at_ms)))
+    }
+
+    /// When the newest reply of this thread was said that isn't deleted, `except` apart.
+    pub fn last_reply_at(&self, root: Seq, except: Seq) -> Result<Option<UnixMs>> {
+        const LAST: &str = "SELECT at FROM events WHERE kind = 1 AND thread = ?1 AND seq <> ?2
+            AND json_extract(body, '$.deletedAt') IS NULL ORDER BY seq DESC LIMIT 1";
+        let rows = self.0.exec(LAST, &[int(root), int(except)])?;
+        rows.first().map(|row| int_at(row, 0)).transpose()
     }
 
     /// What this person has under this `clientId` already.
@@ -239,18 +333,27 @@ impl Store<'_> {
         self.0.exec(COLUMNS_BETWEEN, &[int(after), int(to), int(count)])?.iter().map(event).collect()
     }
 
-    /// The newest messages below `seq`, newest first.
+    /// The newest messages below `seq`, newest first; those of a thread, or all.
     pub fn messages_before(&self, seq: Seq, thread: Option<Seq>, count: u64) -> Result<Vec<Stored>> {
-        self.messages(MESSAGES_BEFORE, seq, thread, count)
+        self.messages([MESSAGES_BEFORE, REPLIES_BEFORE], seq, thread, count)
     }
 
-    /// The oldest messages above `seq`, oldest first.
+    /// The oldest messages above `seq`, oldest first; those of a thread, or all.
     pub fn messages_after(&self, seq: Seq, thread: Option<Seq>, count: u64) -> Result<Vec<Stored>> {
-        self.messages(MESSAGES_AFTER, seq, thread, count)
+        self.messages([MESSAGES_AFTER, REPLIES_AFTER], seq, thread, count)
     }
 
-    fn messages(&self, sql: &'static str, seq: Seq, thread: Option<Seq>, count: u64) -> Result<Vec<Stored>> {
-        let rows = self.0.exec(sql, &[int(seq), thread.map_or(SqlValue::Null, int), int(count)])?;
+    fn messages(
+        &self,
+        [all, replies]: [&'static str; 2],
+        seq: Seq,
+        thread: Option<Seq>,
+        count: u64,
+    ) -> Result<Vec<Stored>> {
+        let rows = match thread {
+            None => self.0.exec(all, &[int(seq), int(count)])?,
+            Some(thread) => self.0.exec(replies, &[int(seq), int(count), int(thread)])?,
+        };
         let stored = |row: &Row| {
             Ok(Stored { seq: int_at(row, 0)?, client_id: text_opt_at(row, 1), body: text_at(row, 2)? })
         };

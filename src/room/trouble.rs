@@ -92,6 +92,12 @@ impl Standing {
         self.keep(store, Row { again, ..row })
     }
 
+    /// This one too.
+    pub fn want_also(&mut self, store: &Store, seq: Seq) -> Result<()> {
+        let again: BTreeSet<Seq> = self.again().chain([seq]).collect();
+        self.want_again(store, again)
+    }
+
     /// These have been tried, or are given up.
     pub fn no_more(&mut self, store: &Store, seqs: &[Seq]) -> Result<()> {
         let Some(mut row) = self.row.clone() else { return Ok(()) };

@@ -15,6 +15,7 @@ fn member(name: &str, role: &str) -> SnapshotMember {
         joined_at_ms: NOON,
         joined_seq: 0,
         last_read_seq: 0,
+        read_generation: 0,
         notify: Notify { level: "all".into(), mute_until_ms: None },
     }
 }

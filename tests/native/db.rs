@@ -1,7 +1,7 @@
 //! Rooms, lists and access on a real Postgres. The projection is in `db_projection`, plans and times in `db_plans`.
 
 use crate::postgres::{Database, NativePostgres};
-use chinwag::db::{self, Created, MessageRow, NewRoom, Projected, Projection, RoomCursor, RoomKind};
+use chinwag::db::{self, Created, Marker, MessageRow, NewRoom, Projected, Projection, RoomCursor, RoomKind};
 use chinwag::ids::{RoomId, TenantId, UserId};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -43,6 +43,11 @@ pub fn said(room: &str, seq: u64, by: &str, content: &str) -> MessageRow {
         "editedAtMs": null, "deletedAtMs": null, "deletedBy": null, "reactions": [],
     }))
     .expect("message")
+}
+
+/// A marker that was never set back.
+pub fn read(seq: u64) -> Marker {
+    Marker { generation: 0, seq }
 }
 
 pub fn batch(t: &str, r: &str, from: u64, to: u64, messages: Vec<MessageRow>) -> Projection {
@@ -164,7 +169,7 @@ async fn two_tenants_with_the_same_ids_never_meet() {
     }
     group(&pg, "umbrella", "r2", "alice", &["eve"]).await;
     let mut both = batch("acme", "r1", 0, 1, vec![said("r1", 1, "alice", "for acme")]);
-    both.reads.insert(user("alice"), 1);
+    both.reads.insert(user("alice"), read(1));
     done(&pg, &both).await;
     both.tenant = tenant("umbrella");
     both.messages[0].content = "for umbrella".into();
@@ -208,7 +213,7 @@ async fn a_snapshot_is_all_that_a_room_caches() {
     let pg = rig.connect().await;
     group(&pg, "acme", "r1", "bob", &["alice"]).await;
     let mut first = batch("acme", "r1", 0, 3, vec![said("r1", 3, "alice", "hi")]);
-    first.reads.insert(user("alice"), 3);
+    first.reads.insert(user("alice"), read(3));
     done(&pg, &first).await;
     pg.client
         .batch_execute(
@@ -220,7 +225,7 @@ async fn a_snapshot_is_all_that_a_room_caches() {
     let snapshot =
         db::room_snapshot(&pg, &tenant("acme"), &room("r1")).await.expect("snapshot").expect("room");
     let at_ms = snapshot.created_at_ms;
-    let member = |id: &str, role: &str, read: u64, notify: Value| json!({"userId": id, "role": role, "joinedAtMs": at_ms, "joinedSeq": 0, "lastReadSeq": read, "notify": notify});
+    let member = |id: &str, role: &str, read: u64, notify: Value| json!({"userId": id, "role": role, "joinedAtMs": at_ms, "joinedSeq": 0, "lastReadSeq": read, "readGeneration": 0, "notify": notify});
     let members = [
         member("alice", "member", 3, json!({"level": "all", "muteUntilMs": null})),
         member("bob", "owner", 0, json!({"level": "mentions", "muteUntilMs": DAY_MS + 86_400_500})),

@@ -1,7 +1,7 @@
 //! Plans and times with 10,000 rooms and 1,000,000 messages: what a statement touches grows with what it gives,
 //! not with the tables.
 
-use crate::db::{DAY_MS, batch, room, said, tenant, user};
+use crate::db::{DAY_MS, batch, read, room, said, tenant, user};
 use crate::postgres::{Database, NativePostgres, one_json};
 use chinwag::db::{self, DbError, Postgres, Projected, Projection, ReactionRow, RoomCursor};
 use chinwag::ids::RoomId;
@@ -25,15 +25,20 @@ const LOAD: &[&str] = &[
          SELECT 'u' || (r * 7 + n * 1009) % 9973 FROM generate_series(1, 9) n
          UNION ALL SELECT 'bot' UNION ALL SELECT 'alice' WHERE r % 100 = 0) AS of_room(who)",
     "INSERT INTO chat_messages (tenant_id, room_id, seq, id, user_id, content, content_type, client_id, thread_id,
-         mentions, mentions_room, created_at)
+         thread_seq, mentions, mentions_room, created_at)
      SELECT 'acme', lpad(r::text, 36, '0'), seq, lpad(seq || '-' || lpad(r::text, 4, '0'), 36, '0'), 'u' || seq % 9,
          'Message ' || seq || ' of a room, about as long as what people write.', 'text', 'c' || seq,
-         CASE WHEN seq % 10 = 0 THEN 'root' END,
+         CASE WHEN seq % 10 = 0 THEN 'root' END, CASE WHEN seq % 10 = 0 THEN 1 END,
          CASE WHEN seq % 50 = 0 THEN '[\"alice\"]' ELSE '[]' END::jsonb, seq % 1000 = 0,
          '2026-06-01'::timestamptz + seq * interval '1 s'
      FROM generate_series(1, 100090) seq, LATERAL generate_series(0, CASE WHEN seq <= 90 THEN 9999 ELSE 0 END) r",
     "INSERT INTO chat_message_reactions (tenant_id, room_id, seq, emoji, user_id, position)
      SELECT tenant_id, room_id, seq, '👍', 'bot', 1 FROM chat_messages WHERE seq % 10 = 1",
+    "INSERT INTO chat_message_versions (tenant_id, room_id, seq, version, content, written_by, written_at,
+         replaced_by, replaced_at)
+     SELECT tenant_id, room_id, seq, 1, content, user_id, created_at, user_id, created_at FROM chat_messages WHERE seq % 10 = 3",
+    "INSERT INTO chat_thread_followers (tenant_id, room_id, thread_seq, user_id)
+     SELECT 'acme', id, 1, 'u' || n FROM chat_rooms, generate_series(0, 8) n",
     "RESET session_replication_role",
     "ANALYZE",
 ];
@@ -180,7 +185,7 @@ async fn project(pg: &NativePostgres, big: &RoomId, small: &RoomId) {
             let from = head + 250 * n;
             let messages = (1..=250).map(|n| said(id, from + n, "bot", &"New. ".repeat(20))).collect();
             let mut all = batch("acme", id, from, from + 250, messages);
-            all.reads.insert(user("bot"), from + 250);
+            all.reads.insert(user("bot"), read(from + 250));
             done(db, all).await
         };
         hold(pg, &name, 100.0, new).await;

@@ -1,6 +1,6 @@
 //! The outbox's batches on a real Postgres: twice, overlapping, late, conflicting, refused; and the way back.
 
-use crate::db::{DAY_MS, batch, done, group, room, said, tenant, user};
+use crate::db::{DAY_MS, batch, done, group, read, room, said, tenant, user};
 use crate::postgres::{Database, NativePostgres, one_json};
 use chinwag::db::{self, DbError, Failure, MessageRow, Postgres, Projected, Projection, ReactionRow};
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ async fn a_batch_whose_reply_was_lost_goes_again_without_a_trace() {
     let (_rig, pg) = rig().await;
     let mut all = talk(0, 20);
     all.messages[4].reactions = vec![reacts("👍", "bob"), reacts("🎉", "bob")];
-    all.reads.insert(user("bob"), 7);
+    all.reads.insert(user("bob"), read(7));
     done(&pg, &all).await;
     let before = physical(&pg).await;
     for _ in 0..2 {
@@ -205,7 +205,7 @@ async fn a_batch_that_waited_for_another_does_not_judge_by_what_it_saw_before() 
     // The first batch sets bob's reaction and hasn't committed; the second, by then, knows that it was removed.
     let mut first = batch("acme", "r1", 1, 2, vec![said("r1", 1, "alice", "m1")]);
     first.messages[0].reactions = vec![reacts("👍", "bob")];
-    first.reads.insert(user("bob"), 1);
+    first.reads.insert(user("bob"), read(1));
     let second = batch("acme", "r1", 1, 3, vec![said("r1", 1, "alice", "m1")]);
     pg.client.batch_execute("BEGIN").await.expect("begin");
     done(&pg, &first).await;
@@ -226,8 +226,8 @@ async fn a_batch_that_waited_for_another_does_not_judge_by_what_it_saw_before() 
 async fn read_markers_only_go_forward() {
     let (_rig, pg) = rig().await;
     let mut all = talk(0, 9);
-    all.reads.insert(user("bob"), 6);
-    all.reads.insert(user("eve"), 6);
+    all.reads.insert(user("bob"), read(6));
+    all.reads.insert(user("eve"), read(6));
     done(&pg, &all).await;
     let marker = async |who: &str| {
         let snapshot =
@@ -238,7 +238,7 @@ async fn read_markers_only_go_forward() {
     // Markers alone, no event: a batch from and to where the projection stands.
     for (sent, stands) in [(4, 6), (8, 8), (0, 8)] {
         let mut markers = batch("acme", "r1", 9, 9, vec![]);
-        markers.reads.insert(user("bob"), sent);
+        markers.reads.insert(user("bob"), read(sent));
         done(&pg, &markers).await;
         assert_eq!(marker("bob").await, Some(stands));
     }
@@ -263,7 +263,7 @@ async fn unread_and_mentions_are_exact() {
     message(&mut all, 199, &|m| (m.thread_id, m.created_at_ms) = (Some("r1-1".into()), DAY_MS + 3_600_000));
     message(&mut all, 200, &|m| (m.content, m.deleted_at_ms) = (String::new(), Some(DAY_MS)));
     message(&mut all, 198, &|m| m.content = "🦀".repeat(300));
-    all.reads.insert(user("carol"), 180);
+    all.reads.insert(user("carol"), read(180));
     done(&pg, &all).await;
     let see = async |who: &str| {
         db::get_room(&pg, &tenant("acme"), &user(who), &room("r1")).await.expect("get").expect("room")

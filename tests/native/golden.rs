@@ -5,7 +5,7 @@ use crate::rig::NOON;
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::MessageId;
 use chinwag::limits::Limits;
-use chinwag::protocol::client::{ClientFrame, MessageDraft, ReactionDraft};
+use chinwag::protocol::client::{ClientFrame, DeleteDraft, EditDraft, MessageDraft, ReactionDraft};
 use chinwag::protocol::message::{Attachment, Message};
 use chinwag::protocol::server::{self, Ack, CloseCode, Hello, ResyncReason};
 use serde_json::{Value, json};
@@ -58,6 +58,11 @@ fn frames_of_clients() {
         let client_id = client_id.map(str::to_owned);
         ClientFrame::Reaction(ReactionDraft { message_id: root, emoji: "👍".into(), add, client_id })
     };
+    let edit = |message_id, base_version, client_id: Option<&str>| {
+        let client_id = client_id.map(str::to_owned);
+        ClientFrame::Edit(EditDraft { message_id, content: "ho".into(), base_version, client_id })
+    };
+    let typing = |is_typing, thread_id| ClientFrame::Typing { is_typing, thread_id };
     let frames = [
         // The seed's, with its placeholder for a tenant.
         (
@@ -93,8 +98,28 @@ fn frames_of_clients() {
             json!({"type": "reaction", "messageId": root.to_string(), "emoji": "👍", "action": "remove", "clientId": "c2"}),
             reaction(false, Some("c2")),
         ),
-        ("typing", json!({"type": "typing", "isTyping": true}), ClientFrame::Typing { is_typing: true }),
-        ("typing", json!({"type": "typing", "isTyping": false}), ClientFrame::Typing { is_typing: false }),
+        (
+            "edit",
+            json!({"type": "edit", "messageId": root.to_string(), "content": "ho"}),
+            edit(root, None, None),
+        ),
+        (
+            "edit",
+            json!({"type": "edit", "messageId": root.to_string(), "content": "ho", "baseVersion": 1, "clientId": "c3"}),
+            edit(root, Some(1), Some("c3")),
+        ),
+        (
+            "delete",
+            json!({"type": "delete", "messageId": root.to_string(), "clientId": "c4"}),
+            ClientFrame::Delete(DeleteDraft { message_id: root, client_id: Some("c4".into()) }),
+        ),
+        ("typing", json!({"type": "typing", "isTyping": true}), typing(true, None)),
+        ("typing", json!({"type": "typing", "isTyping": false}), typing(false, None)),
+        (
+            "typing",
+            json!({"type": "typing", "isTyping": true, "threadId": root.to_string()}),
+            typing(true, Some(root)),
+        ),
         ("read", json!({"type": "read", "seq": 7}), ClientFrame::Read { seq: 7 }),
         ("ping", json!({"type": "ping", "t": 17}), ClientFrame::Ping { t: json!(17) }),
         ("auth", json!({"type": "auth", "token": "a.b.c"}), ClientFrame::Auth { token: "a.b.c".into() }),
@@ -133,6 +158,7 @@ fn message() -> Message {
         created_at: NOON,
         edited_at: Some(NOON + 1_500),
         deleted_at: None,
+        deleted_by: None,
     }
 }
 
@@ -155,6 +181,11 @@ fn plain() -> Message {
     }
 }
 
+fn tombstone() -> Message {
+    let deleted_by = Some("carol".to_owned());
+    Message { content: String::new(), deleted_at: Some(NOON), deleted_by, ..plain() }
+}
+
 fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
     let limits = Limits::default();
     let hello = Hello {
@@ -169,8 +200,7 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
         notify: json!({"level": "all", "muteUntil": null}),
         read_markers: [("alice", 5), ("bob", 8)].into(),
     };
-    let (one, tombstone) =
-        (id(8).to_string(), Message { content: String::new(), deleted_at: Some(NOON), ..plain() });
+    let (one, tombstone) = (id(8).to_string(), tombstone());
     let ack = Ack {
         client_id: "c1",
         op: "message",
@@ -183,6 +213,11 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
     let resyncs = [ResyncReason::Epoch, ResyncReason::TooOld, ResyncReason::TooMany, ResyncReason::Ahead];
     let said = |m: &Message| server::new_message(m.seq, &server::body(m), m.client_id.as_deref());
     let reactions = message().reactions;
+    let typings = vec![
+        server::typing("bob", true, &["bob", "carol"], None),
+        server::typing("bob", false, &[], None),
+        server::typing("bob", true, &["bob"], Some(&one)),
+    ];
     vec![
         ("hello", vec![server::hello(&hello)]),
         ("online_users", vec![server::online_users(&["alice", "bob"])]),
@@ -196,7 +231,17 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
                 server::reaction_update(10, &one, &BTreeMap::new(), "bob", "👍", false),
             ],
         ),
-        ("typing", vec![server::typing("bob", true, &["bob", "carol"]), server::typing("bob", false, &[])]),
+        ("typing", typings),
+        ("message_updated", vec![server::message_updated(9, &server::body(&message()))]),
+        ("message_deleted", vec![server::message_deleted(10, &one, "carol")]),
+        (
+            "thread_update",
+            vec![
+                server::thread_update(11, &one, 3, Some(NOON + 180_000)),
+                server::thread_update(12, &one, 0, None),
+            ],
+        ),
+        ("hidden", vec![server::hidden(13)]),
         ("user_joined", vec![server::user_joined("bob", NOON)]),
         ("user_left", vec![server::user_left("bob", NOON)]),
         ("read_receipt", vec![server::read_receipt("bob", 8)]),
@@ -205,6 +250,8 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
             vec![
                 server::ack(&ack),
                 server::ack(&Ack { duplicate: true, ..ack }),
+                server::ack(&Ack { op: "edit", client_id: "c3", seq: Some(9), version: 2, ..ack }),
+                server::ack(&Ack { op: "delete", client_id: "c4", seq: Some(10), version: 2, ..ack }),
                 server::ack(&Ack { op: "reaction", seq: None, client_id: "c2", message_id: &one, ..ack }),
             ],
         ),
@@ -257,8 +304,8 @@ fn close_codes() {
 #[test]
 fn no_file_is_left_over() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-    let clients =
-        ["message", "reaction", "typing", "read", "ping", "auth"].map(|name| format!("client_{name}"));
+    let clients = ["message", "edit", "delete", "reaction", "typing", "read", "ping", "auth"]
+        .map(|name| format!("client_{name}"));
     let mut known: Vec<String> = clients.into();
     known.extend(server_frames().iter().map(|(name, _)| format!("server_{name}")));
     known.extend(Code::ALL.iter().map(|code| format!("error_{}", code.name())));

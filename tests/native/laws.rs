@@ -4,6 +4,7 @@
 use crate::rig::Rig;
 use chinwag::ids::Seq;
 use chinwag::protocol::message::Message;
+use chinwag::room::store::Store;
 use rusqlite::types::Value as Cell;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,7 +30,8 @@ pub struct Laws {
 }
 
 /// Events that carry a `seq` of the log.
-const SEQUENCED: [&str; 2] = ["new_message", "reaction_update"];
+const SEQUENCED: [&str; 6] =
+    ["new_message", "reaction_update", "message_updated", "message_deleted", "thread_update", "hidden"];
 
 impl Ear {
     pub fn since(since: Option<u64>) -> Self {
@@ -84,6 +86,10 @@ impl Laws {
         }
         ear.heard_to = Some(seq);
         if ear.synced {
+            // Of what somebody may not see only the place is told.
+            if event["type"] == "hidden" {
+                return;
+            }
             let text = event.to_string();
             let first = self.live.entry(seq).or_insert_with(|| text.clone());
             assert_eq!(*first, text, "SEQ-2: all hear the same at a seq");
@@ -141,6 +147,32 @@ impl Rig {
             assert_eq!((&row.id, &row.content), (&message.id, &message.content), "OUT-1: as it is now");
             let reacted: usize = message.reactions.values().map(Vec::len).sum();
             assert_eq!(row.reactions.len(), reacted, "OUT-1: with its reactions");
+            let (row_says, log_says) = (
+                (row.version, row.reply_count, row.last_reply_at_ms, row.deleted_at_ms, &row.deleted_by),
+                (
+                    message.version as u32,
+                    message.reply_count as u32,
+                    message.last_reply_at,
+                    message.deleted_at,
+                    &message.deleted_by,
+                ),
+            );
+            assert_eq!(row_says, log_says, "OUT-1: {seq} as it is now");
+            let versions = Store(&self.sql).versions(*seq).unwrap();
+            assert_eq!(row.versions, versions, "OUT-1: {seq} with what it said before");
+            assert!(message.deleted_at.is_none() || versions.is_empty(), "DEL-1: nothing stays of {seq}");
+        }
+        self.check_threads(&messages);
+    }
+
+    /// A root counts the replies that are there.
+    fn check_threads(&self, messages: &BTreeMap<Seq, Message>) {
+        for (seq, root) in messages {
+            let replies = messages.values().filter(|m| m.thread_id.as_ref() == Some(&root.id));
+            let there: Vec<_> = replies.filter(|m| m.deleted_at.is_none()).collect();
+            assert_eq!(root.reply_count, there.len() as u64, "THREAD-2: {seq} counts its replies");
+            let last = there.last().map(|reply| reply.created_at);
+            assert_eq!(root.last_reply_at, last, "THREAD-2: {seq} says when the last one came");
         }
     }
 }

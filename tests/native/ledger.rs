@@ -1,9 +1,9 @@
 //! A model of Postgres as the outbox sees it: the laws of `db::project` over plain maps, with faults.
 //! Not here: SQL; the real statement is tested against real Postgres.
 
-use chinwag::db::{DbError, MessageRow, Projected, Projection};
+use chinwag::db::{DbError, Marker, MessageRow, Projected, Projection};
 use chinwag::ids::Seq;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Fault {
@@ -21,7 +21,9 @@ pub enum Fault {
 pub struct Ledger {
     pub fault: Fault,
     pub rows: BTreeMap<Seq, MessageRow>,
-    pub reads: BTreeMap<String, Seq>,
+    pub reads: BTreeMap<String, Marker>,
+    /// By thread.
+    pub followers: BTreeMap<Seq, BTreeSet<String>>,
     pub last_seq: Seq,
     pub epoch: Option<String>,
     pub members_version: u64,
@@ -72,15 +74,24 @@ impl Ledger {
             match self.rows.get(&row.seq) {
                 Some(known) if known.id != row.id => {}
                 Some(known) if known.version > row.version => {}
-                _ => drop(self.rows.insert(row.seq, row.clone())),
+                Some(known) if known.deleted_at_ms.is_some() && row.deleted_at_ms.is_none() => {}
+                _ => self.put(row),
             }
         }
-        for (user, seq) in &batch.reads {
+        for (user, read) in &batch.reads {
             let marker = self.reads.entry(user.as_str().to_owned()).or_default();
-            *marker = (*marker).max(*seq);
+            *marker = (*marker).max(*read);
         }
         (self.last_seq, self.epoch) = (batch.to, Some(batch.epoch.clone()));
         Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })
+    }
+
+    /// What is kept of a deleted message is the statement's to decide: nothing.
+    fn put(&mut self, row: &MessageRow) {
+        let thread = row.thread_seq.unwrap_or(row.seq);
+        self.followers.entry(thread).or_default().extend(row.followers.iter().cloned());
+        // Nobody asks who followed because of which message.
+        self.rows.insert(row.seq, MessageRow { followers: Vec::new(), ..row.clone() });
     }
 
     fn conflicts(&self, batch: &Projection) -> Vec<Seq> {
@@ -92,6 +103,7 @@ impl Ledger {
     pub fn set_back(&mut self, last_seq: Seq) {
         self.rows.retain(|seq, _| *seq <= last_seq);
         self.reads.clear();
+        self.followers.retain(|thread, _| *thread <= last_seq);
         self.last_seq = last_seq;
     }
 }

@@ -129,7 +129,8 @@ impl Rig {
         self.epochs += 1;
         self.snapshot.last_seq = self.ledger.last_seq;
         for member in &mut self.snapshot.members {
-            member.last_read_seq = self.ledger.reads.get(member.user_id.as_str()).copied().unwrap_or(0);
+            let marker = self.ledger.reads.get(member.user_id.as_str()).copied().unwrap_or_default();
+            (member.last_read_seq, member.read_generation) = (marker.seq, marker.generation);
         }
         let facts = Facts {
             tenant: TenantId::parse(TENANT).unwrap(),

@@ -1,8 +1,9 @@
 //! What is heard, in the few words of a transcript. Not here: whether a frame's every field is right (the golden files).
 
 use crate::ledger::POISON;
-use chinwag::db::{DbError, Projected, Projection};
+use chinwag::db::{DbError, Marker, Projected, Projection};
 use chinwag::error::Refusal;
+use chinwag::ids::UserId;
 use chinwag::journal::Entry;
 use chinwag::room::Announcement;
 use serde_json::Value;
@@ -30,16 +31,30 @@ pub fn event(e: &Value) -> String {
             let delta = format!("{sign}{} {}", emoji.as_str().unwrap(), user.as_str().unwrap());
             format!("reaction_update {} on {} {delta} {}", e["seq"], on(e), reactions(&e["reactions"]))
         }
+        "message_updated" => {
+            let version = &e["message"]["version"];
+            format!("message_updated {} is {} v{version}", e["seq"], message(&e["message"]))
+        }
+        "message_deleted" => format!("message_deleted {} of {} by {}", e["seq"], on(e), text("deletedBy")),
+        "thread_update" => {
+            let root = seq_of(e["threadId"].as_str().unwrap());
+            let last =
+                e["lastReplyAt"].as_str().map(|at| format!(" last {}", &at[14..19])).unwrap_or_default();
+            format!("thread_update {} of {root} has {}{last}", e["seq"], e["replyCount"])
+        }
+        "hidden" => format!("hidden {}", e["seq"]),
         "typing" => {
             let what = if e["isTyping"] == true { "types" } else { "types no more" };
-            format!("{} {what} [{}]", text("userId"), list(&e["typingUsers"]))
+            let thread = e["threadId"].as_str().map(|id| format!(" in {}", seq_of(id))).unwrap_or_default();
+            format!("{} {what}{thread} [{}]", text("userId"), list(&e["typingUsers"]))
         }
         kind @ ("user_joined" | "user_left") => format!("{kind} {}", text("userId")),
         "read_receipt" => format!("read_receipt {} {}", text("userId"), e["seq"]),
         "ack" => {
             let what = if e["noop"] == true { "noop".into() } else { format!("seq={}", e["seq"]) };
             let again = if e["duplicate"] == true { " duplicate" } else { "" };
-            format!("ack {} {what}{again}", text("clientId"))
+            let version = if e["op"] == "edit" { format!(" v{}", e["version"]) } else { String::new() };
+            format!("ack {} {what}{version}{again}", text("clientId"))
         }
         "error" => {
             let reference = e["ref"].as_str().map(|kind| format!(" of {}", short(kind))).unwrap_or_default();
@@ -62,6 +77,9 @@ fn message(m: &Value) -> String {
     let mut told = format!("{} {}", m["seq"], quoted(m["content"].as_str().unwrap()));
     if m["deletedAt"].is_string() {
         told = format!("{} tombstone", m["seq"]);
+    }
+    if let Some(count @ 1..) = m["replyCount"].as_u64() {
+        told += &format!(" replies={count}");
     }
     if m["reactions"].as_object().is_some_and(|r| !r.is_empty()) {
         told += &format!(" {}", reactions(&m["reactions"]));
@@ -109,6 +127,21 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
                 let more = |name: &str, sign| if answer[name] == true { sign } else { "" };
                 let (before, after) = (more("hasMoreBefore", "… "), more("hasMoreAfter", " …"));
                 format!("page {before}{}{after} of {}", seqs.join(" "), answer["lastSeq"])
+            } else if let Some(replies) = answer["replies"].as_array() {
+                let seqs: Vec<_> = replies.iter().map(|m| m["seq"].to_string()).collect();
+                let before = if answer["hasMoreBefore"] == true { "… " } else { "" };
+                format!("thread of {}: {before}{}", message(&answer["root"]), seqs.join(" "))
+            } else if let Some(versions) = answer["versions"].as_array() {
+                let told = |v: &Value| {
+                    format!("{} {} by {}", v["version"], v["content"], v["editedBy"].as_str().unwrap_or("?"))
+                };
+                format!("versions [{}]", versions.iter().map(told).collect::<Vec<_>>().join(", "))
+            } else if answer["lastReadSeq"].is_u64() {
+                format!("read {}", answer["lastReadSeq"])
+            } else if answer["reactions"].is_object() {
+                format!("reactions on {} {}", on(&answer), reactions(&answer["reactions"]))
+            } else if answer["messageId"].is_string() {
+                format!("deleted {} at {}", on(&answer), answer["seq"])
             } else if answer["message"].is_object() {
                 let again = if answer["duplicate"] == true { " duplicate" } else { "" };
                 format!("message {}{again}", message(&answer["message"]))
@@ -159,7 +192,12 @@ pub fn batch(batch: &Projection, outcome: &Option<Result<Projected, DbError>>) -
     {
         seqs = vec![format!("{}–{}", first.seq, last.seq)];
     }
-    let reads: Vec<_> = batch.reads.iter().map(|(user, seq)| format!(" {user}:{seq}")).collect();
+    let generation = |marker: &Marker| match marker.generation {
+        0 => String::new(),
+        generation => format!("({generation})"),
+    };
+    let read = |(user, marker): (&UserId, &Marker)| format!(" {user}:{}{}", marker.seq, generation(marker));
+    let reads: Vec<_> = batch.reads.iter().map(read).collect();
     let outcome = match outcome {
         None => "hangs".into(),
         Some(Ok(Projected::Done { conflicts, .. })) if conflicts.is_empty() => "done".into(),

@@ -121,6 +121,26 @@ impl Rig {
                 let query: PageQuery = serde_json::from_value(query).unwrap();
                 self.call(name, Call::Page(query));
             }
+            "patches" => {
+                let (seq, rest) = words[1..].split_first().unwrap();
+                let body = self.frame_of(&format!("message {}", rest.join(" ")));
+                let mut body: Value = serde_json::from_str(&body).unwrap();
+                body.as_object_mut().unwrap().remove("type");
+                self.call(name, Call::Edit { message: self.id(seq), body: body.to_string() });
+            }
+            "deletes" => self.call(name, Call::Delete { message: self.id(words[1]) }),
+            "looks" => self.call(name, Call::Versions { message: self.id(words[1]) }),
+            "reacts" | "unreacts" => {
+                let (message, emoji) = (self.id(words[2]), words[1].to_owned());
+                self.call(name, Call::React { message, emoji, add: words[0] == "reacts" });
+            }
+            "threads" => {
+                let value = |key: &str| words.iter().find_map(|w| w.strip_prefix(key)?.parse().ok());
+                let (before, limit) = (value("before="), value("limit="));
+                self.call(name, Call::Thread { root: self.id(words[1]), before, limit });
+            }
+            "reads" => self.call(name, Call::Read { seq: words[1].parse().unwrap() }),
+            "unreads" => self.call(name, Call::Unread { seq: words[1].parse().unwrap() }),
             "asks" => self.call(name, Call::Outbox),
             "retries" => self.call(name, Call::RetryOutbox),
             "discards" => self.call(name, Call::Discard { seq: words[1].parse().unwrap() }),
@@ -164,9 +184,21 @@ impl Rig {
                         "action": action});
                     parts.next().unwrap_or("")
                 }
+                "edit" => {
+                    let (seq, rest) = rest.split_once(' ').unwrap();
+                    let (content, options) = content(rest);
+                    (frame["messageId"], frame["content"]) = (json!(self.id(seq)), json!(content));
+                    options
+                }
+                "delete" => {
+                    let (seq, options) = rest.split_once(' ').unwrap_or((rest, ""));
+                    frame["messageId"] = json!(self.id(seq));
+                    options
+                }
                 "typing" => {
-                    frame["isTyping"] = json!(rest == "on");
-                    ""
+                    let (sign, options) = rest.split_once(' ').unwrap_or((rest, ""));
+                    frame["isTyping"] = json!(sign == "on");
+                    options
                 }
                 "read" => {
                     frame["seq"] = json!(rest.parse::<u64>().unwrap());
@@ -186,6 +218,7 @@ impl Rig {
                 match option.split_once('=') {
                     Some(("thread", seq)) => frame["threadId"] = json!(self.id(seq)),
                     Some(("reply", seq)) => frame["replyToId"] = json!(self.id(seq)),
+                    Some(("base", version)) => frame["baseVersion"] = json!(version.parse::<u64>().unwrap()),
                     None if option == "+room" => frame["alsoToRoom"] = json!(true),
                     None => frame["clientId"] = json!(option.strip_prefix('#').unwrap()),
                     other => panic!("no option {other:?}"),
@@ -224,6 +257,16 @@ impl Rig {
                 self.rebuild(u64::MAX);
             }
             ["the", "room", "is", "archived"] => self.change(|s| s.archived = true),
+            ["history", "is", "seen", "since", "join"] => {
+                self.change(|s| s.history_visibility = "since_join".into());
+            }
+            [name, "has", "come", "at", seq] => {
+                let seq = seq.parse().unwrap();
+                self.change(|s| {
+                    let member = s.members.iter_mut().find(|m| m.user_id.as_str() == name);
+                    member.unwrap().joined_seq = seq;
+                });
+            }
             ["the", "room", "is", "deleted"] => drop(self.input(Input::Refreshed(None))),
             [name, "is", "removed"] => self.change(|s| s.members.retain(|m| m.user_id.as_str() != name)),
             [name, "becomes", role] => self.change(|s| {

@@ -4,7 +4,7 @@
 use super::Tenant;
 use super::client::{encoded, text};
 use super::tenant::now_ms;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The room's messages by seq, as one side tells them.
@@ -54,11 +54,12 @@ pub async fn history(tenant: &Tenant, room: &str, user: &str) -> Log {
 /// All messages of a room as Postgres has them, in the shape of the contract's message object.
 pub async fn postgres(tenant: &Tenant, room: &str) -> Log {
     const ROWS: &str = "
-        SELECT c.seq, json_build_object(
+        SELECT c.seq, (jsonb_build_object(
             'id', id, 'seq', seq, 'tenantId', tenant_id, 'roomId', room_id, 'userId', user_id, 'content', content,
             'contentType', content_type, 'attachments', attachments, 'clientId', client_id, 'threadId', thread_id,
             'replyToId', reply_to_id, 'alsoToRoom', also_to_room, 'mentions', mentions,
             'mentionsRoom', mentions_room, 'version', version, 'replyCount', reply_count,
+            'lastReplyAt', to_char(last_reply_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
             'createdAt', to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
             'editedAt', to_char(edited_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
             'deletedAt', to_char(deleted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
@@ -67,6 +68,7 @@ pub async fn postgres(tenant: &Tenant, room: &str) -> Log {
                     SELECT emoji, json_agg(user_id ORDER BY position) AS users FROM chat_message_reactions r
                     WHERE r.tenant_id = c.tenant_id AND r.room_id = c.room_id AND r.seq = c.seq GROUP BY emoji
                 ) AS emojis), '{}'))
+            || CASE WHEN deleted_by IS NULL THEN '{}' ELSE jsonb_build_object('deletedBy', deleted_by) END)
         FROM chat_messages c WHERE tenant_id = $1 AND room_id = $2 ORDER BY c.seq";
     let rows = tenant.stack.sql().await.query(ROWS, &[&tenant.id, &room]).await.expect("chat_messages");
     rows.iter().map(|row| (u64::try_from(row.get::<_, i64>(0)).expect("a seq"), row.get(1))).collect()
@@ -82,13 +84,15 @@ pub fn same(what: &str, a: &Log, b: &Log) {
     }
 }
 
-/// What somebody heard live, later reactions apart, is what the log holds.
+/// What somebody heard live, later reactions and replies apart, is what the log holds.
 #[track_caller]
 pub fn heard(who: &str, heard: &Log, log: &Log) {
     for (seq, message) in heard {
         let mut kept = log.get(seq).unwrap_or_else(|| panic!("{who} heard {seq}, the log lacks it")).clone();
         let mut message = message.clone();
-        (kept["reactions"], message["reactions"]) = (json!({}), json!({}));
+        for changing in ["reactions", "replyCount", "lastReplyAt"] {
+            (kept[changing], message[changing]) = (Value::Null, Value::Null);
+        }
         assert_eq!(message, kept, "{who} heard seq {seq} otherwise than the log has it");
     }
 }

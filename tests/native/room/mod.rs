@@ -1,5 +1,6 @@
 //! The room's rules as conversations; each name begins with the id of its rule in docs/PROTOCOL.md.
 
+mod change;
 mod cost;
 mod faults;
 mod outbox;
@@ -7,4 +8,5 @@ mod presence;
 mod refusals;
 mod session;
 mod talk;
+mod thread;
 mod trouble;

@@ -261,7 +261,7 @@ fn read_3_markers_outlive_eviction_and_crash_and_reach_postgres() {
         (30 s pass)                                   operator < postgres_takes_rows_again
         "#,
     );
-    assert_eq!(rig.ledger.reads.get("bob"), Some(&2));
+    assert_eq!(rig.ledger.reads.get("bob").map(|m| m.seq), Some(2));
 }
 
 #[test]
@@ -269,10 +269,87 @@ fn read_4_a_marker_saved_but_not_projected_goes_out_after_a_crash_and_only_then(
     let mut rig = Rig::new();
     rig.prepare("alice joins\nbob joins\nalice > message \"a\"\n(9 s pass)");
     rig.prepare("(Postgres hangs)\nbob > read 1\n(the room crashes)\n(Postgres recovers)\n(30 s pass)");
-    assert_eq!(rig.ledger.reads.get("bob"), Some(&1));
+    assert_eq!(rig.ledger.reads.get("bob").map(|m| m.seq), Some(1));
     let tries = rig.ledger.tries;
     rig.prepare("(the room is evicted)\nalice joins\n(9 s pass)");
     assert_eq!(rig.ledger.tries, tries, "waking up alone asks Postgres nothing");
+}
+
+#[test]
+fn read_5_set_back_on_purpose_it_is_unread_again_and_own_tabs_hear_it() {
+    let mut rig = Rig::new();
+    rig.play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        bob' joins                                    bob' < hello seq=0, online alice bob, synced 0
+        (1 s passes)                                  alice < user_joined bob
+        alice > message "a" & alice > message "b" & alice > message "c"
+                                                      alice < new_message 1 "a", new_message 2 "b", new_message 3 "c"
+                                                      bob < new_message 1 "a", new_message 2 "b", new_message 3 "c"
+                                                      bob' < new_message 1 "a", new_message 2 "b", new_message 3 "c"
+        bob > read 3
+        (1 s passes)                                  alice < read_receipt bob 3
+                                                      bob < read_receipt bob 3
+                                                      bob' < read_receipt bob 3
+        bob unreads 2                                 bob < read 1
+        (1 s passes)                                  bob < read_receipt bob 1
+                                                      bob' < read_receipt bob 1
+        bob unreads 3                                 bob < read 1
+        bob unreads 0                                 bob < read 0
+        (1 s passes)                                  bob < read_receipt bob 0
+                                                      bob' < read_receipt bob 0
+        bob reads 2                                   bob < read 2
+        (1 s passes)                                  alice < read_receipt bob 2
+                                                      bob < read_receipt bob 2
+                                                      bob' < read_receipt bob 2
+        bob reads 99                                  bob < read 3
+        bob unreads 3 & bob > read 1                  bob < read 2
+        (1 s passes)                                  alice < read_receipt bob 2
+                                                      bob < read_receipt bob 2
+                                                      bob' < read_receipt bob 2
+        mallory reads 1                               mallory < 404 room_not_found
+        mallory unreads 1                             mallory < 404 room_not_found
+        (9 s pass)
+        (the room crashes)
+        bob joins history=0                           bob < hello seq=3 read alice:3 bob:2, online bob, synced 3
+        "#,
+    );
+    let marker = rig.ledger.reads["bob"];
+    assert_eq!((marker.generation, marker.seq), (3, 2));
+}
+
+#[test]
+fn read_6_a_marker_set_back_is_not_overtaken_by_an_older_one() {
+    let mut rig = Rig::new();
+    rig.play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
+                                                      bob < new_message 1 "a", new_message 2 "b"
+        bob > read 2
+        (Postgres is watched)
+        (9 s pass)                                    alice < user_joined bob / read_receipt bob 2
+                                                      bob < read_receipt bob 2
+        (Postgres hangs)
+        bob unreads 1                                 bob < read 0
+                                                      alarm < in 5000 ms
+                                                      postgres < (2, 2]  bob:0(1): hangs
+        (the room is evicted)                         alarm < in 5000 ms
+                                                      postgres < (2, 2]  bob:0(1): hangs
+        bob joins history=0                           bob < hello seq=2 read alice:2, online alice bob, synced 2
+        (the room crashes)                            alarm < in 5000 ms
+                                                      postgres < (2, 2]  bob:0(1): hangs
+        (Postgres recovers)
+        (30 s pass)                                   alarm < in 5000 ms / in 5000 ms / in 5000 ms / in 5000 ms
+                                                      postgres < (2, 2]  bob:0(1): done
+        bob joins history=0                           bob < hello seq=2 read alice:2, online bob, synced 2
+        (the room is rebuilt from Postgres)
+        bob joins history=0                           bob < hello seq=2 read alice:2, online bob, synced 2
+        "#,
+    );
+    assert_eq!(rig.ledger.reads["bob"].generation, 1);
 }
 
 #[test]

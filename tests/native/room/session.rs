@@ -243,16 +243,16 @@ fn rebuild_1_a_lost_log_is_made_anew_from_postgres_and_goes_on() {
         r#"
         alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" #a1 & alice > message "b" thread=1 & alice > react 👍 1 & alice > react 🎉 1
-                                                      alice < ack a1 seq=1, new_message 1 "a", new_message 2 "b" thread=1, reaction_update 3 on 1 +👍 alice {👍 alice}, reaction_update 4 on 1 +🎉 alice {🎉 alice, 👍 alice}
+                                                      alice < ack a1 seq=1, new_message 1 "a", new_message 2 "b" thread=1, thread_update 3 of 1 has 1 last 00:00, reaction_update 4 on 1 +👍 alice {👍 alice}, reaction_update 5 on 1 +🎉 alice {🎉 alice, 👍 alice}
         (the room is rebuilt from Postgres)
-        alice joins since=4                           alice < hello seq=4 as owner read alice:2, online alice, resync epoch seq=4 e2, synced 4
-        bob joins                                     bob < hello seq=4 read alice:2, online alice bob, new_message 1 "a" {🎉 alice, 👍 alice}, new_message 2 "b" thread=1, synced 4
+        alice joins since=4                           alice < hello seq=5 as owner read alice:2, online alice, resync epoch seq=5 e2, synced 5
+        bob joins                                     bob < hello seq=5 read alice:2, online alice bob, new_message 1 "a" replies=1 {🎉 alice, 👍 alice}, new_message 2 "b" thread=1, synced 5
         alice > message "a" #a1                       alice < ack a1 seq=1 duplicate
         alice > message "x" #a1                       alice < error client_id_conflict clientId of message #a1
-        alice > message "c" #a2                       alice < ack a2 seq=5, new_message 5 "c"
-                                                      bob < new_message 5 "c"
-        carol joins since=4 epoch=e2                  carol < hello seq=5 read alice:5, online alice bob carol, new_message 5 "c", synced 5
-        carol pages limit=2                           carol < page … 2 5 of 5
+        alice > message "c" #a2                       alice < ack a2 seq=6, new_message 6 "c"
+                                                      bob < new_message 6 "c"
+        carol joins since=5 epoch=e2                  carol < hello seq=6 read alice:6, online alice bob carol, new_message 6 "c", synced 6
+        carol pages limit=2                           carol < page … 2 6 of 6
         "#,
     );
 }
@@ -312,26 +312,26 @@ fn hist_2_pages_ascend_and_say_whether_there_is_more() {
     rig.prepare(r#"alice > message "5" & alice > message "6" thread=1"#);
     rig.play(
         r#"
-        bob pages                                     bob < page 1 2 4 5 6 of 6
-        bob pages limit=2                             bob < page … 5 6 of 6
-        bob pages before=5 limit=2                    bob < page … 2 4 … of 6
-        bob pages before=1                            bob < page  … of 6
-        bob pages before=0                            bob < page  … of 6
-        bob pages before=99 limit=1                   bob < page … 6 of 6
-        bob pages after=0 limit=2                     bob < page 1 2 … of 6
-        bob pages after=2 limit=2                     bob < page … 4 5 … of 6
-        bob pages after=6                             bob < page …  of 6
-        bob pages after=99                            bob < page …  of 6
-        bob pages around=4 limit=3                    bob < page … 2 4 5 … of 6
-        bob pages around=3 limit=2                    bob < page … 2 4 … of 6
-        bob pages around=1 limit=2                    bob < page 1 … of 6
-        bob pages around=6 limit=2                    bob < page … 5 6 of 6
-        bob pages limit=0                             bob < page … 6 of 6
-        bob pages limit=1000                          bob < page 1 2 4 5 6 of 6
-        bob pages threadId=1                          bob < page 4 6 of 6
-        bob pages threadId=1 limit=1                  bob < page … 6 of 6
-        bob pages threadId=1 before=6                 bob < page 4 … of 6
-        bob pages threadId=9                          bob < page  of 6
+        bob pages                                     bob < page 1 2 4 6 7 of 8
+        bob pages limit=2                             bob < page … 6 7 of 8
+        bob pages before=5 limit=2                    bob < page … 2 4 … of 8
+        bob pages before=1                            bob < page  … of 8
+        bob pages before=0                            bob < page  … of 8
+        bob pages before=99 limit=1                   bob < page … 7 of 8
+        bob pages after=0 limit=2                     bob < page 1 2 … of 8
+        bob pages after=2 limit=2                     bob < page … 4 6 … of 8
+        bob pages after=8                             bob < page …  of 8
+        bob pages after=99                            bob < page …  of 8
+        bob pages around=4 limit=3                    bob < page … 2 4 6 … of 8
+        bob pages around=3 limit=2                    bob < page … 2 4 … of 8
+        bob pages around=1 limit=2                    bob < page 1 … of 8
+        bob pages around=6 limit=2                    bob < page … 4 6 … of 8
+        bob pages limit=0                             bob < page … 7 of 8
+        bob pages limit=1000                          bob < page 1 2 4 6 7 of 8
+        bob pages threadId=1                          bob < page 4 7 of 8
+        bob pages threadId=1 limit=1                  bob < page … 7 of 8
+        bob pages threadId=1 before=6                 bob < page 4 … of 8
+        bob pages threadId=9                          bob < page  of 8
         mallory pages                                 mallory < 404 room_not_found
         "#,
     );

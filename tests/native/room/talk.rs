@@ -177,9 +177,9 @@ fn msg_3_threads_and_replies_name_messages_that_exist() {
         r#"
         alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
         alice > message "root"                        alice < new_message 1 "root"
-        alice > message "in it" thread=1 reply=1      alice < new_message 2 "in it" thread=1 reply=1
+        alice > message "in it" thread=1 reply=1      alice < new_message 2 "in it" thread=1 reply=1, thread_update 3 of 1 has 1 last 00:00
         alice > message "shows in the room too" thread=1 +room
-                                                      alice < new_message 3 "shows in the room too" thread=1 +room
+                                                      alice < new_message 4 "shows in the room too" thread=1 +room, thread_update 5 of 1 has 2 last 00:00
         alice > message "a thread in a thread" thread=2
                                                       alice < error invalid threadId of message
         alice > message "nowhere" thread=9            alice < error invalid threadId of message
@@ -194,10 +194,9 @@ fn msg_3_threads_and_replies_name_messages_that_exist() {
                                                       alice < error invalid alsoToRoom of message
         alice > {"type":"message","content":"a","alsoToRoom":"yes"}
                                                       alice < error bad_request alsoToRoom of message
-        alice > react 👍 3                             alice < reaction_update 4 on 3 +👍 alice {👍 alice}
-        alice > message "a reaction is no message" reply=4
-                                                      alice < error invalid replyToId of message
-        alice pages threadId=1                        alice < page 2 3 of 4
+        alice > react 👍 5                             alice < error message_not_found of reaction
+        alice > message "no message" reply=5          alice < error invalid replyToId of message
+        alice pages threadId=1                        alice < page 2 4 of 5
         "#,
     );
 }

@@ -73,7 +73,12 @@ impl Rest {
         let mut messages = Row::new();
         for message in page["messages"].as_array().context("a page without messages")? {
             let seq = message["seq"].as_u64().context("a message without a seq")?;
-            if messages.insert(seq, message.clone()).is_some() || seq <= after {
+            let mut message = message.clone();
+            // Said before threads were counted.
+            if let Some(fields) = message.as_object_mut() {
+                fields.entry("lastReplyAt").or_insert(Value::Null);
+            }
+            if messages.insert(seq, message).is_some() || seq <= after {
                 bail!("the page after {after} holds seq {seq} twice, or from before");
             }
         }
@@ -102,11 +107,12 @@ fn encoded(text: &str) -> String {
 pub struct Rows(Client);
 
 const BETWEEN: &str = "
-    SELECT c.seq, json_build_object(
+    SELECT c.seq, (jsonb_build_object(
         'id', id, 'seq', seq, 'tenantId', tenant_id, 'roomId', room_id, 'userId', user_id, 'content', content,
         'contentType', content_type, 'attachments', attachments, 'clientId', client_id, 'threadId', thread_id,
         'replyToId', reply_to_id, 'alsoToRoom', also_to_room, 'mentions', mentions,
         'mentionsRoom', mentions_room, 'version', version, 'replyCount', reply_count,
+        'lastReplyAt', to_char(last_reply_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
         'createdAt', to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
         'editedAt', to_char(edited_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
         'deletedAt', to_char(deleted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
@@ -114,7 +120,8 @@ const BETWEEN: &str = "
             SELECT json_object_agg(emoji, users) FROM (
                 SELECT emoji, json_agg(user_id ORDER BY position) AS users FROM chat_message_reactions r
                 WHERE r.tenant_id = c.tenant_id AND r.room_id = c.room_id AND r.seq = c.seq GROUP BY emoji
-            ) AS emojis), '{}'))::text
+            ) AS emojis), '{}'))
+        || CASE WHEN deleted_by IS NULL THEN '{}' ELSE jsonb_build_object('deletedBy', deleted_by) END)::text
     FROM chat_messages c WHERE tenant_id = $1 AND room_id = $2 AND seq > $3 AND seq <= $4 ORDER BY c.seq";
 
 impl Rows {

@@ -284,7 +284,7 @@ export interface Operations {
     body: {
       seq: Seq;
     };
-    answer: Done;
+    answer: Marker;
   };
   markUnread: {
     path: {
@@ -293,7 +293,7 @@ export interface Operations {
     body: {
       seq: Seq;
     };
-    answer: Done;
+    answer: Marker;
   };
   listUnread: {
     answer: {
@@ -599,6 +599,13 @@ export interface ThreadPage {
    */
   replies: Message[];
   hasMoreBefore: boolean;
+}
+/**
+ * How far I have read now.
+ *
+ */
+export interface Marker {
+  lastReadSeq: Seq;
 }
 export interface RoomUnread {
   roomId: string;

@@ -335,6 +335,10 @@ export interface Message {
    * Set on a tombstone.
    */
   deletedAt: Time | null;
+  /**
+   * Of tombstones alone.
+   */
+  deletedBy?: string;
 }
 /**
  * A file that stands elsewhere (`url` alone), or was uploaded (`id` too).

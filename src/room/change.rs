@@ -1,0 +1,247 @@
+//! Changing what was said: edits keep what stood before, deletions leave a tombstone and nothing else.
+//! Not here: what else of a message goes when it is deleted (Postgres, files), which follows from its tombstone.
+
+use super::connection::ConnectionId;
+use super::rate::Rate;
+use super::store::{Change, Event, Kind, Store};
+use super::thread::{thread_event, told};
+use super::{Refused, Room};
+use crate::auth::{Action, Identity};
+use crate::db::VersionRow;
+use crate::error::{Code, Refusal};
+use crate::ids::{MessageId, Seq, UnixMs, iso};
+use crate::mutants::{Mutant, is};
+use crate::protocol::client::{DeleteDraft, EditDraft, not_empty};
+use crate::protocol::message::Message;
+use crate::protocol::server;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What the log keeps of an edit or a deletion besides its sender and its message.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeBody {
+    pub message_id: String,
+    /// Of the message, from then on.
+    pub version: u64,
+    /// Whom an edit names that weren't named before: news for them. It goes with the message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentioned: Vec<String>,
+}
+
+fn no_such_message() -> Refusal {
+    Refusal::new(Code::MessageNotFound, "no such message")
+}
+
+impl Room {
+    /// Gives a message other words; the ones it had are kept.
+    ///
+    /// # Gives   the message's object as it is then.
+    /// # Errors  message_not_found; forbidden; version_conflict → `baseVersion` isn't what it is now; content_empty.
+    pub(super) fn edit(
+        &mut self,
+        store: &Store,
+        now: UnixMs,
+        from: (&Identity, Option<ConnectionId>),
+        draft: EditDraft,
+    ) -> Result<String, Refused> {
+        let (who, connection) = from;
+        self.authorize(who, Action::EditOwn)?;
+        let digest = draft.digest();
+        if let Some(event) = self.said_before(store, who, draft.client_id.as_deref(), Kind::Edit, digest)? {
+            self.ack_change(connection, &event);
+            let message = event.target.map(|seq| store.by_seq(seq)).transpose()?.flatten();
+            return Ok(message.map_or_else(|| "null".to_owned(), |message| message.body));
+        }
+        self.unarchived()?;
+        self.take(who, Rate::Messages, now)?;
+        let mut message = self.find(store, who, draft.message_id)?.ok_or_else(no_such_message)?;
+        if message.user_id != who.user.as_str() {
+            self.authorize(who, Action::EditOthers)?;
+        }
+        let other = draft.base_version.is_some_and(|base| base != message.version);
+        if other && !is(Mutant::EditWithoutVersionCheck) {
+            let now = format!("the message is at version {}", message.version);
+            return Err(Refusal::new(Code::VersionConflict, now).field("baseVersion").into());
+        }
+        if message.attachments.is_empty() {
+            not_empty(&draft.content)?;
+        }
+        if draft.content == message.content {
+            self.ack_noop(connection, draft.client_id.as_deref(), "edit", &message, now);
+            return Ok(server::body(&message));
+        }
+        let first = || (message.user_id.clone(), message.created_at);
+        let written = store.last_edit(message.seq)?.unwrap_or_else(first);
+        let (event, kept) = self.edited((who, now), written, &mut message, draft, digest);
+        let body = server::body(&message);
+        let changes = [
+            Change::Keep { seq: message.seq, edit: event.seq, version: kept },
+            Change::Body { seq: message.seq, body: &body },
+        ];
+        store.append(&[&event], &changes)?;
+        self.head = event.seq;
+        self.ack(connection, &event, (&message.id, message.version), false);
+        self.broadcast_about(event.target, event.seq, server::message_updated(event.seq, &body));
+        Ok(body)
+    }
+
+    /// Makes the message what it is after the edit.
+    ///
+    /// # Gives  the event, and the version that was.
+    fn edited(
+        &self,
+        (who, now): (&Identity, UnixMs),
+        (written_by, written_at_ms): (String, UnixMs),
+        message: &mut Message,
+        draft: EditDraft,
+        digest: u64,
+    ) -> (Event, VersionRow) {
+        let editor = who.user.as_str().to_owned();
+        let content = std::mem::replace(&mut message.content, draft.content);
+        let kept = VersionRow {
+            version: message.version,
+            content,
+            written_by,
+            written_at_ms,
+            replaced_by: editor.clone(),
+            replaced_at_ms: now,
+        };
+        let known = std::mem::take(&mut message.mentions);
+        let (mentions, calls_room) = self.mentions(who, &message.content);
+        let mentioned = mentions.iter().filter(|user| !known.contains(user)).cloned().collect();
+        message.mentions = mentions;
+        // What somebody was allowed to call stays called, whoever mends the words around it.
+        message.mentions_room = calls_room || (message.mentions_room && calls_all(&message.content));
+        message.version = message.version.saturating_add(1);
+        message.edited_at = Some(now);
+        let body = ChangeBody { message_id: message.id.clone(), version: message.version, mentioned };
+        let event = self.change_event(Kind::Edit, message.seq, now, editor, (draft.client_id, digest), &body);
+        (event, kept)
+    }
+
+    /// Leaves a tombstone: of what was said nothing stays.
+    ///
+    /// # Gives   the message's id and the event's seq.
+    /// # Errors  message_not_found, also for one that is deleted already; forbidden; archived, moderators apart.
+    pub(super) fn delete(
+        &mut self,
+        store: &Store,
+        now: UnixMs,
+        from: (&Identity, Option<ConnectionId>),
+        draft: DeleteDraft,
+    ) -> Result<(String, Seq), Refused> {
+        let (who, connection) = from;
+        self.authorize(who, Action::DeleteOwn)?;
+        let digest = draft.digest();
+        if let Some(event) = self.said_before(store, who, draft.client_id.as_deref(), Kind::Delete, digest)? {
+            self.ack_change(connection, &event);
+            return Ok((draft.message_id.to_string(), event.seq));
+        }
+        if self.authorize(who, Action::DeleteOthers).is_err() {
+            self.unarchived()?;
+        }
+        self.take(who, Rate::Messages, now)?;
+        let mut message = self.find(store, who, draft.message_id)?.ok_or_else(no_such_message)?;
+        if message.user_id != who.user.as_str() {
+            self.authorize(who, Action::DeleteOthers)?;
+        }
+        // Before the deletion: alone it does no harm, and a deletion without it might leave words behind.
+        self.forget_refused(store, message.seq)?;
+        let user = who.user.as_str().to_owned();
+        make_tombstone(&mut message, now, &user);
+        let change =
+            ChangeBody { message_id: message.id.clone(), version: message.version, mentioned: Vec::new() };
+        let event =
+            self.change_event(Kind::Delete, message.seq, now, user, (draft.client_id, digest), &change);
+        let root = self.root_without(store, &message)?;
+        let (body, root_body) = (server::body(&message), root.as_ref().map(server::body));
+        let mut changes = vec![Change::Body { seq: message.seq, body: &body }];
+        if !is(Mutant::DeleteKeepsVersions) {
+            changes.push(Change::Purge { seq: message.seq });
+        }
+        let update = root.as_ref().map(|root| thread_event(&event, root));
+        if let (Some(root), Some(body)) = (&root, &root_body) {
+            changes.push(Change::Body { seq: root.seq, body });
+        }
+        let events: Vec<&Event> = [&event].into_iter().chain(&update).collect();
+        store.append(&events, &changes)?;
+        self.head = update.as_ref().map_or(event.seq, |update| update.seq);
+        self.ack(connection, &event, (&message.id, message.version), false);
+        let deleted = server::message_deleted(event.seq, &message.id, &event.user_id);
+        self.broadcast_about(event.target, event.seq, deleted);
+        if let (Some(root), Some(update)) = (&root, &update) {
+            let (target, seq, text) = told(root, update.seq);
+            self.broadcast_about(Some(target), seq, text);
+        }
+        Ok((message.id, event.seq))
+    }
+
+    fn change_event(
+        &self,
+        kind: Kind,
+        target: Seq,
+        now: UnixMs,
+        user_id: String,
+        (client_id, digest): (Option<String>, u64),
+        body: &ChangeBody,
+    ) -> Event {
+        Event {
+            seq: self.head.saturating_add(1),
+            kind,
+            at: now,
+            user_id,
+            client_id,
+            digest: Some(digest),
+            target: Some(target),
+            thread: None,
+            body: serde_json::to_string(body).unwrap_or_default(),
+        }
+    }
+
+    /// The original ack again.
+    fn ack_change(&mut self, connection: Option<ConnectionId>, event: &Event) {
+        let body: ChangeBody = serde_json::from_str(&event.body).unwrap_or_default();
+        self.ack(connection, event, (&body.message_id, body.version), true);
+    }
+
+    /// `GET /rooms/:id/messages/:mid/versions`: all that it has said, oldest first, the present words last.
+    ///
+    /// # Errors  message_not_found; forbidden → neither its author nor a moderator.
+    pub(super) fn versions(&self, store: &Store, who: &Identity, id: &str) -> Result<Value, Refused> {
+        self.authorize(who, Action::ReadOwnVersions)?;
+        let id = MessageId::parse(id).ok_or_else(no_such_message)?;
+        let message = self.find_any(store, who, id)?.ok_or_else(no_such_message)?;
+        if message.user_id != who.user.as_str() {
+            self.authorize(who, Action::ReadOthersVersions)?;
+        }
+        if message.deleted_at.is_some() {
+            return Ok(json!({"versions": []}));
+        }
+        let version = |version: u64, content: &str, by: &str, at: UnixMs| json!({"version": version, "content": content, "editedBy": by, "editedAt": iso(at)});
+        let kept = store.versions(message.seq)?;
+        let (by, at) = kept
+            .last()
+            .map_or((&message.user_id, message.created_at), |last| (&last.replaced_by, last.replaced_at_ms));
+        let present = version(message.version, &message.content, by, at);
+        let before = kept.iter().map(|v| version(v.version, &v.content, &v.written_by, v.written_at_ms));
+        let versions: Vec<Value> = before.chain([present]).collect();
+        Ok(json!({"versions": versions}))
+    }
+}
+
+/// Whether `@room` stands in the text as a word.
+pub fn calls_all(content: &str) -> bool {
+    let word = |part: &str| part.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@') == "@room";
+    content.split_whitespace().any(word)
+}
+
+fn make_tombstone(message: &mut Message, now: UnixMs, by: &str) {
+    message.content.clear();
+    message.attachments.clear();
+    message.mentions.clear();
+    message.mentions_room = false;
+    message.reactions.clear();
+    message.deleted_at = Some(now);
+    message.deleted_by = Some(by.to_owned());
+}
