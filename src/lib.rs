@@ -19,6 +19,7 @@ pub mod mutants;
 pub mod object;
 pub mod protocol;
 pub mod room;
+pub mod schema;
 #[cfg(target_arch = "wasm32")]
 mod shell;
 pub mod troubles;

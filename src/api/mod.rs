@@ -20,6 +20,7 @@ use crate::limits::{BODY_BYTES_MAX, HISTORY_DEFAULT, HISTORY_MAX, PAGE_DEFAULT, 
 use crate::mutants::{Mutant, is};
 use crate::protocol::Fields;
 use crate::room::Call;
+use crate::schema;
 use crate::troubles::Listed;
 use http::{HeaderMap, Method};
 use routes::Params;
@@ -118,6 +119,8 @@ async fn answer<P: Ports, B: Body>(
 ) -> Result<Reply, Refusal> {
     match route {
         Route::Health => return health(ports, &request.query).await,
+        Route::OpenApi => return Ok(Reply::ok(schema::OPENAPI)),
+        Route::Protocol => return Ok(Reply::ok(schema::PROTOCOL)),
         Route::Chat => return upgrade(ports, &request).await,
         #[cfg(feature = "dev")]
         Route::DevToken => return dev::token(ports, request).await,

@@ -7,6 +7,8 @@ use std::cell::OnceCell;
 pub enum Route {
     Chat,
     Health,
+    OpenApi,
+    Protocol,
     WsTicket,
     CreateRoom,
     ListRooms,
@@ -33,6 +35,8 @@ pub enum Route {
 pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::GET, "/chat", Route::Chat),
     (Method::GET, "/api/chat/health", Route::Health),
+    (Method::GET, "/api/chat/openapi.json", Route::OpenApi),
+    (Method::GET, "/api/chat/protocol.json", Route::Protocol),
     (Method::POST, "/api/chat/ws-ticket", Route::WsTicket),
     (Method::POST, "/api/chat/rooms/create", Route::CreateRoom),
     (Method::GET, "/api/chat/rooms/list", Route::ListRooms),

@@ -2,6 +2,7 @@
 //! The rules of the room are conversations: see `transcript`.
 
 mod cast;
+mod contract;
 mod db;
 mod db_plans;
 mod db_projection;
@@ -13,6 +14,9 @@ mod postgres;
 mod rig;
 mod room;
 mod rules;
+#[allow(dead_code)] // The end-to-end tests use the rest.
+#[path = "../schema/mod.rs"]
+mod schema;
 mod sqlite;
 mod telling;
 mod transcript;

@@ -1,6 +1,7 @@
 //! What is heard, in the few words of a transcript. Not here: whether a frame's every field is right (the golden files).
 
 use crate::ledger::POISON;
+use crate::schema::schema;
 use chinwag::db::{DbError, Marker, Projected, Projection};
 use chinwag::error::Refusal;
 use chinwag::ids::UserId;
@@ -8,8 +9,9 @@ use chinwag::journal::Entry;
 use chinwag::room::Announcement;
 use serde_json::Value;
 
-/// A server event in few words.
+/// A server event in few words; it is by the contract's schema.
 pub fn event(e: &Value) -> String {
+    schema().check_event(e).unwrap_or_else(|wrong| panic!("{wrong}"));
     let text = |name: &str| e[name].as_str().unwrap_or("?").to_owned();
     let client = e["clientId"].as_str().map(|id| format!(" #{}", short(id))).unwrap_or_default();
     match e["type"].as_str().unwrap_or("?") {

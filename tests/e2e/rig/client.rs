@@ -2,6 +2,7 @@
 //! `chat.v1` and seed clients alike: the frames are checked to be what the subprotocol says.
 //! Not here: clients that reconnect by themselves (`talker`).
 
+use super::schema::schema;
 use super::{Answer, PATIENCE, Stack, http};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -129,6 +130,8 @@ struct Heard {
     events: Vec<Value>,
     frames: usize,
     closed: Option<(u16, String)>,
+    /// The first event that isn't by protocol.json.
+    wrong: Option<String>,
 }
 
 /// An open socket. Everything it hears is kept; `cursor` is how far the test has looked.
@@ -330,6 +333,17 @@ impl Client {
     }
 }
 
+impl Drop for Client {
+    fn drop(&mut self) {
+        let wrong = self.heard.0.lock().ok().and_then(|mut heard| heard.wrong.take());
+        if let Some(wrong) = wrong
+            && !std::thread::panicking()
+        {
+            panic!("{wrong}");
+        }
+    }
+}
+
 async fn listen(mut stream: SplitStream<Socket>, heard: Arc<(Mutex<Heard>, Notify)>, seed: bool) {
     // 1006 is what a browser says of a connection that broke off.
     let mut closed = (1006, String::new());
@@ -337,8 +351,10 @@ async fn listen(mut stream: SplitStream<Socket>, heard: Arc<(Mutex<Heard>, Notif
         match message {
             Ok(Message::Text(text)) => {
                 let events = events(text.as_str(), seed);
+                let wrong = events.iter().find_map(|event| schema().check_event(event).err());
                 let mut heard = heard.0.lock().expect("heard");
                 heard.frames += 1;
+                heard.wrong = heard.wrong.take().or(wrong);
                 heard.events.extend(events);
             }
             Ok(Message::Close(frame)) => {

@@ -5,6 +5,8 @@ pub mod checks;
 pub mod client;
 pub mod http;
 pub mod processes;
+#[path = "../../schema/mod.rs"]
+pub mod schema;
 pub mod stack;
 pub mod talker;
 pub mod tenant;

@@ -102,7 +102,9 @@ export interface Operations {
     path: {
       room: string;
     };
-    answer: Done;
+    answer: {
+      roomId: string;
+    };
   };
   listMembers: {
     path: {
@@ -155,13 +157,17 @@ export interface Operations {
       room: string;
       user: UserId;
     };
-    answer: Done;
+    answer: {
+      userId: UserId;
+    };
   };
   leaveRoom: {
     path: {
       room: string;
     };
-    answer: Done;
+    answer: {
+      roomId: string;
+    };
   };
   listMessages: {
     path: {
@@ -345,6 +351,11 @@ export interface Operations {
       attachment: string;
     };
   };
+  headAttachment: {
+    path: {
+      attachment: string;
+    };
+  };
   searchMessages: {
     query: {
       q: string;
@@ -377,14 +388,19 @@ export interface Operations {
     body: {
       until?: Time | null;
     };
-    answer: Done;
+    answer: {
+      userId: UserId;
+      until: Time | null;
+    };
   };
   unmuteMember: {
     path: {
       room: string;
       user: UserId;
     };
-    answer: Done;
+    answer: {
+      userId: UserId;
+    };
   };
   banUser: {
     path: {
@@ -395,14 +411,20 @@ export interface Operations {
       until?: Time | null;
       reason?: string | null;
     };
-    answer: Done;
+    answer: {
+      userId: UserId;
+      until: Time | null;
+      reason: string | null;
+    };
   };
   unbanUser: {
     path: {
       room: string;
       user: UserId;
     };
-    answer: Done;
+    answer: {
+      userId: UserId;
+    };
   };
   setSlowMode: {
     path: {
@@ -411,7 +433,9 @@ export interface Operations {
     body: {
       seconds: number;
     };
-    answer: Done;
+    answer: {
+      seconds: number;
+    };
   };
   listAudit: {
     path: {
@@ -492,6 +516,10 @@ export interface Room {
   archived: boolean;
   historyVisibility: "all" | "since_join";
   roomMention: "all" | "admins";
+  /**
+   * Seconds between a member's messages.
+   */
+  slowModeS?: number;
   participantIds: UserId[];
   /**
    * The first 50 by id.
@@ -542,11 +570,6 @@ export interface RoomChange {
   historyVisibility?: "all" | "since_join" | null;
   roomMention?: "all" | "admins" | null;
 }
-/**
- * It is in force.
- *
- */
-export interface Done {}
 export interface MessagePage {
   /**
    * Ascending by `seq`.
@@ -589,9 +612,14 @@ export interface MessageDraft {
 export interface MessageVersion {
   version: number;
   content: string;
-  editedBy: UserId;
-  editedAt: Time;
+  editedBy: UserId | null;
+  editedAt: Time | null;
 }
+/**
+ * It is in force.
+ *
+ */
+export interface Done {}
 export interface ThreadPage {
   root: Message;
   /**

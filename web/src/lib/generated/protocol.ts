@@ -358,6 +358,10 @@ export interface Attachment {
    */
   width?: number;
   height?: number;
+  /**
+   * Of an upload.
+   */
+  sha256?: string;
 }
 /**
  * The people who reacted, by emoji, in the order they did.
@@ -426,6 +430,10 @@ export interface SharedRoom {
   archived: boolean;
   historyVisibility: "all" | "since_join";
   roomMention: "all" | "admins";
+  /**
+   * Seconds between a member's messages.
+   */
+  slowModeS?: number;
 }
 /**
  * An event about a message from before one's time: only its place.
