@@ -11,6 +11,7 @@ mod faults;
 mod frames;
 mod identity;
 mod limits;
+mod openapi;
 mod operator;
 mod panics;
 mod presence;

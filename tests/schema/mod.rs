@@ -87,10 +87,10 @@ impl Schema {
         };
         let method = method.to_ascii_lowercase();
         let paths = self.openapi["paths"].as_object()?;
-        let found = paths.iter().filter(|(template, of)| fits(template) && of.get(&method).is_some());
         // A path without names goes before one with them.
+        let found = paths.iter().filter(|(template, _)| fits(template));
         let (template, of) = found.min_by_key(|(template, _)| template.matches('{').count())?;
-        Some((format!("/paths/{}/{method}", template.replace('/', "~1")), &of[&method]))
+        Some((format!("/paths/{}/{method}", template.replace('/', "~1")), of.get(&method)?))
     }
 
     /// What is wrong with an answer: a status that the operation doesn't name, another type, another body.

@@ -351,7 +351,11 @@ async fn listen(mut stream: SplitStream<Socket>, heard: Arc<(Mutex<Heard>, Notif
         match message {
             Ok(Message::Text(text)) => {
                 let events = events(text.as_str(), seed);
-                let wrong = events.iter().find_map(|event| schema().check_event(event).err());
+                // The hooks of test builds are outside the contract.
+                let hook =
+                    |event: &Value| event["type"].as_str().is_some_and(|kind| kind.starts_with("test_"));
+                let told = events.iter().filter(|event| !hook(event));
+                let wrong = told.map(|event| schema().check_event(event)).find_map(Result::err);
                 let mut heard = heard.0.lock().expect("heard");
                 heard.frames += 1;
                 heard.wrong = heard.wrong.take().or(wrong);
