@@ -1,14 +1,36 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import tailwind from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
-import { loadEnv } from "vite";
+import { loadEnv, type Plugin } from "vite";
 import { defineConfig } from "vitest/config";
+
+/** The emoji picker's data as files of our own: nothing is asked of anybody else's server. */
+function emojiData(): Plugin {
+  const read = (file: string) =>
+    readFileSync(createRequire(import.meta.url).resolve(`emojibase-data/en/${file}`), "utf8");
+  const files = ["data.json", "messages.json"];
+  return {
+    name: "emoji-data",
+    generateBundle() {
+      for (const file of files)
+        this.emitFile({ type: "asset", fileName: `emoji/en/${file}`, source: read(file) });
+    },
+    configureServer(server) {
+      for (const file of files)
+        server.middlewares.use(`/emoji/en/${file}`, (_, response) => {
+          response.setHeader("Content-Type", "application/json").end(read(file));
+        });
+    },
+  };
+}
 
 export default defineConfig(({ mode }) => {
   // `npm run dev` serves the page with hot reload and passes /api and /chat on to a running stack
   // (CHINWAG_URL, as `cargo xtask dev` prints it). The build is plain files that the Worker serves.
   const stack = loadEnv(mode, ".", "CHINWAG_").CHINWAG_URL ?? "http://127.0.0.1:8787";
   return {
-    plugins: [react(), tailwind()],
+    plugins: [react(), tailwind(), emojiData()],
     resolve: { tsconfigPaths: true },
     // Inlined assets would be data: URLs, which the page's Content-Security-Policy refuses.
     build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },

@@ -9,18 +9,32 @@ export class Person {
   static async arrive(browser, url, id, options) {
     const context = await browser.newContext(options);
     const person = new Person();
-    Object.assign(person, { id, context, page: await context.newPage() });
-    person.page.on("console", (line) => {
-      if (line.type() === "error" && !EXPECTED.test(line.text())) person.complaints.push(line.text());
-    });
-    person.page.on("pageerror", (error) => person.complaints.push(error.message));
-    await person.page.goto(url);
-    await person.page.getByLabel("User id").waitFor();
+    Object.assign(person, { id, context });
+    await person.openTab(url);
     return person;
   }
 
+  async openTab(url) {
+    this.page = await this.context.newPage();
+    this.page.on("console", (line) => {
+      if (line.type() === "error" && !EXPECTED.test(line.text())) this.complaints.push(line.text());
+    });
+    this.page.on("pageerror", (error) => this.complaints.push(error.message));
+    await this.page.goto(url);
+    await this.page.getByLabel("User id").waitFor();
+  }
+
+  /** The tab's process dies, as it does when it runs out of memory: no event tells the page of it. */
+  async crashTab() {
+    const session = await this.context.newCDPSession(this.page);
+    const died = this.page.waitForEvent("crash");
+    session.send("Page.crash").catch(() => {});
+    await died;
+    await this.page.close();
+  }
+
   get log() {
-    return this.page.getByRole("log");
+    return this.page.getByRole("log", { name: /^Messages with/ });
   }
   get input() {
     return this.page.getByRole("textbox", { name: "Message" });
@@ -76,11 +90,40 @@ export class Person {
   /** Writes, and waits until the server has it. */
   async say(content) {
     await this.write(content);
-    await this.page.locator("article[data-status=sent]").filter({ hasText: content.split("\n")[0] }).last().waitFor();
+    await this.log.locator("article[data-status=sent]").filter({ hasText: content.split("\n")[0] }).last().waitFor();
+  }
+
+  /** Chooses something from a message's own menu. */
+  async choose(content, item) {
+    await this.bubble(content).hover();
+    await this.bubble(content).getByRole("button", { name: "More" }).click();
+    await this.page.getByRole("menuitem", { name: item, exact: true }).click();
+  }
+
+  async edit(content, to) {
+    await this.choose(content, "Edit");
+    await this.input.fill(to);
+    await this.input.press("Enter");
+  }
+
+  async remove(content) {
+    await this.choose(content, "Delete");
+    await this.page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  }
+
+  /** The thread's panel, and what is written in it. */
+  get thread() {
+    return this.page.getByRole("complementary", { name: "Thread" });
+  }
+  async sayInThread(content) {
+    const field = this.thread.getByRole("textbox", { name: "Reply in the thread" });
+    await field.fill(content);
+    await field.press("Enter");
+    await this.thread.locator("article[data-status=sent]").filter({ hasText: content }).waitFor();
   }
 
   bubble(content) {
-    return this.page.getByRole("article").filter({ hasText: content }).last();
+    return this.log.getByRole("article").filter({ hasText: content }).last();
   }
 
   async react(content, emoji) {
@@ -89,9 +132,35 @@ export class Person {
     await this.page.getByRole("button", { name: `React with ${emoji}` }).click();
   }
 
-  /** What is on the screen, from the top. */
+  /** What the room shows, from the first row that is loaded to the last: only those in sight exist, so it is scrolled through. */
   contents() {
-    return this.page.locator("article [dir=auto]").evaluateAll((all) => all.map((one) => one.textContent));
+    return this.log.evaluate(async (log) => {
+      const texts = new Map();
+      const look = () => {
+        for (const row of log.querySelectorAll("article")) {
+          const text = row.querySelector("[dir=auto]");
+          if (text) texts.set(row.dataset.message, { text: text.textContent, top: row.getBoundingClientRect().top + log.scrollTop });
+        }
+      };
+      const was = log.scrollTop;
+      const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      // Not so near to the top that more is loaded.
+      const wasAtEnd = log.scrollHeight - was - log.clientHeight < 80;
+      for (let top = was; ; top -= log.clientHeight / 2) {
+        look();
+        if (top <= 0) break;
+        log.scrollTo({ top: Math.max(0, top) });
+        await frame();
+      }
+      for (let top = was; top < log.scrollHeight; top += log.clientHeight / 2) {
+        log.scrollTo({ top });
+        await frame();
+        look();
+      }
+      log.scrollTo({ top: wasAtEnd ? log.scrollHeight : was });
+      await frame();
+      return [...texts.values()].sort((a, b) => a.top - b.top).map((one) => one.text);
+    });
   }
 
   /** Which states the messages on the screen are in. */

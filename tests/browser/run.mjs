@@ -8,13 +8,15 @@
  *
  * What deliberately isn't here: rules of the protocol (tests/e2e) and of the reducer (web/src/lib/*.test.ts).
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { chromium } from "playwright-core";
 import { startStack } from "./stack.mjs";
 import { Person } from "./person.mjs";
 
 const artifacts = resolve(process.env.CHINWAG_ARTIFACTS ?? ".dev/artifacts");
+const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const nonce = Date.now().toString(36);
 const name = (who) => `${who}-${nonce}`;
 let passed = 0;
@@ -100,6 +102,136 @@ async function reacting(alice, bob) {
   await check("what stays is alice's", same(() => chip(alice).getAttribute("aria-pressed"), "true"));
 }
 
+async function changing(alice, bob) {
+  await alice.say("The launch is on Mnday");
+  await alice.edit("The launch is on Mnday", "The launch is on **Monday**");
+  const fixed = bob.bubble("The launch is on Monday");
+  await check("bob sees the edit", () => fixed.isVisible());
+  await check("and that it is one", () => fixed.getByText("Edited").isVisible());
+  await check("marked text is set so", same(() => fixed.locator("strong").innerText(), "Monday"));
+  await alice.input.press("ArrowUp");
+  await check("arrow up edits the last one", same(() => alice.input.inputValue(), "The launch is on **Monday**"));
+  await alice.input.press("Escape");
+  await check("escape leaves it be", same(() => alice.input.inputValue(), ""));
+  await alice.say("Forget this");
+  await bob.bubble("Forget this").waitFor();
+  await alice.remove("Forget this");
+  await check("bob sees it go", () => bob.bubble("This message was deleted").isVisible());
+  await check("its text is nowhere", same(() => bob.page.getByText("Forget this").count(), 0));
+}
+
+async function answering(alice, bob) {
+  await bob.choose("The launch is on Monday", "Reply");
+  await check("one sees what one answers", () => bob.page.getByText("Answering").isVisible());
+  await bob.say("At nine?");
+  const quote = alice.bubble("At nine?").getByRole("button", { name: "The launch is on Monday" });
+  await check("the answer shows what it answers", () => quote.isVisible());
+  await quote.click();
+  await check("and leads there", () => alice.log.locator("article.animate-flash").filter({ hasText: "Monday" }).isVisible());
+}
+
+async function threads(alice, bob) {
+  await alice.choose("At nine?", "Reply in a thread");
+  await alice.sayInThread("Nine is early");
+  const link = bob.bubble("At nine?").getByRole("button", { name: "1 reply" });
+  await check("bob sees that there is a thread", () => link.isVisible());
+  await check("its replies don't stand in the room", async () => !(await bob.contents()).includes("Nine is early"));
+  await link.click();
+  await check("he reads it", () => bob.thread.getByText("Nine is early").isVisible());
+  const field = bob.thread.getByRole("textbox", { name: "Reply in the thread" });
+  await field.pressSequentially("Ten t", { delay: 20 });
+  await check("alice sees him type there", () => alice.thread.getByText(`${bob.id} is typing…`).isVisible());
+  await bob.thread.getByLabel("Show in the conversation too").check();
+  await field.fill("Ten then");
+  await field.press("Enter");
+  await check("alice reads it in the thread", () => alice.thread.getByText("Ten then").isVisible());
+  await check("and in the room, as it was wished", () => alice.bubble("Ten then").getByText("From a thread").isVisible());
+  await bob.page.screenshot({ path: `${artifacts}/thread-dark.png` });
+  for (const person of [alice, bob]) {
+    await person.page.getByRole("button", { name: "Close thread" }).click();
+    await check("the root counts two", () => person.bubble("At nine?").getByRole("button", { name: "2 replies" }).isVisible());
+  }
+}
+
+async function mentioning(alice, bob) {
+  await bob.input.pressSequentially(`Hello @${alice.id.slice(0, 5)}`);
+  await check("whom one could mean is offered", () => bob.page.getByRole("option", { name: alice.id }).isVisible());
+  await bob.input.press("Tab");
+  await check("and taken over", same(() => bob.input.inputValue(), `Hello @${alice.id} `));
+  await bob.input.press("Enter");
+  const mention = alice.bubble("Hello").locator("bdi", { hasText: `@${alice.id}` });
+  await check("the mention stands out", () => mention.isVisible());
+}
+
+async function pickingAnEmoji(alice, bob) {
+  await bob.bubble("Ten then").hover();
+  await bob.bubble("Ten then").getByRole("button", { name: "Add a reaction" }).click();
+  await bob.page.getByRole("button", { name: "More emojis" }).click();
+  await bob.page.getByLabel("Search emojis").fill("rocket");
+  await bob.page.getByRole("gridcell", { name: "Rocket" }).click();
+  const chip = alice.bubble("Ten then").getByRole("button", { name: "🚀, 1 person" });
+  await check("any emoji can be picked", () => chip.isVisible());
+  await check("one sees who it was", same(() => chip.getAttribute("title"), bob.id));
+}
+
+async function byKeyboard(alice) {
+  await alice.bubble("At nine?").focus();
+  await alice.page.keyboard.press("?");
+  await check("? lists the keys", () => alice.page.getByRole("dialog", { name: "Keys" }).isVisible());
+  await alice.page.screenshot({ path: `${artifacts}/keys-light.png` });
+  await alice.page.keyboard.press("Escape");
+  await check("escape closes the list", async () => !(await alice.page.getByRole("dialog").isVisible()));
+  await alice.bubble("At nine?").focus();
+  await alice.page.keyboard.press("r");
+  await check("r on a message answers it", () => alice.page.getByText("Answering").isVisible());
+  await check("and one can write at once", same(() => alice.page.evaluate(() => document.activeElement?.tagName), "TEXTAREA"));
+  await alice.page.keyboard.press("Escape");
+  await alice.bubble("At nine?").focus();
+  await alice.page.keyboard.press("ArrowUp");
+  const before = () => alice.page.evaluate(() => document.activeElement?.textContent ?? "");
+  await check("the arrows go from message to message", async () => (await before()).includes("deleted"));
+}
+
+async function drafts(alice) {
+  await alice.input.fill("not yet said");
+  await alice.page.waitForTimeout(400);
+  await alice.page.reload();
+  await alice.connected();
+  await check("a draft outlives a reload", same(() => alice.input.inputValue(), "not yet said"));
+  await alice.input.fill("");
+}
+
+async function crashing(alice, bob) {
+  await bob.goOffline();
+  await bob.write("from a tab that crashed 1");
+  await bob.write("from a tab that crashed 2");
+  await bob.page.waitForTimeout(300);
+  const room = bob.page.url();
+  await bob.crashTab();
+  await bob.goOnline();
+  await bob.openTab(room);
+  await bob.signIn();
+  const two = ["from a tab that crashed 1", "from a tab that crashed 2"];
+  await check("the next tab sends what the crashed one couldn't", async () => (await alice.contents()).slice(-2).join() === two.join(), 20_000);
+  const count = async () => (await alice.contents()).filter((one) => one.startsWith("from a tab")).length;
+  await check("once", same(count, 2));
+  await check("and all of it is confirmed", same(() => bob.statuses(), ["sent"]));
+}
+
+async function links(alice, bob) {
+  const seq = await alice.bubble("The launch is on Monday").getAttribute("data-seq");
+  await bob.page.goto(`${bob.page.url().replace(/\/m\/.*$/, "")}/m/${seq}`);
+  await check("a link to a message leads to it", () => bob.log.locator(`article.animate-flash[data-seq="${seq}"]`).isVisible());
+}
+
+/** What axe-core finds wrong with the page as it is. */
+async function accessible(person, view) {
+  await person.page.evaluate(readFileSync(axePath, "utf8"));
+  const found = await person.page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
+  const told = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => one.html.slice(0, 160)).join(" | ")}`);
+  await check(`axe finds nothing in: ${view}`, told.length === 0 || told.join("; "));
+}
+
 async function hostileContent(alice, bob) {
   const evil = [
     "<script>window.pwned=1</script>",
@@ -162,16 +294,28 @@ async function longHistory(alice, bob) {
   await check("much at once arrives once and in order", same(() => heard(bob), lines), 60_000);
   const all = await alice.contents();
   await bob.page.reload();
-  await check("a reload brings the newest", async () => (await bob.contents()).at(-1) === "line 65");
-  await check("not all of it", async () => (await bob.contents()).length < all.length);
-  const first = bob.page.locator(`article[data-seq="${await bob.page.getByRole("article").first().getAttribute("data-seq")}"]`);
-  await bob.log.evaluate((element) => element.scrollTo({ top: 0 }));
-  await check("scrolling up brings the rest, once and in order", same(() => bob.contents(), all));
-  const inSight = async () => {
-    const [row, log] = [await first.boundingBox(), await bob.log.boundingBox()];
-    return (row.y >= log.y && row.y < log.y + log.height) || `the row is at ${row.y}, the list at ${log.y}`;
-  };
-  await check("and what one was reading stays in sight", inSight);
+  await check("a reload brings the newest", () => bob.bubble("line 65").isVisible());
+  // The page of older messages takes its time, so that one sees where things stood before it came.
+  await bob.page.route("**/messages?**", async (route) => {
+    await new Promise((done) => setTimeout(done, 700));
+    await route.continue();
+  });
+  await bob.log.evaluate((log) => log.scrollTo({ top: 250 }));
+  await bob.page.waitForTimeout(300);
+  const inSight = () =>
+    bob.log.evaluate((log) => {
+      const from = log.getBoundingClientRect().top;
+      const row = [...log.querySelectorAll("article")].find((one) => one.getBoundingClientRect().top > from);
+      return { seq: Number(row.dataset.seq), top: Math.round(row.getBoundingClientRect().top), height: log.scrollHeight };
+    });
+  const before = await inSight();
+  await check("more comes in above", async () => (await inSight()).height > before.height + 200);
+  await bob.page.waitForTimeout(300);
+  const after = await inSight();
+  await check("and what one was reading hasn't moved", after.seq === before.seq && Math.abs(after.top - before.top) <= 2 || JSON.stringify([before, after]));
+  await bob.page.unroute("**/messages?**");
+  await check("all of it is there, once and in order", same(() => bob.contents(), all));
+  await bob.log.evaluate((log) => log.scrollTo({ top: 0 }));
   await bob.page.getByRole("button", { name: "Newest" }).click();
   await check("and back down", () => bob.bubble("line 65").isVisible());
 }
@@ -244,6 +388,17 @@ async function main() {
     await picture(alice, "room-light");
     await picture(bob, "room-dark");
     await bob.input.fill("");
+    await changing(alice, bob);
+    await answering(alice, bob);
+    await threads(alice, bob);
+    await mentioning(alice, bob);
+    await pickingAnEmoji(alice, bob);
+    await accessible(alice, "a room, light");
+    await accessible(bob, "a room, dark");
+    await byKeyboard(alice);
+    await links(alice, bob);
+    await drafts(alice);
+    await crashing(alice, bob);
     await hostileContent(alice, bob);
     await reloading(alice, bob);
     await losingTheNetwork(alice, bob);

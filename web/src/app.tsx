@@ -1,16 +1,20 @@
 /** The page: who is signed in, which room is open (it stands in the address), and how the parts share the screen. */
-import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import { ChatClient } from "@/lib/chat-client";
 import { cn } from "@/lib/cn";
 import { browserOutbox } from "@/lib/outbox";
+import type { Room } from "@/lib/protocol";
 import { loadSession, type Session, saveSession, tokenSource } from "@/lib/session";
 import { roomTitle } from "@/lib/text";
 import { ChatProvider, useChat } from "./features/chat/chat-context";
 import { ChatRoom } from "./features/chat/components/ChatRoom";
-import { NewChatDialog } from "./features/chat/components/NewChatDialog";
 import { RoomList } from "./features/chat/components/RoomList";
+import { openRoom, useRoute } from "./features/chat/route";
 import { useRooms } from "./features/chat/use-rooms";
 import { SignIn } from "./features/session/SignIn";
+
+const HelpDialog = lazy(() => import("./features/chat/components/HelpDialog"));
+const NewChatDialog = lazy(() => import("./features/chat/components/NewChatDialog"));
 
 export function App() {
   const [session, setSession] = useState<Session | null>(loadSession);
@@ -47,16 +51,12 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
 function Home({ onSignOut }: { onSignOut: () => void }) {
   const { userId } = useChat();
   const list = useRooms();
-  const openId = useOpenRoom();
-  const [making, setMaking] = useState(false);
+  const { roomId: openId } = useRoute();
+  const [asking, setAsking] = useState<"new" | "help" | null>(null);
   const open = list.rooms.find((room) => room.id === openId);
-  const { refresh } = list;
-
-  const title = open && roomTitle(open, userId);
-  const unread = list.rooms.filter((room) => room.id !== openId && room.unread > 0).length;
-  useEffect(() => {
-    document.title = `${unread > 0 ? `(${unread}) ` : ""}${title ? `${title} · ` : ""}Chinwag`;
-  }, [title, unread]);
+  const { refresh, drop } = list;
+  useTitle(list.rooms, open, userId);
+  useKeys(list.rooms, openId, setAsking);
   // A room that was opened by its address and isn't in the list may be one that somebody has just made.
   const unlisted = openId !== null && !open && !list.isLoading;
   useEffect(() => {
@@ -70,7 +70,8 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           list={list}
           me={userId}
           openId={openId}
-          onNew={() => setMaking(true)}
+          onNew={() => setAsking("new")}
+          onHelp={() => setAsking("help")}
           onSignOut={onSignOut}
         />
       </div>
@@ -82,6 +83,10 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
             listed={open}
             onBack={() => openRoom(null)}
             onSignOut={onSignOut}
+            onGone={() => {
+              drop(openId);
+              openRoom(null);
+            }}
           />
         ) : (
           <div className="m-auto px-6 text-center">
@@ -91,37 +96,50 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           </div>
         )}
       </main>
-      {making && (
-        <NewChatDialog
-          me={userId}
-          onCreate={list.create}
-          onCreated={(room) => {
-            setMaking(false);
-            openRoom(room.id);
-          }}
-          onClose={() => setMaking(false)}
-        />
-      )}
+      <Suspense>
+        {asking === "help" && <HelpDialog onClose={() => setAsking(null)} />}
+        {asking === "new" && (
+          <NewChatDialog
+            me={userId}
+            onCreate={list.create}
+            onCreated={(room) => {
+              setAsking(null);
+              openRoom(room.id);
+            }}
+            onClose={() => setAsking(null)}
+          />
+        )}
+      </Suspense>
     </div>
   );
 }
 
-const openRoom = (id: string | null) => {
-  location.hash = id === null ? "" : `#/r/${encodeURIComponent(id)}`;
-};
+function useTitle(rooms: Room[], open: Room | undefined, me: string): void {
+  const title = open && roomTitle(open, me);
+  const unread = rooms.filter((room) => room.unread > 0).length;
+  useEffect(() => {
+    document.title = `${unread > 0 ? `(${unread}) ` : ""}${title ? `${title} · ` : ""}Chinwag`;
+  }, [title, unread]);
+}
 
-function useOpenRoom(): string | null {
-  const hash = useSyncExternalStore(
-    (listener) => {
-      window.addEventListener("hashchange", listener);
-      return () => window.removeEventListener("hashchange", listener);
-    },
-    () => location.hash,
-  );
-  const id = /^#\/r\/([^/]+)$/.exec(hash)?.[1];
-  try {
-    return id === undefined ? null : decodeURIComponent(id);
-  } catch {
-    return null;
-  }
+const isWriting = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;
+
+function useKeys(rooms: Room[], openId: string | null, ask: (what: "new" | "help") => void): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const isCommand = event.ctrlKey || event.metaKey;
+      const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (event.altKey && step && rooms.length > 0) {
+        const at = rooms.findIndex((room) => room.id === openId);
+        const next = rooms[(Math.max(at, step < 0 ? 0 : -1) + step + rooms.length) % rooms.length];
+        if (next) openRoom(next.id);
+      } else if (isCommand && event.key === "k") ask("new");
+      else if (event.key === "?" && !isWriting(event.target) && !isCommand) ask("help");
+      else return;
+      event.preventDefault();
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, [rooms, openId, ask]);
 }

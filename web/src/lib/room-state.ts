@@ -196,7 +196,7 @@ function onPerson(state: RoomState, action: Action): RoomState {
     case "read":
       return { ...state, lastReadSeq: Math.max(state.lastReadSeq, action.seq), heldUnread: false };
     case "unread": {
-      const seq = Math.max(0, action.seq - 1);
+      const seq = Math.max(0, Math.min(state.lastReadSeq, action.seq - 1));
       return { ...state, lastReadSeq: seq, confirmedReadSeq: seq, openedAtSeq: seq, heldUnread: true };
     }
     case "seen_line":

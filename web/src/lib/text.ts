@@ -90,3 +90,12 @@ export function shortDate(iso: string, now = new Date()): string {
 /** As the server counts: code points, not UTF-16 units. */
 export const lengthOf = (text: string): number => [...text].length;
 export const CONTENT_MAX = 4_000;
+
+const UNITS = ["B", "KB", "MB", "GB"];
+
+/** `1.4 MB` */
+export function sizeOf(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log(bytes) / Math.log(1_000)));
+  const value = bytes / 1_000 ** power;
+  return `${value >= 10 || power === 0 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
+}

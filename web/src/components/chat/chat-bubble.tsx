@@ -4,7 +4,9 @@
  */
 import { createContext, use, useEffect, useRef, useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
-import { SmileIcon } from "@/components/ui/icons";
+import { EmojiPicker } from "@/components/ui/emoji-picker";
+import { PlusIcon, SmileIcon } from "@/components/ui/icons";
+import { Popover } from "@/components/ui/popover";
 import { cn } from "@/lib/cn";
 
 export type BubbleVariant = "sent" | "received";
@@ -19,16 +21,25 @@ export interface ChatBubbleProps extends React.ComponentProps<"div"> {
   grouped?: boolean;
   /** Without it no reaction can be added. */
   onReaction?: ((emoji: string) => void) | undefined;
+  /** More buttons beside it (`ChatBubbleAction`). */
+  actions?: React.ReactNode;
+  /** The reaction picker, opened from elsewhere. */
+  isPicking?: boolean;
+  onPickingChange?: (isPicking: boolean) => void;
 }
 
 export function ChatBubble({
   variant,
   grouped = false,
   onReaction,
+  actions,
+  isPicking,
+  onPickingChange,
   className,
   children,
   ...props
 }: ChatBubbleProps) {
+  const [picking, setPicking] = useState(false);
   const side = variant === "sent" ? "flex-row-reverse" : "flex-row";
   return (
     <Variant value={variant}>
@@ -37,7 +48,18 @@ export function ChatBubble({
         {...props}
       >
         {children}
-        {onReaction && <ReactionPicker onReaction={onReaction} />}
+        {(onReaction || actions) && (
+          <ChatBubbleActions isOpen={isPicking ?? picking}>
+            {onReaction && (
+              <ReactionPicker
+                onReaction={onReaction}
+                isOpen={isPicking ?? picking}
+                onOpenChange={onPickingChange ?? setPicking}
+              />
+            )}
+            {actions}
+          </ChatBubbleActions>
+        )}
       </div>
     </Variant>
   );
@@ -81,7 +103,7 @@ export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBu
     <div
       dir="auto"
       className={cn(
-        "min-w-0 max-w-full whitespace-pre-wrap px-3.5 py-2 text-[15px] leading-relaxed [overflow-wrap:anywhere]",
+        "min-w-0 max-w-full px-3.5 py-2 text-[15px] leading-relaxed [overflow-wrap:anywhere]",
         shape,
         removed ? "border border-dashed bg-transparent text-muted-foreground italic" : paint,
         pending && "opacity-70",
@@ -117,7 +139,7 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
   const set = Object.entries(reactions).filter(([, users]) => users.length > 0);
   if (set.length === 0) return null;
   return (
-    <ul className="mt-1 flex flex-wrap gap-1" aria-label="Reactions">
+    <ul className="my-1 flex flex-wrap gap-1" aria-label="Reactions">
       {set.map(([emoji, users]) => {
         const mine = users.includes(me);
         return (
@@ -127,7 +149,8 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
               disabled={!onReaction}
               aria-pressed={mine}
               aria-label={`${emoji}, ${users.length} ${users.length === 1 ? "person" : "people"}`}
-              title={users.slice(0, 20).join(", ")}
+              aria-description={whoReacted(users, me)}
+              title={whoReacted(users, me)}
               onClick={() => onReaction?.(emoji)}
               className={cn(
                 "inline-flex h-6.5 max-w-40 items-center gap-1 rounded-full border px-2 text-xs tabular-nums transition",
@@ -146,76 +169,131 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
   );
 }
 
-/** A small button beside the bubble, and the six reactions that it opens. */
-function ReactionPicker({ onReaction }: { onReaction: (emoji: string) => void }) {
-  const sent = use(Variant) === "sent";
-  const [open, setOpen] = useState(false);
-  const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (open) box.current?.querySelector<HTMLButtonElement>("[data-emoji]")?.focus();
-  }, [open]);
+const NAMED_MAX = 20;
 
-  const close = () => {
-    setOpen(false);
-    box.current?.querySelector<HTMLButtonElement>("[aria-haspopup]")?.focus();
-  };
-  const onKeyDown = (event: React.KeyboardEvent) => {
-    if (!open) return;
-    if (event.key === "Escape") close();
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const all = [...(box.current?.querySelectorAll<HTMLButtonElement>("[data-emoji]") ?? [])];
-    const at = all.indexOf(document.activeElement as HTMLButtonElement);
-    all[(at + step + all.length) % all.length]?.focus();
-  };
-  const shown = open
+function whoReacted(users: string[], me: string): string {
+  const names = users.slice(0, NAMED_MAX).map((user) => (user === me ? "you" : user));
+  const more = users.length - names.length;
+  return more > 0 ? `${names.join(", ")} and ${more} more` : names.join(", ");
+}
+
+/** The buttons beside a bubble: there when the pointer or the focus is, always (but quietly) where nothing can hover. */
+export function ChatBubbleActions({
+  children,
+  isOpen = false,
+}: {
+  children: React.ReactNode;
+  isOpen?: boolean;
+}) {
+  const shown = isOpen
     ? "opacity-100"
     : "opacity-0 group-hover/bubble:opacity-100 [@media(hover:none)]:opacity-60";
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: catches the keys of the buttons inside
     <div
-      ref={box}
-      className={cn("relative shrink-0 self-center transition-opacity focus-within:opacity-100", shown)}
-      onKeyDown={onKeyDown}
-      onBlur={(event) => {
-        if (!event.currentTarget.contains(event.relatedTarget)) setOpen(false);
-      }}
+      className={cn(
+        "flex shrink-0 items-center self-center transition-opacity focus-within:opacity-100",
+        "[@media(hover:hover)]:rounded-lg",
+        shown,
+      )}
     >
-      <button
-        type="button"
+      {children}
+    </div>
+  );
+}
+
+export function ChatBubbleAction({ className, ...props }: React.ComponentProps<"button">) {
+  return (
+    <button
+      type="button"
+      className={cn(
+        "flex size-8 items-center justify-center rounded-full text-muted-foreground hover:bg-muted hover:text-foreground",
+        className,
+      )}
+      {...props}
+    />
+  );
+}
+
+interface ReactionPickerProps {
+  onReaction: (emoji: string) => void;
+  /** Also by other means than the button: a key, a menu. */
+  isOpen: boolean;
+  onOpenChange: (isOpen: boolean) => void;
+}
+
+/** A small button beside the bubble, six reactions that it opens, and behind them all the others. */
+export function ReactionPicker({ onReaction, isOpen, onOpenChange }: ReactionPickerProps) {
+  const [button, setButton] = useState<HTMLButtonElement | null>(null);
+  const [all, setAll] = useState(false);
+  const close = () => {
+    onOpenChange(false);
+    setAll(false);
+  };
+  const choose = (emoji: string) => {
+    close();
+    onReaction(emoji);
+  };
+  return (
+    <>
+      <ChatBubbleAction
+        ref={setButton}
         aria-label="Add a reaction"
         aria-haspopup="true"
-        aria-expanded={open}
-        onClick={() => setOpen(!open)}
-        className="flex size-8 items-center justify-center rounded-full text-muted-foreground hover:bg-muted hover:text-foreground"
+        aria-expanded={isOpen}
+        onClick={() => onOpenChange(!isOpen)}
       >
         <SmileIcon className="size-4.5" />
-      </button>
-      {open && (
-        <div
-          className={cn(
-            "absolute bottom-full z-20 mb-1 flex animate-rise gap-0.5 rounded-full border bg-card p-1 shadow-lg",
-            sent ? "-right-10" : "-left-10",
-          )}
+      </ChatBubbleAction>
+      {isOpen && (
+        <Popover
+          anchor={button}
+          onClose={close}
+          className={all ? "p-0" : "rounded-full"}
+          aria-label="Reactions"
         >
-          {REACTION_EMOJIS.map((emoji) => (
-            <button
-              key={emoji}
-              type="button"
-              data-emoji={emoji}
-              aria-label={`React with ${emoji}`}
-              onClick={() => {
-                onReaction(emoji);
-                close();
-              }}
-              className="flex size-9 items-center justify-center rounded-full font-emoji text-xl transition-transform hover:scale-115 hover:bg-muted"
-            >
-              {emoji}
-            </button>
-          ))}
-        </div>
+          {all ? (
+            <EmojiPicker onChoose={choose} />
+          ) : (
+            <QuickReactions onChoose={choose} onMore={() => setAll(true)} />
+          )}
+        </Popover>
       )}
+    </>
+  );
+}
+
+function QuickReactions({ onChoose, onMore }: { onChoose: (emoji: string) => void; onMore: () => void }) {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => box.current?.querySelector<HTMLButtonElement>("button")?.focus(), []);
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const buttons = [...(box.current?.querySelectorAll<HTMLButtonElement>("button") ?? [])];
+    const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
+    buttons[(at + step + buttons.length) % buttons.length]?.focus();
+  };
+  return (
+    <div ref={box} role="toolbar" aria-label="Reactions" className="flex gap-0.5" onKeyDown={onKeyDown}>
+      {REACTION_EMOJIS.map((emoji) => (
+        <button
+          key={emoji}
+          type="button"
+          aria-label={`React with ${emoji}`}
+          onClick={() => onChoose(emoji)}
+          className="flex size-9 items-center justify-center rounded-full font-emoji text-xl transition-transform hover:scale-115 hover:bg-muted"
+        >
+          {emoji}
+        </button>
+      ))}
+      <button
+        type="button"
+        aria-label="More emojis"
+        onClick={onMore}
+        className="flex size-9 items-center justify-center rounded-full text-muted-foreground hover:bg-muted"
+      >
+        <PlusIcon className="size-4.5" />
+      </button>
     </div>
   );
 }

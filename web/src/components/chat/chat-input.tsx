@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef } from "react";
+import { useImperativeHandle, useLayoutEffect, useRef } from "react";
 import { cn } from "@/lib/cn";
 
 export interface ChatInputProps extends React.ComponentProps<"textarea"> {
@@ -8,8 +8,9 @@ export interface ChatInputProps extends React.ComponentProps<"textarea"> {
 }
 
 /** A text field that grows with what is written, up to a third of the screen. */
-export function ChatInput({ value, onSubmitText, className, onKeyDown, ...props }: ChatInputProps) {
+export function ChatInput({ ref, value, onSubmitText, className, onKeyDown, ...props }: ChatInputProps) {
   const field = useRef<HTMLTextAreaElement>(null);
+  useImperativeHandle(ref, () => field.current as HTMLTextAreaElement, []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows the text
   useLayoutEffect(() => {
     const element = field.current;
@@ -26,6 +27,7 @@ export function ChatInput({ value, onSubmitText, className, onKeyDown, ...props 
       value={value}
       onKeyDown={(event) => {
         onKeyDown?.(event);
+        if (event.defaultPrevented) return;
         if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
         event.preventDefault();
         onSubmitText();

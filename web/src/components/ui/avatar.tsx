@@ -7,7 +7,12 @@ const hues = [
 ]
   .join(" ")
   .split(" ");
-const sizes = { sm: "size-7 text-[11px]", md: "size-9 text-xs", lg: "size-10 text-sm" };
+const sizes = {
+  xs: "size-4 text-[7px]",
+  sm: "size-7 text-[11px]",
+  md: "size-9 text-xs",
+  lg: "size-10 text-sm",
+};
 
 interface AvatarProps {
   id: string;

@@ -2,6 +2,7 @@ import { cn } from "@/lib/cn";
 
 const variants = {
   primary: "bg-primary text-primary-foreground shadow-xs hover:brightness-110",
+  danger: "bg-destructive text-background shadow-xs hover:brightness-110",
   outline: "border bg-card hover:bg-muted",
   ghost: "text-muted-foreground hover:bg-muted hover:text-foreground",
   link: "text-inherit underline underline-offset-2 hover:no-underline",

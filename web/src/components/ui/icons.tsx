@@ -94,3 +94,109 @@ export const WarnIcon = (props: IconProps) => (
     <path d="M12 8.500v4.500m0 3h.01M10.300 4.600 2.900 17.500a2 2 0 0 0 1.700 3h14.800a2 2 0 0 0 1.700-3L13.700 4.600a2 2 0 0 0-3.400 0Z" />
   </Icon>
 );
+
+export const ReplyIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M9.500 6 4 11.500 9.500 17M4.500 11.500H14a6 6 0 0 1 6 6v.5" />
+  </Icon>
+);
+
+export const ThreadIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M4 5.500h16v10.500h-8.500L7 20v-4H4ZM8 9.250h8M8 12.500h5" />
+  </Icon>
+);
+
+export const EditIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M4.500 19.500 5.500 15 15.750 4.750a1.500 1.500 0 0 1 2 0l1.500 1.500a1.500 1.500 0 0 1 0 2L9 18.500Z" />
+  </Icon>
+);
+
+export const TrashIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M5 7h14M10 7V4.500h4V7M6.500 7l.8 12.500h9.400L17.500 7M10.250 10.500v5.500M13.750 10.500v5.500" />
+  </Icon>
+);
+
+export const CopyIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M9 9h10.500v10.500H9ZM15 9V4.500H4.500V15H9" />
+  </Icon>
+);
+
+export const LinkIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="m10 14 4-4M11 7l2-2a4.200 4.200 0 0 1 6 6l-2 2M13 17l-2 2a4.200 4.200 0 0 1-6-6l2-2" />
+  </Icon>
+);
+
+export const FlagIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M6 20.500V4.500h11l-2.500 4 2.500 4H6" />
+  </Icon>
+);
+
+export const UnreadIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M13 5.500H4v13h16V11" />
+    <circle cx="19" cy="5.500" r="2.250" fill="currentColor" />
+  </Icon>
+);
+
+export const MoreIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M6 12h.01M12 12h.01M18 12h.01" strokeWidth="2.750" />
+  </Icon>
+);
+
+export const SearchIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <circle cx="11" cy="11" r="6" />
+    <path d="m15.500 15.500 4.500 4.500" />
+  </Icon>
+);
+
+export const BellIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M6 16.500V11a6 6 0 0 1 12 0v5.500l1.500 1.500h-15ZM10 20.500h4" />
+  </Icon>
+);
+
+export const BellOffIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M6 16.500V11c0-.9.200-1.800.6-2.500M9 5.800A6 6 0 0 1 18 11v4.500M4.500 18h12M10 20.500h4M4 4l16 16" />
+  </Icon>
+);
+
+export const AttachIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="m19.500 11.500-7.700 7.700a4.800 4.800 0 0 1-6.800-6.800l8-8a3.200 3.200 0 0 1 4.500 4.500l-7.800 7.800a1.600 1.600 0 0 1-2.300-2.300l7.100-7" />
+  </Icon>
+);
+
+export const FileIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M6 3.500h8l4.500 4.500v12.500H6ZM14 3.500V8h4.500" />
+  </Icon>
+);
+
+export const DownloadIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M12 4v11m-4.500-4 4.500 4.500 4.500-4.500M5 19.500h14" />
+  </Icon>
+);
+
+export const InfoIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <circle cx="12" cy="12" r="8.500" />
+    <path d="M12 11v5.500M12 7.750h.01" />
+  </Icon>
+);
+
+export const HelpIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <circle cx="12" cy="12" r="8.500" />
+    <path d="M9.500 9.500a2.500 2.500 0 1 1 3.500 2.300c-.7.3-1 .8-1 1.700M12 16.500h.01" />
+  </Icon>
+);

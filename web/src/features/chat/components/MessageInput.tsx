@@ -1,14 +1,42 @@
-import { useEffect, useState } from "react";
+/** Where one writes: with a draft that stays, files, mentions, and what the message answers or replaces. */
+import { useEffect, useRef, useState } from "react";
 import { ChatInput } from "@/components/chat/chat-input";
-import { SendIcon } from "@/components/ui/icons";
+import { Button } from "@/components/ui/button";
+import { EmojiPicker } from "@/components/ui/emoji-picker";
+import { AttachIcon, CloseIcon, EditIcon, ReplyIcon, SendIcon, SmileIcon } from "@/components/ui/icons";
+import { Popover } from "@/components/ui/popover";
 import { cn } from "@/lib/cn";
+import { decodeMentions, encodeMentions, plainText } from "@/lib/markdown";
+import type { SendOptions } from "@/lib/room-client";
+import type { ChatMessage } from "@/lib/room-view";
 import { CONTENT_MAX, lengthOf } from "@/lib/text";
+import { useChat } from "../chat-context";
+import { draftKey, useDraft } from "../use-draft";
+import { FILES_MAX, useUploads } from "../use-uploads";
+import { Mentions, matching, mentionAt } from "./Mentions";
+import { UploadList } from "./UploadList";
+
+/** What one writes is an answer to a message, or takes the place of one. */
+export type Composing = { kind: "reply" | "edit"; message: ChatMessage } | null;
 
 interface MessageInputProps {
+  roomId: string;
+  threadId?: string;
   placeholder: string;
   disabled: boolean;
-  onSend: (content: string) => void;
+  /** Who can be mentioned. */
+  people: string[];
+  composing: Composing;
+  onComposing: (composing: Composing) => void;
+  onSend: (content: string, options: SendOptions) => void;
+  onEdit: (messageId: string, content: string) => void;
+  /** The arrow up in an empty field. */
+  onEditLast: () => void;
   onTyping: (isTyping: boolean) => void;
+  /** Files that were dropped on the room. */
+  dropped?: File[] | null;
+  autoFocus?: boolean;
+  children?: React.ReactNode;
 }
 
 /** Somebody who pauses this long isn't typing any more. */
@@ -16,65 +44,279 @@ const PAUSE_MS = 5_000;
 /** From here on one is told how much is left. */
 const WARN_LEFT = 400;
 
-export function MessageInput({ placeholder, disabled, onSend, onTyping }: MessageInputProps) {
-  const [text, setText] = useState("");
-  const left = CONTENT_MAX - lengthOf(text);
-  const sendable = !disabled && text.trim() !== "" && left >= 0;
+export function MessageInput(props: MessageInputProps) {
+  const { roomId, threadId, disabled, people, composing, onComposing, onTyping } = props;
+  const { userId } = useChat();
+  const [draft, setDraft] = useDraft(draftKey(userId, roomId, threadId));
+  const [edited, setEdited] = useState("");
+  const files = useUploads(roomId);
+  const field = useRef<HTMLTextAreaElement>(null);
+  const isEdit = composing?.kind === "edit";
+  const [text, setText] = isEdit ? [edited, setEdited] : [draft, setDraft];
+  const content = encodeMentions(text.trim(), people);
+  const left = CONTENT_MAX - lengthOf(content);
+  const isUploading = !isEdit && files.uploads.some((one) => one.attachment === null);
+  const hasFiles = isEdit ? composing.message.attachments.length > 0 : files.uploads.length > 0;
+  const sendable = !disabled && (content !== "" || hasFiles) && left >= 0 && !isUploading;
+  const mention = useMention(text, setText, field, people);
 
+  const editing = isEdit ? composing.message : null;
   useEffect(() => {
-    if (text === "") return;
+    if (editing) setEdited(decodeMentions(editing.content));
+  }, [editing]);
+  useEffect(() => {
+    if (composing) field.current?.focus();
+  }, [composing]);
+  useEffect(() => {
+    if (props.autoFocus && matchMedia("(hover: hover)").matches) field.current?.focus();
+  }, [props.autoFocus]);
+  const { dropped } = props;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is dropped is taken once
+  useEffect(() => {
+    if (dropped?.length) files.add(dropped);
+  }, [dropped]);
+  useEffect(() => {
+    if (text === "" || isEdit) return;
     const timer = setTimeout(() => onTyping(false), PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [text, onTyping]);
+  }, [text, isEdit, onTyping]);
 
   const change = (value: string) => {
     setText(value);
-    onTyping(value.trim() !== "");
+    if (!isEdit) onTyping(value.trim() !== "");
   };
   const submit = () => {
     if (!sendable) return;
-    onSend(text.trim());
-    setText("");
+    if (isEdit) props.onEdit(composing.message.id, content);
+    else {
+      const attachments = files.uploads.flatMap((one) => one.attachment ?? []);
+      const replyToId = composing?.message.id;
+      props.onSend(content, {
+        ...(attachments.length > 0 && { attachments }),
+        ...(replyToId && { replyToId }),
+      });
+      setDraft("");
+      files.clear();
+    }
+    onComposing(null);
+  };
+  const insert = (piece: string) => {
+    const at = field.current?.selectionStart ?? text.length;
+    const to = field.current?.selectionEnd ?? at;
+    change(text.slice(0, at) + piece + text.slice(to));
+    requestAnimationFrame(() => {
+      field.current?.focus();
+      field.current?.setSelectionRange(at + piece.length, at + piece.length);
+    });
+  };
+  const onKeyDown = (event: React.KeyboardEvent<HTMLTextAreaElement>) => {
+    if (mention.onKeyDown(event)) return;
+    if (event.key === "Escape" && composing) {
+      event.stopPropagation();
+      onComposing(null);
+    }
+    if (event.key === "ArrowUp" && text === "" && !composing && !event.shiftKey) {
+      event.preventDefault();
+      props.onEditLast();
+    }
   };
   return (
     <form
-      className="mx-auto w-full max-w-4xl px-4 pb-[max(1rem,env(safe-area-inset-bottom))]"
+      className="relative mx-auto w-full max-w-4xl px-4 pb-[max(1rem,env(safe-area-inset-bottom))]"
       onSubmit={(event) => {
         event.preventDefault();
         submit();
       }}
     >
-      <div className="flex items-end gap-2 rounded-2xl border bg-card py-1.5 pr-1.5 pl-3 shadow-sm transition focus-within:border-ring focus-within:ring-3 focus-within:ring-ring/20">
-        <ChatInput
-          value={text}
-          disabled={disabled}
-          placeholder={placeholder}
-          aria-label="Message"
-          enterKeyHint="send"
-          onChange={(event) => change(event.target.value)}
-          onBlur={() => onTyping(false)}
-          onSubmitText={submit}
-        />
-        {left < WARN_LEFT && (
-          <span
-            className={cn(
-              "pb-2.5 text-xs tabular-nums",
-              left < 0 ? "text-destructive" : "text-muted-foreground",
-            )}
-            aria-live="polite"
+      {mention.list}
+      <div className="rounded-2xl border bg-card shadow-sm transition focus-within:border-ring focus-within:ring-3 focus-within:ring-ring/20">
+        {composing && <ComposingBanner composing={composing} onCancel={() => onComposing(null)} />}
+        {!isEdit && <UploadList uploads={files.uploads} onRetry={files.retry} onRemove={files.remove} />}
+        <div className="flex items-end gap-1 py-1.5 pr-1.5 pl-1.5">
+          <AttachButton disabled={disabled || isEdit} onFiles={files.add} />
+          <ChatInput
+            ref={field}
+            value={text}
+            disabled={disabled}
+            placeholder={props.placeholder}
+            aria-label={threadId ? "Reply in the thread" : "Message"}
+            enterKeyHint="send"
+            onChange={(event) => change(event.target.value)}
+            onSelect={mention.onSelect}
+            onBlur={() => onTyping(false)}
+            onKeyDown={onKeyDown}
+            onPaste={(event) => {
+              const pasted = [...event.clipboardData.files];
+              if (pasted.length === 0 || isEdit) return;
+              event.preventDefault();
+              files.add(pasted);
+            }}
+            onSubmitText={submit}
+          />
+          {left < WARN_LEFT && <Left count={left} />}
+          <EmojiButton disabled={disabled} onEmoji={insert} />
+          <button
+            type="submit"
+            disabled={!sendable}
+            aria-label={isEdit ? "Save" : "Send"}
+            className="flex size-10 shrink-0 items-center justify-center rounded-xl bg-primary text-primary-foreground transition hover:brightness-110 disabled:bg-muted disabled:text-muted-foreground"
           >
-            {left}
-          </span>
-        )}
-        <button
-          type="submit"
-          disabled={!sendable}
-          aria-label="Send"
-          className="flex size-10 shrink-0 items-center justify-center rounded-xl bg-primary text-primary-foreground transition hover:brightness-110 disabled:bg-muted disabled:text-muted-foreground"
-        >
-          <SendIcon />
-        </button>
+            <SendIcon />
+          </button>
+        </div>
       </div>
+      {props.children}
     </form>
   );
+}
+
+function Left({ count }: { count: number }) {
+  const ink = count < 0 ? "text-destructive" : "text-muted-foreground";
+  return (
+    <span className={cn("pb-2.5 text-xs tabular-nums", ink)} aria-live="polite">
+      {count}
+    </span>
+  );
+}
+
+function ComposingBanner({
+  composing,
+  onCancel,
+}: {
+  composing: NonNullable<Composing>;
+  onCancel: () => void;
+}) {
+  const { kind, message } = composing;
+  const text = plainText(message.content) || message.attachments.map((one) => one.name).join(", ");
+  return (
+    <div className="flex items-center gap-2 border-b px-3 py-1.5 text-muted-foreground text-xs">
+      {kind === "edit" ? <EditIcon className="size-4 shrink-0" /> : <ReplyIcon className="size-4 shrink-0" />}
+      <span className="shrink-0 font-medium">
+        {kind === "edit" ? (
+          "Editing"
+        ) : (
+          <>
+            Answering <bdi>{message.userId}</bdi>
+          </>
+        )}
+      </span>
+      <span className="min-w-0 flex-1 truncate">{text.slice(0, 200)}</span>
+      <Button variant="ghost" size="icon" className="size-7" aria-label="Cancel" onClick={onCancel}>
+        <CloseIcon className="size-4" />
+      </Button>
+    </div>
+  );
+}
+
+function AttachButton({ disabled, onFiles }: { disabled: boolean; onFiles: (files: File[]) => void }) {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <input
+        ref={input}
+        type="file"
+        multiple
+        hidden
+        aria-label={`Files (up to ${FILES_MAX})`}
+        onChange={(event) => {
+          onFiles([...(event.target.files ?? [])]);
+          event.target.value = "";
+        }}
+      />
+      <Button
+        variant="ghost"
+        size="icon"
+        className="size-10"
+        aria-label="Attach files"
+        disabled={disabled}
+        onClick={() => input.current?.click()}
+      >
+        <AttachIcon />
+      </Button>
+    </>
+  );
+}
+
+function EmojiButton({ disabled, onEmoji }: { disabled: boolean; onEmoji: (emoji: string) => void }) {
+  const [button, setButton] = useState<HTMLButtonElement | null>(null);
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Button
+        ref={setButton}
+        variant="ghost"
+        size="icon"
+        className="size-10 max-sm:hidden"
+        aria-label="Insert an emoji"
+        aria-haspopup="dialog"
+        aria-expanded={open}
+        disabled={disabled}
+        onClick={() => setOpen(!open)}
+      >
+        <SmileIcon />
+      </Button>
+      {open && (
+        <Popover
+          anchor={button}
+          onClose={() => setOpen(false)}
+          className="p-0"
+          role="dialog"
+          aria-label="Emojis"
+        >
+          <EmojiPicker
+            onChoose={(emoji) => {
+              setOpen(false);
+              onEmoji(emoji);
+            }}
+          />
+        </Popover>
+      )}
+    </>
+  );
+}
+
+/** While one writes `@…` the people whom it could be; the keys choose among them. */
+function useMention(
+  text: string,
+  setText: (text: string) => void,
+  field: React.RefObject<HTMLTextAreaElement | null>,
+  people: string[],
+) {
+  const [caret, setCaret] = useState(0);
+  const [at, setAt] = useState(0);
+  const [closedFor, setClosedFor] = useState<string | null>(null);
+  const found = mentionAt(text, caret);
+  const options = found === null || closedFor === found.query ? [] : matching(people, found.query);
+  const chosen = options[Math.min(at, options.length - 1)];
+  const take = (person: string) => {
+    if (!found) return;
+    const next = `${text.slice(0, found.from)}@${person} ${text.slice(caret)}`;
+    const end = found.from + person.length + 2;
+    setText(next);
+    setCaret(end);
+    setAt(0);
+    requestAnimationFrame(() => {
+      field.current?.focus();
+      field.current?.setSelectionRange(end, end);
+    });
+  };
+  return {
+    onSelect: (event: React.SyntheticEvent<HTMLTextAreaElement>) => {
+      setCaret(event.currentTarget.selectionStart);
+      setAt(0);
+    },
+    onKeyDown: (event: React.KeyboardEvent): boolean => {
+      if (!chosen) return false;
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      const isTaken = event.key === "Tab" || (event.key === "Enter" && !event.shiftKey);
+      if (step) setAt((Math.min(at, options.length - 1) + step + options.length) % options.length);
+      else if (isTaken && !event.nativeEvent.isComposing) take(chosen);
+      else if (event.key === "Escape") setClosedFor(found?.query ?? null);
+      else return false;
+      event.preventDefault();
+      event.stopPropagation();
+      return true;
+    },
+    list: options.length > 0 && <Mentions options={options} chosen={chosen} onChoose={take} />,
+  };
 }

@@ -1,7 +1,7 @@
-import { useEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { Button } from "@/components/ui/button";
+import { Dialog } from "@/components/ui/dialog";
 import { Field, FormError } from "@/components/ui/field";
-import { CloseIcon } from "@/components/ui/icons";
 import type { NewRoom } from "@/lib/api";
 import { cn } from "@/lib/cn";
 import type { Room, RoomType } from "@/lib/protocol";
@@ -19,18 +19,12 @@ const KINDS: { type: RoomType; label: string }[] = [
   { type: "group", label: "Group" },
 ];
 
-export function NewChatDialog({ me, onCreate, onCreated, onClose }: NewChatDialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const field = useRef<HTMLInputElement>(null);
+export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewChatDialogProps) {
   const [type, setType] = useState<RoomType>("direct");
   const [name, setName] = useState("");
   const [people, setPeople] = useState("");
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
-  useEffect(() => {
-    dialog.current?.showModal();
-    field.current?.focus();
-  }, []);
 
   const submit = async () => {
     const request = readRequest(type, name, people, me);
@@ -44,27 +38,14 @@ export function NewChatDialog({ me, onCreate, onCreated, onClose }: NewChatDialo
     }
   };
   return (
-    <dialog
-      ref={dialog}
-      onClose={onClose}
-      aria-labelledby="new-chat-title"
-      className="m-auto w-[min(26rem,calc(100vw-2rem))] rounded-2xl border bg-card p-0 text-foreground shadow-2xl"
-    >
+    <Dialog title="New conversation" onClose={onClose}>
       <form
-        className="space-y-5 p-6"
+        className="space-y-5"
         onSubmit={(event) => {
           event.preventDefault();
           void submit();
         }}
       >
-        <div className="flex items-center justify-between">
-          <h2 id="new-chat-title" className="font-semibold text-lg">
-            New conversation
-          </h2>
-          <Button variant="ghost" size="icon" aria-label="Close" onClick={() => dialog.current?.close()}>
-            <CloseIcon />
-          </Button>
-        </div>
         <fieldset className="grid grid-cols-2 gap-1 rounded-xl bg-muted p-1">
           <legend className="sr-only">Kind</legend>
           {KINDS.map((kind) => (
@@ -103,7 +84,7 @@ export function NewChatDialog({ me, onCreate, onCreated, onClose }: NewChatDialo
               : "Separated by commas or spaces. You are in it anyway."
           }
           value={people}
-          ref={field}
+          data-autofocus
           autoComplete="off"
           autoCapitalize="none"
           spellCheck={false}
@@ -111,7 +92,7 @@ export function NewChatDialog({ me, onCreate, onCreated, onClose }: NewChatDialo
         />
         <FormError>{error}</FormError>
         <div className="flex justify-end gap-2">
-          <Button variant="outline" onClick={() => dialog.current?.close()}>
+          <Button variant="outline" onClick={onClose}>
             Cancel
           </Button>
           <Button type="submit" disabled={busy}>
@@ -119,7 +100,7 @@ export function NewChatDialog({ me, onCreate, onCreated, onClose }: NewChatDialo
           </Button>
         </div>
       </form>
-    </dialog>
+    </Dialog>
   );
 }
 

@@ -1,9 +1,11 @@
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
-import { PlusIcon, RefreshIcon, SignOutIcon } from "@/components/ui/icons";
+import { BellOffIcon, HelpIcon, PlusIcon, RefreshIcon, SignOutIcon } from "@/components/ui/icons";
 import { cn } from "@/lib/cn";
+import { plainText } from "@/lib/markdown";
 import type { Room } from "@/lib/protocol";
 import { roomTitle, shortDate } from "@/lib/text";
+import { roomHref } from "../route";
 import type { RoomsHandle } from "../use-rooms";
 
 interface RoomListProps {
@@ -11,10 +13,11 @@ interface RoomListProps {
   me: string;
   openId: string | null;
   onNew: () => void;
+  onHelp: () => void;
   onSignOut: () => void;
 }
 
-export function RoomList({ list, me, openId, onNew, onSignOut }: RoomListProps) {
+export function RoomList({ list, me, openId, onNew, onHelp, onSignOut }: RoomListProps) {
   const { rooms, isLoading, error } = list;
   return (
     <nav aria-label="Conversations" className="flex h-full min-h-0 flex-col">
@@ -58,6 +61,9 @@ export function RoomList({ list, me, openId, onNew, onSignOut }: RoomListProps) 
         <span className="min-w-0 flex-1 truncate font-medium text-sm" data-testid="me">
           <bdi>{me}</bdi>
         </span>
+        <Button variant="ghost" size="icon" aria-label="Keys" onClick={onHelp}>
+          <HelpIcon className="size-4.5" />
+        </Button>
         <Button variant="ghost" size="icon" aria-label="Sign out" onClick={onSignOut}>
           <SignOutIcon className="size-4.5" />
         </Button>
@@ -68,11 +74,13 @@ export function RoomList({ list, me, openId, onNew, onSignOut }: RoomListProps) 
 
 function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolean }) {
   const title = roomTitle(room, me);
-  const unread = isOpen ? 0 : room.unread;
+  const { unread, mentions } = room;
+  const { level, muteUntil } = room.me.notify;
+  const isQuiet = level === "none" || (muteUntil !== null && Date.parse(muteUntil) > Date.now());
   return (
     <li>
       <a
-        href={`#/r/${encodeURIComponent(room.id)}`}
+        href={roomHref(room.id)}
         aria-current={isOpen ? "page" : undefined}
         className={cn(
           "flex items-center gap-3 rounded-xl px-2.5 py-2.5 transition-colors",
@@ -105,11 +113,24 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
             >
               {preview(room, me)}
             </span>
+            {isQuiet && (
+              <>
+                <BellOffIcon className="size-3.5 shrink-0 text-muted-foreground" />
+                <span className="sr-only">muted</span>
+              </>
+            )}
+            {mentions > 0 && (
+              <Badge className="bg-mention text-mention-foreground">
+                @<span className="sr-only">{mentions === 1 ? "1 mention" : `${mentions} mentions`}</span>
+              </Badge>
+            )}
             {unread > 0 && (
-              <span className="min-w-5 shrink-0 rounded-full bg-primary px-1.5 text-center font-semibold text-[11px] text-primary-foreground leading-5 tabular-nums">
+              <Badge
+                className={isQuiet ? "bg-muted text-muted-foreground" : "bg-primary text-primary-foreground"}
+              >
                 {unread >= 100 ? "99+" : unread}
                 <span className="sr-only"> unread</span>
-              </span>
+              </Badge>
             )}
           </span>
         </span>
@@ -118,11 +139,25 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
   );
 }
 
+function Badge({ className, children }: { className: string; children: React.ReactNode }) {
+  return (
+    <span
+      className={cn(
+        "min-w-5 shrink-0 rounded-full px-1.5 text-center font-semibold text-[11px] leading-5 tabular-nums",
+        className,
+      )}
+    >
+      {children}
+    </span>
+  );
+}
+
 function preview(room: Room, me: string): string {
   const last = room.lastMessage;
   if (!last) return "No messages yet";
   const who = last.userId === me ? "You: " : room.type === "group" ? `${last.userId}: ` : "";
-  return `${who}${last.content}`.replace(/\s+/g, " ").slice(0, 200);
+  if ("deletedAt" in last && last.deletedAt) return `${who}deleted a message`;
+  return `${who}${plainText(last.content) || "an attachment"}`.slice(0, 200);
 }
 
 function Empty({ onNew }: { onNew: () => void }) {

@@ -1,0 +1,55 @@
+import { EmojiPicker, type EmojiPickerListComponents } from "frimousse";
+
+/** Where the build puts emojibase-data (vite.config.ts): nothing is asked of anybody else's server. */
+const EMOJI_DATA = `${import.meta.env.BASE_URL}emoji`;
+
+const PARTS: EmojiPickerListComponents = {
+  CategoryHeader: ({ category, ...props }) => (
+    <div className="bg-card px-3 pt-3 pb-1.5 font-medium text-muted-foreground text-xs" {...props}>
+      {category.label}
+    </div>
+  ),
+  Row: ({ children, ...props }) => (
+    <div className="scroll-my-1.5 px-1.5" {...props}>
+      {children}
+    </div>
+  ),
+  Emoji: ({ emoji, ...props }) => (
+    <button
+      type="button"
+      className="flex size-9 items-center justify-center rounded-lg font-emoji text-xl data-[active]:bg-muted"
+      {...props}
+    >
+      {emoji.emoji}
+    </button>
+  ),
+};
+
+export default function EmojiPickerList({ onChoose }: { onChoose: (emoji: string) => void }) {
+  return (
+    <EmojiPicker.Root
+      emojibaseUrl={EMOJI_DATA}
+      columns={8}
+      onEmojiSelect={({ emoji }) => onChoose(emoji)}
+      className="isolate flex h-full flex-col"
+    >
+      <div className="p-2">
+        <EmojiPicker.Search
+          autoFocus
+          placeholder="Search emojis"
+          aria-label="Search emojis"
+          className="h-9 w-full rounded-lg border bg-background px-3 text-[16px] sm:text-sm"
+        />
+      </div>
+      <EmojiPicker.Viewport className="relative flex-1 outline-hidden">
+        <EmojiPicker.Loading className="p-4 text-muted-foreground text-sm">
+          Loading emojis…
+        </EmojiPicker.Loading>
+        <EmojiPicker.Empty className="p-4 text-muted-foreground text-sm">
+          No emoji is called that.
+        </EmojiPicker.Empty>
+        <EmojiPicker.List className="select-none pb-1.5" components={PARTS} />
+      </EmojiPicker.Viewport>
+    </EmojiPicker.Root>
+  );
+}

@@ -1,0 +1,38 @@
+import { useEffect, useRef } from "react";
+import { CloseIcon } from "@/components/ui/icons";
+
+interface LightboxProps {
+  url: string;
+  name: string;
+  onClose: () => void;
+}
+
+/** A picture as large as the screen allows. */
+export function Lightbox({ url, name, onClose }: LightboxProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    return () => element?.close();
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      onClose={onClose}
+      aria-label={name}
+      className="fixed inset-0 m-0 size-full max-h-none max-w-none bg-transparent p-0"
+    >
+      <button
+        type="button"
+        aria-label="Close the picture"
+        onClick={() => dialog.current?.close()}
+        className="flex size-full cursor-zoom-out items-center justify-center p-4"
+      >
+        <img src={url} alt={name} className="max-h-full max-w-full rounded-lg object-contain shadow-2xl" />
+      </button>
+      <span className="pointer-events-none absolute top-4 right-4 flex size-10 items-center justify-center rounded-full bg-black/50 text-white">
+        <CloseIcon />
+      </span>
+    </dialog>
+  );
+}

