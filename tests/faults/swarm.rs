@@ -47,10 +47,12 @@ impl Whole {
         let refused: u64 = self.told.iter().map(|one| one.refused).sum();
         let unknown: usize = self.told.iter().map(|one| one.unknown.len()).sum();
         let reacted: u64 = self.told.iter().map(|one| one.reacted).sum();
+        let edited: usize = self.told.iter().map(|one| one.edited.len()).sum();
+        let deleted: usize = self.told.iter().map(|one| one.deleted.len()).sum();
         let connections: u32 = self.told.iter().map(|one| one.connections).sum();
         let Samples { looks, away, .. } = self.samples;
         format!(
-            "{} messages, {reacted} reactions, {connections} connections, {refused} refused, {unknown} unknown, {looks} looks ({away} in vain)",
+            "{} messages, {reacted} reactions, {edited} edited, {deleted} deleted, {connections} connections, {refused} refused, {unknown} unknown, {looks} looks ({away} in vain)",
             self.log.len()
         )
     }
@@ -99,6 +101,7 @@ impl Swarm {
                 acked: count.clone(),
                 synced: synced_count.clone(),
                 reacts: i == 2,
+                edits: i == 3,
                 through: how.through_door.then(|| ground.door.address.clone()),
                 // Of one of them it stays unknown what became of some messages.
                 forgetful: i == 1,
@@ -243,6 +246,7 @@ fn lawful(log: &Log, told: &[(String, Told)], others: &BTreeSet<String>) {
         assert!(!one.acks.is_empty(), "{user} was in it");
         checks::acked(&one.acks, log);
         checks::heard(user, &one.heard, log);
+        checks::changed(&one.edited, &one.deleted, log);
         let first = one.heard.keys().next().expect("heard something");
         let missed: Vec<_> = log.keys().filter(|seq| *seq > first && !one.heard.contains_key(seq)).collect();
         assert!(missed.is_empty(), "{user} missed {missed:?}");

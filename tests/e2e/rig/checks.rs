@@ -4,8 +4,8 @@
 use super::Tenant;
 use super::client::{encoded, text};
 use super::tenant::now_ms;
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The room's messages by seq, as one side tells them.
 pub type Log = BTreeMap<u64, Value>;
@@ -84,16 +84,29 @@ pub fn same(what: &str, a: &Log, b: &Log) {
     }
 }
 
-/// What somebody heard live, later reactions and replies apart, is what the log holds.
+/// What somebody heard, applied in its order, is what the log holds now.
 #[track_caller]
 pub fn heard(who: &str, heard: &Log, log: &Log) {
     for (seq, message) in heard {
         let mut kept = log.get(seq).unwrap_or_else(|| panic!("{who} heard {seq}, the log lacks it")).clone();
-        let mut message = message.clone();
-        for changing in ["reactions", "replyCount", "lastReplyAt"] {
-            (kept[changing], message[changing]) = (Value::Null, Value::Null);
+        if message["deletedAt"] == true {
+            assert!(kept["deletedAt"].is_string(), "{who} heard that {seq} was deleted: {kept}");
+            kept["deletedAt"] = json!(true);
         }
-        assert_eq!(message, kept, "{who} heard seq {seq} otherwise than the log has it");
+        assert_eq!(*message, kept, "{who} heard seq {seq} otherwise than the log has it");
+    }
+}
+
+/// Every acked edit and deletion is in force.
+#[track_caller]
+pub fn changed(edited: &BTreeMap<String, (u64, String)>, deleted: &BTreeSet<String>, log: &Log) {
+    let by_id: BTreeMap<&str, &Value> = log.values().filter_map(|m| Some((m["id"].as_str()?, m))).collect();
+    for id in deleted {
+        let message = by_id.get(id.as_str()).unwrap_or_else(|| panic!("{id} keeps its place"));
+        assert!(message["deletedAt"].is_string() && message["content"] == "", "{id} was deleted: {message}");
+    }
+    for (id, (_, content)) in edited.iter().filter(|(id, _)| !deleted.contains(*id)) {
+        assert_eq!(by_id.get(id.as_str()).map(|m| &m["content"]), Some(&json!(content)), "{id} was edited");
     }
 }
 

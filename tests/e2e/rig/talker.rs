@@ -27,6 +27,8 @@ pub struct Plan {
     pub synced: watch::Sender<u64>,
     /// Says every fifth thing with a reaction to the newest message.
     pub reacts: bool,
+    /// Changes its mind: replies in threads, edits and deletes what it said.
+    pub edits: bool,
     /// A proxy before the stack.
     pub through: Option<String>,
     /// Doesn't say everything again: what became of the oldest unacked message stays unknown.
@@ -55,6 +57,10 @@ pub struct Told {
     pub invoked: BTreeSet<String>,
     /// Acks of reactions.
     pub reacted: u64,
+    /// By the message's id: the newest acked edit's seq and what it says.
+    pub edited: BTreeMap<String, (u64, String)>,
+    /// Ids of messages whose deletion was acked.
+    pub deleted: BTreeSet<String>,
     /// Errors that were told.
     pub refused: u64,
     /// `user/clientId` of what was never acked and not said again.
@@ -70,12 +76,17 @@ struct Talker {
     said: u32,
     /// The id of the newest message heard.
     newest: Option<Value>,
+    /// The id of the newest message heard that is in no thread.
+    root: Option<Value>,
+    /// Ids of my own messages that I may still edit or delete, newest last.
+    mine: Vec<String>,
 }
 
 /// Talks until told to stop, and has then heard everything up to the given head.
 pub async fn talk(plan: Plan) -> Told {
     let (told, waiting) = (Told::default(), VecDeque::new());
-    let mut talker = Talker { plan, told, waiting, at: None, said: 0, newest: None };
+    let (mine, root) = (Vec::new(), None);
+    let mut talker = Talker { plan, told, waiting, at: None, said: 0, newest: None, root, mine };
     loop {
         let client = talker.connect().await;
         if talker.stay(client).await {
@@ -123,6 +134,9 @@ impl Talker {
                     self.hear(&event);
                     if event["type"] == "error" {
                         self.told.refused += 1;
+                        if self.refused_for_good(&event) {
+                            continue;
+                        }
                         // Something of ours was not done; the next connection says again what isn't acked.
                         client.leave().await;
                         return false;
@@ -153,12 +167,79 @@ impl Talker {
             self.waiting.push_back((client_id, frame.clone(), Instant::now()));
             return frame;
         }
+        if let Some(frame) = self.changes_its_mind() {
+            return frame;
+        }
         let client_id = format!("c{}", self.said);
         self.told.invoked.insert(format!("{}/{client_id}", self.plan.user));
         let content = format!("{} says {}", self.plan.user, self.said);
-        let frame = json!({"type": "message", "content": content, "clientId": client_id});
+        let mut frame = json!({"type": "message", "content": content, "clientId": client_id});
+        if let Some(root) = self.root.as_ref().filter(|_| self.plan.edits && self.said.is_multiple_of(4)) {
+            frame["threadId"] = root.clone();
+        }
         self.waiting.push_back((client_id, frame.clone(), Instant::now()));
         frame
+    }
+
+    fn changes_its_mind(&mut self) -> Option<Value> {
+        let edits = self.plan.edits && self.mine.len() > 3;
+        let (client_id, frame) = if edits && self.said.is_multiple_of(11) {
+            // Out of the middle, so that replies and reactions are often there already.
+            let id = self.mine.remove(self.mine.len() / 2);
+            let client_id = format!("d{}", self.said);
+            (client_id.clone(), json!({"type": "delete", "messageId": id, "clientId": client_id}))
+        } else if edits && self.said.is_multiple_of(3) {
+            let id = &self.mine[self.said as usize % self.mine.len()];
+            let client_id = format!("e{}", self.said);
+            let content = format!("{} says rather {}", self.plan.user, self.said);
+            (
+                client_id.clone(),
+                json!({"type": "edit", "messageId": id, "content": content, "clientId": client_id}),
+            )
+        } else {
+            return None;
+        };
+        self.waiting.push_back((client_id, frame.clone(), Instant::now()));
+        Some(frame)
+    }
+
+    /// What can't be done any more because the message it is about went meanwhile.
+    fn refused_for_good(&mut self, event: &Value) -> bool {
+        let gone = event["code"] == "message_not_found" || event["field"] == "threadId";
+        let place = self.waiting.iter().position(|(id, ..)| event["clientId"] == **id).filter(|_| gone);
+        let Some((client_id, ..)) = place.and_then(|place| self.waiting.remove(place)) else { return false };
+        self.told.invoked.remove(&format!("{}/{client_id}", self.plan.user));
+        true
+    }
+
+    /// What somebody's screen would show: everything heard, applied in its order.
+    fn apply(&mut self, event: &Value) {
+        let id = if event["threadId"].is_string() { &event["threadId"] } else { &event["messageId"] };
+        let changed = &event["message"];
+        let id = if changed.is_object() { &changed["id"] } else { id };
+        if event["type"] == "message_deleted" {
+            self.mine.retain(|mine| *id != **mine);
+            self.root.take_if(|root| root == id);
+            self.newest.take_if(|newest| newest == id);
+        }
+        let Some(message) = self.told.heard.values_mut().find(|message| message["id"] == *id) else { return };
+        match event["type"].as_str().unwrap_or_default() {
+            "message_updated" => *message = changed.clone(),
+            "message_deleted" => {
+                let gone = json!({"content": "", "attachments": [], "mentions": [], "mentionsRoom": false, "reactions": {}});
+                for (name, value) in gone.as_object().expect("an object") {
+                    message[name] = value.clone();
+                }
+                message["deletedBy"] = event["deletedBy"].clone();
+                // The event doesn't tell when.
+                message["deletedAt"] = json!(true);
+            }
+            "reaction_update" => message["reactions"] = event["reactions"].clone(),
+            _ => {
+                (message["replyCount"], message["lastReplyAt"]) =
+                    (event["replyCount"].clone(), event["lastReplyAt"].clone());
+            }
+        }
     }
 
     fn hear(&mut self, event: &Value) {
@@ -181,20 +262,30 @@ impl Talker {
                     "{me}: nothing missing or twice: {event}"
                 );
                 self.told.heard.insert(seq(event), event["message"].clone());
-                self.newest = Some(event["message"]["id"].clone());
+                let message = &event["message"];
+                if message["deletedAt"].is_null() {
+                    self.newest = Some(message["id"].clone());
+                    self.root =
+                        self.newest.clone().filter(|_| message["threadId"].is_null()).or(self.root.take());
+                    if message["userId"] == **me {
+                        self.mine.push(text(&message["id"]));
+                    }
+                }
                 self.at.as_mut().expect("after synced").0 = seq(event);
                 // After a reconnect the ack may have gone to the socket that broke.
                 let mine = event["message"]["userId"] == **me && self.told.connections == 1;
                 let unacked = self.waiting.iter().any(|(id, ..)| event["clientId"] == **id);
                 assert!(!(mine && unacked), "{me}: an ack comes before its message: {event}");
             }
-            "reaction_update" => {
+            "reaction_update" | "message_updated" | "message_deleted" | "thread_update" | "member_added"
+            | "member_removed" | "member_updated" | "room_updated" => {
                 let at = self.at.as_mut().expect("after synced");
                 assert_eq!(seq(event), at.0 + 1, "{me}: nothing missing or twice: {event}");
                 at.0 = seq(event);
+                self.apply(event);
             }
             "ack" => self.acked(event),
-            "error" if event["retryable"] == true => {}
+            "error" if event["retryable"] == true || self.plan.edits => {}
             "error" | "resync" => panic!("{me}: {event}"),
             _ => {}
         }
@@ -210,9 +301,16 @@ impl Talker {
             self.told.ack_times.push((sent, sent.elapsed()));
             self.plan.acked.send_modify(|count| *count += 1);
         }
-        if client_id.starts_with('r') {
-            self.told.reacted += 1;
-            return;
+        let id = text(&ack["messageId"]);
+        match client_id.chars().next() {
+            Some('r') => return self.told.reacted += 1,
+            Some('d') => return drop(self.told.deleted.insert(id)),
+            Some('e') => {
+                let newest = self.told.edited.entry(id).or_default();
+                let content = format!("{} says rather {}", self.plan.user, &client_id[1..]);
+                return *newest = std::mem::take(newest).max((seq(ack), content));
+            }
+            _ => {}
         }
         let before = self.told.acks.insert(format!("{}/{client_id}", self.plan.user), seq(ack));
         assert!(before.is_none_or(|before| before == seq(ack)), "acked at another seq: {ack}");
