@@ -3,6 +3,7 @@
 //! numbers are compared by, is here. Linux only: it reads /proc and pins processes to cores.
 
 mod report;
+mod rest;
 mod server;
 
 use crate::log::{self, say, step};
@@ -32,11 +33,13 @@ pub struct Options {
     /// A Worker that is built already; else the one that would be deployed.
     pub worker: Option<PathBuf>,
     pub runs: usize,
+    /// The routes instead of the sockets.
+    pub rest: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { worker: None, runs: 3 }
+        Options { worker: None, runs: 3, rest: false }
     }
 }
 
@@ -66,10 +69,16 @@ pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let results = runtime.block_on(async {
         let server = postgres::Postgres::start(&dir, true).await?;
-        let measured = all_runs(&Rig::new(&dir, &worker, &server)?, &server, options.runs).await;
+        let rig = Rig::new(&dir, &worker, &server)?;
+        let measured = match prepare(&rig, &server).await {
+            Ok(()) if options.rest => rest::run(&rig).await.map(|()| None),
+            Ok(()) => all_runs(&rig, options.runs).await.map(Some),
+            Err(error) => Err(error),
+        };
         server.stop().await;
         measured
     })?;
+    let Some(results) = results else { return Ok(()) };
     let report = report(&results)?;
     println!("\n{report}");
     let path = root().join("bench/results/one-room.md");
@@ -112,10 +121,13 @@ impl<'a> Rig<'a> {
     }
 }
 
-async fn all_runs(rig: &Rig<'_>, server: &postgres::Postgres, runs: usize) -> Result<Results> {
-    ensure!(runs > 0, "--runs 0 measures nothing");
+async fn prepare(rig: &Rig<'_>, server: &postgres::Postgres) -> Result<()> {
     postgres::create_database(&server.url("postgres"), "chinwag").await?;
-    migrate::apply(&rig.database_url, &root().join("migrations")).await?;
+    migrate::apply(&rig.database_url, &root().join("migrations")).await.map(drop)
+}
+
+async fn all_runs(rig: &Rig<'_>, runs: usize) -> Result<Results> {
+    ensure!(runs > 0, "--runs 0 measures nothing");
     let mut results = Results { baseline: Vec::new(), ours: Vec::new(), pinned: rig.cores.is_some() };
     for run in 1..=runs {
         let ours = our_run(rig, run).await.with_context(|| format!("run {run} of this Worker"))?;

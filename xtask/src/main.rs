@@ -31,7 +31,7 @@ const USAGE: &str = "cargo xtask <command>
   test     [--only native|sim|wasm|e2e|faults|browser] [--keep]
   faults   --minutes N [--seed S]
   sim      [--seeds N] [--from SEED] [--seed S] [--mutants | --mutant NAME]
-  bench    [--worker DIR] [--runs N]
+  bench    [--worker DIR] [--runs N | --rest]
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR]
   verify   --url URL [--token JWT] [--postgres URL] [--room ID]... [--data DIR]
@@ -115,6 +115,7 @@ fn run() -> Result<()> {
                 match arg {
                     Long("worker") => options.worker = Some(PathBuf::from(args.value()?)),
                     Long("runs") => options.runs = args.value()?.parse()?,
+                    Long("rest") => options.rest = true,
                     other => return Err(other.unexpected().into()),
                 }
             }

@@ -304,7 +304,10 @@ impl Talker {
         let id = text(&ack["messageId"]);
         match client_id.chars().next() {
             Some('r') => return self.told.reacted += 1,
-            Some('d') => return drop(self.told.deleted.insert(id)),
+            Some('d') => {
+                self.told.deleted.insert(id);
+                return;
+            }
             Some('e') => {
                 let newest = self.told.edited.entry(id).or_default();
                 let content = format!("{} says rather {}", self.plan.user, &client_id[1..]);

@@ -109,12 +109,12 @@ pub fn report(results: &Results) -> Result<String> {
     }
     let behind: Vec<_> = results.ours.iter().map(|run| number(run, "postgresBehindMs") / 1e3).collect();
     writeln!(text, "- Postgres held everything so many seconds after the load ended: {behind:.1?}")?;
-    writeln!(text, "\n{}", machine()?)?;
+    writeln!(text, "\n{}", machine("cargo xtask bench")?)?;
     Ok(text)
 }
 
 /// Date, machine and versions.
-fn machine() -> Result<String> {
+pub fn machine(command: &str) -> Result<String> {
     let date = process::quiet(Command::new("date").args(["-u", "+%F"]))?;
     let commit =
         process::quiet(Command::new("git").current_dir(root()).args(["describe", "--always", "--dirty"]));
@@ -126,7 +126,7 @@ fn machine() -> Result<String> {
         Ok(serde_json::from_str::<Value>(&text)?["version"].as_str().unwrap_or_default().to_owned())
     };
     Ok(format!(
-        "{}, commit {}; {} × {}; workerd {}; the npm packages' embedded Postgres; `cargo xtask bench`.",
+        "{}, commit {}; {} × {}; workerd {}; the npm packages' embedded Postgres; `{command}`.",
         date.trim(),
         commit.unwrap_or_default().trim(),
         count,
