@@ -36,7 +36,7 @@ impl Conversation {
                 acked: count.clone(),
                 synced: watch::Sender::new(0),
                 reacts: false,
-                edits: false,
+                edits: user == "carol",
                 through: None,
                 forgetful: false,
             };
@@ -86,6 +86,7 @@ impl Conversation {
             assert!(one.acks.len() >= 3, "{user} was in it: {} acks", one.acks.len());
             checks::acked(&one.acks, &log);
             checks::heard(user, &one.heard, &log);
+            checks::changed(&one.edited, &one.deleted, &log);
             let missed: Vec<_> = log.keys().filter(|seq| !one.heard.contains_key(seq)).collect();
             let first = one.heard.keys().next().expect("heard something");
             assert!(missed.iter().all(|seq| *seq < first), "{user} missed {missed:?}");
