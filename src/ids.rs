@@ -129,6 +129,18 @@ pub fn parse_iso(text: &str) -> Option<UnixMs> {
     (iso(ms) == text).then_some(ms)
 }
 
+/// The milliseconds of a UTC time as people write them, with any fraction of a second or none; what is finer is dropped.
+pub fn parse_time(text: &str) -> Option<UnixMs> {
+    let (seconds, fraction) = match text.strip_suffix('Z')?.split_once('.') {
+        Some((seconds, fraction)) => (seconds, fraction),
+        None => (text.strip_suffix('Z')?, "0"),
+    };
+    if fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    parse_iso(&format!("{seconds}.{:0<3.3}Z", fraction))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +175,13 @@ mod tests {
         }
         assert_eq!(parse_iso("2026-02-30T00:00:00.000Z"), None);
         assert_eq!(parse_iso(""), None);
+        assert_eq!(parse_time("2026-11-23T09:05:03Z"), Some(1_795_424_703_000));
+        assert_eq!(parse_time("2026-11-23T09:05:03.1Z"), Some(1_795_424_703_100));
+        assert_eq!(parse_time("2026-11-23T09:05:03.120999Z"), Some(1_795_424_703_120));
+        for bad in
+            ["", "Z", "2026-11-23", "2026-11-23T09:05:03", "2026-11-23T09:05:03.Z", "2026-11-23T25:05:03Z"]
+        {
+            assert_eq!(parse_time(bad), None, "{bad}");
+        }
     }
 }

@@ -50,6 +50,18 @@ pub const ROOM_MEMBERS_LISTED_MAX: usize = 50;
 pub const RECEIPTS_MEMBERS_MAX: usize = 50;
 /// Cap of an unread count. PROTOCOL.md §2.
 pub const UNREAD_MAX: u64 = 100;
+/// Hits of a page of search unless said: what a screen shows.
+pub const SEARCH_PAGE_DEFAULT: u64 = 20;
+/// Code points of what is searched for.
+pub const SEARCH_CHARS_MAX: usize = 500;
+/// Words and phrases of one search: each is looked for in each message that is walked over.
+pub const SEARCH_TERMS_MAX: usize = 10;
+/// Rooms that are walked one by one; of somebody in more, the whole tenant's messages are walked.
+pub const SEARCH_ROOMS_MAX: u64 = 300;
+/// Messages a search walks over before it gives a short page: 2 µs each (docs/SEARCH.md).
+pub const SEARCH_WALK: u64 = 10_000;
+/// Messages an index may be expected to bring up, else it is walked: 5 µs each (docs/SEARCH.md).
+pub const SEARCH_FOUND_MAX: u64 = 3_000;
 /// How often a client should ping: half of what the quietest proxies cut at (60 s).
 pub const HEARTBEAT_MS: u64 = 25_000;
 

@@ -6,8 +6,10 @@ mod dev;
 mod gate;
 mod messages;
 mod outbox;
+mod reading;
 mod rooms;
 mod routes;
+mod sought;
 
 pub use gate::{Ask, Gate, UpgradeAsk, What, open_room};
 pub use routes::{ROUTES, Route};
@@ -132,6 +134,9 @@ async fn answer<P: Ports, B: Body>(
     match route {
         Route::CreateRoom => rooms::create(ports, &who, read_json(request).await?).await,
         Route::ListRooms => rooms::list(ports, &who, &query).await,
+        Route::Unread => reading::unread(ports, &who).await,
+        Route::Mentions => reading::mentions(ports, &who, &query).await,
+        Route::Search => reading::search(ports, &who, &query).await,
         Route::GetRoom => rooms::get(ports, &who, &room()?).await,
         Route::ListMessages => messages::list(ports, who, room()?, &query).await,
         Route::SendMessage => messages::send(ports, who, room()?, request).await,
@@ -250,7 +255,11 @@ impl Query {
 
     /// `limit`, clamped to 1–100.
     fn limit(&self) -> Result<u64, Refusal> {
-        let Some(text) = self.text("limit") else { return Ok(PAGE_DEFAULT) };
+        self.limit_or(PAGE_DEFAULT)
+    }
+
+    fn limit_or(&self, unsaid: u64) -> Result<u64, Refusal> {
+        let Some(text) = self.text("limit") else { return Ok(unsaid) };
         match text.parse::<i64>() {
             Ok(n) => Ok(u64::try_from(n).unwrap_or(1).clamp(1, PAGE_MAX)),
             Err(_) => Err(Refusal::bad_field("limit", "an integer")),

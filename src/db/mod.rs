@@ -6,14 +6,23 @@
 //! Not here: connections, timeouts and retries (the port's and its callers'), nor who may do what.
 
 mod access;
+mod cursor;
+mod mentions;
+mod place;
 mod projection;
 mod rooms;
+mod search;
+mod unread;
 
 pub use access::{Access, Notify, RoomSnapshot, SnapshotMember, access, room_snapshot};
+pub use mentions::mentions;
+pub use place::{Found, Place};
 pub use projection::{
     Marker, MessageRow, Projected, Projection, ReactionRow, VersionRow, messages_after, project,
 };
 pub use rooms::{Created, NewRoom, RoomCursor, RoomKind, RoomPage, create_room, get_room, list_rooms};
+pub use search::{Filter, Has, Hits, Scope, Term, Words, search, search_scope};
+pub use unread::unread;
 
 use crate::journal::Loggable;
 use crate::mutants::{Mutant, is};

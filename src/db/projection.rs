@@ -210,6 +210,18 @@ WITH input AS MATERIALIZED (
     SELECT DISTINCT fit.tenant, fit.room, coalesce(fit."threadSeq", fit.seq), f.user_id
     FROM fit, jsonb_array_elements_text(fit.followers) f (user_id)
     ON CONFLICT DO NOTHING
+), named AS MATERIALIZED (
+    SELECT DISTINCT fit.tenant, fit.room, fit.seq, to_timestamp("createdAtMs" / 1000.0) AS at, who.id
+    FROM fit, jsonb_array_elements_text(CASE WHEN deleted THEN '[]' ELSE mentions END) AS who(id)
+), unname AS (
+    DELETE FROM chat_mentions x
+    WHERE x.tenant_id = (SELECT tenant FROM input) AND x.room_id = (SELECT room FROM input)
+      AND x.seq = ANY (ARRAY(SELECT seq FROM fit WHERE known))
+      AND (x.seq, x.user_id) NOT IN (SELECT seq, id FROM named)
+), name AS (
+    INSERT INTO chat_mentions (tenant_id, user_id, created_at, seq, room_id)
+    SELECT tenant, id, at, seq, room FROM named
+    ON CONFLICT DO NOTHING
 ), read AS (
     UPDATE chat_room_members m SET read_generation = r.generation, last_read_seq = r.seq
     FROM verdict, input i, jsonb_each(i.reads) x,
@@ -249,26 +261,28 @@ pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected
     Err(DbError { sqlstate: None, message: "the room's row keeps changing".into() })
 }
 
-const AFTER: &str = concat!(
-    "
-SELECT coalesce(json_agg(json_build_object(
+/// SQL of one `MessageRow`, out of the row `c` of `chat_messages`.
+macro_rules! message_row {
+    () => {
+        concat!(
+            "json_build_object(
     'seq', c.seq, 'id', c.id, 'userId', c.user_id, 'content', c.content, 'contentType', c.content_type,
     'attachments', c.attachments, 'clientId', c.client_id, 'threadId', c.thread_id, 'threadSeq', c.thread_seq, 'replyToId', c.reply_to_id,
     'alsoToRoom', c.also_to_room, 'mentions', c.mentions, 'mentionsRoom', c.mentions_room, 'version', c.version,
     'replyCount', c.reply_count, 'lastReplyAtMs', ",
-    unix_ms!("c.last_reply_at"),
+            unix_ms!("c.last_reply_at"),
     ", 'createdAtMs', ",
-    unix_ms!("c.created_at"),
+            unix_ms!("c.created_at"),
     ", 'editedAtMs', ",
-    unix_ms!("c.edited_at"),
+            unix_ms!("c.edited_at"),
     ", 'deletedAtMs', ",
-    unix_ms!("c.deleted_at"),
+            unix_ms!("c.deleted_at"),
     ", 'deletedBy', c.deleted_by, 'versions', (
         SELECT coalesce(json_agg(json_build_object('version', v.version, 'content', v.content,
             'writtenBy', v.written_by, 'writtenAtMs', ",
-    unix_ms!("v.written_at"),
+            unix_ms!("v.written_at"),
     ", 'replacedBy', v.replaced_by, 'replacedAtMs', ",
-    unix_ms!("v.replaced_at"),
+            unix_ms!("v.replaced_at"),
     ") ORDER BY v.version), '[]')
         FROM chat_message_versions v
         WHERE c.version > 1 AND v.tenant_id = c.tenant_id AND v.room_id = c.room_id AND v.seq = c.seq),
@@ -277,7 +291,17 @@ SELECT coalesce(json_agg(json_build_object(
             ORDER BY x.position, x.created_at, x.emoji, x.user_id), '[]')
         FROM chat_message_reactions x
         WHERE x.tenant_id = c.tenant_id AND x.room_id = c.room_id AND x.seq = c.seq)
-) ORDER BY c.seq), '[]')
+)"
+        )
+    };
+}
+pub(super) use message_row;
+
+const AFTER: &str = concat!(
+    "
+SELECT coalesce(json_agg(",
+    message_row!(),
+    " ORDER BY c.seq), '[]')
 FROM (
     SELECT * FROM chat_messages
     WHERE tenant_id = $1->>'tenant' AND room_id = $1->>'room' AND seq > ($1->>'after')::bigint

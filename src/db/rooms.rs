@@ -1,8 +1,8 @@
 //! Rooms as people see them: made, listed, looked at. Answers are the contract's JSON (PROTOCOL.md §2), made in SQL.
 //! Not here: roles over a whole tenant (`me.role` is the one in the room), changes of members and settings.
 
-use super::{DbError, Postgres, decode, iso};
-use crate::error::{Code, Refusal};
+use super::{DbError, Postgres, cursor, decode, iso};
+use crate::error::Refusal;
 use crate::ids::{INTEGER_MAX, RoomId, TenantId, UserId};
 use crate::limits::{ROOM_MEMBERS_LISTED_MAX, UNREAD_MAX};
 use serde::{Deserialize, Serialize};
@@ -88,9 +88,46 @@ pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Created, D
     }
 }
 
+/// SQL of how many messages are unread by the member `m` of the room `r`, who sees what is after `seen.since`: at most
+/// `unreadMax`, none of their own, none that is deleted. What was said in a thread only is unread for those who follow it,
+/// looked up one by one (`EXISTS` would be hashed: all followers of all rooms read).
+macro_rules! unread {
+    () => {
+        "(
+        SELECT count(*) FROM (
+            SELECT FROM chat_messages c
+            WHERE c.tenant_id = r.tenant_id AND c.room_id = r.id AND c.seq > greatest(m.last_read_seq, seen.since)
+              AND c.user_id <> m.user_id
+              AND c.deleted_at IS NULL
+              AND (c.thread_id IS NULL OR c.also_to_room OR (
+                SELECT true FROM chat_thread_followers f
+                WHERE f.tenant_id = c.tenant_id AND f.room_id = c.room_id AND f.thread_seq = c.thread_seq
+                  AND f.user_id = m.user_id LIMIT 1))
+            ORDER BY c.seq LIMIT ($1->>'unreadMax')::bigint) counted)"
+    };
+}
+/// SQL of how many unread messages call `m`, threads included: exactly.
+macro_rules! mentions {
+    () => {
+        "(
+        SELECT count(*) FROM chat_messages c
+        WHERE c.tenant_id = r.tenant_id AND c.room_id = r.id AND c.seq > greatest(m.last_read_seq, seen.since)
+          AND c.user_id <> m.user_id AND (c.mentions <> '[]' OR c.mentions_room) AND c.deleted_at IS NULL
+          AND (c.mentions_room OR c.mentions ? m.user_id))"
+    };
+}
+/// SQL of the lateral `seen`: up to where the member `m` of the room `r` may see nothing.
+macro_rules! seen {
+    () => {
+        "
+CROSS JOIN LATERAL (
+    SELECT CASE r.history_visibility WHEN 'since_join' THEN m.joined_seq ELSE 0 END AS since) seen"
+    };
+}
+pub(super) use {mentions, seen, unread};
+
 /// SQL of one room object, out of the room's row `r` and the asking member's row `m`.
-/// A message shows in the room unless it is deleted or was said in a thread only; what was said in a thread is unread for
-/// those who follow it, looked up one by one (`EXISTS` would be hashed: all followers of all rooms read).
+/// A message shows in the room unless it is deleted or was said in a thread only.
 macro_rules! room_object {
     () => {
         concat!(
@@ -114,22 +151,12 @@ macro_rules! room_object {
           AND c.deleted_at IS NULL AND (c.thread_id IS NULL OR c.also_to_room)
         ORDER BY c.seq DESC LIMIT 1),
     'lastSeq', r.last_seq,
-    'unread', (
-        SELECT count(*) FROM (
-            SELECT FROM chat_messages c
-            WHERE c.tenant_id = r.tenant_id AND c.room_id = r.id AND c.seq > greatest(m.last_read_seq, seen.since)
-              AND c.user_id <> m.user_id
-              AND c.deleted_at IS NULL
-              AND (c.thread_id IS NULL OR c.also_to_room OR (
-                SELECT true FROM chat_thread_followers f
-                WHERE f.tenant_id = c.tenant_id AND f.room_id = c.room_id AND f.thread_seq = c.thread_seq
-                  AND f.user_id = m.user_id LIMIT 1))
-            ORDER BY c.seq LIMIT ($1->>'unreadMax')::bigint) counted),
-    'mentions', (
-        SELECT count(*) FROM chat_messages c
-        WHERE c.tenant_id = r.tenant_id AND c.room_id = r.id AND c.seq > greatest(m.last_read_seq, seen.since)
-          AND c.user_id <> m.user_id AND (c.mentions <> '[]' OR c.mentions_room) AND c.deleted_at IS NULL
-          AND (c.mentions_room OR c.mentions ? m.user_id)),
+    'unread', ",
+            unread!(),
+            ",
+    'mentions', ",
+            mentions!(),
+            ",
     'me', json_build_object('role', m.role, 'lastReadSeq', m.last_read_seq,
         'notify', json_build_object('level', m.notify_level, 'muteUntil', ",
             iso!("m.mute_until"),
@@ -150,9 +177,8 @@ CROSS JOIN LATERAL (
             ") ORDER BY l.user_id) AS members
     FROM (SELECT a.user_id, a.role, a.joined_at FROM chat_room_members a
           WHERE a.tenant_id = r.tenant_id AND a.room_id = r.id
-          ORDER BY a.user_id LIMIT ($1->>'listedMax')::bigint) l) listed
-CROSS JOIN LATERAL (
-    SELECT CASE r.history_visibility WHEN 'since_join' THEN m.joined_seq ELSE 0 END AS since) seen"
+          ORDER BY a.user_id LIMIT ($1->>'listedMax')::bigint) l) listed",
+            seen!()
         )
     };
 }
@@ -239,34 +265,11 @@ pub struct RoomCursor {
 impl RoomCursor {
     /// # Errors  `bad_request`: not one that a page gave.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let broken =
-            || Refusal::new(Code::BadRequest, "cursor: expected one that a page gave").field("cursor");
-        let bytes: Option<Vec<u8>> = text
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| match pair {
-                [high, low] => Some((hex_digit(*high)? << 4) | hex_digit(*low)?),
-                _ => None,
-            })
-            .collect();
-        let cursor: Self = serde_json::from_slice(&bytes.ok_or_else(broken)?).map_err(|_| broken())?;
-        // What Postgres would refuse must not get there: a refused statement costs the connection.
-        (cursor.at_us <= INTEGER_MAX && RoomId::parse(cursor.id.as_str()).is_some())
-            .then_some(cursor)
-            .ok_or_else(broken)
+        cursor::parse(text, |c: &Self| c.at_us <= INTEGER_MAX && RoomId::parse(c.id.as_str()).is_some())
     }
 
-    /// Hexadecimal: opaque, and needs no escaping in a query.
     fn text(&self) -> String {
-        json!(self).to_string().bytes().map(|b| format!("{b:02x}")).collect()
-    }
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+        cursor::text(self)
     }
 }
 
@@ -296,6 +299,7 @@ pub async fn list_rooms(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     #[test]
     fn a_cursor_comes_back_as_it_went_and_a_broken_one_is_a_bad_request() {

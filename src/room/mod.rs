@@ -24,7 +24,7 @@ mod trouble;
 
 pub use connection::{Attachment, ConnectionId};
 pub use pages::{Call, PageQuery};
-pub use rebuild::{Facts, Rebuild};
+pub use rebuild::{Facts, Rebuild, message_of};
 pub use session::Connect;
 pub use trouble::{Announcement, Trouble};
 

@@ -80,7 +80,7 @@ impl Rebuild {
 }
 
 fn event(facts: &Facts, row: MessageRow) -> Event {
-    let message = message(facts, row);
+    let message = message_of(&facts.tenant, &facts.id, row);
     let id = |id: &Option<String>| id.as_deref().and_then(MessageId::parse);
     let draft = MessageDraft {
         content: message.content.clone(),
@@ -105,7 +105,8 @@ fn event(facts: &Facts, row: MessageRow) -> Event {
     }
 }
 
-fn message(facts: &Facts, row: MessageRow) -> Message {
+/// A message as clients see it, out of what Postgres has of it.
+pub fn message_of(tenant: &TenantId, room: &RoomId, row: MessageRow) -> Message {
     let mut reactions = Reactions::new();
     for ReactionRow { emoji, user_id } in row.reactions {
         reactions.entry(emoji).or_default().push(user_id);
@@ -114,8 +115,8 @@ fn message(facts: &Facts, row: MessageRow) -> Message {
     Message {
         id: row.id,
         seq: row.seq,
-        tenant_id: facts.tenant.as_str().to_owned(),
-        room_id: facts.id.as_str().to_owned(),
+        tenant_id: tenant.as_str().to_owned(),
+        room_id: room.as_str().to_owned(),
         user_id: row.user_id,
         content: row.content,
         content_type: row.content_type,

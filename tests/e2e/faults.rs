@@ -127,7 +127,9 @@ async fn postgres_is_stopped_for_30_seconds_while_people_talk() {
     assert_eq!(page["messages"].as_array().map(Vec::len), Some(5));
     let deep = t.raw("GET", "/health?deep=1", &[], None).await.ok();
     assert_eq!((&deep["status"], &deep["postgres"]), (&json!("degraded"), &json!("down")));
-    t.rest("alice", "GET", "/rooms/list", None).await.refusal(503, "upstream_unavailable");
+    for path in ["/rooms/list", "/unread", "/mentions", "/search?q=lunch"] {
+        t.rest("alice", "GET", path, None).await.refusal(503, "upstream_unavailable");
+    }
     let outbox = t.outbox(&room).await;
     assert!(outbox["lag"].as_u64() > Some(0) && outbox["oldestMs"].as_u64() > Some(0), "{outbox}");
     assert_eq!(outbox["state"], "retrying", "{outbox}");

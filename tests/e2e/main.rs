@@ -15,6 +15,7 @@ mod openapi;
 mod operator;
 mod panics;
 mod presence;
+mod reading;
 mod rest;
 mod rest_refusals;
 mod resume;

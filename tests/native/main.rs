@@ -11,6 +11,7 @@ mod laws;
 mod ledger;
 mod operator;
 mod postgres;
+mod reading;
 mod rig;
 mod room;
 mod rules;

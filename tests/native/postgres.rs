@@ -48,14 +48,18 @@ fn template() -> &'static str {
     NAME.get_or_init(|| apart(make_template()))
 }
 
-async fn make_template() -> String {
-    use sha2::{Digest, Sha256};
+/// The migrations' texts, in their order.
+pub fn migrations() -> Vec<String> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
     let mut files: Vec<_> =
         std::fs::read_dir(folder).expect("migrations/").map(|entry| entry.expect("entry").path()).collect();
     files.sort();
-    let texts: Vec<String> =
-        files.iter().map(|file| std::fs::read_to_string(file).expect("migration")).collect();
+    files.iter().map(|file| std::fs::read_to_string(file).expect("migration")).collect()
+}
+
+async fn make_template() -> String {
+    use sha2::{Digest, Sha256};
+    let texts = migrations();
     let digest = Sha256::digest(texts.concat());
     let name = digest[..6].iter().fold("chinwag_template_".to_owned(), |mut name, byte| {
         write!(name, "{byte:02x}").expect("hex");
@@ -71,8 +75,8 @@ async fn make_template() -> String {
         admin.batch_execute(&format!("DROP DATABASE IF EXISTS {draft}")).await.expect("drop draft");
         admin.batch_execute(&format!("CREATE DATABASE {draft}")).await.expect("create draft");
         let client = open(Some(&draft)).await;
-        for (file, text) in files.iter().zip(&texts) {
-            client.batch_execute(text).await.unwrap_or_else(|e| panic!("{}: {e:?}", file.display()));
+        for text in &texts {
+            client.batch_execute(text).await.unwrap_or_else(|e| panic!("{e:?} in {text}"));
         }
         drop(client);
         admin
@@ -87,20 +91,29 @@ async fn make_template() -> String {
     name
 }
 
-/// A migrated, empty database.
+/// A database of a test's own, migrated and empty.
 pub struct Database {
     name: String,
 }
 
 impl Database {
     pub async fn new() -> Self {
+        Self::copy_of(template()).await
+    }
+
+    /// One without our tables.
+    pub async fn bare() -> Self {
+        Self::copy_of("template0").await
+    }
+
+    async fn copy_of(template: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("chinwag_test_{}_{count}", std::process::id());
         let admin = open(None).await;
         // A process of the same number may have died here before.
         admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.expect("drop old");
-        let create = format!("CREATE DATABASE {name} TEMPLATE {} STRATEGY file_copy", template());
+        let create = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy");
         admin.batch_execute(&create).await.expect("create database");
         Self { name }
     }

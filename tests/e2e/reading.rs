@@ -1,0 +1,108 @@
+//! Unread, mentions and search over the running stack: soon after the event, for nobody but who may, and what is refused.
+//! Not here: what counts and what is found (`tests/native/reading`).
+
+use crate::rig::client::encoded;
+use crate::rig::{Tenant, eventually};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Far more than the second that is promised: the machine runs other tests too.
+const SOON: Duration = Duration::from_secs(10);
+
+async fn says(t: &Tenant, room: &str, who: &str, content: &str) -> Value {
+    let body = json!({"content": content});
+    t.rest(who, "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok()["message"].clone()
+}
+
+async fn found(t: &Tenant, who: &str, q: &str) -> Vec<Value> {
+    let page = t.get(who, &format!("/search?q={}", encoded(q))).await;
+    page["hits"].as_array().expect("hits").iter().map(|hit| hit["message"]["content"].clone()).collect()
+}
+
+#[tokio::test]
+async fn what_is_said_is_unread_mentions_and_is_found_until_it_is_read() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob"]).await;
+    let quiet = t.group(&["alice", "bob"]).await;
+    says(&t, &room, "bob", "nothing special").await;
+    let said = says(&t, &room, "bob", "Lunch, <@alice>? 会議室で").await;
+    let rooms = eventually("alice sees what is unread", SOON, || async {
+        let rooms = t.get("alice", "/unread").await["rooms"].clone();
+        rooms.as_array().expect("rooms").iter().any(|r| r["unread"] == 2).then_some(rooms)
+    })
+    .await;
+    let of = |id: &str, unread: u64, mentions: u64, last: u64| json!({"roomId": id, "unread": unread, "mentions": mentions, "lastSeq": last, "lastReadSeq": 0});
+    let mut expected = [of(&room, 2, 1, 2), of(&quiet, 0, 0, 0)];
+    expected.sort_by_key(|r| r["roomId"].to_string());
+    assert_eq!(rooms, json!(expected));
+
+    let history = t.get("alice", &format!("/rooms/{room}/messages")).await;
+    let mentions = t.get("alice", "/mentions").await;
+    assert_eq!(mentions, json!({"messages": [history["messages"][1]], "nextCursor": null}), "whole messages");
+    let hits = t.get("alice", &format!("/search?q={}", encoded("lun 会議"))).await;
+    let hit = json!({"message": history["messages"][1], "roomName": "a group"});
+    assert_eq!(hits, json!({"hits": [hit], "nextCursor": null}));
+    assert_eq!(found(&t, "bob", "from:me").await, [said["content"].clone(), json!("nothing special")]);
+    assert_eq!(found(&t, "bob", "from:alice").await, [] as [Value; 0]);
+
+    let mut alice = t.join(&room, "alice").await;
+    alice.send(json!({"type": "read", "seq": 2})).await;
+    eventually("it is read", SOON, || async {
+        let rooms = t.get("alice", "/unread").await["rooms"].clone();
+        rooms.as_array().expect("rooms").iter().all(|r| r["unread"] == 0 && r["mentions"] == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_reads_what_is_not_theirs() {
+    let (t, other) = (Tenant::shared(), Tenant::shared());
+    let room = t.group(&["alice", "bob", "gone"]).await;
+    other.group(&["alice", "mallory"]).await;
+    says(&t, &room, "bob", "the secret, <@alice> <@gone> @room").await;
+    eventually("it is in Postgres", SOON, || async {
+        (!found(&t, "gone", "secret").await.is_empty()).then_some(())
+    })
+    .await;
+    let remove = "DELETE FROM chat_room_members WHERE tenant_id = $1 AND user_id = 'gone'";
+    t.stack.sql().await.execute(remove, &[&t.id]).await.expect("gone is out");
+    for (tenant, who) in [(&t, "gone"), (&t, "stranger"), (&other, "alice"), (&other, "mallory")] {
+        assert_eq!(found(tenant, who, "secret").await, [] as [Value; 0], "{who}");
+        assert_eq!(tenant.get(who, "/mentions").await["messages"], json!([]), "{who}");
+        let rooms = tenant.get(who, "/unread").await["rooms"].clone();
+        assert!(
+            rooms.as_array().expect("rooms").iter().all(|r| r["unread"] == 0 && r["roomId"] != json!(room))
+        );
+        let inside =
+            tenant.rest(who, "GET", &format!("/search?q=secret&roomId={}", encoded(&room)), None).await;
+        inside.refusal(404, "room_not_found");
+    }
+    for path in ["/unread", "/mentions", "/search?q=x"] {
+        t.raw("GET", path, &[], None).await.refusal(401, "unauthenticated");
+        t.rest("alice", "POST", path, None).await.refusal(405, "method_not_allowed");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_with_its_field() {
+    let t = Tenant::shared();
+    t.group(&["alice", "bob"]).await;
+    let cases = [
+        ("/mentions?cursor=zz", 400, "bad_request", "cursor"),
+        ("/mentions?limit=x", 400, "bad_request", "limit"),
+        ("/search?q=x&cursor=7b7d", 400, "bad_request", "cursor"),
+        ("/search?q=x&limit=1.5", 400, "bad_request", "limit"),
+        ("/search", 400, "bad_request", "q"),
+        ("/search?q=", 422, "invalid", "q"),
+        ("/search?q=has:nothing", 422, "invalid", "q"),
+        ("/search?q=before:noon", 422, "invalid", "q"),
+        ("/search?q=x%00y", 422, "invalid", "q"),
+        ("/search?q=x&after=yesterday", 422, "invalid", "after"),
+    ];
+    for (path, status, code, field) in cases {
+        let error = t.rest("alice", "GET", path, None).await.refusal(status, code);
+        assert_eq!(error["field"], field, "{path}");
+    }
+    assert_eq!(t.get("alice", "/search?q=%27%3B%20DROP%20TABLE%20chat_rooms%20--").await["hits"], json!([]));
+    assert_eq!(t.get("alice", "/mentions?limit=1000").await["nextCursor"], Value::Null, "clamped");
+}
