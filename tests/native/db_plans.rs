@@ -185,8 +185,8 @@ async fn statements_touch_what_they_give_among_10_000_rooms_and_a_million_messag
         db::messages_after(db, acme, small, 0, 500).await
     });
     assert_eq!(page.await.len(), 90);
-    project(pg, big, small).await;
     reading(pg).await;
+    project(pg, big, small).await;
 
     // Whoever is in every room: all their memberships are looked through, by hash and as a whole where that is cheaper.
     let start = Instant::now();

@@ -1,7 +1,7 @@
 //! What somebody reads over all their rooms, on a real Postgres: unread, mentions, search. Plans and times are in
 //! `db_plans`, what is typed into a search in `api::sought`.
 
-use crate::db::{DAY_MS, batch, done, group, room, said, tenant, user};
+use crate::db::{DAY_MS, batch, done, group, read as read_to, room, said, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, Filter, Found, Has, MessageRow, Place, ReactionRow, Term};
 use serde_json::{Value, json};
@@ -50,7 +50,8 @@ async fn unread_1_what_others_said_and_i_may_see_and_have_not_read_is_counted() 
     group(pg, "acme", "other", "carol", &["dave"]).await;
     group(pg, "umbrella", "r1", "alice", &["eve"]).await;
     let mut in_thread = said("r1", 5, "bob", "in a thread");
-    in_thread.thread_id = Some("r1-1".into());
+    (in_thread.thread_id, in_thread.thread_seq) = (Some("r1-1".into()), Some(1));
+    in_thread.followers = vec!["carol".into()];
     says(
         pg,
         "r1",
@@ -78,7 +79,8 @@ async fn unread_1_what_others_said_and_i_may_see_and_have_not_read_is_counted() 
         of_alice,
         [row("r1", 3, 2, 6, 0), row("r2", 100, 120, 120, 0), row("r3", 1, 0, 2, 0), row("r4", 0, 0, 0, 0)]
     );
-    assert_eq!(unread(pg, "carol").await[1], row("r1", 3, 2, 6, 1), "each their own marker");
+    let of_carol = row("r1", 4, 2, 6, 1);
+    assert_eq!(unread(pg, "carol").await[1], of_carol, "her own marker, and a thread that she follows");
     assert_eq!(unread(pg, "bob").await[0]["unread"], 1, "bob's own never");
     for r in &of_alice {
         let id = r["roomId"].as_str().expect("id");
@@ -92,7 +94,7 @@ async fn unread_1_what_others_said_and_i_may_see_and_have_not_read_is_counted() 
         );
     }
     let mut read = batch("acme", "r2", 120, 120, vec![]);
-    read.reads.insert(user("alice"), 120);
+    read.reads.insert(user("alice"), read_to(120));
     done(pg, &read).await;
     assert_eq!(unread(pg, "alice").await[1], row("r2", 0, 0, 120, 120));
     sql(pg, "DELETE FROM chat_room_members WHERE room_id = 'r2' AND user_id = 'alice'").await;
