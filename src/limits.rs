@@ -22,8 +22,18 @@ pub const EMOJI_BYTES_MAX: usize = 64;
 pub const EMOJI_KINDS_MAX: usize = 20;
 /// Bytes of a REST body that is JSON. Issue 3: 500 member ids of 128 characters of 4 bytes just fit.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
-/// People in a group at its creation. PROTOCOL.md §2.
+/// People in a group. PROTOCOL.md §2.
 pub const GROUP_MEMBERS_MAX: usize = 500;
+/// Code points of a room's topic: a line under the name, twice a text message of a phone; each change of it goes to all.
+pub const ROOM_TOPIC_CHARS_MAX: usize = 300;
+/// Code points of a reason given for a ban or a report: enough to say why, and it stands in every page of the audit log.
+pub const REASON_CHARS_MAX: usize = 500;
+/// Bans in force in one room: the room keeps them beside its people, so as many as those.
+pub const BANS_MAX: usize = GROUP_MEMBERS_MAX;
+/// Seconds of slow mode: six hours. PROTOCOL.md §2.
+pub const SLOW_MODE_S_MAX: u64 = 21_600;
+/// The end of the year 9999, in Unix milliseconds: a mute for good. JavaScript and Postgres both know that day.
+pub const FOREVER_MS: u64 = 253_402_300_799_000;
 /// Nesting of JSON. PROTOCOL.md, Edge answers; serde_json stops there too.
 pub const JSON_DEPTH_MAX: usize = 128;
 
@@ -137,6 +147,10 @@ pub const HALTED_RETRY_MS: u64 = 60_000;
 pub const ALARM_DELAY_MS: u64 = 5_000;
 /// The nearest an alarm may be set (PLATFORM.md).
 pub const ALARM_MIN_MS: u64 = 200;
+/// Changes whose makers a room is told at once: more happen only while it is out of reach, and then the newest count.
+pub const CHANGES_TOLD_MAX: u64 = 1_000;
+/// Times a change is planned anew because the room changed meanwhile: three people at once are served, a storm is told to wait.
+pub const CHANGE_TRIES_MAX: u32 = 5;
 /// Times a batch goes again at once because another got in while it waited for the room's lock.
 pub const BATCH_AGAIN_MAX: u32 = 3;
 /// A room whose oldest waiting event is older is in trouble. PROTOCOL.md §2, `/admin/outbox`.

@@ -32,6 +32,12 @@ pub enum Mutant {
     HalfOpenLeft,
     // One that the fault tests found.
     DrainSpins,
+    // People and rooms.
+    RefreshWithoutEvents,
+    RefreshInTwoWritings,
+    RemovedAfterAnswer,
+    PlanWithoutVersion,
+    BannedCanBeAdded,
 }
 
 #[cfg(not(feature = "mutants"))]
@@ -83,7 +89,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 26] = [
+        pub const ALL: [(Mutant, &str); 31] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -110,6 +116,11 @@ mod active {
             (Mutant::AlarmTrusted, "alarm-trusted"),
             (Mutant::HalfOpenLeft, "half-open-left"),
             (Mutant::DrainSpins, "drain-spins"),
+            (Mutant::RefreshWithoutEvents, "refresh-without-events"),
+            (Mutant::RefreshInTwoWritings, "refresh-in-two-writings"),
+            (Mutant::RemovedAfterAnswer, "removed-after-answer"),
+            (Mutant::PlanWithoutVersion, "plan-without-version"),
+            (Mutant::BannedCanBeAdded, "banned-can-be-added"),
         ];
     }
 }

@@ -160,6 +160,7 @@ impl Tab {
                 let action = if *add { "add" } else { "remove" };
                 json!({"type": "reaction", "messageId": message, "emoji": emoji, "action": action})
             }
+            Said::News { .. } => Value::Null,
         };
         frame["clientId"] = json!(client_id);
         let (frame, clean, again) = (frame.to_string(), again.is_none(), again.is_some());

@@ -14,6 +14,9 @@ use std::rc::Rc;
 /// A frame that isn't answered within this long, on a connection where nothing is wrong, is not answered at all.
 const ANSWER_MS: u64 = 3_000;
 
+/// Events about the room and its people.
+const NEWS: [&str; 4] = ["member_added", "member_removed", "member_updated", "room_updated"];
+
 impl World {
     // --- Hearing ----------------------------------------------------------------------------------
 
@@ -51,8 +54,10 @@ impl World {
             }
             (Phase::Greeted(2), "resync") => self.resync(tab, event),
             (Phase::Greeted(2), "synced") => self.synced(tab, event),
-            (Phase::Greeted(2), "new_message" | "reaction_update") => self.sequenced(tab, event),
-            (Phase::Live, "new_message" | "reaction_update") => self.sequenced(tab, event),
+            (Phase::Greeted(2) | Phase::Live, "new_message" | "reaction_update") => {
+                self.sequenced(tab, event)
+            }
+            (Phase::Greeted(2) | Phase::Live, kind) if NEWS.contains(&kind) => self.sequenced(tab, event),
             (Phase::Live, "ack") => {
                 let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
                 let seq = event["seq"].as_u64();
@@ -261,6 +266,10 @@ fn fact(event: &Value) -> Fact {
             id: text(&message["id"]),
             said: Said::Message { content: text(&message["content"]) },
         };
+    }
+    if event["type"].as_str().is_some_and(|kind| NEWS.contains(&kind)) {
+        let said = Said::News { event: event.to_string() };
+        return Fact { user: text(&event["by"]), client_id: None, id: String::new(), said };
     }
     let delta = &event["delta"];
     let said = Said::Reaction {

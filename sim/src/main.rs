@@ -7,6 +7,9 @@
 //! once failed is `pinned`. Not here: sockets, processes and disks of the real kind; those are in `tests/faults`.
 
 mod breaking;
+#[path = "../../tests/native/cast.rs"]
+#[allow(dead_code)]
+mod cast;
 mod client;
 mod dice;
 mod ending;
@@ -16,8 +19,11 @@ mod hosts;
 #[path = "../../tests/native/ledger.rs"]
 #[allow(dead_code)] // Its faults are the transcripts'; here the weather is around it.
 mod ledger;
+#[path = "../../tests/native/membership.rs"]
+mod membership;
 mod network;
 mod oracle;
+mod people;
 mod pinned;
 mod plan;
 mod platform;
@@ -42,7 +48,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 20] = [
+const SOMETIMES: [&str; 23] = [
     "crashes",
     "dedupe hits",
     "conflicts seen as the same",
@@ -63,6 +69,9 @@ const SOMETIMES: [&str; 20] = [
     "announcements",
     "announcements lost",
     "rows tried again",
+    "changes",
+    "changes planned anew",
+    "people removed over REST",
 ];
 /// Events that wait for Postgres at once, in some seed.
 const OUTBOX_PEAK_MIN: u64 = 500;

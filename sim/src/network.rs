@@ -219,6 +219,18 @@ impl World {
         None
     }
 
+    /// A request of somebody who does nothing else; `then` looks at the answer, if one comes.
+    pub fn ask_and(
+        self: &Rc<Self>,
+        method: http::Method,
+        path: &str,
+        token: &str,
+        body: Option<String>,
+        then: impl FnOnce(&Rc<Self>, Got) + 'static,
+    ) {
+        self.handle(request(method, path, token, body, true), then);
+    }
+
     /// The Worker's part: there, through the real routes, and back.
     pub fn handle(self: &Rc<Self>, request: api::Request<Text>, then: impl FnOnce(&Rc<Self>, Got) + 'static) {
         let world = self.clone();

@@ -28,6 +28,8 @@ pub enum Checker {
     Presence,
     /// A removed person could still hear.
     Removed,
+    /// Who is in the room isn't who was let in, or isn't what its events say.
+    People,
     /// More memory, bytes or rows than allowed.
     Bounds,
     /// A frame that nobody answered.
@@ -77,8 +79,18 @@ impl Counters {
 /// What an operation is, apart from who retries it how often.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {
-    Message { content: String },
-    Reaction { message: String, emoji: String, add: bool },
+    Message {
+        content: String,
+    },
+    Reaction {
+        message: String,
+        emoji: String,
+        add: bool,
+    },
+    /// Not said by anybody: an event about the room or its people, as it was heard.
+    News {
+        event: String,
+    },
 }
 
 /// One place of a log.

@@ -56,6 +56,8 @@ pub enum Action {
     Stranger { room: usize },
     Remove { room: usize, user: usize },
     Add { room: usize },
+    /// Over REST, while whatever is due to break breaks.
+    Asks { room: usize, change: Asked },
     /// The operator has rows that were set aside tried again.
     TryAgain { room: usize },
     /// The tenant's list of rooms in trouble can't be reached, or can again.
@@ -63,6 +65,19 @@ pub enum Action {
     AlarmTwice { room: usize },
     AlarmLost { room: usize },
     AlarmLate { room: usize, ms: u64 },
+}
+
+/// What the owner asks of a room; `user` counts from the first who isn't the owner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[rustfmt::skip]
+pub enum Asked {
+    Remove { user: usize },
+    /// Everybody, as far as they aren't there.
+    Add,
+    Role { user: usize, role: &'static str },
+    Ban { user: usize },
+    Unban { user: usize },
+    Topic { number: u64 },
 }
 
 pub struct Plan {
@@ -153,7 +168,8 @@ fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
 }
 
 fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>) -> Option<Action> {
-    let action = match dice.below(14) {
+    let action = match dice.below(16) {
+        14 | 15 if mood.people => Action::Asks { room, change: asked(dice) },
         0 | 1 if mood.crashes => Action::Die { effects: 1 + dice.below(40) as u32 },
         2 if mood.crashes => dice.of(&[Action::Abort, Action::Deploy]),
         2 | 3 => Action::Hibernate { room },
@@ -170,7 +186,14 @@ fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>)
             }
             Action::Remove { room, user }
         }
-        7 if mood.people => Action::Add { room },
+        7 if mood.people && dice.one_in(3) => Action::Add { room },
+        7 if mood.people => {
+            // Two at once race.
+            if dice.one_in(2) {
+                actions.push(Action::Asks { room, change: asked(dice) });
+            }
+            Action::Asks { room, change: asked(dice) }
+        }
         8 if mood.alarms => dice.of(&[
             Action::AlarmTwice { room },
             Action::AlarmLost { room },
@@ -184,6 +207,18 @@ fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>)
         _ => return None,
     };
     Some(action)
+}
+
+fn asked(dice: &mut Dice) -> Asked {
+    let user = dice.below(3) as usize;
+    match dice.below(8) {
+        0 | 1 => Asked::Remove { user },
+        2 | 3 => Asked::Add,
+        4 => Asked::Role { user, role: dice.of(&["member", "moderator", "admin"]) },
+        5 => Asked::Ban { user },
+        6 => Asked::Unban { user },
+        _ => Asked::Topic { number: dice.below(3) },
+    }
 }
 
 fn weather(dice: &mut Dice) -> Weather {

@@ -1,13 +1,17 @@
 //! Postgres as the system's statements see it: the laws of `db` over plain maps, in every weather.
 //! Not here: SQL; the real statements are tested against a real Postgres.
 
+use crate::cast;
 use crate::ledger::{Ledger, POISON};
+use crate::membership::Membership;
 use crate::oracle::Checker;
 use crate::plan::ROOMS;
 use crate::stored;
 use crate::world::World;
-use chinwag::db::{DbError, MessageRow, Postgres, Projected, Projection};
-use chinwag::ids::Seq;
+use chinwag::db::{
+    Applied, ChangeSet, DbError, MessageRow, Postgres, Projected, Projection, RoomSnapshot, SnapshotBan,
+};
+use chinwag::ids::{Seq, UnixMs};
 use chinwag::limits::{ACCESS_TIMEOUT_MS, BATCH_ROWS_MAX, STATEMENT_TIMEOUT_MS};
 use chinwag::mutants::{Mutant, is};
 use serde_json::{Value, json};
@@ -33,8 +37,8 @@ pub enum Weather {
 
 pub struct Table {
     pub ledger: Ledger,
-    /// Role by person.
-    pub members: BTreeMap<String, &'static str>,
+    pub room: RoomSnapshot,
+    pub membership: Membership,
     /// Another message stood at these seqs: rows that Postgres may lack.
     pub strangers: BTreeMap<Seq, String>,
 }
@@ -139,6 +143,10 @@ impl Server {
             let batch: Projection = serde_json::from_value(input.clone()).map_err(|e| io(&e.to_string()))?;
             return table.project(world, &batch);
         }
+        if input["put"].is_array() {
+            let set: ChangeSet = serde_json::from_value(input.clone()).map_err(|e| io(&e.to_string()))?;
+            return Ok(json!(table.apply(world, set)));
+        }
         if let Some(after) = input["after"].as_u64() {
             let limit = input["limit"].as_u64().unwrap_or(0) as usize;
             let page: Vec<&MessageRow> =
@@ -146,37 +154,82 @@ impl Server {
             return Ok(json!(page));
         }
         if let Some(user) = input["user"].as_str() {
-            return Ok(table.members.get(user).map_or(Value::Null, |role| {
-                json!({"role": role, "membersVersion": table.ledger.members_version, "lastSeq": table.ledger.last_seq})
-            }));
+            let (version, last_seq) = (table.ledger.members_version, table.ledger.last_seq);
+            return Ok(table.role(user).map_or(
+                Value::Null,
+                |role| json!({"role": role, "membersVersion": version, "lastSeq": last_seq}),
+            ));
         }
-        Ok(table.snapshot())
+        let known = input["known"].as_u64().unwrap_or(u64::MAX);
+        Ok(json!(table.snapshot(known, world.now())))
     }
 }
 
 impl Table {
     pub fn new(people: &[&str]) -> Self {
-        let role = |(i, user): (usize, &&str)| (user.to_string(), ["owner", "member"][i.min(1)]);
         Self {
             ledger: Ledger { members_version: 1, ..Ledger::default() },
-            members: people.iter().enumerate().map(role).collect(),
+            room: cast::group(people),
+            membership: Membership::default(),
             strangers: BTreeMap::new(),
         }
     }
 
-    fn snapshot(&self) -> Value {
-        let reads = |user: &String| self.ledger.reads.get(user).copied().unwrap_or_default();
-        let member = |(user, role): (&String, &&str)| {
-            json!({"userId": user, "role": role, "joinedAtMs": 0, "joinedSeq": 0, "lastReadSeq": reads(user).seq,
-                   "readGeneration": reads(user).generation,
-                   "notify": {"level": "all", "muteUntilMs": null}})
-        };
-        json!({
-            "type": "group", "name": null, "topic": null, "createdBy": "alice", "createdAtMs": 0,
-            "archived": false, "historyVisibility": "all", "roomMention": "all", "slowModeS": 0,
-            "membersVersion": self.ledger.members_version, "lastSeq": self.ledger.last_seq,
-            "epoch": self.ledger.epoch, "members": self.members.iter().map(member).collect::<Vec<_>>(),
-        })
+    pub fn role(&self, user: &str) -> Option<&str> {
+        self.room.members.iter().find(|m| m.user_id.as_str() == user).map(|m| m.role.as_str())
+    }
+
+    fn snapshot(&self, known: u64, now: UnixMs) -> RoomSnapshot {
+        let mut told = self.membership.snapshot(&self.room, known, now);
+        (told.last_seq, told.epoch) = (self.ledger.last_seq, self.ledger.epoch.clone());
+        for member in &mut told.members {
+            let read = self.ledger.reads.get(member.user_id.as_str()).copied().unwrap_or_default();
+            let known = Marker { generation: member.read_generation, seq: member.last_read_seq };
+            let read = read.max(known);
+            (member.read_generation, member.last_read_seq) = (read.generation, read.seq);
+        }
+        told
+    }
+
+    /// Somebody changes the room past us; the version goes up.
+    pub fn change(&mut self, change: impl FnOnce(&mut RoomSnapshot)) {
+        change(&mut self.room);
+        self.room.members_version += 1;
+        self.ledger.members_version = self.room.members_version;
+    }
+
+    fn apply(&mut self, world: &World, mut set: ChangeSet) -> &'static str {
+        if is(Mutant::PlanWithoutVersion) {
+            set.version = self.room.members_version;
+        }
+        let (before, now) = (self.room.members.clone(), world.now());
+        match self.membership.apply(&mut self.room, &set, now) {
+            Applied::Done => {}
+            Applied::Stale => {
+                world.counters.count("changes planned anew");
+                return "stale";
+            }
+            Applied::Missing => return "missing",
+        }
+        self.ledger.members_version = self.room.members_version;
+        world.counters.count("changes");
+        let added =
+            |user: &str| set.audit.iter().any(|a| a.action == "add" && a.target.as_deref() == Some(user));
+        for member in &self.room.members {
+            let user = member.user_id.as_str();
+            if !before.iter().any(|m| m.user_id == member.user_id) && !added(user) {
+                world.violation(Checker::People, format!("{user} came in, and nobody added them"));
+            }
+            let banned =
+                |b: &SnapshotBan| b.user_id == member.user_id && b.until_ms.is_none_or(|until| until > now);
+            if self.room.bans.iter().any(banned) {
+                world.violation(Checker::People, format!("{user} is in, and banned"));
+            }
+        }
+        if !self.room.members.iter().any(|m| m.role == "owner") {
+            world.violation(Checker::People, "the room has no owner".into());
+        }
+        "done"
     }
 
     fn project(&mut self, world: &World, batch: &Projection) -> Result<Value, DbError> {

@@ -8,7 +8,7 @@ use crate::hosts::Host;
 use crate::ledger::POISON;
 use crate::oracle::{Checker, Said, Violation};
 use crate::plan::{Action, PEOPLE, Plan, ROOMS, TABS};
-use crate::postgres::{Table, Weather};
+use crate::postgres::Table;
 use crate::stored;
 use crate::world::World;
 use chinwag::api::object_name;
@@ -152,8 +152,9 @@ impl World {
             Action::LoseDisk { room } => self.may_lose_disk(room),
             Action::SetBack { room, rows } => self.set_back(room, rows),
             Action::Stranger { room } => self.stranger(room),
-            Action::Remove { room, user } => self.remove(room, PEOPLE[user + 1]),
-            Action::Add { room } => self.add_all(room),
+            Action::Remove { room, user } => self.remove_past_us(room, PEOPLE[user + 1]),
+            Action::Add { room } => self.add_all_past_us(room),
+            Action::Asks { room, change } => self.asks(room, change),
             Action::TryAgain { room } => self.tries_again(room),
             Action::List { away } => self.list_is_away.set(away),
             Action::AlarmTwice { room } => self.alarm(room, |host| self.fire_alarm(host)),
@@ -242,51 +243,9 @@ impl World {
         });
     }
 
-    /// Removes somebody in Postgres; once a request that knew of it was answered, they hear nothing any more.
-    fn remove(self: &Rc<Self>, room: usize, user: &str) {
-        if self.server.borrow().weather != Weather::Fine {
-            return;
-        }
-        self.table(room, |table| {
-            table.members.remove(user);
-            table.ledger.members_version += 1;
-        });
-        self.counters.count("removals");
-        for tab in self.tabs.borrow_mut().iter_mut().filter(|tab| tab.room == room && tab.user == user) {
-            tab.removed = true;
-        }
-        let before = self.counters_of_faults();
-        let (tenant, id) = ROOMS[room];
-        let answered = ending::read_page(self, (tenant, id), "alice", 0);
-        let Some(host) = host_of(self, room) else { return };
-        if answered.is_some() && before == self.counters_of_faults() {
-            let hears = |sock: &&Rc<crate::network::Sock>| {
-                let attachment = sock.attachment.borrow();
-                !sock.closing.get()
-                    && attachment.as_ref().is_some_and(|text| text.contains(&format!("\"user\":\"{user}\"")))
-            };
-            if host.sockets.borrow().iter().any(|sock| hears(&sock)) {
-                self.violation(Checker::Removed, format!("{user} still has a socket in {id}"));
-            }
-        }
-    }
-
     /// Whether anything was due to break meanwhile.
-    fn counters_of_faults(&self) -> (u32, u32, u32) {
+    pub fn counters_of_faults(&self) -> (u32, u32, u32) {
         (self.dies_in.get(), self.panics_in.get(), self.disk_fails_in.get())
-    }
-
-    pub fn add_all(self: &Rc<Self>, room: usize) {
-        self.table(room, |table| {
-            for user in PEOPLE.iter().filter(|user| !table.members.contains_key(**user)).collect::<Vec<_>>() {
-                table.members.insert((*user).to_owned(), "member");
-                table.ledger.members_version += 1;
-            }
-        });
-        let mut tabs = self.tabs.borrow_mut();
-        for tab in tabs.iter_mut().filter(|tab| tab.room == room && tab.removed) {
-            tab.removed = false;
-        }
     }
 }
 

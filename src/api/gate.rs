@@ -7,7 +7,7 @@ use crate::auth::Identity;
 use crate::db;
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq};
-use crate::room::Call;
+use crate::room::{Call, Change};
 use serde::{Deserialize, Serialize};
 
 /// What the Worker hands to a room. Old and new code meet here during a deploy: add fields, never change them.
@@ -36,6 +36,7 @@ pub struct Gate {
 pub enum What {
     Upgrade(UpgradeAsk),
     Call(Call),
+    Change(Change),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,14 +73,26 @@ pub async fn call<P: Ports>(ports: &P, who: Identity, room: RoomId, call: Call) 
     ports.ask_room(&Ask { who, room, gate, what: What::Call(call) }).await
 }
 
-/// What a room that must be opened needs from Postgres.
+/// Has a room changed on a member's behalf. Postgres decides in the end, so without it nothing is changed.
+pub async fn change<P: Ports>(
+    ports: &P,
+    who: Identity,
+    room: RoomId,
+    change: Change,
+) -> Result<Reply, Refusal> {
+    let gate = ask(ports, &who, &room).await?;
+    ports.ask_room(&Ask { who, room, gate, what: What::Change(change) }).await
+}
+
+/// What a room that must be opened, or has grown old since the version `known`, needs from Postgres.
 ///
 /// # Errors  `room_not_found`; `upstream_unavailable` when Postgres can't say.
 pub async fn open_room(
     db: &impl db::Postgres,
     who: &Identity,
     room: &RoomId,
+    known: Option<u64>,
 ) -> Result<db::RoomSnapshot, Refusal> {
-    let snapshot = db::room_snapshot(db, &who.tenant, room).await.map_err(unavailable)?;
+    let snapshot = db::room_snapshot(db, &who.tenant, room, known).await.map_err(unavailable)?;
     snapshot.ok_or_else(no_such_room)
 }

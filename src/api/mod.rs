@@ -6,12 +6,13 @@ mod dev;
 mod gate;
 mod messages;
 mod outbox;
+mod people;
 mod reading;
 mod rooms;
 mod routes;
 mod sought;
 
-pub use gate::{Ask, Gate, UpgradeAsk, What, open_room};
+pub use gate::{Ask, Gate, UpgradeAsk, What, no_such_room, open_room};
 pub use routes::{ROUTES, Route};
 
 use crate::auth::{self, AuthConfig, Credential, Identity};
@@ -161,8 +162,10 @@ async fn answer<P: Ports, B: Body>(
             let ticket = ports.keep_ticket(&who).await?;
             Ok(Reply::ok(json!({"ticket": ticket, "expiresInMs": TICKET_MS})))
         }
-        // Answered above, before anybody has to say who they are.
-        _ => Err(Refusal::new(Code::NotFound, "no such route")),
+        Route::Health | Route::Chat => Err(Refusal::new(Code::NotFound, "answered above")),
+        #[cfg(feature = "dev")]
+        Route::DevToken => Err(Refusal::new(Code::NotFound, "answered above")),
+        _ => people::answer(ports, route, who, room()?, params, request).await,
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 /// # Gives   `None` when Postgres can't say whether there is such a room; the room then decides.
 /// # Errors  `room_not_found` for strangers and where there is none, `forbidden` for members.
 pub async fn may_tend<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<Option<Gate>, Refusal> {
-    match db::room_snapshot(ports.hasty_db(), &who.tenant, room).await {
+    match db::room_snapshot(ports.hasty_db(), &who.tenant, room, None).await {
         Ok(None) => Err(gate::no_such_room()),
         Ok(Some(snapshot)) => {
             let member = snapshot.members.iter().find(|m| m.user_id == who.user);

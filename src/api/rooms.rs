@@ -1,6 +1,7 @@
 //! Rooms over REST: creating, listing, looking at one.
 //! Not here: the statements (`db`), and messages (`room`).
 
+use super::people::{line, user_id};
 use super::{Ports, Query, Reply, gate, unavailable};
 use crate::auth::Identity;
 use crate::db::{self, NewRoom, RoomCursor, RoomKind};
@@ -8,7 +9,7 @@ use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, RoomId, UserId};
 use crate::limits::{GROUP_MEMBERS_MAX, ROOM_NAME_CHARS_MAX};
 use crate::protocol::Fields;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// `POST /rooms/create`.
@@ -19,13 +20,7 @@ pub async fn create<P: Ports>(ports: &P, who: &Identity, body: String) -> Result
         "group" => RoomKind::Group,
         _ => return Err(Refusal::invalid("type", "\"direct\" or \"group\"")),
     };
-    let name = fields.text_opt("name")?.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    if name.as_ref().is_some_and(|name| name.chars().count() > ROOM_NAME_CHARS_MAX) {
-        return Err(Refusal::invalid("name", &format!("more than {ROOM_NAME_CHARS_MAX} characters")));
-    }
-    if name.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
-        return Err(Refusal::invalid("name", "holds control characters"));
-    }
+    let name = line(&mut fields, "name", ROOM_NAME_CHARS_MAX)?.filter(|name| !name.is_empty());
     let participants = participants(&mut fields)?;
     let people: BTreeSet<&str> = participants.iter().chain([&who.user]).map(UserId::as_str).collect();
     match kind {
@@ -52,13 +47,7 @@ pub async fn create<P: Ports>(ports: &P, who: &Identity, body: String) -> Result
 fn participants(fields: &mut Fields) -> Result<Vec<UserId>, Refusal> {
     const FIELD: &str = "participantIds";
     let list = fields.list_opt(FIELD)?.ok_or_else(|| Refusal::bad_field(FIELD, "a list of user ids"))?;
-    let user = |item: &Value| match item {
-        Value::String(id) => {
-            UserId::parse(id).ok_or_else(|| Refusal::invalid(FIELD, "an id of 1 to 128 characters"))
-        }
-        _ => Err(Refusal::bad_field(FIELD, "a list of user ids")),
-    };
-    list.iter().map(user).collect()
+    list.iter().map(|item| user_id(item, FIELD)).collect()
 }
 
 /// `GET /rooms/list`.

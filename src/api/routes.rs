@@ -16,6 +16,21 @@ pub enum Route {
     Mentions,
     Search,
     GetRoom,
+    ChangeRoom,
+    DeleteRoom,
+    ListMembers,
+    AddMembers,
+    SetRole,
+    RemoveMember,
+    LeaveRoom,
+    ReadNotify,
+    SetNotify,
+    Mute,
+    Unmute,
+    Ban,
+    Unban,
+    SlowMode,
+    ReadAudit,
     ListMessages,
     SendMessage,
     EditMessage,
@@ -47,6 +62,21 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::GET, "/api/chat/mentions", Route::Mentions),
     (Method::GET, "/api/chat/search", Route::Search),
     (Method::GET, "/api/chat/rooms/{room}", Route::GetRoom),
+    (Method::PATCH, "/api/chat/rooms/{room}", Route::ChangeRoom),
+    (Method::DELETE, "/api/chat/rooms/{room}", Route::DeleteRoom),
+    (Method::GET, "/api/chat/rooms/{room}/members", Route::ListMembers),
+    (Method::POST, "/api/chat/rooms/{room}/members", Route::AddMembers),
+    (Method::PATCH, "/api/chat/rooms/{room}/members/{user}", Route::SetRole),
+    (Method::DELETE, "/api/chat/rooms/{room}/members/{user}", Route::RemoveMember),
+    (Method::POST, "/api/chat/rooms/{room}/leave", Route::LeaveRoom),
+    (Method::GET, "/api/chat/rooms/{room}/notification-settings", Route::ReadNotify),
+    (Method::PUT, "/api/chat/rooms/{room}/notification-settings", Route::SetNotify),
+    (Method::PUT, "/api/chat/rooms/{room}/mutes/{user}", Route::Mute),
+    (Method::DELETE, "/api/chat/rooms/{room}/mutes/{user}", Route::Unmute),
+    (Method::PUT, "/api/chat/rooms/{room}/bans/{user}", Route::Ban),
+    (Method::DELETE, "/api/chat/rooms/{room}/bans/{user}", Route::Unban),
+    (Method::PUT, "/api/chat/rooms/{room}/slow-mode", Route::SlowMode),
+    (Method::GET, "/api/chat/rooms/{room}/audit", Route::ReadAudit),
     (Method::GET, "/api/chat/rooms/{room}/messages", Route::ListMessages),
     (Method::POST, "/api/chat/rooms/{room}/messages", Route::SendMessage),
     (Method::PATCH, "/api/chat/rooms/{room}/messages/{message}", Route::EditMessage),
@@ -131,7 +161,7 @@ mod tests {
     #[test]
     fn every_route_of_the_table_is_found() {
         for (method, path, route) in ROUTES {
-            let path = path.replace("{room}", "r%2F1");
+            let path = path.replace("{room}", "r%2F1").replace("{user}", "u");
             let Found::Route(found, params) = find(method, &path) else { panic!("{path}") };
             assert_eq!(found, *route);
             assert_eq!(params.get("room"), if path.contains("r%2F1") { "r/1" } else { "" });

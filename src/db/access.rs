@@ -2,7 +2,8 @@
 //! Not here: what a role may do (`auth`), and the room as clients see it (`rooms`).
 
 use super::{DbError, Postgres, decode, unix_ms};
-use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
+use crate::ids::{INTEGER_MAX, RoomId, Seq, TenantId, UnixMs, UserId};
+use crate::limits::CHANGES_TOLD_MAX;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -41,6 +42,12 @@ pub struct RoomSnapshot {
     pub epoch: Option<String>,
     /// In the order of their ids.
     pub members: Vec<SnapshotMember>,
+    /// Those in force when it was taken.
+    #[serde(default)]
+    pub bans: Vec<SnapshotBan>,
+    /// Who made the changes since the version that was asked for; not kept by the room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<SnapshotChange>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +61,28 @@ pub struct SnapshotMember {
     #[serde(default)]
     pub read_generation: u64,
     pub notify: Notify,
+    /// May not talk until then; `FOREVER_MS`: for good.
+    #[serde(default)]
+    pub muted_until_ms: Option<UnixMs>,
+}
+
+/// Somebody who may not be in the room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotBan {
+    pub user_id: UserId,
+    /// `None`: for good.
+    pub until_ms: Option<UnixMs>,
+}
+
+/// One entry of the audit log that made a new version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotChange {
+    pub id: String,
+    pub actor: UserId,
+    pub action: String,
+    pub target: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,18 +130,36 @@ SELECT coalesce((
     ", 'joinedSeq', m.joined_seq, 'lastReadSeq', m.last_read_seq, 'readGeneration', m.read_generation,
                 'notify', json_build_object('level', m.notify_level, 'muteUntilMs', ",
     unix_ms!("m.mute_until"),
-    ")) ORDER BY m.user_id), '[]')
-            FROM chat_room_members m WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id))
+    "), 'mutedUntilMs', ",
+    unix_ms!("m.muted_until"),
+    ") ORDER BY m.user_id), '[]')
+            FROM chat_room_members m WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id),
+        'bans', (
+            SELECT coalesce(json_agg(json_build_object('userId', b.user_id, 'untilMs', ",
+    unix_ms!("b.until"),
+    ") ORDER BY b.user_id), '[]')
+            FROM chat_bans b
+            WHERE b.tenant_id = r.tenant_id AND b.room_id = r.id AND (b.until IS NULL OR b.until > now())),
+        'changes', (
+            SELECT coalesce(json_agg(json_build_object(
+                'id', c.id, 'actor', c.actor, 'action', c.action, 'target', c.target) ORDER BY c.version, c.id), '[]')
+            FROM (
+                SELECT a.* FROM chat_audit a
+                WHERE a.tenant_id = r.tenant_id AND a.room_id = r.id AND a.version > ($1->>'known')::bigint
+                ORDER BY a.version DESC, a.id LIMIT ($1->>'changesMax')::bigint) c))
     FROM chat_rooms r
     WHERE r.tenant_id = $1->>'tenant' AND r.id = $1->>'room'
 ), 'null')"
 );
 
-/// The room's row and all its members, at one moment.
+/// The room's row and all its members, at one moment; and who made the changes since the version `known`.
 pub async fn room_snapshot(
     db: &impl Postgres,
     tenant: &TenantId,
     room: &RoomId,
+    known: Option<u64>,
 ) -> Result<Option<RoomSnapshot>, DbError> {
-    decode(db.query(SNAPSHOT, json!({"tenant": tenant, "room": room})).await?)
+    let known = known.unwrap_or(INTEGER_MAX);
+    let input = json!({"tenant": tenant, "room": room, "known": known, "changesMax": CHANGES_TOLD_MAX});
+    decode(db.query(SNAPSHOT, input).await?)
 }

@@ -8,14 +8,22 @@
 mod access;
 mod cursor;
 mod mentions;
+mod people;
 mod place;
 mod projection;
 mod rooms;
 mod search;
 mod unread;
 
-pub use access::{Access, Notify, RoomSnapshot, SnapshotMember, access, room_snapshot};
+pub use access::{
+    Access, Notify, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember, access, room_snapshot,
+};
+pub use cursor::parse as parse_cursor;
 pub use mentions::mentions;
+pub use people::{
+    Applied, AuditCursor, AuditRow, BanPut, ChangeSet, MemberPut, Page, Settings, apply, list_audit,
+    list_members, notify_settings,
+};
 pub use place::{Found, Place};
 pub use projection::{
     Marker, MessageRow, Projected, Projection, ReactionRow, VersionRow, messages_after, project,

@@ -4,17 +4,17 @@
 use super::Object;
 use super::platform::Platform;
 use super::sockets::Socket;
-use crate::api::{Ask, Reply, UpgradeAsk, What, open_room};
+use crate::api::{Ask, Reply, UpgradeAsk, What, no_such_room, open_room, unavailable};
 use crate::auth::Identity;
-use crate::db;
+use crate::db::{self, Applied};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::journal::Entry;
-use crate::limits::{REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
+use crate::limits::{CHANGE_TRIES_MAX, REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
 use crate::mutants::{self, Mutant, is};
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
-use crate::room::{Connect, ConnectionId, Facts, Input, Rebuild, Room};
+use crate::room::{Change, Connect, ConnectionId, Facts, Input, Rebuild, Room};
 use std::rc::Rc;
 
 /// What the Worker gets.
@@ -45,6 +45,7 @@ impl<P: Platform> Object<P> {
                 let fed = self.feed(Input::Call { who: &ask.who, call, random });
                 Ok(Answer::Reply(Reply::ok(fed.reply.ok_or_else(Refusal::fault)??)))
             }
+            What::Change(change) => self.change(&ask.who, &change).await,
         }
     }
 
@@ -125,7 +126,8 @@ impl<P: Platform> Object<P> {
     async fn open_from_postgres(self: &Rc<Self>, ask: &Ask) -> Result<(), Refusal> {
         let (who, id) = (&ask.who, &ask.room);
         let database = self.platform.db();
-        let snapshot = open_room(database, who, id).await?;
+        let known = self.room.borrow().as_ref().map(Room::members_version);
+        let snapshot = open_room(database, who, id, known).await?;
         let whole = self.room.borrow().as_ref().is_some_and(|room| snapshot.last_seq <= room.head());
         if whole {
             // What could not be taken over isn't in force: nobody is served by the membership of before.
@@ -154,10 +156,55 @@ impl<P: Platform> Object<P> {
     }
 
     pub(super) async fn refresh(self: &Rc<Self>) {
-        let Some((tenant, id)) = self.room.borrow().as_ref().map(Room::key) else { return };
-        if let Ok(snapshot) = db::room_snapshot(self.platform.db(), &tenant, &id).await {
+        let known = self.room.borrow().as_ref().map(|room| (room.key(), room.members_version()));
+        let Some(((tenant, id), version)) = known else { return };
+        if let Ok(snapshot) = db::room_snapshot(self.platform.db(), &tenant, &id, Some(version)).await {
             self.feed(Input::Refreshed(snapshot));
         }
+    }
+
+    /// Changes the room in Postgres, and answers once the change is in force here: who was removed hears nothing any more.
+    ///
+    /// # Errors  the plan's; 503 when Postgres doesn't answer, and then the change may have been made or not.
+    async fn change(self: &Rc<Self>, who: &Identity, change: &Change) -> Result<Answer<P::Peer>, Refusal> {
+        let id = format!("{:016x}{:016x}", self.platform.random(), self.platform.random());
+        for _ in 0..CHANGE_TRIES_MAX {
+            let plan = self.with_room(|room, now| room.plan(who, change, now, &id))??;
+            let Some(set) = plan else { return self.answer_to(who, change) };
+            let applied = db::apply(self.platform.db(), &set).await;
+            // No answer: what was done shows in what there is now, and if nothing was, it is tried again.
+            let snapshot = db::room_snapshot(self.platform.db(), &set.tenant, &set.room, Some(set.version));
+            let snapshot = snapshot.await.map_err(unavailable)?;
+            let known = snapshot.as_ref().is_some_and(|now| Room::knows_of(&now.changes, &id));
+            let missing = snapshot.is_none();
+            if is(Mutant::RemovedAfterAnswer) {
+                self.later(async move |object| {
+                    object.platform.sleep(WAIT_STEP_MS).await;
+                    object.feed(Input::Refreshed(snapshot));
+                });
+            } else if self.feed(Input::Refreshed(snapshot)).failed {
+                return Err(Refusal::fault());
+            }
+            match applied {
+                _ if known => return self.answer_to(who, change),
+                Ok(Applied::Done) => return self.answer_to(who, change),
+                _ if missing => return Err(no_such_room()),
+                Ok(Applied::Stale | Applied::Missing) | Err(_) => {}
+            }
+        }
+        let message = "others are changing the room at this moment, try again";
+        Err(Refusal::new(Code::UpstreamUnavailable, message))
+    }
+
+    fn answer_to(self: &Rc<Self>, who: &Identity, change: &Change) -> Result<Answer<P::Peer>, Refusal> {
+        let answer = self.with_room(|room, _| room.answer_to(who, change))?;
+        Ok(Answer::Reply(Reply::ok(answer)))
+    }
+
+    /// Looks into the room, which is loaded if it isn't in memory.
+    fn with_room<T>(self: &Rc<Self>, look: impl FnOnce(&Room, UnixMs) -> T) -> Result<T, Refusal> {
+        let slot = self.loaded().map_err(|why| self.broken(&why))?;
+        slot.as_ref().map(|room| look(room, self.platform.now())).ok_or_else(no_such_room)
     }
 
     /// A storage that fails is told to the operator; the caller learns that it is a fault of ours.

@@ -1,13 +1,14 @@
 //! Who may do what in the room, and what it knows of itself and its people: a copy of what Postgres last told.
 //! Not here: the table of permissions (`auth`), and asking Postgres (`shell`).
 
-use super::Room;
 use super::connection::{Connection, ConnectionId};
-use super::store::{self, StateRow, Store};
+use super::replay::{MemberBody, told};
+use super::store::{self, Event, Kind, Store};
+use super::{Facts, Room};
 use crate::auth::{self, Action, Identity, Role};
-use crate::db::{Marker, RoomSnapshot, SnapshotMember};
+use crate::db::{Marker, RoomSnapshot, SnapshotChange, SnapshotMember};
 use crate::error::{Code, Refusal};
-use crate::ids::{Seq, UnixMs};
+use crate::ids::{Seq, UnixMs, UserId, iso};
 use crate::limits::RECEIPTS_MEMBERS_MAX;
 use crate::mutants::{Mutant, is};
 use crate::protocol::server::CloseCode;
@@ -100,14 +101,15 @@ impl Room {
         }
     }
 
-    /// Takes over what Postgres says of the room: those who are members no more are closed.
+    /// Takes over what Postgres says of the room: what is new becomes events of the log, in one writing with the copy, so that
+    /// no crash tells it twice or never. Those who are members no more are closed before anybody hears of it.
     pub(super) fn refreshed(
         &mut self,
         store: &Store,
         snapshot: Option<RoomSnapshot>,
         now: UnixMs,
     ) -> store::Result<()> {
-        let Some(snapshot) = snapshot else {
+        let Some(mut snapshot) = snapshot else {
             let all: Vec<_> = self.connections.keys().copied().collect();
             all.into_iter().for_each(|id| self.close(id, CloseCode::RoomGone, now));
             self.members.clear();
@@ -118,12 +120,113 @@ impl Room {
         {
             return Ok(());
         }
-        self.facts.snapshot = snapshot;
-        store.set_state(StateRow::Room, serde_json::to_string(&self.facts).unwrap_or_default())?;
+        let changes = std::mem::take(&mut snapshot.changes);
+        let facts = Facts { snapshot, ..self.facts.clone() };
+        let gone = ended(&self.facts.snapshot, &facts.snapshot);
+        let gone: Vec<String> = gone.map(|m| m.user_id.as_str().to_owned()).collect();
+        let mut news = News { events: Vec::new(), head: self.head, now, changes: &changes };
+        news.of_people(&self.facts.snapshot, &facts.snapshot);
+        news.of_room(&self.facts, &facts);
+        let events = if is(Mutant::RefreshWithoutEvents) { Vec::new() } else { news.events };
+        store.take_over(&events, serde_json::to_string(&facts).unwrap_or_default())?;
+        self.facts = facts;
+        gone.iter().for_each(|user| self.reads.forget(user));
         self.learn_members();
-        let removed = |c: &&Connection| !self.members.contains_key(c.user());
-        let removed: Vec<_> = self.connections.values().filter(removed).map(|c| c.kept.id).collect();
-        removed.into_iter().for_each(|id| self.close(id, CloseCode::Removed, now));
+        let closed = |c: &&Connection| {
+            gone.iter().any(|user| user == c.user()) || !self.members.contains_key(c.user())
+        };
+        let closed: Vec<_> = self.connections.values().filter(closed).map(|c| c.kept.id).collect();
+        closed.into_iter().for_each(|id| self.close(id, CloseCode::Removed, now));
+        for event in events {
+            self.head = event.seq;
+            self.broadcast(told(&event));
+        }
         Ok(())
     }
+}
+
+/// Memberships of before that have ended, be it that another of the same person has begun.
+fn ended<'a>(before: &'a RoomSnapshot, after: &'a RoomSnapshot) -> impl Iterator<Item = &'a SnapshotMember> {
+    let same = |m: &SnapshotMember| after.members.iter().any(|n| is_the_same(m, n));
+    before.members.iter().filter(move |m| !same(m))
+}
+
+fn is_the_same(before: &SnapshotMember, after: &SnapshotMember) -> bool {
+    before.user_id == after.user_id && before.joined_at_ms == after.joined_at_ms
+}
+
+/// What differs between two copies of the room, as events after `head`.
+struct News<'a> {
+    events: Vec<Event>,
+    head: Seq,
+    now: UnixMs,
+    changes: &'a [SnapshotChange],
+}
+
+impl News<'_> {
+    fn of_people(&mut self, before: &RoomSnapshot, after: &RoomSnapshot) {
+        for member in ended(before, after) {
+            let by = self.maker(&["remove", "ban"], Some(&member.user_id), &member.user_id);
+            self.add(Kind::MemberRemoved, by, member_body(member));
+        }
+        for member in &after.members {
+            match before.members.iter().find(|m| is_the_same(m, member)) {
+                None => {
+                    let by = self.maker(&["add"], Some(&member.user_id), &member.user_id);
+                    self.add(Kind::MemberAdded, by, member_body(member));
+                }
+                Some(known) if known.role != member.role => {
+                    let by = self.maker(&["role"], Some(&member.user_id), &member.user_id);
+                    self.add(Kind::MemberUpdated, by, member_body(member));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn of_room(&mut self, before: &Facts, after: &Facts) {
+        let shown = shown(after);
+        if shown != self::shown(before) {
+            let by = self.maker(&["settings", "slow_mode"], None, &after.snapshot.created_by);
+            self.add(Kind::RoomUpdated, by, shown.to_string());
+        }
+    }
+
+    /// Who made the newest such change; `else_by` where Postgres was changed past us.
+    fn maker(&self, actions: &[&str], target: Option<&UserId>, else_by: &UserId) -> String {
+        let target = target.map(UserId::as_str);
+        let made =
+            |c: &&SnapshotChange| actions.contains(&c.action.as_str()) && c.target.as_deref() == target;
+        self.changes.iter().rev().find(made).map_or(else_by, |change| &change.actor).to_string()
+    }
+
+    fn add(&mut self, kind: Kind, by: String, body: String) {
+        self.head = self.head.saturating_add(1);
+        self.events.push(Event {
+            seq: self.head,
+            kind,
+            at: self.now,
+            user_id: by,
+            client_id: None,
+            digest: None,
+            target: None,
+            thread: None,
+            body,
+        });
+    }
+}
+
+fn member_body(member: &SnapshotMember) -> String {
+    let body = MemberBody { user_id: member.user_id.to_string(), role: member.role.clone() };
+    serde_json::to_string(&body).unwrap_or_default()
+}
+
+/// The room as all in it may see it.
+fn shown(facts: &Facts) -> Value {
+    let room = &facts.snapshot;
+    json!({
+        "id": facts.id, "tenantId": facts.tenant, "type": room.kind, "name": room.name, "topic": room.topic,
+        "archived": room.archived, "historyVisibility": room.history_visibility, "roomMention": room.room_mention,
+        "slowModeS": room.slow_mode_s, "createdBy": room.created_by, "createdAt": iso(room.created_at_ms),
+    })
 }

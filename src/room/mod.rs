@@ -12,6 +12,7 @@ mod message;
 mod operator;
 mod outbox;
 pub mod pages;
+mod plan;
 mod presence;
 mod rate;
 mod reads;
@@ -24,6 +25,7 @@ mod trouble;
 
 pub use connection::{Attachment, ConnectionId};
 pub use pages::{Call, PageQuery};
+pub use plan::{Change, Patch};
 pub use rebuild::{Facts, Rebuild, message_of};
 pub use session::Connect;
 pub use trouble::{Announcement, Trouble};

@@ -46,6 +46,12 @@ impl Reads {
         *known = (*known).max(marker);
     }
 
+    /// No member any more: who comes back begins anew.
+    pub fn forget(&mut self, user: &str) {
+        self.unsaved |= self.markers.remove(user).is_some();
+        self.unprojected.remove(user);
+    }
+
     /// Moves the marker forward; true when it moved.
     pub fn advance(&mut self, user: &str, seq: Seq) -> bool {
         let Marker { generation, .. } = self.marker(user);

@@ -150,16 +150,21 @@ fn replayed(store: &Store, event: &Event, targets: &mut Targets) -> Result<Event
             let (count, last) = target.map_or((0, None), |(root, _)| (root.reply_count, root.last_reply_at));
             server::thread_update(seq, id, count, last)
         }
-        Kind::MemberAdded => member("member_added", event),
-        Kind::MemberRemoved => member("member_removed", event),
-        Kind::MemberUpdated => member("member_updated", event),
-        Kind::RoomUpdated => {
-            server::room_updated(seq, &serde_json::from_str::<Value>(&event.body).unwrap_or_default())
-        }
+        Kind::MemberAdded | Kind::MemberRemoved | Kind::MemberUpdated | Kind::RoomUpdated => told(event),
     })
 }
 
-fn member(kind: &str, event: &Event) -> EventText {
+/// An event about the room or its people, which says everything itself.
+pub(super) fn told(event: &Event) -> EventText {
+    let kind = match event.kind {
+        Kind::MemberAdded => "member_added",
+        Kind::MemberRemoved => "member_removed",
+        Kind::MemberUpdated => "member_updated",
+        _ => {
+            let room = serde_json::from_str::<Value>(&event.body).unwrap_or_default();
+            return server::room_updated(event.seq, &room);
+        }
+    };
     let body: MemberBody = serde_json::from_str(&event.body).unwrap_or_default();
     server::member(kind, event.seq, &body.user_id, &body.role, &event.user_id)
 }

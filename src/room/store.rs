@@ -313,6 +313,18 @@ impl Store<'_> {
         rows.first().map(|row| int_at(row, 0)).transpose()
     }
 
+    /// Appends what is new about the room and its people, and sets the row that says how they are: all or nothing.
+    pub fn take_over(&self, events: &[Event], room: String) -> Result<()> {
+        if events.is_empty() || is(Mutant::RefreshInTwoWritings) {
+            events.iter().try_for_each(|event| self.insert(event))?;
+            return self.set_state(StateRow::Room, room);
+        }
+        self.0.atomically(&mut || {
+            events.iter().try_for_each(|event| self.insert(event))?;
+            self.set_state(StateRow::Room, room.clone())
+        })
+    }
+
     /// What this person has under this `clientId` already.
     pub fn by_client(&self, user: &str, client_id: &str) -> Result<Option<Event>> {
         let params = [SqlValue::Text(user.to_owned()), SqlValue::Text(client_id.to_owned())];

@@ -14,6 +14,7 @@ mod limits;
 mod openapi;
 mod operator;
 mod panics;
+mod people;
 mod presence;
 mod reading;
 mod rest;

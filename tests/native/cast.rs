@@ -1,8 +1,10 @@
 //! Who is in the room of a conversation. Not here: what they do.
 
-use crate::rig::NOON;
 use chinwag::db::{Notify, RoomSnapshot, SnapshotMember};
-use chinwag::ids::UserId;
+use chinwag::ids::{UnixMs, UserId};
+
+/// 2026-11-23T09:00:00Z.
+pub const NOON: UnixMs = 1_795_424_400_000;
 
 pub fn user(name: &str) -> UserId {
     UserId::parse(name).unwrap()
@@ -17,6 +19,7 @@ fn member(name: &str, role: &str) -> SnapshotMember {
         last_read_seq: 0,
         read_generation: 0,
         notify: Notify { level: "all".into(), mute_until_ms: None },
+        muted_until_ms: None,
     }
 }
 
@@ -37,5 +40,7 @@ pub fn group(people: &[&str]) -> RoomSnapshot {
         last_seq: 0,
         epoch: None,
         members: members.map(|(i, name)| member(name, ["owner", "member"][i.min(1)])).collect(),
+        bans: Vec::new(),
+        changes: Vec::new(),
     }
 }

@@ -187,7 +187,7 @@ async fn two_tenants_with_the_same_ids_never_meet() {
     let rooms = db::list_rooms(&pg, &tenant("acme"), &user("alice"), None, 50).await.expect("list").rooms;
     assert_eq!(rooms.len(), 1);
     assert!(db::access(&pg, &tenant("acme"), &user("alice"), &room("r2")).await.expect("access").is_none());
-    assert!(db::room_snapshot(&pg, &tenant("acme"), &room("r2")).await.expect("snapshot").is_none());
+    assert!(db::room_snapshot(&pg, &tenant("acme"), &room("r2"), None).await.expect("snapshot").is_none());
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn a_snapshot_is_all_that_a_room_caches() {
         .await
         .expect("settings");
     let snapshot =
-        db::room_snapshot(&pg, &tenant("acme"), &room("r1")).await.expect("snapshot").expect("room");
+        db::room_snapshot(&pg, &tenant("acme"), &room("r1"), None).await.expect("snapshot").expect("room");
     let at_ms = snapshot.created_at_ms;
     let member = |id: &str, role: &str, read: u64, notify: Value| json!({"userId": id, "role": role, "joinedAtMs": at_ms, "joinedSeq": 0, "lastReadSeq": read, "readGeneration": 0, "notify": notify});
     let members = [

@@ -167,7 +167,7 @@ async fn statements_touch_what_they_give_among_10_000_rooms_and_a_million_messag
         db::get_room(db, acme, alice, big).await
     });
     assert_eq!(seen.await.expect("room")["mentions"], 2_001);
-    hold(pg, "room_snapshot", 20.0, async |db, _| db::room_snapshot(db, acme, big).await).await;
+    hold(pg, "room_snapshot", 20.0, async |db, _| db::room_snapshot(db, acme, big, Some(0)).await).await;
 
     let list = async |name: &str, cursor: Option<&RoomCursor>| {
         hold(pg, name, 9_000.0, async |db, _| db::list_rooms(db, acme, alice, cursor, 50).await).await

@@ -230,8 +230,10 @@ async fn read_markers_only_go_forward() {
     all.reads.insert(user("eve"), read(6));
     done(&pg, &all).await;
     let marker = async |who: &str| {
-        let snapshot =
-            db::room_snapshot(&pg, &tenant("acme"), &room("r1")).await.expect("snapshot").expect("room");
+        let snapshot = db::room_snapshot(&pg, &tenant("acme"), &room("r1"), None)
+            .await
+            .expect("snapshot")
+            .expect("room");
         snapshot.members.iter().find(|m| m.user_id == user(who)).map(|m| m.last_read_seq)
     };
     assert_eq!((marker("bob").await, marker("carol").await, marker("eve").await), (Some(6), Some(0), None));

@@ -30,8 +30,18 @@ pub struct Laws {
 }
 
 /// Events that carry a `seq` of the log.
-const SEQUENCED: [&str; 6] =
-    ["new_message", "reaction_update", "message_updated", "message_deleted", "thread_update", "hidden"];
+const SEQUENCED: [&str; 10] = [
+    "new_message",
+    "reaction_update",
+    "message_updated",
+    "message_deleted",
+    "thread_update",
+    "member_added",
+    "member_removed",
+    "member_updated",
+    "room_updated",
+    "hidden",
+];
 
 impl Ear {
     pub fn since(since: Option<u64>) -> Self {

@@ -4,11 +4,13 @@
 mod cast;
 mod contract;
 mod db;
+mod db_people;
 mod db_plans;
 mod db_projection;
 mod golden;
 mod laws;
 mod ledger;
+mod membership;
 mod operator;
 mod postgres;
 mod reading;

@@ -7,23 +7,24 @@
 use crate::cast::{group, user};
 use crate::laws::{Ear, Laws};
 use crate::ledger::Ledger;
+use crate::membership::Membership;
 use crate::sqlite::Sqlite;
 use crate::telling;
 use chinwag::auth::{Identity, Role};
-use chinwag::db::{DbError, Projection, RoomSnapshot};
+use chinwag::db::{Applied, DbError, Projection, RoomSnapshot};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{RoomId, Seq, TenantId, UnixMs};
 use chinwag::limits::Limits;
 use chinwag::room::store::Store;
 use chinwag::room::{
-    Announcement, Attachment, Call, Connect, ConnectionId, Effect, Facts, Input, Rebuild, Room, Trouble,
+    Announcement, Attachment, Call, Change, Connect, ConnectionId, Effect, Facts, Input, Rebuild, Room,
+    Trouble,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-/// 2026-11-23T09:00:00Z.
-pub const NOON: UnixMs = 1_795_424_400_000;
+pub use crate::cast::NOON;
 pub const TENANT: &str = "acme";
 pub const ROOM: &str = "r1";
 
@@ -44,6 +45,7 @@ pub struct Rig {
     pub limits: Limits,
     /// What Postgres says of the room and its people.
     pub snapshot: RoomSnapshot,
+    pub membership: Membership,
     pub room: Option<Room>,
     pub sockets: BTreeMap<ConnectionId, Socket>,
     pub alarm: Option<UnixMs>,
@@ -92,6 +94,7 @@ impl Rig {
             now: NOON,
             limits: Limits::default(),
             snapshot: group(people),
+            membership: Membership::default(),
             room: None,
             sockets: BTreeMap::new(),
             alarm: None,
@@ -316,6 +319,30 @@ impl Rig {
         self.input(Input::Call { who: &who, call, random });
     }
 
+    /// What the object does for `What::Change`: plan, Postgres, refresh, answer.
+    pub fn change_by(&mut self, name: &str, change: Change) {
+        let (who, now) = (self.person(name), self.now);
+        let id = format!("{:x}", self.random());
+        let answer = match self.room().plan(&who, &change, now, &id) {
+            Err(refusal) => Err(refusal),
+            Ok(set) => {
+                if let Some(set) = set {
+                    assert_eq!(self.membership.apply(&mut self.snapshot, &set, now), Applied::Done);
+                    self.ledger.members_version = self.snapshot.members_version;
+                    self.refresh();
+                }
+                Ok(self.room().answer_to(&who, &change).to_string())
+            }
+        };
+        self.tell(name, telling::reply(&answer));
+    }
+
+    pub fn refresh(&mut self) {
+        let known = self.room().members_version();
+        let snapshot = self.membership.snapshot(&self.snapshot, known, self.now);
+        self.input(Input::Refreshed(Some(snapshot)));
+    }
+
     /// The same in every run.
     fn random(&mut self) -> u64 {
         self.drawn += 1;
@@ -348,8 +375,7 @@ impl Rig {
                 self.input(Input::Verified { connection, outcome });
             }
             Errand::Refresh => {
-                let snapshot = self.snapshot.clone();
-                self.input(Input::Refreshed(Some(snapshot)));
+                self.refresh();
             }
             Errand::Announce(announcement) => {
                 let taken = !self.list_is_away;

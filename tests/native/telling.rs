@@ -7,7 +7,7 @@ use chinwag::error::Refusal;
 use chinwag::ids::UserId;
 use chinwag::journal::Entry;
 use chinwag::room::Announcement;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A server event in few words; it is by the contract's schema.
 pub fn event(e: &Value) -> String {
@@ -64,8 +64,21 @@ pub fn event(e: &Value) -> String {
         }
         "pong" => format!("pong {} seq={}", e["t"], e["seq"]),
         "auth_ok" => format!("auth_ok {}", e["exp"]),
+        kind @ ("member_added" | "member_removed" | "member_updated") => {
+            format!("{kind} {} {} as {} by {}", e["seq"], text("userId"), text("role"), text("by"))
+        }
+        "room_updated" => format!("room_updated {} {}", e["seq"], room(&e["room"])),
         other => panic!("no such event: {other}"),
     }
+}
+
+/// What of a room isn't as it was made.
+fn room(r: &Value) -> String {
+    let usual = json!({"name": "Lunch", "topic": null, "archived": false, "historyVisibility": "all",
+                       "roomMention": "all", "slowModeS": 0});
+    let usual = usual.as_object().unwrap().iter();
+    let told = usual.filter(|(name, value)| r[name.as_str()] != **value);
+    told.map(|(name, _)| format!("{name}={}", r[name])).collect::<Vec<_>>().join(" ")
 }
 
 /// The parts of an error that a client acts on.
@@ -147,6 +160,17 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
             } else if answer["message"].is_object() {
                 let again = if answer["duplicate"] == true { " duplicate" } else { "" };
                 format!("message {}{again}", message(&answer["message"]))
+            } else if !answer["setAside"].is_array() {
+                let times = answer.to_string();
+                let member =
+                    |m: &Value| format!("{} {}", m["userId"].as_str().unwrap(), m["role"].as_str().unwrap());
+                match answer["members"].as_array() {
+                    Some(members) => {
+                        format!("ok {}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+                    }
+                    None if answer["member"].is_object() => format!("ok {}", member(&answer["member"])),
+                    None => format!("ok {times}"),
+                }
             } else {
                 let aside: Vec<_> =
                     answer["setAside"].as_array().unwrap().iter().map(|a| a["seq"].to_string()).collect();

@@ -4,10 +4,12 @@
 //! `UPDATE_TRANSCRIPTS=1` writes what was heard into the source: look at every line of the difference.
 //! Not here: playing (`rig`) and the words for what is heard (`telling`).
 
+use crate::cast::user;
 use crate::ledger::Fault;
 use crate::rig::Rig;
+use chinwag::auth::Role;
 use chinwag::db::Projected;
-use chinwag::room::{Call, Input, PageQuery};
+use chinwag::room::{Call, Change, Input, PageQuery};
 use serde_json::{Value, json};
 use std::panic::Location;
 use std::sync::Mutex;
@@ -144,7 +146,37 @@ impl Rig {
             "asks" => self.call(name, Call::Outbox),
             "retries" => self.call(name, Call::RetryOutbox),
             "discards" => self.call(name, Call::Discard { seq: words[1].parse().unwrap() }),
-            other => panic!("nobody {other}"),
+            _ => {
+                let change = self.change_of(&words);
+                self.change_by(name, change);
+            }
+        }
+    }
+
+    /// `adds erin frank`, `bans bob for 60 s`, `sets {"topic":"tea"}`.
+    fn change_of(&self, words: &[&str]) -> Change {
+        let until = |words: &[&str]| match words {
+            [] => None,
+            ["for", seconds, "s"] => Some(self.now + seconds.parse::<u64>().unwrap() * 1000),
+            other => panic!("until when is {other:?}"),
+        };
+        match words {
+            ["adds", people @ ..] => Change::Add { users: people.iter().map(|name| user(name)).collect() },
+            ["removes", name] => Change::Remove { user: user(name) },
+            ["quits"] => Change::Leave,
+            ["makes", name, role] => {
+                Change::SetRole { user: user(name), role: Role::from_name(role).unwrap() }
+            }
+            ["mutes", name, rest @ ..] => Change::Mute { user: user(name), until_ms: until(rest) },
+            ["unmutes", name] => Change::Unmute { user: user(name) },
+            ["bans", name, rest @ ..] => {
+                Change::Ban { user: user(name), until_ms: until(rest), reason: None }
+            }
+            ["unbans", name] => Change::Unban { user: user(name) },
+            ["slows", "to", seconds, "s"] => Change::SlowMode { seconds: seconds.parse().unwrap() },
+            ["sets", patch] => Change::Settings(serde_json::from_str(patch).unwrap()),
+            ["wants", level] => Change::Notify { level: (*level).into(), mute_until_ms: None },
+            other => panic!("nobody {other:?}"),
         }
     }
 

@@ -4,6 +4,7 @@ mod change;
 mod cost;
 mod faults;
 mod outbox;
+mod people;
 mod presence;
 mod refusals;
 mod session;

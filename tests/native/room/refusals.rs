@@ -235,7 +235,8 @@ fn close_4403_when_membership_ends() {
                                                       bob' < new_message 1 "to both", alice types [alice]
         (bob is removed)                              bob < closed 4403 removed
                                                       bob' < closed 4403 removed
-        alice > message "not to bob"                  alice < new_message 2 "not to bob"
+                                                      alice < member_removed 2 bob as member by bob
+        alice > message "not to bob"                  alice < new_message 3 "not to bob"
         (9 s pass)                                    alice < user_left bob
         "#,
     );
@@ -250,9 +251,9 @@ fn close_4403_the_outbox_notices_a_change_of_members() {
     rig.ledger.members_version = 2;
     rig.play(
         r#"
-        alice > message "this one bob still hears"    alice < new_message 1 "this one bob still hears"
+        alice > message "this one bob still hears"    alice < new_message 1 "this one bob still hears" / member_removed 2 bob as member by bob
                                                       bob < new_message 1 "this one bob still hears" / closed 4403 removed
-        alice > message "this one not"                alice < new_message 2 "this one not"
+        alice > message "this one not"                alice < new_message 3 "this one not"
         "#,
     );
 }

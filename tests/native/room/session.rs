@@ -151,11 +151,12 @@ fn hello_2_it_says_role_and_marker_and_markers_of_small_rooms() {
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
         bob joins                                     bob < hello seq=2 read alice:2, online alice bob, new_message 1 "a", new_message 2 "b", synced 2
         bob > read 1
-        (bob becomes admin)
-        bob' joins history=0                          bob' < hello seq=2 as admin read alice:2 bob:1, online alice bob, synced 2
+        (bob becomes admin)                           alice < member_updated 3 bob as admin by bob
+                                                      bob < member_updated 3 bob as admin by bob
+        bob' joins history=0                          bob' < hello seq=3 as admin read alice:2 bob:1, online alice bob, synced 3
         bob leaves
         (the room crashes)
-        bob joins history=0                           bob < hello seq=2 as admin read alice:2 bob:1, online bob, synced 2
+        bob joins history=0                           bob < hello seq=3 as admin read alice:2 bob:1, online bob, synced 3
         "#,
     );
 }

@@ -116,12 +116,12 @@ fn dedupe_5_a_retry_is_known_in_an_archived_room() {
         r#"
         alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
         alice > message "hi" #c1                      alice < ack c1 seq=1, new_message 1 "hi"
-        (the room is archived)
+        (the room is archived)                        alice < room_updated 2 archived=true
         alice > message "hi" #c1                      alice < ack c1 seq=1 duplicate
         alice > message "ho" #c2                      alice < error archived of message #c2
         alice > react 👍 1 #c3                         alice < error archived of reaction #c3
         alice > read 1
-        alice pages                                   alice < page 1 of 1
+        alice pages                                   alice < page 1 of 2
         "#,
     );
 }
@@ -334,6 +334,7 @@ fn auth_3_who_is_no_member_any_more_says_nothing() {
         alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
         bob joins                                     bob < hello seq=0, online alice bob, synced 0
         (bob is removed)                              bob < closed 4403 removed
+                                                      alice < member_removed 1 bob as member by bob
         bob > message "hi"                            bob < has no socket
         bob joins                                     bob < 404 room_not_found
         bob posts message "hi"                        bob < 404 room_not_found

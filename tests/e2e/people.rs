@@ -1,0 +1,288 @@
+//! Who is in a room, roles, settings and what moderators do, over REST, with sockets that hear of it.
+//! Not here: each rule by itself (`tests/native/room/people.rs`).
+
+use crate::rig::client::text;
+use crate::rig::{Answer, Tenant};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+/// alice owns the room, anna is an admin of it, mo a moderator; bob and carol are members.
+async fn ranks(t: &Tenant) -> String {
+    let room = t.group(&["alice", "anna", "mo", "bob", "carol"]).await;
+    for (name, role) in [("anna", "admin"), ("mo", "moderator")] {
+        let path = format!("/rooms/{room}/members/{name}");
+        let set = t.rest("alice", "PATCH", &path, Some(json!({"role": role}))).await.ok();
+        assert_eq!((&set["member"]["userId"], &set["member"]["role"]), (&json!(name), &json!(role)));
+    }
+    room
+}
+
+async fn roles(t: &Tenant, room: &str) -> Vec<(String, String)> {
+    let page = t.get("alice", &format!("/rooms/{room}/members?limit=100")).await;
+    assert_eq!(page["nextCursor"], Value::Null);
+    let member = |m: &Value| (text(&m["userId"]), text(&m["role"]));
+    page["members"].as_array().expect("members").iter().map(member).collect()
+}
+
+#[tokio::test]
+async fn people_come_go_and_rise_and_all_hear_of_it_in_the_log() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob", "carol"]).await;
+    let path = format!("/rooms/{room}/members");
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
+    alice.say("c1", "one").await;
+    let body = Some(json!({"userIds": ["dave", "bob", "dave"]}));
+    let added = t.rest("alice", "POST", &path, body.clone()).await.ok();
+    let people: Vec<String> =
+        added["members"].as_array().expect("members").iter().map(|m| text(&m["userId"])).collect();
+    assert_eq!(people, ["dave", "bob", "dave"], "those asked for: {added}");
+    let event = bob.next("member_added").await;
+    assert_eq!(
+        event,
+        json!({"type": "member_added", "seq": 2, "userId": "dave", "role": "member", "by": "alice"})
+    );
+    t.rest("alice", "POST", &path, body).await.ok();
+    let seen = t.get("dave", &format!("/rooms/{room}")).await;
+    assert_eq!((&seen["room"]["unread"], &seen["room"]["me"]["role"]), (&json!(0), &json!("member")));
+    let mut dave = t.join(&room, "dave").await;
+
+    t.rest("bob", "DELETE", &format!("{path}/dave"), None).await.refusal(403, "forbidden");
+    t.rest("dave", "POST", &format!("/rooms/{room}/leave"), None).await.ok();
+    assert_eq!(dave.close_code().await, (4403, "removed".into()));
+    let event = bob.next("member_removed").await;
+    assert_eq!(
+        event,
+        json!({"type": "member_removed", "seq": 3, "userId": "dave", "role": "member", "by": "dave"})
+    );
+    t.dial(&room, "dave").refused().await.refusal(404, "room_not_found");
+    t.rest("dave", "GET", &format!("/rooms/{room}"), None).await.refusal(404, "room_not_found");
+
+    t.rest("alice", "PATCH", &format!("{path}/bob"), Some(json!({"role": "owner"}))).await.ok();
+    let events = [bob.next("member_updated").await, bob.next("member_updated").await];
+    assert_eq!(
+        events.each_ref().map(|e| (&e["userId"], &e["role"])),
+        [(&json!("alice"), &json!("admin")), (&json!("bob"), &json!("owner"))]
+    );
+    t.rest("bob", "POST", &format!("/rooms/{room}/leave"), None).await.refusal(409, "last_owner");
+    let audit = t.get("bob", &format!("/rooms/{room}/audit?limit=2")).await;
+    let entries = audit["entries"].as_array().expect("entries");
+    assert!(entries.iter().all(|e| e["action"] == "role" && e["actor"] == "alice"), "{audit}");
+    let next = format!("/rooms/{room}/audit?cursor={}", text(&audit["nextCursor"]));
+    let rest = t.get("bob", &next).await;
+    let actions: Vec<String> =
+        rest["entries"].as_array().expect("entries").iter().map(|e| text(&e["action"])).collect();
+    assert_eq!(actions, ["remove", "add"]);
+    t.rest("carol", "GET", &format!("/rooms/{room}/audit"), None).await.refusal(403, "forbidden");
+    t.rest("eve", "GET", &format!("/rooms/{room}/audit"), None).await.refusal(404, "room_not_found");
+
+    // A replay tells the same.
+    let epoch = text(&t.get("bob", &format!("/rooms/{room}/messages")).await["epoch"]);
+    let mut again = t.dial(&room, "carol").and(&format!("since=0&epoch={epoch}")).open().await;
+    let kinds: Vec<String> = again.greeting().await.between.iter().map(|e| text(&e["type"])).collect();
+    assert_eq!(kinds, ["new_message", "member_added", "member_removed", "member_updated", "member_updated"]);
+}
+
+#[tokio::test]
+async fn settings_change_for_all_and_an_archived_room_rests() {
+    let t = Tenant::shared();
+    let room = ranks(&t).await;
+    let path = format!("/rooms/{room}");
+    let mut bob = t.join(&room, "bob").await;
+    let body = json!({"name": "  Dinner ", "topic": "soup", "roomMention": "admins"});
+    let changed = t.rest("anna", "PATCH", &path, Some(body)).await.ok();
+    assert_eq!((&changed["room"]["name"], &changed["room"]["topic"]), (&json!("Dinner"), &json!("soup")));
+    assert_eq!(changed["room"]["me"]["role"], "admin", "as the one who asks sees it");
+    let event = bob.next("room_updated").await;
+    assert_eq!((&event["room"]["id"], &event["room"]["name"]), (&json!(room), &json!("Dinner")));
+    assert_eq!(event["room"]["me"], Value::Null, "nothing of anybody's own");
+    for (body, status, code, field) in [
+        (json!({}), 400, "bad_request", Value::Null),
+        (json!({"name": 1}), 400, "bad_request", json!("name")),
+        (json!({"name": "x".repeat(101)}), 422, "invalid", json!("name")),
+        (json!({"topic": "x".repeat(301)}), 422, "invalid", json!("topic")),
+        (json!({"topic": "a\nb"}), 422, "invalid", json!("topic")),
+        (json!({"archived": "yes"}), 400, "bad_request", json!("archived")),
+        (json!({"historyVisibility": "none"}), 422, "invalid", json!("historyVisibility")),
+        (json!({"roomMention": "some"}), 422, "invalid", json!("roomMention")),
+    ] {
+        let refused = t.rest("anna", "PATCH", &path, Some(body.clone())).await.refusal(status, code);
+        assert_eq!(refused["field"], field, "{body}");
+    }
+    t.rest("mo", "PATCH", &path, Some(json!({"name": "x"}))).await.refusal(403, "forbidden");
+    t.rest("anna", "PATCH", &path, Some(json!({"archived": true}))).await.ok();
+    let body = Some(json!({"content": "hi"}));
+    t.rest("bob", "POST", &format!("{path}/messages"), body.clone()).await.refusal(409, "archived");
+    let add = Some(json!({"userIds": ["erin"]}));
+    t.rest("anna", "POST", &format!("{path}/members"), add).await.refusal(409, "archived");
+    t.rest("anna", "PATCH", &path, Some(json!({"archived": false, "name": ""}))).await.ok();
+    t.rest("bob", "POST", &format!("{path}/messages"), body).await.ok();
+    assert_eq!(t.get("bob", &path).await["room"]["name"], Value::Null);
+}
+
+#[tokio::test]
+async fn notification_settings_are_ones_own() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob"]).await;
+    let path = format!("/rooms/{room}/notification-settings");
+    assert_eq!(t.get("bob", &path).await, json!({"level": "all", "muteUntil": null}));
+    let body = json!({"level": "mentions", "muteUntil": "2031-01-01T00:00:00Z"});
+    let set = t.rest("bob", "PUT", &path, Some(body)).await.ok();
+    assert_eq!(set, json!({"level": "mentions", "muteUntil": "2031-01-01T00:00:00.000Z"}));
+    assert_eq!(t.get("bob", &path).await, set);
+    assert_eq!(t.get("alice", &path).await["level"], "all");
+    let mut bob = t.dial(&room, "bob").open().await;
+    assert_eq!(bob.next("hello").await["me"]["notify"], set);
+    t.rest("bob", "PUT", &path, Some(json!({"level": "loud"}))).await.refusal(422, "invalid");
+    t.rest("bob", "PUT", &path, Some(json!({}))).await.refusal(400, "bad_request");
+    let body = json!({"level": "all", "muteUntil": "soon"});
+    assert_eq!(t.rest("bob", "PUT", &path, Some(body)).await.refusal(422, "invalid")["field"], "muteUntil");
+    t.rest("eve", "PUT", &path, Some(json!({"level": "all"}))).await.refusal(404, "room_not_found");
+    t.rest("eve", "GET", &path, None).await.refusal(404, "room_not_found");
+}
+
+/// What each of them may do; `200` only where the table says so, and strangers never learn that there is a room.
+#[tokio::test]
+async fn everybody_may_do_what_the_table_says_and_nothing_else() {
+    let t = Tenant::shared();
+    let other = Tenant::shared();
+    let everybody = ["eve", "foreigner", "former", "bob", "mo", "anna", "alice"];
+    type Row = (&'static str, &'static str, fn() -> Option<Value>, [u16; 7]);
+    let rows: [Row; 12] = [
+        ("GET", "/members", || None, [404, 404, 404, 200, 200, 200, 200]),
+        ("GET", "/notification-settings", || None, [404, 404, 404, 200, 200, 200, 200]),
+        (
+            "PUT",
+            "/notification-settings",
+            || Some(json!({"level": "none"})),
+            [404, 404, 404, 200, 200, 200, 200],
+        ),
+        ("GET", "/audit", || None, [404, 404, 404, 403, 200, 200, 200]),
+        ("PUT", "/slow-mode", || Some(json!({"seconds": 0})), [404, 404, 404, 403, 200, 200, 200]),
+        ("PUT", "/mutes/carol", || Some(json!({})), [404, 404, 404, 403, 200, 200, 200]),
+        ("DELETE", "/mutes/carol", || None, [404, 404, 404, 403, 200, 200, 200]),
+        ("PUT", "/bans/nobody", || Some(json!({"reason": "spam"})), [404, 404, 404, 403, 200, 200, 200]),
+        ("DELETE", "/bans/nobody", || None, [404, 404, 404, 403, 200, 200, 200]),
+        ("POST", "/members", || Some(json!({"userIds": ["carol"]})), [404, 404, 404, 403, 403, 200, 200]),
+        ("PATCH", "", || Some(json!({"topic": "tea"})), [404, 404, 404, 403, 403, 200, 200]),
+        ("PATCH", "/members/carol", || Some(json!({"role": "admin"})), [404, 404, 404, 403, 403, 403, 200]),
+    ];
+    let room = ranks(&t).await;
+    let path = format!("/rooms/{room}");
+    t.rest("alice", "POST", &format!("{path}/members"), Some(json!({"userIds": ["former"]}))).await.ok();
+    t.rest("alice", "DELETE", &format!("{path}/members/former"), None).await.ok();
+    for (method, rest, body, expected) in rows {
+        for (who, status) in everybody.iter().zip(expected) {
+            let of = if *who == "foreigner" { &other } else { &t };
+            let user = if *who == "foreigner" { "alice" } else { who };
+            let answer = of.rest(user, method, &format!("{path}{rest}"), body()).await;
+            assert_eq!(answer.status, status, "{who}: {method} {rest}: {answer:?}");
+            if status == 404 {
+                answer.refusal(404, "room_not_found");
+            }
+        }
+    }
+    // A tenant's admin has that role where they are a member, and none where they aren't.
+    let admin = t.token_with("bob", json!({"roles": ["admin"]}));
+    t.rest_as(&admin, "PATCH", &path, Some(json!({"topic": "coffee"}))).await.ok();
+    let outsider = t.token_with("root", json!({"roles": ["admin"]}));
+    t.rest_as(&outsider, "PATCH", &path, Some(json!({"topic": "x"}))).await.refusal(404, "room_not_found");
+}
+
+#[tokio::test]
+async fn of_two_who_race_one_wins_and_the_room_stays_whole() {
+    let t = Tenant::shared();
+    for round in 0..8 {
+        let room = t.group(&["alice", "bob", "carol", "dave"]).await;
+        let mut carol = t.join(&room, "carol").await;
+        // A second owner, as another system might have made one.
+        let sql = t.stack.sql().await;
+        let two = "UPDATE chat_room_members SET role = 'owner' WHERE tenant_id = $1 AND room_id = $2 AND user_id = 'bob'";
+        sql.execute(two, &[&t.id, &room]).await.expect("an owner");
+        let bump =
+            "UPDATE chat_rooms SET members_version = members_version + 1 WHERE tenant_id = $1 AND id = $2";
+        sql.execute(bump, &[&t.id, &room]).await.expect("a version");
+        let leave = format!("/rooms/{room}/leave");
+        let left = join_all(["alice", "bob"].map(|who| t.rest(who, "POST", &leave, None))).await;
+        let mut statuses: Vec<u16> = left.iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409], "round {round}: one of two owners stays: {left:?}");
+        let owner = if left[0].status == 409 { "alice" } else { "bob" };
+
+        let path = format!("/rooms/{room}/members");
+        let change = |method: &'static str, rest: String, body: Option<Value>| {
+            let t = t.clone();
+            async move { t.rest(owner, method, &rest, body).await }
+        };
+        let raced: Vec<Answer> = join_all([
+            change("POST", path.clone(), Some(json!({"userIds": ["erin"]}))),
+            change("PUT", format!("/rooms/{room}/bans/erin"), Some(json!({}))),
+            change("PATCH", format!("{path}/dave"), Some(json!({"role": "moderator"}))),
+            change("DELETE", format!("{path}/dave"), None),
+        ])
+        .await;
+        assert!(raced.iter().all(|answer| [200, 404, 409].contains(&answer.status)), "{raced:?}");
+        let there = t.rest(owner, "GET", &path, None).await.ok();
+        let names: Vec<String> =
+            there["members"].as_array().expect("members").iter().map(|m| text(&m["userId"])).collect();
+        let mut expected = vec![owner.to_owned(), "carol".to_owned()];
+        expected.sort_unstable();
+        assert_eq!(names, expected, "erin is banned and dave removed, whoever was first: {raced:?}");
+
+        // What carol heard adds up to the same.
+        let mut heard = ["alice", "bob", "carol", "dave"].map(str::to_owned).to_vec();
+        carol.barrier().await;
+        let mut seq = 0;
+        for event in carol.all().iter().filter(|e| text(&e["type"]).starts_with("member_")) {
+            assert_eq!(event["seq"], seq + 1, "gapless: {event}");
+            seq += 1;
+            let user = text(&event["userId"]);
+            match event["type"].as_str() {
+                Some("member_added") => heard.push(user),
+                Some("member_removed") => heard.retain(|known| *known != user),
+                _ => assert!(heard.contains(&user), "{event}"),
+            }
+        }
+        heard.sort_unstable();
+        assert_eq!(heard, expected, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn bad_input_is_told_by_its_code_and_changes_nothing() {
+    let t = Tenant::shared();
+    let room = ranks(&t).await;
+    let path = format!("/rooms/{room}");
+    let before = roles(&t, &room).await;
+    let many: Vec<String> = (0..501).map(|n| format!("p{n}")).collect();
+    for (method, rest, body, status, code, field) in [
+        ("POST", "/members", json!({}), 400, "bad_request", json!("userIds")),
+        ("POST", "/members", json!({"userIds": []}), 422, "invalid", json!("userIds")),
+        ("POST", "/members", json!({"userIds": [1]}), 400, "bad_request", json!("userIds")),
+        ("POST", "/members", json!({"userIds": [""]}), 422, "invalid", json!("userIds")),
+        ("POST", "/members", json!({"userIds": many}), 422, "invalid", json!("userIds")),
+        ("PATCH", "/members/bob", json!({}), 400, "bad_request", json!("role")),
+        ("PATCH", "/members/bob", json!({"role": "king"}), 422, "invalid", json!("role")),
+        ("PATCH", "/members/nobody", json!({"role": "admin"}), 404, "member_not_found", Value::Null),
+        ("DELETE", "/members/nobody", Value::Null, 404, "member_not_found", Value::Null),
+        ("PUT", "/mutes/nobody", json!({}), 404, "member_not_found", Value::Null),
+        ("PUT", "/mutes/bob", json!({"until": "tomorrow"}), 422, "invalid", json!("until")),
+        ("PUT", "/mutes/bob", json!({"until": "2020-01-01T00:00:00Z"}), 422, "invalid", json!("until")),
+        ("PUT", "/mutes/bob", json!({"until": 5}), 400, "bad_request", json!("until")),
+        ("PUT", "/bans/bob", json!({"reason": "x".repeat(501)}), 422, "invalid", json!("reason")),
+        ("PUT", "/bans/alice", json!({}), 403, "forbidden", Value::Null),
+        ("PUT", "/slow-mode", json!({}), 400, "bad_request", json!("seconds")),
+        ("PUT", "/slow-mode", json!({"seconds": 21_601}), 422, "invalid", json!("seconds")),
+        ("PUT", "/slow-mode", json!({"seconds": -1}), 400, "bad_request", json!("seconds")),
+    ] {
+        let body_sent = (!body.is_null()).then(|| body.clone());
+        let refused = t.rest("anna", method, &format!("{path}{rest}"), body_sent).await.refusal(status, code);
+        assert_eq!(refused["field"], field, "{method} {rest} {body}");
+    }
+    for cursor in ["x", "7b7d"] {
+        for pages in ["members", "audit"] {
+            let bad = t.rest("anna", "GET", &format!("{path}/{pages}?cursor={cursor}"), None).await;
+            bad.refusal(400, "bad_request");
+        }
+    }
+    assert_eq!(roles(&t, &room).await, before);
+}

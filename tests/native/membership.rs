@@ -1,0 +1,71 @@
+//! A model of Postgres' side of a change: the laws of `db::apply` and `db::room_snapshot` over a plain snapshot.
+//! Not here: SQL; the real statements are tested against a real Postgres (`db_people`).
+
+use chinwag::db::{Applied, ChangeSet, Notify, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember};
+use chinwag::ids::UnixMs;
+
+#[derive(Default)]
+pub struct Membership {
+    /// Who made which version.
+    pub changes: Vec<(u64, SnapshotChange)>,
+    /// The whole audit log: action, actor, target.
+    pub audit: Vec<(String, String, Option<String>)>,
+    /// Time of the last joining: no two are at the same.
+    joined_at: UnixMs,
+}
+
+impl Membership {
+    pub fn apply(&mut self, room: &mut RoomSnapshot, set: &ChangeSet, now: UnixMs) -> Applied {
+        if room.members_version != set.version {
+            return Applied::Stale;
+        }
+        room.members_version += 1;
+        room.members.retain(|m| !set.gone.contains(&m.user_id));
+        for put in &set.put {
+            let notify = Notify { level: put.notify_level.clone(), mute_until_ms: put.mute_until_ms };
+            if let Some(known) = room.members.iter_mut().find(|m| m.user_id == put.user_id) {
+                known.role = put.role.clone();
+                (known.notify, known.muted_until_ms) = (notify, put.muted_until_ms);
+                continue;
+            }
+            self.joined_at = now.max(self.joined_at + 1);
+            room.members.push(SnapshotMember {
+                user_id: put.user_id.clone(),
+                role: put.role.clone(),
+                joined_at_ms: self.joined_at,
+                joined_seq: put.joined_seq,
+                last_read_seq: put.joined_seq,
+                read_generation: 0,
+                notify,
+                muted_until_ms: put.muted_until_ms,
+            });
+        }
+        room.members.sort_by(|a, b| a.user_id.cmp(&b.user_id));
+        if let Some(settings) = &set.settings {
+            (room.name, room.topic) = (settings.name.clone(), settings.topic.clone());
+            (room.archived, room.slow_mode_s) = (settings.archived, settings.slow_mode_s);
+            room.history_visibility = settings.history_visibility.clone();
+            room.room_mention = settings.room_mention.clone();
+        }
+        let banned_anew = |user: &chinwag::ids::UserId| set.bans.iter().any(|ban| ban.user_id == *user);
+        room.bans.retain(|b| !set.unbanned.contains(&b.user_id) && !banned_anew(&b.user_id));
+        let ban = |b: &chinwag::db::BanPut| SnapshotBan { user_id: b.user_id.clone(), until_ms: b.until_ms };
+        room.bans.extend(set.bans.iter().map(ban));
+        for row in &set.audit {
+            let actor = chinwag::ids::UserId::parse(&row.actor).expect("an actor");
+            let (id, action, target) = (row.id.clone(), row.action.clone(), row.target.clone());
+            self.audit.push((action.clone(), row.actor.clone(), target.clone()));
+            self.changes.push((room.members_version, SnapshotChange { id, actor, action, target }));
+        }
+        Applied::Done
+    }
+
+    /// What a room that knows this version is told.
+    pub fn snapshot(&self, room: &RoomSnapshot, known: u64, now: UnixMs) -> RoomSnapshot {
+        let mut told = room.clone();
+        told.bans.retain(|ban| ban.until_ms.is_none_or(|until| until > now));
+        let newer = self.changes.iter().filter(|(version, _)| *version > known);
+        told.changes = newer.map(|(_, change)| change.clone()).collect();
+        told
+    }
+}
