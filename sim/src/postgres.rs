@@ -9,7 +9,8 @@ use crate::plan::ROOMS;
 use crate::stored;
 use crate::world::World;
 use chinwag::db::{
-    Applied, ChangeSet, DbError, MessageRow, Postgres, Projected, Projection, RoomSnapshot, SnapshotBan,
+    Applied, ChangeSet, DbError, Marker, MessageRow, Postgres, Projected, Projection, RoomSnapshot,
+    SnapshotBan,
 };
 use chinwag::ids::{Seq, UnixMs};
 use chinwag::limits::{ACCESS_TIMEOUT_MS, BATCH_ROWS_MAX, STATEMENT_TIMEOUT_MS};

@@ -3,13 +3,13 @@
 
 use super::people::{line, user_id};
 use super::{Ports, Query, Reply, gate, unavailable};
-use crate::auth::Identity;
+use crate::auth::{self, Identity, Role};
 use crate::db::{self, NewRoom, RoomCursor, RoomKind};
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, RoomId, UserId};
 use crate::limits::{GROUP_MEMBERS_MAX, ROOM_NAME_CHARS_MAX};
 use crate::protocol::Fields;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// `POST /rooms/create`.
@@ -41,7 +41,7 @@ pub async fn create<P: Ports>(ports: &P, who: &Identity, body: String) -> Result
     let (tenant, creator) = (who.tenant.clone(), who.user.clone());
     let new = NewRoom { tenant, id, kind, name, creator, participants };
     let created = db::create_room(ports.db(), &new).await.map_err(unavailable)?;
-    Ok(Reply::ok(json!({"room": created.room, "created": created.created})))
+    Ok(Reply::ok(json!({"room": as_seen_by(who, created.room), "created": created.created})))
 }
 
 fn participants(fields: &mut Fields) -> Result<Vec<UserId>, Refusal> {
@@ -56,11 +56,22 @@ pub async fn list<P: Ports>(ports: &P, who: &Identity, query: &Query) -> Result<
     let limit = query.limit()?;
     let page = db::list_rooms(ports.db(), &who.tenant, &who.user, cursor.as_ref(), limit).await;
     let page = page.map_err(unavailable)?;
-    Ok(Reply::ok(json!({"rooms": page.rooms, "nextCursor": page.next_cursor})))
+    let rooms: Vec<Value> = page.rooms.into_iter().map(|room| as_seen_by(who, room)).collect();
+    Ok(Reply::ok(json!({"rooms": rooms, "nextCursor": page.next_cursor})))
 }
 
 /// `GET /rooms/:id`.
 pub async fn get<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<Reply, Refusal> {
     let room = db::get_room(ports.db(), &who.tenant, &who.user, room).await.map_err(unavailable)?;
-    room.map(|room| Reply::ok(json!({"room": room}))).ok_or_else(gate::no_such_room)
+    room.map(|room| Reply::ok(json!({"room": as_seen_by(who, room)}))).ok_or_else(gate::no_such_room)
+}
+
+/// `me.role` is the effective one: Postgres knows nothing of roles over the tenant.
+fn as_seen_by(who: &Identity, mut room: Value) -> Value {
+    if let Some(slot) = room.pointer_mut("/me/role")
+        && let Some(role) = slot.as_str().and_then(Role::from_name)
+    {
+        *slot = json!(auth::effective_role(role, who.tenant_role).name());
+    }
+    room
 }

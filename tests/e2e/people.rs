@@ -183,7 +183,8 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
     }
     // A tenant's admin has that role where they are a member, and none where they aren't.
     let admin = t.token_with("bob", json!({"roles": ["admin"]}));
-    t.rest_as(&admin, "PATCH", &path, Some(json!({"topic": "coffee"}))).await.ok();
+    let changed = t.rest_as(&admin, "PATCH", &path, Some(json!({"topic": "coffee"}))).await.ok();
+    assert_eq!(changed["room"]["me"]["role"], "admin", "the effective role");
     let outsider = t.token_with("root", json!({"roles": ["admin"]}));
     t.rest_as(&outsider, "PATCH", &path, Some(json!({"topic": "x"}))).await.refusal(404, "room_not_found");
 }
@@ -231,10 +232,10 @@ async fn of_two_who_race_one_wins_and_the_room_stays_whole() {
         // What carol heard adds up to the same.
         let mut heard = ["alice", "bob", "carol", "dave"].map(str::to_owned).to_vec();
         carol.barrier().await;
-        let mut seq = 0;
-        for event in carol.all().iter().filter(|e| text(&e["type"]).starts_with("member_")) {
-            assert_eq!(event["seq"], seq + 1, "gapless: {event}");
-            seq += 1;
+        let all = carol.all();
+        let news = all.iter().filter(|e| text(&e["type"]).starts_with("member_"));
+        for (before, event) in news.enumerate() {
+            assert_eq!(event["seq"], before + 1, "gapless: {event}");
             let user = text(&event["userId"]);
             match event["type"].as_str() {
                 Some("member_added") => heard.push(user),

@@ -225,7 +225,7 @@ async fn a_snapshot_is_all_that_a_room_caches() {
     let snapshot =
         db::room_snapshot(&pg, &tenant("acme"), &room("r1"), None).await.expect("snapshot").expect("room");
     let at_ms = snapshot.created_at_ms;
-    let member = |id: &str, role: &str, read: u64, notify: Value| json!({"userId": id, "role": role, "joinedAtMs": at_ms, "joinedSeq": 0, "lastReadSeq": read, "readGeneration": 0, "notify": notify});
+    let member = |id: &str, role: &str, read: u64, notify: Value| json!({"userId": id, "role": role, "joinedAtMs": at_ms, "joinedSeq": 0, "lastReadSeq": read, "readGeneration": 0, "notify": notify, "mutedUntilMs": null});
     let members = [
         member("alice", "member", 3, json!({"level": "all", "muteUntilMs": null})),
         member("bob", "owner", 0, json!({"level": "mentions", "muteUntilMs": DAY_MS + 86_400_500})),
@@ -235,7 +235,7 @@ async fn a_snapshot_is_all_that_a_room_caches() {
         json,
         json!({"type": "group", "name": "The r1", "topic": "t", "createdBy": "bob", "createdAtMs": at_ms,
                "archived": true, "historyVisibility": "all", "roomMention": "all", "slowModeS": 5,
-               "membersVersion": 1, "lastSeq": 3, "epoch": "e1", "members": members})
+               "membersVersion": 1, "lastSeq": 3, "epoch": "e1", "members": members, "bans": []})
     );
     assert_eq!(serde_json::from_value::<db::RoomSnapshot>(json).expect("back"), snapshot);
     let shown = see(&pg, "acme", "bob", "r1").await;

@@ -54,6 +54,13 @@ const LOAD: &[&str] = &[
      SELECT 'acme', id, 1, 'u' || n FROM chat_rooms, generate_series(0, 8) n",
     "INSERT INTO chat_mentions (tenant_id, user_id, created_at, seq, room_id)
      SELECT tenant_id, 'alice', created_at, seq, room_id FROM chat_messages WHERE mentions <> '[]'",
+    "INSERT INTO chat_bans (tenant_id, room_id, user_id, banned_by, banned_at)
+     SELECT 'acme', lpad(r::text, 36, '0'), 'x' || n, 'bot', '2026-06-01'
+     FROM generate_series(0, 9999) r, LATERAL generate_series(1, CASE WHEN r = 0 THEN 500 ELSE 1 END) n",
+    "INSERT INTO chat_audit (tenant_id, room_id, id, at, actor, action, target, version)
+     SELECT 'acme', lpad(r::text, 36, '0'), 'a' || n, '2026-06-01'::timestamptz + n * interval '1 s', 'bot', 'mute',
+         'u1', CASE WHEN n % 2 = 0 THEN n END
+     FROM generate_series(0, 9999) r, LATERAL generate_series(1, CASE WHEN r = 0 THEN 10000 ELSE 5 END) n",
     "RESET session_replication_role",
     "SET maintenance_work_mem = '512MB'",
     "DO $$ DECLARE d text; BEGIN FOR d IN SELECT indexdef FROM later LOOP EXECUTE d; END LOOP; END $$",
@@ -167,7 +174,15 @@ async fn statements_touch_what_they_give_among_10_000_rooms_and_a_million_messag
         db::get_room(db, acme, alice, big).await
     });
     assert_eq!(seen.await.expect("room")["mentions"], 2_001);
-    hold(pg, "room_snapshot", 20.0, async |db, _| db::room_snapshot(db, acme, big, Some(0)).await).await;
+    hold(pg, "room_snapshot", 1_200.0, async |db, _| db::room_snapshot(db, acme, big, Some(9_900)).await)
+        .await;
+    hold(pg, "list_members", 40.0, async |db, _| db::list_members(db, (acme, alice, big), None, 100).await)
+        .await;
+    let audit = hold(pg, "list_audit, 100 of 10,000", 500.0, async |db, _| {
+        db::list_audit(db, acme, big, None, 100).await
+    });
+    assert_eq!(audit.await.items.len(), 100);
+    change(pg, big).await;
 
     let list = async |name: &str, cursor: Option<&RoomCursor>| {
         hold(pg, name, 9_000.0, async |db, _| db::list_rooms(db, acme, alice, cursor, 50).await).await
@@ -235,6 +250,24 @@ async fn reading(pg: &NativePostgres) {
             hold(pg, &format!("search, {place}, {kind}"), rows_max, first).await;
         }
     }
+
+/// Somebody comes, somebody goes, in the biggest room.
+async fn change(pg: &NativePostgres, big: &RoomId) {
+    let change = async |db: &Explained, n: u64| {
+        let set = serde_json::json!({
+            "tenant": "acme", "room": big, "version": 1 + n, "gone": [format!("new{n}")], "settings": null,
+            "put": [{"userId": format!("new{}", n + 1), "role": "member", "joinedSeq": 5, "notifyLevel": "all",
+                     "muteUntilMs": null, "mutedUntilMs": null}],
+            "bans": [{"userId": "x1", "untilMs": null, "reason": null}], "unbanned": ["x2"], "delete": false,
+            "audit": [{"id": format!("c{n}"), "atMs": DAY_MS, "actor": "bot", "action": "add", "target": "x",
+                       "reason": null}]});
+        let set = serde_json::from_value(set).expect("a change");
+        match db::apply(db, &set).await? {
+            db::Applied::Done => Ok(()),
+            other => panic!("{other:?}"),
+        }
+    };
+    hold(pg, "apply, one comes and one goes", 1_100.0, change).await;
 }
 
 /// 250 new messages, at the end of the biggest room and of a small one; and 250 old ones touched.
