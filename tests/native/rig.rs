@@ -117,6 +117,14 @@ impl Rig {
         rig
     }
 
+    /// The same room, made otherwise: nothing has happened in it.
+    pub fn given(mut self, change: impl FnOnce(&mut RoomSnapshot)) -> Self {
+        change(&mut self.snapshot);
+        (self.sql, self.epochs) = (Sqlite::new(), 0);
+        self.rebuild(u64::MAX);
+        self
+    }
+
     pub fn person(&self, name: &str) -> Identity {
         Identity {
             tenant: TenantId::parse(TENANT).unwrap(),

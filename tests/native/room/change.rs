@@ -46,8 +46,8 @@ fn edit_2_an_old_base_is_a_conflict_so_of_two_who_edit_at_once_one_wins() {
 
 #[test]
 fn edit_3_its_author_or_a_moderator_and_nobody_else() {
-    let mut rig = Rig::new();
-    rig.prepare("alice joins\n(carol becomes moderator)\nbob joins\nbob > message \"hi\"");
+    let mut rig = Rig::new().given(|room| room.members[2].role = "moderator".into());
+    rig.prepare("alice joins\nbob joins\nbob > message \"hi\"");
     rig.play(
         r#"
         dave patches 1 "not mine"                     dave < 403 forbidden
@@ -64,9 +64,10 @@ fn edit_3_its_author_or_a_moderator_and_nobody_else() {
         carol looks 1                                 carol < versions [1 "hi" by bob, 2 "a moderator's" by carol, 3 "the owner's" by alice, 4 "mine" by bob]
         bob looks 1                                   bob < versions [1 "hi" by bob, 2 "a moderator's" by carol, 3 "the owner's" by alice, 4 "mine" by bob]
         (bob is removed)                              bob < closed 4403 removed
+                                                      alice < member_removed 5 bob as member by bob
         bob patches 1 "no more"                       bob < 404 room_not_found
         bob looks 1                                   bob < 404 room_not_found
-        (the room is archived)
+        (the room is archived)                        alice < room_updated 6 archived=true
         alice patches 1 "nobody's"                    alice < 409 archived
         "#,
     );
@@ -145,8 +146,7 @@ fn edit_6_mentions_are_read_anew_and_only_new_ones_are_news() {
     let rusqlite::types::Value::Text(body) = body else { panic!("{body:?}") };
     let news: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(news["mentioned"], serde_json::json!(["carol"]), "alice was named before");
-    let mut rig = Rig::new();
-    rig.change(|room| room.room_mention = "admins".into());
+    let mut rig = Rig::new().given(|room| room.room_mention = "admins".into());
     rig.play(
         r#"
         alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
@@ -155,13 +155,13 @@ fn edit_6_mentions_are_read_anew_and_only_new_ones_are_news() {
                                                       alice < new_message 2 "hi"
         bob patches 2 "@room hi"                      bob < message 2 "@room hi"
                                                       alice < message_updated 3 is 2 "@room hi" v2
-        (bob becomes moderator)
+        (bob becomes moderator)                       alice < member_updated 4 bob as moderator by bob
         bob patches 1 "@room hello"                   bob < message 1 "@room hello" @room
-                                                      alice < message_updated 4 is 1 "@room hello" @room v2
+                                                      alice < message_updated 5 is 1 "@room hello" @room v2
         bob patches 1 "hello"                         bob < message 1 "hello"
-                                                      alice < message_updated 5 is 1 "hello" v3
+                                                      alice < message_updated 6 is 1 "hello" v3
         bob patches 1 "@room hello again"             bob < message 1 "@room hello again"
-                                                      alice < message_updated 6 is 1 "@room hello again" v4
+                                                      alice < message_updated 7 is 1 "@room hello again" v4
         "#,
     );
 }
@@ -247,8 +247,8 @@ fn del_1_leaves_a_tombstone_and_nothing_of_what_was_said() {
 
 #[test]
 fn del_2_its_author_or_a_moderator_and_nobody_else() {
-    let mut rig = Rig::new();
-    rig.prepare("alice joins\n(carol becomes moderator)\nbob joins");
+    let mut rig = Rig::new().given(|room| room.members[2].role = "moderator".into());
+    rig.prepare("alice joins\nbob joins");
     rig.prepare("bob > message \"1\" & bob > message \"2\" & bob > message \"3\"\ncarol posts message \"4\"");
     rig.play(
         r#"
@@ -265,14 +265,16 @@ fn del_2_its_author_or_a_moderator_and_nobody_else() {
         bob > {"type":"delete","messageId":"x","clientId":"d1"}
                                                       bob < error message_not_found of delete #d1
         bob > {"type":"delete","messageId":7}         bob < error bad_request messageId of delete
-        (the room is archived)
+        (the room is archived)                        alice < room_updated 7 archived=true
+                                                      bob < room_updated 7 archived=true
         bob deletes 3                                 bob < 409 archived
-        alice deletes 3                               alice < deleted 3 at 7 / message_deleted 7 of 3 by alice
-                                                      bob < message_deleted 7 of 3 by alice
-        carol deletes 4                               carol < deleted 4 at 8
-                                                      alice < message_deleted 8 of 4 by carol
-                                                      bob < message_deleted 8 of 4 by carol
+        alice deletes 3                               alice < deleted 3 at 8 / message_deleted 8 of 3 by alice
+                                                      bob < message_deleted 8 of 3 by alice
+        carol deletes 4                               carol < deleted 4 at 9
+                                                      alice < message_deleted 9 of 4 by carol
+                                                      bob < message_deleted 9 of 4 by carol
         (bob is removed)                              bob < closed 4403 removed
+                                                      alice < member_removed 10 bob as member by bob
         bob deletes 3                                 bob < 404 room_not_found
         "#,
     );

@@ -122,14 +122,14 @@ fn since_1_who_came_later_sees_nothing_from_before_and_nothing_about_it() {
     rig.prepare("(history is seen since join)\n(carol has come at 3)");
     rig.play(
         r#"
-        carol joins                                   carol < hello seq=4 read bob:4, online alice bob carol, new_message 4 "new", synced 4
-        carol' joins since=3                          carol' < hello seq=4 read bob:4, online alice bob carol, new_message 4 "new", synced 4
-        carol' joins since=1                          carol' < hello seq=4 read bob:4, online alice bob carol, resync too_old seq=4 e1, synced 4
-        carol pages                                   carol < page 4 of 4
-        carol pages before=4                          carol < page  … of 4
-        carol pages after=0                           carol < page 4 of 4
-        carol pages around=2                          carol < page 4 of 4
-        carol pages threadId=1                        carol < page  of 4
+        carol joins                                   carol < hello seq=5 read bob:4, online alice bob carol, new_message 4 "new", synced 5
+        carol' joins since=3                          carol' < hello seq=5 read bob:4, online alice bob carol, new_message 4 "new", room_updated 5 historyVisibility="since_join", synced 5
+        carol' joins since=1                          carol' < hello seq=5 read bob:4, online alice bob carol, resync too_old seq=5 e1, synced 5
+        carol pages                                   carol < page 4 of 5
+        carol pages before=4                          carol < page  … of 5
+        carol pages after=0                           carol < page 4 of 5
+        carol pages around=2                          carol < page 4 of 5
+        carol pages threadId=1                        carol < page  of 5
         carol threads 1                               carol < 404 message_not_found
         carol > react 👍 1 #r1                         carol < error message_not_found of reaction #r1
         carol > edit 1 "x" #e1                        carol < error message_not_found of edit #e1
@@ -139,23 +139,23 @@ fn since_1_who_came_later_sees_nothing_from_before_and_nothing_about_it() {
         carol > typing on thread=1                    carol < error invalid threadId of typing
         carol looks 1                                 carol < 404 message_not_found
         bob > edit 1 "older" & alice > react 👍 1 & bob > typing on thread=1
-                                                      alice < message_updated 5 is 1 "older" replies=1 v2, reaction_update 6 on 1 +👍 alice {👍 alice}, bob types in 1 [bob]
-                                                      bob < message_updated 5 is 1 "older" replies=1 v2, reaction_update 6 on 1 +👍 alice {👍 alice}
-                                                      carol < hidden 5, hidden 6
-                                                      carol' < hidden 5, hidden 6 / hidden 5, hidden 6
-        bob > message "in an old thread" thread=1     alice < new_message 7 "in an old thread" thread=1, bob types no more in 1 [], thread_update 8 of 1 has 2 last 00:00
-                                                      bob < new_message 7 "in an old thread" thread=1, thread_update 8 of 1 has 2 last 00:00
-                                                      carol < new_message 7 "in an old thread" thread=1, hidden 8
-                                                      carol' < new_message 7 "in an old thread" thread=1, hidden 8 / new_message 7 "in an old thread" thread=1, hidden 8
-        bob > delete 2                                alice < message_deleted 9 of 2 by bob, thread_update 10 of 1 has 1 last 00:00
-                                                      bob < message_deleted 9 of 2 by bob, thread_update 10 of 1 has 1 last 00:00
-                                                      carol < hidden 9, hidden 10
-                                                      carol' < hidden 9, hidden 10 / hidden 9, hidden 10
-        carol' joins since=4                          carol' < hello seq=10 read bob:7, online alice bob carol, hidden 5, hidden 6, new_message 7 "in an old thread" thread=1, hidden 8, hidden 9, hidden 10, synced 10
-        carol > message "mine" reply=4                alice < new_message 11 "mine" reply=4
-                                                      bob < new_message 11 "mine" reply=4
-                                                      carol < new_message 11 "mine" reply=4
-                                                      carol' < new_message 11 "mine" reply=4 / new_message 11 "mine" reply=4 / new_message 11 "mine" reply=4
+                                                      alice < message_updated 6 is 1 "older" replies=1 v2, reaction_update 7 on 1 +👍 alice {👍 alice}, bob types in 1 [bob]
+                                                      bob < message_updated 6 is 1 "older" replies=1 v2, reaction_update 7 on 1 +👍 alice {👍 alice}
+                                                      carol < hidden 6, hidden 7
+                                                      carol' < hidden 6, hidden 7 / hidden 6, hidden 7
+        bob > message "in an old thread" thread=1     alice < new_message 8 "in an old thread" thread=1, bob types no more in 1 [], thread_update 9 of 1 has 2 last 00:00
+                                                      bob < new_message 8 "in an old thread" thread=1, thread_update 9 of 1 has 2 last 00:00
+                                                      carol < new_message 8 "in an old thread" thread=1, hidden 9
+                                                      carol' < new_message 8 "in an old thread" thread=1, hidden 9 / new_message 8 "in an old thread" thread=1, hidden 9
+        bob > delete 2                                alice < message_deleted 10 of 2 by bob, thread_update 11 of 1 has 1 last 00:00
+                                                      bob < message_deleted 10 of 2 by bob, thread_update 11 of 1 has 1 last 00:00
+                                                      carol < hidden 10, hidden 11
+                                                      carol' < hidden 10, hidden 11 / hidden 10, hidden 11
+        carol' joins since=4                          carol' < hello seq=11 read bob:8, online alice bob carol, room_updated 5 historyVisibility="since_join", hidden 6, hidden 7, new_message 8 "in an old thread" thread=1, hidden 9, hidden 10, hidden 11, synced 11
+        carol > message "mine" reply=4                alice < new_message 12 "mine" reply=4
+                                                      bob < new_message 12 "mine" reply=4
+                                                      carol < new_message 12 "mine" reply=4
+                                                      carol' < new_message 12 "mine" reply=4 / new_message 12 "mine" reply=4 / new_message 12 "mine" reply=4
         "#,
     );
 }
