@@ -13,30 +13,14 @@ use std::path::Path;
 
 /// Of the contract, and not in `ROUTES` yet. Whoever builds one strikes it here.
 const ROUTES_TO_COME: &[&str] = &[
-    "PATCH /api/chat/rooms/{}",
-    "DELETE /api/chat/rooms/{}",
-    "GET /api/chat/rooms/{}/members",
-    "POST /api/chat/rooms/{}/members",
-    "PATCH /api/chat/rooms/{}/members/{}",
-    "DELETE /api/chat/rooms/{}/members/{}",
-    "POST /api/chat/rooms/{}/leave",
     "POST /api/chat/rooms/{}/messages/{}/report",
-    "GET /api/chat/rooms/{}/notification-settings",
-    "PUT /api/chat/rooms/{}/notification-settings",
     "POST /api/chat/rooms/{}/attachments",
     "GET /api/chat/attachments/{}",
     "HEAD /api/chat/attachments/{}",
-    "PUT /api/chat/rooms/{}/mutes/{}",
-    "DELETE /api/chat/rooms/{}/mutes/{}",
-    "PUT /api/chat/rooms/{}/bans/{}",
-    "DELETE /api/chat/rooms/{}/bans/{}",
-    "PUT /api/chat/rooms/{}/slow-mode",
-    "GET /api/chat/rooms/{}/audit",
 ];
 
 /// Frames without a golden file as yet. Whoever writes one strikes it here.
-const GOLDEN_TO_COME: &[&str] =
-    &["server_member_added", "server_member_removed", "server_member_updated", "server_room_updated"];
+const GOLDEN_TO_COME: &[&str] = &[];
 
 fn set<'a>(of: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     of.into_iter().map(str::to_owned).collect()

@@ -242,6 +242,20 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
             ],
         ),
         ("hidden", vec![server::hidden(13)]),
+        ("member_added", vec![server::member("member_added", 14, "dave", "member", "alice")]),
+        ("member_removed", vec![server::member("member_removed", 15, "dave", "member", "dave")]),
+        ("member_updated", vec![server::member("member_updated", 16, "bob", "moderator", "alice")]),
+        (
+            "room_updated",
+            vec![server::room_updated(
+                17,
+                &json!({
+                    "id": "r1", "tenantId": "acme", "type": "group", "name": "Lunch", "topic": null,
+                    "createdBy": "alice", "createdAt": "2026-11-23T09:00:00.000Z", "archived": true,
+                    "historyVisibility": "since_join", "roomMention": "admins", "slowModeS": 30,
+                }),
+            )],
+        ),
         ("user_joined", vec![server::user_joined("bob", NOON)]),
         ("user_left", vec![server::user_left("bob", NOON)]),
         ("read_receipt", vec![server::read_receipt("bob", 8)]),
