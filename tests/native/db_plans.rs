@@ -250,6 +250,7 @@ async fn reading(pg: &NativePostgres) {
             hold(pg, &format!("search, {place}, {kind}"), rows_max, first).await;
         }
     }
+}
 
 /// Somebody comes, somebody goes, in the biggest room.
 async fn change(pg: &NativePostgres, big: &RoomId) {
