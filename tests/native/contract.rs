@@ -344,4 +344,9 @@ fn every_close_code_is_there_and_every_limit_is_the_one_of_the_code() {
     assert_eq!(rooms["NewRoom"]["properties"]["participantIds"]["maxItems"], json!(GROUP_MEMBERS_MAX));
     assert_eq!(rooms["NewRoom"]["properties"]["name"]["maxLength"], json!(ROOM_NAME_CHARS_MAX));
     assert_eq!(rooms["Room"]["properties"]["unread"]["maximum"], json!(UNREAD_MAX));
+    let search = &schema().openapi["paths"]["/api/chat/search"]["get"]["parameters"];
+    assert_eq!(search[0]["schema"]["maxLength"], json!(SEARCH_CHARS_MAX));
+    assert_eq!(search[6]["schema"]["default"], json!(SEARCH_PAGE_DEFAULT));
+    let limit = &schema().openapi["components"]["parameters"]["limit"]["schema"]["default"];
+    assert_eq!(*limit, json!(PAGE_DEFAULT));
 }

@@ -358,14 +358,23 @@ export interface Operations {
   };
   searchMessages: {
     query: {
+      /**
+       * Words, "phrases", and `from: in: has: before: after:`.
+       */
       q: string;
       roomId?: string;
       /**
-       * By this person.
+       * By this person, or `me`.
        */
-      from?: UserId;
-      before?: Time;
-      after?: Time;
+      from?: string;
+      /**
+       * A day or a time, UTC.
+       */
+      before?: string;
+      /**
+       * A day or a time, UTC.
+       */
+      after?: string;
       /**
        * `nextCursor` of the page before.
        */
