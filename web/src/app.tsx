@@ -64,7 +64,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
   }, [unlisted, refresh]);
 
   return (
-    <div className="flex h-dvh overflow-hidden">
+    <main className="flex h-dvh overflow-hidden">
       <div className={cn("w-full shrink-0 bg-card md:w-80 md:border-r", openId && "max-md:hidden")}>
         <RoomList
           list={list}
@@ -75,7 +75,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           onSignOut={onSignOut}
         />
       </div>
-      <main className={cn("flex min-w-0 flex-1 flex-col", !openId && "max-md:hidden")}>
+      <div className={cn("flex min-w-0 flex-1 flex-col", !openId && "max-md:hidden")}>
         {openId ? (
           <ChatRoom
             key={openId}
@@ -95,7 +95,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
             <p className="mt-1 text-muted-foreground text-sm">or start a new one.</p>
           </div>
         )}
-      </main>
+      </div>
       <Suspense>
         {asking === "help" && <HelpDialog onClose={() => setAsking(null)} />}
         {asking === "new" && (
@@ -110,7 +110,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           />
         )}
       </Suspense>
-    </div>
+    </main>
   );
 }
 

@@ -95,6 +95,7 @@ test("mentions: written as @id, sent as <@id>, for people of the room alone", ()
   );
   expect(decodeMentions("<@bob smith> hi")).toBe("@bob smith hi");
   expect(encodeMentions("nobody @here", ids)).toBe("nobody @here");
+  expect(encodeMentions("@room @bob", ["room", ...ids])).toBe("@room <@bob>");
 });
 
 test("a preview is one line", () => {

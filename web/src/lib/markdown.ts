@@ -185,9 +185,9 @@ function takeMark(source: string, at: number, { open, type }: (typeof MARKS)[num
 
 const escapeRegExp = (text: string) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 
-/** `@bob` as one writes it, into `<@bob>` as the server reads it, for those who are in the room. */
+/** `@bob` as one writes it, into `<@bob>` as the server reads it, for those who are in the room. `@room` stays so. */
 export function encodeMentions(text: string, userIds: string[]): string {
-  const ids = userIds.filter(Boolean).sort((a, b) => b.length - a.length);
+  const ids = userIds.filter((id) => id !== "" && id !== "room").sort((a, b) => b.length - a.length);
   if (ids.length === 0 || !text.includes("@")) return text;
   const names = ids.map(escapeRegExp).join("|");
   return text.replace(new RegExp(`(?<![\\p{L}\\p{N}_<])@(${names})(?![\\p{L}\\p{N}_])`, "gu"), "<@$1>");

@@ -187,7 +187,7 @@ export function ChatBubbleActions({
 }) {
   const shown = isOpen
     ? "opacity-100"
-    : "opacity-0 group-hover/bubble:opacity-100 [@media(hover:none)]:opacity-60";
+    : "opacity-0 group-hover/bubble:opacity-100 [@media(hover:none)]:opacity-100";
   return (
     <div
       className={cn(

@@ -3,6 +3,11 @@ import { EmojiPicker, type EmojiPickerListComponents } from "frimousse";
 /** Where the build puts emojibase-data (vite.config.ts): nothing is asked of anybody else's server. */
 const EMOJI_DATA = `${import.meta.env.BASE_URL}emoji`;
 
+/** The picker's rows and columns count from 0; ARIA's count from 1. */
+const fromOne = (props: React.AriaAttributes, name: "aria-rowindex" | "aria-colindex") => ({
+  [name]: (props[name] ?? 0) + 1,
+});
+
 const PARTS: EmojiPickerListComponents = {
   CategoryHeader: ({ category, ...props }) => (
     <div className="bg-card px-3 pt-3 pb-1.5 font-medium text-muted-foreground text-xs" {...props}>
@@ -10,7 +15,7 @@ const PARTS: EmojiPickerListComponents = {
     </div>
   ),
   Row: ({ children, ...props }) => (
-    <div className="scroll-my-1.5 px-1.5" {...props}>
+    <div className="scroll-my-1.5 px-1.5" {...props} {...fromOne(props, "aria-rowindex")}>
       {children}
     </div>
   ),
@@ -19,6 +24,7 @@ const PARTS: EmojiPickerListComponents = {
       type="button"
       className="flex size-9 items-center justify-center rounded-lg font-emoji text-xl data-[active]:bg-muted"
       {...props}
+      {...fromOne(props, "aria-colindex")}
     >
       {emoji.emoji}
     </button>

@@ -33,7 +33,7 @@ function BlockView({ block, me }: { block: Block; me: string | undefined }) {
       );
     case "quote":
       return (
-        <blockquote className="my-1 border-current/35 border-l-3 pl-2.5 opacity-85">
+        <blockquote className="my-1 border-current/35 border-l-3 pl-2.5">
           {block.children.map((child, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: as above
             <BlockView key={at} block={child} me={me} />
@@ -115,7 +115,7 @@ function Mention({ isMe, children }: { isMe: boolean; children: string }) {
     <span
       className={cn(
         "rounded px-1 font-medium",
-        isMe ? "bg-mention text-mention-foreground" : "bg-current/10",
+        isMe ? "bg-mention text-mention-foreground" : "bg-black/12 dark:bg-black/30",
       )}
     >
       <bdi>@{children}</bdi>

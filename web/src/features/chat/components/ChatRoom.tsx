@@ -169,7 +169,7 @@ function Header({ room, details, title, other, panel, setPanel, onBack }: Header
         online={room.isConnected && other !== undefined && room.onlineUsers.includes(other)}
       />
       <div className="min-w-0 flex-1">
-        <h2 className="flex items-center gap-1.5 font-semibold leading-tight">
+        <h1 className="flex items-center gap-1.5 font-semibold leading-tight">
           <bdi className="truncate">{title}</bdi>
           {isQuiet && (
             <>
@@ -177,7 +177,7 @@ function Header({ room, details, title, other, panel, setPanel, onBack }: Header
               <span className="sr-only">(muted)</span>
             </>
           )}
-        </h2>
+        </h1>
         <p className="truncate text-muted-foreground text-xs">
           <span data-testid="presence">{presence(room, other, details)}</span>
           {details?.topic && (
@@ -289,7 +289,7 @@ function SidePanel({ panel, setPanel, room, details, people, isReadOnly, onGone 
       )}
     >
       <div className="flex h-16 shrink-0 items-center justify-between border-b px-4">
-        <h2 className="font-semibold text-sm">{label}</h2>
+        <h1 className="font-semibold text-sm">{label}</h1>
         <Button variant="ghost" size="icon" aria-label={`Close ${label.toLowerCase()}`} onClick={close}>
           <CloseIcon className="size-4.5" />
         </Button>

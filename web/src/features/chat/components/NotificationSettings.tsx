@@ -27,7 +27,7 @@ export function NotificationSettings({ room, run }: { room: ChatRoomHandle; run:
   const select = "h-9 w-full rounded-lg border bg-background px-2 text-[16px] sm:text-sm";
   return (
     <section aria-label="Notifications" className="space-y-2 px-2 text-sm">
-      <h3 className="font-medium text-muted-foreground text-xs">Notifications</h3>
+      <h2 className="font-medium text-muted-foreground text-xs">Notifications</h2>
       <label htmlFor={ids.level} className="sr-only">
         Notify me of
       </label>

@@ -47,16 +47,16 @@ export function OnlineUsers({ users, members, memberCount, me, isConnected, mana
   return (
     <div className="space-y-5 text-sm">
       <section aria-label="Online">
-        <h3 className={heading}>
+        <h2 className={heading}>
           {isConnected ? `Online · ${online.length}` : "Presence is unknown while disconnected"}
-        </h3>
+        </h2>
         <ul data-testid="online">{online.map((userId) => row(userId, true))}</ul>
       </section>
       {(away.length > 0 || more > 0) && (
         <section aria-label="Away">
-          <h3 className={heading}>
+          <h2 className={heading}>
             {isConnected ? "Away" : "Members"} · {away.length + Math.max(0, more)}
-          </h3>
+          </h2>
           <ul>{away.map((member) => row(member.userId, false))}</ul>
           {more > 0 && <p className="px-2 pt-1 text-muted-foreground text-xs">and {more} more</p>}
         </section>
