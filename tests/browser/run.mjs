@@ -343,6 +343,53 @@ async function group(alice, bob, carol) {
   await check("carol leaves", same(() => alice.text("presence"), "2 of 3 online"), 20_000);
 }
 
+async function unread(alice, bob) {
+  await bob.openRoom(alice.id);
+  await alice.openRoom(`Launch`);
+  await alice.connected();
+  const badge = alice.roomLink(bob.id);
+  await bob.say(`psst <@${alice.id}>`);
+  await check("a message elsewhere is counted at once, without asking", () => badge.getByText("1 unread").isVisible());
+  await check("and so is the mention", () => badge.getByText("1 mention").isVisible());
+  await check("and the room comes first", async () => (await alice.page.getByRole("link").first().innerText()).includes(bob.id));
+  await check("the tab says it", async () => (await alice.page.title()).startsWith("(1)"));
+  await alice.page.screenshot({ path: `${artifacts}/unread-light.png` });
+  await alice.openRoom(bob.id);
+  await check("what is new stands under a line", () => alice.log.getByText("New messages").isVisible());
+  await check("seen, it counts no more", async () => !(await badge.getByText("unread").isVisible()));
+  await bob.say("one more");
+  await alice.choose("psst", "Mark unread from here");
+  await check("marked unread it counts again", () => badge.getByText("2 unread").isVisible());
+  await alice.openRoom("Launch");
+  await alice.page.reload();
+  await alice.connected();
+  await check("a reload doesn't forget it", () => badge.getByText("2 unread").isVisible());
+}
+
+async function searching(alice, bob) {
+  await alice.openRoom(bob.id);
+  await alice.page.getByRole("button", { name: "Search" }).click();
+  const panel = alice.page.getByRole("complementary", { name: "Search" });
+  await panel.getByRole("searchbox").fill("early");
+  await check("a word finds its message", () => panel.getByRole("link", { name: "Nine is early" }).isVisible());
+  await panel.getByRole("searchbox").fill("Mnday");
+  await check("what was edited away isn't found", () => panel.getByText("Nothing was found.").isVisible());
+  await panel.getByRole("searchbox").fill("Thursday");
+  await check("what is said elsewhere isn't either", () => panel.getByText("Nothing was found.").isVisible());
+  await panel.getByLabel("In all my conversations").check();
+  await check("unless one looks everywhere", () => panel.getByRole("link", { name: "move the launch" }).isVisible());
+  await panel.getByLabel("In all my conversations").uncheck();
+  await panel.getByRole("searchbox").fill("Monday");
+  await accessible(alice, "search");
+  await alice.page.screenshot({ path: `${artifacts}/search-light.png` });
+  await panel.getByRole("link", { name: "The launch is on Monday" }).click();
+  const hit = alice.log.locator("article.animate-flash").filter({ hasText: "The launch is on Monday" });
+  await check("a hit leads to its message, however far back", () => hit.isVisible());
+  await alice.page.getByRole("button", { name: "Newest" }).click();
+  await check("and back", () => alice.bubble("one more").isVisible());
+  await alice.page.getByRole("button", { name: "Close search" }).click();
+}
+
 async function doorWithoutDevSignIn(browser, url, alice) {
   const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ sub: alice.id }) };
   const { token } = await (await fetch(`${url}/api/chat/dev/token`, asked)).json();
@@ -405,6 +452,8 @@ async function main() {
     await longHistory(alice, bob);
     await group(alice, bob, carol);
     await picture(alice, "group-light");
+    await unread(alice, bob);
+    await searching(alice, bob);
     await doorWithoutDevSignIn(browser, stack.url, alice);
     for (const one of [alice, bob, carol]) await check(`no complaint in ${one.id}'s console`, same(() => one.complaints, []));
   } catch (error) {

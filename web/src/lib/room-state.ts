@@ -86,7 +86,7 @@ export interface RoomState {
   confirmedReadSeq: number;
   /** I set the marker back on purpose: looking at the room doesn't move it on. */
   heldUnread: boolean;
-  /** What had been read when the room was opened: the "new messages" line comes after it. */
+  /** What had been read when the room was opened: the "new messages" line comes after it. `null`: all of it. */
   openedAtSeq: number | null;
   notify: NotifySettings | null;
   /** The room and its first members, when they were asked for. */
@@ -332,7 +332,11 @@ function onSynced(state: RoomState, seq: number): RoomState {
     const messages = state.incoming;
     const oldestSeq = messages[0]?.seq ?? seq + 1;
     const whole = { messages, incoming: [], seq, oldestSeq, hasMore: messages.length >= PAGE_COUNT };
-    return { ...state, ...whole, window: null, threads: {}, phase: "live" };
+    // What is read to its end has no line, or the next message would come in beneath one.
+    const line = state.openedAtSeq ?? seq;
+    const hasNew = messages.some((one) => one.seq > line && one.userId !== state.me);
+    const openedAtSeq = hasNew ? line : null;
+    return { ...state, ...whole, openedAtSeq, window: null, threads: {}, phase: "live" };
   }
   if (state.phase !== "replay") return state;
   return seq > (state.seq ?? 0) ? missing(state) : { ...state, phase: "live" };

@@ -114,7 +114,7 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
   useEffect(() => {
     const watcher = new ResizeObserver(() => {
       if (was.current.atBottom) toBottom();
-      else look();
+      look();
     });
     if (scroller.current) watcher.observe(scroller.current);
     if (content.current) watcher.observe(content.current);
@@ -130,7 +130,8 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
         onScroll={look}
         role="log"
         aria-label={label}
-        aria-relevant="additions"
+        // Rows come and go with scrolling; what is really new is announced by whoever knows that it is.
+        aria-live="off"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
         onKeyDown={(event) => moveFocus(event, content.current)}

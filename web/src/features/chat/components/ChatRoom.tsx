@@ -1,11 +1,11 @@
 /** One room: header, banner, messages, input, and one panel beside them (details, a thread, search). */
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import { BackIcon, BellOffIcon, CloseIcon, InfoIcon, SearchIcon } from "@/components/ui/icons";
 import { cn } from "@/lib/cn";
 import type { Room } from "@/lib/protocol";
-import type { ChatMessage } from "@/lib/room-view";
+import { type ChatMessage, unreadOf } from "@/lib/room-view";
 import { roomTitle } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { type MessageActions, MessageActionsContext } from "../message-actions";
@@ -50,6 +50,7 @@ export function ChatRoom({ roomId, listed, onBack, onSignOut, onGone }: ChatRoom
   const [dropped, setDropped] = useState<File[] | null>(null);
   const [target, goTo] = useTarget(room, say);
   const markBottom = useMarking(room);
+  const openedAt = useOpened(room);
 
   const title = details ? roomTitle(details, userId) : "Conversation";
   const isDirect = details?.type === "direct";
@@ -92,7 +93,7 @@ export function ChatRoom({ roomId, listed, onBack, onSignOut, onGone }: ChatRoom
             onSignOut={onSignOut}
           />
           <DropZone className="flex min-h-0 flex-1 flex-col" onFiles={setDropped} disabled={isReadOnly}>
-            <Messages {...{ room, title, target, markBottom }} me={userId} />
+            <Messages {...{ room, title, target, markBottom, openedAt }} me={userId} />
             <TypingIndicator users={room.typingUsers} />
             <Notice
               text={said ?? room.notice?.message ?? null}
@@ -225,9 +226,10 @@ interface MessagesProps {
   title: string;
   target: { seq: number } | null;
   markBottom: (atBottom: boolean) => void;
+  openedAt: number | null;
 }
 
-function Messages({ room, me, title, target, markBottom }: MessagesProps) {
+function Messages({ room, me, title, target, markBottom, openedAt }: MessagesProps) {
   const { messages, isLoading, loadOlder, loadNewer } = room;
   if (isLoading) return <MessageListSkeleton />;
   if (messages.length === 0 && !room.hasMore) return <MessageListEmpty title={title} />;
@@ -237,6 +239,7 @@ function Messages({ room, me, title, target, markBottom }: MessagesProps) {
       me={me}
       label={`Messages with ${title}`}
       lineSeq={room.openedAtSeq}
+      startSeq={openedAt}
       readMarkers={room.readMarkers}
       hasMore={room.hasMore}
       isLoadingOlder={room.isLoadingOlder}
@@ -314,6 +317,18 @@ function useDetails({ client, details, roomChanges, isConnected }: ChatRoomHandl
     if (isConnected) void client.loadDetails();
   }, [client, roomChanges, isConnected]);
   return details ?? listed ?? null;
+}
+
+/** Where one begins to read in a room that was connected before it was opened. */
+function useOpened({ client }: ChatRoomHandle): number | null {
+  const [at] = useState(() => {
+    const { state } = client.getSnapshot();
+    return state.seq !== null && unreadOf(state).unread > 0 ? state.lastReadSeq : null;
+  });
+  useLayoutEffect(() => {
+    if (client.getSnapshot().state.seq !== null) client.drawLine(at);
+  }, [client, at]);
+  return at;
 }
 
 /** One looks at the end of the room, so all of it is read; the line is drawn anew on coming back to the tab. */

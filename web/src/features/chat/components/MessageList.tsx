@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ChatMessageList, type ChatMessageListHandle } from "@/components/chat/chat-message-list";
 import { Button } from "@/components/ui/button";
+import { plainText } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
 import { MessageRow } from "./MessageRow";
 
@@ -11,6 +12,8 @@ interface MessageListProps {
   label: string;
   /** The "new messages" line comes after this. `null`: no line. */
   lineSeq: number | null;
+  /** The same, where it was known before the list was made. */
+  startSeq?: number | null;
   readMarkers: Record<string, number>;
   hasMore: boolean;
   isLoadingOlder: boolean;
@@ -35,12 +38,12 @@ export function MessageList(props: MessageListProps) {
   const [flashed, setFlashed] = useState<string | null>(null);
   const seen = useSeenBy(messages, readMarkers, me);
   // The line is drawn for what was there to be read at the start, so it is only for others' messages.
-  const firstNewAt =
-    lineSeq !== null && lineSeq > 0
-      ? messages.findIndex((one) => one.seq > lineSeq && one.userId !== me)
-      : -1;
-  const firstNew = messages[firstNewAt]?.key;
-  const [startKey] = useState(() => (messages.length - firstNewAt > LINE_FIRST_MIN ? firstNew : undefined));
+  const firstNew = firstAfter(messages, lineSeq, me);
+  const [startKey] = useState(() => {
+    const first = firstAfter(messages, props.startSeq ?? lineSeq, me);
+    const at = messages.findIndex((one) => one.key === first);
+    return messages.length - at > LINE_FIRST_MIN ? first : undefined;
+  });
 
   const targetSeq = target?.seq;
   const targetKey = messages.find((one) => one.seq === targetSeq)?.key;
@@ -54,46 +57,72 @@ export function MessageList(props: MessageListProps) {
   }, [target, targetKey !== undefined]);
 
   return (
-    <ChatMessageList
-      ref={list}
-      label={label}
-      rows={messages}
-      lastIsOwn={messages.at(-1)?.userId === me}
-      startKey={startKey}
-      hasNewer={props.hasNewer ?? false}
-      onNearTop={hasMore && !isLoadingOlder ? onLoadOlder : undefined}
-      onNearBottom={props.onLoadNewer}
-      onNewest={props.onNewest}
-      {...(props.onBottomChange && { onBottomChange: props.onBottomChange })}
-      header={
-        <div className="flex h-10 items-center justify-center text-muted-foreground text-xs">
-          {hasMore ? (
-            isLoadingOlder ? (
-              "Loading…"
+    <>
+      <Announcer last={messages.at(-1)} me={me} />
+      <ChatMessageList
+        ref={list}
+        label={label}
+        rows={messages}
+        lastIsOwn={messages.at(-1)?.userId === me}
+        startKey={startKey}
+        hasNewer={props.hasNewer ?? false}
+        onNearTop={hasMore && !isLoadingOlder ? onLoadOlder : undefined}
+        onNearBottom={props.onLoadNewer}
+        onNewest={props.onNewest}
+        {...(props.onBottomChange && { onBottomChange: props.onBottomChange })}
+        header={
+          <div className="flex h-10 items-center justify-center text-muted-foreground text-xs">
+            {hasMore ? (
+              isLoadingOlder ? (
+                "Loading…"
+              ) : (
+                <Button variant="ghost" size="sm" onClick={onLoadOlder}>
+                  Earlier messages
+                </Button>
+              )
             ) : (
-              <Button variant="ghost" size="sm" onClick={onLoadOlder}>
-                Earlier messages
-              </Button>
-            )
-          ) : (
-            props.beginning
-          )}
-        </div>
-      }
-    >
-      {(message, at) => (
-        <MessageRow
-          key={message.key}
-          message={message}
-          before={messages[at - 1]}
-          isFirstNew={message.key === firstNew}
-          seenBy={seen.get(message.key)}
-          isTarget={message.key === flashed}
-          inThread={props.inThread ?? false}
-        />
-      )}
-    </ChatMessageList>
+              props.beginning
+            )}
+          </div>
+        }
+      >
+        {(message, at) => (
+          <MessageRow
+            key={message.key}
+            message={message}
+            before={messages[at - 1]}
+            isFirstNew={message.key === firstNew}
+            seenBy={seen.get(message.key)}
+            isTarget={message.key === flashed}
+            inThread={props.inThread ?? false}
+          />
+        )}
+      </ChatMessageList>
+    </>
   );
+}
+
+/** Says a message that has just come in to those who don't see it. */
+function Announcer({ last, me }: { last: ChatMessage | undefined; me: string }) {
+  const heard = useRef(last?.seq ?? 0);
+  const [text, setText] = useState("");
+  useEffect(() => {
+    if (!last || last.seq <= heard.current) return;
+    heard.current = last.seq;
+    if (last.userId === me || last.deletedAt !== null) return;
+    const content = plainText(last.content).slice(0, 200) || "an attachment";
+    setText(`${last.userId}: ${content}`);
+  }, [last, me]);
+  return (
+    <p className="sr-only" aria-live="polite">
+      {text}
+    </p>
+  );
+}
+
+function firstAfter(messages: ChatMessage[], seq: number | null, me: string): string | undefined {
+  if (seq === null || seq === 0) return undefined;
+  return messages.find((one) => one.seq > seq && one.userId !== me)?.key;
 }
 
 /** By row: the others whose marker stands there. Each person stands at the last own message that they have read. */
