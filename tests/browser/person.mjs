@@ -68,7 +68,8 @@ export class Person {
   }
 
   roomLink(title) {
-    return this.page.getByRole("link").filter({ hasText: title });
+    const link = this.page.getByRole("navigation", { name: "Conversations" }).getByRole("link");
+    return link.filter({ has: this.page.locator("bdi", { hasText: title }) });
   }
 
   async openRoom(title) {
@@ -136,10 +137,16 @@ export class Person {
   contents() {
     return this.log.evaluate(async (log) => {
       const texts = new Map();
+      // What isn't confirmed has no place yet and stands at the end.
+      const place = (row) => Number(row.dataset.seq) || Number.POSITIVE_INFINITY;
       const look = () => {
+        let above = { place: 0, top: Number.NEGATIVE_INFINITY };
         for (const row of log.querySelectorAll("article")) {
+          const here = { place: place(row), top: row.getBoundingClientRect().top };
+          if (here.place < above.place || here.top < above.top) texts.set("wrong", { text: `out of order at ${here.place}`, place: -1 });
+          above = here;
           const text = row.querySelector("[dir=auto]");
-          if (text) texts.set(row.dataset.message, { text: text.textContent, top: row.getBoundingClientRect().top + log.scrollTop });
+          if (text) texts.set(row.dataset.message, { text: text.textContent, place: here.place });
         }
       };
       const was = log.scrollTop;
@@ -159,7 +166,7 @@ export class Person {
       }
       log.scrollTo({ top: wasAtEnd ? log.scrollHeight : was });
       await frame();
-      return [...texts.values()].sort((a, b) => a.top - b.top).map((one) => one.text);
+      return [...texts.values()].sort((a, b) => (a.place === b.place ? 0 : a.place - b.place)).map((one) => one.text);
     });
   }
 

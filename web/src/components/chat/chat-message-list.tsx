@@ -53,7 +53,7 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
   const content = useRef<HTMLDivElement>(null);
   const virtual = useRef<VirtualizerHandle>(null);
   const keys = useMemo(() => rows.map((row) => row.key), [rows]);
-  const was = useRef({ keys: [] as string[], atBottom: startKey === undefined, hasBegun: false });
+  const was = useRef({ keys: [] as string[], atBottom: startKey === undefined, top: 0, hasBegun: false });
   const [atBottom, setAtBottom] = useState(startKey === undefined);
   const [missed, setMissed] = useState(0);
   const [first = "", last = ""] = [keys[0], keys.at(-1)];
@@ -69,8 +69,11 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     const view = scroller.current;
     if (!view) return;
     const leftPx = view.scrollHeight - view.scrollTop - view.clientHeight;
-    const now = leftPx < NEAR_BOTTOM_PX && !hasNewer;
+    // Rows that grow move the end away without anybody having scrolled: one leaves the bottom by going up, not so.
+    const stays = was.current.atBottom && view.scrollTop >= was.current.top;
+    const now = !hasNewer && (stays || leftPx < NEAR_BOTTOM_PX);
     was.current.atBottom = now;
+    was.current.top = view.scrollTop;
     setAtBottom(now);
     if (now) setMissed(0);
     if (view.scrollTop < NEAR_TOP_PX) onNearTop?.();
@@ -104,8 +107,8 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     const appended = lastBefore !== last;
     if (!appended) return;
     const known = keys.lastIndexOf(lastBefore);
-    // Another stretch altogether: whoever asked for it says where to go in it.
-    if (known === -1 && !keys.includes(before.keys[0] ?? "")) return;
+    // A stretch of the past: whoever asked for it says where to go in it.
+    if (known === -1 && hasNewer) return;
     if (before.atBottom || (lastIsOwn && !hasNewer)) toBottom();
     else if (known !== -1 && !hasNewer) setMissed((count) => count + keys.length - 1 - known);
   }, [keys, last, lastIsOwn, hasNewer, startKey, scrollToKey, toBottom]);
@@ -158,7 +161,7 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
           onClick={() => {
             setMissed(0);
             if (hasNewer) onNewest?.();
-            was.current.atBottom = true;
+            Object.assign(was.current, { atBottom: true, top: 0 });
             toBottom();
           }}
           className="absolute right-4 bottom-3 flex h-9 animate-rise items-center gap-1.5 rounded-full border bg-card px-3 font-medium text-sm shadow-md hover:bg-muted"

@@ -58,7 +58,7 @@ export function MessageList(props: MessageListProps) {
 
   return (
     <>
-      <Announcer last={messages.at(-1)} me={me} />
+      <Announcer messages={messages} me={me} />
       <ChatMessageList
         ref={list}
         label={label}
@@ -102,20 +102,20 @@ export function MessageList(props: MessageListProps) {
   );
 }
 
-/** Says a message that has just come in to those who don't see it. */
-function Announcer({ last, me }: { last: ChatMessage | undefined; me: string }) {
+/** Says a message that has just come in to those who don't see it; not once it is deleted. */
+function Announcer({ messages, me }: { messages: ChatMessage[]; me: string }) {
+  const last = messages.at(-1);
   const heard = useRef(last?.seq ?? 0);
-  const [text, setText] = useState("");
+  const [seq, setSeq] = useState(0);
   useEffect(() => {
     if (!last || last.seq <= heard.current) return;
     heard.current = last.seq;
-    if (last.userId === me || last.deletedAt !== null) return;
-    const content = plainText(last.content).slice(0, 200) || "an attachment";
-    setText(`${last.userId}: ${content}`);
+    if (last.userId !== me) setSeq(last.seq);
   }, [last, me]);
+  const said = seq === 0 ? undefined : messages.findLast((one) => one.seq === seq && one.deletedAt === null);
   return (
     <p className="sr-only" aria-live="polite">
-      {text}
+      {said && `${said.userId}: ${plainText(said.content).slice(0, 200) || "an attachment"}`}
     </p>
   );
 }
