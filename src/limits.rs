@@ -11,8 +11,6 @@ pub const CONTENT_CHARS_MAX: usize = 4_000;
 pub const ROOM_NAME_CHARS_MAX: usize = 100;
 /// Code points of a `clientId`. PROTOCOL.md §3.
 pub const CLIENT_ID_CHARS_MAX: usize = 64;
-/// Attachments of one message. PROTOCOL.md §3.
-pub const ATTACHMENTS_MAX: usize = 10;
 /// Code points of an attachment's name or MIME type, and of its URL: the longest any browser handles without fuss.
 pub const ATTACHMENT_TEXT_CHARS_MAX: usize = 255;
 pub const ATTACHMENT_URL_CHARS_MAX: usize = 2_048;
@@ -118,6 +116,26 @@ pub const CONNECTIONS_PER_MS: u64 = 1_000;
 /// People whose rates a room remembers before it forgets the rested ones: four times the largest group.
 pub const RATES_KEPT_MAX: usize = 2_048;
 
+// --- Files --------------------------------------------------------------------------------------
+
+/// Bytes from a file's beginning that are looked at: the size of a JPEG stands behind its remarks, each up to 64 KiB.
+pub const FILE_HEAD_BYTES: usize = 256 * 1024;
+/// Bytes that go to the bucket at once: a request's pieces are 4 KiB, and each crossing costs.
+pub const FILE_PIECE_BYTES: usize = 128 * 1024;
+/// An upload that nobody has sent by then goes. Issue 5.
+pub const UPLOAD_UNSENT_MS: u64 = 86_400_000;
+/// An upload takes at most this long, and what is left of one that broke off goes after it: 100 MiB at 30 KiB/s.
+pub const UPLOAD_MAX_MS: u64 = 3_600_000;
+/// What is left of an upload that failed goes after this: by then the bucket has done whatever it was still doing.
+pub const UPLOAD_SETTLES_MS: u64 = 30_000;
+/// Objects that the bucket is asked to remove at once: R2 takes 1,000.
+pub const REMOVED_AT_ONCE_MAX: u64 = 1_000;
+/// A removal that has heard nothing after this is asked for again.
+pub const REMOVAL_LEASE_MS: u64 = 30_000;
+/// A bucket that fails is asked again after this, doubled each time up to the maximum: deleted is to mean gone, but nobody waits.
+pub const REMOVAL_RETRY_MIN_MS: u64 = 1_000;
+pub const REMOVAL_RETRY_MAX_MS: u64 = 300_000;
+
 // --- The way to Postgres ------------------------------------------------------------------------
 
 /// Rows of one statement: past 250 rows the time a row stops falling (PLATFORM.md).
@@ -179,10 +197,12 @@ pub const JWKS_CACHE_MS: u64 = 600_000;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
 const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
-const _: () = assert!(ALARM_DELAY_MS >= ALARM_MIN_MS && RETRY_MIN_MS >= ALARM_MIN_MS);
+const _: () = assert!(
+    ALARM_DELAY_MS >= ALARM_MIN_MS && RETRY_MIN_MS >= ALARM_MIN_MS && REMOVAL_RETRY_MIN_MS >= ALARM_MIN_MS
+);
 const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS <= 2_000);
 
-/// The limits a deployment may override with the var `LIMITS`. All per person and room, over all their sockets.
+/// The limits a deployment may override with the var `LIMITS`. Rates are per person and room, over all their sockets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Limits {
@@ -199,6 +219,11 @@ pub struct Limits {
     pub waiting_bytes: u32,
     /// Bytes of an inbound text frame (4413).
     pub frame_bytes: u32,
+    /// Bytes of one uploaded file.
+    pub attachment_bytes: u64,
+    pub attachments_per_message: u32,
+    /// Uploads of one person in a room that are in no message yet.
+    pub unsent_uploads: u32,
 }
 
 impl Default for Limits {
@@ -216,6 +241,10 @@ impl Default for Limits {
             sockets_per_person: 10,
             waiting_bytes: 1 << 20,
             frame_bytes: 64 * 1024,
+            attachment_bytes: 100 << 20,
+            attachments_per_message: 10,
+            // Two messages' worth, while a third is being written.
+            unsent_uploads: 30,
         }
     }
 }

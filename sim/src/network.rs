@@ -241,6 +241,7 @@ impl World {
                 let worker = Worker::new(&inner);
                 let got = match api::handle(&worker, request).await {
                     Reply::Json { status, body, .. } => Got::Json(status, body),
+                    Reply::File(_) => Got::Failed,
                     Reply::Upgrade(ask) => match inner.ask(*ask).await {
                         Ok(Answer::Upgraded { peer, .. }) => Got::Upgraded(peer),
                         Ok(Answer::Reply(_)) => Got::Failed,

@@ -190,6 +190,19 @@ impl Platform for Simulated {
         !self.world.random().is_multiple_of(8)
     }
 
+    async fn remove_files(&self, keys: &[String]) -> bool {
+        self.world.sleep(World::WAY_MS).await;
+        if self.world.bucket_is_away.get() {
+            self.world.counters.count("removals that failed");
+            return false;
+        }
+        let mut bucket = self.world.bucket.borrow_mut();
+        let gone = keys.iter().filter(|key| bucket.remove(*key).is_some()).count();
+        (0..gone).for_each(|_| self.world.counters.count("objects removed"));
+        // Its answer may be lost as well.
+        !self.world.random().is_multiple_of(8)
+    }
+
     fn report(&self, entry: &Entry) {
         self.world.trace(|| format!("{}: {entry}", self.host.name));
         if entry.event() == "row_set_aside" {

@@ -3,7 +3,7 @@
 
 use crate::postgres::Db;
 use crate::world::World;
-use chinwag::api::{Ask, Body, Ports, Reply};
+use chinwag::api::{Ask, Body, Bucket, Ports, Put, Reply};
 use chinwag::auth::{AuthConfig, Identity, Role};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{TenantId, UnixMs, UserId};
@@ -16,6 +16,53 @@ pub struct Worker {
     config: AuthConfig,
     patient: Db,
     hasty: Db,
+    bucket: Objects,
+}
+
+/// The bucket of files. It may fail before an object is there, after it is, and in removing.
+pub struct Objects(Rc<World>);
+
+pub struct Object {
+    world: Rc<World>,
+    key: String,
+    size: u64,
+    bytes: Vec<u8>,
+}
+
+fn away() -> Refusal {
+    Refusal::new(Code::UpstreamUnavailable, "the bucket is away")
+}
+
+impl Bucket for Objects {
+    type Put = Object;
+
+    async fn put(&self, key: &str, size: u64) -> Result<Object, Refusal> {
+        self.0.sleep(World::WAY_MS).await;
+        if self.0.bucket_is_away.get() {
+            return Err(away());
+        }
+        Ok(Object { world: self.0.clone(), key: key.into(), size, bytes: Vec::new() })
+    }
+}
+
+impl Put for Object {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        self.world.sleep(World::WAY_MS).await;
+        self.bytes.extend_from_slice(bytes);
+        if self.world.bucket_is_away.get() { Err(away()) } else { Ok(()) }
+    }
+
+    async fn finish(self) -> Result<(), Refusal> {
+        assert_eq!(self.bytes.len() as u64, self.size, "a bucket takes exactly what was announced");
+        self.world.sleep(World::WAY_MS).await;
+        if self.world.bucket_is_away.get() {
+            return Err(away());
+        }
+        self.world.counters.count("objects stored");
+        self.world.bucket.borrow_mut().insert(self.key, self.bytes);
+        // Its answer may be lost.
+        if self.world.random().is_multiple_of(8) { Err(away()) } else { Ok(()) }
+    }
 }
 
 impl Worker {
@@ -23,7 +70,8 @@ impl Worker {
         let secret = |name: &str| (name == "JWT_SECRET").then(|| "s".repeat(32));
         let config = AuthConfig::parse(secret).expect("a configuration");
         let db = |hasty| Db { world: world.clone(), hasty };
-        Self { world: world.clone(), config, patient: db(false), hasty: db(true) }
+        let bucket = Objects(world.clone());
+        Self { world: world.clone(), config, patient: db(false), hasty: db(true), bucket }
     }
 }
 
@@ -45,6 +93,7 @@ pub fn identity(token: &str) -> Option<Identity> {
 
 impl Ports for Worker {
     type Db = Db;
+    type Bucket = Objects;
 
     fn config(&self) -> &AuthConfig {
         &self.config
@@ -74,6 +123,10 @@ impl Ports for Worker {
         &self.hasty
     }
 
+    fn bucket(&self) -> Result<&Objects, Refusal> {
+        Ok(&self.bucket)
+    }
+
     async fn ask_room(&self, ask: &Ask) -> Result<Reply, Refusal> {
         match self.world.ask(ask.clone()).await? {
             Answer::Reply(reply) => Ok(reply),
@@ -100,5 +153,10 @@ pub struct Text(pub String);
 impl Body for Text {
     async fn read(self, _max: usize) -> Result<Vec<u8>, Refusal> {
         Ok(self.0.into_bytes())
+    }
+
+    async fn next(&mut self) -> Option<Result<Vec<u8>, Refusal>> {
+        let whole = std::mem::take(&mut self.0);
+        (!whole.is_empty()).then(|| Ok(whole.into_bytes()))
     }
 }

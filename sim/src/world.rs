@@ -40,6 +40,9 @@ pub struct World {
     /// What tenants' lists say of rooms in trouble, by tenant and room, and when they were told.
     pub list: RefCell<BTreeMap<(String, String), (UnixMs, bool)>>,
     pub list_is_away: Cell<bool>,
+    /// The bucket of files, by key.
+    pub bucket: RefCell<BTreeMap<String, Vec<u8>>>,
+    pub bucket_is_away: Cell<bool>,
     /// Many messages were said just now.
     pub bursting: Cell<bool>,
     pub request: Cell<u64>,
@@ -67,6 +70,8 @@ impl World {
             dead: Cell::new(false),
             list: RefCell::default(),
             list_is_away: Cell::new(false),
+            bucket: RefCell::default(),
+            bucket_is_away: Cell::new(false),
             bursting: Cell::new(false),
             request: Cell::new(1),
             hash: Cell::new(0xcbf2_9ce4_8422_2325),

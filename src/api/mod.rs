@@ -3,6 +3,7 @@
 
 #[cfg(feature = "dev")]
 mod dev;
+mod files;
 mod gate;
 mod messages;
 mod outbox;
@@ -12,6 +13,7 @@ mod rooms;
 mod routes;
 mod sought;
 
+pub use files::{Bucket, FileReply, Put};
 pub use gate::{Ask, Gate, UpgradeAsk, What, no_such_room, open_room};
 pub use routes::{ROUTES, Route};
 
@@ -33,6 +35,7 @@ use std::future::Future;
 /// Everything a request needs from the world.
 pub trait Ports {
     type Db: Postgres;
+    type Bucket: Bucket;
 
     fn config(&self) -> &AuthConfig;
     fn now(&self) -> UnixMs;
@@ -42,6 +45,8 @@ pub trait Ports {
     fn db(&self) -> &Self::Db;
     /// Like `db`, but gives up soon, and at once for a while after a failure: the room can decide as well.
     fn hasty_db(&self) -> &Self::Db;
+    /// # Errors  `upstream_unavailable`: this deployment has none.
+    fn bucket(&self) -> Result<&Self::Bucket, Refusal>;
     /// The room's answer: status and JSON text.
     fn ask_room(&self, ask: &Ask) -> impl Future<Output = Result<Reply, Refusal>>;
     /// The tenant's list of rooms in trouble.
@@ -59,6 +64,8 @@ pub trait Ports {
 pub trait Body {
     /// # Errors  `too_large` past `max` bytes.
     fn read(self, max: usize) -> impl Future<Output = Result<Vec<u8>, Refusal>>;
+    /// The next piece of it; `None` at its end.
+    fn next(&mut self) -> impl Future<Output = Option<Result<Vec<u8>, Refusal>>>;
 }
 
 pub struct Request<B> {
@@ -80,6 +87,8 @@ pub enum Reply {
     },
     /// The room takes over this connection.
     Upgrade(Box<Ask>),
+    /// Out of the bucket.
+    File(Box<FileReply>),
 }
 
 impl Reply {
@@ -149,6 +158,14 @@ async fn answer<P: Ports, B: Body>(
         Route::GetThread => messages::thread(ports, who, room()?, params, &query).await,
         Route::MarkRead => messages::mark(ports, who, room()?, request, true).await,
         Route::MarkUnread => messages::mark(ports, who, room()?, request, false).await,
+        Route::Upload => {
+            let room = room()?;
+            files::upload(ports, who, room, request).await
+        }
+        Route::Download => {
+            let id = params.get("attachment");
+            files::download(ports, who, id, &request.method, &request.headers).await
+        }
         Route::Outbox => outbox::of_room(ports, who, room()?, Call::Outbox).await,
         Route::RetryOutbox => outbox::of_room(ports, who, room()?, Call::RetryOutbox).await,
         Route::DiscardRow => {

@@ -289,6 +289,10 @@ impl<P: Platform> Object<P> {
                 let taken = object.platform.announce(&announcement).await;
                 object.feed(Input::Announced { at: announcement.at, taken });
             }),
+            Effect::RemoveFiles { ids, keys } => self.later(async move |object| {
+                let gone = object.platform.remove_files(&keys).await;
+                object.feed(Input::FilesRemoved { ids, gone });
+            }),
             Effect::Report(entry) => self.platform.report(&entry),
         }
         Ok(())

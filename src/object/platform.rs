@@ -57,6 +57,8 @@ pub trait Platform: 'static {
     fn announce(&self, _announcement: &Announcement) -> impl Future<Output = bool> {
         async { true }
     }
+    /// Removes objects from the bucket of files, those that aren't there too; true when that is done.
+    fn remove_files(&self, keys: &[String]) -> impl Future<Output = bool>;
     /// A data point for the operator's graphs.
     fn count(&self, _tenant: &TenantId, _room: &RoomId, _counts: &Counts) {}
     /// A line for the operator's log.

@@ -2,7 +2,7 @@
 //! the frame alone allows. Not here: whether ids exist and whether the sender may (`room`).
 
 use super::Fields;
-use super::message::Attachment;
+use super::message::{Attached, Attachment};
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq};
 use crate::limits::*;
@@ -25,7 +25,7 @@ pub enum ClientFrame {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MessageDraft {
     pub content: String,
-    pub attachments: Vec<Attachment>,
+    pub attachments: Vec<Attached>,
     pub client_id: Option<String>,
     pub thread_id: Option<MessageId>,
     pub reply_to_id: Option<MessageId>,
@@ -130,9 +130,6 @@ impl MessageDraft {
         let content = fields.text_opt("content")?;
         let attachments =
             fields.objects("attachments")?.into_iter().map(attachment).collect::<Result<Vec<_>, _>>()?;
-        if attachments.len() > ATTACHMENTS_MAX {
-            return Err(Refusal::invalid("attachments", "more than 10"));
-        }
         let content = match content {
             Some(content) => content,
             None if attachments.is_empty() => return Err(Refusal::bad_field("content", "text")),
@@ -163,7 +160,8 @@ impl MessageDraft {
 
     /// What tells a retry from another payload under the same `clientId`.
     pub fn digest(&self) -> u64 {
-        let files = serde_json::to_string(&self.attachments).unwrap_or_default();
+        let files: Vec<String> = self.attachments.iter().map(Attached::as_sent).collect();
+        let files = format!("[{}]", files.join(","));
         let of = |id: &Option<MessageId>| id.map(|id| id.to_string()).unwrap_or_default();
         let also = if self.also_to_room { "also" } else { "" };
         digest(&["message", &self.content, &files, &of(&self.thread_id), &of(&self.reply_to_id), also])
@@ -268,28 +266,31 @@ fn message_id(fields: &mut Fields, name: &str) -> Result<Option<MessageId>, Refu
     }
 }
 
-fn attachment(mut fields: Fields) -> Result<Attachment, Refusal> {
+fn attachment(mut fields: Fields) -> Result<Attached, Refusal> {
     const FIELD: &str = "attachments";
     let bounded = |text: String, max: usize| match text.chars().count() <= max {
         true if !text.is_empty() => Ok(text),
         _ => Err(Refusal::invalid(FIELD, "url, name or mimeType is empty or too long")),
     };
     let named = |refusal: Refusal| refusal.field(FIELD);
-    if fields.text_opt("id").map_err(named)?.is_some() {
-        return Err(Refusal::invalid(FIELD, "no such upload"));
+    if let Some(id) = fields.text_opt("id").map_err(named)? {
+        return Ok(Attached::Upload(id));
     }
     let url = bounded(fields.text("url").map_err(named)?, ATTACHMENT_URL_CHARS_MAX)?;
     let host = url.strip_prefix("https://").unwrap_or_default();
     if host.is_empty() || host.starts_with('/') || url.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(Refusal::invalid(FIELD, "url isn't https"));
     }
-    Ok(Attachment {
+    Ok(Attached::Link(Attachment {
         id: None,
         url,
         name: bounded(fields.text("name").map_err(named)?, ATTACHMENT_TEXT_CHARS_MAX)?,
         mime_type: bounded(fields.text("mimeType").map_err(named)?, ATTACHMENT_TEXT_CHARS_MAX)?,
         size: fields.integer("size").map_err(named)?,
-    })
+        sha256: None,
+        width: None,
+        height: None,
+    }))
 }
 
 /// 52 bits of a SHA-256 over the parts: as much as a JavaScript number keeps, and only honest mistakes are to be told apart.

@@ -52,6 +52,40 @@ pub struct Attachment {
     pub name: String,
     pub mime_type: String,
     pub size: u64,
+    /// Of uploads alone: hexadecimal, and of pictures whose first bytes say it, in pixels.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub height: Option<u32>,
+}
+
+/// What a message's sender attaches.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Attached {
+    /// The id of an upload, not yet looked at.
+    Upload(String),
+    Link(Attachment),
+}
+
+impl Attached {
+    /// As it stood in what was sent, for telling a retry from another payload.
+    pub fn as_sent(&self) -> String {
+        match self {
+            Self::Upload(id) => serde_json::json!({"id": id}).to_string(),
+            Self::Link(link) => serde_json::to_string(link).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<Attachment> for Attached {
+    fn from(attachment: Attachment) -> Self {
+        match attachment.id {
+            Some(id) => Self::Upload(id),
+            None => Self::Link(attachment),
+        }
+    }
 }
 
 mod time {

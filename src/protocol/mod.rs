@@ -2,6 +2,7 @@
 //! Not here: what follows from a frame (`room`), and REST's routes (`api`).
 
 pub mod client;
+pub mod file;
 pub mod message;
 pub mod server;
 

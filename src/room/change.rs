@@ -1,7 +1,8 @@
 //! Changing what was said: edits keep what stood before, deletions leave a tombstone and nothing else.
-//! Not here: what else of a message goes when it is deleted (Postgres, files), which follows from its tombstone.
+//! Not here: what else of a message goes when it is deleted: in Postgres it follows from its tombstone, files are in `files`.
 
 use super::connection::ConnectionId;
+use super::files::uploads_of;
 use super::rate::Rate;
 use super::store::{Change, Event, Kind, Store};
 use super::thread::{thread_event, told};
@@ -149,6 +150,7 @@ impl Room {
         // Before the deletion: alone it does no harm, and a deletion without it might leave words behind.
         self.forget_refused(store, message.seq)?;
         let user = who.user.as_str().to_owned();
+        let files = uploads_of(&message);
         make_tombstone(&mut message, now, &user);
         let change =
             ChangeBody { message_id: message.id.clone(), version: message.version, mentioned: Vec::new() };
@@ -156,7 +158,8 @@ impl Room {
             self.change_event(Kind::Delete, message.seq, now, user, (draft.client_id, digest), &change);
         let root = self.root_without(store, &message)?;
         let (body, root_body) = (server::body(&message), root.as_ref().map(server::body));
-        let mut changes = vec![Change::Body { seq: message.seq, body: &body }];
+        let mut changes =
+            vec![Change::Body { seq: message.seq, body: &body }, Change::Doom { uploads: &files, due: now }];
         if !is(Mutant::DeleteKeepsVersions) {
             changes.push(Change::Purge { seq: message.seq });
         }
@@ -167,6 +170,7 @@ impl Room {
         let events: Vec<&Event> = [&event].into_iter().chain(&update).collect();
         store.append(&events, &changes)?;
         self.head = update.as_ref().map_or(event.seq, |update| update.seq);
+        self.files_are_doomed(now, files);
         self.ack(connection, &event, (&message.id, message.version), false);
         let deleted = server::message_deleted(event.seq, &message.id, &event.user_id);
         self.broadcast_about(event.target, event.seq, deleted);

@@ -11,7 +11,7 @@ use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, UnixMs};
 use crate::limits::EMOJI_KINDS_MAX;
 use crate::protocol::client::{MessageDraft, ReactionDraft};
-use crate::protocol::message::Message;
+use crate::protocol::message::{Attachment, Message};
 use crate::protocol::server::{self, Ack};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ impl Room {
         store: &Store,
         now: UnixMs,
         from: (&Identity, Option<ConnectionId>),
-        draft: MessageDraft,
+        mut draft: MessageDraft,
         random: u64,
     ) -> Result<Said, Refused> {
         let (who, connection) = from;
@@ -61,7 +61,8 @@ impl Room {
         if let Some(id) = draft.reply_to_id {
             self.find(store, who, id)?.ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
         }
-        let message = self.drafted(who, now, draft, random);
+        let (files, uploads) = self.attachments(store, now, who, std::mem::take(&mut draft.attachments))?;
+        let message = self.drafted((who, now), draft, files, random);
         let seq = message.seq;
         let event = Event {
             seq,
@@ -76,11 +77,11 @@ impl Room {
         };
         let update = match root {
             None => {
-                self.write(store, &event)?;
+                self.write(store, &event, &uploads)?;
                 self.head = seq;
                 None
             }
-            Some(root) => Some(self.write_reply(store, &event, root)?),
+            Some(root) => Some(self.write_reply(store, &event, root, &uploads)?),
         };
         self.mark_read(&message.user_id, seq);
         self.ack(connection, &event, (&message.id, 1), false);
@@ -93,7 +94,13 @@ impl Room {
     }
 
     /// The message that this draft becomes at the next seq.
-    fn drafted(&self, who: &Identity, now: UnixMs, draft: MessageDraft, random: u64) -> Message {
+    fn drafted(
+        &self,
+        (who, now): (&Identity, UnixMs),
+        draft: MessageDraft,
+        attachments: Vec<Attachment>,
+        random: u64,
+    ) -> Message {
         let seq = self.head.saturating_add(1);
         let (mentions, mentions_room) = self.mentions(who, &draft.content);
         Message {
@@ -104,7 +111,7 @@ impl Room {
             user_id: who.user.as_str().to_owned(),
             content: draft.content,
             content_type: "text".into(),
-            attachments: draft.attachments,
+            attachments,
             reactions: Default::default(),
             client_id: draft.client_id,
             thread_id: draft.thread_id.map(|id| id.to_string()),
@@ -123,18 +130,24 @@ impl Room {
     }
 
     #[cfg(not(feature = "mutants"))]
-    fn write(&mut self, store: &Store, event: &Event) -> Result<(), StoreError> {
-        store.insert(event)
+    fn write(&mut self, store: &Store, event: &Event, uploads: &[String]) -> Result<(), StoreError> {
+        match uploads {
+            [] => store.insert(event),
+            uploads => store.append(&[event], &[Change::Send { uploads, message: event.seq }]),
+        }
     }
 
     /// One that is acked before it is written.
     #[cfg(feature = "mutants")]
-    fn write(&mut self, store: &Store, event: &Event) -> Result<(), StoreError> {
-        if crate::mutants::is(crate::mutants::Mutant::AckBeforeWrite) {
-            self.unwritten.push(event.clone());
-            return Ok(());
+    fn write(&mut self, store: &Store, event: &Event, uploads: &[String]) -> Result<(), StoreError> {
+        match uploads {
+            [] if crate::mutants::is(crate::mutants::Mutant::AckBeforeWrite) => {
+                self.unwritten.push(event.clone());
+                Ok(())
+            }
+            [] => store.insert(event),
+            uploads => store.append(&[event], &[Change::Send { uploads, message: event.seq }]),
         }
-        store.insert(event)
     }
 
     /// Sets or removes one person's emoji on a message; what changes nothing is no event.

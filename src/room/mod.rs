@@ -6,6 +6,7 @@
 
 mod change;
 pub mod connection;
+mod files;
 mod frames;
 mod members;
 mod message;
@@ -22,8 +23,10 @@ mod session;
 pub mod store;
 mod thread;
 mod trouble;
+mod uploads;
 
 pub use connection::{Attachment, ConnectionId};
+pub use files::{file_prefix, split_id};
 pub use pages::{Call, PageQuery};
 pub use plan::{Change, Patch};
 pub use rebuild::{Facts, Rebuild, message_of};
@@ -40,6 +43,7 @@ use crate::limits::{CONNECTIONS_PER_MS, Limits};
 use crate::mutants::{Mutant, is};
 use crate::protocol::server::{CloseCode, EventText};
 use connection::{Connection, Frames};
+use files::Files;
 use outbox::{LogState, Outbox};
 use presence::Presence;
 use rate::Rates;
@@ -101,6 +105,11 @@ pub enum Input<'a> {
         at: UnixMs,
         taken: bool,
     },
+    /// Whether the bucket removed the `Effect::RemoveFiles` of these uploads.
+    FilesRemoved {
+        ids: Vec<String>,
+        gone: bool,
+    },
     /// The room and its members as Postgres has them now; `None`: it is deleted.
     Refreshed(Option<RoomSnapshot>),
     /// Memory was lost under open sockets (a panic, a failing store). Whatever came after `told`, the head
@@ -146,6 +155,11 @@ pub enum Effect {
     Alarm(UnixMs),
     /// Tell the tenant's list of rooms in trouble; come back with `Input::Announced`.
     Announce(Announcement),
+    /// Remove these objects from the bucket; come back with `Input::FilesRemoved`.
+    RemoveFiles {
+        ids: Vec<String>,
+        keys: Vec<String>,
+    },
     /// A line for the operator's log.
     Report(Entry),
 }
@@ -184,6 +198,7 @@ pub struct Room {
     reads: Reads,
     outbox: Outbox,
     standing: Standing,
+    files: Files,
     counts: Counts,
     effects: Vec<Effect>,
     #[cfg(feature = "mutants")]
@@ -229,6 +244,7 @@ impl Room {
             reads,
             outbox: Outbox::load(store)?,
             standing: Standing::default(),
+            files: Files::load(store)?,
             counts: Counts::default(),
             effects: Vec::new(),
             #[cfg(feature = "mutants")]
@@ -292,6 +308,7 @@ impl Room {
             Input::Drain => self.take_batch(store, now)?,
             Input::Projected { batch, outcome } => self.projected(store, now, &batch, outcome)?,
             Input::Announced { at, taken } => self.announced(store, now, at, taken)?,
+            Input::FilesRemoved { ids, gone } => self.files_removed(store, now, &ids, gone)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
             Input::Recovered { told } => self.recovered(store, told)?,
             Input::Failed { connection, text } => self.failed(connection, text),

@@ -131,12 +131,13 @@ impl Room {
     /// Makes sure that an alarm finishes what a crash would leave.
     pub(super) fn arm(&mut self, now: UnixMs) {
         let due = if self.lags() { Some(self.outbox.retry_at) } else { self.standing.due() };
-        if let Some(retry_at) = due.filter(|_| self.outbox.alarm_at.is_none_or(|at| at <= now)) {
-            if is(Mutant::AlarmAtNow) {
-                return self.alarm(now, now);
-            }
-            let delay_ms = if retry_at > now { ALARM_MIN_MS.max(retry_at - now) } else { ALARM_DELAY_MS };
-            self.alarm(now, now.saturating_add(delay_ms));
+        let Some(due) = due.into_iter().chain(self.files.due()).min() else { return };
+        let delay_ms = if due > now { ALARM_MIN_MS.max(due - now) } else { ALARM_DELAY_MS };
+        let at = now.saturating_add(delay_ms);
+        // One for files may be a day away when something is said.
+        let late = |set: UnixMs| set <= now || set > at.saturating_add(ALARM_DELAY_MS);
+        if self.outbox.alarm_at.is_none_or(late) {
+            self.alarm(now, if is(Mutant::AlarmAtNow) { now } else { at });
         }
     }
 
@@ -147,6 +148,7 @@ impl Room {
 
     pub(super) fn alarm_fired(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         self.outbox.alarm_at = None;
+        self.remove_due_files(store, now)?;
         if self.standing.due().is_some() { self.look_for_trouble(store, now) } else { Ok(()) }
     }
 

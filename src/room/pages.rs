@@ -9,6 +9,7 @@ use crate::ids::{MessageId, Seq, UnixMs};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::protocol::Fields;
 use crate::protocol::client::{DeleteDraft, EditDraft, MessageDraft, ReactionDraft};
+use crate::protocol::message::Attachment;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -40,6 +41,14 @@ pub enum Call {
     RetryOutbox,
     /// `POST /rooms/:id/outbox/discard`.
     Discard { seq: Seq },
+    /// `POST /rooms/:id/attachments`, before a byte is stored.
+    Reserve { upload: String, size: u64 },
+    /// Its file is in the bucket.
+    Uploaded { upload: String, file: Attachment },
+    /// It isn't, and will not be.
+    UploadFailed { upload: String },
+    /// `GET /attachments/:id`.
+    File { upload: String },
 }
 
 impl Call {
@@ -100,6 +109,10 @@ impl Room {
                 json!({"lastReadSeq": self.reads.of(who.user.as_str())}).to_string()
             }
             Call::Outbox | Call::RetryOutbox | Call::Discard { .. } => self.tend(store, now, who, call)?,
+            Call::Reserve { upload, size } => self.reserve_upload(store, now, who, (&upload, size))?,
+            Call::Uploaded { upload, file } => self.upload_done(store, now, who, (&upload, file))?,
+            Call::UploadFailed { upload } => self.upload_failed(store, now, who, &upload)?,
+            Call::File { upload } => self.file(store, now, who, &upload)?,
         };
         self.effects.push(Effect::Reply(Ok(answer)));
         Ok(())

@@ -7,7 +7,7 @@ use crate::db::{MessageRow, ReactionRow, RoomSnapshot, VersionRow};
 use crate::ids::{MessageId, RoomId, Seq, TenantId};
 use crate::limits::REBUILD_PAGE;
 use crate::protocol::client::MessageDraft;
-use crate::protocol::message::{Message, Reactions};
+use crate::protocol::message::{Attached, Message, Reactions};
 use crate::protocol::server;
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,9 @@ impl Rebuild {
             for version in &row.versions {
                 store.keep_version(row.seq, None, version)?;
             }
-            store.import(&event(&self.facts, row))?;
+            let message = message_of(&self.facts.tenant, &self.facts.id, row);
+            store.import(&event(&message))?;
+            store.import_uploads(&message)?;
         }
         if last {
             self.imported = self.facts.snapshot.last_seq;
@@ -79,12 +81,11 @@ impl Rebuild {
     }
 }
 
-fn event(facts: &Facts, row: MessageRow) -> Event {
-    let message = message_of(&facts.tenant, &facts.id, row);
+fn event(message: &Message) -> Event {
     let id = |id: &Option<String>| id.as_deref().and_then(MessageId::parse);
     let draft = MessageDraft {
         content: message.content.clone(),
-        attachments: message.attachments.clone(),
+        attachments: message.attachments.iter().cloned().map(Attached::from).collect(),
         client_id: message.client_id.clone(),
         thread_id: id(&message.thread_id),
         reply_to_id: id(&message.reply_to_id),
@@ -101,7 +102,7 @@ fn event(facts: &Facts, row: MessageRow) -> Event {
         digest: as_sent.then(|| draft.digest()),
         target: None,
         thread: draft.thread_id.map(MessageId::seq),
-        body: server::body(&message),
+        body: server::body(message),
     }
 }
 

@@ -48,7 +48,7 @@ pub trait Sql {
 
 /// What each step of the schema added; `LogState::schema` says how many of them a room has. A room of before gets the rest
 /// when it is loaded, so a step is never changed: others are added behind it.
-const SCHEMA: [&[&str]; 2] = [
+const SCHEMA: [&[&str]; 3] = [
     &[
         // `target`: the seq of the message that the event is about, unless it is one. `thread`: the seq of a reply's root.
         // `body`: a message's object as clients see it now; else what the kind says. `digest` NULL: any payload matches.
@@ -70,10 +70,11 @@ const SCHEMA: [&[&str]; 2] = [
         // A thread's replies in their order; it costs replies alone.
         "CREATE INDEX IF NOT EXISTS events_by_thread ON events (thread) WHERE thread IS NOT NULL",
     ],
+    &super::uploads::SCHEMA,
 ];
 /// How many steps a room has that was made by this code.
 pub const SCHEMA_STEPS: u64 = SCHEMA.len() as u64;
-/// Everything but the log's state, which goes last.
+/// Everything but the log's state, which goes last. Uploads stay: their objects do.
 const DROPS: [&str; 4] = [
     "DROP TABLE IF EXISTS events",
     "DROP TABLE IF EXISTS versions",
@@ -166,6 +167,10 @@ pub enum Change<'a> {
     Keep { seq: Seq, edit: Seq, version: VersionRow },
     /// Nothing stays of what the message at `seq` said; its body is another `Change`.
     Purge { seq: Seq },
+    /// These uploads are this message's.
+    Send { uploads: &'a [String], message: Seq },
+    /// The objects of these uploads are to be removed.
+    Doom { uploads: &'a [String], due: UnixMs },
 }
 
 /// A message as a page or a replay tells it.
@@ -272,6 +277,12 @@ impl Store<'_> {
                 // One goes for each that comes; the first stays.
                 let params = [int(*seq), int(oldest)];
                 self.0.exec("DELETE FROM versions WHERE seq = ? AND version = ?", &params).map(drop)
+            }
+            Change::Send { uploads, message } => {
+                uploads.iter().try_for_each(|upload| self.upload_is_sent(upload, *message))
+            }
+            Change::Doom { uploads, due } => {
+                uploads.iter().try_for_each(|upload| self.doom_upload(upload, *due))
             }
             Change::Purge { seq } => {
                 const EDITS: &str = "UPDATE events SET digest = NULL, body = json_remove(body, '$.mentioned')
@@ -390,7 +401,7 @@ impl Store<'_> {
     }
 }
 
-fn int(n: u64) -> SqlValue {
+pub(super) fn int(n: u64) -> SqlValue {
     SqlValue::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
@@ -402,18 +413,18 @@ fn int_at(row: &Row, at: usize) -> Result<u64> {
     int_opt_at(row, at).ok_or_else(|| odd(at))
 }
 
-fn int_opt_at(row: &Row, at: usize) -> Option<u64> {
+pub(super) fn int_opt_at(row: &Row, at: usize) -> Option<u64> {
     match row.get(at) {
         Some(SqlValue::Integer(n)) => u64::try_from(*n).ok(),
         _ => None,
     }
 }
 
-fn text_at(row: &Row, at: usize) -> Result<String> {
+pub(super) fn text_at(row: &Row, at: usize) -> Result<String> {
     text_opt_at(row, at).ok_or_else(|| odd(at))
 }
 
-fn text_opt_at(row: &Row, at: usize) -> Option<String> {
+pub(super) fn text_opt_at(row: &Row, at: usize) -> Option<String> {
     match row.get(at) {
         Some(SqlValue::Text(text)) => Some(text.clone()),
         _ => None,

@@ -34,12 +34,15 @@ impl Room {
         store: &Store,
         reply: &Event,
         mut root: Message,
+        uploads: &[String],
     ) -> Result<ThreadUpdate, StoreError> {
         root.reply_count = root.reply_count.saturating_add(1);
         root.last_reply_at = Some(reply.at);
         let update = thread_event(reply, &root);
         let body = server::body(&root);
-        store.append(&[reply, &update], &[Change::Body { seq: root.seq, body: &body }])?;
+        let changes =
+            [Change::Body { seq: root.seq, body: &body }, Change::Send { uploads, message: reply.seq }];
+        store.append(&[reply, &update], &changes)?;
         self.head = update.seq;
         Ok(told(&root, update.seq))
     }

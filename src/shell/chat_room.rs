@@ -1,6 +1,7 @@
 //! The Durable Object of one room: workerd's callbacks handed to `object`, and its platform made real.
 //! Not here: what is done with a callback (`object`), what follows from it (`room`).
 
+use super::bucket::R2;
 use super::database::Database;
 use super::ports::{ASK_HEADER, announce, authenticate, variable};
 use super::sqlite::ObjectSql;
@@ -228,6 +229,13 @@ impl Platform for Workerd {
 
     async fn announce(&self, announcement: &Announcement) -> bool {
         announce(&self.env, announcement).await.is_ok()
+    }
+
+    async fn remove_files(&self, keys: &[String]) -> bool {
+        match R2::of(&self.env) {
+            Some(bucket) => bucket.remove(keys).await,
+            None => false,
+        }
     }
 
     /// To Workers Analytics Engine, where the binding is; sampled by tenant.

@@ -1,6 +1,7 @@
 //! The runtime's side, wasm32 only: the Worker's entry, the Durable Objects, ports made real.
 //! Not here: decisions. What a request answers is in `api`, what a room does in `room`.
 
+mod bucket;
 mod chat_room;
 mod clock;
 mod database;
@@ -79,10 +80,11 @@ async fn answer(
     let method = http::Method::from_bytes(request.inner().method().as_bytes()).unwrap_or_default();
     // Only an upgrade needs them a second time.
     let handshake = if headers.contains_key("upgrade") { headers.clone() } else { HeaderMap::new() };
-    let body = RequestBody(request);
+    let body = RequestBody::new(request);
     let reply = api::handle(&ports, api::Request { method, path, query, headers, body }).await;
     match reply {
         Reply::Upgrade(ask) => ports.upgrade(&ask, &handshake).await,
+        Reply::File(file) => ports.deliver(*file).await,
         reply => json(&reply),
     }
 }
@@ -122,7 +124,7 @@ impl Loggable for Platforms<'_> {
 /// A reply as HTTP.
 fn json(reply: &Reply) -> Result<Response> {
     let Reply::Json { status, body, retry_after_ms, allow } = reply else {
-        return Response::error("an upgrade is no answer", 500);
+        return Response::error("this is no JSON", 500);
     };
     let mut response = Response::from_bytes(body.clone().into_bytes())?.with_status(*status);
     let headers = response.headers_mut();
@@ -147,9 +149,12 @@ fn finished(mut response: Response, request_id: &str, origin: Option<&str>) -> R
     headers.set("x-content-type-options", "nosniff")?;
     if let Some(origin) = origin {
         headers.set("access-control-allow-origin", origin)?;
-        headers.set("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE")?;
-        headers.set("access-control-allow-headers", "authorization, content-type, x-file-name")?;
-        headers.set("access-control-expose-headers", "x-request-id, retry-after")?;
+        headers.set("access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE")?;
+        headers.set(
+            "access-control-allow-headers",
+            "authorization, content-type, x-file-name, range, if-range, if-none-match",
+        )?;
+        headers.set("access-control-expose-headers", "x-request-id, retry-after, content-disposition, content-length, content-range, accept-ranges, etag")?;
         headers.set("access-control-max-age", "600")?;
         headers.append("vary", "origin")?;
     }

@@ -1,8 +1,8 @@
 //! The Worker's ports: configuration, tokens, Postgres, and the way to the objects.
 //! Not here: what is done with them (`api`).
 
-use super::{clock, database::Database};
-use crate::api::{self, Ask, Body, Ports, Reply};
+use super::{bucket::R2, clock, database::Database};
+use crate::api::{self, Ask, Body, FileReply, Ports, Reply};
 use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{DbError, Postgres};
 use crate::error::{Code, Refusal};
@@ -19,7 +19,9 @@ use http::HeaderMap;
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
-use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Stub};
+use worker::{
+    ByteStream, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Stub,
+};
 
 thread_local! {
     /// The issuer's keys, one set an isolate.
@@ -36,6 +38,7 @@ pub struct WorkerPorts<'a> {
     config: AuthConfig,
     database: PatientOrHasty,
     hasty: PatientOrHasty,
+    bucket: Option<R2>,
 }
 
 /// Postgres with much patience or with little.
@@ -66,7 +69,15 @@ impl<'a> WorkerPorts<'a> {
     pub fn new(env: &'a Env, config: AuthConfig) -> Self {
         let database = PatientOrHasty { database: Database::new(env, STATEMENT_TIMEOUT_MS), hasty: false };
         let hasty = PatientOrHasty { database: Database::new(env, ACCESS_TIMEOUT_MS), hasty: true };
-        Self { env, config, database, hasty }
+        Self { env, config, database, hasty, bucket: R2::of(env) }
+    }
+
+    /// Hands a file out.
+    pub async fn deliver(&self, file: FileReply) -> worker::Result<Response> {
+        match &self.bucket {
+            Some(bucket) => bucket.deliver(file).await,
+            None => super::json(&Reply::refused(&R2::missing())),
+        }
     }
 
     /// Hands the connection over to the room.
@@ -116,6 +127,7 @@ async fn post(stub: Stub, method: Method, body: &str) -> worker::Result<Response
 
 impl Ports for WorkerPorts<'_> {
     type Db = PatientOrHasty;
+    type Bucket = R2;
 
     fn config(&self) -> &AuthConfig {
         &self.config
@@ -139,6 +151,10 @@ impl Ports for WorkerPorts<'_> {
 
     fn hasty_db(&self) -> &PatientOrHasty {
         &self.hasty
+    }
+
+    fn bucket(&self) -> Result<&R2, Refusal> {
+        self.bucket.as_ref().ok_or_else(R2::missing)
     }
 
     async fn ask_room(&self, ask: &Ask) -> Result<Reply, Refusal> {
@@ -225,25 +241,40 @@ impl FetchJwks for Issuer {
 }
 
 /// A request whose body is read only when a route wants it.
-pub struct RequestBody(pub Request);
+pub struct RequestBody {
+    request: Request,
+    stream: Option<ByteStream>,
+}
+
+impl RequestBody {
+    pub fn new(request: Request) -> Self {
+        Self { request, stream: None }
+    }
+}
 
 impl Body for RequestBody {
     async fn read(mut self, max: usize) -> Result<Vec<u8>, Refusal> {
         let too_large = || Refusal::new(Code::TooLarge, format!("a body of at most {max} bytes"));
-        let declared = self.0.headers().get("content-length").ok().flatten();
+        let declared = self.request.headers().get("content-length").ok().flatten();
         if declared.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > max) {
             return Err(too_large());
         }
-        let Ok(mut stream) = self.0.stream() else { return Ok(Vec::new()) };
         let mut body = Vec::new();
-        while let Some(chunk) = stream.next().await {
-            let broken = |_| Refusal::new(Code::BadRequest, "the body broke off");
-            body.extend_from_slice(&chunk.map_err(broken)?);
+        while let Some(bytes) = self.next().await {
+            body.extend_from_slice(&bytes?);
             if body.len() > max {
                 return Err(too_large());
             }
         }
         Ok(body)
+    }
+
+    async fn next(&mut self) -> Option<Result<Vec<u8>, Refusal>> {
+        if self.stream.is_none() {
+            self.stream = Some(self.request.stream().ok()?);
+        }
+        let bytes = self.stream.as_mut()?.next().await?;
+        Some(bytes.map_err(|_| Refusal::new(Code::BadRequest, "the body broke off")))
     }
 }
 

@@ -8,6 +8,7 @@
 mod rig;
 
 mod faults;
+mod files;
 mod frames;
 mod identity;
 mod limits;

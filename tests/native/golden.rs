@@ -48,7 +48,15 @@ fn draft(content: &str) -> MessageDraft {
 fn file() -> Attachment {
     let text = str::to_owned;
     let (url, name) = (text("https://files.example/cat.png"), text("cat.png"));
-    Attachment { id: None, url, name, mime_type: text("image/png"), size: 20_480 }
+    let (sha256, width, height) = (None, None, None);
+    Attachment { id: None, url, name, mime_type: text("image/png"), size: 20_480, sha256, width, height }
+}
+
+fn uploaded() -> Attachment {
+    let upload = "r1.0123456789abcdef0123456789abcdef".to_owned();
+    let url = format!("/api/chat/attachments/{upload}");
+    let sha256 = Some("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned());
+    Attachment { id: Some(upload), url, sha256, width: Some(640), height: Some(480), ..file() }
 }
 
 #[test]
@@ -73,9 +81,10 @@ fn frames_of_clients() {
         (
             "message",
             json!({"type": "message", "content": "see there", "clientId": "c1", "threadId": root.to_string(),
-                "replyToId": reply.to_string(), "alsoToRoom": true, "attachments": [file()]}),
+                "replyToId": reply.to_string(), "alsoToRoom": true,
+                "attachments": [file(), {"id": uploaded().id}]}),
             ClientFrame::Message(MessageDraft {
-                attachments: vec![file()],
+                attachments: vec![file().into(), uploaded().into()],
                 client_id: Some("c1".into()),
                 thread_id: Some(root),
                 reply_to_id: Some(reply),
@@ -86,7 +95,7 @@ fn frames_of_clients() {
         (
             "message",
             json!({"type": "message", "attachments": [file()]}),
-            ClientFrame::Message(MessageDraft { attachments: vec![file()], ..draft("") }),
+            ClientFrame::Message(MessageDraft { attachments: vec![file().into()], ..draft("") }),
         ),
         (
             "reaction",
@@ -144,7 +153,7 @@ fn message() -> Message {
         user_id: text("alice"),
         content: text("<@bob> look \"there\" @room"),
         content_type: text("text"),
-        attachments: vec![file()],
+        attachments: vec![file(), uploaded()],
         reactions: [(text("👍"), vec![text("bob"), text("alice")])].into(),
         client_id: Some(text("c1")),
         thread_id: Some(id(1).to_string()),

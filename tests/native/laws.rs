@@ -7,7 +7,7 @@ use chinwag::protocol::message::Message;
 use chinwag::room::store::Store;
 use rusqlite::types::Value as Cell;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one socket has heard.
 #[derive(Default)]
@@ -124,11 +124,30 @@ impl Rig {
         rows.into_iter().map(message).collect()
     }
 
+    /// What the bucket holds at rest: the files of messages that aren't deleted, each with its row, and nothing else.
+    fn files_are_those_of_messages(&self) {
+        let messages = self.messages();
+        let attached =
+            messages.values().flat_map(|m| m.attachments.iter().filter_map(|file| file.id.as_deref()));
+        let uploads: BTreeSet<&str> = attached.map(|id| chinwag::room::split_id(id).unwrap().1).collect();
+        let kept: BTreeSet<String> = uploads.iter().map(|upload| self.file_key(upload)).collect();
+        assert_eq!(self.bucket, kept, "FILE-5: the bucket holds what messages have, and nothing else");
+        let rows = self.sql.rows("SELECT due FROM uploads", []);
+        assert_eq!(rows.len(), uploads.len(), "FILE-5: each with its row, and no other row");
+        assert!(rows.iter().all(|row| row[0] == Cell::Null), "FILE-5: nothing is left to be removed");
+    }
+
     /// Lets the outbox drain and the room rest, and looks at what there is then.
     pub fn check(&mut self) {
         self.ledger.fault = Default::default();
         self.turn();
+        self.bucket_is_away = false;
         self.pass(180_000);
+        // The day after which nobody sends an upload any more: what was left of them goes then.
+        if self.alarm.is_some() {
+            self.pass(chinwag::limits::UPLOAD_UNSENT_MS);
+        }
+        self.files_are_those_of_messages();
         assert_eq!(self.room().deadline(), None, "TIME-1: an idle room has no timer");
         assert_eq!(self.alarm, None, "TIME-1: an idle room has no alarm");
         let head = self.room().head();

@@ -1,6 +1,7 @@
 //! The native tests: what needs no workerd. Postgres is a real one (CHINWAG_TEST_POSTGRES).
 //! The rules of the room are conversations: see `transcript`.
 
+mod bucket;
 mod cast;
 mod contract;
 mod db;

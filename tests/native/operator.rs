@@ -1,6 +1,7 @@
 //! The operator's routes: who may use them, what is asked of a room, and the tenant's list of rooms in trouble.
 //! Not here: what a room does when asked (`room/trouble.rs`).
 
+use crate::bucket::Objects;
 use crate::db::{group, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use crate::rig::Rig;
@@ -43,6 +44,7 @@ struct World {
 
 impl Ports for World {
     type Db = Db;
+    type Bucket = Objects;
 
     fn config(&self) -> &AuthConfig {
         &self.config
@@ -73,6 +75,10 @@ impl Ports for World {
         &self.db
     }
 
+    fn bucket(&self) -> Result<&Objects, Refusal> {
+        Err(Refusal::fault())
+    }
+
     async fn ask_room(&self, ask: &Ask) -> Result<Reply, Refusal> {
         self.asked.borrow_mut().push(ask.clone());
         Ok(Reply::ok(json!({"asked": true})))
@@ -97,6 +103,10 @@ struct Text(&'static str);
 impl Body for Text {
     async fn read(self, _: usize) -> Result<Vec<u8>, Refusal> {
         Ok(self.0.as_bytes().to_vec())
+    }
+
+    async fn next(&mut self) -> Option<Result<Vec<u8>, Refusal>> {
+        None
     }
 }
 

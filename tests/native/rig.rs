@@ -21,7 +21,7 @@ use chinwag::room::{
     Trouble,
 };
 use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 pub use crate::cast::NOON;
@@ -56,6 +56,9 @@ pub struct Rig {
     pub listed_at: UnixMs,
     pub list_is_away: bool,
     pub list_is_watched: bool,
+    /// The keys of the objects that the bucket of files holds, and whether it can be reached.
+    pub bucket: BTreeSet<String>,
+    pub bucket_is_away: bool,
     /// Whether the transcript shows batches and alarms.
     pub watched: bool,
     /// Whether `Drop` checks that log and Postgres agree; off where a test makes that impossible.
@@ -77,6 +80,7 @@ enum Errand {
     Project(Rc<Projection>),
     Refresh,
     Announce(Announcement),
+    RemoveFiles(Vec<String>, Vec<String>),
 }
 
 impl Rig {
@@ -103,6 +107,8 @@ impl Rig {
             listed_at: 0,
             list_is_away: false,
             list_is_watched: false,
+            bucket: BTreeSet::new(),
+            bucket_is_away: false,
             watched: false,
             lawful: true,
             longest_frame_bytes: 0,
@@ -258,6 +264,7 @@ impl Rig {
                         self.tell("alarm", format!("in {} ms", at - self.now));
                     }
                 }
+                Effect::RemoveFiles { ids, keys } => self.errands.push_back(Errand::RemoveFiles(ids, keys)),
                 Effect::Announce(announcement) => self.errands.push_back(Errand::Announce(announcement)),
                 Effect::Report(entry) => self.tell("operator", telling::entry(&entry)),
             }
@@ -351,6 +358,12 @@ impl Rig {
         self.input(Input::Refreshed(Some(snapshot)));
     }
 
+    /// The key of an upload's object.
+    pub fn file_key(&self, upload: &str) -> String {
+        let (tenant, room) = (TenantId::parse(TENANT).unwrap(), RoomId::parse(ROOM).unwrap());
+        format!("{}{upload}", chinwag::room::file_prefix(&tenant, &room))
+    }
+
     /// The same in every run.
     fn random(&mut self) -> u64 {
         self.drawn += 1;
@@ -394,6 +407,13 @@ impl Rig {
                     (self.listed, self.listed_at) = (announcement.trouble, announcement.at);
                 }
                 self.input(Input::Announced { at: announcement.at, taken });
+            }
+            Errand::RemoveFiles(ids, keys) => {
+                let gone = !self.bucket_is_away;
+                let away = if gone { "" } else { ": away" };
+                self.tell("bucket", format!("remove {}{away}", ids.join(" ")));
+                self.bucket.retain(|key| !gone || !keys.contains(key));
+                self.input(Input::FilesRemoved { ids, gone });
             }
             Errand::Project(batch) => {
                 let outcome = self.ledger.take(&batch);

@@ -112,8 +112,12 @@ fn message(m: &Value) -> String {
     for user in m["mentions"].as_array().into_iter().flatten() {
         told += &format!(" @{}", user.as_str().unwrap());
     }
-    if let Some(files @ 1..) = m["attachments"].as_array().map(Vec::len) {
-        told += &format!(" files={files}");
+    let files = m["attachments"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let uploads: Vec<_> = files.iter().filter_map(|file| file["id"].as_str()).map(upload).collect();
+    if !uploads.is_empty() {
+        told += &format!(" files={}", uploads.join(","));
+    } else if !files.is_empty() {
+        told += &format!(" files={}", files.len());
     }
     told
 }
@@ -160,6 +164,12 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
             } else if answer["message"].is_object() {
                 let again = if answer["duplicate"] == true { " duplicate" } else { "" };
                 format!("message {}{again}", message(&answer["message"]))
+            } else if answer["attachment"].is_object() {
+                format!("upload {}", upload(answer["attachment"]["id"].as_str().unwrap()))
+            } else if let Some(id) = answer["id"].as_str() {
+                format!("file {}", upload(id))
+            } else if answer["noted"] == true {
+                "noted".into()
             } else if !answer["setAside"].is_array() {
                 let times = answer.to_string();
                 let member =
@@ -252,6 +262,11 @@ fn list(users: &Value) -> String {
 
 fn on(e: &Value) -> u64 {
     seq_of(e["messageId"].as_str().unwrap())
+}
+
+/// An upload's id stands in a transcript without its room.
+fn upload(id: &str) -> &str {
+    chinwag::room::split_id(id).unwrap().1
 }
 
 /// A message's id stands in a transcript as its seq.

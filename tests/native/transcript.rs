@@ -9,6 +9,7 @@ use crate::ledger::Fault;
 use crate::rig::Rig;
 use chinwag::auth::Role;
 use chinwag::db::Projected;
+use chinwag::protocol::message::Attachment;
 use chinwag::room::{Call, Change, Input, PageQuery};
 use serde_json::{Value, json};
 use std::panic::Location;
@@ -143,6 +144,21 @@ impl Rig {
             }
             "reads" => self.call(name, Call::Read { seq: words[1].parse().unwrap() }),
             "unreads" => self.call(name, Call::Unread { seq: words[1].parse().unwrap() }),
+            "reserves" => {
+                let size = words.get(2).map_or(3, |size| size.parse().unwrap());
+                self.call(name, Call::Reserve { upload: words[1].into(), size });
+            }
+            "stores" => drop(self.bucket.insert(self.file_key(words[1]))),
+            "finishes" => self.call(name, Call::Uploaded { upload: words[1].into(), file: a_file() }),
+            "uploads" => {
+                for upload in &words[1..] {
+                    self.call(name, Call::Reserve { upload: (*upload).into(), size: 3 });
+                    self.bucket.insert(self.file_key(upload));
+                    self.call(name, Call::Uploaded { upload: (*upload).into(), file: a_file() });
+                }
+            }
+            "fails" => self.call(name, Call::UploadFailed { upload: words[1].into() }),
+            "gets" => self.call(name, Call::File { upload: words[1].into() }),
             "asks" => self.call(name, Call::Outbox),
             "retries" => self.call(name, Call::RetryOutbox),
             "discards" => self.call(name, Call::Discard { seq: words[1].parse().unwrap() }),
@@ -249,6 +265,10 @@ impl Rig {
             for option in options.split_whitespace() {
                 match option.split_once('=') {
                     Some(("thread", seq)) => frame["threadId"] = json!(self.id(seq)),
+                    Some(("files", uploads)) => {
+                        let upload = |upload: &str| json!({"id": format!("{}.{upload}", crate::rig::ROOM)});
+                        frame["attachments"] = uploads.split(',').map(upload).collect();
+                    }
                     Some(("reply", seq)) => frame["replyToId"] = json!(self.id(seq)),
                     Some(("base", version)) => frame["baseVersion"] = json!(version.parse::<u64>().unwrap()),
                     None if option == "+room" => frame["alsoToRoom"] = json!(true),
@@ -305,6 +325,8 @@ impl Rig {
                 let member = s.members.iter_mut().find(|m| m.user_id.as_str() == name);
                 member.unwrap().role = role.into();
             }),
+            ["the", "bucket", "is", "away"] => self.bucket_is_away = true,
+            ["the", "bucket", "is", "back"] => self.bucket_is_away = false,
             ["the", "list", "is", "watched"] => self.list_is_watched = true,
             ["the", "list", "is", "away"] => self.list_is_away = true,
             ["the", "list", "is", "back"] => self.list_is_away = false,
@@ -353,6 +375,13 @@ fn content(words: &str) -> (String, &str) {
         }
         None => (text, &words[end..]),
     }
+}
+
+/// What an upload is once it is stored.
+fn a_file() -> Attachment {
+    let text = str::to_owned;
+    let (id, url, sha256, width, height) = (None, String::new(), Some(text("abc")), None, None);
+    Attachment { id, url, name: text("a.txt"), mime_type: text("text/plain"), size: 3, sha256, width, height }
 }
 
 fn indent(line: &str) -> usize {

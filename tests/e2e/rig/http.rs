@@ -11,6 +11,8 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -91,7 +93,7 @@ async fn exchange(
     let mut received = Vec::new();
     loop {
         let count = stream.read_buf(&mut received).await?;
-        if let Some(answer) = parse(&received, count == 0) {
+        if let Some(answer) = parse(&received, method == "HEAD", count == 0) {
             return Ok(answer);
         }
         if count == 0 {
@@ -100,7 +102,7 @@ async fn exchange(
     }
 }
 
-fn parse(received: &[u8], ended: bool) -> Option<Answer> {
+fn parse(received: &[u8], bare: bool, ended: bool) -> Option<Answer> {
     let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&received[..end]);
     let rest = &received[end + 4..];
@@ -110,8 +112,8 @@ fn parse(received: &[u8], ended: bool) -> Option<Answer> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
         .collect();
-    let mut answer = Answer { status, headers, body: String::new() };
-    let body = if status == 101 || status == 204 {
+    let mut answer = Answer { status, headers, body: String::new(), bytes: Vec::new() };
+    let body = if bare || [101, 204, 304].contains(&status) {
         Vec::new()
     } else if answer.header("transfer-encoding").is_some_and(|coding| coding.contains("chunked")) {
         unchunked(rest)?
@@ -121,6 +123,7 @@ fn parse(received: &[u8], ended: bool) -> Option<Answer> {
         ended.then(|| rest.to_vec())?
     };
     answer.body = String::from_utf8_lossy(&body).into_owned();
+    answer.bytes = body;
     Some(answer)
 }
 

@@ -3,6 +3,7 @@
 mod change;
 mod cost;
 mod faults;
+mod files;
 mod outbox;
 mod people;
 mod presence;

@@ -75,6 +75,7 @@ const limits: Hello["limits"] = {
     typingBurst: 4,
   },
   ...{ framesPerS: 30, framesBurst: 60, socketsPerPerson: 10, waitingBytes: 1 << 20, frameBytes: 1 << 16 },
+  ...{ attachmentBytes: 100 << 20, attachmentsPerMessage: 10, unsentUploads: 30 },
 };
 const notify = { level: "all", muteUntil: null } as const;
 

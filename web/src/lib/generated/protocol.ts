@@ -354,7 +354,11 @@ export interface Attachment {
    */
   size: number;
   /**
-   * Of an image.
+   * Of an upload.
+   */
+  sha256?: string;
+  /**
+   * Pixels of an uploaded PNG, GIF, WebP or JPEG.
    */
   width?: number;
   height?: number;
@@ -475,7 +479,7 @@ export interface Hello {
   };
 }
 /**
- * Rates of a person in a room, over all their sockets, and what a socket may hold.
+ * Rates of a person in a room, over all their sockets, what a socket may hold, and files.
  *
  */
 export interface Limits {
@@ -490,6 +494,9 @@ export interface Limits {
   socketsPerPerson: number;
   waitingBytes: number;
   frameBytes: number;
+  attachmentBytes: number;
+  attachmentsPerMessage: number;
+  unsentUploads: number;
 }
 export interface NotifySettings {
   level: "all" | "mentions" | "none";

@@ -1,0 +1,118 @@
+//! R2 behind the port `api::Bucket`: objects written piece by piece, handed out as streams, removed.
+//! Not here: which and for whom (`api`, `room`).
+
+use super::json;
+use crate::api::{Bucket, FileReply, Put, Reply};
+use crate::error::{Code, Refusal};
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::WritableStreamDefaultWriter;
+use worker::worker_sys::{FixedLengthStream, R2Bucket};
+use worker::{Env, Headers, Range, Response, Result};
+
+const BINDING: &str = "FILES";
+
+/// The binding, where the deployment has it.
+pub struct R2(worker::Bucket);
+
+fn away<E>(_: E) -> Refusal {
+    Refusal::new(Code::UpstreamUnavailable, "the bucket of files can't be reached, try again")
+}
+
+impl R2 {
+    pub fn of(env: &Env) -> Option<Self> {
+        env.bucket(BINDING).ok().map(Self)
+    }
+
+    pub fn missing() -> Refusal {
+        Refusal::new(
+            Code::UpstreamUnavailable,
+            "this deployment keeps no files: the binding FILES is missing",
+        )
+    }
+
+    /// True when none of them is there any more.
+    pub async fn remove(&self, keys: &[String]) -> bool {
+        self.0.delete_multiple(keys.iter().map(String::as_str).collect()).await.is_ok()
+    }
+
+    /// The answer that the reply describes.
+    pub async fn deliver(&self, reply: FileReply) -> Result<Response> {
+        let FileReply { status, headers, from } = reply;
+        let body = match from {
+            None => worker::ResponseBody::Empty,
+            Some((key, offset, length)) => {
+                let found = self.0.get(key).range(Range::OffsetWithLength { offset, length }).execute().await;
+                let object = match found {
+                    Ok(object) => object,
+                    Err(error) => return json(&Reply::refused(&away(error))),
+                };
+                let stream =
+                    object.as_ref().and_then(|object| object.body()).map(|body| body.response_body());
+                let Some(stream) = stream.transpose()? else {
+                    let gone = Refusal::new(Code::AttachmentNotFound, "there is no such attachment");
+                    return json(&Reply::refused(&gone));
+                };
+                stream
+            }
+        };
+        let said = Headers::new();
+        for (name, value) in headers {
+            said.set(name, &value)?;
+        }
+        Ok(Response::from_body(body)?.with_status(status).with_headers(said))
+    }
+}
+
+impl Bucket for R2 {
+    type Put = R2Put;
+
+    /// R2 takes a stream only if it knows its length.
+    async fn put(&self, key: &str, size: u64) -> std::result::Result<R2Put, Refusal> {
+        let stream = match u32::try_from(size) {
+            Ok(size) => FixedLengthStream::new(size),
+            Err(_) => FixedLengthStream::new_big_int(size.into()),
+        };
+        let stream = stream.map_err(away)?;
+        let bucket: &R2Bucket = self.0.as_ref().unchecked_ref();
+        let stored =
+            bucket.put(key.to_owned(), stream.readable().into(), JsValue::UNDEFINED).map_err(away)?;
+        let writer = stream.writable().get_writer().map_err(away)?;
+        Ok(R2Put { writer, stored: Some(JsFuture::from(stored)) })
+    }
+}
+
+pub struct R2Put {
+    writer: WritableStreamDefaultWriter,
+    /// Until it is finished.
+    stored: Option<JsFuture>,
+}
+
+impl Put for R2Put {
+    async fn write(&mut self, bytes: &[u8]) -> std::result::Result<(), Refusal> {
+        let chunk = Uint8Array::new_from_slice(bytes);
+        JsFuture::from(self.writer.write_with_chunk(&chunk)).await.map(drop).map_err(away)
+    }
+
+    async fn finish(mut self) -> std::result::Result<(), Refusal> {
+        JsFuture::from(self.writer.close()).await.map_err(away)?;
+        match self.stored.take() {
+            Some(stored) => stored.await.map(drop).map_err(away),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for R2Put {
+    /// What isn't whole is none: R2 keeps an object only once its stream has ended.
+    fn drop(&mut self) {
+        if let Some(stored) = self.stored.take() {
+            let aborted = self.writer.abort();
+            spawn_local(async move {
+                let _ = JsFuture::from(aborted).await;
+                let _ = stored.await;
+            });
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Uploads: noted, sent once, seen by those who see their message, and gone when nobody has them any more.
+//! Not here: what a file is (`protocol::file`), and real buckets (`tests/e2e/files.rs`).
+
+use crate::rig::Rig;
+
+#[test]
+fn file_1_who_may_not_talk_here_or_sends_too_much_stores_nothing() {
+    let mut rig = Rig::new();
+    rig.limits.attachment_bytes = 1_000;
+    rig.play(
+        r#"
+        eve reserves f1                               eve < 404 room_not_found
+        alice reserves f1 1000                        alice < noted
+        alice reserves f2 1001                        alice < 413 too_large
+        bob finishes f1                               bob < 404 attachment_not_found
+        alice finishes f9                             alice < 404 attachment_not_found
+        alice finishes f1                             alice < upload f1
+        alice finishes f1                             alice < 404 attachment_not_found
+        (bob is removed)
+        bob reserves f3                               bob < 404 room_not_found
+        (the room is archived)
+        alice reserves f4                             alice < 409 archived
+        "#,
+    );
+    rig.bucket.insert(rig.file_key("f1"));
+}
+
+#[test]
+fn file_2_an_upload_is_sent_once_and_by_its_uploader() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice uploads f1 f2 f3                        alice < noted / upload f1 / noted / upload f2 / noted / upload f3
+        bob > message "mine now" #b1 files=f1         bob < error invalid attachments of message #b1
+        alice reserves f4                             alice < noted
+        alice > message "not there yet" #c1 files=f4  alice < error invalid attachments of message #c1
+        alice > message "unknown" #c1 files=f9        alice < error invalid attachments of message #c1
+        alice > {"type":"message","clientId":"c1","attachments":[{"id":"r2.f1"}]}
+                                                      alice < error invalid attachments of message #c1
+        alice > {"type":"message","clientId":"c1","attachments":[{"id":"f1"}]}
+                                                      alice < error invalid attachments of message #c1
+        alice > message "twice" #c1 files=f1,f1       alice < error invalid attachments of message #c1
+        alice > message "both" #c1 files=f1,f2        alice < ack c1 seq=1, new_message 1 "both" files=f1,f2
+                                                      bob < new_message 1 "both" files=f1,f2
+        alice > message "again" #c2 files=f2          alice < error invalid attachments of message #c2
+        alice > message "one" #c3 files=f3 & alice > message "other" #c4 files=f3
+                                                      alice < ack c3 seq=2, new_message 2 "one" files=f3, error invalid attachments of message #c4
+                                                      bob < new_message 2 "one" files=f3
+        "#,
+    );
+}
+
+#[test]
+fn file_3_a_retry_with_its_files_is_a_duplicate() {
+    Rig::new().play(
+        r#"
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice uploads f1                              alice < noted / upload f1
+        alice > message "look" #c1 files=f1           alice < ack c1 seq=1, new_message 1 "look" files=f1
+        alice > message "look" #c1 files=f1           alice < ack c1 seq=1 duplicate
+        alice > message "look" #c1 files=f2           alice < error client_id_conflict clientId of message #c1
+        (the room is evicted)
+        alice posts message "look" #c1 files=f1       alice < message 1 "look" files=f1 duplicate
+        (the room is rebuilt)
+        alice joins since=1 epoch=e2                  alice < hello seq=1 as owner read alice:1, online alice, synced 1
+        alice posts message "look" #c1 files=f1       alice < message 1 "look" files=f1 duplicate
+        alice posts message "look" #c1 files=f2       alice < 409 client_id_conflict clientId
+        alice gets f1                                 alice < file f1
+        "#,
+    );
+}
+
+#[test]
+fn file_4_who_may_download_it() {
+    Rig::new().play(
+        r#"
+        alice uploads f1                              alice < noted / upload f1
+        alice gets f1                                 alice < file f1
+        bob gets f1                                   bob < 404 attachment_not_found
+        alice posts message "look" #c1 files=f1       alice < message 1 "look" files=f1
+        bob gets f1                                   bob < file f1
+        eve gets f1                                   eve < 404 room_not_found
+        bob gets f2                                   bob < 404 attachment_not_found
+        (bob is removed)
+        bob gets f1                                   bob < 404 room_not_found
+        (the room is archived)
+        carol gets f1                                 carol < file f1
+        "#,
+    );
+}
+
+#[test]
+fn file_5_what_nobody_sends_is_removed_after_a_day() {
+    Rig::new().play(
+        r#"
+        alice uploads f1 f2                           alice < noted / upload f1 / noted / upload f2
+        alice posts message "look" #c1 files=f2       alice < message 1 "look" files=f2
+        (86399 s pass)
+        alice gets f1                                 alice < file f1
+        (1 s passes)                                  bucket < remove f1
+        alice gets f1                                 alice < 404 attachment_not_found
+        alice posts message "too late" #c2 files=f1   alice < 422 invalid attachments
+        (5 s pass)
+        alice gets f2                                 alice < file f2
+        "#,
+    );
+}
