@@ -106,3 +106,83 @@ fn file_5_what_nobody_sends_is_removed_after_a_day() {
         "#,
     );
 }
+
+#[test]
+fn file_5_an_upload_that_broke_off_leaves_nothing() {
+    Rig::new().play(
+        r#"
+        alice reserves f1                             alice < noted
+        (the room is evicted)
+        (3599 s pass)
+        alice finishes f1                             alice < upload f1
+        alice reserves f2                             alice < noted
+        alice stores f2
+        (3601 s pass)                                 bucket < remove f2
+        alice finishes f2                             alice < 404 attachment_not_found
+        alice reserves f3                             alice < noted
+        alice fails f3                                alice < noted
+        alice stores f3
+        (29 s pass)
+        (1 s passes)                                  bucket < remove f3
+        alice fails f1                                alice < noted
+        bob fails f1                                  bob < noted
+        (30 s pass)                                   bucket < remove f1
+        "#,
+    );
+}
+
+#[test]
+fn file_6_a_deleted_messages_files_go_until_the_bucket_says_so() {
+    Rig::new().play(
+        r#"
+        alice uploads f1 f2 f3                        alice < noted / upload f1 / noted / upload f2 / noted / upload f3
+        alice posts message "look" #c1 files=f1,f2    alice < message 1 "look" files=f1,f2
+        alice posts message "keep" #c2 files=f3       alice < message 2 "keep" files=f3
+        bob posts message "reply" #b1 thread=1        bob < message 3 "reply" thread=1
+        (the bucket is away)
+        alice deletes 1                               alice < deleted 1 at 5
+                                                      bucket < remove f1 f2: away
+        alice gets f1                                 alice < 404 attachment_not_found
+        (the room crashes)
+        (4 s pass)
+        (1 s passes)                                  bucket < remove f1 f2: away
+        (1 s passes)                                  bucket < remove f1 f2: away
+        (the room crashes)
+        (the bucket is back)
+        (5 s pass)                                    bucket < remove f1 f2
+        bob gets f3                                   bob < file f3
+        alice posts message "once more" #c3 files=f1  alice < 422 invalid attachments
+        "#,
+    );
+}
+
+#[test]
+fn file_7_nobody_hoards_uploads() {
+    let mut rig = Rig::new();
+    rig.limits.unsent_uploads = 2;
+    rig.play(
+        r#"
+        alice uploads f1                              alice < noted / upload f1
+        (60 s pass)
+        alice reserves f2                             alice < noted
+        alice reserves f3                             alice < 429 rate_limited in 3600000 ms
+        bob reserves f4                               bob < noted
+        alice posts message "one" #c1 files=f1        alice < message 1 "one" files=f1
+        alice reserves f3                             alice < noted
+        "#,
+    );
+    rig.limits.attachments_per_message = 1;
+    rig.evict();
+    rig.play(
+        r#"
+        bob stores f4
+        bob finishes f4                               bob < upload f4
+        bob reserves f5                               bob < noted
+        bob stores f5
+        bob finishes f5                               bob < upload f5
+        bob posts message "two at once" #b1 files=f4,f5
+                                                      bob < 422 invalid attachments
+        bob posts message "one" #b2 files=f4          bob < message 2 "one" files=f4
+        "#,
+    );
+}
