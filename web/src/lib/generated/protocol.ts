@@ -362,10 +362,6 @@ export interface Attachment {
    */
   width?: number;
   height?: number;
-  /**
-   * Of an upload.
-   */
-  sha256?: string;
 }
 /**
  * The people who reacted, by emoji, in the order they did.
