@@ -320,6 +320,38 @@ async function longHistory(alice, bob) {
   await check("and back down", () => bob.bubble("line 65").isVisible());
 }
 
+async function managing(alice, bob, carol) {
+  const details = (person) => person.page.getByRole("complementary", { name: "Details" });
+  const manage = async (person, item) => {
+    await details(alice).getByRole("button", { name: `Manage ${person.id}` }).click();
+    await alice.page.getByRole("menuitem", { name: item, exact: true }).click();
+  };
+  await manage(bob, "Make moderator");
+  await check("bob hears of his new role", () => details(bob).getByText("moderator", { exact: true }).isVisible());
+  await details(alice).getByLabel("Topic").fill("Thursday it is");
+  await details(alice).getByRole("button", { name: "Save" }).click();
+  await check("the topic stands with the others too", () => bob.page.getByRole("banner").or(bob.page.locator("header")).getByText("Thursday it is").isVisible());
+  await details(alice).getByLabel("Notify me of").selectOption("none");
+  await check("a silenced room says so", () => alice.page.getByRole("heading", { level: 1 }).getByText("(muted)").isVisible());
+  await alice.page.reload();
+  await alice.connected();
+  await check("and it stays silenced", same(() => details(alice).getByLabel("Notify me of").inputValue(), "none"));
+  await details(alice).getByLabel("Notify me of").selectOption("all");
+  await accessible(alice, "details");
+
+  await carol.say("can anybody hear me");
+  await manage(carol, "Remove");
+  await alice.page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  await check("whoever is removed is told so", () => carol.page.getByText("You are no longer part of this conversation.").isVisible());
+  await check("the others see it", same(() => bob.text("presence"), "2 of 2 online"));
+  await details(alice).getByLabel("Add people").fill(carol.id);
+  await details(alice).getByRole("button", { name: "Add", exact: true }).click();
+  await check("added again she is a member again", () => details(bob).getByText(carol.id).isVisible());
+  await carol.page.reload();
+  await carol.connected();
+  await check("and reads what was said", () => carol.bubble("can anybody hear me").isVisible());
+}
+
 async function group(alice, bob, carol) {
   const title = `Launch <b>plan</b> ${nonce}`;
   await alice.startGroup(title, [bob.id, carol.id]);
@@ -338,9 +370,51 @@ async function group(alice, bob, carol) {
   await check("who is here", same(() => alice.text("presence"), "3 of 3 online"));
   const both = bob.bubble("Shall we move").getByRole("button", { name: "👍, 2 people" });
   await check("two reactions count as two", () => both.isVisible());
+  await managing(alice, bob, carol);
   await carol.page.screenshot({ path: `${artifacts}/phone.png` });
   await carol.page.close();
   await check("carol leaves", same(() => alice.text("presence"), "2 of 3 online"), 20_000);
+}
+
+async function files(alice, bob) {
+  const evil = '"><img src=x onerror=window.pwned=1>.html';
+  const picture = { name: "view.png", mimeType: "image/png", buffer: readFileSync(`${artifacts}/room-light.png`) };
+  const page = { name: evil, mimeType: "text/html", buffer: Buffer.from("<script>window.pwned=1</script>") };
+  const waiting = alice.page.getByRole("list", { name: "Files to send" });
+  await alice.page.locator("input[type=file]").first().setInputFiles([picture, page]);
+  await check("both files wait to be sent", same(() => waiting.getByRole("listitem").count(), 2));
+  await check("and are up", same(() => waiting.getByRole("progressbar").count(), 0));
+  await alice.write("two files");
+  const image = bob.bubble("two files").getByRole("img", { name: "view.png" });
+  await check("bob sees the picture", () => image.evaluate((one) => one.complete && one.naturalWidth === 1360), 20_000);
+  await bob.page.screenshot({ path: `${artifacts}/files-dark.png` });
+  await image.click();
+  await check("and large", () => bob.page.getByRole("dialog", { name: "view.png" }).isVisible());
+  await bob.page.keyboard.press("Escape");
+  const card = bob.bubble("two files").getByRole("button", { name: /^Download/ });
+  await check("a page is a file, by its name", async () => (await card.innerText()).includes(".html"));
+  const [download] = await Promise.all([bob.page.waitForEvent("download"), card.click()]);
+  await check("that can be saved", async () => readFileSync(await download.path(), "utf8") === "<script>window.pwned=1</script>");
+  const carry = (how) =>
+    alice.input.evaluate((field, name) => {
+      const data = new DataTransfer();
+      data.items.add(new File(["hello"], `${name}.txt`, { type: "text/plain" }));
+      const init = { bubbles: true, cancelable: true };
+      const event = name === "paste" ? new ClipboardEvent("paste", { ...init, clipboardData: data }) : new DragEvent("drop", { ...init, dataTransfer: data });
+      field.dispatchEvent(event);
+    }, how);
+  await carry("paste");
+  await check("what is pasted is taken up", () => waiting.getByText("paste.txt").isVisible());
+  await carry("drop");
+  await check("and what is dropped", () => waiting.getByText("drop.txt").isVisible());
+  await alice.page.getByRole("button", { name: "Remove paste.txt" }).click();
+  await check("up too", same(() => waiting.getByRole("progressbar").count(), 0));
+  await alice.input.press("Enter");
+  await check("files go without a word", () => bob.log.getByRole("button", { name: "Download drop.txt" }).isVisible());
+  await check("the removed one doesn't", same(() => bob.log.getByRole("button", { name: "Download paste.txt" }).count(), 0));
+  await alice.remove("two files");
+  await check("deleted, the files are gone too", same(() => image.count(), 0));
+  await check("nothing of a name or file ran", same(() => bob.page.evaluate(() => String(window.pwned)), "undefined"));
 }
 
 async function unread(alice, bob) {
@@ -447,6 +521,7 @@ async function main() {
     await drafts(alice);
     await crashing(alice, bob);
     await hostileContent(alice, bob);
+    await files(alice, bob);
     await reloading(alice, bob);
     await losingTheNetwork(alice, bob);
     await longHistory(alice, bob);

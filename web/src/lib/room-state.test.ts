@@ -149,6 +149,12 @@ describe("own messages", () => {
     expect(state.outgoing).toMatchObject([{ status: "sending", sentAtMs: null, notBeforeMs: 1_700 }]);
   });
 
+  test("told to wait for long, it fails instead, and says for how long", () => {
+    const slow = refusal("c1", "slow_mode", { retryable: true, retryAfterMs: 60_000 });
+    const state = hears(does(live(synced(0)), sends("c1")), slow);
+    expect(state.outgoing).toMatchObject([{ status: "failed", error: { retryAfterMs: 60_000 } }]);
+  });
+
   test("no answer: tried three times, then failed", () => {
     let state = does(live(synced(0)), sends("c1"));
     for (let round = 1; round <= 3; round++) {

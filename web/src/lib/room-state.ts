@@ -120,6 +120,8 @@ export type Action =
 /** How many messages come without `since`; the server's own default, and a page's. */
 export const PAGE_COUNT = 50;
 const TYPING_MS = 6_000;
+/** Told to wait longer than this (slow mode), a person hears of it instead. */
+const WAIT_MAX_MS = 10_000;
 
 export function emptyRoom(me: string): RoomState {
   return {
@@ -345,7 +347,8 @@ function onSynced(state: RoomState, seq: number): RoomState {
 function onError(state: RoomState, event: ErrorEvent, nowMs: number): RoomState {
   const { type: _, clientId, ref, ...error } = event;
   const mine = clientId === undefined ? undefined : state.outgoing.find((one) => one.clientId === clientId);
-  if (mine && event.retryAfterMs !== undefined && event.retryable) {
+  const waits = event.retryable && (event.retryAfterMs ?? WAIT_MAX_MS + 1) <= WAIT_MAX_MS;
+  if (mine && event.retryAfterMs !== undefined && waits) {
     const patch = { sentAtMs: null, notBeforeMs: nowMs + event.retryAfterMs };
     return { ...state, outgoing: patchOutgoing(state.outgoing, mine.clientId, patch) };
   }

@@ -1,7 +1,7 @@
 /** My rooms, newest activity first, kept current while a component shows them. */
 import { useEffect, useSyncExternalStore } from "react";
-import { ApiError, SignedOut } from "@/lib/api";
 import { useChat } from "./chat-context";
+import { messageOf } from "./explain";
 
 export function useRooms() {
   const { list } = useChat();
@@ -19,9 +19,3 @@ export function useRooms() {
 }
 
 export type RoomsHandle = ReturnType<typeof useRooms>;
-
-/** What to tell a person about a failure. */
-export function messageOf(error: unknown): string {
-  if (error instanceof ApiError || error instanceof SignedOut) return error.message;
-  return "Something went wrong on this page.";
-}

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Attachment } from "@/lib/protocol";
 import { useChat } from "./chat-context";
-import { messageOf } from "./use-rooms";
+import { messageOf } from "./explain";
 
 export interface Upload {
   key: string;

@@ -7,7 +7,7 @@ import { Button } from "@/components/ui/button";
 import { Field, FormError, TextAreaField } from "@/components/ui/field";
 import { hasDevSignIn } from "@/lib/api";
 import { devSession, type Session, sessionOfToken } from "@/lib/session";
-import { messageOf } from "../chat/use-rooms";
+import { messageOf } from "../chat/explain";
 
 type Door = "asking" | "dev" | "token" | "unreachable";
 

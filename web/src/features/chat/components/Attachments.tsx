@@ -5,7 +5,7 @@ import { cn } from "@/lib/cn";
 import type { Attachment } from "@/lib/protocol";
 import { sizeOf } from "@/lib/text";
 import { useChat } from "../chat-context";
-import { messageOf } from "../use-rooms";
+import { messageOf } from "../explain";
 import { Lightbox } from "./Lightbox";
 
 /** Raster formats alone: an SVG is a document that can run things. */

@@ -8,10 +8,10 @@ import type { Room } from "@/lib/protocol";
 import { type ChatMessage, unreadOf } from "@/lib/room-view";
 import { roomTitle } from "@/lib/text";
 import { useChat } from "../chat-context";
+import { explain, messageOf } from "../explain";
 import { type MessageActions, MessageActionsContext } from "../message-actions";
 import { forgetSeq, useRoute } from "../route";
 import { type ChatRoomHandle, useChatRoom } from "../use-chat-room";
-import { messageOf } from "../use-rooms";
 import { ConnectionBanner } from "./ConnectionBanner";
 import { DropZone } from "./DropZone";
 import { type Composing, MessageInput } from "./MessageInput";
@@ -96,7 +96,7 @@ export function ChatRoom({ roomId, listed, onBack, onSignOut, onGone }: ChatRoom
             <Messages {...{ room, title, target, markBottom, openedAt }} me={userId} />
             <TypingIndicator users={room.typingUsers} />
             <Notice
-              text={said ?? room.notice?.message ?? null}
+              text={said ?? (room.notice && explain(room.notice))}
               onDismiss={said ? () => say(null) : room.dismissNotice}
             />
             {details?.archived ? (

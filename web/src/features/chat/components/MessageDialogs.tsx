@@ -5,7 +5,7 @@ import { Confirm, Dialog } from "@/components/ui/dialog";
 import { FormError, TextAreaField } from "@/components/ui/field";
 import type { ChatMessage } from "@/lib/room-view";
 import { useChat } from "../chat-context";
-import { messageOf } from "../use-rooms";
+import { messageOf } from "../explain";
 import type { Asking } from "./ChatRoom";
 
 interface MessageDialogsProps {

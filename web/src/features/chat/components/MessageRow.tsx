@@ -32,6 +32,7 @@ import { cn } from "@/lib/cn";
 import { decodeMentions, plainText } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
 import { dayName, sameDay, shortDate, timeOf } from "@/lib/text";
+import { explain } from "../explain";
 import { isAtLeast, type MessageActions, useMessageActions } from "../message-actions";
 import { roomHref } from "../route";
 import { Attachments } from "./Attachments";
@@ -340,7 +341,7 @@ function Failed({ what, of, onRetry, onDiscard }: FailedProps) {
       <span role="alert" className="flex items-center gap-1 text-destructive">
         <WarnIcon className="size-3.5" />
         {what}
-        {of.error ? `: ${of.error.message}` : ""}
+        {of.error ? `: ${explain(of.error)}` : ""}
       </span>
       <Button variant="link" size="text" onClick={onRetry}>
         Try again

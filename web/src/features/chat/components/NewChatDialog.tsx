@@ -5,7 +5,7 @@ import { Field, FormError } from "@/components/ui/field";
 import type { NewRoom } from "@/lib/api";
 import { cn } from "@/lib/cn";
 import type { Room, RoomType } from "@/lib/protocol";
-import { messageOf } from "../use-rooms";
+import { messageOf } from "../explain";
 
 interface NewChatDialogProps {
   me: string;

@@ -5,8 +5,8 @@ import { plainText } from "@/lib/markdown";
 import type { SearchHit } from "@/lib/protocol";
 import { shortDate } from "@/lib/text";
 import { useChat } from "../chat-context";
+import { messageOf } from "../explain";
 import { roomHref } from "../route";
-import { messageOf } from "../use-rooms";
 
 const PAUSE_MS = 300;
 
