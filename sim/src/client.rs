@@ -40,6 +40,16 @@ pub struct Op {
     pub again: bool,
 }
 
+/// A message as a client knows it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub id: String,
+    pub user: String,
+    pub version: u64,
+    pub is_reply: bool,
+    pub deleted: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Phase {
     Apart,
@@ -74,8 +84,10 @@ pub struct Tab {
     pub resynced: bool,
     pub ops: Vec<Op>,
     pub said: u64,
-    /// Messages that can be reacted to.
-    pub known: Vec<String>,
+    /// Messages that can be reacted to, replied to, edited, deleted.
+    pub known: Vec<Known>,
+    /// How many deletions had been acked when it last dialled.
+    pub gone: usize,
     /// Acked seqs of clean messages, in the order in which they were said.
     pub order: Vec<(u64, u64)>,
     pub acked: Vec<Op>,
@@ -113,6 +125,7 @@ impl Tab {
             ops: Vec::new(),
             said: 0,
             known: Vec::new(),
+            gone: 0,
             order: Vec::new(),
             acked: Vec::new(),
         }
@@ -155,12 +168,18 @@ impl Tab {
             .as_ref()
             .map_or_else(|| format!("{}-{}", self.number, self.said), |op| op.client_id.clone());
         let mut frame = match &said {
-            Said::Message { content } => json!({"type": "message", "content": content}),
+            Said::Message { content, thread } => {
+                json!({"type": "message", "content": content, "threadId": thread})
+            }
+            Said::Edit { message, content, base } => {
+                json!({"type": "edit", "messageId": message, "content": content, "baseVersion": base})
+            }
+            Said::Delete { message } => json!({"type": "delete", "messageId": message}),
             Said::Reaction { message, emoji, add } => {
                 let action = if *add { "add" } else { "remove" };
                 json!({"type": "reaction", "messageId": message, "emoji": emoji, "action": action})
             }
-            Said::News { .. } => Value::Null,
+            Said::Thread | Said::News { .. } => Value::Null,
         };
         frame["clientId"] = json!(client_id);
         let (frame, clean, again) = (frame.to_string(), again.is_none(), again.is_some());
@@ -197,6 +216,9 @@ impl World {
             })
         };
         if let Some((path, token)) = dial {
+            let room = self.tabs.borrow()[tab].room;
+            let gone = self.oracle.borrow().rooms.get(&room).map_or(0, |room| room.words.gone.len());
+            self.tabs.borrow_mut()[tab].gone = gone;
             let number = self.request(tab, http::Method::GET, &path, &token, None);
             self.tabs.borrow_mut()[tab].wishes.insert(number, Wish::Dial);
         }
@@ -311,7 +333,7 @@ impl World {
                 let message = &answer["message"];
                 let seq = message["seq"].as_u64();
                 let id = message["id"].as_str().unwrap_or_default().to_owned();
-                self.acked(tab, &client_id, seq, &id, answer["duplicate"] == true);
+                self.acked(tab, &client_id, (seq, id, 1), answer["duplicate"] == true);
             }
             (Wish::Post(client_id), got) => {
                 let now = self.now();

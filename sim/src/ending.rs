@@ -3,12 +3,13 @@
 
 use crate::client::Got;
 use crate::ledger::POISON;
-use crate::oracle::{Checker, Fact, RoomModel, Said};
+use crate::oracle::{Acked, Checker, Fact, RoomModel, Said};
 use crate::people::people_add_up;
-use crate::plan::{ROOMS, TABS};
+use crate::plan::{PEOPLE, ROOMS, TABS};
 use crate::postgres::Weather;
 use crate::run::host_of;
-use crate::stored::{Stored, aside, head, log, state, user_of};
+use crate::stored::{Stored, aside, head, log, state, user_of, versions};
+use crate::words::Shown;
 use crate::worker::token;
 use crate::world::World;
 use chinwag::ids::Seq;
@@ -134,7 +135,8 @@ fn look(world: &Rc<World>, room: usize) {
     let floor = state(world, room, 1)["floor"].as_u64().unwrap_or(0);
     let epoch = state(world, room, 1)["epoch"].as_str().unwrap_or_default().to_owned();
     let empty = RoomModel::default();
-    let oracle = world.oracle.borrow();
+    let mut oracle = world.oracle.borrow_mut();
+    let words = words_are_right(&log, oracle.rooms.entry(room).or_default());
     let model = oracle.rooms.get(&room).unwrap_or(&empty);
     let found = [
         gapless(&log, floor),
@@ -146,6 +148,9 @@ fn look(world: &Rc<World>, room: usize) {
         list_is_true(world, room),
         reactions_add_up(&log, floor),
         people_add_up(world, room, &log, floor),
+        words,
+        threads_add_up(&log),
+        markers_agree(world, room),
         equal_to_postgres(world, room, &log),
         equal_to_history(world, room, &log),
     ];
@@ -154,7 +159,7 @@ fn look(world: &Rc<World>, room: usize) {
     }
 }
 
-pub type Found = Result<(), (Checker, String)>;
+pub use crate::oracle::Found;
 
 fn message(stored: &Stored) -> Option<Message> {
     serde_json::from_str(&stored.body).ok().filter(|_| stored.kind == 1)
@@ -169,14 +174,14 @@ fn gapless(log: &BTreeMap<Seq, Stored>, floor: Seq) -> Found {
 }
 
 fn nothing_lost(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> Found {
-    for ((user, client_id), (seq, id)) in &model.acked {
-        let (Some(seq), Some(Said::Message { content })) =
+    for ((user, client_id), Acked { seq, id, .. }) in &model.acked {
+        let (Some(seq), Some(Said::Message { .. })) =
             (seq, model.said.get(&(user.clone(), client_id.clone())))
         else {
             continue;
         };
         let kept = log.get(seq).and_then(message);
-        if !kept.as_ref().is_some_and(|m| m.id == *id && m.user_id == *user && m.content == *content) {
+        if !kept.as_ref().is_some_and(|m| m.id == *id && m.user_id == *user) {
             return Err((
                 Checker::Lost,
                 format!("{user}'s {client_id} was acked at {seq}, there is {kept:?}"),
@@ -202,7 +207,7 @@ fn nothing_twice(log: &BTreeMap<Seq, Stored>) -> Found {
 
 fn nothing_invented(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> Found {
     for message in log.values().filter_map(message) {
-        let said = Said::Message { content: message.content };
+        let said = Said::Message { content: String::new(), thread: message.thread_id };
         let fact = Fact { user: message.user_id, client_id: message.client_id, id: message.id, said };
         if fact.client_id.is_none() {
             return Err((Checker::Phantom, format!("nobody said {fact:?}")));
@@ -214,19 +219,74 @@ fn nothing_invented(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> Found {
 
 fn heard_is_stored(log: &BTreeMap<Seq, Stored>, model: &RoomModel, epoch: &str, floor: Seq) -> Found {
     for ((in_epoch, seq), fact) in &model.heard {
-        let same = match (&fact.said, log.get(seq)) {
-            (Said::Message { content }, stored) => {
-                stored.and_then(message).is_some_and(|m| m.id == fact.id && m.content == *content)
-            }
-            // A log made anew has messages alone as events.
-            (Said::Reaction { .. } | Said::News { .. }, _) if in_epoch != epoch || *seq <= floor => true,
-            (Said::Reaction { emoji, .. }, stored) => {
-                stored.is_some_and(|s| s.kind == 2 && s.body.contains(emoji))
-            }
-            (Said::News { .. }, stored) => stored.is_some_and(|s| s.kind >= 6),
+        let stored = log.get(seq);
+        let of_kind =
+            |kind: i64, holds: &str| stored.is_some_and(|s| s.kind == kind && s.body.contains(holds));
+        let same = match &fact.said {
+            Said::Message { .. } => stored.and_then(message).is_some_and(|m| m.id == fact.id),
+            // A log made anew has messages alone.
+            _ if in_epoch != epoch || *seq <= floor => true,
+            Said::Reaction { emoji, .. } => of_kind(2, emoji),
+            Said::Edit { message, .. } => of_kind(3, message),
+            Said::Delete { message } => of_kind(4, message),
+            Said::Thread => of_kind(5, ""),
+            Said::News { .. } => stored.is_some_and(|s| s.kind >= 6),
         };
         if !same {
             return Err((Checker::Lost, format!("heard at {seq} of {in_epoch}: {fact:?}; the log lacks it")));
+        }
+    }
+    Ok(())
+}
+
+/// Each message says what was said last, and a deleted one nothing.
+fn words_are_right(log: &BTreeMap<Seq, Stored>, model: &mut RoomModel) -> Found {
+    for stored in log.values().filter(|stored| stored.kind == 1) {
+        let body: Value = serde_json::from_str(&stored.body).unwrap_or_default();
+        let shown = Shown::of(&body);
+        model.shows(&shown, usize::MAX)?;
+        if let Some((version, content)) = model.promised(shown.id).filter(|_| !shown.deleted)
+            && (shown.version < version || (shown.version == version && shown.content != content))
+        {
+            let what =
+                format!("{} v{version} {content:?} was acked, v{} stands there", shown.id, shown.version);
+            return Err((Checker::Lost, what));
+        }
+    }
+    Ok(())
+}
+
+/// A root counts the replies that are there.
+fn threads_add_up(log: &BTreeMap<Seq, Stored>) -> Found {
+    let messages: Vec<Message> = log.values().filter_map(message).collect();
+    for root in &messages {
+        let replies = messages.iter().filter(|m| m.thread_id.as_ref() == Some(&root.id));
+        let there: Vec<&Message> = replies.filter(|m| m.deleted_at.is_none()).collect();
+        let expected = (there.len() as u64, there.last().map(|reply| reply.created_at));
+        if (root.reply_count, root.last_reply_at) != expected {
+            let told = (root.reply_count, root.last_reply_at);
+            return Err((
+                Checker::Diverging,
+                format!("thread {}: {told:?} instead of {expected:?}", root.seq),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Log, Postgres and REST agree on how far each has read.
+fn markers_agree(world: &Rc<World>, room: usize) -> Found {
+    let (tenant, id) = ROOMS[room];
+    let path: String = id.bytes().map(|b| format!("%{b:02x}")).collect();
+    let path = format!("/api/chat/rooms/{path}/read");
+    for user in PEOPLE {
+        let token = token(tenant, user, world.now() + 60_000);
+        let got = world.ask_with(http::Method::POST, &path, &token, Some(r#"{"seq":0}"#.into()));
+        let Some(Got::Json(200, body)) = got else { continue };
+        let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+        let row = world.table(room, |table| table.marker(user)).unwrap_or_default();
+        if answer["lastReadSeq"] != row.seq {
+            return Err((Checker::Marker, format!("{user} has read to {body}, in Postgres {row:?}")));
         }
     }
     Ok(())
@@ -272,7 +332,8 @@ fn reactions_add_up(log: &BTreeMap<Seq, Stored>, floor: Seq) -> Found {
         of_message.retain(|_, users| !users.is_empty());
     }
     for message in log.values().filter_map(message) {
-        let expected = model.get(&message.id).cloned().unwrap_or_default();
+        let expected = model.get(&message.id).filter(|_| message.deleted_at.is_none());
+        let expected = expected.cloned().unwrap_or_default();
         if message.reactions != expected {
             return Err((
                 Checker::Diverging,
@@ -284,12 +345,18 @@ fn reactions_add_up(log: &BTreeMap<Seq, Stored>, floor: Seq) -> Found {
 }
 
 fn equal_to_postgres(world: &World, room: usize, log: &BTreeMap<Seq, Stored>) -> Found {
-    let aside = aside(world, room);
+    let (aside, versions) = (aside(world, room), versions(world, room));
     world.table(room, |table| {
         let wrong = |what: String| Err((Checker::Postgres, what));
         for message in log.values().filter_map(message) {
-            let (poison, stranger) =
-                (message.content.contains(POISON), table.strangers.contains_key(&message.seq));
+            let none = Vec::new();
+            let before = versions.get(&message.seq).unwrap_or(&none);
+            if message.deleted_at.is_some() && !before.is_empty() {
+                return Err((Checker::Undead, format!("{} is deleted, and was {before:?}", message.seq)));
+            }
+            let poisoned = |version: &Value| version["content"].as_str().is_some_and(|c| c.contains(POISON));
+            let poison = message.content.contains(POISON) || before.iter().any(poisoned);
+            let stranger = table.strangers.contains_key(&message.seq);
             if aside.contains(&message.seq) {
                 if !poison && !stranger {
                     return wrong(format!("{} was set aside, and is as good as any", message.seq));
@@ -307,7 +374,11 @@ fn equal_to_postgres(world: &World, room: usize, log: &BTreeMap<Seq, Stored>) ->
                 .reactions
                 .iter()
                 .flat_map(|(emoji, users)| users.iter().map(|user| (emoji.as_str(), user.as_str())));
-            if row.id != message.id || row.content != message.content || !reactions.eq(ours) {
+            let kept = serde_json::to_value(&row.versions).unwrap_or_default();
+            let counted = (row.reply_count as u64, row.last_reply_at_ms, &row.deleted_by)
+                == (message.reply_count, message.last_reply_at, &message.deleted_by);
+            let same = row.id == message.id && row.content == message.content && counted;
+            if !same || kept != Value::from(before.clone()) || !reactions.eq(ours) {
                 return wrong(format!("{} differs: {row:?}", message.seq));
             }
         }
@@ -328,13 +399,15 @@ fn equal_to_history(world: &Rc<World>, room: usize, log: &BTreeMap<Seq, Stored>)
         };
         for message in page["messages"].as_array().into_iter().flatten() {
             after = message["seq"].as_u64().unwrap_or(u64::MAX);
-            pages.insert(after, message["id"].as_str().unwrap_or_default().to_owned());
+            pages.insert(after, message.clone());
         }
         if page["hasMoreAfter"] != true {
             break;
         }
     }
-    let stored: BTreeMap<Seq, String> = log.values().filter_map(message).map(|m| (m.seq, m.id)).collect();
+    let body = |stored: &Stored| serde_json::from_str(&stored.body).unwrap_or_default();
+    let stored: BTreeMap<Seq, Value> =
+        log.iter().filter(|(_, s)| s.kind == 1).map(|(seq, s)| (*seq, body(s))).collect();
     if pages == stored { Ok(()) } else { Err((Checker::Diverging, "the history isn't the log".into())) }
 }
 

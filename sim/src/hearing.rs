@@ -1,10 +1,11 @@
 //! What a client makes of what it hears: the order of a beginning, every seq once, acks and refusals, who is there.
 //! Not here: what it wants and says (`client`), what must be true of the room as a whole (`oracle`).
 
-use crate::client::{Op, Phase, short};
-use crate::oracle::{Checker, Fact, Said};
+use crate::client::{Known, Op, Phase, Tab, short};
+use crate::oracle::{Acked, Checker, Fact, Said};
 use crate::run::host_of;
 use crate::stored::user_of;
+use crate::words::Shown;
 use crate::world::World;
 use chinwag::ids::UnixMs;
 use serde_json::Value;
@@ -16,6 +17,9 @@ const ANSWER_MS: u64 = 3_000;
 
 /// Events about the room and its people.
 const NEWS: [&str; 4] = ["member_added", "member_removed", "member_updated", "room_updated"];
+/// Events that have a place in the log.
+const OF_THE_LOG: [&str; 5] =
+    ["new_message", "reaction_update", "message_updated", "message_deleted", "thread_update"];
 
 impl World {
     // --- Hearing ----------------------------------------------------------------------------------
@@ -54,14 +58,15 @@ impl World {
             }
             (Phase::Greeted(2), "resync") => self.resync(tab, event),
             (Phase::Greeted(2), "synced") => self.synced(tab, event),
-            (Phase::Greeted(2) | Phase::Live, "new_message" | "reaction_update") => {
+            (Phase::Greeted(2) | Phase::Live, kind) if OF_THE_LOG.contains(&kind) || NEWS.contains(&kind) => {
                 self.sequenced(tab, event)
             }
-            (Phase::Greeted(2) | Phase::Live, kind) if NEWS.contains(&kind) => self.sequenced(tab, event),
             (Phase::Live, "ack") => {
                 let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
                 let seq = event["seq"].as_u64();
-                self.acked(tab, &text("clientId"), seq, &text("messageId"), event["duplicate"] == true);
+                let version = event["version"].as_u64().unwrap_or(0);
+                let acked = (seq, text("messageId"), version);
+                self.acked(tab, &text("clientId"), acked, event["duplicate"] == true);
                 Ok(())
             }
             (Phase::Live, "error") => self.refused(tab, event),
@@ -121,11 +126,16 @@ impl World {
         let fact = fact(event);
         let mut tabs = self.tabs.borrow_mut();
         let it = &mut tabs[tab];
-        if event["type"] == "new_message" {
-            if event["message"]["tenantId"] != *it.tenant || event["message"]["roomId"] != *it.room_id {
-                return Err((Checker::Phantom, format!("of another room: {fact:?}")));
-            }
-            it.known.push(fact.id.clone());
+        let stranger =
+            event["message"]["tenantId"] != *it.tenant || event["message"]["roomId"] != *it.room_id;
+        if event["type"] == "new_message" && stranger {
+            return Err((Checker::Phantom, format!("of another room: {fact:?}")));
+        }
+        let (message, gone) = (&event["message"], if it.phase == Phase::Live { 0 } else { it.gone });
+        if message.is_object() {
+            it.learns(message);
+        } else if event["type"] == "message_deleted" {
+            it.known.iter_mut().filter(|known| known.id == fact.id).for_each(|known| known.deleted = true);
         }
         let history = it.phase != Phase::Live && (it.at.is_none() || it.resynced);
         if !history {
@@ -141,10 +151,21 @@ impl World {
         let epoch = it.epoch.clone();
         let room = it.room;
         drop(tabs);
-        self.oracle.borrow_mut().rooms.entry(room).or_default().hears(&epoch, seq, &fact)
+        let mut oracle = self.oracle.borrow_mut();
+        let model = oracle.rooms.entry(room).or_default();
+        if message.is_object() {
+            model.shows(&Shown::of(message), gone)?;
+        }
+        model.hears(&epoch, seq, &fact)
     }
 
-    pub fn acked(self: &Rc<Self>, tab: usize, client_id: &str, seq: Option<u64>, id: &str, duplicate: bool) {
+    pub fn acked(
+        self: &Rc<Self>,
+        tab: usize,
+        client_id: &str,
+        (seq, id, version): (Option<u64>, String, u64),
+        duplicate: bool,
+    ) {
         let found = {
             let mut tabs = self.tabs.borrow_mut();
             let it = &mut tabs[tab];
@@ -166,9 +187,15 @@ impl World {
             }
             it.acked.push(op);
             let (room, user) = (it.room, it.user.clone());
+            self.counters.count(match it.acked.last().map(|op| &op.said) {
+                Some(Said::Edit { .. }) => "edits acked",
+                Some(Said::Delete { .. }) => "deletions acked",
+                Some(Said::Message { thread: Some(_), .. }) => "replies acked",
+                _ => "acks",
+            });
+            let acked = Acked { epoch: it.epoch.clone(), seq, id, version };
             drop(tabs);
-            self.counters.count("acks");
-            self.oracle.borrow_mut().rooms.entry(room).or_default().acks(&user, client_id, seq, id)
+            self.oracle.borrow_mut().rooms.entry(room).or_default().acks(&user, client_id, acked)
         };
         self.found(tab, found);
         self.later_nudge(tab);
@@ -190,8 +217,8 @@ impl World {
                 it.turned_away();
                 true
             }
-            // Its message was in a log that is gone.
-            "message_not_found" => {
+            // Its message is deleted, edited meanwhile, or was in a log that is gone.
+            "message_not_found" | "version_conflict" | "invalid" => {
                 it.ops.retain(|op| op.client_id != client_id);
                 true
             }
@@ -256,28 +283,59 @@ impl World {
     }
 }
 
+impl Tab {
+    fn learns(&mut self, message: &Value) {
+        let shown = Shown::of(message);
+        let known = Known {
+            id: shown.id.to_owned(),
+            user: shown.user.to_owned(),
+            version: shown.version,
+            is_reply: message["threadId"].is_string(),
+            deleted: shown.deleted,
+        };
+        match self.known.iter_mut().find(|before| before.id == known.id) {
+            Some(before) => *before = known,
+            None => self.known.push(known),
+        }
+    }
+}
+
 fn fact(event: &Value) -> Fact {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    if event["type"] == "new_message" {
-        let message = &event["message"];
-        return Fact {
+    let about =
+        |user: &Value, id: &Value, said: Said| Fact { user: text(user), client_id: None, id: text(id), said };
+    let (message, delta) = (&event["message"], &event["delta"]);
+    match event["type"].as_str().unwrap_or_default() {
+        "new_message" => Fact {
             user: text(&message["userId"]),
             client_id: message["clientId"].as_str().map(str::to_owned),
             id: text(&message["id"]),
-            said: Said::Message { content: text(&message["content"]) },
-        };
+            said: Said::Message {
+                content: String::new(),
+                thread: message["threadId"].as_str().map(str::to_owned),
+            },
+        },
+        "message_updated" => {
+            let said = Said::Edit { message: text(&message["id"]), content: String::new(), base: None };
+            about(&Value::Null, &message["id"], said)
+        }
+        "message_deleted" => {
+            let said = Said::Delete { message: text(&event["messageId"]) };
+            about(&event["deletedBy"], &event["messageId"], said)
+        }
+        "thread_update" => about(&Value::Null, &event["threadId"], Said::Thread),
+        kind if NEWS.contains(&kind) => {
+            about(&event["by"], &Value::Null, Said::News { event: event.to_string() })
+        }
+        _ => {
+            let said = Said::Reaction {
+                message: text(&event["messageId"]),
+                emoji: text(&delta["emoji"]),
+                add: delta["action"] == "add",
+            };
+            about(&delta["userId"], &event["messageId"], said)
+        }
     }
-    if event["type"].as_str().is_some_and(|kind| NEWS.contains(&kind)) {
-        let said = Said::News { event: event.to_string() };
-        return Fact { user: text(&event["by"]), client_id: None, id: String::new(), said };
-    }
-    let delta = &event["delta"];
-    let said = Said::Reaction {
-        message: text(&event["messageId"]),
-        emoji: text(&delta["emoji"]),
-        add: delta["action"] == "add",
-    };
-    Fact { user: text(&delta["userId"]), client_id: None, id: text(&event["messageId"]), said }
 }
 
 /// A frame in the words that somebody who reads a history needs.

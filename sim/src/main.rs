@@ -34,6 +34,7 @@ mod shorten;
 #[allow(dead_code)]
 mod sqlite;
 mod stored;
+mod words;
 mod worker;
 mod world;
 

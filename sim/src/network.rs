@@ -207,9 +207,19 @@ impl World {
 
     /// A request of somebody who does nothing else; lets time pass until it is answered.
     pub fn ask_once(self: &Rc<Self>, method: http::Method, path: &str, token: &str) -> Option<Got> {
+        self.ask_with(method, path, token, None)
+    }
+
+    pub fn ask_with(
+        self: &Rc<Self>,
+        method: http::Method,
+        path: &str,
+        token: &str,
+        body: Option<String>,
+    ) -> Option<Got> {
         let answer: Rc<RefCell<Option<Got>>> = Rc::default();
         let put = answer.clone();
-        self.handle(request(method, path, token, None, true), move |_, got| *put.borrow_mut() = Some(got));
+        self.handle(request(method, path, token, body, true), move |_, got| *put.borrow_mut() = Some(got));
         for _ in 0..REQUEST_MS / 50 {
             self.pass(50);
             if let Some(got) = answer.borrow_mut().take() {

@@ -2,6 +2,7 @@
 //! what each place of the log was heard to be. One checker a function or a line in `client`; `Checker` names them all.
 //! Not here: how clients come to hear something (`client`), and the last look at everything (`ending`).
 
+use crate::words::Words;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -30,6 +31,10 @@ pub enum Checker {
     Removed,
     /// Who is in the room isn't who was let in, or isn't what its events say.
     People,
+    /// Words of a message that was deleted.
+    Undead,
+    /// A read marker that isn't the one its person set.
+    Marker,
     /// More memory, bytes or rows than allowed.
     Bounds,
     /// A frame that nobody answered.
@@ -81,12 +86,23 @@ impl Counters {
 pub enum Said {
     Message {
         content: String,
+        thread: Option<String>,
     },
     Reaction {
         message: String,
         emoji: String,
         add: bool,
     },
+    Edit {
+        message: String,
+        content: String,
+        base: Option<u64>,
+    },
+    Delete {
+        message: String,
+    },
+    /// A thread's count changed: nobody says that.
+    Thread,
     /// Not said by anybody: an event about the room or its people, as it was heard.
     News {
         event: String,
@@ -98,8 +114,9 @@ pub enum Said {
 pub struct Fact {
     pub user: String,
     pub client_id: Option<String>,
-    /// The message's id, or that of the message reacted to.
+    /// The message's id, or that of the message it is about.
     pub id: String,
+    /// Without words: those change (`words`).
     pub said: Said,
 }
 
@@ -113,13 +130,24 @@ pub struct Oracle {
 pub struct RoomModel {
     /// By person and `clientId`.
     pub said: BTreeMap<(String, String), Said>,
-    /// Where the acked ones stand: seq (`None` for what changed nothing) and the message's id.
-    pub acked: BTreeMap<(String, String), (Option<u64>, String)>,
+    pub acked: BTreeMap<(String, String), Acked>,
     /// By epoch and seq, as the first one to hear it heard it.
     pub heard: BTreeMap<(String, u64), Fact>,
+    pub words: Words,
 }
 
-type Found = Result<(), (Checker, String)>;
+/// Where something acked stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Acked {
+    pub epoch: String,
+    /// `None` for what changed nothing.
+    pub seq: Option<u64>,
+    /// The message's.
+    pub id: String,
+    pub version: u64,
+}
+
+pub type Found = Result<(), (Checker, String)>;
 
 impl RoomModel {
     /// Somebody is about to say this, perhaps again.
@@ -140,34 +168,54 @@ impl RoomModel {
     pub fn phantom(&self, fact: &Fact) -> Found {
         let Some(client_id) = &fact.client_id else { return Ok(()) };
         match self.said.get(&(fact.user.clone(), client_id.clone())) {
-            Some(said) if *said == fact.said => Ok(()),
+            Some(said) if without_words(said) == fact.said => Ok(()),
             Some(said) => Err((Checker::Diverging, format!("{fact:?} was said as {said:?}"))),
             None => Err((Checker::Phantom, format!("nobody said {fact:?}"))),
         }
     }
 
     /// Somebody was acked.
-    pub fn acks(&mut self, user: &str, client_id: &str, seq: Option<u64>, id: &str) -> Found {
+    pub fn acks(&mut self, user: &str, client_id: &str, acked: Acked) -> Found {
         let key = (user.to_owned(), client_id.to_owned());
         let Some(said) = self.said.get(&key) else {
             return Err((Checker::Acked, format!("{user} never said {client_id}")));
         };
-        if let Said::Reaction { message, .. } = said
-            && message != id
+        let about = match said {
+            Said::Reaction { message, .. } | Said::Edit { message, .. } | Said::Delete { message } => message,
+            Said::Message { .. } | Said::Thread | Said::News { .. } => &acked.id,
+        };
+        if *about != acked.id {
+            return Err((Checker::Acked, format!("{client_id} is about {about}, acked as {acked:?}")));
+        }
+        if let Said::Edit { base: Some(base), .. } = said
+            && acked.seq.is_some()
+            && acked.version != base + 1
         {
-            return Err((Checker::Acked, format!("{client_id} is about {message}, acked for {id}")));
+            return Err((Checker::Acked, format!("{client_id} edits version {base}, acked as {acked:?}")));
         }
-        // A reaction that changed nothing may change something when it is said again.
-        let known = self.acked.entry(key).or_insert_with(|| (seq, id.to_owned()));
-        if known.0.is_none() {
-            *known = (seq, id.to_owned());
+        if let Said::Delete { message } = said {
+            self.words.gone.push(message.clone());
         }
-        if seq.is_some() && *known != (seq, id.to_owned()) {
-            return Err((
-                Checker::Acked,
-                format!("{user}'s {client_id} acked at {known:?}, then at {seq:?} {id}"),
-            ));
+        // Of a log that is lost only messages are known by their `clientId`.
+        let is_message = matches!(said, Said::Message { .. });
+        // What changed nothing may change something when it is said again.
+        let known = self.acked.entry(key).or_insert_with(|| acked.clone());
+        if known.seq.is_none() || (!is_message && known.epoch != acked.epoch) {
+            *known = acked.clone();
+        }
+        if acked.seq.is_some()
+            && (known.seq, &known.id, known.version) != (acked.seq, &acked.id, acked.version)
+        {
+            return Err((Checker::Acked, format!("{user}'s {client_id} acked as {known:?}, then {acked:?}")));
         }
         Ok(())
+    }
+}
+
+/// What stays of it whatever happens to the message.
+pub fn without_words(said: &Said) -> Said {
+    match said {
+        Said::Message { thread, .. } => Said::Message { content: String::new(), thread: thread.clone() },
+        other => other.clone(),
     }
 }

@@ -31,6 +31,12 @@ pub enum Action {
     /// Many at once.
     Burst { tab: usize, count: usize },
     React { tab: usize, nth: usize, emoji: usize, add: bool },
+    Reply { tab: usize, nth: usize },
+    /// Of what they may change; `based` on the version they know.
+    Edit { tab: usize, nth: usize, based: bool, poison: bool },
+    Delete { tab: usize, nth: usize },
+    /// Sets the marker back by this much.
+    Unread { tab: usize, back: u64 },
     /// Something acked is said again.
     Repeat { tab: usize },
     Typing { tab: usize },
@@ -134,7 +140,7 @@ impl Plan {
 fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
     let tab = dice.below(TABS.len() as u64) as usize;
     let room = TABS[tab].0;
-    let next = match dice.below(20) {
+    let next = match dice.below(26) {
         0..=5 => {
             let bytes = if mood.readers && dice.one_in(3) { 3_000 } else { 20 };
             Action::Say { tab, bytes, poison: mood.weather && dice.one_in(30) }
@@ -159,6 +165,15 @@ fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
         11 | 12 if dice.one_in(2) => Action::Leave { tab },
         13 | 14 => trouble(dice, mood, room, actions).unwrap_or(Action::Pass { ms: 40 }),
         15 if mood.weather => Action::Weather(weather(dice)),
+        20 | 21 => Action::Reply { tab, nth: dice.below(6) as usize },
+        22 | 23 => Action::Edit {
+            tab,
+            nth: dice.below(4) as usize,
+            based: dice.one_in(2),
+            poison: mood.weather && dice.one_in(20),
+        },
+        24 => Action::Delete { tab, nth: dice.below(6) as usize },
+        25 => Action::Unread { tab, back: 1 + dice.below(5) },
         _ => {
             let far = [15, 45, 200, 1_500, 12_000];
             Action::Pass { ms: 1 + dice.below(dice.clone().of(&far)) }

@@ -2,7 +2,7 @@
 //! Not here: SQL; the real statements are tested against a real Postgres.
 
 use crate::cast;
-use crate::ledger::{Ledger, POISON};
+use crate::ledger::{Ledger, poisoned};
 use crate::membership::Membership;
 use crate::oracle::Checker;
 use crate::plan::ROOMS;
@@ -10,7 +10,7 @@ use crate::stored;
 use crate::world::World;
 use chinwag::db::{
     Applied, ChangeSet, DbError, Marker, MessageRow, Postgres, Projected, Projection, RoomSnapshot,
-    SnapshotBan,
+    SnapshotBan, SnapshotMember,
 };
 use chinwag::ids::{Seq, UnixMs};
 use chinwag::limits::{ACCESS_TIMEOUT_MS, BATCH_ROWS_MAX, STATEMENT_TIMEOUT_MS};
@@ -184,12 +184,21 @@ impl Table {
         let mut told = self.membership.snapshot(&self.room, known, now);
         (told.last_seq, told.epoch) = (self.ledger.last_seq, self.ledger.epoch.clone());
         for member in &mut told.members {
-            let read = self.ledger.reads.get(member.user_id.as_str()).copied().unwrap_or_default();
-            let known = Marker { generation: member.read_generation, seq: member.last_read_seq };
-            let read = read.max(known);
+            let read = self.read(member);
             (member.read_generation, member.last_read_seq) = (read.generation, read.seq);
         }
         told
+    }
+
+    /// The later of what membership began with and what was projected.
+    fn read(&self, member: &SnapshotMember) -> Marker {
+        let began = Marker { generation: member.read_generation, seq: member.last_read_seq };
+        let read = self.ledger.reads.get(member.user_id.as_str()).copied().unwrap_or_default();
+        read.max(began)
+    }
+
+    pub fn marker(&self, user: &str) -> Option<Marker> {
+        self.room.members.iter().find(|m| m.user_id.as_str() == user).map(|member| self.read(member))
     }
 
     /// Somebody changes the room past us; the version goes up.
@@ -242,7 +251,7 @@ impl Table {
         let again = batch.from < batch.to
             && self.ledger.last_seq == batch.to
             && batch.messages.iter().all(|row| known(&row));
-        let poison = batch.messages.iter().any(|row| row.content.contains(POISON));
+        let poison = batch.messages.iter().any(poisoned);
         let done = self.ledger.commit(batch)?;
         prefix(world, self, batch, &done);
         if poison && matches!(done, Projected::Done { .. }) {

@@ -1,7 +1,7 @@
 //! One run: the plan's actions done one after the other, then the faults end and everything must become well.
 //! Not here: what "well" is (`ending`).
 
-use crate::client::Tab;
+use crate::client::{Got, Known, Tab};
 use crate::ending;
 use crate::executor::STRUCK;
 use crate::hosts::Host;
@@ -106,12 +106,29 @@ impl World {
                 self.bursting.set(true);
             }
             Action::React { tab, nth, emoji, add } => {
-                let known = &self.tabs.borrow()[tab].known.clone();
-                if let Some(message) = known.iter().rev().nth(nth).cloned() {
+                if let Some(Known { id: message, .. }) = self.knows(tab, nth, |_, _| true) {
                     let said = Said::Reaction { message, emoji: EMOJI[emoji].into(), add };
                     self.has_to_say(tab, Some(said));
                 }
             }
+            Action::Reply { tab, nth } => {
+                if let Some(root) = self.knows(tab, nth, |_, known| !known.is_reply && !known.deleted) {
+                    let content = self.words("reply", false);
+                    self.has_to_say(tab, Some(Said::Message { content, thread: Some(root.id) }));
+                }
+            }
+            Action::Edit { tab, nth, based, poison } => {
+                if let Some(known) = self.knows(tab, nth, may_change) {
+                    let (content, base) = (self.words("edit", poison), based.then_some(known.version));
+                    self.has_to_say(tab, Some(Said::Edit { message: known.id, content, base }));
+                }
+            }
+            Action::Delete { tab, nth } => {
+                if let Some(known) = self.knows(tab, nth, may_change) {
+                    self.has_to_say(tab, Some(Said::Delete { message: known.id }));
+                }
+            }
+            Action::Unread { tab, back } => self.unreads(tab, back),
             Action::Repeat { tab } => self.has_to_say(tab, None),
             Action::Typing { tab } => self.sends(tab, r#"{"type":"typing","isTyping":true}"#),
             Action::Read { tab } => {
@@ -173,10 +190,39 @@ impl World {
     }
 
     pub fn says(self: &Rc<Self>, tab: usize, bytes: usize, poison: bool) {
+        let content = self.words(&"x".repeat(bytes), poison);
+        self.has_to_say(tab, Some(Said::Message { content, thread: None }));
+    }
+
+    /// Words that nobody has said before.
+    fn words(&self, text: &str, poison: bool) -> String {
         let n = self.random() % 1_000_000;
-        let poison = if poison { POISON } else { "" };
-        let content = format!("{n:06} {poison}{}", "x".repeat(bytes));
-        self.has_to_say(tab, Some(Said::Message { content }));
+        format!("{n:06} {}{text}", if poison { POISON } else { "" })
+    }
+
+    /// The `nth` newest message that this tab knows and that fits.
+    fn knows(&self, tab: usize, nth: usize, fits: impl Fn(&Tab, &Known) -> bool) -> Option<Known> {
+        let it = &self.tabs.borrow()[tab];
+        it.known.iter().rev().filter(|known| fits(it, known)).nth(nth).cloned()
+    }
+
+    /// Sets this person's marker back over REST.
+    fn unreads(self: &Rc<Self>, tab: usize, back: u64) {
+        let (path, token, seq) = {
+            let it = &self.tabs.borrow()[tab];
+            let room: String = it.room_id.bytes().map(|b| format!("%{b:02x}")).collect();
+            let seq = it.heard_to().map_or(0, |(seq, _)| seq).saturating_sub(back);
+            (format!("/api/chat/rooms/{room}/unread"), it.token(self.now()), seq)
+        };
+        let body = Some(format!(r#"{{"seq":{seq}}}"#));
+        let Some(Got::Json(200, answer)) = self.ask_with(http::Method::POST, &path, &token, body) else {
+            return;
+        };
+        self.counters.count("markers set back");
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+        if answer["lastReadSeq"].as_u64().is_none_or(|marker| marker >= seq.max(1)) {
+            self.violation(Checker::Marker, format!("{} set back to {seq}: {answer}", self.name(tab)));
+        }
     }
 
     fn sends(self: &Rc<Self>, tab: usize, frame: &str) {
@@ -192,7 +238,7 @@ impl World {
         let id: String = id.bytes().map(|b| format!("%{b:02x}")).collect();
         let token = format!("{}|admin", crate::worker::token(tenant, "root", self.now() + 60_000));
         let path = format!("/api/chat/rooms/{id}/outbox/retry");
-        if let Some(crate::client::Got::Json(200, _)) = self.ask_once(http::Method::POST, &path, &token) {
+        if let Some(Got::Json(200, _)) = self.ask_once(http::Method::POST, &path, &token) {
             self.counters.count("rows tried again");
         }
     }
@@ -247,6 +293,11 @@ impl World {
     pub fn counters_of_faults(&self) -> (u32, u32, u32) {
         (self.dies_in.get(), self.panics_in.get(), self.disk_fails_in.get())
     }
+}
+
+/// One's own messages, and the owner everybody's.
+fn may_change(tab: &Tab, known: &Known) -> bool {
+    known.user == tab.user || tab.user == PEOPLE[0]
 }
 
 /// Panics of ours are silent; others are defects, and are told by the run.

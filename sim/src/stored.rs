@@ -43,6 +43,23 @@ pub fn state(world: &World, room: usize, id: i64) -> Value {
     }
 }
 
+/// What messages said before, by their seq.
+pub fn versions(world: &World, room: usize) -> BTreeMap<Seq, Vec<Value>> {
+    let Some(host) = host_of(world, room) else { return BTreeMap::new() };
+    let sqlite = host.sqlite.borrow().clone();
+    if sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'versions'", []).is_empty() {
+        return BTreeMap::new();
+    }
+    let mut versions: BTreeMap<Seq, Vec<Value>> = BTreeMap::new();
+    for row in sqlite.rows("SELECT seq, body FROM versions ORDER BY seq, version", []) {
+        if let (Cell::Integer(seq), Cell::Text(body)) = (&row[0], &row[1]) {
+            let version = serde_json::from_str(body).unwrap_or_default();
+            versions.entry(*seq as Seq).or_default().push(version);
+        }
+    }
+    versions
+}
+
 /// The log's newest seq.
 pub fn head(world: &World, room: usize) -> Seq {
     let Some(host) = host_of(world, room) else { return 0 };

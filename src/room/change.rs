@@ -158,11 +158,11 @@ impl Room {
             self.change_event(Kind::Delete, message.seq, now, user, (draft.client_id, digest), &change);
         let root = self.root_without(store, &message)?;
         let (body, root_body) = (server::body(&message), root.as_ref().map(server::body));
-        let mut changes =
-            vec![Change::Body { seq: message.seq, body: &body }, Change::Doom { uploads: &files, due: now }];
+        let mut changes = vec![Change::Doom { uploads: &files, due: now }];
         if !is(Mutant::DeleteKeepsVersions) {
             changes.push(Change::Purge { seq: message.seq });
         }
+        changes.push(Change::Body { seq: message.seq, body: &body });
         let update = root.as_ref().map(|root| thread_event(&event, root));
         if let (Some(root), Some(body)) = (&root, &root_body) {
             changes.push(Change::Body { seq: root.seq, body });

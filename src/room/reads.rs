@@ -67,7 +67,7 @@ impl Reads {
 
     fn take(&mut self, user: &str, marker: Marker) -> bool {
         let later = match is(Mutant::StaleMarkerWins) {
-            true => marker.seq > self.of(user) || marker.generation > self.marker(user).generation,
+            true => marker.seq > self.of(user),
             false => marker > self.marker(user),
         };
         if later {

@@ -159,13 +159,17 @@ const REPLIES_BEFORE: &str = "SELECT seq, client_id, body FROM events
 const REPLIES_AFTER: &str = "SELECT seq, client_id, body FROM events
     WHERE kind = 1 AND seq > ?1 AND thread = ?3 ORDER BY seq LIMIT ?2";
 
+/// Before a message's words go they are written over by as many blanks: SQLite does that in place, while a row of another
+/// length leaves its old bytes in the page's free space. Where the page has copied them before, they stay there (docs).
+const BLANK: &str = "UPDATE events SET body = printf('%.*c', length(CAST(body AS BLOB)), ' ') WHERE seq = ?";
+
 /// What an event does to what is stored.
 pub enum Change<'a> {
     /// The message at `seq` is this from now on.
     Body { seq: Seq, body: &'a str },
-    /// The message at `seq` was this before the event at `edit`.
+    /// The message at `seq` was this before the event at `edit`; its new body is another `Change`, after this one.
     Keep { seq: Seq, edit: Seq, version: VersionRow },
-    /// Nothing stays of what the message at `seq` said; its body is another `Change`.
+    /// Nothing stays of what the message at `seq` said; its new body is another `Change`, after this one.
     Purge { seq: Seq },
     /// These uploads are this message's.
     Send { uploads: &'a [String], message: Seq },
@@ -269,6 +273,7 @@ impl Store<'_> {
                 self.0.exec("UPDATE events SET body = ? WHERE seq = ?", &params).map(drop)
             }
             Change::Keep { seq, edit, version } => {
+                self.0.exec(BLANK, &[int(*seq)])?;
                 self.keep_version(*seq, Some(*edit), version)?;
                 let oldest = version.version.saturating_sub(VERSIONS_KEPT_MAX);
                 if oldest <= 1 {
@@ -287,8 +292,12 @@ impl Store<'_> {
             Change::Purge { seq } => {
                 const EDITS: &str = "UPDATE events SET digest = NULL, body = json_remove(body, '$.mentioned')
                     WHERE seq IN (SELECT edit FROM versions WHERE versions.seq = ?)";
+                const VERSIONS: &str = "UPDATE versions
+                    SET body = printf('%.*c', length(CAST(body AS BLOB)), ' ') WHERE seq = ?";
+                self.0.exec(BLANK, &[int(*seq)])?;
                 self.0.exec("UPDATE events SET digest = NULL WHERE seq = ?", &[int(*seq)])?;
                 self.0.exec(EDITS, &[int(*seq)])?;
+                self.0.exec(VERSIONS, &[int(*seq)])?;
                 self.0.exec("DELETE FROM versions WHERE seq = ?", &[int(*seq)]).map(drop)
             }
         }

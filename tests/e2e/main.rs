@@ -17,6 +17,7 @@ mod operator;
 mod panics;
 mod people;
 mod presence;
+mod purge;
 mod reading;
 mod rest;
 mod rest_refusals;

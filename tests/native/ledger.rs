@@ -65,7 +65,7 @@ impl Ledger {
             let conflicts = self.conflicts(batch);
             return Ok(Projected::Ahead { last_seq, members_version, epoch, conflicts });
         }
-        if !self.mended && batch.messages.iter().any(|m| m.content.contains(POISON)) {
+        if !self.mended && batch.messages.iter().any(poisoned) {
             let message = "invalid byte sequence".into();
             return Err(DbError { sqlstate: Some("22021".into()), message });
         }
@@ -86,12 +86,15 @@ impl Ledger {
         Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })
     }
 
-    /// What is kept of a deleted message is the statement's to decide: nothing.
     fn put(&mut self, row: &MessageRow) {
         let thread = row.thread_seq.unwrap_or(row.seq);
         self.followers.entry(thread).or_default().extend(row.followers.iter().cloned());
-        // Nobody asks who followed because of which message.
-        self.rows.insert(row.seq, MessageRow { followers: Vec::new(), ..row.clone() });
+        // Nobody asks who followed because of which message, and of a deleted one no version is kept.
+        let mut row = MessageRow { followers: Vec::new(), ..row.clone() };
+        if row.deleted_at_ms.is_some() {
+            row.versions.clear();
+        }
+        self.rows.insert(row.seq, row);
     }
 
     fn conflicts(&self, batch: &Projection) -> Vec<Seq> {
@@ -106,4 +109,9 @@ impl Ledger {
         self.followers.retain(|thread, _| *thread <= last_seq);
         self.last_seq = last_seq;
     }
+}
+
+/// Whether Postgres refuses this row: for what it says, or said before.
+pub fn poisoned(row: &MessageRow) -> bool {
+    row.content.contains(POISON) || row.versions.iter().any(|version| version.content.contains(POISON))
 }

@@ -2,12 +2,14 @@
 
 mod change;
 mod cost;
+mod depth;
 mod faults;
 mod files;
 mod outbox;
 mod people;
 mod presence;
 mod refusals;
+mod schema;
 mod session;
 mod talk;
 mod thread;
