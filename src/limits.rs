@@ -32,6 +32,12 @@ pub const BANS_MAX: usize = GROUP_MEMBERS_MAX;
 pub const SLOW_MODE_S_MAX: u64 = 21_600;
 /// The end of the year 9999, in Unix milliseconds: a mute for good. JavaScript and Postgres both know that day.
 pub const FOREVER_MS: u64 = 253_402_300_799_000;
+/// Words and hosts of one tenant's moderation: a list of all there is of five languages has 4,000.
+pub const MODERATION_WORDS_MAX: usize = 5_000;
+/// Code points of one of them.
+pub const MODERATION_WORD_CHARS_MAX: usize = 100;
+/// What a room remembers of one person's pace: the most that a rule about floods can count.
+pub const MODERATION_TIMES_KEPT_MAX: usize = 100;
 /// Nesting of JSON. PROTOCOL.md, Edge answers; serde_json stops there too.
 pub const JSON_DEPTH_MAX: usize = 128;
 
@@ -140,6 +146,13 @@ pub const REMOVAL_RETRY_MAX_MS: u64 = 300_000;
 
 /// Rows of one statement: past 250 rows the time a row stops falling (PLATFORM.md).
 pub const BATCH_ROWS_MAX: u64 = 250;
+/// Notes for the audit log that go with one batch: at most 100 KB beside its messages.
+pub const AUDIT_BATCH_MAX: u64 = 100;
+/// Events that slow mode looks back over at a time, once after a room woke up for each who then speaks.
+pub const SLOW_LOOK_BACK_EVENTS: u64 = 1_000;
+/// A deletion of a room whose outcome is unknown (a crash, a lost reply) is looked into after this: no straggler of Postgres
+/// comes later.
+pub const DOOMED_LOOK_MS: u64 = 30_000;
 /// Bytes of one statement's JSON. Issue 3.
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// A statement, and a connection being opened, is given up after this. PLATFORM.md: a black hole within 10 s a try.

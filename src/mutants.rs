@@ -38,6 +38,7 @@ pub enum Mutant {
     RemovedAfterAnswer,
     PlanWithoutVersion,
     BannedCanBeAdded,
+    MuteForgotten,
 }
 
 #[cfg(not(feature = "mutants"))]
@@ -89,7 +90,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 31] = [
+        pub const ALL: [(Mutant, &str); 32] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -121,6 +122,7 @@ mod active {
             (Mutant::RemovedAfterAnswer, "removed-after-answer"),
             (Mutant::PlanWithoutVersion, "plan-without-version"),
             (Mutant::BannedCanBeAdded, "banned-can-be-added"),
+            (Mutant::MuteForgotten, "mute-forgotten"),
         ];
     }
 }

@@ -212,7 +212,7 @@ impl World {
             (op.sent_at, op.clean, op.not_before) = (None, false, now + after_ms);
         }
         let known = match code {
-            "internal" | "rate_limited" => true,
+            "internal" | "rate_limited" | "muted" => true,
             "room_not_found" => {
                 it.turned_away();
                 true

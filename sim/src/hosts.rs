@@ -108,7 +108,7 @@ impl World {
                 self.counters.count("wakes");
             }
             let platform = Simulated::new(self, host, host.making.get());
-            let object = Object::new(platform, self.limits.clone());
+            let object = Object::new(platform, self.limits.clone(), Rc::default());
             *host.object.borrow_mut() = Some(object.clone());
             object
         });

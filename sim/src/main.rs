@@ -49,7 +49,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 23] = [
+const SOMETIMES: [&str; 24] = [
     "crashes",
     "dedupe hits",
     "conflicts seen as the same",
@@ -73,6 +73,7 @@ const SOMETIMES: [&str; 23] = [
     "changes",
     "changes planned anew",
     "people removed over REST",
+    "people muted",
 ];
 /// Events that wait for Postgres at once, in some seed.
 const OUTBOX_PEAK_MIN: u64 = 500;

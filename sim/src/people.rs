@@ -8,7 +8,7 @@ use crate::oracle::Checker;
 use crate::plan::{Asked, PEOPLE, ROOMS};
 use crate::postgres::Weather;
 use crate::run::host_of;
-use crate::stored::{Stored, user_of};
+use crate::stored::{Stored, head, log, user_of};
 use crate::worker::token;
 use crate::world::World;
 use chinwag::ids::Seq;
@@ -28,6 +28,8 @@ impl World {
             }
             Asked::Ban { user: n } => ("PUT", format!("bans/{}", user(n)), Some(json!({}))),
             Asked::Unban { user: n } => ("DELETE", format!("bans/{}", user(n)), None),
+            Asked::Mute { user: n } => ("PUT", format!("mutes/{}", user(n)), Some(json!({}))),
+            Asked::Unmute { user: n } => ("DELETE", format!("mutes/{}", user(n)), None),
             Asked::Topic { number } => {
                 ("PATCH", String::new(), Some(json!({"topic": format!("topic {number}")})))
             }
@@ -39,6 +41,7 @@ impl World {
         match asked {
             Asked::Remove { user: n } | Asked::Ban { user: n } => self.may_be_removed(room, user(n)),
             Asked::Add => self.may_be_back(room),
+            Asked::Unmute { user: n } => self.may_talk(room, user(n)),
             _ => {}
         }
         let method = method.parse().expect("a method");
@@ -51,6 +54,7 @@ impl World {
                     world.counters.count("people removed over REST");
                     world.hears_nothing(room, user(n));
                 }
+                (Asked::Mute { user: n }, 200) => world.says_nothing(room, user(n)),
                 (_, 200 | 404 | 409 | 500 | 503) => {}
                 _ => world.violation(Checker::Answered, format!("{asked:?}: {status} {body}")),
             }
@@ -63,7 +67,40 @@ impl World {
         }
     }
 
+    /// From here on, unless somebody else was faster.
+    fn says_nothing(self: &Rc<Self>, room: usize, user: &str) {
+        if self.table(room, |table| table.is_muted(user)) {
+            self.counters.count("people muted");
+            self.muted.borrow_mut().insert((room, user.to_owned()), head(self, room));
+        }
+    }
+
+    /// Somebody may be about to let them talk; until now they must have been silent.
+    fn may_talk(self: &Rc<Self>, room: usize, user: &str) {
+        let Some(since) = self.muted.borrow_mut().remove(&(room, user.to_owned())) else { return };
+        let said = |(seq, stored): (&Seq, &Stored)| *seq > since && stored.user == user && stored.kind <= 3;
+        if log(self, room).iter().any(said) {
+            self.violation(Checker::People, format!("{user} talks in room {room}, muted since {since}"));
+        }
+    }
+
+    /// The end of all mutes.
+    pub fn all_may_talk(self: &Rc<Self>) {
+        let muted: Vec<(usize, String)> = self.muted.borrow().keys().cloned().collect();
+        muted.iter().for_each(|(room, user)| self.may_talk(*room, user));
+        for room in 0..ROOMS.len() {
+            for user in 0..PEOPLE.len() - 1 {
+                if self.table(room, |table| table.is_muted(PEOPLE[user + 1])) {
+                    self.asks(room, Asked::Unmute { user });
+                    self.pass(2_000);
+                }
+            }
+        }
+    }
+
     fn may_be_back(self: &Rc<Self>, room: usize) {
+        // Who comes anew isn't muted.
+        PEOPLE.iter().for_each(|user| self.may_talk(room, user));
         for tab in self.tabs.borrow_mut().iter_mut().filter(|tab| tab.room == room && tab.removed) {
             tab.removed = false;
         }

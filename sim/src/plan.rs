@@ -84,6 +84,8 @@ pub enum Asked {
     Ban { user: usize },
     Unban { user: usize },
     Topic { number: u64 },
+    Mute { user: usize },
+    Unmute { user: usize },
 }
 
 pub struct Plan {
@@ -226,7 +228,9 @@ fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>)
 
 fn asked(dice: &mut Dice) -> Asked {
     let user = dice.below(3) as usize;
-    match dice.below(8) {
+    match dice.below(11) {
+        8 | 9 => Asked::Mute { user },
+        10 => Asked::Unmute { user },
         0 | 1 => Asked::Remove { user },
         2 | 3 => Asked::Add,
         4 => Asked::Role { user, role: dice.of(&["member", "moderator", "admin"]) },

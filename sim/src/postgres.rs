@@ -180,6 +180,10 @@ impl Table {
         self.room.members.iter().find(|m| m.user_id.as_str() == user).map(|m| m.role.as_str())
     }
 
+    pub fn is_muted(&self, user: &str) -> bool {
+        self.room.members.iter().any(|m| m.user_id.as_str() == user && m.muted_until_ms.is_some())
+    }
+
     fn snapshot(&self, known: u64, now: UnixMs) -> RoomSnapshot {
         let mut told = self.membership.snapshot(&self.room, known, now);
         (told.last_seq, told.epoch) = (self.ledger.last_seq, self.ledger.epoch.clone());

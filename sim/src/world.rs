@@ -43,6 +43,8 @@ pub struct World {
     /// The bucket of files, by key.
     pub bucket: RefCell<BTreeMap<String, Vec<u8>>>,
     pub bucket_is_away: Cell<bool>,
+    /// Who was muted in which room, and the head when that was answered.
+    pub muted: RefCell<BTreeMap<(usize, String), u64>>,
     /// Many messages were said just now.
     pub bursting: Cell<bool>,
     pub request: Cell<u64>,
@@ -72,6 +74,7 @@ impl World {
             list_is_away: Cell::new(false),
             bucket: RefCell::default(),
             bucket_is_away: Cell::new(false),
+            muted: RefCell::default(),
             bursting: Cell::new(false),
             request: Cell::new(1),
             hash: Cell::new(0xcbf2_9ce4_8422_2325),

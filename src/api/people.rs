@@ -9,7 +9,7 @@ use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, UnixMs, UserId, parse_time};
 use crate::limits::*;
 use crate::protocol::Fields;
-use crate::room::{Change, Patch};
+use crate::room::{Call, Change, Patch};
 use serde_json::{Value, json};
 
 /// Answers the routes of this file.
@@ -35,6 +35,11 @@ pub async fn answer<P: Ports, B: Body>(
         _ => Some(read_json(request).await?),
     };
     let mut fields = Fields::parse(body.as_deref().unwrap_or("{}"))?;
+    if route == Route::Report {
+        let reason = reason(&mut fields)?.ok_or_else(|| Refusal::bad_field("reason", "text"))?;
+        let call = Call::Report { message: params.get("message").to_owned(), reason };
+        return gate::call(ports, who, room, call).await;
+    }
     let user = || UserId::parse(params.get("user")).ok_or_else(no_such_member);
     let change = match route {
         Route::AddMembers => Change::Add { users: user_ids(&mut fields, "userIds")? },
@@ -60,8 +65,9 @@ pub async fn answer<P: Ports, B: Body>(
     };
     let changed = matches!(change, Change::Settings(_));
     let reply = gate::change(ports, who.clone(), room.clone(), change).await?;
-    // A room is answered as the one who asks sees it.
-    if changed { rooms::get(ports, &who, &room).await } else { Ok(reply) }
+    // A room that was changed is answered as the one who asks sees it.
+    let done = matches!(&reply, Reply::Json { status: 200, .. });
+    if changed && done { rooms::get(ports, &who, &room).await } else { Ok(reply) }
 }
 
 /// `GET /rooms/:id/members`.

@@ -1,7 +1,7 @@
 //! A room's log on its way into Postgres, and back when the room has lost it.
 //! Not here: batching, bisecting, backoff (the room's outbox).
 
-use super::{DbError, Postgres, decode, encode, unix_ms};
+use super::{AuditRow, DbError, Postgres, decode, encode, unix_ms};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::BATCH_AGAIN_MAX;
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,9 @@ pub struct Projection {
     /// Each once, with its state now: later than `to` is fine, earlier isn't.
     pub messages: Vec<MessageRow>,
     pub reads: BTreeMap<UserId, Marker>,
+    /// Notes for the audit log.
+    #[serde(default)]
+    pub audit: Vec<AuditRow>,
 }
 
 /// What became of a batch. `epoch` is the one that was stored before it.
@@ -120,7 +123,7 @@ pub enum Projected {
 const PROJECT: &str = r#"
 WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_record($1) AS i(
-        tenant text, room text, epoch text, "from" bigint, "to" bigint, messages jsonb, reads jsonb)
+        tenant text, room text, epoch text, "from" bigint, "to" bigint, messages jsonb, reads jsonb, audit jsonb)
 ), seen AS MATERIALIZED (
     SELECT r.ctid FROM input i JOIN chat_rooms r ON r.tenant_id = i.tenant AND r.id = i.room
 ), room AS MATERIALIZED (
@@ -228,6 +231,13 @@ WITH input AS MATERIALIZED (
         jsonb_to_record(x.value) AS r(generation bigint, seq bigint)
     WHERE verdict.state = 'done' AND m.tenant_id = i.tenant AND m.room_id = i.room AND m.user_id = x.key
       AND (m.read_generation, m.last_read_seq) < (r.generation, r.seq)
+), noted AS (
+    INSERT INTO chat_audit (tenant_id, room_id, id, at, actor, action, target, reason)
+    SELECT i.tenant, i.room, a.id, to_timestamp(a."atMs" / 1000.0), a.actor, a.action, a.target, a.reason
+    FROM verdict, input i, jsonb_to_recordset(i.audit) AS a(
+        id text, "atMs" bigint, actor text, action text, target text, reason text)
+    WHERE verdict.state = 'done'
+    ON CONFLICT (tenant_id, room_id, id) DO NOTHING
 ), moved AS (
     UPDATE chat_rooms r SET last_seq = i."to", epoch = i.epoch,
         last_message_at = greatest(r.last_message_at, (

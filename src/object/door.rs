@@ -171,6 +171,10 @@ impl<P: Platform> Object<P> {
         for _ in 0..CHANGE_TRIES_MAX {
             let plan = self.with_room(|room, now| room.plan(who, change, now, &id))??;
             let Some(set) = plan else { return self.answer_to(who, change) };
+            // Before Postgres hears of it: a crash after that finds out why the room isn't there.
+            if set.delete && self.feed(Input::Dooms).failed {
+                return Err(Refusal::fault());
+            }
             let applied = db::apply(self.platform.db(), &set).await;
             // No answer: what was done shows in what there is now, and if nothing was, it is tried again.
             let snapshot = db::room_snapshot(self.platform.db(), &set.tenant, &set.room, Some(set.version));
@@ -186,6 +190,9 @@ impl<P: Platform> Object<P> {
                 return Err(Refusal::fault());
             }
             match applied {
+                _ if set.delete && missing => {
+                    return Ok(Answer::Reply(Reply::ok(serde_json::json!({"roomId": set.room}))));
+                }
                 _ if known => return self.answer_to(who, change),
                 Ok(Applied::Done) => return self.answer_to(who, change),
                 _ if missing => return Err(no_such_room()),

@@ -17,6 +17,7 @@ use crate::journal::Entry;
 use crate::limits::*;
 use crate::mutants::{Mutant, is};
 use crate::protocol::server::CloseCode;
+use crate::room::moderation::Moderation;
 use crate::room::store::{Store, StoreError};
 use crate::room::{Attachment, ConnectionId, Effect, Input, Room};
 use sockets::Socket;
@@ -29,6 +30,7 @@ use std::rc::Rc;
 pub struct Object<P: Platform> {
     platform: P,
     limits: Limits,
+    moderation: Rc<Moderation>,
     room: RefCell<Option<Room>>,
     sockets: RefCell<HashMap<ConnectionId, Socket<P::Socket>>>,
     /// The head when everything was last told to the sockets; `None` until the room was loaded once.
@@ -58,10 +60,11 @@ struct Fed {
 
 impl<P: Platform> Object<P> {
     /// Touches nothing: the room is loaded by the first event that needs it.
-    pub fn new(platform: P, limits: Limits) -> Rc<Self> {
+    pub fn new(platform: P, limits: Limits, moderation: Rc<Moderation>) -> Rc<Self> {
         Rc::new(Self {
             platform,
             limits,
+            moderation,
             room: RefCell::new(None),
             sockets: RefCell::default(),
             told: Cell::new(None),
@@ -183,7 +186,8 @@ impl<P: Platform> Object<P> {
             kept.push(attachment);
         }
         drop(sockets);
-        Room::load(&Store(self.platform.sql()), kept, self.limits.clone())
+        let room = Room::load(&Store(self.platform.sql()), kept, self.limits.clone())?;
+        Ok(room.map(|room| room.under(&self.moderation)))
     }
 
     /// The input is lost and with it the memory; the next one finds the room as storage and sockets say it is.
@@ -285,6 +289,11 @@ impl<P: Platform> Object<P> {
             Effect::Project(batch) => fed.project = Some(batch),
             Effect::Refresh => self.later(async move |object| object.refresh().await),
             Effect::Alarm(at) => self.platform.set_alarm(at),
+            Effect::Wiped => {
+                *self.room.borrow_mut() = None;
+                (self.told.take(), self.tick_at.take());
+                self.platform.close_db();
+            }
             Effect::Announce(announcement) => self.later(async move |object| {
                 let taken = object.platform.announce(&announcement).await;
                 object.feed(Input::Announced { at: announcement.at, taken });

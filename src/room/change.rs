@@ -44,7 +44,7 @@ impl Room {
         store: &Store,
         now: UnixMs,
         from: (&Identity, Option<ConnectionId>),
-        draft: EditDraft,
+        mut draft: EditDraft,
     ) -> Result<String, Refused> {
         let (who, connection) = from;
         self.authorize(who, Action::EditOwn)?;
@@ -55,6 +55,7 @@ impl Room {
             return Ok(message.map_or_else(|| "null".to_owned(), |message| message.body));
         }
         self.unarchived()?;
+        self.unmuted(who, now)?;
         self.take(who, Rate::Messages, now)?;
         let mut message = self.find(store, who, draft.message_id)?.ok_or_else(no_such_message)?;
         if message.user_id != who.user.as_str() {
@@ -68,14 +69,22 @@ impl Room {
         if message.attachments.is_empty() {
             not_empty(&draft.content)?;
         }
+        let flagged = self.judge(&mut draft.content, &[])?;
         if draft.content == message.content {
             self.ack_noop(connection, draft.client_id.as_deref(), "edit", &message, now);
             return Ok(server::body(&message));
         }
         let first = || (message.user_id.clone(), message.created_at);
         let written = store.last_edit(message.seq)?.unwrap_or_else(first);
+        let others = message.user_id != who.user.as_str();
         let (event, kept) = self.edited((who, now), written, &mut message, draft, digest);
         let body = server::body(&message);
+        if let Some(rule) = flagged {
+            self.note_flagged(store, now, &message.id, rule)?;
+        }
+        if others {
+            self.note_change(store, "edit", &event, &message.id)?;
+        }
         let changes = [
             Change::Keep { seq: message.seq, edit: event.seq, version: kept },
             Change::Body { seq: message.seq, body: &body },
@@ -156,6 +165,9 @@ impl Room {
             ChangeBody { message_id: message.id.clone(), version: message.version, mentioned: Vec::new() };
         let event =
             self.change_event(Kind::Delete, message.seq, now, user, (draft.client_id, digest), &change);
+        if message.user_id != event.user_id {
+            self.note_change(store, "delete", &event, &message.id)?;
+        }
         let root = self.root_without(store, &message)?;
         let (body, root_body) = (server::body(&message), root.as_ref().map(server::body));
         let mut changes = vec![Change::Doom { uploads: &files, due: now }];
@@ -179,6 +191,19 @@ impl Room {
             self.broadcast_about(Some(target), seq, text);
         }
         Ok((message.id, event.seq))
+    }
+
+    /// A moderator has changed somebody else's message: it goes into the audit log. Before the event, under its place: alone
+    /// the note does no harm, and the place is the event's however often this is tried.
+    fn note_change(
+        &mut self,
+        store: &Store,
+        action: &str,
+        event: &Event,
+        message: &str,
+    ) -> Result<(), Refused> {
+        let id = format!("{}.{}.{action}", self.log.epoch, event.seq);
+        Ok(self.note_audit(store, event.at, (&event.user_id, action), (id, message), None)?)
     }
 
     fn change_event(

@@ -215,6 +215,7 @@ impl Room {
         let ids = store.due_uploads(now, REMOVED_AT_ONCE_MAX)?;
         if ids.is_empty() {
             (self.files.due, self.files.under_way) = (store.next_due()?, None);
+            self.wipe_if_told(store)?;
         } else {
             self.remove(now, ids);
         }
@@ -249,7 +250,14 @@ impl Room {
         store.0.atomically(&mut || ids.iter().try_for_each(|id| store.forget_upload(id)))?;
         (self.files.attempts, self.files.retry_at) = (0, 0);
         self.files.due = store.next_due()?;
+        self.wipe_if_told(store)?;
         self.remove_due_files(store, now)
+    }
+
+    /// The room is deleted: all its objects go.
+    pub(super) fn files_are_all_due(&mut self, store: &Store, now: UnixMs) -> Result<()> {
+        self.files.due = store.next_due()?;
+        if self.files.under_way.is_none() { self.remove_due_files(store, now) } else { Ok(()) }
     }
 }
 

@@ -110,11 +110,9 @@ impl Room {
         now: UnixMs,
     ) -> store::Result<()> {
         let Some(mut snapshot) = snapshot else {
-            let all: Vec<_> = self.connections.keys().copied().collect();
-            all.into_iter().for_each(|id| self.close(id, CloseCode::RoomGone, now));
-            self.members.clear();
-            return Ok(());
+            return self.is_gone(store, now);
         };
+        self.is_spared(store, now)?;
         if snapshot.members_version < self.facts.snapshot.members_version
             || is(Mutant::MembershipNeverRefreshed)
         {
@@ -124,6 +122,10 @@ impl Room {
         let facts = Facts { snapshot, ..self.facts.clone() };
         let gone = ended(&self.facts.snapshot, &facts.snapshot);
         let gone: Vec<String> = gone.map(|m| m.user_id.as_str().to_owned()).collect();
+        if self.facts.snapshot.slow_mode_s != facts.snapshot.slow_mode_s {
+            // What was looked up for another span of time doesn't hold.
+            self.said_at.clear();
+        }
         let mut news = News { events: Vec::new(), head: self.head, now, changes: &changes };
         news.of_people(&self.facts.snapshot, &facts.snapshot);
         news.of_room(&self.facts, &facts);

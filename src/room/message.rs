@@ -56,14 +56,22 @@ impl Room {
             return Ok(Said { body: event.body, duplicate: true });
         }
         self.unarchived()?;
+        self.unmuted(who, now)?;
         self.take(who, Rate::Messages, now)?;
         let root = self.thread_root(store, who, draft.thread_id)?;
         if let Some(id) = draft.reply_to_id {
             self.find(store, who, id)?.ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
         }
         let (files, uploads) = self.attachments(store, now, who, std::mem::take(&mut draft.attachments))?;
+        self.paced(store, who, now)?;
+        let by_pace = self.judge_pace(who, &mut draft.content, now)?;
+        let flagged = self.judge(&mut draft.content, &files)?.or(by_pace);
         let message = self.drafted((who, now), draft, files, random);
         let seq = message.seq;
+        // Before the message: a note without one does no harm.
+        if let Some(rule) = flagged {
+            self.note_flagged(store, now, &message.id, rule)?;
+        }
         let event = Event {
             seq,
             kind: Kind::Message,
@@ -83,6 +91,7 @@ impl Room {
             }
             Some(root) => Some(self.write_reply(store, &event, root, &uploads)?),
         };
+        self.has_said(&message.user_id, now);
         self.mark_read(&message.user_id, seq);
         self.ack(connection, &event, (&message.id, 1), false);
         self.broadcast(server::new_message(seq, &event.body, event.client_id.as_deref()));
@@ -171,6 +180,7 @@ impl Room {
             return Ok(None);
         }
         self.unarchived()?;
+        self.unmuted(who, now)?;
         self.take(who, Rate::Reactions, now)?;
         let none = || Refusal::new(Code::MessageNotFound, "no such message");
         let mut message = self.find(store, who, draft.message_id)?.ok_or_else(none)?;

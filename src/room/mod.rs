@@ -6,10 +6,12 @@
 
 mod change;
 pub mod connection;
+mod deletion;
 mod files;
 mod frames;
 mod members;
 mod message;
+pub mod moderation;
 mod operator;
 mod outbox;
 pub mod pages;
@@ -20,6 +22,7 @@ mod reads;
 mod rebuild;
 mod replay;
 mod session;
+mod speech;
 pub mod store;
 mod thread;
 mod trouble;
@@ -43,7 +46,9 @@ use crate::limits::{CONNECTIONS_PER_MS, Limits};
 use crate::mutants::{Mutant, is};
 use crate::protocol::server::{CloseCode, EventText};
 use connection::{Connection, Frames};
+use deletion::Doomed;
 use files::Files;
+use moderation::{Lately, Moderation, Rules};
 use outbox::{LogState, Outbox};
 use presence::Presence;
 use rate::Rates;
@@ -112,6 +117,8 @@ pub enum Input<'a> {
     },
     /// The room and its members as Postgres has them now; `None`: it is deleted.
     Refreshed(Option<RoomSnapshot>),
+    /// Its owner wants the room deleted; Postgres is about to hear of it.
+    Dooms,
     /// Memory was lost under open sockets (a panic, a failing store). Whatever came after `told`, the head
     /// at the last flush, was committed and not heard.
     Recovered {
@@ -153,6 +160,8 @@ pub enum Effect {
     /// Ask Postgres for the room and its members; come back with `Input::Refreshed`.
     Refresh,
     Alarm(UnixMs),
+    /// The room is deleted and its storage empty: nothing of it is to stay in memory.
+    Wiped,
     /// Tell the tenant's list of rooms in trouble; come back with `Input::Announced`.
     Announce(Announcement),
     /// Remove these objects from the bucket; come back with `Input::FilesRemoved`.
@@ -196,6 +205,15 @@ pub struct Room {
     presence: Presence,
     rates: HashMap<String, Rates>,
     reads: Reads,
+    /// When who last said something, as far as it is known; kept while slow mode is on.
+    said_at: HashMap<String, UnixMs>,
+    /// What the tenant doesn't want said, and who said what of late.
+    rules: Option<Rc<Rules>>,
+    lately: HashMap<String, Lately>,
+    /// Notes for the audit log that Postgres hasn't got.
+    audit_waits: bool,
+    /// Its owner wants it deleted, and what came of it isn't known: since when, and when that is looked into.
+    doomed: Option<Doomed>,
     outbox: Outbox,
     standing: Standing,
     files: Files,
@@ -242,6 +260,11 @@ impl Room {
             presence: Presence::default(),
             rates: HashMap::new(),
             reads,
+            said_at: HashMap::new(),
+            rules: None,
+            lately: HashMap::new(),
+            audit_waits: !store.audit_notes()?.is_empty(),
+            doomed: Doomed::load(store)?,
             outbox: Outbox::load(store)?,
             standing: Standing::default(),
             files: Files::load(store)?,
@@ -262,6 +285,12 @@ impl Room {
         }
         loaded.recall_standing(store)?;
         Ok(Some(loaded))
+    }
+
+    /// The room of a tenant who doesn't want everything said.
+    pub fn under(mut self, moderation: &Moderation) -> Self {
+        self.rules = moderation.of(self.facts.tenant.as_str());
+        self
     }
 
     /// Takes one thing that happened to the room and says what follows from it.
@@ -310,6 +339,7 @@ impl Room {
             Input::Announced { at, taken } => self.announced(store, now, at, taken)?,
             Input::FilesRemoved { ids, gone } => self.files_removed(store, now, &ids, gone)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
+            Input::Dooms => self.dooms(store, now)?,
             Input::Recovered { told } => self.recovered(store, told)?,
             Input::Failed { connection, text } => self.failed(connection, text),
         }

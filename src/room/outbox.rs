@@ -103,6 +103,13 @@ impl Outbox {
         self.alarm_at = self.alarm_at.filter(|_| now < self.alarm_set_at.saturating_add(ALARM_DELAY_MS));
     }
 
+    /// The room is deleted: nothing waits, nothing is aside.
+    pub fn forget_all(&mut self) {
+        (self.state, self.attempts, self.retry_at) = (State::Idle, 0, 0);
+        self.under_way = None;
+        self.set_aside.clear();
+    }
+
     pub fn state(&self) -> State {
         self.state
     }
@@ -114,7 +121,10 @@ impl Outbox {
 
 impl Room {
     pub(super) fn lags(&self) -> bool {
-        self.head > self.log.projected || self.reads.unprojected() || self.standing.again().next().is_some()
+        self.head > self.log.projected
+            || self.reads.unprojected()
+            || self.audit_waits
+            || self.standing.again().next().is_some()
     }
 
     /// Whether what waits fills a batch.
@@ -131,7 +141,7 @@ impl Room {
     /// Makes sure that an alarm finishes what a crash would leave.
     pub(super) fn arm(&mut self, now: UnixMs) {
         let due = if self.lags() { Some(self.outbox.retry_at) } else { self.standing.due() };
-        let Some(due) = due.into_iter().chain(self.files.due()).min() else { return };
+        let Some(due) = due.into_iter().chain(self.files.due()).chain(self.doom_due()).min() else { return };
         let delay_ms = if due > now { ALARM_MIN_MS.max(due - now) } else { ALARM_DELAY_MS };
         let at = now.saturating_add(delay_ms);
         // One for files may be a day away when something is said.
@@ -148,6 +158,7 @@ impl Room {
 
     pub(super) fn alarm_fired(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         self.outbox.alarm_at = None;
+        self.look_for_doom(now);
         self.remove_due_files(store, now)?;
         if self.standing.due().is_some() { self.look_for_trouble(store, now) } else { Ok(()) }
     }
@@ -188,8 +199,7 @@ impl Room {
         }
         // A log made anew from Postgres may have no event up to its head.
         let to = if seen.is_empty() && bytes == 0 && to == self.log.projected { self.head } else { to };
-        self.send_batch(now, to, messages);
-        Ok(())
+        self.send_batch(store, now, to, messages)
     }
 
     /// Rows set aside go again by themselves: from where the projection stands to there.
@@ -210,11 +220,10 @@ impl Room {
             }
         }
         self.standing.no_more(store, &lost)?;
-        self.send_batch(now, self.log.projected, messages);
-        Ok(())
+        self.send_batch(store, now, self.log.projected, messages)
     }
 
-    fn send_batch(&mut self, now: UnixMs, to: Seq, messages: Vec<MessageRow>) {
+    fn send_batch(&mut self, store: &Store, now: UnixMs, to: Seq, messages: Vec<MessageRow>) -> Result<()> {
         let batch = Rc::new(Projection {
             tenant: self.facts.tenant.clone(),
             room: self.facts.id.clone(),
@@ -223,10 +232,12 @@ impl Room {
             to,
             messages,
             reads: self.reads.batch(),
+            audit: if self.audit_waits { store.audit_notes()? } else { Vec::new() },
         });
         let reads_saved = self.reads.number();
         self.outbox.under_way = Some(UnderWay { since: now, batch: batch.clone(), reads_saved });
         self.effects.push(Effect::Project(batch));
+        Ok(())
     }
 
     /// What became of a batch; a straggler's answer says nothing of the one under way.
@@ -271,6 +282,10 @@ impl Room {
                 self.outbox.ahead = false;
                 self.released(store, batch, &conflicts)?;
                 self.reads.projected(&batch.reads);
+                if !batch.audit.is_empty() {
+                    store.forget_audit(&batch.audit)?;
+                    self.audit_waits = !store.audit_notes()?.is_empty();
+                }
                 (log.projected, log.reads_saved) = (batch.to, reads_saved);
                 members_version
             }

@@ -35,6 +35,8 @@ pub enum Call {
     Read { seq: Seq },
     /// `POST /rooms/:id/unread`.
     Unread { seq: Seq },
+    /// `POST /rooms/:id/messages/:mid/report`.
+    Report { message: String, reason: String },
     /// `GET /rooms/:id/outbox`.
     Outbox,
     /// `POST /rooms/:id/outbox/retry`.
@@ -107,6 +109,9 @@ impl Room {
             Call::Unread { seq } => {
                 self.unreads(who, seq, now)?;
                 json!({"lastReadSeq": self.reads.of(who.user.as_str())}).to_string()
+            }
+            Call::Report { message, reason } => {
+                self.report_message(store, now, who, &message, reason)?.to_string()
             }
             Call::Outbox | Call::RetryOutbox | Call::Discard { .. } => self.tend(store, now, who, call)?,
             Call::Reserve { upload, size } => self.reserve_upload(store, now, who, (&upload, size))?,

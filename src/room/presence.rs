@@ -174,6 +174,7 @@ impl Room {
         now: UnixMs,
     ) -> Result<(), Refused> {
         self.authorize(who, Action::Talk)?;
+        self.unmuted(who, now)?;
         self.take(who, Rate::Typing, now)?;
         let place = self.thread_root(store, who, thread)?.map(|root| root.id);
         let user = who.user.as_str();

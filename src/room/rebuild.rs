@@ -92,7 +92,9 @@ fn event(message: &Message) -> Event {
         also_to_room: message.also_to_room,
     };
     // What was edited or deleted isn't what was sent any more: any payload counts as the same.
-    let as_sent = message.version == 1 && message.deleted_at.is_none();
+    // What moderation may have masked isn't what was sent, either.
+    let masked = message.content.contains('*');
+    let as_sent = message.version == 1 && message.deleted_at.is_none() && !masked;
     Event {
         seq: message.seq,
         kind: Kind::Message,

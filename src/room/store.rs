@@ -4,10 +4,10 @@
 //! The schema follows the money (PLATFORM.md, What it costs): a message is one row and one index entry;
 //! there is no outbox table (a watermark is), no row per reader, and a message is found by its id without an index.
 
-use crate::db::VersionRow;
+use crate::db::{AuditRow, VersionRow};
 use crate::ids::{Seq, UnixMs};
 use crate::journal::Loggable;
-use crate::limits::VERSIONS_KEPT_MAX;
+use crate::limits::{AUDIT_BATCH_MAX, SLOW_LOOK_BACK_EVENTS, VERSIONS_KEPT_MAX};
 use crate::mutants::{Mutant, is};
 use std::fmt;
 
@@ -48,7 +48,7 @@ pub trait Sql {
 
 /// What each step of the schema added; `LogState::schema` says how many of them a room has. A room of before gets the rest
 /// when it is loaded, so a step is never changed: others are added behind it.
-const SCHEMA: [&[&str]; 3] = [
+const SCHEMA: [&[&str]; 4] = [
     &[
         // `target`: the seq of the message that the event is about, unless it is one. `thread`: the seq of a reply's root.
         // `body`: a message's object as clients see it now; else what the kind says. `digest` NULL: any payload matches.
@@ -71,13 +71,18 @@ const SCHEMA: [&[&str]; 3] = [
         "CREATE INDEX IF NOT EXISTS events_by_thread ON events (thread) WHERE thread IS NOT NULL",
     ],
     &super::uploads::SCHEMA,
+    &[
+        // Notes for the audit log that Postgres hasn't got yet. `body`: an `AuditRow`.
+        "CREATE TABLE IF NOT EXISTS audit (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
+    ],
 ];
 /// How many steps a room has that was made by this code.
 pub const SCHEMA_STEPS: u64 = SCHEMA.len() as u64;
 /// Everything but the log's state, which goes last. Uploads stay: their objects do.
-const DROPS: [&str; 4] = [
+const DROPS: [&str; 5] = [
     "DROP TABLE IF EXISTS events",
     "DROP TABLE IF EXISTS versions",
+    "DROP TABLE IF EXISTS audit",
     "DROP TABLE IF EXISTS quarantine",
     "DROP TABLE IF EXISTS state",
 ];
@@ -96,6 +101,8 @@ pub enum StateRow {
     Reads = 3,
     /// Only while the room may stand on its tenant's list of those in trouble.
     Trouble = 4,
+    /// Since when its owner wants it deleted: should Postgres have no such room any more, it was for that.
+    Doomed = 9,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -331,6 +338,68 @@ impl Store<'_> {
             AND json_extract(body, '$.deletedAt') IS NULL ORDER BY seq DESC LIMIT 1";
         let rows = self.0.exec(LAST, &[int(root), int(except)])?;
         rows.first().map(|row| int_at(row, 0)).transpose()
+    }
+
+    /// Drops everything: the room is deleted. Nothing of it can be loaded afterwards.
+    pub fn wipe(&self) -> Result<()> {
+        self.0.atomically(&mut || {
+            self.0.exec("DROP TABLE IF EXISTS uploads", &[])?;
+            DROPS.iter().try_for_each(|sql| self.0.exec(sql, &[]).map(drop))
+        })
+    }
+
+    /// Nothing that was said stays, and of the state only these rows and what the tenant's list must hear.
+    /// Objects of uploads are due at once; one under way may still come to its end and is due when it was.
+    pub fn purge(&self, rows: &[(StateRow, String)], now: UnixMs) -> Result<()> {
+        self.0.atomically(&mut || {
+            for sql in
+                ["DELETE FROM events", "DELETE FROM versions", "DELETE FROM audit", "DELETE FROM quarantine"]
+            {
+                self.0.exec(sql, &[])?;
+            }
+            let whole = "UPDATE uploads SET due = ? WHERE file IS NOT NULL OR message IS NOT NULL";
+            self.0.exec(whole, &[int(now)])?;
+            self.clear_state(StateRow::Reads)?;
+            rows.iter().try_for_each(|(row, value)| self.set_state(*row, value.clone()))
+        })
+    }
+
+    /// When this person last said something, if that was after `since`. Walks back from `head`, no further than that time.
+    pub fn said_at(&self, user: &str, head: Seq, since: UnixMs) -> Result<Option<UnixMs>> {
+        const LAST: &str = "SELECT max(CASE WHEN kind = 1 AND user_id = ?1 THEN at END), min(at) FROM events
+            WHERE seq > ?2 AND seq <= ?3";
+        let mut to = head;
+        while to > 0 {
+            let from = to.saturating_sub(SLOW_LOOK_BACK_EVENTS);
+            let rows = self.0.exec(LAST, &[SqlValue::Text(user.to_owned()), int(from), int(to)])?;
+            let found = rows.first().and_then(|row| int_opt_at(row, 0));
+            let oldest = rows.first().and_then(|row| int_opt_at(row, 1));
+            if found.is_some() || oldest.is_none_or(|at| at <= since) {
+                return Ok(found.filter(|at| *at > since));
+            }
+            to = from;
+        }
+        Ok(None)
+    }
+
+    /// Keeps a note for the audit log until Postgres has it; the same id again is the same note.
+    pub fn note_audit(&self, row: &AuditRow) -> Result<()> {
+        let body = serde_json::to_string(row).map_err(|_| odd(1))?;
+        let sql = "INSERT OR IGNORE INTO audit (id, body) VALUES (?, ?)";
+        self.0.exec(sql, &[SqlValue::Text(row.id.clone()), SqlValue::Text(body)]).map(drop)
+    }
+
+    /// Notes that Postgres hasn't got, as many as go with one batch.
+    pub fn audit_notes(&self) -> Result<Vec<AuditRow>> {
+        let rows = self.0.exec("SELECT body FROM audit LIMIT ?", &[int(AUDIT_BATCH_MAX)])?;
+        rows.iter().map(|row| serde_json::from_str(&text_at(row, 0)?).map_err(|_| odd(0))).collect()
+    }
+
+    pub fn forget_audit(&self, rows: &[AuditRow]) -> Result<()> {
+        let forget = |row: &AuditRow| {
+            self.0.exec("DELETE FROM audit WHERE id = ?", &[SqlValue::Text(row.id.clone())]).map(drop)
+        };
+        rows.iter().try_for_each(forget)
     }
 
     /// Appends what is new about the room and its people, and sets the row that says how they are: all or nothing.

@@ -98,6 +98,17 @@ impl Standing {
         self.want_again(store, again)
     }
 
+    /// Whether the list may still say something of the room.
+    pub fn is_listed(&self) -> bool {
+        self.row.is_some()
+    }
+
+    /// Nothing is tried again: the room is deleted.
+    pub fn no_more_at_all(&mut self, store: &Store) -> Result<()> {
+        let all: Vec<Seq> = self.again().collect();
+        if all.is_empty() { Ok(()) } else { self.no_more(store, &all) }
+    }
+
     /// These have been tried, or are given up.
     pub fn no_more(&mut self, store: &Store, seqs: &[Seq]) -> Result<()> {
         let Some(mut row) = self.row.clone() else { return Ok(()) };
@@ -185,6 +196,9 @@ impl Room {
             None => {
                 store.clear_state(StateRow::Trouble)?;
                 standing.row = None;
+                if self.doom_is_done() {
+                    return self.wipe_if_told(store);
+                }
             }
             Some(trouble) => {
                 let row = standing.row.clone().unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use super::bucket::R2;
 use super::database::Database;
-use super::ports::{ASK_HEADER, announce, authenticate, variable};
+use super::ports::{ASK_HEADER, announce, authenticate, moderation, variable};
 use super::sqlite::ObjectSql;
 use super::{clock, json, tell};
 use crate::api::Reply;
@@ -41,6 +41,11 @@ impl DurableObject for ChatRoom {
             tell(&Entry::error("limits_of_the_contract_hold").with("why", &Complaint(&why)));
             Limits::default()
         });
+        // The Worker refuses to serve then: nobody gets here but with what was under way.
+        let moderation = moderation(&env).unwrap_or_else(|why| {
+            tell(&Entry::error("nothing_is_moderated").with("why", &Complaint(&why)));
+            Rc::default()
+        });
         let platform = Workerd {
             sql: ObjectSql::new(&state),
             database: Database::new(&env, STATEMENT_TIMEOUT_MS),
@@ -49,7 +54,7 @@ impl DurableObject for ChatRoom {
             state,
             env,
         };
-        Self(Object::new(platform, limits))
+        Self(Object::new(platform, limits, moderation))
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {

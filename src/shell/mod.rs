@@ -43,6 +43,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     let request_id = clock::request_id(&request);
     let headers = header_map(request.headers());
     let config = AuthConfig::parse(|name| ports::variable(&env, name));
+    let config = config.and_then(|config| ports::moderation(&env).map(|_| config));
     let origin = config.as_ref().ok().and_then(|config| allowed_origin(&headers, config));
     let answered = AssertUnwindSafe(answer(request, headers, &env, config)).catch_unwind().await;
     let lost = |event: &'static str, why: &worker::Error| {

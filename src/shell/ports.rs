@@ -12,6 +12,7 @@ use crate::limits::{
     ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, STATEMENT_TIMEOUT_MS,
 };
 use crate::room::Announcement;
+use crate::room::moderation::Moderation;
 use crate::troubles::Listed;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
@@ -299,4 +300,26 @@ fn ascii(json: &str) -> String {
         }
     }
     text
+}
+
+type Moderated = std::result::Result<Rc<Moderation>, String>;
+
+thread_local! {
+    /// One automaton for all rooms of the isolate, and the text it was made of.
+    static MODERATION: RefCell<Option<(String, Moderated)>> = const { RefCell::new(None) };
+}
+
+/// The var `MODERATION`.
+///
+/// # Errors  it makes no sense: nobody is served then, as what a tenant doesn't want said must not be said for a typing error.
+pub fn moderation(env: &Env) -> Moderated {
+    let text = variable(env, "MODERATION").unwrap_or_default();
+    MODERATION.with(|slot| {
+        let known = slot.borrow().as_ref().filter(|(of, _)| *of == text).map(|(_, rules)| rules.clone());
+        known.unwrap_or_else(|| {
+            let rules = Moderation::parse(&text).map(Rc::new);
+            *slot.borrow_mut() = Some((text, rules.clone()));
+            rules
+        })
+    })
 }

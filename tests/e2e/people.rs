@@ -263,7 +263,7 @@ async fn bad_input_is_told_by_its_code_and_changes_nothing() {
         ("POST", "/members", json!({"userIds": many}), 422, "invalid", json!("userIds")),
         ("PATCH", "/members/bob", json!({}), 400, "bad_request", json!("role")),
         ("PATCH", "/members/bob", json!({"role": "king"}), 422, "invalid", json!("role")),
-        ("PATCH", "/members/nobody", json!({"role": "admin"}), 404, "member_not_found", Value::Null),
+        ("PATCH", "/members/nobody", json!({"role": "moderator"}), 404, "member_not_found", Value::Null),
         ("DELETE", "/members/nobody", Value::Null, 404, "member_not_found", Value::Null),
         ("PUT", "/mutes/nobody", json!({}), 404, "member_not_found", Value::Null),
         ("PUT", "/mutes/bob", json!({"until": "tomorrow"}), 422, "invalid", json!("until")),
@@ -286,4 +286,85 @@ async fn bad_input_is_told_by_its_code_and_changes_nothing() {
         }
     }
     assert_eq!(roles(&t, &room).await, before);
+}
+
+#[tokio::test]
+async fn the_muted_and_the_hasty_are_told_so_and_the_banned_are_out() {
+    let t = Tenant::shared();
+    let room = ranks(&t).await;
+    let path = format!("/rooms/{room}");
+    let [mut bob, mut carol] = t.together(&room, ["bob", "carol"]).await;
+    bob.say("c1", "before").await;
+    t.rest("mo", "PUT", &format!("{path}/mutes/bob"), Some(json!({"until": "2031-01-01T00:00:00Z"})))
+        .await
+        .ok();
+    bob.send(json!({"type": "message", "content": "hi", "clientId": "c2"})).await;
+    let refused = bob.next("error").await;
+    assert_eq!((&refused["code"], &refused["clientId"]), (&json!("muted"), &json!("c2")));
+    assert!(refused["retryAfterMs"].as_u64().is_some_and(|ms| ms > 86_400_000), "{refused}");
+    let body = Some(json!({"content": "hi"}));
+    t.rest("bob", "POST", &format!("{path}/messages"), body.clone()).await.refusal(403, "muted");
+    // A body may be left out.
+    t.rest("mo", "DELETE", &format!("{path}/mutes/bob"), None).await.ok();
+    t.rest("bob", "POST", &format!("{path}/messages"), body.clone()).await.ok();
+
+    t.rest("mo", "PUT", &format!("{path}/slow-mode"), Some(json!({"seconds": 600}))).await.ok();
+    assert_eq!(carol.next("room_updated").await["room"]["slowModeS"], 600);
+    let slow = t.rest("bob", "POST", &format!("{path}/messages"), body.clone()).await;
+    assert!(slow.header("retry-after").is_some_and(|s| s.parse::<u64>().is_ok_and(|s| s > 500)), "{slow:?}");
+    slow.refusal(429, "slow_mode");
+    t.rest("mo", "POST", &format!("{path}/messages"), body).await.ok();
+
+    let message = carol.next("new_message").await["message"]["id"].clone();
+    let report = format!("{path}/messages/{}/report", text(&message));
+    t.rest("carol", "POST", &report, Some(json!({}))).await.refusal(400, "bad_request");
+    t.rest("carol", "POST", &report, Some(json!({"reason": "rude"}))).await.ok();
+    t.rest("eve", "POST", &report, Some(json!({"reason": "rude"}))).await.refusal(404, "room_not_found");
+    let ban = json!({"reason": "rude"});
+    t.rest("mo", "PUT", &format!("{path}/bans/bob"), Some(ban)).await.ok();
+    assert_eq!(bob.close_code().await, (4403, "removed".into()));
+    let add = Some(json!({"userIds": ["bob"]}));
+    t.rest("anna", "POST", &format!("{path}/members"), add.clone()).await.refusal(409, "banned");
+    t.rest("mo", "DELETE", &format!("{path}/bans/bob"), None).await.ok();
+    t.rest("anna", "POST", &format!("{path}/members"), add).await.ok();
+    t.drained(&room, std::time::Duration::from_secs(15)).await;
+    let audit = t.get("mo", &format!("{path}/audit")).await;
+    let actions: Vec<String> =
+        audit["entries"].as_array().expect("entries").iter().map(|e| text(&e["action"])).collect();
+    assert_eq!(actions[..3], ["add", "unban", "ban"]);
+    for action in ["mute", "unmute", "slow_mode", "report"] {
+        assert!(actions.iter().any(|known| known == action), "{action} in {actions:?}");
+    }
+    let report =
+        audit["entries"].as_array().expect("entries").iter().find(|e| e["action"] == "report").unwrap();
+    assert_eq!(
+        (&report["actor"], &report["target"], &report["reason"]),
+        (&json!("carol"), &message, &json!("rude"))
+    );
+}
+
+#[tokio::test]
+async fn a_deleted_room_leaves_nothing() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob"]).await;
+    let path = format!("/rooms/{room}");
+    let mut bob = t.join(&room, "bob").await;
+    bob.say("c1", "soon gone").await;
+    t.drained(&room, std::time::Duration::from_secs(15)).await;
+    t.rest("bob", "DELETE", &path, None).await.refusal(403, "forbidden");
+    t.rest("eve", "DELETE", &path, None).await.refusal(404, "room_not_found");
+    t.rest("alice", "DELETE", &path, None).await.ok();
+    assert_eq!(bob.close_code().await, (4410, "room_gone".into()));
+    t.rest("alice", "GET", &path, None).await.refusal(404, "room_not_found");
+    t.rest("alice", "DELETE", &path, None).await.refusal(404, "room_not_found");
+    t.dial(&room, "bob").refused().await.refusal(404, "room_not_found");
+    let sql = t.stack.sql().await;
+    for table in [
+        "chat_rooms WHERE id = $1",
+        "chat_messages WHERE room_id = $1",
+        "chat_room_members WHERE room_id = $1",
+    ] {
+        let left = sql.query_one(&format!("SELECT count(*) FROM {table}"), &[&room]).await.expect("count");
+        assert_eq!(left.get::<_, i64>(0), 0, "{table}");
+    }
 }

@@ -52,7 +52,16 @@ pub fn read(seq: u64) -> Marker {
 
 pub fn batch(t: &str, r: &str, from: u64, to: u64, messages: Vec<MessageRow>) -> Projection {
     let reads = BTreeMap::new();
-    Projection { tenant: tenant(t), room: room(r), epoch: "e1".into(), from, to, messages, reads }
+    Projection {
+        tenant: tenant(t),
+        room: room(r),
+        epoch: "e1".into(),
+        from,
+        to,
+        messages,
+        reads,
+        audit: Vec::new(),
+    }
 }
 
 /// Projects, and it must be done without a conflict.

@@ -24,6 +24,8 @@ pub struct Ledger {
     pub reads: BTreeMap<String, Marker>,
     /// By thread.
     pub followers: BTreeMap<Seq, BTreeSet<String>>,
+    /// Action, actor, target and reason, by id.
+    pub audit: BTreeMap<String, (String, String, Option<String>, Option<String>)>,
     pub last_seq: Seq,
     pub epoch: Option<String>,
     pub members_version: u64,
@@ -81,6 +83,9 @@ impl Ledger {
         for (user, read) in &batch.reads {
             let marker = self.reads.entry(user.as_str().to_owned()).or_default();
             *marker = (*marker).max(*read);
+        }
+        for row in batch.audit.iter().cloned() {
+            self.audit.entry(row.id).or_insert((row.action, row.actor, row.target, row.reason));
         }
         (self.last_seq, self.epoch) = (batch.to, Some(batch.epoch.clone()));
         Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })

@@ -15,6 +15,7 @@ use chinwag::db::{Applied, DbError, Projection, RoomSnapshot};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{RoomId, Seq, TenantId, UnixMs};
 use chinwag::limits::Limits;
+use chinwag::room::moderation::Moderation;
 use chinwag::room::store::Store;
 use chinwag::room::{
     Announcement, Attachment, Call, Change, Connect, ConnectionId, Effect, Facts, Input, Rebuild, Room,
@@ -43,6 +44,8 @@ pub struct Rig {
     pub laws: Laws,
     pub now: UnixMs,
     pub limits: Limits,
+    /// The var `MODERATION`.
+    pub moderation: String,
     /// What Postgres says of the room and its people.
     pub snapshot: RoomSnapshot,
     pub membership: Membership,
@@ -64,6 +67,8 @@ pub struct Rig {
     /// Whether `Drop` checks that log and Postgres agree; off where a test makes that impossible.
     pub lawful: bool,
     pub longest_frame_bytes: usize,
+    /// The room is deleted, and nothing of it is here any more.
+    pub wiped: bool,
     /// What was heard by whom since it was last taken.
     pub heard: Vec<(String, String)>,
     /// The head when all was last told to the sockets.
@@ -97,6 +102,7 @@ impl Rig {
             laws: Laws::default(),
             now: NOON,
             limits: Limits::default(),
+            moderation: String::new(),
             snapshot: group(people),
             membership: Membership::default(),
             room: None,
@@ -112,6 +118,7 @@ impl Rig {
             watched: false,
             lawful: true,
             longest_frame_bytes: 0,
+            wiped: false,
             heard: Vec::new(),
             told: None,
             errands: VecDeque::new(),
@@ -178,7 +185,7 @@ impl Rig {
             let room = load().or_else(|_| load()).unwrap();
             let room = room.expect("there is a whole log");
             self.told.get_or_insert(room.head());
-            self.room = Some(room);
+            self.room = Some(room.under(&Moderation::parse(&self.moderation).unwrap()));
         }
         self.room.as_mut().unwrap()
     }
@@ -265,6 +272,7 @@ impl Rig {
                     }
                 }
                 Effect::RemoveFiles { ids, keys } => self.errands.push_back(Errand::RemoveFiles(ids, keys)),
+                Effect::Wiped => self.wiped = true,
                 Effect::Announce(announcement) => self.errands.push_back(Errand::Announce(announcement)),
                 Effect::Report(entry) => self.tell("operator", telling::entry(&entry)),
             }

@@ -160,7 +160,10 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
             } else if answer["reactions"].is_object() {
                 format!("reactions on {} {}", on(&answer), reactions(&answer["reactions"]))
             } else if answer["messageId"].is_string() {
-                format!("deleted {} at {}", on(&answer), answer["seq"])
+                match answer["seq"].as_u64() {
+                    Some(seq) => format!("deleted {} at {seq}", on(&answer)),
+                    None => format!("ok {}", on(&answer)),
+                }
             } else if answer["message"].is_object() {
                 let again = if answer["duplicate"] == true { " duplicate" } else { "" };
                 format!("message {}{again}", message(&answer["message"]))

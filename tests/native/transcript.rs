@@ -162,6 +162,10 @@ impl Rig {
             "asks" => self.call(name, Call::Outbox),
             "retries" => self.call(name, Call::RetryOutbox),
             "discards" => self.call(name, Call::Discard { seq: words[1].parse().unwrap() }),
+            "reports" => {
+                let message = self.id(words[1]);
+                self.call(name, Call::Report { message, reason: "spam".into() });
+            }
             _ => {
                 let change = self.change_of(&words);
                 self.change_by(name, change);

@@ -11,6 +11,7 @@ mod presence;
 mod refusals;
 mod schema;
 mod session;
+mod speech;
 mod talk;
 mod thread;
 mod trouble;
