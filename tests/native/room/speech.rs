@@ -187,7 +187,7 @@ fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
 #[test]
 fn gone_1_a_deleted_room_leaves_nothing_and_one_that_is_only_missing_stays() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\nalice > message \"hi\"\n(9 s pass)");
+    rig.prepare("alice joins\nbob joins\nalice > message \"hi\"\nalice uploads f1\n(9 s pass)");
     rig.play(
         r#"
         (the room is deleted)                         alice < closed 4410 room_gone
@@ -203,6 +203,8 @@ fn gone_1_a_deleted_room_leaves_nothing_and_one_that_is_only_missing_stays() {
     rig.prepare("alice joins");
     rig.lawful = false;
     rig.input(Input::Refreshed(None));
+    assert!(!rig.wiped, "a file is in the bucket");
+    rig.turn();
     assert!(rig.wiped);
     assert_eq!(rig.sql.rows("SELECT name FROM sqlite_master WHERE type = 'table'", []).len(), 0);
 }
