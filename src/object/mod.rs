@@ -291,7 +291,8 @@ impl<P: Platform> Object<P> {
             Effect::Alarm(at) => self.platform.set_alarm(at),
             Effect::Wiped => {
                 *self.room.borrow_mut() = None;
-                (self.told.take(), self.tick_at.take());
+                self.told.set(None);
+                self.tick_at.set(None);
                 self.platform.close_db();
             }
             Effect::Announce(announcement) => self.later(async move |object| {
