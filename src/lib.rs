@@ -16,6 +16,7 @@ pub mod ids;
 pub mod journal;
 pub mod limits;
 pub mod mutants;
+pub mod notify;
 pub mod object;
 pub mod protocol;
 pub mod room;

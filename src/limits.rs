@@ -194,6 +194,24 @@ pub const ANNOUNCE_LEASE_MS: u64 = 10_000;
 pub const TROUBLE_FORGOTTEN_MS: u64 = 3_600_000;
 /// Rooms of one answer of `/admin/outbox`: with more in trouble it is Postgres that is looked at, not rooms.
 pub const TROUBLES_LISTED_MAX: u64 = 1_000;
+/// People of one notice in the queue: 200 ids of 128 characters of 4 bytes are under its 128 KB (PLATFORM.md).
+pub const NOTIFY_USERS_MAX: usize = 200;
+/// A queue that took nothing is offered the same again after this: each try keeps the room awake.
+pub const NOTIFY_OFFER_MS: u64 = 10_000;
+/// Notices handed over at once, and their bytes. Queues: 100 and 256 KB.
+pub const NOTIFY_BATCH_MAX: usize = 100;
+pub const NOTIFY_BATCH_BYTES_MAX: usize = 200 * 1024;
+/// Handing to the queue that hasn't ended after this counts as not taken: the outbox waits for it.
+pub const QUEUE_TIMEOUT_MS: u64 = 3_000;
+/// Code points of a message's beginning in a notification: two lines of a lock screen.
+pub const NOTIFY_PREVIEW_CHARS: u64 = 200;
+/// A receiver that hasn't answered after this has failed, for now. Standard Webhooks: 15 to 30 s.
+pub const NOTIFY_TIMEOUT_MS: u64 = 15_000;
+/// Seconds to the next try of a webhook: about as long as it has been waiting, within these.
+pub const NOTIFY_RETRY_MIN_S: u32 = 1;
+pub const NOTIFY_RETRY_MAX_S: u32 = 1_800;
+/// Bytes of the webhooks' key. Standard Webhooks: 24 to 64.
+pub const NOTIFY_SECRET_BYTES_MIN: usize = 24;
 /// Messages a statement brings back when a room is rebuilt from Postgres.
 pub const REBUILD_PAGE: u64 = 500;
 /// A fetch of the JWKS that hasn't ended after this is given up: it stands in front of somebody's sign-in.

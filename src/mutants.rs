@@ -24,6 +24,8 @@ pub enum Mutant {
     EditWithoutVersionCheck,
     StaleMarkerWins,
     ReplyGoneStillCounted,
+    NotifiedBeforeProjected,
+    NotifiedWatermarkForgotten,
     // Defects that the simulator found; see `sim/src/pinned.rs`.
     ToldFromNothing,
     ConnectionIdTwice,
@@ -90,7 +92,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 32] = [
+        pub const ALL: [(Mutant, &str); 34] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -111,6 +113,8 @@ mod active {
             (Mutant::EditWithoutVersionCheck, "edit-without-version-check"),
             (Mutant::StaleMarkerWins, "stale-marker-wins"),
             (Mutant::ReplyGoneStillCounted, "reply-gone-still-counted"),
+            (Mutant::NotifiedBeforeProjected, "notified-before-projected"),
+            (Mutant::NotifiedWatermarkForgotten, "notified-watermark-forgotten"),
             (Mutant::ToldFromNothing, "told-from-nothing"),
             (Mutant::ConnectionIdTwice, "connection-id-twice"),
             (Mutant::AheadUncompared, "ahead-uncompared"),

@@ -154,6 +154,7 @@ fn look(world: &Rc<World>, room: usize) {
         markers_agree(world, room),
         equal_to_postgres(world, room, &log),
         equal_to_history(world, room, &log),
+        absent_are_told(world, room, &log),
     ];
     for (checker, what) in found.into_iter().filter_map(Result::err) {
         world.violation(checker, format!("room {room}: {what}"));
@@ -312,6 +313,21 @@ fn list_is_true(world: &World, room: usize) -> Found {
     match told == (aside > 0) {
         true => Ok(()),
         false => Err((Checker::Trouble, format!("{aside} rows set aside, on the list: {told}"))),
+    }
+}
+
+/// Alice never comes to the last room, and is a member all the time.
+fn absent_are_told(world: &World, room: usize, log: &BTreeMap<Seq, Stored>) -> Found {
+    // What Postgres lost while its notice was on the way is told to nobody.
+    if room + 1 != ROOMS.len() || world.counters.happened("set-backs") {
+        return Ok(());
+    }
+    let (told, untellable, aside) = (world.told.borrow(), world.untellable.borrow(), aside(world, room));
+    let kept = log.values().filter_map(message).filter(|m| m.deleted_at.is_none() && m.user_id != "alice");
+    let excused = |seq: Seq| aside.contains(&seq) || untellable.contains(&(room, seq));
+    match kept.map(|m| m.seq).find(|seq| !told.contains(&(room, *seq, "alice".into())) && !excused(*seq)) {
+        Some(seq) => Err((Checker::Told, format!("alice was not told of {seq}"))),
+        None => Ok(()),
     }
 }
 

@@ -49,7 +49,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 24] = [
+const SOMETIMES: [&str; 26] = [
     "crashes",
     "dedupe hits",
     "conflicts seen as the same",
@@ -69,6 +69,8 @@ const SOMETIMES: [&str; 24] = [
     "writes to a full disk",
     "announcements",
     "announcements lost",
+    "notices",
+    "notices not taken",
     "rows tried again",
     "changes",
     "changes planned anew",

@@ -43,6 +43,8 @@ pub enum Checker {
     Acked,
     /// After the faults were over, not everything was well in time.
     Live,
+    /// Somebody absent was told nothing, or an author of their own.
+    Told,
     /// A room in trouble that its tenant's list doesn't know, or a healthy one that it does.
     Trouble,
     /// Something ran, was set or was open in an idle room.

@@ -9,6 +9,7 @@ use crate::sqlite::Sqlite;
 use crate::worker;
 use crate::world::World;
 use chinwag::auth::Identity;
+use chinwag::db::Notice;
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::UnixMs;
 use chinwag::journal::Entry;
@@ -171,6 +172,21 @@ impl Platform for Simulated {
 
     async fn authenticate(&self, token: &str) -> std::result::Result<Identity, Refusal> {
         worker::identity(token).ok_or_else(|| Refusal::new(Code::Unauthenticated, "no token"))
+    }
+
+    /// The queue and its consumer: what isn't in Postgres when it is told is told to nobody.
+    async fn notify(&self, notices: &[Notice]) -> bool {
+        self.world.sleep(5).await;
+        // It fails now and then, and its answer may be lost as well.
+        let chance = self.world.random() % 8;
+        if chance == 0 {
+            self.world.counters.count("notices not taken");
+            return false;
+        }
+        for notice in notices {
+            self.world.notify(notice);
+        }
+        chance != 1
     }
 
     async fn announce(&self, announcement: &Announcement) -> bool {

@@ -12,7 +12,7 @@ use crate::postgres::Table;
 use crate::stored;
 use crate::world::World;
 use chinwag::api::object_name;
-use chinwag::db::MessageRow;
+use chinwag::db::{MessageRow, Notice};
 use chinwag::ids::{RoomId, TenantId};
 use chinwag::limits::Limits;
 use std::collections::BTreeMap;
@@ -96,6 +96,29 @@ impl World {
         let (tenant, id) = ROOMS[room];
         let mut server = self.server.borrow_mut();
         look(server.rooms.get_mut(&(tenant.to_owned(), id.to_owned())).expect("all rooms are there"))
+    }
+
+    /// The consumer of the queue: tells what Postgres has, and never the author.
+    pub fn notify(&self, notice: &Notice) {
+        let key = (notice.tenant.as_str(), notice.room.as_str());
+        let Some(room) = ROOMS.iter().position(|known| *known == key) else { return };
+        let author = self.table(room, |table| {
+            let row = table.ledger.rows.get(&notice.seq).filter(|row| row.id == notice.message);
+            row.filter(|row| row.deleted_at_ms.is_none()).map(|row| row.user_id.clone())
+        });
+        let Some(author) = author else {
+            if stored::aside(self, room).contains(&notice.seq) {
+                self.untellable.borrow_mut().insert((room, notice.seq));
+            }
+            return;
+        };
+        self.counters.count("notices");
+        for user in &notice.users {
+            if *user == author {
+                self.violation(Checker::Told, format!("{user} is told of their own {}", notice.seq));
+            }
+            self.told.borrow_mut().insert((room, notice.seq, user.clone()));
+        }
     }
 
     fn act(self: &Rc<Self>, action: &Action) {
@@ -250,6 +273,7 @@ impl World {
         if !strangers
             && stored::lag(self, room) == 0
             && stored::aside(self, room).is_empty()
+            && stored::all_notified(self, room)
             && self.is_idle(&host)
         {
             self.lose_disk(&host);

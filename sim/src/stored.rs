@@ -82,6 +82,12 @@ pub fn lag(world: &World, room: usize) -> u64 {
     head(world, room).saturating_sub(world.table(room, |table| table.ledger.last_seq))
 }
 
+/// Whether all that is in Postgres was handed to the queue of notifications.
+pub fn all_notified(world: &World, room: usize) -> bool {
+    let log = state(world, room, 1);
+    log["notified"].as_u64().is_none_or(|to| Some(to) >= log["projected"].as_u64())
+}
+
 /// The messages that the log has in (after, to].
 pub fn messages_between(world: &World, room: usize, after: Seq, to: Seq) -> Vec<Seq> {
     let Some(host) = host_of(world, room) else { return Vec::new() };

@@ -11,7 +11,7 @@ use crate::postgres::{Server, Weather};
 use chinwag::ids::UnixMs;
 use chinwag::limits::Limits;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// 2026-11-23T09:00:00Z.
@@ -45,6 +45,9 @@ pub struct World {
     pub bucket_is_away: Cell<bool>,
     /// Who was muted in which room, and the head when that was answered.
     pub muted: RefCell<BTreeMap<(usize, String), u64>>,
+    /// Who was told of which message, and those that were not in Postgres because it refuses them: room, seq, person.
+    pub told: RefCell<BTreeSet<(usize, u64, String)>>,
+    pub untellable: RefCell<BTreeSet<(usize, u64)>>,
     /// Many messages were said just now.
     pub bursting: Cell<bool>,
     pub request: Cell<u64>,
@@ -75,6 +78,8 @@ impl World {
             bucket: RefCell::default(),
             bucket_is_away: Cell::new(false),
             muted: RefCell::default(),
+            told: RefCell::default(),
+            untellable: RefCell::default(),
             bursting: Cell::new(false),
             request: Cell::new(1),
             hash: Cell::new(0xcbf2_9ce4_8422_2325),

@@ -8,6 +8,7 @@
 mod access;
 mod cursor;
 mod mentions;
+mod notify;
 mod people;
 mod place;
 mod projection;
@@ -20,6 +21,7 @@ pub use access::{
 };
 pub use cursor::parse as parse_cursor;
 pub use mentions::mentions;
+pub use notify::{Notice, Told, to_tell};
 pub use people::{
     Applied, AuditCursor, AuditRow, BanPut, ChangeSet, MemberPut, Page, Settings, apply, list_audit,
     list_members, notify_settings,

@@ -1,7 +1,7 @@
 //! A room's log on its way into Postgres, and back when the room has lost it.
 //! Not here: batching, bisecting, backoff (the room's outbox).
 
-use super::{AuditRow, DbError, Postgres, decode, encode, unix_ms};
+use super::{AuditRow, DbError, Notice, Postgres, decode, encode, unix_ms};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::BATCH_AGAIN_MAX;
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,12 @@ pub struct Projection {
     /// Notes for the audit log.
     #[serde(default)]
     pub audit: Vec<AuditRow>,
+    /// Who is to be notified once this is in Postgres; no part of the statement.
+    #[serde(skip)]
+    pub notices: Vec<Notice>,
+    /// Up to which event that is.
+    #[serde(skip)]
+    pub notices_to: Seq,
 }
 
 /// What became of a batch. `epoch` is the one that was stored before it.

@@ -10,7 +10,7 @@ pub use door::Answer;
 pub use platform::{Gone, Platform};
 
 use crate::counts::Counts;
-use crate::db::{self, Projection};
+use crate::db::{self, Projected, Projection};
 use crate::error::Refusal;
 use crate::ids::{Seq, UnixMs};
 use crate::journal::Entry;
@@ -364,6 +364,11 @@ impl<P: Platform> Object<P> {
         }
     }
 
+    /// Hands the batch's notices to the queue; true when it took them, or there are none.
+    async fn notify(&self, batch: &Projection) -> bool {
+        batch.notices.is_empty() || self.platform.notify(&batch.notices).await
+    }
+
     /// Takes batch after batch to Postgres, then keeps the connection a moment for what may follow.
     async fn drain(self: Rc<Self>) {
         loop {
@@ -377,8 +382,17 @@ impl<P: Platform> Object<P> {
                 break;
             };
             self.draining_since.set(Some(self.platform.now()));
+            if is(Mutant::NotifiedBeforeProjected) {
+                let _ = self.notify(&batch).await;
+            }
             let outcome = db::project(self.platform.db(), &batch).await;
-            let failed = self.feed(Input::Projected { batch, outcome }).failed;
+            // Only what is in Postgres is told of: whoever tells looks there.
+            let notified = match &outcome {
+                _ if is(Mutant::NotifiedBeforeProjected) => true,
+                Ok(Projected::Done { .. } | Projected::Ahead { .. }) => self.notify(&batch).await,
+                _ => false,
+            };
+            let failed = self.feed(Input::Projected { batch, outcome, notified }).failed;
             self.count();
             // Gathering is for a trickle: each batch costs a written row. A backlog goes at once.
             if (failed && !is(Mutant::DrainSpins))

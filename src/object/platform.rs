@@ -3,7 +3,7 @@
 
 use crate::auth::Identity;
 use crate::counts::Counts;
-use crate::db::Postgres;
+use crate::db::{Notice, Postgres};
 use crate::error::Refusal;
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::journal::Entry;
@@ -59,6 +59,12 @@ pub trait Platform: 'static {
     }
     /// Removes objects from the bucket of files, those that aren't there too; true when that is done.
     fn remove_files(&self, keys: &[String]) -> impl Future<Output = bool>;
+    /// Hands notices to the queue of notifications; true when it has them, or there is no queue.
+    ///
+    /// # Cost  ends within `QUEUE_TIMEOUT_MS`: the outbox waits for it.
+    fn notify(&self, _notices: &[Notice]) -> impl Future<Output = bool> {
+        async { true }
+    }
     /// A data point for the operator's graphs.
     fn count(&self, _tenant: &TenantId, _room: &RoomId, _counts: &Counts) {}
     /// A line for the operator's log.

@@ -12,6 +12,7 @@ mod frames;
 mod members;
 mod message;
 pub mod moderation;
+mod notices;
 mod operator;
 mod outbox;
 pub mod pages;
@@ -104,6 +105,8 @@ pub enum Input<'a> {
     Projected {
         batch: Rc<Projection>,
         outcome: Result<Projected, DbError>,
+        /// The queue of notifications has taken the batch's notices.
+        notified: bool,
     },
     /// Whether the tenant's list took the `Effect::Announce` made at that time.
     Announced {
@@ -335,7 +338,9 @@ impl Room {
             Input::Tick => self.tick(now),
             Input::AlarmFired => self.alarm_fired(store, now)?,
             Input::Drain => self.take_batch(store, now)?,
-            Input::Projected { batch, outcome } => self.projected(store, now, &batch, outcome)?,
+            Input::Projected { batch, outcome, notified } => {
+                self.projected(store, now, &batch, (outcome, notified))?;
+            }
             Input::Announced { at, taken } => self.announced(store, now, at, taken)?,
             Input::FilesRemoved { ids, gone } => self.files_removed(store, now, &ids, gone)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,

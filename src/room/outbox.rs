@@ -28,6 +28,15 @@ pub struct LogState {
     /// How many steps of the schema stand here (`store`).
     #[serde(default)]
     pub schema: u64,
+    /// Everything up to here was handed to the queue of notifications; none: as far as it is in Postgres.
+    #[serde(default)]
+    pub notified: Option<Seq>,
+}
+
+impl LogState {
+    pub fn notified(&self) -> Seq {
+        self.notified.unwrap_or(self.projected)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +60,8 @@ pub struct Outbox {
     attempts: u32,
     /// No try before this.
     retry_at: UnixMs,
+    /// The queue of notifications took nothing; not offered again before this. Postgres doesn't wait for it.
+    notify_at: UnixMs,
     /// The batch under way and since when; one that doesn't come back is given up after a while.
     under_way: Option<UnderWay>,
     alarm_at: Option<UnixMs>,
@@ -71,6 +82,7 @@ impl Outbox {
             state: State::Idle,
             attempts: 0,
             retry_at: 0,
+            notify_at: 0,
             under_way: None,
             alarm_at: None,
             alarm_set_at: 0,
@@ -127,6 +139,12 @@ impl Room {
             || self.standing.again().next().is_some()
     }
 
+    /// When the outbox has something to do next; `None` if nothing waits.
+    fn due(&self) -> Option<UnixMs> {
+        let notices = || self.owes_notices().then(|| self.outbox.retry_at.max(self.outbox.notify_at));
+        if self.lags() { Some(self.outbox.retry_at) } else { notices() }
+    }
+
     /// Whether what waits fills a batch.
     pub fn has_a_full_batch(&self) -> bool {
         self.head.saturating_sub(self.log.projected) >= BATCH_ROWS_MAX
@@ -135,12 +153,12 @@ impl Room {
     /// Whether a batch should be taken now.
     pub fn wants_drain(&self, now: UnixMs) -> bool {
         let over = |u: &UnderWay| now >= u.since.saturating_add(2 * STATEMENT_TIMEOUT_MS);
-        self.lags() && now >= self.outbox.retry_at && self.outbox.under_way.as_ref().is_none_or(over)
+        self.due().is_some_and(|at| now >= at) && self.outbox.under_way.as_ref().is_none_or(over)
     }
 
     /// Makes sure that an alarm finishes what a crash would leave.
     pub(super) fn arm(&mut self, now: UnixMs) {
-        let due = if self.lags() { Some(self.outbox.retry_at) } else { self.standing.due() };
+        let due = self.due().or_else(|| self.standing.due());
         let Some(due) = due.into_iter().chain(self.files.due()).chain(self.doom_due()).min() else { return };
         let delay_ms = if due > now { ALARM_MIN_MS.max(due - now) } else { ALARM_DELAY_MS };
         let at = now.saturating_add(delay_ms);
@@ -224,6 +242,10 @@ impl Room {
     }
 
     fn send_batch(&mut self, store: &Store, now: UnixMs, to: Seq, messages: Vec<MessageRow>) -> Result<()> {
+        let (notices, notices_to) = match now >= self.outbox.notify_at {
+            true => self.notices(store, now, to)?,
+            false => (Vec::new(), self.log.notified()),
+        };
         let batch = Rc::new(Projection {
             tenant: self.facts.tenant.clone(),
             room: self.facts.id.clone(),
@@ -233,6 +255,8 @@ impl Room {
             messages,
             reads: self.reads.batch(),
             audit: if self.audit_waits { store.audit_notes()? } else { Vec::new() },
+            notices,
+            notices_to,
         });
         let reads_saved = self.reads.number();
         self.outbox.under_way = Some(UnderWay { since: now, batch: batch.clone(), reads_saved });
@@ -246,14 +270,14 @@ impl Room {
         store: &Store,
         now: UnixMs,
         batch: &Rc<Projection>,
-        outcome: std::result::Result<Projected, DbError>,
+        (outcome, notified): (std::result::Result<Projected, DbError>, bool),
     ) -> Result<()> {
         let expected = self.outbox.under_way.take_if(|expected| Rc::ptr_eq(&expected.batch, batch));
         let Some(UnderWay { reads_saved, .. }) = expected else { return Ok(()) };
         self.outbox.heard = true;
         self.counts.batches = self.counts.batches.saturating_add(1);
         match outcome {
-            Ok(done) => self.batch_done(store, now, (batch, reads_saved), done)?,
+            Ok(done) => self.batch_done(store, now, (batch, reads_saved, notified), done)?,
             Err(error) => match error.failure() {
                 Failure::SetAside if !batch.messages.is_empty() => self.refused(store, batch, &error)?,
                 Failure::SetAside | Failure::Halt => self.halt(now, "refused", Some(&error)),
@@ -267,11 +291,12 @@ impl Room {
         &mut self,
         store: &Store,
         now: UnixMs,
-        sent: (&Projection, u64),
+        sent: (&Projection, u64, bool),
         outcome: Projected,
     ) -> Result<()> {
-        let (batch, reads_saved) = sent;
+        let (batch, reads_saved, notified) = sent;
         let mut log = self.log.clone();
+        log.notified = Some(self.log.notified());
         let version = match outcome {
             Projected::Done { members_version, conflicts, .. } => {
                 if !conflicts.is_empty() && is(Mutant::ConflictRetriedForEver) {
@@ -319,6 +344,12 @@ impl Room {
                 return Ok(());
             }
         };
+        // What the queue didn't take is offered again; what Postgres lost was told of before.
+        if notified || is(Mutant::NotifiedWatermarkForgotten) {
+            log.notified = Some(log.notified().max(batch.notices_to.min(log.projected)));
+        } else if !batch.notices.is_empty() {
+            self.outbox.notify_at = now.saturating_add(NOTIFY_OFFER_MS);
+        }
         if log != self.log {
             store.set_state(StateRow::Log, serde_json::to_string(&log).unwrap_or_default())?;
             self.log = log;

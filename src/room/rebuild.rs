@@ -71,6 +71,7 @@ impl Rebuild {
             floor: last_seq,
             reads_saved: 0,
             schema: SCHEMA_STEPS,
+            notified: Some(last_seq),
         };
         store.set_state(StateRow::Room, serde_json::to_string(&self.facts).unwrap_or_default())?;
         // What the lost log had told its tenant's list is unknown: the list is to hear how it stands now.

@@ -3,12 +3,14 @@
 
 use super::bucket::R2;
 use super::database::Database;
+use super::notifications::hand_over;
 use super::ports::{ASK_HEADER, announce, authenticate, moderation, variable};
 use super::sqlite::ObjectSql;
 use super::{clock, json, tell};
 use crate::api::Reply;
 use crate::auth::{AuthConfig, CHAT_V1, Identity};
 use crate::counts::Counts;
+use crate::db::Notice;
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::journal::{Complaint, Entry};
@@ -230,6 +232,10 @@ impl Platform for Workerd {
             Ok(config) => authenticate(token, &config).await,
             Err(_) => Err(Refusal::new(Code::UpstreamUnavailable, "this deployment is not configured")),
         }
+    }
+
+    async fn notify(&self, notices: &[Notice]) -> bool {
+        hand_over(&self.env, notices).await
     }
 
     async fn announce(&self, announcement: &Announcement) -> bool {

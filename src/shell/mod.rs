@@ -5,6 +5,7 @@ mod bucket;
 mod chat_room;
 mod clock;
 mod database;
+mod notifications;
 mod ports;
 mod sqlite;
 mod tenant_outbox;

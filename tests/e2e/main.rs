@@ -12,6 +12,7 @@ mod files;
 mod frames;
 mod identity;
 mod limits;
+mod notifications;
 mod openapi;
 mod operator;
 mod panics;

@@ -61,6 +61,8 @@ pub fn batch(t: &str, r: &str, from: u64, to: u64, messages: Vec<MessageRow>) ->
         messages,
         reads,
         audit: Vec::new(),
+        notices: vec![],
+        notices_to: 0,
     }
 }
 

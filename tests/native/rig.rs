@@ -62,6 +62,9 @@ pub struct Rig {
     /// The keys of the objects that the bucket of files holds, and whether it can be reached.
     pub bucket: BTreeSet<String>,
     pub bucket_is_away: bool,
+    /// Whether the transcript shows who is notified, and whether the queue can't be reached.
+    pub queue_is_watched: bool,
+    pub queue_is_away: bool,
     /// Whether the transcript shows batches and alarms.
     pub watched: bool,
     /// Whether `Drop` checks that log and Postgres agree; off where a test makes that impossible.
@@ -115,6 +118,8 @@ impl Rig {
             list_is_watched: false,
             bucket: BTreeSet::new(),
             bucket_is_away: false,
+            queue_is_watched: false,
+            queue_is_away: false,
             watched: false,
             lawful: true,
             longest_frame_bytes: 0,
@@ -436,8 +441,18 @@ impl Rig {
         }
     }
 
+    /// Hands a batch's notices to the queue, as the object does once Postgres has it.
+    fn notify(&mut self, batch: &Projection) -> bool {
+        let taken = !self.queue_is_away;
+        if self.queue_is_watched && !batch.notices.is_empty() {
+            self.tell("queue", telling::notices(&batch.notices, taken));
+        }
+        taken
+    }
+
     pub fn answer(&mut self, batch: Rc<Projection>, outcome: Result<chinwag::db::Projected, DbError>) {
-        self.input(Input::Projected { batch, outcome });
+        let notified = outcome.is_ok() && self.notify(&batch);
+        self.input(Input::Projected { batch, outcome, notified });
     }
 
     /// A token is a name and the seconds it is good for: `bob+60`.

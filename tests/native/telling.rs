@@ -2,7 +2,7 @@
 
 use crate::ledger::POISON;
 use crate::schema::schema;
-use chinwag::db::{DbError, Marker, Projected, Projection};
+use chinwag::db::{DbError, Marker, Notice, Projected, Projection};
 use chinwag::error::Refusal;
 use chinwag::ids::UserId;
 use chinwag::journal::Entry;
@@ -221,6 +221,16 @@ pub fn announcement(announcement: &Announcement, taken: bool) -> String {
             format!("{} lag {}{age}, {} aside{away}", t.state, t.lag, t.set_aside)
         }
     }
+}
+
+/// Who is notified of what.
+pub fn notices(notices: &[Notice], taken: bool) -> String {
+    let away = if taken { "" } else { ", to nobody" };
+    let told = notices.iter().map(|notice| {
+        let edit = if notice.event == notice.seq { String::new() } else { format!(" by {}", notice.event) };
+        format!("{}{edit} for {}", notice.seq, notice.users.join(" "))
+    });
+    format!("{}{away}", told.collect::<Vec<_>>().join(", "))
 }
 
 /// A batch on its way to Postgres, and what became of it.

@@ -1,6 +1,8 @@
 //! What somebody reads over all their rooms, on a real Postgres: unread, mentions, search. Plans and times are in
 //! `db_plans`, what is typed into a search in `api::sought`.
 
+mod notify;
+
 use crate::db::{DAY_MS, batch, done, group, read as read_to, room, said, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, Filter, Found, Has, MessageRow, Place, ReactionRow, Term};

@@ -2,10 +2,11 @@
 
 use crate::rig::Rig;
 
-/// Ten people, each doing `does` once in its turn; a batch to Postgres every 20 things, as a busy room takes them.
+/// Ten people, each doing `does` once in its turn, and one who isn't there and is notified of it all; a batch to Postgres every 20 things, as a busy room takes them.
 fn rows_each(count: u64, does: impl Fn(u64) -> String) -> f64 {
     let people: Vec<String> = (0..10).map(|n| format!("p{n}")).collect();
-    let mut rig = Rig::of(&people.iter().map(String::as_str).collect::<Vec<_>>());
+    let absent = ["absent"];
+    let mut rig = Rig::of(&people.iter().map(String::as_str).chain(absent).collect::<Vec<_>>());
     rig.limits.messages_per_s = 1_000.0;
     rig.limits.reactions_per_s = 1_000.0;
     rig.limits.frames_per_s = 1_000.0;

@@ -5,6 +5,7 @@ mod cost;
 mod depth;
 mod faults;
 mod files;
+mod notices;
 mod outbox;
 mod people;
 mod presence;

@@ -1,0 +1,91 @@
+//! Who is to be told of what was said while they had no socket: worked out with each batch for Postgres, from a watermark of
+//! its own. Not here: levels, mutes and what was read meanwhile, which count when somebody is told (`db::to_tell`).
+
+use super::Room;
+use super::change::ChangeBody;
+use super::store::{Event, Kind, Result, Store};
+use crate::db::Notice;
+use crate::ids::{Seq, UnixMs};
+use crate::limits::{BATCH_ROWS_MAX, NOTIFY_USERS_MAX};
+use crate::protocol::message::Message;
+use std::collections::BTreeSet;
+
+impl Room {
+    /// Events that nobody was notified of, though they are in Postgres.
+    pub(super) fn owes_notices(&self) -> bool {
+        self.log.notified() < self.log.projected
+    }
+
+    /// The notices of the events after the watermark, and up to where that is; none past `to`, where Postgres will stand.
+    pub(super) fn notices(&self, store: &Store, now: UnixMs, to: Seq) -> Result<(Vec<Notice>, Seq)> {
+        let from = self.log.notified();
+        let absent = self.absent(now);
+        if absent.is_empty() || from >= to {
+            return Ok((Vec::new(), to.max(from)));
+        }
+        let events = store.between(from, to, BATCH_ROWS_MAX)?;
+        let whole = (events.len() as u64) < BATCH_ROWS_MAX;
+        let reached = events.last().map_or(to, |last| if whole { to } else { last.seq });
+        let mut notices = Vec::new();
+        for event in events {
+            let Some((message, users)) = self.concerned(store, &event, &absent)? else { continue };
+            for (part, users) in users.chunks(NOTIFY_USERS_MAX).enumerate() {
+                notices.push(Notice {
+                    tenant: self.facts.tenant.clone(),
+                    room: self.facts.id.clone(),
+                    seq: message.seq,
+                    message: message.id.clone(),
+                    event: event.seq,
+                    part: u32::try_from(part).unwrap_or(u32::MAX),
+                    users: users.to_vec(),
+                });
+            }
+        }
+        Ok((notices, reached))
+    }
+
+    /// Members without a socket, who may want to know of something. What they have set counts again when they are told.
+    fn absent(&self, now: UnixMs) -> Vec<&crate::db::SnapshotMember> {
+        let here: BTreeSet<&str> = self.connections.values().map(|c| c.user()).collect();
+        let members = self.facts.snapshot.members.iter();
+        members
+            .filter(|m| !here.contains(m.user_id.as_str()) && m.notify.level != "none")
+            .filter(|m| m.notify.mute_until_ms.is_none_or(|until| until <= now))
+            .collect()
+    }
+
+    /// The message that an event is about, and whom of the absent it concerns.
+    fn concerned(
+        &self,
+        store: &Store,
+        event: &Event,
+        absent: &[&crate::db::SnapshotMember],
+    ) -> Result<Option<(Message, Vec<String>)>> {
+        let (body, edited) = match event.kind {
+            Kind::Message => (event.body.clone(), None),
+            Kind::Edit => {
+                let edit: ChangeBody = serde_json::from_str(&event.body).unwrap_or_default();
+                let target = event.target.filter(|_| !edit.mentioned.is_empty());
+                let Some(target) = target.map(|seq| store.by_seq(seq)).transpose()?.flatten() else {
+                    return Ok(None);
+                };
+                (target.body, Some(edit.mentioned))
+            }
+            _ => return Ok(None),
+        };
+        let Ok(message) = serde_json::from_str::<Message>(&body) else { return Ok(None) };
+        if message.deleted_at.is_some() {
+            return Ok(None);
+        }
+        let calls = |user: &str| message.mentions_room || message.mentions.iter().any(|known| known == user);
+        let users = absent.iter().filter(|m| {
+            let user = m.user_id.as_str();
+            user != message.user_id
+                && edited.as_ref().is_none_or(|users| users.iter().any(|known| known == user))
+                && (m.notify.level == "all" || calls(user))
+                && self.reads.of(user) < message.seq
+        });
+        let users: Vec<String> = users.map(|m| m.user_id.as_str().to_owned()).collect();
+        Ok(if users.is_empty() { None } else { Some((message, users)) })
+    }
+}

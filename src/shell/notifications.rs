@@ -1,0 +1,126 @@
+//! The queue of notifications: rooms put notices in, and the Worker's other half takes them out and tells.
+//! Not here: who is to be told, and what (`notify`, `db`).
+
+use super::database::Database;
+use super::ports::variable;
+use super::{clock, tell};
+use crate::db::Notice;
+use crate::journal::Entry;
+use crate::limits::{
+    NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_MAX, NOTIFY_TIMEOUT_MS, QUEUE_TIMEOUT_MS, STATEMENT_TIMEOUT_MS,
+};
+use crate::notify::{self, Notifier, Outcome, Secret, Webhook};
+use futures_util::FutureExt;
+use futures_util::future::{Either, join_all, select};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use wasm_bindgen::JsValue;
+use worker::{
+    Context, Env, Fetch, Headers, MessageBatch, MessageExt, Method, Queue, QueueContentType,
+    QueueRetryOptionsBuilder, RawMessage, RawMessageBuilder, Request, RequestInit, RequestRedirect, Result,
+    event,
+};
+
+const QUEUE: &str = "NOTIFICATIONS";
+const URL: &str = "NOTIFY_WEBHOOK_URL";
+const SECRET: &str = "NOTIFY_WEBHOOK_SECRET";
+/// When something of ours breaks while a notice is dealt with.
+const BROKEN_RETRY_S: u32 = 60;
+
+/// Puts notices into the queue; true when they are in, or nobody is to be told by this deployment.
+pub async fn hand_over(env: &Env, notices: &[Notice]) -> bool {
+    let (Ok(queue), true) = (env.queue(QUEUE), receiver(env).is_some()) else { return true };
+    let (put, late) = (pin!(put(&queue, notices)), pin!(clock::sleep(QUEUE_TIMEOUT_MS)));
+    let taken = matches!(select(put, late).await, Either::Left((Ok(()), _)));
+    if !taken {
+        tell(&Entry::warn("notices_not_queued").with("count", &(notices.len() as u64)));
+    }
+    taken
+}
+
+async fn put(queue: &Queue, notices: &[Notice]) -> Result<()> {
+    let (mut batch, mut bytes) = (Vec::new(), 0usize);
+    for notice in notices {
+        let text = serde_json::to_string(notice)?;
+        if batch.len() >= NOTIFY_BATCH_MAX || bytes.saturating_add(text.len()) > NOTIFY_BATCH_BYTES_MAX {
+            queue.send_raw_batch(std::mem::take(&mut batch)).await?;
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(text.len());
+        let message = RawMessageBuilder::new(JsValue::from_str(&text));
+        batch.push(message.build_with_content_type(QueueContentType::Text));
+    }
+    queue.send_raw_batch(batch).await
+}
+
+fn receiver(env: &Env) -> Option<String> {
+    variable(env, URL).filter(|url| !url.is_empty())
+}
+
+/// Each notice of a batch by itself: one that fails is tried again, and none of the others.
+#[event(queue)]
+async fn queue(batch: MessageBatch<JsValue>, env: Env, _context: Context) -> Result<()> {
+    let url = receiver(&env);
+    let secret = variable(&env, SECRET).and_then(|text| Secret::parse(&text));
+    let (env, url, secret) = (&env, url.as_deref(), secret.as_ref());
+    let each = batch.raw_iter().map(|message| async move {
+        let outcome = AssertUnwindSafe(outcome(env, &message, url, secret)).catch_unwind().await;
+        match outcome.unwrap_or(Outcome::Retry(BROKEN_RETRY_S)) {
+            Outcome::Done => message.ack(),
+            Outcome::Retry(seconds) => {
+                let options = QueueRetryOptionsBuilder::new().with_delay_seconds(seconds).build();
+                message.retry_with_options(&options);
+            }
+        }
+    });
+    join_all(each).await;
+    Ok(())
+}
+
+async fn outcome(env: &Env, message: &RawMessage, url: Option<&str>, secret: Option<&Secret>) -> Outcome {
+    // Nobody is to be told any more.
+    let Some(url) = url else { return Outcome::Done };
+    let notice = message.body().as_string().and_then(|text| serde_json::from_str::<Notice>(&text).ok());
+    let (Some(notice), Some(secret)) = (notice, secret) else {
+        tell(&Entry::error("notification_impossible").with("secret", &u64::from(secret.is_some())));
+        return Outcome::Retry(BROKEN_RETRY_S);
+    };
+    let database = Database::new(env, STATEMENT_TIMEOUT_MS);
+    let sent = message.timestamp().as_millis();
+    let times = (clock::now(), sent, clock::random_u64());
+    let outcome = notify::deliver(&database, (&Receiver(url), secret), &notice, times).await;
+    database.close();
+    if outcome != Outcome::Done {
+        let entry = Entry::warn("notification_failed").with("tenant", &notice.tenant);
+        tell(&entry.with("room", &notice.room).with("seq", &notice.seq));
+    }
+    outcome
+}
+
+/// Whoever listens at this URL.
+struct Receiver<'a>(&'a str);
+
+impl Notifier for Receiver<'_> {
+    async fn post(&self, webhook: &Webhook) -> Option<u16> {
+        match select(pin!(self.send(webhook)), pin!(clock::sleep(NOTIFY_TIMEOUT_MS))).await {
+            Either::Left((status, _)) => status.ok(),
+            Either::Right(_) => None,
+        }
+    }
+}
+
+impl Receiver<'_> {
+    async fn send(&self, webhook: &Webhook) -> Result<u16> {
+        let headers = Headers::new();
+        headers.set("content-type", "application/json")?;
+        headers.set("webhook-id", &webhook.id)?;
+        headers.set("webhook-timestamp", &webhook.timestamp_s.to_string())?;
+        headers.set("webhook-signature", &webhook.signature)?;
+        let mut init = RequestInit::new();
+        // Not followed: the signature is for this receiver alone.
+        init.with_method(Method::Post).with_headers(headers).with_redirect(RequestRedirect::Manual);
+        init.with_body(Some(JsValue::from_str(&webhook.body)));
+        let answer = Fetch::Request(Request::new_with_init(self.0, &init)?).send().await?;
+        Ok(answer.status_code())
+    }
+}

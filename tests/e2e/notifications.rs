@@ -1,0 +1,183 @@
+//! Notifications over the running stack: room, queue, consumer, and an HTTP receiver that fails, hangs and comes back.
+//! Not here: who is told (`tests/native/room/notices`, `tests/native/reading/notify`).
+
+use crate::rig::stack::Stack;
+use crate::rig::{PATIENCE, Tenant, eventually};
+use chinwag::notify::Secret;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAAAA";
+/// The queue's own wait, a try or two, and a busy machine.
+const SOON: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Well,
+    Fails,
+    Hangs,
+}
+
+/// One request as it came in.
+#[derive(Clone)]
+struct Told {
+    id: String,
+    mood: Mood,
+    body: Value,
+}
+
+struct Receiver {
+    url: String,
+    mood: Mutex<Mood>,
+    told: Mutex<Vec<Told>>,
+}
+
+impl Receiver {
+    async fn start() -> Arc<Receiver> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+        let receiver = Arc::new(Receiver { url, mood: Mutex::new(Mood::Well), told: Mutex::default() });
+        let serving = receiver.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let receiver = serving.clone();
+                tokio::spawn(async move { receiver.serve(stream).await });
+            }
+        });
+        receiver
+    }
+
+    fn is(&self, mood: Mood) {
+        *self.mood.lock().expect("mood") = mood;
+    }
+
+    async fn serve(&self, mut stream: TcpStream) {
+        let mut received = Vec::new();
+        let (head, body) = loop {
+            let end = received.windows(4).position(|window| window == b"\r\n\r\n");
+            if let Some(end) = end {
+                let head = String::from_utf8_lossy(&received[..end]).into_owned();
+                let length: usize = header(&head, "content-length").parse().expect("a length");
+                if received.len() >= end + 4 + length {
+                    break (head, String::from_utf8_lossy(&received[end + 4..]).into_owned());
+                }
+            }
+            if stream.read_buf(&mut received).await.unwrap_or(0) == 0 {
+                return;
+            }
+        };
+        let (id, timestamp) = (header(&head, "webhook-id"), header(&head, "webhook-timestamp"));
+        let signed =
+            Secret::parse(SECRET).expect("a key").sign(&id, timestamp.parse().expect("seconds"), &body);
+        assert_eq!(header(&head, "webhook-signature"), signed, "signed by the key, over what came");
+        let mood = *self.mood.lock().expect("mood");
+        let body = serde_json::from_str(&body).expect("JSON");
+        self.told.lock().expect("told").push(Told { id, mood, body });
+        let status = match mood {
+            Mood::Well => "204 No Content",
+            Mood::Fails => "500 Internal Server Error",
+            Mood::Hangs => return tokio::time::sleep(Duration::from_secs(600)).await,
+        };
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let _ = stream.write_all(answer.as_bytes()).await;
+    }
+
+    /// What was told of a message with this text, in this mood.
+    fn of(&self, preview: &str, mood: Mood) -> Vec<Told> {
+        let told = self.told.lock().expect("told");
+        let about = |one: &&Told| one.body["data"]["message"]["preview"] == preview && one.mood == mood;
+        told.iter().filter(about).cloned().collect()
+    }
+
+    async fn hears(&self, preview: &str, mood: Mood) -> Told {
+        eventually("the receiver is told", SOON, || async { self.of(preview, mood).into_iter().next() }).await
+    }
+}
+
+fn header(head: &str, name: &str) -> String {
+    let lines = head.lines().filter_map(|line| line.split_once(':'));
+    let mut values = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
+    values.next().map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+}
+
+async fn says(t: &Tenant, room: &str, content: &str) -> Value {
+    let body = json!({"content": content});
+    t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok()["message"].clone()
+}
+
+#[tokio::test]
+async fn the_absent_are_told_whatever_the_receiver_does_and_nobody_of_what_is_gone_or_read() {
+    let receiver = Receiver::start().await;
+    let url = format!("NOTIFY_WEBHOOK_URL={}", receiver.url);
+    let stack = Stack::start(&[&url, &format!("NOTIFY_WEBHOOK_SECRET={SECRET}")]);
+    let t = Tenant::new(&stack);
+    let room = t.group(&["alice", "bob", "carol", "mute", "none"]).await;
+    let sql = stack.sql().await;
+    for set in [
+        "mute_until = now() + interval '1 h' WHERE user_id = 'mute'",
+        "notify_level = 'none' WHERE user_id = 'none'",
+    ] {
+        sql.execute(&format!("UPDATE chat_room_members SET {set}"), &[]).await.expect("settings");
+    }
+    let _bob = t.join(&room, "bob").await;
+
+    let first = says(&t, &room, "one for carol").await;
+    let told = receiver.hears("one for carol", Mood::Well).await;
+    assert_eq!(
+        told.body["data"]["recipients"],
+        json!([{"userId": "carol", "reason": "message"}]),
+        "bob is here"
+    );
+    assert_eq!(
+        (&told.body["data"]["message"]["id"], &told.body["data"]["tenantId"]),
+        (&first["id"], &json!(t.id))
+    );
+    assert_eq!(told.body["data"]["room"]["id"], room);
+
+    // It fails; meanwhile one is deleted, one is read by all, and one stays.
+    receiver.is(Mood::Fails);
+    let gone = says(&t, &room, "to be deleted").await;
+    let read = says(&t, &room, "to be read").await;
+    receiver.hears("to be deleted", Mood::Fails).await;
+    receiver.hears("to be read", Mood::Fails).await;
+    let path = format!("/rooms/{room}/messages/{}", gone["id"].as_str().expect("id"));
+    t.rest("alice", "DELETE", &path, None).await.ok();
+    t.rest("carol", "POST", &format!("/rooms/{room}/read"), Some(json!({"seq": read["seq"]}))).await.ok();
+    t.drained(&room, PATIENCE).await;
+    let deleted_tries = receiver.of("to be deleted", Mood::Fails).len();
+    says(&t, &room, "it fails").await;
+    let failed = receiver.hears("it fails", Mood::Fails).await;
+    receiver.is(Mood::Hangs);
+    says(&t, &room, "it hangs").await;
+    let hung = receiver.hears("it hangs", Mood::Hangs).await;
+    receiver.is(Mood::Well);
+    assert_eq!(receiver.hears("it fails", Mood::Well).await.id, failed.id, "the same id in each try");
+    assert_eq!(receiver.hears("it hangs", Mood::Well).await.id, hung.id);
+    assert_ne!(failed.id, hung.id);
+    // The others would have come back by now as well.
+    for preview in ["to be deleted", "to be read"] {
+        assert!(receiver.of(preview, Mood::Well).is_empty(), "{preview}");
+    }
+    assert!(
+        receiver.of("to be deleted", Mood::Fails).len() <= deleted_tries + 1,
+        "one was on the way at most"
+    );
+
+    // Killed between the commit and the queue: Postgres is away, so the queue can't have it yet.
+    let away = stack.stop_postgres();
+    let mut alice = t.join(&room, "alice").await;
+    alice.say("c1", "after the crash").await;
+    stack.kill_runtime().await;
+    away.back().await;
+    receiver.hears("after the crash", Mood::Well).await;
+    let authors = receiver
+        .told
+        .lock()
+        .expect("told")
+        .iter()
+        .any(|one| one.body.to_string().contains(r#""userId":"alice","reason""#));
+    assert!(!authors, "never the author");
+}

@@ -1,0 +1,159 @@
+//! Telling people of what they weren't there for: who it concerns when it is told, on a real Postgres; and the receiver's
+//! answers. Over HTTP and the queue: `tests/e2e/notifications`.
+
+use super::{deleted, mentioning, says, sql, to_all};
+use crate::db::{DAY_MS, batch, done, group, read as read_to, room, said, tenant, user};
+use crate::postgres::{Database, NativePostgres};
+use chinwag::db::{self, DbError, Notice, Postgres};
+use chinwag::notify::{self, Notifier, Outcome, Secret, Webhook};
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+
+fn notice(seq: u64, event: u64, users: &[&str]) -> Notice {
+    Notice {
+        tenant: tenant("acme"),
+        room: room("r1"),
+        seq,
+        message: format!("r1-{seq}"),
+        event,
+        part: 0,
+        users: users.iter().map(|user| (*user).to_owned()).collect(),
+    }
+}
+
+/// Who is told of it, and why.
+async fn told(pg: &NativePostgres, notice: &Notice) -> Vec<(String, String)> {
+    let told = db::to_tell(pg, notice).await.expect("to tell");
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let each = |r: &Value| (text(&r["userId"]), text(&r["reason"]));
+    told.map(|told| told.recipients.iter().map(each).collect()).unwrap_or_default()
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(user, why)| ((*user).to_owned(), (*why).to_owned())).collect()
+}
+
+const ALL: [&str; 6] = ["bob", "carol", "dave", "erin", "alice", "stranger"];
+
+#[tokio::test]
+async fn notify_6_who_is_told_is_decided_when_it_is_told() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    group(pg, "acme", "r1", "alice", &["bob", "carol", "dave", "erin"]).await;
+    let mut reply = said("r1", 4, "alice", "in a thread");
+    (reply.thread_id, reply.thread_seq) = (Some("r1-1".into()), Some(1));
+    reply.followers = vec!["bob".into()];
+    let messages = vec![
+        said("r1", 1, "alice", &"long ".repeat(100)),
+        mentioning(said("r1", 2, "alice", "<@carol>"), &["carol"]),
+        to_all(said("r1", 3, "alice", "@room")),
+        reply,
+    ];
+    says(pg, "r1", messages.clone()).await;
+    sql(
+        pg,
+        "UPDATE chat_room_members SET notify_level = 'mentions' WHERE user_id = 'carol';
+             UPDATE chat_room_members SET notify_level = 'none' WHERE user_id = 'dave';
+             UPDATE chat_room_members SET mute_until = now() + interval '1 h' WHERE user_id = 'erin'",
+    )
+    .await;
+    assert_eq!(
+        told(pg, &notice(1, 1, &ALL)).await,
+        pairs(&[("bob", "message")]),
+        "never the author, nor a stranger"
+    );
+    assert_eq!(told(pg, &notice(2, 2, &ALL)).await, pairs(&[("bob", "message"), ("carol", "mention")]));
+    assert_eq!(
+        told(pg, &notice(3, 3, &ALL)).await,
+        pairs(&[("bob", "room_mention"), ("carol", "room_mention")])
+    );
+    assert_eq!(told(pg, &notice(4, 4, &ALL)).await, pairs(&[("bob", "thread")]), "those who follow it");
+    assert_eq!(
+        told(pg, &notice(2, 9, &ALL)).await,
+        pairs(&[("carol", "mention")]),
+        "an edit tells those it mentions"
+    );
+    let whole = db::to_tell(pg, &notice(1, 1, &ALL)).await.expect("to tell").expect("bob");
+    assert_eq!(whole.message["preview"].as_str().expect("preview").chars().count(), 200);
+    assert_eq!(whole.room, json!({"id": "r1", "type": "group", "name": "The r1"}));
+
+    sql(pg, "UPDATE chat_room_members SET mute_until = now() - interval '1 s' WHERE user_id = 'erin'").await;
+    assert_eq!(
+        told(pg, &notice(1, 1, &ALL)).await,
+        pairs(&[("bob", "message"), ("erin", "message")]),
+        "the mute is over"
+    );
+    let mut read = batch("acme", "r1", 4, 4, vec![]);
+    read.reads.insert(user("bob"), read_to(3));
+    done(pg, &read).await;
+    assert_eq!(told(pg, &notice(3, 3, &["bob"])).await, [], "read meanwhile");
+    assert_eq!(told(pg, &notice(4, 4, &["bob"])).await, pairs(&[("bob", "thread")]));
+    done(pg, &batch("acme", "r1", 4, 5, vec![deleted(messages[1].clone())])).await;
+    assert_eq!(told(pg, &notice(2, 2, &ALL)).await, [], "deleted meanwhile");
+    sql(
+        pg,
+        "UPDATE chat_rooms SET history_visibility = 'since_join';
+             UPDATE chat_room_members SET joined_seq = 3 WHERE user_id = 'erin'",
+    )
+    .await;
+    assert_eq!(told(pg, &notice(3, 3, &["erin"])).await, [], "before she came");
+    sql(pg, "DELETE FROM chat_room_members WHERE user_id = 'carol'").await;
+    assert_eq!(told(pg, &notice(3, 3, &["carol"])).await, [], "left meanwhile");
+    let other = Notice { message: "another".into(), ..notice(1, 1, &ALL) };
+    assert_eq!(told(pg, &other).await, [], "another message stands at that seq");
+    let foreign = Notice { tenant: tenant("umbrella"), ..notice(1, 1, &ALL) };
+    assert_eq!(told(pg, &foreign).await, []);
+}
+
+/// A receiver that answers with these statuses, one after another.
+struct Receiver {
+    answers: RefCell<Vec<Option<u16>>>,
+    heard: RefCell<Vec<Webhook>>,
+}
+
+impl Notifier for Receiver {
+    async fn post(&self, webhook: &Webhook) -> Option<u16> {
+        self.heard.borrow_mut().push(webhook.clone());
+        self.answers.borrow_mut().remove(0)
+    }
+}
+
+struct Gone(Cell<u32>);
+
+impl Postgres for Gone {
+    async fn query(&self, _: &'static str, _: Value) -> Result<Value, DbError> {
+        self.0.set(self.0.get() + 1);
+        Err(DbError { sqlstate: None, message: "connection refused".into() })
+    }
+}
+
+#[tokio::test]
+async fn notify_7_it_is_told_until_the_receiver_has_taken_it_under_one_id() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    group(pg, "acme", "r1", "alice", &["bob"]).await;
+    says(pg, "r1", vec![said("r1", 1, "alice", "hi bob")]).await;
+    let secret = &Secret::parse("a key of twenty-four bytes").expect("a key");
+    let answers = vec![Some(500), None, Some(410), Some(302), Some(204)];
+    let receiver = &Receiver { answers: RefCell::new(answers), heard: RefCell::default() };
+    let notice = &notice(1, 1, &["bob"]);
+    for n in 0..5 {
+        let now = DAY_MS + n * 60_000;
+        let outcome = notify::deliver(pg, (receiver, secret), notice, (now, DAY_MS, 7)).await;
+        assert_eq!(outcome == Outcome::Done, n == 4, "{n}: {outcome:?}");
+    }
+    let heard = receiver.heard.borrow();
+    assert!(heard.iter().all(|webhook| webhook.id == "r1-1.1.0"), "the same in each try");
+    for webhook in heard.iter() {
+        assert_eq!(webhook.signature, secret.sign(&webhook.id, webhook.timestamp_s, &webhook.body));
+    }
+    let body: Value = serde_json::from_str(&heard[0].body).expect("JSON");
+    assert_eq!((&body["type"], &body["data"]["tenantId"]), (&json!("message.created"), &json!("acme")));
+    assert_eq!(body["data"]["recipients"], json!([{"userId": "bob", "reason": "message"}]));
+    assert_eq!(body["data"]["message"]["preview"], "hi bob");
+
+    let away = Gone(Cell::new(0));
+    let outcome = notify::deliver(&away, (receiver, secret), notice, (DAY_MS, DAY_MS, 7)).await;
+    assert!(matches!(outcome, Outcome::Retry(_)) && away.0.get() == 1, "Postgres away: later");
+    assert_eq!(receiver.heard.borrow().len(), 5);
+}

@@ -1,0 +1,120 @@
+//! Who is notified of what: those without a socket, once it is in Postgres, and never the author.
+
+use crate::rig::Rig;
+
+#[test]
+fn notify_1_who_has_no_socket_is_notified_of_what_others_say() {
+    Rig::new().play(
+        r#"
+        (the queue is watched)
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice > message "hi"                          alice < new_message 1 "hi"
+                                                      bob < new_message 1 "hi"
+                                                      queue < 1 for carol dave
+        (9 s pass)                                    alice < user_joined bob
+        alice > message "one" & bob > message "two"   alice < new_message 2 "one", new_message 3 "two"
+                                                      bob < new_message 2 "one", new_message 3 "two"
+                                                      queue < 2 for carol dave, 3 for carol dave
+        bob > react 👍 1                               alice < reaction_update 4 on 1 +👍 bob {👍 bob}
+                                                      bob < reaction_update 4 on 1 +👍 bob {👍 bob}
+        bob leaves
+        (9 s pass)                                    alice < user_left bob
+        alice > message "three"                       alice < new_message 5 "three"
+                                                      queue < 5 for bob carol dave
+        "#,
+    );
+}
+
+#[test]
+fn notify_2_what_is_set_and_what_is_read_counts_as_the_room_knows_it() {
+    let mut rig = Rig::new();
+    for (name, level, mute) in
+        [("bob", "none", None), ("carol", "mentions", None), ("dave", "all", Some(600_000))]
+    {
+        let now = rig.now;
+        let member = rig.snapshot.members.iter_mut().find(|m| m.user_id.as_str() == name).unwrap();
+        member.notify.level = level.into();
+        member.notify.mute_until_ms = mute.map(|ms| now + ms);
+    }
+    rig.snapshot.members_version += 1;
+    rig.ledger.members_version += 1;
+    rig.prepare("alice joins\nalice > message \"the first\"\n(9 s pass)");
+    rig.play(
+        r#"
+        (the queue is watched)
+        alice > message "for nobody"                  alice < new_message 2 "for nobody"
+        alice > message "for <@carol>, <@bob> and <@dave>"
+                                                      alice < new_message 3 "for <@carol>, <@bob> and <@dave>" @carol @bob @dave
+                                                      queue < 3 for carol
+        alice > message "@room"                       alice < new_message 4 "@room" @room
+                                                      queue < 4 for carol
+        (600 s pass)
+        alice > message "for dave, whose mute is over"
+                                                      alice < new_message 5 "for dave, whose mute is over"
+                                                      queue < 5 for dave
+        "#,
+    );
+}
+
+#[test]
+fn notify_3_nobody_is_notified_before_postgres_has_it() {
+    Rig::new().play(
+        r#"
+        (the queue is watched)
+        (Postgres fails)
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice > message "one"                         alice < new_message 1 "one"
+                                                      operator < postgres_fails sqlstate=none why=no answer
+        (3 s pass)
+        (the room crashes)                            operator < postgres_fails sqlstate=none why=no answer
+        (Postgres recovers)
+        (9 s pass)                                    queue < 1 for bob carol dave
+                                                      operator < postgres_takes_rows_again
+        "#,
+    );
+}
+
+#[test]
+fn notify_4_a_queue_that_takes_nothing_is_offered_it_again_and_holds_up_nothing() {
+    Rig::new().play(
+        r#"
+        (the queue is watched)
+        (the queue is away)
+        (Postgres is watched)
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice > message "one"                         alarm < in 5000 ms
+                                                      alice < new_message 1 "one"
+                                                      postgres < (0, 1] 1 alice:1: done
+                                                      queue < 1 for bob carol dave, to nobody
+        alice > message "two"                         alice < new_message 2 "two"
+                                                      postgres < (1, 2] 2 alice:2: done
+        (the room is evicted)                         alarm < in 5000 ms
+                                                      postgres < (2, 2] : done
+                                                      queue < 1 for bob carol dave, 2 for bob carol dave, to nobody
+        alice > message "three"                       alice < new_message 3 "three"
+                                                      postgres < (2, 3] 3 alice:3: done
+        (2 s pass)
+        (the queue is back)
+        (9 s pass)                                    alarm < in 5000 ms / in 5000 ms
+                                                      postgres < (3, 3] : done
+                                                      queue < 1 for bob carol dave, 2 for bob carol dave, 3 for bob carol dave
+        (60 s pass)
+        "#,
+    );
+}
+
+#[test]
+fn notify_5_an_edit_tells_those_whom_it_newly_mentions() {
+    Rig::new().play(
+        r#"
+        (the queue is watched)
+        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice > message "for <@bob>"                  alice < new_message 1 "for <@bob>" @bob
+                                                      queue < 1 for bob carol dave
+        alice > edit 1 "for <@bob> and <@carol>"      alice < message_updated 2 is 1 "for <@bob> and <@carol>" @bob @carol v2
+                                                      queue < 1 by 2 for carol
+        alice > edit 1 "for <@bob> and <@carol>!"     alice < message_updated 3 is 1 "for <@bob> and <@carol>!" @bob @carol v3
+        "#,
+    );
+}
