@@ -142,7 +142,7 @@ async fn notify_7_it_is_told_until_the_receiver_has_taken_it_under_one_id() {
         let outcome = notify::deliver(pg, (receiver, secret), notice, (now, DAY_MS, 7)).await;
         assert_eq!(outcome == Outcome::Done, n == 4, "{n}: {outcome:?}");
     }
-    let heard = receiver.heard.borrow();
+    let heard = receiver.heard.borrow().clone();
     assert!(heard.iter().all(|webhook| webhook.id == "r1-1.1.0"), "the same in each try");
     for webhook in heard.iter() {
         assert_eq!(webhook.signature, secret.sign(&webhook.id, webhook.timestamp_s, &webhook.body));
