@@ -73,7 +73,7 @@ pub const SEARCH_TERMS_MAX: usize = 10;
 /// Rooms that are walked one by one; of somebody in more, the whole tenant's messages are walked.
 pub const SEARCH_ROOMS_MAX: u64 = 300;
 /// Messages a search walks over before it gives a short page: 2 µs each (docs/SEARCH.md).
-pub const SEARCH_WALK: u64 = 10_000;
+pub const SEARCH_WALK: u64 = 8_000;
 /// Messages an index may be expected to bring up, else it is walked: 5 µs each (docs/SEARCH.md).
 pub const SEARCH_FOUND_MAX: u64 = 3_000;
 /// How often a client should ping: half of what the quietest proxies cut at (60 s).

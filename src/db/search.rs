@@ -64,13 +64,16 @@ pub struct Hits {
     pub next: Option<Place>,
 }
 
+/// Slots of `indexed!`.
+const SEARCH_PARTS: usize = 3;
+
 /// How the terms are looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Words {
     /// `ILIKE` patterns, each of which must be met.
     like: Vec<String>,
-    /// The one of them that the index of parts is asked for.
-    part: Option<String>,
+    /// Those of them that the index of parts is asked for, `SEARCH_PARTS` at most.
+    parts: Vec<String>,
     /// `to_tsquery`'s language, for the index of words.
     words: Option<String>,
 }
@@ -79,14 +82,13 @@ impl Words {
     /// # Takes  `parts`: whether there is an index of parts of words; where there is none, words are found by how they begin.
     pub fn of(terms: &[Term], parts: bool) -> Self {
         let (mut like, mut words) = (Vec::new(), Vec::new());
-        let mut longest: Option<&str> = None;
+        let mut long: Vec<&str> = Vec::new();
         for term in terms {
             let lexemes = lexemes(&term.text);
             if lexemes.is_empty() || (parts && has_trigrams(&term.text)) {
                 like.push(contains(&term.text));
-                let longer = |known: &str| known.chars().count() < term.text.chars().count();
-                if !lexemes.is_empty() && longest.is_none_or(longer) {
-                    longest = Some(&term.text);
+                if !lexemes.is_empty() {
+                    long.push(&term.text);
                 }
                 continue;
             }
@@ -107,11 +109,13 @@ impl Words {
             words.push(format!("({phrase})"));
         }
         let words = (!words.is_empty()).then(|| words.join(" & "));
-        Self { like, part: longest.map(contains), words }
+        // The longest ones are the rarest, as a rule.
+        long.sort_by_key(|text| std::cmp::Reverse(text.chars().count()));
+        Self { like, parts: long.into_iter().take(SEARCH_PARTS).map(contains).collect(), words }
     }
 
     fn indexed(&self) -> bool {
-        self.part.is_some() || self.words.is_some()
+        !self.parts.is_empty() || self.words.is_some()
     }
 }
 
@@ -306,7 +310,9 @@ WITH hits AS MATERIALIZED (
 macro_rules! indexed {
     () => {
         "c.tenant_id = $1->>'tenant' AND ($1->>'room' IS NULL OR c.room_id = $1->>'room')
-      AND ($1->>'part' IS NULL OR c.content ILIKE ($1->>'part'))
+      AND ($1->'parts'->>0 IS NULL OR c.content ILIKE ($1->'parts'->>0))
+      AND ($1->'parts'->>1 IS NULL OR c.content ILIKE ($1->'parts'->>1))
+      AND ($1->'parts'->>2 IS NULL OR c.content ILIKE ($1->'parts'->>2))
       AND ($1->>'words' IS NULL OR chat_words(c.content) @@ to_tsquery('simple', $1->>'words'))"
     };
 }
@@ -411,7 +417,7 @@ pub async fn search(
     let (first, rest) = words.like.split_first().unzip();
     let input = encode(&json!({
         "tenant": who.0, "user": who.1, "room": filter.room, "inside": filter.inside, "from": filter.from,
-        "has": filter.has, "first": first, "rest": rest.unwrap_or_default(), "part": words.part,
+        "has": filter.has, "first": first, "rest": rest.unwrap_or_default(), "parts": words.parts,
         "words": words.words, "afterUs": filter.after_ms.map(|ms| ms.saturating_mul(1000)), "place": place,
         "each": scope.each(SEARCH_WALK), "limit": limit.saturating_add(1),
     }))?;
@@ -451,7 +457,7 @@ mod tests {
         let like = |text: &str| vec![text.to_owned()];
         let parts = of("500%_o\\ff", true);
         assert_eq!(parts.like, like("%500\\%\\_o\\\\ff%"));
-        assert_eq!((of("lunch", true).part.as_deref(), of("lunch", true).words), (Some("%lunch%"), None));
+        assert_eq!((of("lunch", true).parts, of("lunch", true).words), (like("%lunch%"), None));
         let words = of("o'clock", false);
         assert_eq!(words.like, ["%o%", "%clock%"]);
         assert_eq!(words.words.as_deref(), Some("('o' <-> 'clock':*)"));
@@ -463,7 +469,7 @@ mod tests {
         let whole = Words::of(&[Term { text: "go on".into(), whole: true }], false);
         assert_eq!(whole.words.as_deref(), Some("('go' <-> 'on')"));
         let several = Words::of(&[term("a"), term("longest"), term("long")], true);
-        assert_eq!(several.part.as_deref(), Some("%longest%"));
+        assert_eq!(several.parts, ["%longest%", "%long%"], "one letter has no trigram");
         assert_eq!(several.like, ["%a%", "%longest%", "%long%"]);
     }
 
