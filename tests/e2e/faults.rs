@@ -36,7 +36,7 @@ impl Conversation {
                 acked: count.clone(),
                 synced: watch::Sender::new(0),
                 reacts: false,
-                edits: user == "carol",
+                edits: false,
                 through: None,
                 forgetful: false,
             };
