@@ -123,18 +123,16 @@ pub async fn members_come_and_go_while_they_send(ground: Arc<Ground>) -> Struck 
             tokio::spawn(guest(swarm.t.clone(), swarm.room.clone(), format!("guest{i}"), stopped.clone()))
         })
         .collect();
-    let sql = ground.stack.sql().await;
-    let change = "WITH gone AS (
-            DELETE FROM chat_room_members WHERE tenant_id = $1 AND room_id = $2 AND user_id = $3 RETURNING 1
-        ), come AS (
-            INSERT INTO chat_room_members (tenant_id, room_id, user_id, role)
-            SELECT $1, $2, $3, 'member' WHERE NOT EXISTS (SELECT FROM gone) RETURNING 1)
-        UPDATE chat_rooms SET members_version = members_version + 1 WHERE tenant_id = $1 AND id = $2";
+    let members = format!("/rooms/{}/members", swarm.room);
     let mut changes = 0;
-    // An even number of turns for each: in the end they are out.
+    // Each comes and goes in turn: in the end they are out.
     while changes < 240 {
         let user = format!("guest{}", changes % 4);
-        sql.execute(change, &[&swarm.t.id, &swarm.room, &user]).await.expect("changed");
+        let answer = match changes / 4 % 2 {
+            0 => swarm.t.rest("u0", "POST", &members, Some(json!({"userIds": [user]}))).await,
+            _ => swarm.t.rest("u0", "DELETE", &format!("{members}/{user}"), None).await,
+        };
+        answer.ok();
         changes += 1;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
