@@ -109,13 +109,20 @@ fn no_such_member() -> Refusal {
     Refusal::new(Code::MemberNotFound, "there is no such member")
 }
 
-/// A list of user ids, at least one of them.
+/// A list of user ids, at least one of them, each once.
 fn user_ids(fields: &mut Fields, name: &str) -> Result<Vec<UserId>, Refusal> {
     let list = fields.list_opt(name)?.ok_or_else(|| Refusal::bad_field(name, "a list of user ids"))?;
     if list.is_empty() || list.len() > GROUP_MEMBERS_MAX {
         return Err(Refusal::invalid(name, &format!("expected 1 to {GROUP_MEMBERS_MAX} of them")));
     }
-    list.iter().map(|item| user_id(item, name)).collect()
+    let mut users: Vec<UserId> = Vec::new();
+    for item in &list {
+        let user = user_id(item, name)?;
+        if !users.contains(&user) {
+            users.push(user);
+        }
+    }
+    Ok(users)
 }
 
 pub(super) fn user_id(item: &Value, name: &str) -> Result<UserId, Refusal> {
