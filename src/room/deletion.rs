@@ -80,7 +80,8 @@ impl Room {
         // its files are out of the bucket.
         self.facts.snapshot.members.clear();
         self.facts.snapshot.bans.clear();
-        self.log.projected = self.head;
+        // Nothing waits for Postgres, and nobody is to be notified.
+        (self.log.projected, self.log.notified) = (self.head, None);
         let doomed = Doomed { gone: true, ..doomed };
         let text = |value: serde_json::Result<String>| value.unwrap_or_default();
         let (log, room) = (text(serde_json::to_string(&self.log)), text(serde_json::to_string(&self.facts)));
