@@ -20,14 +20,14 @@ pub fn made() -> u64 {
 /// How long `test_store_fails` lasts: some tries of a drain that waits between them.
 const STORE_FAILS_MS: u64 = 2_000;
 
-/// `{"type":"test_instance"}` → which making of the object this is, and the rows it has written.
+/// `{"type":"test_instance"}` → which making of the object this is, the rows it has written, the isolate's WASM memory.
 /// `{"type":"test_store_fails"}` → each statement that writes fails for a while.
 pub fn answered(text: &str, send: impl FnOnce(String), made: u64, sql: &ObjectSql) -> bool {
     match text {
         r#"{"type":"test_instance"}"# => {
-            let rows = sql.rows_written();
+            let (rows, bytes) = (sql.rows_written(), core::arch::wasm32::memory_size(0) * 65_536);
             send(format!(
-                r#"[{{"type":"test_instance","instance":{made},"rowsWritten":{rows},"by":"{MARKER}"}}]"#
+                r#"[{{"type":"test_instance","instance":{made},"rowsWritten":{rows},"wasmBytes":{bytes},"by":"{MARKER}"}}]"#
             ));
         }
         r#"{"type":"test_store_fails"}"# => {

@@ -9,6 +9,7 @@ mod rig;
 
 mod faults;
 mod files;
+mod files_large;
 mod frames;
 mod identity;
 mod limits;
