@@ -4,6 +4,7 @@
 use super::json;
 use crate::api::{Bucket, FileReply, Put, Reply};
 use crate::error::{Code, Refusal};
+use crate::limits::FILE_PIECE_BYTES;
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -79,20 +80,27 @@ impl Bucket for R2 {
         let stored =
             bucket.put(key.to_owned(), stream.readable().into(), JsValue::UNDEFINED).map_err(away)?;
         let writer = stream.writable().get_writer().map_err(away)?;
-        Ok(R2Put { writer, stored: Some(JsFuture::from(stored)) })
+        let buffer = Uint8Array::new_with_length(u32::try_from(FILE_PIECE_BYTES).unwrap_or(u32::MAX));
+        Ok(R2Put { writer, buffer, stored: Some(JsFuture::from(stored)) })
     }
 }
 
 pub struct R2Put {
     writer: WritableStreamDefaultWriter,
+    /// One for all pieces, as in `body`: a write that is over has been taken.
+    buffer: Uint8Array,
     /// Until it is finished.
     stored: Option<JsFuture>,
 }
 
 impl Put for R2Put {
     async fn write(&mut self, bytes: &[u8]) -> std::result::Result<(), Refusal> {
-        let chunk = Uint8Array::new_from_slice(bytes);
-        JsFuture::from(self.writer.write_with_chunk(&chunk)).await.map(drop).map_err(away)
+        for piece in bytes.chunks(FILE_PIECE_BYTES) {
+            let part = self.buffer.subarray(0, u32::try_from(piece.len()).unwrap_or(u32::MAX));
+            part.copy_from(piece);
+            JsFuture::from(self.writer.write_with_chunk(&part)).await.map_err(away)?;
+        }
+        Ok(())
     }
 
     async fn finish(mut self) -> std::result::Result<(), Refusal> {

@@ -1,6 +1,7 @@
 //! The runtime's side, wasm32 only: the Worker's entry, the Durable Objects, ports made real.
 //! Not here: decisions. What a request answers is in `api`, what a room does in `room`.
 
+mod body;
 mod bucket;
 mod chat_room;
 mod clock;
@@ -17,10 +18,11 @@ use crate::api::{self, Reply};
 use crate::auth::{self, AuthConfig};
 use crate::error::{Code, Refusal};
 use crate::journal::{Complaint, Entry, Loggable, RequestId};
+use body::RequestBody;
 use futures_util::FutureExt;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
-use ports::{RequestBody, WorkerPorts};
+use ports::WorkerPorts;
 use std::panic::AssertUnwindSafe;
 use worker::{Context, Env, Headers, Request, Response, Result, event};
 

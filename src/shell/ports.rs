@@ -2,7 +2,7 @@
 //! Not here: what is done with them (`api`).
 
 use super::{bucket::R2, clock, database::Database};
-use crate::api::{self, Ask, Body, FileReply, Ports, Reply};
+use crate::api::{self, Ask, FileReply, Ports, Reply};
 use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{DbError, Postgres};
 use crate::error::{Code, Refusal};
@@ -14,15 +14,12 @@ use crate::limits::{
 use crate::room::Announcement;
 use crate::room::moderation::Moderation;
 use crate::troubles::Listed;
-use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use http::HeaderMap;
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
-use worker::{
-    ByteStream, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Stub,
-};
+use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Stub};
 
 thread_local! {
     /// The issuer's keys, one set an isolate.
@@ -238,44 +235,6 @@ impl FetchJwks for Issuer {
 
     async fn pause(&self, ms: u64) {
         clock::sleep(ms).await;
-    }
-}
-
-/// A request whose body is read only when a route wants it.
-pub struct RequestBody {
-    request: Request,
-    stream: Option<ByteStream>,
-}
-
-impl RequestBody {
-    pub fn new(request: Request) -> Self {
-        Self { request, stream: None }
-    }
-}
-
-impl Body for RequestBody {
-    async fn read(mut self, max: usize) -> Result<Vec<u8>, Refusal> {
-        let too_large = || Refusal::new(Code::TooLarge, format!("a body of at most {max} bytes"));
-        let declared = self.request.headers().get("content-length").ok().flatten();
-        if declared.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > max) {
-            return Err(too_large());
-        }
-        let mut body = Vec::new();
-        while let Some(bytes) = self.next().await {
-            body.extend_from_slice(&bytes?);
-            if body.len() > max {
-                return Err(too_large());
-            }
-        }
-        Ok(body)
-    }
-
-    async fn next(&mut self) -> Option<Result<Vec<u8>, Refusal>> {
-        if self.stream.is_none() {
-            self.stream = Some(self.request.stream().ok()?);
-        }
-        let bytes = self.stream.as_mut()?.next().await?;
-        Some(bytes.map_err(|_| Refusal::new(Code::BadRequest, "the body broke off")))
     }
 }
 
