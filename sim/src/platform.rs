@@ -219,6 +219,16 @@ impl Platform for Simulated {
         !self.world.random().is_multiple_of(8)
     }
 
+    async fn list_files(&self, prefix: &str) -> Option<Vec<String>> {
+        self.world.sleep(World::WAY_MS).await;
+        if self.world.bucket_is_away.get() {
+            return None;
+        }
+        self.world.counters.count("strays looked for");
+        let bucket = self.world.bucket.borrow();
+        Some(bucket.keys().filter_map(|key| key.strip_prefix(prefix).map(str::to_owned)).collect())
+    }
+
     fn report(&self, entry: &Entry) {
         self.world.trace(|| format!("{}: {entry}", self.host.name));
         if entry.event() == "row_set_aside" {

@@ -145,7 +145,7 @@ impl<P: Platform> Object<P> {
                 page.map_err(|_| Refusal::new(Code::UpstreamUnavailable, "the database can't be reached"))?;
             rebuild.page(&store, page).map_err(broken)?;
         }
-        rebuild.finish(&store).map_err(broken)?;
+        rebuild.finish(&store, self.platform.now()).map_err(broken)?;
         // Loaded anew with the new log; sockets of an older one are to come back and see the new epoch.
         *self.room.borrow_mut() = None;
         self.told.set(None);

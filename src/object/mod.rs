@@ -303,6 +303,10 @@ impl<P: Platform> Object<P> {
                 let gone = object.platform.remove_files(&keys).await;
                 object.feed(Input::FilesRemoved { ids, gone });
             }),
+            Effect::ListFiles(prefix) => self.later(async move |object| {
+                let listed = object.platform.list_files(&prefix).await;
+                object.feed(Input::FilesListed(listed));
+            }),
             Effect::Report(entry) => self.platform.report(&entry),
         }
         Ok(())

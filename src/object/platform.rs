@@ -59,6 +59,8 @@ pub trait Platform: 'static {
     }
     /// Removes objects from the bucket of files, those that aren't there too; true when that is done.
     fn remove_files(&self, keys: &[String]) -> impl Future<Output = bool>;
+    /// What follows the prefix in the keys of the objects there; `None`: the bucket doesn't say.
+    fn list_files(&self, prefix: &str) -> impl Future<Output = Option<Vec<String>>>;
     /// Hands notices to the queue of notifications; true when it has them, or there is no queue.
     ///
     /// # Cost  ends within `QUEUE_TIMEOUT_MS`: the outbox waits for it.

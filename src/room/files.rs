@@ -1,8 +1,9 @@
 //! Files: an upload is noted before its object is made, becomes a message's attachment, and its object is removed when nobody
-//! sends it or its message is deleted. An object without a row can't be, so none stays for ever.
+//! sends it or its message is deleted. An object without a row can't be (after a lost log strays are looked for), so none stays.
 //! Not here: the bucket (`shell`), the table (`uploads`), what a file is (`protocol::file`).
 
 use super::store::{Kind, Result, Store};
+use super::uploads::STRAYS;
 use super::{Effect, Refused, Room};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
@@ -216,6 +217,9 @@ impl Room {
         if ids.is_empty() {
             (self.files.due, self.files.under_way) = (store.next_due()?, None);
             self.wipe_if_told(store)?;
+        } else if ids.iter().any(|id| id == STRAYS) {
+            self.files.under_way = Some((now, vec![STRAYS.to_owned()]));
+            self.effects.push(Effect::ListFiles(file_prefix(&self.facts.tenant, &self.facts.id)));
         } else {
             self.remove(now, ids);
         }
@@ -241,10 +245,7 @@ impl Room {
             return Ok(());
         }
         if !gone {
-            let attempts = self.files.attempts.min(16);
-            self.files.attempts = attempts.saturating_add(1);
-            let delay_ms = REMOVAL_RETRY_MIN_MS.saturating_mul(1 << attempts).min(REMOVAL_RETRY_MAX_MS);
-            self.files.retry_at = now.saturating_add(delay_ms);
+            self.try_bucket_later(now);
             return Ok(());
         }
         store.0.atomically(&mut || ids.iter().try_for_each(|id| store.forget_upload(id)))?;
@@ -258,6 +259,41 @@ impl Room {
     pub(super) fn files_are_all_due(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         self.files.due = store.next_due()?;
         if self.files.under_way.is_none() { self.remove_due_files(store, now) } else { Ok(()) }
+    }
+
+    fn try_bucket_later(&mut self, now: UnixMs) {
+        let attempts = self.files.attempts.min(16);
+        self.files.attempts = attempts.saturating_add(1);
+        let delay_ms = REMOVAL_RETRY_MIN_MS.saturating_mul(1 << attempts).min(REMOVAL_RETRY_MAX_MS);
+        self.files.retry_at = now.saturating_add(delay_ms);
+    }
+
+    /// What the bucket holds of this room; `None`: it didn't say. What no row tells of is to be removed.
+    pub(super) fn files_listed(
+        &mut self,
+        store: &Store,
+        now: UnixMs,
+        ids: Option<Vec<String>>,
+    ) -> Result<()> {
+        if self.files.under_way.take_if(|(_, under_way)| under_way.as_slice() == [STRAYS]).is_none() {
+            return Ok(());
+        }
+        let Some(ids) = ids else {
+            self.try_bucket_later(now);
+            return Ok(());
+        };
+        store.0.atomically(&mut || {
+            for id in &ids {
+                if store.upload(id)?.is_none() {
+                    store.reserve_upload(id, "", now)?;
+                }
+            }
+            store.forget_upload(STRAYS)
+        })?;
+        (self.files.attempts, self.files.retry_at) = (0, 0);
+        self.files.due = store.next_due()?;
+        self.wipe_if_told(store)?;
+        self.remove_due_files(store, now)
     }
 }
 

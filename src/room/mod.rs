@@ -118,6 +118,8 @@ pub enum Input<'a> {
         ids: Vec<String>,
         gone: bool,
     },
+    /// The uploads of `Effect::ListFiles`; `None`: the bucket didn't say.
+    FilesListed(Option<Vec<String>>),
     /// The room and its members as Postgres has them now; `None`: it is deleted.
     Refreshed(Option<RoomSnapshot>),
     /// Its owner wants the room deleted; Postgres is about to hear of it.
@@ -172,6 +174,8 @@ pub enum Effect {
         ids: Vec<String>,
         keys: Vec<String>,
     },
+    /// Say which uploads' objects stand under this prefix; come back with `Input::FilesListed`.
+    ListFiles(String),
     /// A line for the operator's log.
     Report(Entry),
 }
@@ -342,6 +346,7 @@ impl Room {
                 self.projected(store, now, &batch, (outcome, notified))?;
             }
             Input::Announced { at, taken } => self.announced(store, now, at, taken)?,
+            Input::FilesListed(ids) => self.files_listed(store, now, ids)?,
             Input::FilesRemoved { ids, gone } => self.files_removed(store, now, &ids, gone)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
             Input::Dooms => self.dooms(store, now)?,

@@ -4,8 +4,8 @@
 use super::outbox::LogState;
 use super::store::{Change, Event, Kind, Result, SCHEMA_STEPS, StateRow, Store};
 use crate::db::{MessageRow, ReactionRow, RoomSnapshot, VersionRow};
-use crate::ids::{MessageId, RoomId, Seq, TenantId};
-use crate::limits::REBUILD_PAGE;
+use crate::ids::{MessageId, RoomId, Seq, TenantId, UnixMs};
+use crate::limits::{REBUILD_PAGE, UPLOAD_MAX_MS};
 use crate::protocol::client::MessageDraft;
 use crate::protocol::message::{Attached, Message, Reactions};
 use crate::protocol::server;
@@ -63,7 +63,7 @@ impl Rebuild {
     }
 
     /// From here on the log is whole, and goes on at the seq after Postgres' last.
-    pub fn finish(self, store: &Store) -> Result<()> {
+    pub fn finish(self, store: &Store, now: UnixMs) -> Result<()> {
         let last_seq = self.facts.snapshot.last_seq;
         let log = LogState {
             epoch: self.epoch,
@@ -77,6 +77,10 @@ impl Rebuild {
         // What the lost log had told its tenant's list is unknown: the list is to hear how it stands now.
         if self.facts.snapshot.epoch.is_some() {
             store.set_state(StateRow::Trouble, "{}".to_owned())?;
+        }
+        // Uploads that it knew and no message names have no row now. Those under way end before this.
+        if last_seq > 0 {
+            store.expect_strays(now.saturating_add(UPLOAD_MAX_MS))?;
         }
         store.set_state(StateRow::Log, serde_json::to_string(&log).unwrap_or_default())
     }

@@ -12,6 +12,9 @@ pub const SCHEMA: [&str; 2] = [
     "CREATE INDEX IF NOT EXISTS uploads_due ON uploads (due) WHERE due IS NOT NULL",
 ];
 
+/// The row that stands for objects without one: those of uploads that a lost log knew and no message names.
+pub const STRAYS: &str = "";
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upload {
     pub user_id: String,
@@ -43,6 +46,12 @@ impl Store<'_> {
     pub fn import_upload(&self, id: &str, user: &str, message: Seq) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO uploads (id, user_id, message) VALUES (?, ?, ?)";
         self.0.exec(sql, &[text(id), text(user), int(message)]).map(drop)
+    }
+
+    /// Objects may be there that no row tells of: at `due` they are looked for.
+    pub fn expect_strays(&self, due: UnixMs) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO uploads (id, user_id, due) VALUES (?, '', ?)";
+        self.0.exec(sql, &[text(STRAYS), int(due)]).map(drop)
     }
 
     pub fn doom_upload(&self, id: &str, due: UnixMs) -> Result<()> {

@@ -38,6 +38,24 @@ impl R2 {
         self.0.delete_multiple(keys.iter().map(String::as_str).collect()).await.is_ok()
     }
 
+    /// What follows the prefix in the keys under it, all pages of them.
+    pub async fn list(&self, prefix: &str) -> Option<Vec<String>> {
+        let (mut found, mut cursor) = (Vec::new(), None);
+        loop {
+            let mut page = self.0.list().prefix(prefix);
+            if let Some(cursor) = cursor {
+                page = page.cursor(cursor);
+            }
+            let page = page.execute().await.ok()?;
+            let names = page.objects().into_iter().map(|object| object.key());
+            found.extend(names.filter_map(|key| key.strip_prefix(prefix).map(str::to_owned)));
+            cursor = page.truncated().then(|| page.cursor()).flatten();
+            if cursor.is_none() {
+                return Some(found);
+            }
+        }
+    }
+
     /// The answer that the reply describes.
     pub async fn deliver(&self, reply: FileReply) -> Result<Response> {
         let FileReply { status, headers, from } = reply;

@@ -249,6 +249,14 @@ impl Platform for Workerd {
         }
     }
 
+    async fn list_files(&self, prefix: &str) -> Option<Vec<String>> {
+        match R2::of(&self.env) {
+            Some(bucket) => bucket.list(prefix).await,
+            // A deployment that never kept files.
+            None => Some(Vec::new()),
+        }
+    }
+
     /// To Workers Analytics Engine, where the binding is; sampled by tenant.
     fn count(&self, tenant: &TenantId, room: &RoomId, counts: &Counts) {
         let Ok(metrics) = self.env.analytics_engine("METRICS") else { return };

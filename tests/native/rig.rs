@@ -89,6 +89,7 @@ enum Errand {
     Refresh,
     Announce(Announcement),
     RemoveFiles(Vec<String>, Vec<String>),
+    ListFiles(String),
 }
 
 impl Rig {
@@ -177,7 +178,7 @@ impl Rig {
             let page = self.ledger.rows.range(after + 1..).take(chinwag::limits::REBUILD_PAGE as usize);
             rebuild.page(&store, page.map(|(_, row)| row.clone()).collect()).unwrap();
         }
-        rebuild.finish(&store).unwrap();
+        rebuild.finish(&store, self.now).unwrap();
         self.room = None;
     }
 
@@ -278,6 +279,7 @@ impl Rig {
                 }
                 Effect::RemoveFiles { ids, keys } => self.errands.push_back(Errand::RemoveFiles(ids, keys)),
                 Effect::Wiped => self.wiped = true,
+                Effect::ListFiles(prefix) => self.errands.push_back(Errand::ListFiles(prefix)),
                 Effect::Announce(announcement) => self.errands.push_back(Errand::Announce(announcement)),
                 Effect::Report(entry) => self.tell("operator", telling::entry(&entry)),
             }
@@ -420,6 +422,11 @@ impl Rig {
                     (self.listed, self.listed_at) = (announcement.trouble, announcement.at);
                 }
                 self.input(Input::Announced { at: announcement.at, taken });
+            }
+            Errand::ListFiles(prefix) => {
+                let ids = self.bucket.iter().filter_map(|key| key.strip_prefix(&prefix).map(str::to_owned));
+                let ids = (!self.bucket_is_away).then(|| ids.collect());
+                self.input(Input::FilesListed(ids));
             }
             Errand::RemoveFiles(ids, keys) => {
                 let gone = !self.bucket_is_away;

@@ -362,6 +362,7 @@ fn del_5_what_waits_for_postgres_goes_there_as_a_tombstone() {
         (9 s pass)
         (the room is rebuilt from Postgres)
         bob looks 1                                   bob < versions []
+                                                      alarm < in 3600000 ms
         bob pages                                     bob < page 1 4 of 4
         "#,
     );

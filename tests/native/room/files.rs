@@ -186,3 +186,27 @@ fn file_7_nobody_hoards_uploads() {
         "#,
     );
 }
+
+#[test]
+fn file_5_uploads_of_a_lost_log_are_found_and_removed() {
+    Rig::new().play(
+        r#"
+        alice uploads f1 f2                           alice < noted / upload f1 / noted / upload f2
+        alice posts message "look" #c1 files=f1       alice < message 1 "look" files=f1
+        (the room is rebuilt)
+        alice posts message "unknown now" #c2 files=f2
+                                                      alice < 422 invalid attachments
+        alice reserves f3                             alice < noted
+        alice stores f3
+        alice finishes f3                             alice < upload f3
+        (the bucket is away)
+        (3600 s pass)
+        (the room crashes)
+        (the bucket is back)
+        (10 s pass)                                   bucket < remove f2
+        alice posts message "more" #c3 files=f3       alice < message 2 "more" files=f3
+        bob gets f1                                   bob < file f1
+        bob gets f3                                   bob < file f3
+        "#,
+    );
+}

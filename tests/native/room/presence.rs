@@ -346,7 +346,8 @@ fn read_6_a_marker_set_back_is_not_overtaken_by_an_older_one() {
                                                       postgres < (2, 2]  bob:0(1): done
         bob joins history=0                           bob < hello seq=2 read alice:2, online bob, synced 2
         (the room is rebuilt from Postgres)
-        bob joins history=0                           bob < hello seq=2 read alice:2, online bob, synced 2
+        bob joins history=0                           alarm < in 3600000 ms
+                                                      bob < hello seq=2 read alice:2, online bob, synced 2
         "#,
     );
     assert_eq!(rig.ledger.reads["bob"].generation, 1);
