@@ -196,7 +196,12 @@ async fn every_operation_refuses_strangers() {
         operations().iter().filter(|operation| !operation.is_open() && operation.id() != "connect")
     {
         let nobody = Asking { token: Some(String::new()), ..Asking::default() };
-        world.ask(operation, &nobody).await.refusal(401, "unauthenticated");
+        let answer = world.ask(operation, &nobody).await;
+        match operation.method.as_str() {
+            // It has no body.
+            "HEAD" => assert_eq!(answer.status, 401, "{}", operation.id()),
+            _ => drop(answer.refusal(401, "unauthenticated")),
+        }
         if !operation.path.contains("{room}") && !operation.path.contains("{attachment}") {
             continue;
         }
