@@ -41,6 +41,11 @@ pub enum Mutant {
     PlanWithoutVersion,
     BannedCanBeAdded,
     MuteForgotten,
+    // Files.
+    UploadUnnoted,
+    DeletedFileForgotten,
+    RemovalTakenForGranted,
+    StraysForgotten,
 }
 
 #[cfg(not(feature = "mutants"))]
@@ -92,7 +97,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 34] = [
+        pub const ALL: [(Mutant, &str); 38] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -127,6 +132,10 @@ mod active {
             (Mutant::PlanWithoutVersion, "plan-without-version"),
             (Mutant::BannedCanBeAdded, "banned-can-be-added"),
             (Mutant::MuteForgotten, "mute-forgotten"),
+            (Mutant::UploadUnnoted, "upload-unnoted"),
+            (Mutant::DeletedFileForgotten, "deleted-file-forgotten"),
+            (Mutant::RemovalTakenForGranted, "removal-taken-for-granted"),
+            (Mutant::StraysForgotten, "strays-forgotten"),
         ];
     }
 }

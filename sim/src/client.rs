@@ -1,6 +1,7 @@
 //! Clients as they ought to be: one tab or bot each, that resumes by `since` and `epoch`, says again what wasn't acked,
 //! and checks everything it hears. Not here: networks (`world`), what must be true of a room as a whole (`oracle`).
 
+use crate::files::file_in;
 use crate::network::Sock;
 use crate::oracle::{Checker, Said};
 use crate::worker::token;
@@ -14,6 +15,7 @@ use std::rc::Rc;
 pub enum Got {
     Upgraded(Rc<Sock>),
     Json(u16, String),
+    File(Vec<u8>),
     /// No answer, or the connection broke.
     Failed,
 }
@@ -182,6 +184,11 @@ impl Tab {
             Said::Thread | Said::News { .. } => Value::Null,
         };
         frame["clientId"] = json!(client_id);
+        if let Said::Message { content, .. } = &said
+            && let Some(file) = file_in(content)
+        {
+            frame["attachments"] = json!([{"id": file}]);
+        }
         let (frame, clean, again) = (frame.to_string(), again.is_none(), again.is_some());
         Op { client_id, said, frame, sent_at: None, not_before: 0, clean, again }
     }
@@ -342,10 +349,16 @@ impl World {
                 for op in it.ops.iter_mut().filter(|op| op.client_id == client_id) {
                     (op.not_before, op.clean) = (now + 700, false);
                 }
-                if let Got::Json(_, body) = got
-                    && body.contains("room_not_found")
-                {
+                let body = if let Got::Json(_, body) = got { body } else { String::new() };
+                if body.contains("room_not_found") {
                     it.turned_away();
+                }
+                if body.contains("attachments")
+                    && let Some(place) = it.ops.iter().position(|op| op.client_id == client_id)
+                    && let Said::Message { content, .. } = it.ops.remove(place).said
+                {
+                    drop(tabs);
+                    self.file_refused(&content);
                 }
             }
         }

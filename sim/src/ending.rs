@@ -2,6 +2,7 @@
 //! and nothing keeps an idle room awake. Not here: what is checked while people talk (`client`, `oracle`).
 
 use crate::client::Got;
+use crate::files::files_add_up;
 use crate::ledger::POISON;
 use crate::oracle::{Acked, Checker, Fact, RoomModel, Said};
 use crate::people::people_add_up;
@@ -13,6 +14,7 @@ use crate::words::Shown;
 use crate::worker::token;
 use crate::world::World;
 use chinwag::ids::Seq;
+use chinwag::limits::UPLOAD_UNSENT_MS;
 use chinwag::protocol::message::Message;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +32,7 @@ pub fn all_is_well(world: &Rc<World>) {
     world.server.borrow_mut().weather = Weather::Fine;
     world.disk_full_until.set(0);
     world.list_is_away.set(false);
+    world.bucket_is_away.set(false);
     // An abort in the middle of an alarm blocks all later ones of that object, until the platform restarts it.
     if world.hosts.borrow().values().any(|host| host.aborted_alarm.get()) {
         world.kill();
@@ -88,6 +91,10 @@ fn good_night(world: &Rc<World>) {
     world.pass(1_000);
     world.server.borrow_mut().weather = Weather::Fine;
     world.pass(WELL_WITHIN_MS);
+    // What nobody has sent goes after a day, and what a lost log forgot is looked for.
+    if world.hosts.borrow().values().any(|host| host.alarm.get().is_some()) {
+        world.pass(UPLOAD_UNSENT_MS);
+    }
     for room in 0..ROOMS.len() {
         let Some(host) = host_of(world, room) else { continue };
         // A promise that never comes back keeps its object awake, and nothing in it can mend that.
@@ -147,6 +154,7 @@ fn look(world: &Rc<World>, room: usize) {
         heard_is_stored(&log, model, &epoch, floor),
         in_order(world, room),
         list_is_true(world, room),
+        files_add_up(world, room, &log),
         reactions_add_up(&log, floor),
         people_add_up(world, room, &log, floor),
         words,

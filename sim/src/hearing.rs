@@ -219,6 +219,10 @@ impl World {
             }
             // Its message is deleted, edited meanwhile, or was in a log that is gone.
             "message_not_found" | "version_conflict" | "invalid" => {
+                let refused = it.ops.iter().find(|op| op.client_id == client_id).map(|op| op.said.clone());
+                if let (Some(Said::Message { content, .. }), "invalid") = (refused, code) {
+                    self.file_refused(&content);
+                }
                 it.ops.retain(|op| op.client_id != client_id);
                 true
             }

@@ -14,6 +14,7 @@ mod client;
 mod dice;
 mod ending;
 mod executor;
+mod files;
 mod hearing;
 mod hosts;
 #[path = "../../tests/native/ledger.rs"]
@@ -49,7 +50,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 26] = [
+const SOMETIMES: [&str; 32] = [
     "crashes",
     "dedupe hits",
     "conflicts seen as the same",
@@ -76,6 +77,12 @@ const SOMETIMES: [&str; 26] = [
     "changes planned anew",
     "people removed over REST",
     "people muted",
+    "objects stored",
+    "objects removed",
+    "removals that failed",
+    "uploads that failed",
+    "uploads nobody sent",
+    "strays looked for",
 ];
 /// Events that wait for Postgres at once, in some seed.
 const OUTBOX_PEAK_MIN: u64 = 500;

@@ -251,7 +251,11 @@ impl World {
                 let worker = Worker::new(&inner);
                 let got = match api::handle(&worker, request).await {
                     Reply::Json { status, body, .. } => Got::Json(status, body),
-                    Reply::File(_) => Got::Failed,
+                    Reply::File(file) => {
+                        let bucket = inner.bucket.borrow();
+                        let object = file.from.as_ref().and_then(|(key, ..)| bucket.get(key));
+                        object.map_or(Got::Failed, |bytes| Got::File(bytes.clone()))
+                    }
                     Reply::Upgrade(ask) => match inner.ask(*ask).await {
                         Ok(Answer::Upgraded { peer, .. }) => Got::Upgraded(peer),
                         Ok(Answer::Reply(_)) => Got::Failed,
@@ -296,6 +300,9 @@ fn request(
     let mut put =
         |name: &'static str, value: &str| drop(headers.insert(name, value.parse().expect("a header")));
     put("authorization", &format!("Bearer {token}"));
+    if let Some(body) = &body {
+        put("content-length", &body.len().to_string());
+    }
     if path == "/chat" {
         put("upgrade", "websocket");
         if batches {

@@ -47,6 +47,8 @@ pub enum Checker {
     Told,
     /// A room in trouble that its tenant's list doesn't know, or a healthy one that it does.
     Trouble,
+    /// A message's file can't be had, or a file is there that nobody has.
+    Files,
     /// Something ran, was set or was open in an idle room.
     Idle,
     /// The code under test panicked by itself.

@@ -68,6 +68,10 @@ pub enum Action {
     TryAgain { room: usize },
     /// The tenant's list of rooms in trouble can't be reached, or can again.
     List { away: bool },
+    /// A file, and then a message with it.
+    Upload { tab: usize },
+    /// The bucket of files can't be reached, or can again.
+    Bucket { away: bool },
     AlarmTwice { room: usize },
     AlarmLost { room: usize },
     AlarmLate { room: usize, ms: u64 },
@@ -142,7 +146,7 @@ impl Plan {
 fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
     let tab = dice.below(TABS.len() as u64) as usize;
     let room = TABS[tab].0;
-    let next = match dice.below(26) {
+    let next = match dice.below(28) {
         0..=5 => {
             let bytes = if mood.readers && dice.one_in(3) { 3_000 } else { 20 };
             Action::Say { tab, bytes, poison: mood.weather && dice.one_in(30) }
@@ -175,6 +179,7 @@ fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
             poison: mood.weather && dice.one_in(20),
         },
         24 => Action::Delete { tab, nth: dice.below(6) as usize },
+        26 | 27 => Action::Upload { tab },
         25 => Action::Unread { tab, back: 1 + dice.below(5) },
         _ => {
             let far = [15, 45, 200, 1_500, 12_000];
@@ -220,6 +225,7 @@ fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>)
         10 if mood.losses && dice.one_in(3) => Action::LoseDisk { room },
         11 if mood.losses && dice.one_in(3) => Action::Stranger { room },
         12 if mood.weather => Action::TryAgain { room },
+        13 if mood.weather && dice.one_in(2) => Action::Bucket { away: dice.one_in(2) },
         13 if mood.weather => Action::List { away: dice.one_in(2) },
         _ => return None,
     };

@@ -197,6 +197,8 @@ impl World {
             Action::Asks { room, change } => self.asks(room, change),
             Action::TryAgain { room } => self.tries_again(room),
             Action::List { away } => self.list_is_away.set(away),
+            Action::Upload { tab } => self.uploads(tab),
+            Action::Bucket { away } => self.bucket_is_away.set(away),
             Action::AlarmTwice { room } => self.alarm(room, |host| self.fire_alarm(host)),
             Action::AlarmLost { room } => self.alarm(room, |host| host.alarm.set(None)),
             Action::AlarmLate { room, ms } => {
@@ -272,6 +274,7 @@ impl World {
         let strangers = !self.table(room, |table| table.strangers.is_empty());
         if !strangers
             && stored::lag(self, room) == 0
+            && self.table(room, |table| table.ledger.last_seq) > 0
             && stored::aside(self, room).is_empty()
             && stored::all_notified(self, room)
             && self.is_idle(&host)

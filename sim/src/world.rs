@@ -48,6 +48,8 @@ pub struct World {
     /// Who was told of which message, and those that were not in Postgres because it refuses them: room, seq, person.
     pub told: RefCell<BTreeSet<(usize, u64, String)>>,
     pub untellable: RefCell<BTreeSet<(usize, u64)>>,
+    /// What was uploaded and answered, by id.
+    pub files: RefCell<BTreeMap<String, Vec<u8>>>,
     /// Many messages were said just now.
     pub bursting: Cell<bool>,
     pub request: Cell<u64>,
@@ -80,6 +82,7 @@ impl World {
             muted: RefCell::default(),
             told: RefCell::default(),
             untellable: RefCell::default(),
+            files: RefCell::default(),
             bursting: Cell::new(false),
             request: Cell::new(1),
             hash: Cell::new(0xcbf2_9ce4_8422_2325),

@@ -170,6 +170,7 @@ impl Room {
         }
         let root = self.root_without(store, &message)?;
         let (body, root_body) = (server::body(&message), root.as_ref().map(server::body));
+        let files = if is(Mutant::DeletedFileForgotten) { Vec::new() } else { files };
         let mut changes = vec![Change::Doom { uploads: &files, due: now }];
         if !is(Mutant::DeleteKeepsVersions) {
             changes.push(Change::Purge { seq: message.seq });

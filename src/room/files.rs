@@ -9,6 +9,7 @@ use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::limits::*;
+use crate::mutants::{Mutant, is};
 use crate::protocol::message::{Attached, Attachment, Message};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
@@ -89,6 +90,9 @@ impl Room {
             return Err(refusal.retry_after_ms(first.saturating_sub(now)).into());
         }
         let due = now.saturating_add(UPLOAD_MAX_MS);
+        if is(Mutant::UploadUnnoted) {
+            return Ok(NOTED.to_owned());
+        }
         store.reserve_upload(id, who.user.as_str(), due)?;
         self.files.due_by(due);
         Ok(NOTED.to_owned())
@@ -103,6 +107,9 @@ impl Room {
         (id, file): (&str, Attachment),
     ) -> std::result::Result<String, Refused> {
         self.authorize(who, Action::Talk)?;
+        if is(Mutant::UploadUnnoted) {
+            store.reserve_upload(id, who.user.as_str(), now.saturating_add(UPLOAD_MAX_MS))?;
+        }
         let known = store.upload(id)?;
         let reserved = known.filter(|upload| upload.user_id == who.user.as_str() && upload.file.is_none());
         reserved.filter(|upload| upload.due.is_some_and(|due| due > now)).ok_or_else(no_such_file)?;
@@ -244,7 +251,7 @@ impl Room {
         if self.files.under_way.take_if(|(_, under_way)| under_way == ids).is_none() {
             return Ok(());
         }
-        if !gone {
+        if !gone && !is(Mutant::RemovalTakenForGranted) {
             self.try_bucket_later(now);
             return Ok(());
         }

@@ -318,6 +318,10 @@ impl Room {
                 let entry = Entry::warn("postgres_set_back").with("from", &batch.from).with("to", &last_seq);
                 self.report(entry);
                 self.reads.unproject_all();
+                // Memory alone would forget that they must go again.
+                if let Some(row) = self.reads.take_unsaved().filter(|_| !is(Mutant::SetBackForgotten)) {
+                    store.set_state(StateRow::Reads, row)?;
+                }
                 log.projected = last_seq;
                 members_version
             }
