@@ -32,6 +32,7 @@ pub enum Mutant {
     AheadUncompared,
     AlarmTrusted,
     HalfOpenLeft,
+    SetBackForgotten,
     // One that the fault tests found.
     DrainSpins,
     // People and rooms.
@@ -97,7 +98,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 38] = [
+        pub const ALL: [(Mutant, &str); 39] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -125,6 +126,7 @@ mod active {
             (Mutant::AheadUncompared, "ahead-uncompared"),
             (Mutant::AlarmTrusted, "alarm-trusted"),
             (Mutant::HalfOpenLeft, "half-open-left"),
+            (Mutant::SetBackForgotten, "set-back-forgotten"),
             (Mutant::DrainSpins, "drain-spins"),
             (Mutant::RefreshWithoutEvents, "refresh-without-events"),
             (Mutant::RefreshInTwoWritings, "refresh-in-two-writings"),

@@ -9,6 +9,23 @@ use chinwag::mutants::Mutant;
 pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
     vec![
         (
+            "Postgres set back, and memory lost before the markers had gone again: nobody knew that they must",
+            Mutant::SetBackForgotten,
+            plan(&[
+                Join { tab: 1 },
+                Join { tab: 3 },
+                Say { tab: 3, bytes: 20, poison: false },
+                Pass { ms: 1_039 },
+                SetBack { room: 0, rows: 5 },
+                Read { tab: 1 },
+                Pass { ms: 17 },
+                Upload { tab: 0 },
+                Pass { ms: 11 },
+                DiskFull { ms: 846 },
+                Pass { ms: 160 },
+            ]),
+        ),
+        (
             "a fault in the first load after hibernation told the whole log again",
             Mutant::ToldFromNothing,
             plan(&[
