@@ -4,7 +4,8 @@
 use super::connection::ConnectionId;
 use super::files::uploads_of;
 use super::rate::Rate;
-use super::store::{Change, Event, Kind, Store};
+use super::rewrite::Change;
+use super::store::{Event, Kind, Store};
 use super::thread::{thread_event, told};
 use super::{Refused, Room};
 use crate::auth::{Action, Identity};

@@ -4,7 +4,8 @@
 use super::change::calls_all;
 use super::connection::ConnectionId;
 use super::rate::Rate;
-use super::store::{Change, Event, Kind, Store, StoreError};
+use super::rewrite::Change;
+use super::store::{Event, Kind, Store, StoreError};
 use super::{Refused, Room};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};

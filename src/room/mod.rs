@@ -22,6 +22,7 @@ mod rate;
 mod reads;
 mod rebuild;
 mod replay;
+mod rewrite;
 mod session;
 mod speech;
 pub mod store;

@@ -2,7 +2,8 @@
 //! gone or was set back. Not here: asking Postgres (`shell`).
 
 use super::outbox::LogState;
-use super::store::{Change, Event, Kind, Result, SCHEMA_STEPS, StateRow, Store};
+use super::rewrite::Change;
+use super::store::{Event, Kind, Result, SCHEMA_STEPS, StateRow, Store};
 use crate::db::{MessageRow, ReactionRow, RoomSnapshot, VersionRow};
 use crate::ids::{MessageId, RoomId, Seq, TenantId, UnixMs};
 use crate::limits::{REBUILD_PAGE, UPLOAD_MAX_MS};

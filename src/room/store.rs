@@ -4,10 +4,11 @@
 //! The schema follows the money (PLATFORM.md, What it costs): a message is one row and one index entry;
 //! there is no outbox table (a watermark is), no row per reader, and a message is found by its id without an index.
 
-use crate::db::{AuditRow, VersionRow};
+use super::rewrite::Change;
+use crate::db::AuditRow;
 use crate::ids::{Seq, UnixMs};
 use crate::journal::Loggable;
-use crate::limits::{AUDIT_BATCH_MAX, SLOW_LOOK_BACK_EVENTS, VERSIONS_KEPT_MAX};
+use crate::limits::{AUDIT_BATCH_MAX, SLOW_LOOK_BACK_EVENTS};
 use crate::mutants::{Mutant, is};
 use std::fmt;
 
@@ -166,24 +167,6 @@ const REPLIES_BEFORE: &str = "SELECT seq, client_id, body FROM events
 const REPLIES_AFTER: &str = "SELECT seq, client_id, body FROM events
     WHERE kind = 1 AND seq > ?1 AND thread = ?3 ORDER BY seq LIMIT ?2";
 
-/// Before a message's words go they are written over by as many blanks: SQLite does that in place, while a row of another
-/// length leaves its old bytes in the page's free space. Where the page has copied them before, they stay there (docs).
-const BLANK: &str = "UPDATE events SET body = printf('%.*c', length(CAST(body AS BLOB)), ' ') WHERE seq = ?";
-
-/// What an event does to what is stored.
-pub enum Change<'a> {
-    /// The message at `seq` is this from now on.
-    Body { seq: Seq, body: &'a str },
-    /// The message at `seq` was this before the event at `edit`; its new body is another `Change`, after this one.
-    Keep { seq: Seq, edit: Seq, version: VersionRow },
-    /// Nothing stays of what the message at `seq` said; its new body is another `Change`, after this one.
-    Purge { seq: Seq },
-    /// These uploads are this message's.
-    Send { uploads: &'a [String], message: Seq },
-    /// The objects of these uploads are to be removed.
-    Doom { uploads: &'a [String], due: UnixMs },
-}
-
 /// A message as a page or a replay tells it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
@@ -269,67 +252,8 @@ impl Store<'_> {
     pub fn append(&self, events: &[&Event], changes: &[Change]) -> Result<()> {
         self.0.atomically(&mut || {
             events.iter().try_for_each(|event| self.insert(event))?;
-            changes.iter().try_for_each(|change| self.change(change))
+            changes.iter().try_for_each(|change| self.make(change))
         })
-    }
-
-    fn change(&self, change: &Change) -> Result<()> {
-        match change {
-            Change::Body { seq, body } => {
-                let params = [SqlValue::Text((*body).to_owned()), int(*seq)];
-                self.0.exec("UPDATE events SET body = ? WHERE seq = ?", &params).map(drop)
-            }
-            Change::Keep { seq, edit, version } => {
-                self.0.exec(BLANK, &[int(*seq)])?;
-                self.keep_version(*seq, Some(*edit), version)?;
-                let oldest = version.version.saturating_sub(VERSIONS_KEPT_MAX);
-                if oldest <= 1 {
-                    return Ok(());
-                }
-                // One goes for each that comes; the first stays.
-                let params = [int(*seq), int(oldest)];
-                self.0.exec("DELETE FROM versions WHERE seq = ? AND version = ?", &params).map(drop)
-            }
-            Change::Send { uploads, message } => {
-                uploads.iter().try_for_each(|upload| self.upload_is_sent(upload, *message))
-            }
-            Change::Doom { uploads, due } => {
-                uploads.iter().try_for_each(|upload| self.doom_upload(upload, *due))
-            }
-            Change::Purge { seq } => {
-                const EDITS: &str = "UPDATE events SET digest = NULL, body = json_remove(body, '$.mentioned')
-                    WHERE seq IN (SELECT edit FROM versions WHERE versions.seq = ?)";
-                const VERSIONS: &str = "UPDATE versions
-                    SET body = printf('%.*c', length(CAST(body AS BLOB)), ' ') WHERE seq = ?";
-                self.0.exec(BLANK, &[int(*seq)])?;
-                self.0.exec("UPDATE events SET digest = NULL WHERE seq = ?", &[int(*seq)])?;
-                self.0.exec(EDITS, &[int(*seq)])?;
-                self.0.exec(VERSIONS, &[int(*seq)])?;
-                self.0.exec("DELETE FROM versions WHERE seq = ?", &[int(*seq)]).map(drop)
-            }
-        }
-    }
-
-    pub fn keep_version(&self, seq: Seq, edit: Option<Seq>, version: &VersionRow) -> Result<()> {
-        let body = serde_json::to_string(version).map_err(|_| odd(3))?;
-        let edit = edit.map_or(SqlValue::Null, int);
-        let params = [int(seq), int(version.version), edit, SqlValue::Text(body)];
-        const KEEP: &str = "INSERT OR REPLACE INTO versions (seq, version, edit, body) VALUES (?, ?, ?, ?)";
-        self.0.exec(KEEP, &params).map(drop)
-    }
-
-    /// What this message said before, oldest first.
-    pub fn versions(&self, seq: Seq) -> Result<Vec<VersionRow>> {
-        let rows = self.0.exec("SELECT body FROM versions WHERE seq = ? ORDER BY version", &[int(seq)])?;
-        rows.iter().map(|row| serde_json::from_str(&text_at(row, 0)?).map_err(|_| odd(0))).collect()
-    }
-
-    /// Who wrote the present words of a message that was edited, and when.
-    pub fn last_edit(&self, seq: Seq) -> Result<Option<(String, UnixMs)>> {
-        const LAST: &str = "SELECT body FROM versions WHERE seq = ? ORDER BY version DESC LIMIT 1";
-        let Some(row) = self.0.exec(LAST, &[int(seq)])?.pop() else { return Ok(None) };
-        let kept: VersionRow = serde_json::from_str(&text_at(&row, 0)?).map_err(|_| odd(0))?;
-        Ok(Some((kept.replaced_by, kept.replaced_at_ms)))
     }
 
     /// When the newest reply of this thread was said that isn't deleted, `except` apart.
@@ -483,7 +407,7 @@ pub(super) fn int(n: u64) -> SqlValue {
     SqlValue::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-fn odd(at: usize) -> StoreError {
+pub(super) fn odd(at: usize) -> StoreError {
     StoreError(format!("column {at} is not what was stored"))
 }
 

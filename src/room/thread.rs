@@ -1,7 +1,8 @@
 //! Threads: replies to a message, one level deep. Its root counts them, and each change of that is an event of its own.
 //! Not here: saying and deleting the replies themselves (`message`, `change`).
 
-use super::store::{Change, Event, Kind, Store, StoreError};
+use super::rewrite::Change;
+use super::store::{Event, Kind, Store, StoreError};
 use super::{Refused, Room};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
