@@ -31,7 +31,7 @@ pub struct ChangeBody {
     pub mentioned: Vec<String>,
 }
 
-fn no_such_message() -> Refusal {
+pub(super) fn no_such_message() -> Refusal {
     Refusal::new(Code::MessageNotFound, "no such message")
 }
 

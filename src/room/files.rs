@@ -2,6 +2,7 @@
 //! sends it or its message is deleted. An object without a row can't be (after a lost log strays are looked for), so none stays.
 //! Not here: the bucket (`shell`), the table (`uploads`), what a file is (`protocol::file`).
 
+use super::outbox::backoff_ms;
 use super::store::{Kind, Result, Store};
 use super::uploads::STRAYS;
 use super::{Effect, Refused, Room};
@@ -256,10 +257,7 @@ impl Room {
             return Ok(());
         }
         store.0.atomically(&mut || ids.iter().try_for_each(|id| store.forget_upload(id)))?;
-        (self.files.attempts, self.files.retry_at) = (0, 0);
-        self.files.due = store.next_due()?;
-        self.wipe_if_told(store)?;
-        self.remove_due_files(store, now)
+        self.bucket_answered(store, now)
     }
 
     /// The room is deleted: all its objects go.
@@ -268,10 +266,16 @@ impl Room {
         if self.files.under_way.is_none() { self.remove_due_files(store, now) } else { Ok(()) }
     }
 
+    /// The bucket did what it was asked to: on to what is due next.
+    fn bucket_answered(&mut self, store: &Store, now: UnixMs) -> Result<()> {
+        (self.files.attempts, self.files.retry_at) = (0, 0);
+        self.files.due = store.next_due()?;
+        self.wipe_if_told(store)?;
+        self.remove_due_files(store, now)
+    }
+
     fn try_bucket_later(&mut self, now: UnixMs) {
-        let attempts = self.files.attempts.min(16);
-        self.files.attempts = attempts.saturating_add(1);
-        let delay_ms = REMOVAL_RETRY_MIN_MS.saturating_mul(1 << attempts).min(REMOVAL_RETRY_MAX_MS);
+        let delay_ms = backoff_ms(&mut self.files.attempts, REMOVAL_RETRY_MIN_MS, REMOVAL_RETRY_MAX_MS);
         self.files.retry_at = now.saturating_add(delay_ms);
     }
 
@@ -297,10 +301,7 @@ impl Room {
             }
             store.forget_upload(STRAYS)
         })?;
-        (self.files.attempts, self.files.retry_at) = (0, 0);
-        self.files.due = store.next_due()?;
-        self.wipe_if_told(store)?;
-        self.remove_due_files(store, now)
+        self.bucket_answered(store, now)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Saying something: messages and reactions become events of the log, exactly once by `clientId`.
 //! Not here: edits and deletions (`change`), threads (`thread`), decoding (`protocol::client`), the log's tables (`store`).
 
-use super::change::calls_all;
+use super::change::{calls_all, no_such_message};
 use super::connection::ConnectionId;
 use super::rate::Rate;
 use super::rewrite::Change;
@@ -183,8 +183,7 @@ impl Room {
         self.unarchived()?;
         self.unmuted(who, now)?;
         self.take(who, Rate::Reactions, now)?;
-        let none = || Refusal::new(Code::MessageNotFound, "no such message");
-        let mut message = self.find(store, who, draft.message_id)?.ok_or_else(none)?;
+        let mut message = self.find(store, who, draft.message_id)?.ok_or_else(no_such_message)?;
         let user = who.user.as_str();
         if !changed(&mut message, user, &draft)? {
             self.ack_noop(connection, draft.client_id.as_deref(), "reaction", &message, now);

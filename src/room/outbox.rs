@@ -438,10 +438,9 @@ impl Room {
     }
 
     fn retry(&mut self, now: UnixMs, why: &'static str, error: Option<&DbError>) {
-        let attempts = self.outbox.attempts.min(16);
-        self.outbox.attempts = attempts.saturating_add(1);
+        let attempts = self.outbox.attempts;
         self.outbox.state = State::Retrying;
-        let delay_ms = RETRY_MIN_MS.saturating_mul(1 << attempts).min(RETRY_MAX_MS);
+        let delay_ms = backoff_ms(&mut self.outbox.attempts, RETRY_MIN_MS, RETRY_MAX_MS);
         self.put_off(now, now.saturating_add(delay_ms));
         self.counts.retries = self.counts.retries.saturating_add(1);
         if attempts == 0 {
@@ -466,6 +465,13 @@ impl Room {
             State::Idle => "idle",
         }
     }
+}
+
+/// How long to wait before the next try: from `min_ms` on, doubled with each, up to `max_ms`. Counts this one.
+pub(super) fn backoff_ms(attempts: &mut u32, min_ms: u64, max_ms: u64) -> u64 {
+    let before = (*attempts).min(16);
+    *attempts = before.saturating_add(1);
+    min_ms.saturating_mul(1 << before).min(max_ms)
 }
 
 /// The row of a message out of its object, with what it said before.

@@ -2,6 +2,7 @@
 //! notes for the audit log, which goes to Postgres with the next batch.
 //! Not here: how texts are judged (`moderation`), and mutes and slow mode being set (`plan`).
 
+use super::change::no_such_message;
 use super::moderation::{Measure, Verdict};
 use super::store::{self, Store};
 use super::{Refused, Room};
@@ -133,9 +134,8 @@ impl Room {
     ) -> Result<Value, Refused> {
         self.authorize(who, Action::Report)?;
         self.take(who, super::rate::Rate::Reactions, now)?;
-        let none = || Refusal::new(Code::MessageNotFound, "no such message");
-        let id = MessageId::parse(message).ok_or_else(none)?;
-        self.find(store, who, id)?.ok_or_else(none)?;
+        let id = MessageId::parse(message).ok_or_else(no_such_message)?;
+        self.find(store, who, id)?.ok_or_else(no_such_message)?;
         let user = who.user.as_str();
         let note = format!("report.{message}.{user}");
         self.note_audit(store, now, (user, "report"), (note, message), Some(reason))?;

@@ -2,7 +2,7 @@
 //! until it is taken, and once more when the room is well. A healthy room has no row here and tells nobody anything.
 //! Not here: the list (`troubles`), and what is done about the trouble (`outbox`, the operator).
 
-use super::outbox::State;
+use super::outbox::{State, backoff_ms};
 use super::store::{Result, StateRow, Store};
 use super::{Effect, Room};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
@@ -185,9 +185,7 @@ impl Room {
         let Some((_, told)) = under_way else { return Ok(()) };
         let standing = &mut self.standing;
         if !taken {
-            let attempts = standing.attempts.min(16);
-            standing.attempts = attempts.saturating_add(1);
-            let delay_ms = RETRY_MIN_MS.saturating_mul(1 << attempts).min(ANNOUNCE_RETRY_MAX_MS);
+            let delay_ms = backoff_ms(&mut standing.attempts, RETRY_MIN_MS, ANNOUNCE_RETRY_MAX_MS);
             standing.retry_at = now.saturating_add(delay_ms);
             return Ok(());
         }
