@@ -81,7 +81,13 @@ async fn members<P: Ports>(
     let after = query.text("cursor").map(|text| db::parse_cursor(text, sound)).transpose()?;
     let limit = query.limit()?;
     let page = db::list_members(ports.db(), (&who.tenant, &who.user, room), after.as_ref(), limit).await;
-    let page = page.map_err(unavailable)?.ok_or_else(gate::no_such_room)?;
+    let (role, mut page) = page.map_err(unavailable)?.ok_or_else(gate::no_such_room)?;
+    let muting = Action::Mute { target: Role::Member };
+    if auth::authorize(Role::from_name(&role), who.tenant_role, muting).is_err() {
+        page.items.iter_mut().filter_map(Value::as_object_mut).for_each(|member| {
+            member.remove("mutedUntil");
+        });
+    }
     Ok(Reply::ok(json!({"members": page.items, "nextCursor": page.next_cursor})))
 }
 

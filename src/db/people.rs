@@ -197,28 +197,32 @@ WITH page AS MATERIALIZED (
 ), shown AS MATERIALIZED (
     SELECT * FROM page ORDER BY user_id LIMIT ($1->>'limit')::bigint
 )
-SELECT CASE WHEN EXISTS (
-    SELECT FROM chat_room_members a
-    WHERE a.tenant_id = $1->>'tenant' AND a.room_id = $1->>'room' AND a.user_id = $1->>'user'
-) THEN json_build_object(
-    'items', (
-        SELECT coalesce(json_agg(json_build_object('userId', s.user_id, 'role', s.role, 'joinedAt', ",
+SELECT coalesce((
+    SELECT json_build_array(me.role, json_build_object(
+        'items', (
+            SELECT coalesce(json_agg(json_strip_nulls(json_build_object(
+                'userId', s.user_id, 'role', s.role, 'joinedAt', ",
     iso!("s.joined_at"),
-    ") ORDER BY s.user_id), '[]') FROM shown s),
-    'next', CASE WHEN (SELECT count(*) FROM page) > ($1->>'limit')::bigint THEN (SELECT max(user_id) FROM shown) END
-) ELSE to_json(NULL::text) END"
+    ", 'mutedUntil', CASE WHEN s.muted_until > now() THEN ",
+    iso!("s.muted_until"),
+    " END)) ORDER BY s.user_id), '[]') FROM shown s),
+        'next', CASE WHEN (SELECT count(*) FROM page) > ($1->>'limit')::bigint THEN (SELECT max(user_id) FROM shown) END))
+    FROM chat_room_members me
+    WHERE me.tenant_id = $1->>'tenant' AND me.room_id = $1->>'room' AND me.user_id = $1->>'user'
+), 'null')"
 );
 
-/// Members in the order of their ids; `None`: no such room, or the one who asks isn't in it.
+/// Members in the order of their ids, and the role of the one who asks; `None`: no such room, or they aren't in it.
+/// Who is muted (`mutedUntil`) isn't for everybody: that is the caller's question.
 pub async fn list_members(
     db: &impl Postgres,
     (tenant, user, room): (&TenantId, &UserId, &RoomId),
     after: Option<&UserId>,
     limit: u64,
-) -> Result<Option<Page>, DbError> {
+) -> Result<Option<(String, Page)>, DbError> {
     let input = json!({"tenant": tenant, "user": user, "room": room, "after": after, "limit": limit});
-    let answer: Option<PageAnswer<UserId>> = decode(db.query(MEMBERS, input).await?)?;
-    Ok(answer.map(PageAnswer::page))
+    let answer: Option<(String, PageAnswer<UserId>)> = decode(db.query(MEMBERS, input).await?)?;
+    Ok(answer.map(|(role, answer)| (role, answer.page())))
 }
 
 /// The place after the last entry of a page of the audit log.

@@ -137,7 +137,7 @@ macro_rules! room_object {
             iso!("r.created_at"),
             ", 'archived', r.archived_at IS NOT NULL,
     'historyVisibility', r.history_visibility, 'roomMention', r.room_mention,
-    'participantIds', listed.ids, 'members', listed.members,
+    'slowModeS', r.slow_mode_s, 'participantIds', listed.ids, 'members', listed.members,
     'memberCount', (SELECT count(*) FROM chat_room_members a WHERE a.tenant_id = r.tenant_id AND a.room_id = r.id),
     'lastMessageAt', ",
             iso!("r.last_message_at"),

@@ -304,12 +304,31 @@ async fn the_muted_and_the_hasty_are_told_so_and_the_banned_are_out() {
     assert!(refused["retryAfterMs"].as_u64().is_some_and(|ms| ms > 86_400_000), "{refused}");
     let body = Some(json!({"content": "hi"}));
     t.rest("bob", "POST", &format!("{path}/messages"), body.clone()).await.refusal(403, "muted");
+    // Who is muted, moderators see, and nobody else.
+    for (who, shown) in [("mo", json!("2031-01-01T00:00:00.000Z")), ("bob", Value::Null)] {
+        let members = t.get(who, &format!("{path}/members")).await;
+        let muted: Vec<&Value> = members["members"]
+            .as_array()
+            .expect("members")
+            .iter()
+            .filter(|member| member.get("mutedUntil").is_some())
+            .collect();
+        match shown.is_null() {
+            true => assert!(muted.is_empty(), "{who}: {muted:?}"),
+            false => assert_eq!(
+                (muted.len(), &muted[0]["userId"], &muted[0]["mutedUntil"]),
+                (1, &json!("bob"), &shown)
+            ),
+        }
+    }
     // A body may be left out.
     t.rest("mo", "DELETE", &format!("{path}/mutes/bob"), None).await.ok();
+    assert!(!t.get("mo", &format!("{path}/members")).await.to_string().contains("mutedUntil"));
     t.rest("bob", "POST", &format!("{path}/messages"), body.clone()).await.ok();
 
     t.rest("mo", "PUT", &format!("{path}/slow-mode"), Some(json!({"seconds": 600}))).await.ok();
     assert_eq!(carol.next("room_updated").await["room"]["slowModeS"], 600);
+    assert_eq!(t.get("carol", &path).await["room"]["slowModeS"], 600);
     let slow = t.rest("bob", "POST", &format!("{path}/messages"), body.clone()).await;
     assert!(slow.header("retry-after").is_some_and(|s| s.parse::<u64>().is_ok_and(|s| s > 500)), "{slow:?}");
     slow.refusal(429, "slow_mode");

@@ -95,7 +95,7 @@ async fn a_group_has_its_creator_as_owner_and_nobody_twice() {
         json!({
             "id": "r1", "tenantId": "acme", "type": "group", "name": "The r1", "topic": null,
             "createdBy": "alice", "createdAt": at, "archived": false, "historyVisibility": "all",
-            "roomMention": "all", "participantIds": ["alice", "bob", "carol"],
+            "roomMention": "all", "slowModeS": 0, "participantIds": ["alice", "bob", "carol"],
             "members": [member("alice", "owner"), member("bob", "member"), member("carol", "member")],
             "memberCount": 3, "lastMessageAt": null, "lastMessage": null, "lastSeq": 0, "unread": 0, "mentions": 0,
             "me": {"role": "owner", "lastReadSeq": 0, "notify": {"level": "all", "muteUntil": null}},

@@ -264,7 +264,9 @@ export interface Operations {
     body: {
       reason: string;
     };
-    answer: Done;
+    answer: {
+      messageId: string;
+    };
   };
   getThread: {
     path: {
@@ -528,7 +530,7 @@ export interface Room {
   /**
    * Seconds between a member's messages.
    */
-  slowModeS?: number;
+  slowModeS: number;
   participantIds: UserId[];
   /**
    * The first 50 by id.
@@ -556,6 +558,10 @@ export interface Member {
   userId: UserId;
   role: Role;
   joinedAt: Time;
+  /**
+   * In a page of members, for moderators: of who is muted; for good is until the end of the year 9999.
+   */
+  mutedUntil?: Time;
 }
 /**
  * The beginning of a room's newest message.
@@ -624,11 +630,6 @@ export interface MessageVersion {
   editedBy: UserId | null;
   editedAt: Time | null;
 }
-/**
- * It is in force.
- *
- */
-export interface Done {}
 export interface ThreadPage {
   root: Message;
   /**

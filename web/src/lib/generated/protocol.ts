@@ -433,7 +433,7 @@ export interface SharedRoom {
   /**
    * Seconds between a member's messages.
    */
-  slowModeS?: number;
+  slowModeS: number;
 }
 /**
  * An event about a message from before one's time: only its place.
