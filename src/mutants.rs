@@ -47,6 +47,14 @@ pub enum Mutant {
     DeletedFileForgotten,
     RemovalTakenForGranted,
     StraysForgotten,
+    // What stands in the way of talking, and a room's end.
+    EditsUnjudged,
+    SlowModeForgotten,
+    AuditForgotten,
+    DoomUnwritten,
+    RoomFilesForgotten,
+    // Found by the simulator.
+    WipeForgotten,
 }
 
 #[cfg(not(feature = "mutants"))]
@@ -98,7 +106,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 39] = [
+        pub const ALL: [(Mutant, &str); 45] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -138,6 +146,12 @@ mod active {
             (Mutant::DeletedFileForgotten, "deleted-file-forgotten"),
             (Mutant::RemovalTakenForGranted, "removal-taken-for-granted"),
             (Mutant::StraysForgotten, "strays-forgotten"),
+            (Mutant::EditsUnjudged, "edits-unjudged"),
+            (Mutant::SlowModeForgotten, "slow-mode-forgotten"),
+            (Mutant::AuditForgotten, "audit-forgotten"),
+            (Mutant::DoomUnwritten, "doom-unwritten"),
+            (Mutant::RoomFilesForgotten, "room-files-forgotten"),
+            (Mutant::WipeForgotten, "wipe-forgotten"),
         ];
     }
 }

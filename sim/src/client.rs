@@ -353,7 +353,14 @@ impl World {
                 if body.contains("room_not_found") {
                     it.turned_away();
                 }
-                if body.contains("attachments")
+                if body.contains("moderation_blocked")
+                    && let Some(place) = it.ops.iter().position(|op| op.client_id == client_id)
+                {
+                    let said = it.ops.remove(place).said;
+                    drop(tabs);
+                    let found = self.blocked(Some(&said));
+                    self.found(tab, found);
+                } else if body.contains("attachments")
                     && let Some(place) = it.ops.iter().position(|op| op.client_id == client_id)
                     && let Said::Message { content, .. } = it.ops.remove(place).said
                 {
@@ -416,6 +423,9 @@ impl World {
                 4403 => it.turned_away(),
                 _ => {
                     drop(tabs);
+                    if code == 4410 && self.closed_out(tab) {
+                        return;
+                    }
                     self.violation(Checker::Answered, format!("{} closed {code}", self.name(tab)));
                 }
             }

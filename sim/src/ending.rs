@@ -1,13 +1,15 @@
 //! The end of a run: the faults are over, and within a bounded time everybody has everything, Postgres equals the log,
 //! and nothing keeps an idle room awake. Not here: what is checked while people talk (`client`, `oracle`).
 
-use crate::client::Got;
+use crate::client::{Got, Tab};
 use crate::files::files_add_up;
+use crate::gone::nothing_is_left;
 use crate::ledger::POISON;
 use crate::oracle::{Acked, Checker, Fact, RoomModel, Said};
 use crate::people::people_add_up;
 use crate::plan::{PEOPLE, ROOMS, TABS};
 use crate::postgres::Weather;
+use crate::rules::audit_adds_up;
 use crate::run::host_of;
 use crate::stored::{Stored, aside, head, log, state, user_of, versions};
 use crate::words::Shown;
@@ -40,10 +42,11 @@ pub fn all_is_well(world: &Rc<World>) {
     // What was asked for is done, or never will be: stragglers of Postgres included.
     world.pass(SETTLED_WITHIN_MS);
     world.all_may_talk();
-    for room in 0..ROOMS.len() {
+    world.all_may_hurry();
+    for room in there(world) {
         world.add_all_past_us(room);
     }
-    for tab in 0..TABS.len() {
+    for tab in tabs(world) {
         let sock = world.tabs.borrow()[tab].sock();
         if let Some(sock) = sock {
             world.set_reading(&sock, true);
@@ -55,22 +58,39 @@ pub fn all_is_well(world: &Rc<World>) {
     for _ in 0..WELL_WITHIN_MS / 5_000 {
         world.pass(5_000);
         world.every_frame_is_answered();
-        (0..TABS.len()).for_each(|tab| world.nudge(tab));
-        let quiet = world.tabs.borrow().iter().all(|tab| tab.ops.is_empty() && (tab.bot || tab.is_live()));
+        tabs(world).into_iter().for_each(|tab| world.nudge(tab));
+        let well = |tab: &Tab| world.is_gone(tab.room) || (tab.ops.is_empty() && (tab.bot || tab.is_live()));
+        let quiet = world.tabs.borrow().iter().all(well);
         if quiet {
             break;
         }
     }
     good_night(world);
     for room in 0..ROOMS.len() {
-        look(world, room);
+        match world.is_gone(room) {
+            true => {
+                if let Err((checker, what)) = nothing_is_left(world, room) {
+                    world.violation(checker, format!("room {room} is deleted: {what}"));
+                }
+            }
+            false => look(world, room),
+        }
     }
+}
+
+/// The rooms that are not deleted, and their tabs.
+fn there(world: &World) -> Vec<usize> {
+    (0..ROOMS.len()).filter(|room| !world.is_gone(*room)).collect()
+}
+
+fn tabs(world: &World) -> Vec<usize> {
+    (0..TABS.len()).filter(|tab| !world.is_gone(TABS[*tab].0)).collect()
 }
 
 /// A last message in each room while Postgres refuses; then all leave, and nobody is there to drive the outbox.
 fn good_night(world: &Rc<World>) {
     // Those who could be closed by their token's end come back first.
-    for tab in 0..TABS.len() {
+    for tab in tabs(world) {
         let stuck = {
             let it = &world.tabs.borrow()[tab];
             let live = it.bot || it.is_live();
@@ -81,7 +101,7 @@ fn good_night(world: &Rc<World>) {
         }
     }
     world.server.borrow_mut().weather = Weather::Refuses;
-    for tab in [0, 5, 7] {
+    for tab in [0, 5, 7].into_iter().filter(|tab| tabs(world).contains(tab)) {
         world.says(tab, 5, false);
     }
     world.pass(2_000);
@@ -108,7 +128,7 @@ fn good_night(world: &Rc<World>) {
 
 /// Whoever is connected has heard everything.
 fn heads(world: &Rc<World>) {
-    for tab in 0..TABS.len() {
+    for tab in tabs(world) {
         let (room, heard, live) = {
             let it = &world.tabs.borrow()[tab];
             (it.room, it.heard_to().map_or(0, |(seq, _)| seq), it.is_live())
@@ -122,7 +142,7 @@ fn heads(world: &Rc<World>) {
 
 fn presence(world: &Rc<World>) {
     for (room, people) in [(0, "alice bob carol"), (1, "alice bob"), (2, "bob carol")] {
-        let Some(host) = host_of(world, room) else { continue };
+        let Some(host) = host_of(world, room).filter(|_| !world.is_gone(room)) else { continue };
         let mut there: BTreeSet<String> = BTreeSet::new();
         for sock in host.sockets.borrow().iter().filter(|sock| !sock.closing.get()) {
             if sock.attachment.borrow().is_none() {
@@ -163,6 +183,7 @@ fn look(world: &Rc<World>, room: usize) {
         equal_to_postgres(world, room, &log),
         equal_to_history(world, room, &log),
         absent_are_told(world, room, &log),
+        audit_adds_up(world, room, &log, floor, &epoch),
     ];
     for (checker, what) in found.into_iter().filter_map(Result::err) {
         world.violation(checker, format!("room {room}: {what}"));
@@ -171,7 +192,7 @@ fn look(world: &Rc<World>, room: usize) {
 
 pub use crate::oracle::Found;
 
-fn message(stored: &Stored) -> Option<Message> {
+pub fn message(stored: &Stored) -> Option<Message> {
     serde_json::from_str(&stored.body).ok().filter(|_| stored.kind == 1)
 }
 

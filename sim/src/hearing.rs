@@ -3,6 +3,7 @@
 
 use crate::client::{Known, Op, Phase, Tab, short};
 use crate::oracle::{Acked, Checker, Fact, Said};
+use crate::plan::PEOPLE;
 use crate::run::host_of;
 use crate::stored::user_of;
 use crate::words::Shown;
@@ -213,6 +214,16 @@ impl World {
         }
         let known = match code {
             "internal" | "rate_limited" | "muted" => true,
+            "slow_mode" => {
+                self.counters.count("messages slowed down");
+                it.user != PEOPLE[0]
+            }
+            "moderation_blocked" => {
+                let place = it.ops.iter().position(|op| op.client_id == client_id);
+                let said = place.map(|place| it.ops.remove(place).said);
+                self.blocked(said.as_ref())?;
+                true
+            }
             "room_not_found" => {
                 it.turned_away();
                 true

@@ -108,7 +108,7 @@ impl World {
                 self.counters.count("wakes");
             }
             let platform = Simulated::new(self, host, host.making.get());
-            let object = Object::new(platform, self.limits.clone(), Rc::default());
+            let object = Object::new(platform, self.limits.clone(), self.moderation.clone());
             *host.object.borrow_mut() = Some(object.clone());
             object
         });

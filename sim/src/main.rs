@@ -15,6 +15,7 @@ mod dice;
 mod ending;
 mod executor;
 mod files;
+mod gone;
 mod hearing;
 mod hosts;
 #[path = "../../tests/native/ledger.rs"]
@@ -29,6 +30,7 @@ mod pinned;
 mod plan;
 mod platform;
 mod postgres;
+mod rules;
 mod run;
 mod shorten;
 #[path = "../../tests/native/sqlite.rs"]
@@ -50,7 +52,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 32] = [
+const SOMETIMES: [&str; 37] = [
     "crashes",
     "dedupe hits",
     "conflicts seen as the same",
@@ -77,6 +79,11 @@ const SOMETIMES: [&str; 32] = [
     "changes planned anew",
     "people removed over REST",
     "people muted",
+    "slow modes",
+    "messages slowed down",
+    "words refused",
+    "messages reported",
+    "rooms deleted",
     "objects stored",
     "objects removed",
     "removals that failed",

@@ -31,6 +31,10 @@ pub enum Checker {
     Removed,
     /// Who is in the room isn't who was let in, or isn't what its events say.
     People,
+    /// Said against the tenant's rules or faster than allowed, refused without reason, or missing in the audit log.
+    Rules,
+    /// Something is left of a room that was deleted.
+    Gone,
     /// Words of a message that was deleted.
     Undead,
     /// A read marker that isn't the one its person set.

@@ -30,6 +30,8 @@ impl World {
             Asked::Unban { user: n } => ("DELETE", format!("bans/{}", user(n)), None),
             Asked::Mute { user: n } => ("PUT", format!("mutes/{}", user(n)), Some(json!({}))),
             Asked::Unmute { user: n } => ("DELETE", format!("mutes/{}", user(n)), None),
+            Asked::SlowMode { seconds } => ("PUT", "slow-mode".into(), Some(json!({"seconds": seconds}))),
+            Asked::Delete => ("DELETE", String::new(), None),
             Asked::Topic { number } => {
                 ("PATCH", String::new(), Some(json!({"topic": format!("topic {number}")})))
             }
@@ -42,6 +44,11 @@ impl World {
             Asked::Remove { user: n } | Asked::Ban { user: n } => self.may_be_removed(room, user(n)),
             Asked::Add => self.may_be_back(room),
             Asked::Unmute { user: n } => self.may_talk(room, user(n)),
+            Asked::Delete => {
+                self.doomed.borrow_mut().insert(room);
+                PEOPLE.iter().for_each(|user| self.may_be_removed(room, user));
+            }
+            Asked::SlowMode { .. } | Asked::Role { .. } => self.pace_was_kept(room),
             _ => {}
         }
         let method = method.parse().expect("a method");
@@ -55,6 +62,8 @@ impl World {
                     world.hears_nothing(room, user(n));
                 }
                 (Asked::Mute { user: n }, 200) => world.says_nothing(room, user(n)),
+                (Asked::SlowMode { seconds }, 200) => world.slows_down(room, seconds),
+                (Asked::Delete, 200) => world.was_deleted(room),
                 (_, 200 | 404 | 409 | 500 | 503) => {}
                 _ => world.violation(Checker::Answered, format!("{asked:?}: {status} {body}")),
             }
@@ -69,7 +78,7 @@ impl World {
 
     /// From here on, unless somebody else was faster.
     fn says_nothing(self: &Rc<Self>, room: usize, user: &str) {
-        if self.table(room, |table| table.is_muted(user)) {
+        if !self.is_gone(room) && self.table(room, |table| table.is_muted(user)) {
             self.counters.count("people muted");
             self.muted.borrow_mut().insert((room, user.to_owned()), head(self, room));
         }
@@ -88,7 +97,7 @@ impl World {
     pub fn all_may_talk(self: &Rc<Self>) {
         let muted: Vec<(usize, String)> = self.muted.borrow().keys().cloned().collect();
         muted.iter().for_each(|(room, user)| self.may_talk(*room, user));
-        for room in 0..ROOMS.len() {
+        for room in (0..ROOMS.len()).filter(|room| !self.is_gone(*room)).collect::<Vec<_>>() {
             for user in 0..PEOPLE.len() - 1 {
                 if self.table(room, |table| table.is_muted(PEOPLE[user + 1])) {
                     self.asks(room, Asked::Unmute { user });
@@ -109,7 +118,7 @@ impl World {
     /// Unless somebody has let them in again.
     fn hears_nothing(self: &Rc<Self>, room: usize, user: &str) {
         let Some(host) = host_of(self, room) else { return };
-        if self.table(room, |table| table.role(user).is_some()) {
+        if !self.is_gone(room) && self.table(room, |table| table.role(user).is_some()) {
             return;
         }
         let of_them = |text: &Option<String>| user_of(text).is_some_and(|of| of == user);

@@ -1,7 +1,7 @@
 //! Histories that once failed, as short as they could be made; every run begins with them. Not seeds: what a seed stands
 //! for changes with the generator. Each has a mutant that brings its defect back.
 
-use crate::plan::{Action, Action::*, Plan};
+use crate::plan::{Action, Action::*, Asked, Plan};
 use crate::postgres::Weather;
 use chinwag::mutants::Mutant;
 
@@ -104,6 +104,17 @@ pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
                 DiskFull { ms: 400 },
                 // A marker that moves writes nothing, but is to go to Postgres.
                 Read { tab: 0 },
+                Pass { ms: 1_000 },
+            ]),
+        ),
+        (
+            "the disk failed when all of a deleted room was gone but its tables: nobody ever came to drop them",
+            Mutant::WipeForgotten,
+            plan(&[
+                Join { tab: 6 },
+                Pass { ms: 200 },
+                DiskFails { statements: 14 },
+                Asks { room: 1, change: Asked::Delete },
                 Pass { ms: 1_000 },
             ]),
         ),

@@ -72,9 +72,30 @@ pub enum Action {
     Upload { tab: usize },
     /// The bucket of files can't be reached, or can again.
     Bucket { away: bool },
+    /// Says a word of which the tenant has something to say, or edits it into something of one's own.
+    Word { tab: usize, word: usize, edits: bool },
+    /// To the moderators.
+    Report { tab: usize, nth: usize },
     AlarmTwice { room: usize },
     AlarmLost { room: usize },
     AlarmLate { room: usize, ms: u64 },
+}
+
+impl Action {
+    /// The room that it is about, past its tabs.
+    pub fn room(&self) -> Option<usize> {
+        match *self {
+            Self::Hibernate { room }
+            | Self::LoseDisk { room }
+            | Self::SetBack { room, .. }
+            | Self::Stranger { room }
+            | Self::Remove { room, .. }
+            | Self::Add { room }
+            | Self::Asks { room, .. }
+            | Self::TryAgain { room } => Some(room),
+            _ => None,
+        }
+    }
 }
 
 /// What the owner asks of a room; `user` counts from the first who isn't the owner.
@@ -90,6 +111,9 @@ pub enum Asked {
     Topic { number: u64 },
     Mute { user: usize },
     Unmute { user: usize },
+    SlowMode { seconds: u32 },
+    /// The room.
+    Delete,
 }
 
 pub struct Plan {
@@ -132,6 +156,9 @@ impl Plan {
         for _ in 0..count {
             action(&mut dice, &mood, &mut actions);
         }
+        if mood.people && dice.one_in(4) {
+            ends(&mut dice, &mood, &mut actions);
+        }
         let token_ms = if dice.one_in(4) { 5_000 + dice.below(30_000) } else { 3_600_000 };
         let seed_tabs = if dice.one_in(4) { vec![2, 6] } else { Vec::new() };
         let strict_limits = dice.one_in(8);
@@ -146,7 +173,7 @@ impl Plan {
 fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
     let tab = dice.below(TABS.len() as u64) as usize;
     let room = TABS[tab].0;
-    let next = match dice.below(28) {
+    let next = match dice.below(30) {
         0..=5 => {
             let bytes = if mood.readers && dice.one_in(3) { 3_000 } else { 20 };
             Action::Say { tab, bytes, poison: mood.weather && dice.one_in(30) }
@@ -180,6 +207,8 @@ fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
         },
         24 => Action::Delete { tab, nth: dice.below(6) as usize },
         26 | 27 => Action::Upload { tab },
+        28 => Action::Word { tab, word: dice.below(3) as usize, edits: dice.one_in(3) },
+        29 => Action::Report { tab, nth: dice.below(4) as usize },
         25 => Action::Unread { tab, back: 1 + dice.below(5) },
         _ => {
             let far = [15, 45, 200, 1_500, 12_000];
@@ -187,6 +216,22 @@ fn action(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
         }
     };
     actions.push(next);
+}
+
+/// The second room's owner has it deleted in the later half of the run, and often something breaks just then.
+fn ends(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
+    const ROOM: usize = 1;
+    let half = actions.len() / 2;
+    let at = half + dice.below(half as u64) as usize;
+    let breaks = match dice.below(4) {
+        0 if mood.crashes => Action::Die { effects: 1 + dice.below(30) as u32 },
+        1 if mood.faults => Action::DiskFails { statements: 1 + dice.below(20) as u32 },
+        2 => Action::Upload { tab: 5 },
+        _ => Action::Pass { ms: 1 },
+    };
+    actions.splice(at..at, [breaks, Action::Asks { room: ROOM, change: Asked::Delete }]);
+    // Nobody comes back to such a room, and only that makes up for an alarm that the platform lost.
+    actions.retain(|action| *action != Action::AlarmLost { room: ROOM });
 }
 
 fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>) -> Option<Action> {
@@ -234,7 +279,8 @@ fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>)
 
 fn asked(dice: &mut Dice) -> Asked {
     let user = dice.below(3) as usize;
-    match dice.below(11) {
+    match dice.below(13) {
+        11 | 12 => Asked::SlowMode { seconds: dice.of(&[0, 2, 20, 20]) },
         8 | 9 => Asked::Mute { user },
         10 => Asked::Unmute { user },
         0 | 1 => Asked::Remove { user },

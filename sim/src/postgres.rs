@@ -138,7 +138,9 @@ impl Server {
         let mut server = world.server.borrow_mut();
         let text = |name: &str| input[name].as_str().unwrap_or_default().to_owned();
         let Some(table) = server.rooms.get_mut(&(text("tenant"), text("room"))) else {
-            return Ok(if input["messages"].is_array() { json!({"state": "missing"}) } else { Value::Null });
+            let of_batch = input["messages"].is_array();
+            let of_change = if input["put"].is_array() { json!("missing") } else { Value::Null };
+            return Ok(if of_batch { json!({"state": "missing"}) } else { of_change });
         };
         if input["messages"].is_array() {
             let batch: Projection = serde_json::from_value(input.clone()).map_err(|e| io(&e.to_string()))?;
@@ -146,7 +148,11 @@ impl Server {
         }
         if input["put"].is_array() {
             let set: ChangeSet = serde_json::from_value(input.clone()).map_err(|e| io(&e.to_string()))?;
-            return Ok(json!(table.apply(world, set)));
+            let (deletes, answer) = (set.delete, table.apply(world, set));
+            if deletes && answer == "done" {
+                server.rooms.remove(&(text("tenant"), text("room")));
+            }
+            return Ok(json!(answer));
         }
         if let Some(after) = input["after"].as_u64() {
             let limit = input["limit"].as_u64().unwrap_or(0) as usize;

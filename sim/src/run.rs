@@ -102,6 +102,9 @@ impl World {
     pub fn notify(&self, notice: &Notice) {
         let key = (notice.tenant.as_str(), notice.room.as_str());
         let Some(room) = ROOMS.iter().position(|known| *known == key) else { return };
+        if self.is_gone(room) {
+            return;
+        }
         let author = self.table(room, |table| {
             let row = table.ledger.rows.get(&notice.seq).filter(|row| row.id == notice.message);
             row.filter(|row| row.deleted_at_ms.is_none()).map(|row| row.user_id.clone())
@@ -122,6 +125,9 @@ impl World {
     }
 
     fn act(self: &Rc<Self>, action: &Action) {
+        if action.room().is_some_and(|room| self.is_gone(room)) {
+            return;
+        }
         match *action {
             Action::Say { tab, bytes, poison } => self.says(tab, bytes, poison),
             Action::Burst { tab, count } => {
@@ -174,7 +180,8 @@ impl World {
             Action::Pass { ms } => {
                 self.pass(ms);
                 if self.bursting.replace(false) {
-                    let lag = (0..ROOMS.len()).map(|room| stored::lag(self, room)).max().unwrap_or(0);
+                    let there = (0..ROOMS.len()).filter(|room| !self.is_gone(*room));
+                    let lag = there.map(|room| stored::lag(self, room)).max().unwrap_or(0);
                     self.counters.at_least("outbox peak", lag);
                 }
             }
@@ -198,6 +205,8 @@ impl World {
             Action::TryAgain { room } => self.tries_again(room),
             Action::List { away } => self.list_is_away.set(away),
             Action::Upload { tab } => self.uploads(tab),
+            Action::Word { tab, word, edits } => self.says_word(tab, word, edits),
+            Action::Report { tab, nth } => self.reports(tab, nth),
             Action::Bucket { away } => self.bucket_is_away.set(away),
             Action::AlarmTwice { room } => self.alarm(room, |host| self.fire_alarm(host)),
             Action::AlarmLost { room } => self.alarm(room, |host| host.alarm.set(None)),
@@ -220,13 +229,13 @@ impl World {
     }
 
     /// Words that nobody has said before.
-    fn words(&self, text: &str, poison: bool) -> String {
+    pub fn words(&self, text: &str, poison: bool) -> String {
         let n = self.random() % 1_000_000;
         format!("{n:06} {}{text}", if poison { POISON } else { "" })
     }
 
     /// The `nth` newest message that this tab knows and that fits.
-    fn knows(&self, tab: usize, nth: usize, fits: impl Fn(&Tab, &Known) -> bool) -> Option<Known> {
+    pub fn knows(&self, tab: usize, nth: usize, fits: impl Fn(&Tab, &Known) -> bool) -> Option<Known> {
         let it = &self.tabs.borrow()[tab];
         it.known.iter().rev().filter(|known| fits(it, known)).nth(nth).cloned()
     }
@@ -277,6 +286,8 @@ impl World {
             && self.table(room, |table| table.ledger.last_seq) > 0
             && stored::aside(self, room).is_empty()
             && stored::all_notified(self, room)
+            && stored::all_noted(self, room)
+            && !self.doomed.borrow().contains(&room)
             && self.is_idle(&host)
         {
             self.lose_disk(&host);

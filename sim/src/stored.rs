@@ -88,6 +88,14 @@ pub fn all_notified(world: &World, room: usize) -> bool {
     log["notified"].as_u64().is_none_or(|to| Some(to) >= log["projected"].as_u64())
 }
 
+/// Whether nothing waits for the audit log.
+pub fn all_noted(world: &World, room: usize) -> bool {
+    let Some(host) = host_of(world, room) else { return true };
+    let sqlite = host.sqlite.borrow().clone();
+    let there = !sqlite.rows("SELECT 1 FROM sqlite_master WHERE name = 'audit'", []).is_empty();
+    !there || sqlite.rows("SELECT 1 FROM audit", []).is_empty()
+}
+
 /// The messages that the log has in (after, to].
 pub fn messages_between(world: &World, room: usize, after: Seq, to: Seq) -> Vec<Seq> {
     let Some(host) = host_of(world, room) else { return Vec::new() };

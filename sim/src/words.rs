@@ -1,7 +1,9 @@
-//! What each message says, told by a naive model: its author's words, those of each edit, and after its deletion nothing.
+//! What each message says, told by a naive model: its author's words, those of each edit, as far as
+//! the tenant's rules allow them, and after its deletion nothing.
 //! Not here: where events stand in a log (`oracle`).
 
 use crate::oracle::{Checker, Found, RoomModel, Said};
+use crate::rules::allowed;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -53,13 +55,12 @@ impl RoomModel {
             return Err((Checker::Undead, wrong("shown after its deletion was acked")));
         }
         let first = shown.client_id.and_then(|id| self.said.get(&(shown.user.to_owned(), id.to_owned())));
+        let as_shown = |content: &str| allowed(content).as_deref() == Some(shown.content);
         let meant = match shown.version {
-            1 => matches!(first, Some(Said::Message { content, .. }) if content == shown.content),
+            1 => matches!(first, Some(Said::Message { content, .. }) if as_shown(content)),
             version => self.said.values().any(|said| match said {
                 Said::Edit { message, content, base } => {
-                    message == shown.id
-                        && content == shown.content
-                        && base.is_none_or(|base| base + 1 == version)
+                    message == shown.id && as_shown(content) && base.is_none_or(|base| base + 1 == version)
                 }
                 _ => false,
             }),
@@ -76,10 +77,10 @@ impl RoomModel {
     }
 
     /// The newest version that an ack promised, with its words.
-    pub fn promised(&self, id: &str) -> Option<(u64, &str)> {
+    pub fn promised(&self, id: &str) -> Option<(u64, String)> {
         let edits = self.acked.iter().filter_map(|(key, acked)| match self.said.get(key) {
             Some(Said::Edit { message, content, .. }) if message == id && acked.seq.is_some() => {
-                Some((acked.version, content.as_str()))
+                Some((acked.version, allowed(content).unwrap_or_default()))
             }
             _ => None,
         });

@@ -8,8 +8,10 @@ use crate::executor::Owner;
 use crate::hosts::Host;
 use crate::oracle::{Checker, Counters, Oracle, Violation};
 use crate::postgres::{Server, Weather};
+use crate::rules::{MODERATION, Slow};
 use chinwag::ids::UnixMs;
 use chinwag::limits::Limits;
+use chinwag::room::moderation::Moderation;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -24,6 +26,7 @@ const EVICTED_AFTER_MS: u64 = 10_000;
 pub struct World {
     pub executor: Rc<Executor>,
     pub limits: Limits,
+    pub moderation: Rc<Moderation>,
     pub dice: RefCell<Dice>,
     pub hosts: RefCell<BTreeMap<String, Rc<Host>>>,
     pub server: RefCell<Server>,
@@ -45,6 +48,11 @@ pub struct World {
     pub bucket_is_away: Cell<bool>,
     /// Who was muted in which room, and the head when that was answered.
     pub muted: RefCell<BTreeMap<(usize, String), u64>>,
+    /// Which rooms are slowed down, and who reported what: the ids of the notes.
+    pub slow: RefCell<BTreeMap<usize, Slow>>,
+    pub reported: RefCell<BTreeSet<(usize, String)>>,
+    /// Rooms whose owner wanted them deleted.
+    pub doomed: RefCell<BTreeSet<usize>>,
     /// Who was told of which message, and those that were not in Postgres because it refuses them: room, seq, person.
     pub told: RefCell<BTreeSet<(usize, u64, String)>>,
     pub untellable: RefCell<BTreeSet<(usize, u64)>>,
@@ -63,6 +71,7 @@ impl World {
         Rc::new(Self {
             executor: Rc::new(Executor::new(START)),
             limits,
+            moderation: Rc::new(Moderation::parse(MODERATION).expect("rules")),
             dice: RefCell::new(Dice::new(seed ^ 0x5eed)),
             hosts: RefCell::default(),
             server: RefCell::new(Server { weather: Weather::Fine, rooms: BTreeMap::new() }),
@@ -80,6 +89,9 @@ impl World {
             bucket: RefCell::default(),
             bucket_is_away: Cell::new(false),
             muted: RefCell::default(),
+            slow: RefCell::default(),
+            reported: RefCell::default(),
+            doomed: RefCell::default(),
             told: RefCell::default(),
             untellable: RefCell::default(),
             files: RefCell::default(),

@@ -7,6 +7,7 @@ use super::store::{Result, StateRow, Store};
 use super::{Effect, Room};
 use crate::ids::UnixMs;
 use crate::limits::DOOMED_LOOK_MS;
+use crate::mutants::{Mutant, is};
 use crate::protocol::server::CloseCode;
 use serde::{Deserialize, Serialize};
 
@@ -38,14 +39,23 @@ impl Room {
     /// From here on a room that Postgres hasn't got is one that was deleted.
     pub(super) fn dooms(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         let doomed = Doomed { since: now, gone: false, look_at: now.saturating_add(DOOMED_LOOK_MS) };
-        doomed.keep(store)?;
+        if !is(Mutant::DoomUnwritten) {
+            doomed.keep(store)?;
+        }
         self.doomed = Some(doomed);
         Ok(())
     }
 
-    /// When somebody has to look what became of the deletion.
+    /// When somebody has to look what became of the deletion, or to end it where a fault broke it off.
     pub(super) fn doom_due(&self) -> Option<UnixMs> {
-        self.doomed.as_ref().filter(|doomed| !doomed.gone).map(|doomed| doomed.look_at)
+        let doomed = self.doomed.as_ref()?;
+        let due = !doomed.gone || !(self.is_owed() || is(Mutant::WipeForgotten));
+        due.then_some(doomed.look_at)
+    }
+
+    /// Whether the list has to hear of the room still, or a file is in the bucket.
+    fn is_owed(&self) -> bool {
+        self.standing.is_listed() || (self.files.due().is_some() && !is(Mutant::RoomFilesForgotten))
     }
 
     /// Whether the room is deleted, and there is nothing left but this.
@@ -53,11 +63,16 @@ impl Room {
         self.doomed.as_ref().is_some_and(|doomed| doomed.gone)
     }
 
-    pub(super) fn look_for_doom(&mut self, now: UnixMs) {
-        if let Some(doomed) = self.doomed.as_mut().filter(|doomed| !doomed.gone && doomed.look_at <= now) {
+    pub(super) fn look_for_doom(&mut self, store: &Store, now: UnixMs) -> Result<()> {
+        let due = |doomed: &&mut Doomed| doomed.look_at <= now && !(doomed.gone && is(Mutant::WipeForgotten));
+        if let Some(doomed) = self.doomed.as_mut().filter(due) {
             doomed.look_at = now.saturating_add(DOOMED_LOOK_MS);
-            self.effects.push(Effect::Refresh);
+            match doomed.gone {
+                true => self.wipe_if_told(store)?,
+                false => self.effects.push(Effect::Refresh),
+            }
         }
+        Ok(())
     }
 
     /// Postgres still has the room: the deletion has failed, once no straggler can do it any more.
@@ -99,7 +114,7 @@ impl Room {
 
     /// Once nobody has to be told anything and no file is in the bucket, the storage is empty.
     pub(super) fn wipe_if_told(&mut self, store: &Store) -> Result<()> {
-        if self.doom_is_done() && !self.standing.is_listed() && self.files.due().is_none() {
+        if self.doom_is_done() && !self.is_owed() {
             store.wipe()?;
             self.effects.push(Effect::Wiped);
         }

@@ -271,7 +271,7 @@ impl Room {
             said_at: HashMap::new(),
             rules: None,
             lately: HashMap::new(),
-            audit_waits: !store.audit_notes()?.is_empty(),
+            audit_waits: !store.audit_notes()?.is_empty() && !is(Mutant::AuditForgotten),
             doomed: Doomed::load(store)?,
             outbox: Outbox::load(store)?,
             standing: Standing::default(),

@@ -176,7 +176,7 @@ impl Room {
 
     pub(super) fn alarm_fired(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         self.outbox.alarm_at = None;
-        self.look_for_doom(now);
+        self.look_for_doom(store, now)?;
         self.remove_due_files(store, now)?;
         if self.standing.due().is_some() { self.look_for_trouble(store, now) } else { Ok(()) }
     }

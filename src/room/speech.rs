@@ -40,6 +40,7 @@ impl Room {
         let user = who.user.as_str();
         let said_at = match self.said_at.get(user) {
             Some(at) => *at,
+            None if is(Mutant::SlowModeForgotten) => 0,
             // Memory was lost: the log knows.
             None => store.said_at(user, self.head, now.saturating_sub(slow_ms))?.unwrap_or(0),
         };

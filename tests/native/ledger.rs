@@ -22,6 +22,8 @@ pub struct Ledger {
     pub fault: Fault,
     pub rows: BTreeMap<Seq, MessageRow>,
     pub reads: BTreeMap<String, Marker>,
+    /// How they came: where Postgres stood then, whose, and to where.
+    pub reads_came: Vec<(Seq, String, Marker)>,
     /// By thread.
     pub followers: BTreeMap<Seq, BTreeSet<String>>,
     /// Action, actor, target and reason, by id.
@@ -81,8 +83,8 @@ impl Ledger {
             }
         }
         for (user, read) in &batch.reads {
-            let marker = self.reads.entry(user.as_str().to_owned()).or_default();
-            *marker = (*marker).max(*read);
+            self.reads_came.push((batch.to, user.to_string(), *read));
+            self.mark(user.as_str(), *read);
         }
         for row in batch.audit.iter().cloned() {
             self.audit.entry(row.id).or_insert((row.action, row.actor, row.target, row.reason));
@@ -102,15 +104,22 @@ impl Ledger {
         self.rows.insert(row.seq, row);
     }
 
+    fn mark(&mut self, user: &str, read: Marker) {
+        let marker = self.reads.entry(user.to_owned()).or_default();
+        *marker = (*marker).max(read);
+    }
+
     fn conflicts(&self, batch: &Projection) -> Vec<Seq> {
         let other = |row: &&MessageRow| self.rows.get(&row.seq).is_some_and(|known| known.id != row.id);
         batch.messages.iter().filter(other).map(|row| row.seq).collect()
     }
 
-    /// Restored from an older backup.
+    /// Restored from an older backup: from just before what came after `last_seq` came.
     pub fn set_back(&mut self, last_seq: Seq) {
         self.rows.retain(|seq, _| *seq <= last_seq);
         self.reads.clear();
+        self.reads_came.retain(|(at, ..)| *at <= last_seq);
+        self.reads_came.clone().iter().for_each(|(_, user, read)| self.mark(user, *read));
         self.followers.retain(|thread, _| *thread <= last_seq);
         self.last_seq = last_seq;
     }

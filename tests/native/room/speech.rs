@@ -225,6 +225,30 @@ fn gone_2_a_deletion_that_failed_is_forgotten_after_a_while() {
     );
 }
 
+/// Whichever statement fails: nobody is there to ask again, and nothing stays.
+#[test]
+fn gone_2_a_deletion_that_a_fault_broke_off_is_ended_by_the_alarm() {
+    for statement in 1.. {
+        let mut rig = Rig::new();
+        rig.prepare("alice joins\n(9 s pass)");
+        rig.input(Input::Dooms);
+        rig.lawful = false;
+        rig.sql.fails_at.set(statement);
+        if rig.input(Input::Refreshed(None)) {
+            assert!(rig.wiped && statement > 10, "{statement}");
+            return;
+        }
+        rig.sql.fails_at.set(0);
+        rig.evict();
+        let doomed = rig.sql.rows("SELECT value FROM state WHERE id = 9", []);
+        if !format!("{doomed:?}").contains("true") {
+            rig.input(Input::Refreshed(None));
+        }
+        rig.prepare("(40 s pass)");
+        assert!(rig.wiped, "statement {statement}");
+    }
+}
+
 #[test]
 fn gone_3_a_deleted_room_is_first_taken_off_its_tenants_list() {
     let mut rig = Rig::new();
