@@ -269,9 +269,16 @@ fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>)
         9 if mood.losses => Action::SetBack { room, rows: 1 + dice.below(6) },
         10 if mood.losses && dice.one_in(3) => Action::LoseDisk { room },
         11 if mood.losses && dice.one_in(3) => Action::Stranger { room },
-        12 if mood.weather => Action::TryAgain { room },
-        13 if mood.weather && dice.one_in(2) => Action::Bucket { away: dice.one_in(2) },
-        13 if mood.weather => Action::List { away: dice.one_in(2) },
+        12 if mood.weather && dice.one_in(3) => Action::TryAgain { room },
+        12 if mood.weather => Action::List { away: dice.one_in(2) },
+        13 if mood.weather => {
+            // Often just before a file is to go.
+            if dice.one_in(2) {
+                actions.push(Action::Bucket { away: true });
+                return Some(Action::Delete { tab: dice.below(TABS.len() as u64) as usize, nth: 0 });
+            }
+            Action::Bucket { away: dice.one_in(3) }
+        }
         _ => return None,
     };
     Some(action)
