@@ -34,6 +34,8 @@ pub struct Webhook {
 pub enum Outcome {
     /// Told, or nobody is to be told any more.
     Done,
+    /// The receiver is gone for good (410), by its own word: not told, and not tried again.
+    Unwanted,
     /// To be tried again after this many seconds.
     Retry(u32),
 }
@@ -64,7 +66,7 @@ impl Secret {
 /// Tells whom it concerns, if anybody.
 ///
 /// # Takes  `sent`: when it was put into the queue; `random` for the jitter.
-/// # Laws   at least once: only an answer of 2xx, or Postgres' word that nobody is to be told, is an end.
+/// # Laws   at least once: only an answer of 2xx or 410, or Postgres' word that nobody is to be told, is an end.
 pub async fn deliver(
     db: &impl Postgres,
     (notifier, secret): (&impl Notifier, &Secret),
@@ -79,6 +81,7 @@ pub async fn deliver(
     };
     match notifier.post(&webhook(secret, notice, &told, now)).await {
         Some(200..=299) => Outcome::Done,
+        Some(410) => Outcome::Unwanted,
         _ => again,
     }
 }

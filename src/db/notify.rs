@@ -21,6 +21,9 @@ pub struct Notice {
     pub event: Seq,
     /// Which of the event's notices this is: one holds `NOTIFY_USERS_MAX` people at most.
     pub part: u32,
+    /// An edit that calls all, which the message didn't before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calls_all: bool,
     pub users: Vec<String>,
 }
 
@@ -33,14 +36,14 @@ pub struct Told {
     pub recipients: Vec<Value>,
 }
 
-/// Each person of the notice is looked up by key. An edit tells those whom it mentions, and only as mentioned.
+/// Each person of the notice is looked up by key. An edit tells those whom it mentions or calls, and only as such.
 const TO_TELL: &str = concat!(
     "
 WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_record($1) AS i(
-        tenant text, room text, seq bigint, message text, event bigint, users jsonb, chars integer)
+        tenant text, room text, seq bigint, message text, event bigint, \"callsAll\" boolean, users jsonb, chars integer)
 ), told AS MATERIALIZED (
-    SELECT c.*, r.name, r.type, r.history_visibility, i.event, i.users, i.chars
+    SELECT c.*, r.name, r.type, r.history_visibility, i.event, i.\"callsAll\" AS calls_all, i.users, i.chars
     FROM input i
     CROSS JOIN LATERAL (
         SELECT * FROM chat_messages a
@@ -57,8 +60,8 @@ WITH input AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT CASE
             WHEN c.mentions ? m.user_id THEN 'mention'
+            WHEN c.mentions_room AND (c.event = c.seq OR c.calls_all) THEN 'room_mention'
             WHEN c.event <> c.seq THEN NULL
-            WHEN c.mentions_room THEN 'room_mention'
             WHEN c.thread_seq IS NOT NULL AND (
                 SELECT true FROM chat_thread_followers f
                 WHERE f.tenant_id = c.tenant_id AND f.room_id = c.room_id AND f.thread_seq = c.thread_seq
@@ -92,8 +95,8 @@ SELECT coalesce((
 ///
 /// # Cost  a few look-ups by key for each person of the notice.
 pub async fn to_tell(db: &impl Postgres, notice: &Notice) -> Result<Option<Told>, DbError> {
-    let Notice { tenant, room, seq, message, event, users, .. } = notice;
-    let input = json!({"tenant": tenant, "room": room, "seq": seq, "message": message, "event": event, "users": users,
-                       "chars": NOTIFY_PREVIEW_CHARS});
+    let Notice { tenant, room, seq, message, event, calls_all, users, .. } = notice;
+    let input = json!({"tenant": tenant, "room": room, "seq": seq, "message": message, "event": event, "callsAll": calls_all,
+                       "users": users, "chars": NOTIFY_PREVIEW_CHARS});
     decode(db.query(TO_TELL, input).await?)
 }

@@ -29,6 +29,9 @@ pub struct ChangeBody {
     /// Whom an edit names that weren't named before: news for them. It goes with the message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentioned: Vec<String>,
+    /// It calls all, which the message didn't before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calls_all: bool,
 }
 
 pub(super) fn no_such_message() -> Refusal {
@@ -124,10 +127,16 @@ impl Room {
         let mentioned = mentions.iter().filter(|user| !known.contains(user)).cloned().collect();
         message.mentions = mentions;
         // What somebody was allowed to call stays called, whoever mends the words around it.
-        message.mentions_room = calls_room || (message.mentions_room && calls_all(&message.content));
+        let called = message.mentions_room;
+        message.mentions_room = calls_room || (called && calls_all(&message.content));
         message.version = message.version.saturating_add(1);
         message.edited_at = Some(now);
-        let body = ChangeBody { message_id: message.id.clone(), version: message.version, mentioned };
+        let body = ChangeBody {
+            message_id: message.id.clone(),
+            version: message.version,
+            mentioned,
+            calls_all: message.mentions_room && !called,
+        };
         let event = self.change_event(Kind::Edit, message.seq, now, editor, (draft.client_id, digest), &body);
         (event, kept)
     }
@@ -163,8 +172,8 @@ impl Room {
         let user = who.user.as_str().to_owned();
         let files = uploads_of(&message);
         make_tombstone(&mut message, now, &user);
-        let change =
-            ChangeBody { message_id: message.id.clone(), version: message.version, mentioned: Vec::new() };
+        let (message_id, version) = (message.id.clone(), message.version);
+        let change = ChangeBody { message_id, version, ..ChangeBody::default() };
         let event =
             self.change_event(Kind::Delete, message.seq, now, user, (draft.client_id, digest), &change);
         if message.user_id != event.user_id {

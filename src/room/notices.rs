@@ -28,7 +28,7 @@ impl Room {
         let reached = events.last().map_or(to, |last| if whole { to } else { last.seq });
         let mut notices = Vec::new();
         for event in events {
-            let Some((message, users)) = self.concerned(store, &event, &absent)? else { continue };
+            let Some((message, calls_all, users)) = self.concerned(store, &event, &absent)? else { continue };
             for (part, users) in users.chunks(NOTIFY_USERS_MAX).enumerate() {
                 notices.push(Notice {
                     tenant: self.facts.tenant.clone(),
@@ -37,6 +37,7 @@ impl Room {
                     message: message.id.clone(),
                     event: event.seq,
                     part: u32::try_from(part).unwrap_or(u32::MAX),
+                    calls_all,
                     users: users.to_vec(),
                 });
             }
@@ -54,22 +55,22 @@ impl Room {
             .collect()
     }
 
-    /// The message that an event is about, and whom of the absent it concerns.
+    /// The message that an event is about, whether it is an edit that calls all, and whom of the absent it concerns.
     fn concerned(
         &self,
         store: &Store,
         event: &Event,
         absent: &[&crate::db::SnapshotMember],
-    ) -> Result<Option<(Message, Vec<String>)>> {
+    ) -> Result<Option<(Message, bool, Vec<String>)>> {
         let (body, edited) = match event.kind {
             Kind::Message => (event.body.clone(), None),
             Kind::Edit => {
                 let edit: ChangeBody = serde_json::from_str(&event.body).unwrap_or_default();
-                let target = event.target.filter(|_| !edit.mentioned.is_empty());
+                let target = event.target.filter(|_| edit.calls_all || !edit.mentioned.is_empty());
                 let Some(target) = target.map(|seq| store.by_seq(seq)).transpose()?.flatten() else {
                     return Ok(None);
                 };
-                (target.body, Some(edit.mentioned))
+                (target.body, Some(edit))
             }
             _ => return Ok(None),
         };
@@ -77,15 +78,21 @@ impl Room {
         if message.deleted_at.is_some() {
             return Ok(None);
         }
-        let calls = |user: &str| message.mentions_room || message.mentions.iter().any(|known| known == user);
+        let names = |user: &str| message.mentions.iter().any(|known| known == user);
+        let calls = |user: &str| message.mentions_room || names(user);
+        let calls_all = edited.as_ref().is_some_and(|edit| edit.calls_all && message.mentions_room);
+        // Whom it named before the edit, that had told.
+        let is_news = |edit: &ChangeBody, user: &str| {
+            edit.mentioned.iter().any(|known| known == user) || (calls_all && !names(user))
+        };
         let users = absent.iter().filter(|m| {
             let user = m.user_id.as_str();
             user != message.user_id
-                && edited.as_ref().is_none_or(|users| users.iter().any(|known| known == user))
+                && edited.as_ref().is_none_or(|edit| is_news(edit, user))
                 && (m.notify.level == "all" || calls(user))
                 && self.reads.of(user) < message.seq
         });
         let users: Vec<String> = users.map(|m| m.user_id.as_str().to_owned()).collect();
-        Ok(if users.is_empty() { None } else { Some((message, users)) })
+        Ok(if users.is_empty() { None } else { Some((message, calls_all, users)) })
     }
 }

@@ -66,7 +66,7 @@ async fn queue(batch: MessageBatch<JsValue>, env: Env, _context: Context) -> Res
     let each = batch.raw_iter().map(|message| async move {
         let outcome = AssertUnwindSafe(outcome(env, &message, url, secret)).catch_unwind().await;
         match outcome.unwrap_or(Outcome::Retry(BROKEN_RETRY_S)) {
-            Outcome::Done => message.ack(),
+            Outcome::Done | Outcome::Unwanted => message.ack(),
             Outcome::Retry(seconds) => {
                 let options = QueueRetryOptionsBuilder::new().with_delay_seconds(seconds).build();
                 message.retry_with_options(&options);
@@ -90,10 +90,13 @@ async fn outcome(env: &Env, message: &RawMessage, url: Option<&str>, secret: Opt
     let times = (clock::now(), sent, clock::random_u64());
     let outcome = notify::deliver(&database, (&Receiver(url), secret), &notice, times).await;
     database.close();
-    if outcome != Outcome::Done {
-        let entry = Entry::warn("notification_failed").with("tenant", &notice.tenant);
-        tell(&entry.with("room", &notice.room).with("seq", &notice.seq));
-    }
+    let entry = match outcome {
+        Outcome::Done => return outcome,
+        Outcome::Unwanted => Entry::error("notification_unwanted"),
+        Outcome::Retry(_) => Entry::warn("notification_failed"),
+    };
+    let entry = entry.with("tenant", &notice.tenant).with("room", &notice.room);
+    tell(&entry.with("seq", &notice.seq));
     outcome
 }
 

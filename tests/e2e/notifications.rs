@@ -1,7 +1,7 @@
 //! Notifications over the running stack: room, queue, consumer, and an HTTP receiver that fails, hangs and comes back.
 //! Not here: who is told (`tests/native/room/notices`, `tests/native/reading/notify`).
 
-use crate::rig::stack::Stack;
+use crate::rig::stack::{Setting, Stack, folder};
 use crate::rig::{PATIENCE, Tenant, eventually};
 use chinwag::notify::Secret;
 use serde_json::{Value, json};
@@ -19,6 +19,8 @@ enum Mood {
     Well,
     Fails,
     Hangs,
+    /// For good.
+    Gone,
 }
 
 /// One request as it came in.
@@ -79,6 +81,7 @@ impl Receiver {
         let status = match mood {
             Mood::Well => "204 No Content",
             Mood::Fails => "500 Internal Server Error",
+            Mood::Gone => "410 Gone",
             Mood::Hangs => return tokio::time::sleep(Duration::from_secs(600)).await,
         };
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -180,4 +183,43 @@ async fn the_absent_are_told_whatever_the_receiver_does_and_nobody_of_what_is_go
         .iter()
         .any(|one| one.body.to_string().contains(r#""userId":"alice","reason""#));
     assert!(!authors, "never the author");
+}
+
+/// The queue of wrangler.toml, but that it gives up after the third try and not after the thirtieth.
+#[tokio::test]
+async fn what_cant_be_told_becomes_a_dead_letter_and_a_receiver_that_is_gone_is_left_alone() {
+    let receiver = Receiver::start().await;
+    let vars = [format!("NOTIFY_WEBHOOK_URL={}", receiver.url), format!("NOTIFY_WEBHOOK_SECRET={SECRET}")];
+    let env = vec![("CHINWAG_QUEUE_RETRIES".to_owned(), "2".to_owned())];
+    let setting = Setting { vars: vars.to_vec(), env, ..Setting::default() };
+    let stack = Stack::start_with(folder(), setting);
+    let logged = async |what: &str| {
+        eventually(what, SOON, || async { stack.log().contains(what).then_some(()) }).await;
+    };
+    let t = Tenant::new(&stack);
+    let room = t.group(&["alice", "bob"]).await;
+
+    receiver.is(Mood::Fails);
+    says(&t, &room, "never told").await;
+    logged(r#"to dead letter queue "chinwag-notifications-dead" after 3 failed attempts"#).await;
+    let tries = receiver.of("never told", Mood::Fails);
+    assert_eq!(tries.len(), 3);
+    assert!(tries.iter().all(|one| one.id == tries[0].id), "under one id");
+
+    receiver.is(Mood::Gone);
+    says(&t, &room, "unwanted").await;
+    logged("notification_unwanted").await;
+    receiver.is(Mood::Well);
+    says(&t, &room, "told").await;
+    receiver.hears("told", Mood::Well).await;
+    // As long as the next tries would have taken.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for (preview, mood, times) in
+        [("never told", Mood::Fails, 3), ("unwanted", Mood::Gone, 1), ("told", Mood::Well, 1)]
+    {
+        assert_eq!(receiver.of(preview, mood).len(), times, "{preview}");
+    }
+    assert!(
+        receiver.of("never told", Mood::Well).is_empty() && receiver.of("unwanted", Mood::Well).is_empty()
+    );
 }

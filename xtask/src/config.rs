@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// Environment of a stack: how often its queue tries a notification again.
+const QUEUE_RETRIES: &str = "CHINWAG_QUEUE_RETRIES";
+
 pub struct Stack<'a> {
     /// The stack's folder; the Worker is in `dir/worker`.
     pub dir: &'a Path,
@@ -62,6 +65,10 @@ pub fn write(stack: &Stack) -> Result<()> {
     }
     config["assets"]["directory"] = json!(root().join("web/dist"));
     config["hyperdrive"][0]["localConnectionString"] = json!(stack.postgres_url);
+    // So that a test may see a dead letter within seconds.
+    if let Some(retries) = std::env::var_os(QUEUE_RETRIES) {
+        config["queues"]["consumers"][0]["max_retries"] = retries.to_string_lossy().parse::<u64>()?.into();
+    }
     for (name, value) in stack.vars {
         config["vars"][name.as_str()] = json!(value);
     }

@@ -17,6 +17,7 @@ fn notice(seq: u64, event: u64, users: &[&str]) -> Notice {
         message: format!("r1-{seq}"),
         event,
         part: 0,
+        calls_all: false,
         users: users.iter().map(|user| (*user).to_owned()).collect(),
     }
 }
@@ -73,6 +74,11 @@ async fn notify_6_who_is_told_is_decided_when_it_is_told() {
         pairs(&[("carol", "mention")]),
         "an edit tells those it mentions"
     );
+    assert_eq!(told(pg, &notice(3, 9, &ALL)).await, [], "it called all before");
+    let calls = Notice { calls_all: true, ..notice(3, 9, &ALL) };
+    assert_eq!(told(pg, &calls).await, pairs(&[("bob", "room_mention"), ("carol", "room_mention")]));
+    let no_more = Notice { calls_all: true, ..notice(2, 9, &["bob"]) };
+    assert_eq!(told(pg, &no_more).await, [], "it doesn't call all any more");
     let whole = db::to_tell(pg, &notice(1, 1, &ALL)).await.expect("to tell").expect("bob");
     assert_eq!(whole.message["preview"].as_str().expect("preview").chars().count(), 200);
     assert_eq!(whole.room, json!({"id": "r1", "type": "group", "name": "The r1"}));
@@ -134,7 +140,7 @@ async fn notify_7_it_is_told_until_the_receiver_has_taken_it_under_one_id() {
     group(pg, "acme", "r1", "alice", &["bob"]).await;
     says(pg, "r1", vec![said("r1", 1, "alice", "hi bob")]).await;
     let secret = &Secret::parse("a key of twenty-four bytes").expect("a key");
-    let answers = vec![Some(500), None, Some(410), Some(302), Some(204)];
+    let answers = vec![Some(500), None, Some(404), Some(302), Some(204), Some(410)];
     let receiver = &Receiver { answers: RefCell::new(answers), heard: RefCell::default() };
     let notice = &notice(1, 1, &["bob"]);
     for n in 0..5 {
@@ -152,8 +158,11 @@ async fn notify_7_it_is_told_until_the_receiver_has_taken_it_under_one_id() {
     assert_eq!(body["data"]["recipients"], json!([{"userId": "bob", "reason": "message"}]));
     assert_eq!(body["data"]["message"]["preview"], "hi bob");
 
+    let outcome = notify::deliver(pg, (receiver, secret), notice, (DAY_MS, DAY_MS, 7)).await;
+    assert_eq!(outcome, Outcome::Unwanted, "410: the receiver wants nothing any more");
+
     let away = Gone(Cell::new(0));
     let outcome = notify::deliver(&away, (receiver, secret), notice, (DAY_MS, DAY_MS, 7)).await;
     assert!(matches!(outcome, Outcome::Retry(_)) && away.0.get() == 1, "Postgres away: later");
-    assert_eq!(receiver.heard.borrow().len(), 5);
+    assert_eq!(receiver.heard.borrow().len(), 6);
 }

@@ -115,6 +115,12 @@ fn notify_5_an_edit_tells_those_whom_it_newly_mentions() {
         alice > edit 1 "for <@bob> and <@carol>"      alice < message_updated 2 is 1 "for <@bob> and <@carol>" @bob @carol v2
                                                       queue < 1 by 2 for carol
         alice > edit 1 "for <@bob> and <@carol>!"     alice < message_updated 3 is 1 "for <@bob> and <@carol>!" @bob @carol v3
+        alice > edit 1 "<@bob>, @room"                alice < message_updated 4 is 1 "<@bob>, @room" @room @bob v4
+                                                      queue < 1 by 4 for carol dave
+        alice > edit 1 "<@bob>, @room!"               alice < message_updated 5 is 1 "<@bob>, @room!" @room @bob v5
+        alice > edit 1 "<@bob>"                       alice < message_updated 6 is 1 "<@bob>" @bob v6
+        alice > edit 1 "@room"                        alice < message_updated 7 is 1 "@room" @room v7
+                                                      queue < 1 by 7 for bob carol dave
         "#,
     );
 }
