@@ -14,7 +14,7 @@ use crate::db::Notice;
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::journal::{Complaint, Entry};
-use crate::limits::{Limits, STATEMENT_TIMEOUT_MS};
+use crate::limits::Limits;
 use crate::object::{Answer, Gone, Object, Platform};
 use crate::protocol::server::CloseCode;
 use crate::room::store::Sql;
@@ -50,7 +50,7 @@ impl DurableObject for ChatRoom {
         });
         let platform = Workerd {
             sql: ObjectSql::new(&state),
-            database: Database::new(&env, STATEMENT_TIMEOUT_MS),
+            database: Database::new(&env),
             #[cfg(feature = "test-hooks")]
             made: super::test_hooks::made(),
             state,

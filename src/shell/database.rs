@@ -3,6 +3,7 @@
 
 use super::clock;
 use crate::db::{DbError, Postgres};
+use crate::limits::STATEMENT_TIMEOUT_MS;
 use futures_util::future::{Either, select};
 use serde_json::Value;
 use std::cell::RefCell;
@@ -17,21 +18,29 @@ use worker::{Env, Socket};
 /// One connection, opened when a statement needs it, dropped on any error, timeouts included.
 pub struct Database {
     connection_string: String,
-    timeout_ms: u64,
     open: RefCell<Option<Connection>>,
 }
 
 impl Database {
     /// Without the binding HYPERDRIVE every statement fails; health tells so.
-    pub fn new(env: &Env, timeout_ms: u64) -> Self {
+    pub fn new(env: &Env) -> Self {
         let connection_string =
             env.hyperdrive("HYPERDRIVE").map(|h| h.connection_string()).unwrap_or_default();
-        Self { connection_string, timeout_ms, open: RefCell::new(None) }
+        Self { connection_string, open: RefCell::new(None) }
     }
 
     /// Shuts the connection: an open one keeps an object from hibernating.
     pub fn close(&self) {
         self.open.borrow_mut().take();
+    }
+
+    /// A statement that is given up after `timeout_ms`, its connection with it.
+    pub async fn within(&self, timeout_ms: u64, sql: &str, input: Value) -> Result<Value, DbError> {
+        let work = pin!(self.statement(sql, input));
+        match select(work, pin!(clock::sleep(timeout_ms))).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(lost("no answer in time")),
+        }
     }
 
     async fn statement(&self, sql: &str, input: Value) -> Result<Value, DbError> {
@@ -51,11 +60,7 @@ impl Database {
 
 impl Postgres for Database {
     async fn query(&self, sql: &'static str, input: Value) -> Result<Value, DbError> {
-        let work = pin!(self.statement(sql, input));
-        match select(work, pin!(clock::sleep(self.timeout_ms))).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err(lost("no answer in time")),
-        }
+        self.within(STATEMENT_TIMEOUT_MS, sql, input).await
     }
 }
 

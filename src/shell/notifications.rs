@@ -6,9 +6,7 @@ use super::ports::variable;
 use super::{clock, tell};
 use crate::db::Notice;
 use crate::journal::Entry;
-use crate::limits::{
-    NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_MAX, NOTIFY_TIMEOUT_MS, QUEUE_TIMEOUT_MS, STATEMENT_TIMEOUT_MS,
-};
+use crate::limits::{NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_MAX, NOTIFY_TIMEOUT_MS, QUEUE_TIMEOUT_MS};
 use crate::notify::{self, Notifier, Outcome, Secret, Webhook};
 use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
@@ -85,7 +83,7 @@ async fn outcome(env: &Env, message: &RawMessage, url: Option<&str>, secret: Opt
         tell(&Entry::error("notification_impossible").with("secret", &u64::from(secret.is_some())));
         return Outcome::Retry(BROKEN_RETRY_S);
     };
-    let database = Database::new(env, STATEMENT_TIMEOUT_MS);
+    let database = Database::new(env);
     let sent = message.timestamp().as_millis();
     let times = (clock::now(), sent, clock::random_u64());
     let outcome = notify::deliver(&database, (&Receiver(url), secret), &notice, times).await;

@@ -39,9 +39,9 @@ pub struct WorkerPorts<'a> {
     bucket: Option<R2>,
 }
 
-/// Postgres with much patience or with little.
+/// Postgres with much patience or with little, over the request's one connection.
 pub struct PatientOrHasty {
-    database: Database,
+    database: Rc<Database>,
     hasty: bool,
 }
 
@@ -50,7 +50,8 @@ impl Postgres for PatientOrHasty {
         if self.hasty && RESTS_UNTIL.get() > clock::now() {
             return Err(DbError { sqlstate: None, message: "it failed a moment ago".into() });
         }
-        let answer = self.database.query(sql, input).await;
+        let timeout_ms = if self.hasty { ACCESS_TIMEOUT_MS } else { STATEMENT_TIMEOUT_MS };
+        let answer = self.database.within(timeout_ms, sql, input).await;
         if self.hasty && answer.is_err() {
             RESTS_UNTIL.set(clock::now() + ACCESS_REST_MS);
         }
@@ -65,8 +66,8 @@ pub fn variable(env: &Env, name: &str) -> Option<String> {
 
 impl<'a> WorkerPorts<'a> {
     pub fn new(env: &'a Env, config: AuthConfig) -> Self {
-        let database = PatientOrHasty { database: Database::new(env, STATEMENT_TIMEOUT_MS), hasty: false };
-        let hasty = PatientOrHasty { database: Database::new(env, ACCESS_TIMEOUT_MS), hasty: true };
+        let hasty = PatientOrHasty { database: Rc::new(Database::new(env)), hasty: true };
+        let database = PatientOrHasty { database: hasty.database.clone(), hasty: false };
         Self { env, config, database, hasty, bucket: R2::of(env) }
     }
 
