@@ -16,7 +16,7 @@ use crate::words::Shown;
 use crate::worker::token;
 use crate::world::World;
 use chinwag::ids::Seq;
-use chinwag::limits::UPLOAD_UNSENT_MS;
+use chinwag::limits::{ALARM_DELAY_MS, UPLOAD_UNSENT_MS};
 use chinwag::protocol::message::Message;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,7 +87,7 @@ fn tabs(world: &World) -> Vec<usize> {
     (0..TABS.len()).filter(|tab| !world.is_gone(TABS[*tab].0)).collect()
 }
 
-/// A last message in each room while Postgres refuses; then all leave, and nobody is there to drive the outbox.
+/// A last message in each room while Postgres can't be used; then all leave, and nobody is there to drive the outbox.
 fn good_night(world: &Rc<World>) {
     // Those who could be closed by their token's end come back first.
     for tab in tabs(world) {
@@ -100,13 +100,20 @@ fn good_night(world: &Rc<World>) {
             world.violation(Checker::Live, format!("{}: {why}", world.name(tab)));
         }
     }
-    world.server.borrow_mut().weather = Weather::Refuses;
+    let halts = world.halts_at_night.get();
+    world.server.borrow_mut().weather = if halts { Weather::Fails("42P01") } else { Weather::Refuses };
     for tab in [0, 5, 7].into_iter().filter(|tab| tabs(world).contains(tab)) {
         world.says(tab, 5, false);
     }
     world.pass(2_000);
     heads(world);
     presence(world);
+    if halts {
+        // An alarm that was set a moment ago is trusted, and one that is lost later, with nobody there, isn't promised.
+        world.pass(2 * ALARM_DELAY_MS);
+        world.hosts.borrow().values().for_each(|host| host.alarm.set(None));
+        world.counters.count("alarms lost at night");
+    }
     (0..TABS.len()).for_each(|tab| world.hangs_up(tab));
     world.pass(1_000);
     world.server.borrow_mut().weather = Weather::Fine;

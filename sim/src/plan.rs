@@ -78,6 +78,8 @@ pub enum Action {
     Report { tab: usize, nth: usize },
     AlarmTwice { room: usize },
     AlarmLost { room: usize },
+    /// When all leave at the end, Postgres lacks a table, and the platform has lost the alarms that rooms believe in.
+    HaltsAtNight,
     AlarmLate { room: usize, ms: u64 },
 }
 
@@ -231,7 +233,8 @@ fn ends(dice: &mut Dice, mood: &Mood, actions: &mut Vec<Action>) {
     };
     actions.splice(at..at, [breaks, Action::Asks { room: ROOM, change: Asked::Delete }]);
     // Nobody comes back to such a room, and only that makes up for an alarm that the platform lost.
-    actions.retain(|action| *action != Action::AlarmLost { room: ROOM });
+    let lost = [Action::AlarmLost { room: ROOM }, Action::HaltsAtNight];
+    actions.retain(|action| !lost.contains(action));
 }
 
 fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>) -> Option<Action> {
@@ -265,6 +268,7 @@ fn trouble(dice: &mut Dice, mood: &Mood, room: usize, actions: &mut Vec<Action>)
             Action::AlarmTwice { room },
             Action::AlarmLost { room },
             Action::AlarmLate { room, ms: 20_000 },
+            Action::HaltsAtNight,
         ]),
         9 if mood.losses => Action::SetBack { room, rows: 1 + dice.below(6) },
         10 if mood.losses && dice.one_in(3) => Action::LoseDisk { room },

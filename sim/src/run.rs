@@ -204,6 +204,7 @@ impl World {
             Action::Asks { room, change } => self.asks(room, change),
             Action::TryAgain { room } => self.tries_again(room),
             Action::List { away } => self.list_is_away.set(away),
+            Action::HaltsAtNight => self.halts_at_night.set(true),
             Action::Upload { tab } => self.uploads(tab),
             Action::Word { tab, word, edits } => self.says_word(tab, word, edits),
             Action::Report { tab, nth } => self.reports(tab, nth),

@@ -43,6 +43,8 @@ pub struct World {
     /// What tenants' lists say of rooms in trouble, by tenant and room, and when they were told.
     pub list: RefCell<BTreeMap<(String, String), (UnixMs, bool)>>,
     pub list_is_away: Cell<bool>,
+    /// Over the last night the outboxes are halted, and all alarms lost while people are still there.
+    pub halts_at_night: Cell<bool>,
     /// The bucket of files, by key.
     pub bucket: RefCell<BTreeMap<String, Vec<u8>>>,
     pub bucket_is_away: Cell<bool>,
@@ -86,6 +88,7 @@ impl World {
             dead: Cell::new(false),
             list: RefCell::default(),
             list_is_away: Cell::new(false),
+            halts_at_night: Cell::new(false),
             bucket: RefCell::default(),
             bucket_is_away: Cell::new(false),
             muted: RefCell::default(),
