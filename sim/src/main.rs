@@ -97,7 +97,7 @@ const OUTBOX_PEAK_MIN: u64 = 500;
 /// A run of fewer seeds may not have seen everything.
 const SEEDS_FOR_ALL: u64 = 1_000;
 /// Seeds tried on a mutant before it counts as not caught.
-const MUTANT_SEEDS: u64 = 20_000;
+const MUTANT_SEEDS: u64 = 5_000;
 
 struct Options {
     seeds: u64,
@@ -286,7 +286,8 @@ fn mutants(options: &Options) -> ExitCode {
             }
         }
         let last = MUTANT_SEEDS.min(options.seeds.max(2_000) * 10);
-        let found = search(options, |n| (n < last).then_some(n + 1), 3, Some(*mutant));
+        let enough = if options.mutants.len() == 1 { 1 } else { 3 };
+        let found = search(options, |n| (n < last).then_some(n + 1), enough, Some(*mutant));
         let by: BTreeSet<Checker> = found.failed.values().map(|(checker, _)| *checker).collect();
         let seconds = start.elapsed().as_secs_f64();
         if by.is_empty() {

@@ -1,5 +1,6 @@
 //! Histories that once failed, as short as they could be made; every run begins with them. Not seeds: what a seed stands
-//! for changes with the generator. Each has a mutant that brings its defect back.
+//! for changes with the generator. Each has a mutant that brings its defect back; the last ones are those of mutants that
+//! thousands of seeds pass by.
 
 use crate::plan::{Action, Action::*, Asked, Plan};
 use crate::postgres::Weather;
@@ -111,6 +112,57 @@ pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
                 DiskFails { statements: 14 },
                 Asks { room: 1, change: Asked::Delete },
                 Pass { ms: 1_000 },
+            ]),
+        ),
+        (
+            "a change of members was taken over, and its events were not: the disk failed between the two",
+            Mutant::RefreshInTwoWritings,
+            plan(&[
+                Upload { tab: 2 },
+                Unread { tab: 7, back: 5 },
+                DiskFails { statements: 2 },
+                Asks { room: 0, change: Asked::Role { user: 0, role: "admin" } },
+                Pass { ms: 1_209 },
+            ]),
+        ),
+        (
+            "somebody banned was added by one who didn't see the ban",
+            Mutant::BannedCanBeAdded,
+            plan(&[Asks { room: 1, change: Asked::Ban { user: 2 } }, Asks { room: 1, change: Asked::Add }]),
+        ),
+        (
+            "two changes at once: the second was planned over members that were no longer so",
+            Mutant::PlanWithoutVersion,
+            plan(&[
+                Join { tab: 3 },
+                Asks { room: 0, change: Asked::Ban { user: 0 } },
+                Asks { room: 0, change: Asked::Mute { user: 0 } },
+            ]),
+        ),
+        (
+            "the room was gone by its answer, and somebody still listened",
+            Mutant::RemovedAfterAnswer,
+            plan(&[
+                Join { tab: 3 },
+                Join { tab: 6 },
+                Pass { ms: 103 },
+                DiskFails { statements: 19 },
+                Asks { room: 1, change: Asked::Delete },
+                Upload { tab: 0 },
+                Pass { ms: 98 },
+            ]),
+        ),
+        (
+            "slow mode knew who had spoken by memory alone",
+            Mutant::SlowModeForgotten,
+            plan(&[
+                Asks { room: 0, change: Asked::SlowMode { seconds: 20 } },
+                Pass { ms: 40 },
+                Join { tab: 4 },
+                Word { tab: 4, word: 2, edits: false },
+                Unread { tab: 3, back: 4 },
+                Abort,
+                Say { tab: 4, bytes: 20, poison: false },
             ]),
         ),
     ]
