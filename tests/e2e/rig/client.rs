@@ -362,7 +362,9 @@ async fn listen(mut stream: SplitStream<Socket>, heard: Arc<(Mutex<Heard>, Notif
                 heard.events.extend(events);
             }
             Ok(Message::Close(frame)) => {
+                // The runtime may leave the connection itself open for 15 s more, to somebody who has never sent anything.
                 closed = frame.map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
+                heard.0.lock().expect("heard").closed = Some(closed.clone());
             }
             Ok(Message::Binary(_)) => panic!("a binary frame from the server"),
             Ok(_) => {}
