@@ -115,8 +115,8 @@ async fn a_room_that_is_handed_to_two_at_once_has_one_owner_and_roles_are_those_
         dave.barrier().await;
         let events = dave.all();
         for user in ["alice", "bob", "carol", "dave"] {
-            let told = events.iter().filter(|e| e["type"] == "member_updated" && e["userId"] == user);
-            if let Some(last) = told.last() {
+            let mut told = events.iter().filter(|e| e["type"] == "member_updated" && e["userId"] == user);
+            if let Some(last) = told.next_back() {
                 assert_eq!(text(&last["role"]), role(user), "{user}, as the log says");
             }
         }
