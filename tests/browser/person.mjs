@@ -1,7 +1,7 @@
 /** One person at one browser: what they do and what they see, in the words of the page. */
 
 /** A browser logs each failed request; with the network cut, or a question asked that is answered no, that is expected. */
-const EXPECTED = /ERR_INTERNET_DISCONNECTED|net::ERR_|WebSocket connection|status of (404|422|400)/;
+const EXPECTED = /ERR_INTERNET_DISCONNECTED|net::ERR_|WebSocket connection|status of (400|404|409|422)/;
 
 export class Person {
   complaints = [];
@@ -9,7 +9,7 @@ export class Person {
   static async arrive(browser, url, id, options) {
     const context = await browser.newContext(options);
     const person = new Person();
-    Object.assign(person, { id, context });
+    Object.assign(person, { id, context, colorScheme: options?.colorScheme ?? "light" });
     await person.openTab(url);
     return person;
   }

@@ -5,46 +5,20 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
+ *   arguments       which parts: story, moderation, trouble, package (default all)
  *
  * What deliberately isn't here: rules of the protocol (tests/e2e) and of the reducer (web/src/lib/*.test.ts).
  */
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { resolve } from "node:path";
 import { chromium } from "playwright-core";
-import { startStack } from "./stack.mjs";
+import { accessible, artifacts, check, count, same, view } from "./check.mjs";
+import { moderation } from "./moderation.mjs";
+import { bot, embedding, packaged, prepareExamples } from "./package.mjs";
 import { Person } from "./person.mjs";
+import { files, group, searching, unread } from "./rooms.mjs";
+import { startStack } from "./stack.mjs";
+import { badNetwork, runtimeKilled, tokenExpiry } from "./trouble.mjs";
 
-const artifacts = resolve(process.env.CHINWAG_ARTIFACTS ?? ".dev/artifacts");
-const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const nonce = Date.now().toString(36);
-const name = (who) => `${who}-${nonce}`;
-let passed = 0;
-let failed = 0;
-
-/** One thing that must be so. `what` may be a value, or a function that becomes true within the time. */
-async function check(title, what, withinMs = 10_000) {
-  const ends = Date.now() + withinMs;
-  let seen;
-  for (;;) {
-    try {
-      seen = typeof what === "function" ? await what() : what;
-    } catch (error) {
-      seen = error;
-    }
-    if (seen === true || typeof what !== "function" || Date.now() > ends) break;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  if (seen === true) passed += 1;
-  else failed += 1;
-  console.log(seen === true ? `ok    ${title}` : `FAIL  ${title}: ${seen instanceof Error ? seen.message : JSON.stringify(seen)}`);
-}
-
-/** Becomes true when the values are equal; else says how they differ. */
-const same = (actual, expected) => async () => {
-  const [a, b] = [JSON.stringify(await actual()), JSON.stringify(expected)];
-  return a === b || `${a} instead of ${b}`;
-};
+const DESKTOP = { viewport: { width: 1360, height: 860 } };
 
 async function signingIn(alice, bob) {
   await alice.signIn();
@@ -224,14 +198,6 @@ async function links(alice, bob) {
   await check("a link to a message leads to it", () => bob.log.locator(`article.animate-flash[data-seq="${seq}"]`).isVisible());
 }
 
-/** What axe-core finds wrong with the page as it is. */
-async function accessible(person, view) {
-  await person.page.evaluate(readFileSync(axePath, "utf8"));
-  const found = await person.page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
-  const told = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => one.html.slice(0, 160)).join(" | ")}`);
-  await check(`axe finds nothing in: ${view}`, told.length === 0 || told.join("; "));
-}
-
 async function hostileContent(alice, bob) {
   const evil = [
     "<script>window.pwned=1</script>",
@@ -320,150 +286,6 @@ async function longHistory(alice, bob) {
   await check("and back down", () => bob.bubble("line 65").isVisible());
 }
 
-async function managing(alice, bob, carol) {
-  const details = (person) => person.page.getByRole("complementary", { name: "Details" });
-  const manage = async (person, item) => {
-    await details(alice).getByRole("button", { name: `Manage ${person.id}` }).click();
-    await alice.page.getByRole("menuitem", { name: item, exact: true }).click();
-  };
-  await manage(bob, "Make moderator");
-  await check("bob hears of his new role", () => details(bob).getByText("moderator", { exact: true }).isVisible());
-  await details(alice).getByLabel("Topic").fill("Thursday it is");
-  await details(alice).getByRole("button", { name: "Save" }).click();
-  await check("the topic stands with the others too", () => bob.page.getByRole("banner").or(bob.page.locator("header")).getByText("Thursday it is").isVisible());
-  await details(alice).getByLabel("Notify me of").selectOption("none");
-  await check("a silenced room says so", () => alice.page.getByRole("heading", { level: 1 }).getByText("(muted)").isVisible());
-  await alice.page.reload();
-  await alice.connected();
-  await check("and it stays silenced", same(() => details(alice).getByLabel("Notify me of").inputValue(), "none"));
-  await details(alice).getByLabel("Notify me of").selectOption("all");
-  await accessible(alice, "details");
-
-  await carol.say("can anybody hear me");
-  await manage(carol, "Remove");
-  await alice.page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
-  await check("whoever is removed is told so", () => carol.page.getByText("You are no longer part of this conversation.").isVisible());
-  await check("the others see it", same(() => bob.text("presence"), "2 of 2 online"));
-  await details(alice).getByRole("textbox", { name: "Add people" }).fill(carol.id);
-  await details(alice).getByRole("button", { name: "Add", exact: true }).click();
-  await check("added again she is a member again", () => details(bob).getByText(carol.id).isVisible());
-  await carol.page.reload();
-  await carol.connected();
-  await check("and reads what was said", () => carol.bubble("can anybody hear me").isVisible());
-}
-
-async function group(alice, bob, carol) {
-  const title = `Launch <b>plan</b> ${nonce}`;
-  await alice.startGroup(title, [bob.id, carol.id]);
-  await alice.say("Welcome, both of you");
-  for (const person of [bob, carol]) {
-    await person.refresh();
-    await person.openRoom(title);
-    await check("the group is in the list, by its name", () => person.page.getByRole("heading", { name: title }).isVisible());
-  }
-  await carol.say("Glad to be here");
-  await bob.say("Shall we move the launch to Thursday?");
-  await alice.react("Shall we move the launch to Thursday?", "👍");
-  await carol.react("Shall we move the launch to Thursday?", "👍");
-  const all = ["Welcome, both of you", "Glad to be here", "Shall we move the launch to Thursday?"];
-  for (const person of [alice, bob, carol]) await check("all three see the same", same(() => person.contents(), all));
-  await check("who is here", same(() => alice.text("presence"), "3 of 3 online"));
-  const both = bob.bubble("Shall we move").getByRole("button", { name: "👍, 2 people" });
-  await check("two reactions count as two", () => both.isVisible());
-  await managing(alice, bob, carol);
-  await carol.page.screenshot({ path: `${artifacts}/phone.png` });
-  await carol.page.close();
-  await check("carol leaves", same(() => alice.text("presence"), "2 of 3 online"), 20_000);
-}
-
-async function files(alice, bob) {
-  const evil = '"><img src=x onerror=window.pwned=1>.html';
-  const picture = { name: "view.png", mimeType: "image/png", buffer: readFileSync(`${artifacts}/room-light.png`) };
-  const page = { name: evil, mimeType: "text/html", buffer: Buffer.from("<script>window.pwned=1</script>") };
-  const waiting = alice.page.getByRole("list", { name: "Files to send" });
-  await alice.page.locator("input[type=file]").first().setInputFiles([picture, page]);
-  await check("both files wait to be sent", same(() => waiting.getByRole("listitem").count(), 2));
-  await check("and are up", same(() => waiting.getByRole("progressbar").count(), 0));
-  await alice.write("two files");
-  const image = bob.bubble("two files").getByRole("img", { name: "view.png" });
-  await check("bob sees the picture", () => image.evaluate((one) => one.complete && one.naturalWidth === 1360), 20_000);
-  await bob.page.screenshot({ path: `${artifacts}/files-dark.png` });
-  await image.click();
-  await check("and large", () => bob.page.getByRole("dialog", { name: "view.png" }).isVisible());
-  await bob.page.keyboard.press("Escape");
-  const card = bob.bubble("two files").getByRole("button", { name: /^Download/ });
-  await check("a page is a file, by its name", async () => (await card.innerText()).includes(".html"));
-  const [download] = await Promise.all([bob.page.waitForEvent("download"), card.click()]);
-  await check("that can be saved", async () => readFileSync(await download.path(), "utf8") === "<script>window.pwned=1</script>");
-  const carry = (how) =>
-    alice.input.evaluate((field, name) => {
-      const data = new DataTransfer();
-      data.items.add(new File(["hello"], `${name}.txt`, { type: "text/plain" }));
-      const init = { bubbles: true, cancelable: true };
-      const event = name === "paste" ? new ClipboardEvent("paste", { ...init, clipboardData: data }) : new DragEvent("drop", { ...init, dataTransfer: data });
-      field.dispatchEvent(event);
-    }, how);
-  await carry("paste");
-  await check("what is pasted is taken up", () => waiting.getByText("paste.txt").isVisible());
-  await carry("drop");
-  await check("and what is dropped", () => waiting.getByText("drop.txt").isVisible());
-  await alice.page.getByRole("button", { name: "Remove paste.txt" }).click();
-  await check("up too", same(() => waiting.getByRole("progressbar").count(), 0));
-  await alice.input.press("Enter");
-  await check("files go without a word", () => bob.log.getByRole("button", { name: "Download drop.txt" }).isVisible());
-  await check("the removed one doesn't", same(() => bob.log.getByRole("button", { name: "Download paste.txt" }).count(), 0));
-  await alice.remove("two files");
-  await check("deleted, the files are gone too", same(() => image.count(), 0));
-  await check("nothing of a name or file ran", same(() => bob.page.evaluate(() => String(window.pwned)), "undefined"));
-}
-
-async function unread(alice, bob) {
-  await bob.openRoom(alice.id);
-  await alice.openRoom(`Launch`);
-  await alice.connected();
-  const badge = alice.roomLink(bob.id);
-  await bob.write(`psst @${alice.id}`);
-  await check("a message elsewhere is counted at once, without asking", () => badge.getByText("1 unread").isVisible());
-  await check("and so is the mention", () => badge.getByText("1 mention").isVisible());
-  await check("and the room comes first", async () => (await alice.page.getByRole("link").first().innerText()).includes(bob.id));
-  await check("the tab says it", async () => (await alice.page.title()).startsWith("(1)"));
-  await alice.page.screenshot({ path: `${artifacts}/unread-light.png` });
-  await alice.openRoom(bob.id);
-  await check("what is new stands under a line", () => alice.log.getByText("New messages").isVisible());
-  await check("seen, it counts no more", async () => !(await badge.getByText("unread").isVisible()));
-  await bob.say("one more");
-  await alice.choose("psst", "Mark unread from here");
-  await check("marked unread it counts again", () => badge.getByText("2 unread").isVisible());
-  await alice.openRoom("Launch");
-  await alice.page.reload();
-  await alice.connected();
-  await check("a reload doesn't forget it", () => badge.getByText("2 unread").isVisible());
-}
-
-async function searching(alice, bob) {
-  await alice.openRoom(bob.id);
-  await alice.page.getByRole("button", { name: "Search" }).click();
-  const panel = alice.page.getByRole("complementary", { name: "Search" });
-  await panel.getByRole("searchbox").fill("early");
-  await check("a word finds its message", () => panel.getByRole("link", { name: "Nine is early" }).isVisible());
-  await panel.getByRole("searchbox").fill("Mnday");
-  await check("what was edited away isn't found", () => panel.getByText("Nothing was found.").isVisible());
-  await panel.getByRole("searchbox").fill("Thursday");
-  await check("what is said elsewhere isn't either", () => panel.getByText("Nothing was found.").isVisible());
-  await panel.getByLabel("In all my conversations").check();
-  await check("unless one looks everywhere", () => panel.getByRole("link", { name: "move the launch" }).isVisible());
-  await panel.getByLabel("In all my conversations").uncheck();
-  await panel.getByRole("searchbox").fill("Monday");
-  await accessible(alice, "search");
-  await alice.page.screenshot({ path: `${artifacts}/search-light.png` });
-  await panel.getByRole("link", { name: "The launch is on Monday" }).click();
-  const hit = alice.log.locator("article.animate-flash").filter({ hasText: "The launch is on Monday" });
-  await check("a hit leads to its message, however far back", () => hit.isVisible());
-  await alice.page.getByRole("button", { name: "Newest" }).click();
-  await check("and back", () => alice.bubble("one more").isVisible());
-  await alice.page.getByRole("button", { name: "Close search" }).click();
-}
-
 async function doorWithoutDevSignIn(browser, url, alice) {
   const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ sub: alice.id }) };
   const { token } = await (await fetch(`${url}/api/chat/dev/token`, asked)).json();
@@ -484,63 +306,115 @@ async function doorWithoutDevSignIn(browser, url, alice) {
   await page.context().close();
 }
 
+/** Two people and a phone, from the door to a group of three. */
+async function story({ arrive, browser, stack }) {
+  const alice = await arrive("alice", DESKTOP);
+  const bob = await arrive("bob", { ...DESKTOP, colorScheme: "dark" });
+  const carol = await arrive("carol", { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  const picture = (who, file) => who.page.screenshot({ path: `${artifacts}/${file}.png` });
+
+  await view(alice, "door");
+  await signingIn(alice, bob);
+  await view(alice, "nothing-yet");
+  await carol.signIn();
+  await talking(alice, bob);
+  await typing(alice, bob);
+  await reacting(alice, bob);
+  await bob.input.pressSequentially("Let me ch");
+  await check("typing, for the picture", () => alice.page.getByText("is typing…").isVisible());
+  await picture(alice, "room-light");
+  await picture(bob, "room-dark");
+  await bob.input.fill("");
+  await changing(alice, bob);
+  await answering(alice, bob);
+  await threads(alice, bob);
+  await mentioning(alice, bob);
+  await pickingAnEmoji(alice, bob);
+  await view(alice, "talk");
+  await byKeyboard(alice);
+  await links(alice, bob);
+  await drafts(alice);
+  await crashing(alice, bob);
+  await hostileContent(alice, bob);
+  await files(alice, bob);
+  await reloading(alice, bob);
+  await losingTheNetwork(alice, bob);
+  await longHistory(alice, bob);
+  await group(alice, bob, carol);
+  await view(alice, "group");
+  await unread(alice, bob);
+  await searching(alice, bob);
+  await doorWithoutDevSignIn(browser, stack.url, alice);
+  return [alice, bob, carol];
+}
+
+/** Two people who have an empty conversation. */
+async function pair(arrive) {
+  const [alice, bob] = [await arrive("alice", DESKTOP), await arrive("bob", DESKTOP)];
+  for (const person of [alice, bob]) await person.signIn();
+  await alice.startDirect(bob.id);
+  await alice.say("hello");
+  await bob.refresh();
+  await bob.openRoom(alice.id);
+  return [alice, bob];
+}
+
+const PARTS = {
+  story,
+  async moderation({ arrive }) {
+    const [alice, bob] = await pair(arrive);
+    await moderation(alice, bob);
+    return [alice, bob];
+  },
+  async trouble({ arrive, stack }) {
+    const [alice, bob] = await pair(arrive);
+    await runtimeKilled(alice, bob, stack);
+    await badNetwork(alice, bob);
+    const dora = await arrive("dora", DESKTOP);
+    await tokenExpiry(alice, dora, stack);
+    return [alice, bob];
+  },
+  async package({ arrive, browser, stack, examples }) {
+    await packaged(examples);
+    const alice = await arrive("alice", DESKTOP);
+    await alice.signIn();
+    await embedding(browser, stack, examples, alice);
+    await bot(stack, examples, alice);
+    return [alice];
+  },
+};
+
 async function main() {
-  mkdirSync(artifacts, { recursive: true });
-  const stack = await startStack();
+  const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PARTS);
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
   args.push("--disable-component-update", "--disable-sync");
   let browser;
+  let stack;
+  let examples;
   try {
+    examples = await prepareExamples();
+    stack = await startStack([`ALLOWED_ORIGINS=${examples.origin}`]);
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", chromiumSandbox: false, args });
-    const person = (who, options) => Person.arrive(browser, stack.url, name(who), options);
-    const alice = await person("alice", { viewport: { width: 1360, height: 860 } });
-    const bob = await person("bob", { viewport: { width: 1360, height: 860 }, colorScheme: "dark" });
-    const carol = await person("carol", { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
-    const picture = (who, file) => who.page.screenshot({ path: `${artifacts}/${file}.png` });
-
-    await picture(alice, "door");
-    await signingIn(alice, bob);
-    await carol.signIn();
-    await talking(alice, bob);
-    await typing(alice, bob);
-    await reacting(alice, bob);
-    await bob.input.pressSequentially("Let me ch");
-    await check("typing, for the picture", () => alice.page.getByText("is typing…").isVisible());
-    await picture(alice, "room-light");
-    await picture(bob, "room-dark");
-    await bob.input.fill("");
-    await changing(alice, bob);
-    await answering(alice, bob);
-    await threads(alice, bob);
-    await mentioning(alice, bob);
-    await pickingAnEmoji(alice, bob);
-    await accessible(alice, "a room, light");
-    await accessible(bob, "a room, dark");
-    await byKeyboard(alice);
-    await links(alice, bob);
-    await drafts(alice);
-    await crashing(alice, bob);
-    await hostileContent(alice, bob);
-    await files(alice, bob);
-    await reloading(alice, bob);
-    await losingTheNetwork(alice, bob);
-    await longHistory(alice, bob);
-    await group(alice, bob, carol);
-    await picture(alice, "group-light");
-    await unread(alice, bob);
-    await searching(alice, bob);
-    await doorWithoutDevSignIn(browser, stack.url, alice);
-    for (const one of [alice, bob, carol]) await check(`no complaint in ${one.id}'s console`, same(() => one.complaints, []));
+    for (const part of wanted) {
+      console.log(`----- ${part}`);
+      // Each part has people of its own.
+      const nonce = Date.now().toString(36);
+      const arrive = (who, options) => Person.arrive(browser, stack.url, `${who}-${nonce}`, options);
+      const people = await PARTS[part]({ arrive, browser, stack, examples });
+      for (const one of people) await check(`no complaint in ${one.id}'s console`, same(() => one.complaints, []));
+      for (const one of people) await one.context.close();
+    }
   } catch (error) {
-    failed += 1;
+    count.failed += 1;
     console.log(`FAIL  ended early: ${error.stack}`);
   } finally {
     await browser?.close();
-    await stack.stop();
+    await stack?.stop();
+    examples?.stop();
   }
   console.log(`pictures in ${artifacts}`);
-  console.log(`${passed} passed, ${failed} failed`);
-  process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+  console.log(`${count.passed} passed, ${count.failed} failed`);
+  process.exitCode = count.failed > 0 || count.passed === 0 ? 1 : 0;
 }
 
 await main();

@@ -1,6 +1,6 @@
 /** Starts the stack through xtask and stops it again; or uses one that runs already (CHINWAG_URL). */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -8,12 +8,14 @@ const START_MAX_MS = 180_000;
 const STOP_MAX_MS = 30_000;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-export async function startStack() {
-  if (process.env.CHINWAG_URL) return { url: process.env.CHINWAG_URL, stop: async () => {} };
+/** `vars`: settings of the Worker, each `NAME=value`. What runs already must have them, and can't be killed. */
+export async function startStack(vars = []) {
+  if (process.env.CHINWAG_URL) return { url: process.env.CHINWAG_URL, data: null, stop: async () => {} };
   const xtask = process.env.CHINWAG_XTASK;
   if (!xtask) throw new Error("CHINWAG_XTASK (the xtask binary) or CHINWAG_URL (a running stack) must be set");
   const data = mkdtempSync(join(tmpdir(), "chinwag-browser-"));
   const args = ["dev", "--headless", "--port", "0", "--data", data, "--no-build"];
+  args.push(...vars.flatMap((one) => ["--var", one]));
   const child = spawn(xtask, args, { stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise((done) => {
     child.on("exit", done);
@@ -37,7 +39,7 @@ export async function startStack() {
     rmSync(data, { recursive: true, force: true });
   };
   const url = await waitForUrl(join(data, "stack.json"), () => over);
-  if (url) return { url, stop };
+  if (url) return { url, data, stop };
   await stop();
   throw new Error(`the stack didn't start; its last words:\n${output}`);
 }
@@ -51,4 +53,38 @@ async function waitForUrl(file, isOver) {
     }
   }
   return null;
+}
+
+/** Kills the process that runs the Worker, as a crash would; wrangler starts another. */
+export function killRuntime({ url, data }) {
+  const { pids } = JSON.parse(readFileSync(join(data, "stack.json"), "utf8"));
+  const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    try {
+      const [, name, rest] = /\((.*)\) . (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8"));
+      const [, group] = rest.split(" "); // parent, group, …
+      return [{ pid: Number(pid), name, group: Number(group) }];
+    } catch {
+      return []; // It has ended meanwhile.
+    }
+  });
+  // The other one is wrangler's proxy, which has the port.
+  const runtime = processes.filter((one) => one.group === pids.wrangler && one.name === "workerd");
+  const killed = runtime.filter((one) => !listens(one.pid, new URL(url).port));
+  if (killed.length !== 1) throw new Error(`one workerd to kill, not ${killed.length} of ${runtime.length}`);
+  process.kill(killed[0].pid, "SIGKILL");
+}
+
+/** Whether the process holds a socket that listens on the port. */
+function listens(pid, port) {
+  const hex = Number(port).toString(16).toUpperCase().padStart(4, "0");
+  const lines = ["tcp", "tcp6"].flatMap((name) => readFileSync(`/proc/${pid}/net/${name}`, "utf8").split("\n"));
+  const inodes = lines.map((line) => line.trim().split(/\s+/)).filter((one) => one[1]?.endsWith(`:${hex}`) && one[3] === "0A");
+  const held = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return "";
+    }
+  });
+  return inodes.some((one) => held.includes(`socket:[${one[9]}]`));
 }

@@ -14,6 +14,7 @@ import { useRooms } from "./features/chat/use-rooms";
 import { SignIn } from "./features/session/SignIn";
 
 const HelpDialog = lazy(() => import("./features/chat/components/HelpDialog"));
+const MentionsDialog = lazy(() => import("./features/chat/components/MentionsDialog"));
 const NewChatDialog = lazy(() => import("./features/chat/components/NewChatDialog"));
 
 export function App() {
@@ -48,11 +49,13 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
   );
 }
 
+type Asking = "new" | "help" | "mentions" | null;
+
 function Home({ onSignOut }: { onSignOut: () => void }) {
   const { userId } = useChat();
   const list = useRooms();
   const { roomId: openId } = useRoute();
-  const [asking, setAsking] = useState<"new" | "help" | null>(null);
+  const [asking, setAsking] = useState<Asking>(null);
   const open = list.rooms.find((room) => room.id === openId);
   const { refresh, drop } = list;
   useTitle(list.rooms, open, userId);
@@ -71,6 +74,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           me={userId}
           openId={openId}
           onNew={() => setAsking("new")}
+          onMentions={() => setAsking("mentions")}
           onHelp={() => setAsking("help")}
           onSignOut={onSignOut}
         />
@@ -81,6 +85,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
             key={openId}
             roomId={openId}
             listed={open}
+            showDetails={matchMedia("(min-width: 80rem)").matches}
             onBack={() => openRoom(null)}
             onSignOut={onSignOut}
             onGone={() => {
@@ -98,6 +103,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
       </div>
       <Suspense>
         {asking === "help" && <HelpDialog onClose={() => setAsking(null)} />}
+        {asking === "mentions" && <MentionsDialog onClose={() => setAsking(null)} />}
         {asking === "new" && (
           <NewChatDialog
             me={userId}
@@ -125,7 +131,7 @@ function useTitle(rooms: Room[], open: Room | undefined, me: string): void {
 const isWriting = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;
 
-function useKeys(rooms: Room[], openId: string | null, ask: (what: "new" | "help") => void): void {
+function useKeys(rooms: Room[], openId: string | null, ask: (what: Asking) => void): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const isCommand = event.ctrlKey || event.metaKey;

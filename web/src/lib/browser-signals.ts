@@ -1,4 +1,7 @@
-/** The browser's news about network and tab, behind one small interface so that tests can give their own. */
+/**
+ * The browser's news about network and tab, behind one small interface so that tests can give their own. Where there
+ * is no page (a bot in Node) there is no news, and the network is taken to be there.
+ */
 
 export interface Signals {
   isOnline(): boolean;
@@ -8,9 +11,10 @@ export interface Signals {
 }
 
 export const browserSignals: Signals = {
-  isOnline: () => navigator.onLine,
-  isVisible: () => document.visibilityState === "visible",
+  isOnline: () => globalThis.navigator?.onLine !== false,
+  isVisible: () => typeof document === "undefined" || document.visibilityState === "visible",
   listen(listener) {
+    if (typeof window === "undefined") return () => {};
     const online = () => listener("online");
     const offline = () => listener("offline");
     const visibility = () => {

@@ -38,6 +38,8 @@ interface Entry {
 
 export class ChatClient {
   readonly userId: string;
+  /** The server's, or "" for the page's own. */
+  readonly url: string;
   readonly api: ChatApi;
   readonly list: RoomList;
   private readonly outbox: Outbox;
@@ -48,8 +50,9 @@ export class ChatClient {
 
   constructor(private readonly options: ChatClientOptions) {
     this.userId = options.userId;
+    this.url = options.url ?? "";
     this.outbox = options.outbox ?? noOutbox;
-    this.api = new ChatApi(options.getToken, `${options.url ?? ""}/api/chat`, options.fetch);
+    this.api = new ChatApi(options.getToken, `${this.url}/api/chat`, options.fetch);
     this.list = new RoomList(this.api, (rooms) => this.keepWarm(rooms));
   }
 

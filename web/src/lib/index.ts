@@ -6,4 +6,4 @@ export type * from "./protocol";
 export { RoomClient, type RoomClientOptions, type RoomSnapshot, type SendOptions } from "./room-client";
 export type { RoomState } from "./room-state";
 export { type ChatMessage, type MessageStatus, typingUsers, unreadOf } from "./room-view";
-export type { ConnectionStatus } from "./socket";
+export type { ConnectionStatus, SocketOptions } from "./socket";

@@ -93,6 +93,8 @@ export interface RoomState {
   details: Room | null;
   /** Goes up when the room or its members changed, so that what shows them asks again. */
   roomChanges: number;
+  /** Why I can't write just now, and until when (ms; `Infinity`: not known), as far as the server has said. */
+  held: { code: "muted" | "slow_mode"; untilMs: number } | null;
   /** The last refusal that belongs to no message. */
   notice: ErrorBody | null;
 }
@@ -136,7 +138,8 @@ export function emptyRoom(me: string): RoomState {
       outgoing: [],
     },
     ...{ onlineUsers: [], typing: {}, readMarkers: {}, lastReadSeq: 0, confirmedReadSeq: 0 },
-    ...{ heldUnread: false, openedAtSeq: null, notify: null, details: null, roomChanges: 0, notice: null },
+    ...{ heldUnread: false, openedAtSeq: null, notify: null, details: null, roomChanges: 0 },
+    ...{ held: null, notice: null },
   };
 }
 
@@ -268,7 +271,11 @@ function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomSta
     case "synced":
       return onSynced(state, event.seq);
     case "ack":
-      return { ...state, outgoing: ackOutgoing(state.outgoing, event, state.seq) };
+      return {
+        ...state,
+        held: heldAfter(state, event.clientId, nowMs),
+        outgoing: ackOutgoing(state.outgoing, event, state.seq),
+      };
     case "error":
       return onError(state, event, nowMs);
     case "online_users":
@@ -316,6 +323,8 @@ function onHello(state: RoomState, hello: Hello): RoomState {
     confirmedReadSeq: hello.me.lastReadSeq,
     openedAtSeq: state.seq === null && state.openedAtSeq === null ? hello.me.lastReadSeq : state.openedAtSeq,
     notify: hello.me.notify ?? state.notify,
+    // Whoever was muted may not be any more.
+    held: state.held?.code === "muted" ? null : state.held,
     typing: {},
   };
   if (state.seq !== null) return { ...next, phase: "replay" };
@@ -344,7 +353,22 @@ function onSynced(state: RoomState, seq: number): RoomState {
   return seq > (state.seq ?? 0) ? missing(state) : { ...state, phase: "live" };
 }
 
+/** What was taken shows that I may write; in slow mode not again at once. */
+function heldAfter(state: RoomState, clientId: string | undefined, nowMs: number): RoomState["held"] {
+  const isMessage = state.outgoing.some((one) => one.clientId === clientId && one.op.type === "message");
+  if (!isMessage) return state.held;
+  const slowMs = state.role === "member" ? (state.details?.slowModeS ?? 0) * 1_000 : 0;
+  return slowMs > 0 ? { code: "slow_mode", untilMs: nowMs + slowMs } : null;
+}
+
 function onError(state: RoomState, event: ErrorEvent, nowMs: number): RoomState {
+  const { code, retryAfterMs = Number.POSITIVE_INFINITY } = event;
+  const held =
+    code === "muted" || code === "slow_mode" ? { code, untilMs: nowMs + retryAfterMs } : state.held;
+  return onRefusal({ ...state, held }, event, nowMs);
+}
+
+function onRefusal(state: RoomState, event: ErrorEvent, nowMs: number): RoomState {
   const { type: _, clientId, ref, ...error } = event;
   const mine = clientId === undefined ? undefined : state.outgoing.find((one) => one.clientId === clientId);
   const waits = event.retryable && (event.retryAfterMs ?? WAIT_MAX_MS + 1) <= WAIT_MAX_MS;

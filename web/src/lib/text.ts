@@ -99,3 +99,12 @@ export function sizeOf(bytes: number): string {
   const value = bytes / 1_000 ** power;
   return `${value >= 10 || power === 0 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
 }
+
+/** About so long, in the unit that suits it. */
+export function durationOf(seconds: number): string {
+  if (seconds < 120) return seconds === 60 ? "1 min" : `${seconds} s`;
+  const minutes = Math.ceil(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.ceil(minutes / 60);
+  return hours <= 48 ? `${hours} h` : `${Math.ceil(hours / 24)} days`;
+}

@@ -1,7 +1,6 @@
 import { EmojiPicker, type EmojiPickerListComponents } from "frimousse";
-
-/** Where the build puts emojibase-data (vite.config.ts): nothing is asked of anybody else's server. */
-const EMOJI_DATA = `${import.meta.env.BASE_URL}emoji`;
+import { use } from "react";
+import { EmojiSource } from "./emoji-picker";
 
 /** The picker's rows and columns count from 0; ARIA's count from 1. */
 const fromOne = (props: React.AriaAttributes, name: "aria-rowindex" | "aria-colindex") => ({
@@ -32,9 +31,10 @@ const PARTS: EmojiPickerListComponents = {
 };
 
 export default function EmojiPickerList({ onChoose }: { onChoose: (emoji: string) => void }) {
+  const source = use(EmojiSource);
   return (
     <EmojiPicker.Root
-      emojibaseUrl={EMOJI_DATA}
+      emojibaseUrl={source}
       columns={8}
       onEmojiSelect={({ emoji }) => onChoose(emoji)}
       className="isolate flex h-full flex-col"

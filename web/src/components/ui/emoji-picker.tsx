@@ -1,5 +1,8 @@
 /** All emojis, searchable. The picker and its data (our own copy, /emoji) come in only when somebody opens it. */
-import { lazy, Suspense } from "react";
+import { createContext, lazy, Suspense } from "react";
+
+/** Where the Worker has emojibase-data (vite.config.ts): nothing is asked of anybody else's server. */
+export const EmojiSource = createContext("/emoji");
 
 const Picker = lazy(() => import("./emoji-picker-list"));
 

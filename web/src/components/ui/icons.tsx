@@ -200,3 +200,10 @@ export const HelpIcon = (props: IconProps) => (
     <path d="M9.500 9.500a2.500 2.500 0 1 1 3.500 2.300c-.7.3-1 .8-1 1.700M12 16.500h.01" />
   </Icon>
 );
+
+export const MentionIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <circle cx="12" cy="12" r="3.75" />
+    <path d="M15.75 8.25V13a2.6 2.6 0 0 0 5.2 0v-1a9 9 0 1 0-3.6 7.2" />
+  </Icon>
+);

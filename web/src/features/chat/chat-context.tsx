@@ -1,5 +1,6 @@
 /** Who is signed in and how to reach the server, for every hook of this folder. */
 import { createContext, use } from "react";
+import { EmojiSource } from "@/components/ui/emoji-picker";
 import type { ChatClient } from "@/lib/chat-client";
 
 const ChatContext = createContext<ChatClient | null>(null);
@@ -11,7 +12,11 @@ interface ChatProviderProps {
 }
 
 export function ChatProvider({ client, children }: ChatProviderProps) {
-  return <ChatContext value={client}>{children}</ChatContext>;
+  return (
+    <ChatContext value={client}>
+      <EmojiSource value={`${client.url}/emoji`}>{children}</EmojiSource>
+    </ChatContext>
+  );
 }
 
 export function useChat(): ChatClient {

@@ -1,6 +1,7 @@
 /** What was refused, in words for people: the server's own message is for those who read logs. */
 import { ApiError, SignedOut } from "@/lib/api";
 import type { ErrorBody } from "@/lib/protocol";
+import { durationOf } from "@/lib/text";
 
 const WORDS: Record<string, string> = {
   archived: "This conversation is archived.",
@@ -26,9 +27,7 @@ const WORDS: Record<string, string> = {
 export function explain(error: ErrorBody): string {
   const words = WORDS[error.code] ?? error.message;
   if (error.retryAfterMs === undefined) return words;
-  const seconds = Math.ceil(error.retryAfterMs / 1_000);
-  const wait = seconds < 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
-  return `${words} Wait ${wait}.`;
+  return `${words} Wait ${durationOf(Math.ceil(error.retryAfterMs / 1_000))}.`;
 }
 
 /** What to tell a person about a failure. */

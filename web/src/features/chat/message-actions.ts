@@ -20,6 +20,7 @@ export interface MessageActions {
   goTo: (seq: number) => void;
   markUnread: (message: ChatMessage) => void;
   report: (message: ChatMessage) => void;
+  versions: (message: ChatMessage) => void;
   retry: (clientId: string) => void;
   discard: (clientId: string) => void;
   /** A word to the person that isn't a message. */

@@ -25,25 +25,25 @@ const MessageDialogs = lazy(() => import("./MessageDialogs"));
 
 export type Panel = { kind: "details" } | { kind: "search" } | { kind: "thread"; rootId: string } | null;
 /** What is asked before it is done. */
-export type Asking = { kind: "delete" | "report"; message: ChatMessage } | null;
+export type Asking = { kind: "delete" | "report" | "versions"; message: ChatMessage } | null;
 
-interface ChatRoomProps {
+export interface ChatRoomProps {
   roomId: string;
   /** As the list has it; a room opened by its address alone is asked for. */
-  listed: Room | undefined;
-  onBack: () => void;
-  onSignOut: () => void;
+  listed?: Room | undefined;
+  /** Whether the panel of details is open at first. */
+  showDetails?: boolean;
+  onBack?: () => void;
+  onSignOut?: () => void;
   /** I am not part of it any more. */
-  onGone: () => void;
+  onGone?: () => void;
 }
 
-export function ChatRoom({ roomId, listed, onBack, onSignOut, onGone }: ChatRoomProps) {
+export function ChatRoom({ roomId, listed, showDetails, onBack, onSignOut, onGone }: ChatRoomProps) {
   const { userId } = useChat();
   const room = useChatRoom(roomId, userId);
   const details = useDetails(room, listed);
-  const [panel, setPanel] = useState<Panel>(() =>
-    matchMedia("(min-width: 80rem)").matches ? { kind: "details" } : null,
-  );
+  const [panel, setPanel] = useState<Panel>(showDetails ? { kind: "details" } : null);
   const [composing, setComposing] = useState<Composing>(null);
   const [asking, setAsking] = useState<Asking>(null);
   const [said, say] = useSaid();
@@ -80,8 +80,11 @@ export function ChatRoom({ roomId, listed, onBack, onSignOut, onGone }: ChatRoom
   const unsent = room.messages.filter((message) => message.status === "sending").length;
   return (
     <MessageActionsContext value={actions}>
-      <div className="flex min-h-0 flex-1">
-        <section aria-label={title} className={cn("flex min-w-0 flex-1 flex-col", panel && "max-lg:hidden")}>
+      <div className="@container flex min-h-0 min-w-0 flex-1">
+        <section
+          aria-label={title}
+          className={cn("flex min-w-0 flex-1 flex-col", panel && "@max-2xl:hidden")}
+        >
           <Header
             {...{ room, details, title, panel, setPanel, onBack }}
             other={isDirect ? details.participantIds.find((id) => id !== userId) : undefined}
@@ -108,6 +111,8 @@ export function ChatRoom({ roomId, listed, onBack, onSignOut, onGone }: ChatRoom
                 roomId={roomId}
                 placeholder={`Message ${title}`}
                 disabled={room.connection.kind === "stopped"}
+                held={room.state.held}
+                slowModeS={room.role === "member" ? details?.slowModeS : undefined}
                 people={people}
                 composing={composing}
                 onComposing={setComposing}
@@ -145,7 +150,7 @@ interface HeaderProps {
   other: string | undefined;
   panel: Panel;
   setPanel: (panel: Panel) => void;
-  onBack: () => void;
+  onBack: (() => void) | undefined;
 }
 
 function Header({ room, details, title, other, panel, setPanel, onBack }: HeaderProps) {
@@ -155,15 +160,17 @@ function Header({ room, details, title, other, panel, setPanel, onBack }: Header
   const isQuiet = notify !== null && (notify.level === "none" || isFuture(notify.muteUntil));
   return (
     <header className="flex h-16 shrink-0 items-center gap-3 border-b bg-card/80 px-3 sm:px-4">
-      <Button
-        variant="ghost"
-        size="icon"
-        aria-label="All conversations"
-        className="md:hidden"
-        onClick={onBack}
-      >
-        <BackIcon />
-      </Button>
+      {onBack && (
+        <Button
+          variant="ghost"
+          size="icon"
+          aria-label="All conversations"
+          className="md:hidden"
+          onClick={onBack}
+        >
+          <BackIcon />
+        </Button>
+      )}
       <Avatar
         id={title}
         group={!isDirect}
@@ -276,7 +283,7 @@ interface SidePanelProps {
   details: Room | null;
   people: string[];
   isReadOnly: boolean;
-  onGone: () => void;
+  onGone: (() => void) | undefined;
 }
 
 function SidePanel({ panel, setPanel, room, details, people, isReadOnly, onGone }: SidePanelProps) {
@@ -288,7 +295,7 @@ function SidePanel({ panel, setPanel, room, details, people, isReadOnly, onGone 
       aria-label={label}
       className={cn(
         "flex min-h-0 w-full shrink-0 flex-col border-l bg-card/50",
-        panel.kind === "thread" ? "lg:w-96" : "lg:w-72",
+        panel.kind === "thread" ? "@2xl:w-80 @4xl:w-96" : "@2xl:w-72",
       )}
     >
       <div className="flex h-16 shrink-0 items-center justify-between border-b px-4">
@@ -398,6 +405,7 @@ function useActions(parts: ActionParts): MessageActions {
       edit: (message) => setComposing({ kind: "edit", message }),
       remove: (message) => setAsking({ kind: "delete", message }),
       report: (message) => setAsking({ kind: "report", message }),
+      versions: (message) => setAsking({ kind: "versions", message }),
       openThread: (rootId) => setPanel({ kind: "thread", rootId }),
       markUnread: (message) => {
         client.markUnread(message.seq).then(

@@ -2,12 +2,14 @@ import { useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { cn } from "@/lib/cn";
 import type { ConnectionStatus } from "@/lib/socket";
+import { useSeconds } from "../use-seconds";
 
 interface ConnectionBannerProps {
   status: ConnectionStatus;
   unsent: number;
   onReconnect: () => void;
-  onSignOut: () => void;
+  /** Missing where signing in is another page's business. */
+  onSignOut?: (() => void) | undefined;
 }
 
 /** A connection that is back within this time isn't worth a word. */
@@ -50,7 +52,7 @@ export function ConnectionBanner({ status, unsent, onReconnect, onSignOut }: Con
             Connect again
           </Button>
         )}
-        {action === "sign_in" && (
+        {action === "sign_in" && onSignOut && (
           <Button variant="link" size="text" onClick={onSignOut}>
             Sign in again
           </Button>
@@ -95,18 +97,6 @@ export function ConnectionBanner({ status, unsent, onReconnect, onSignOut }: Con
       )}
     </div>
   );
-}
-
-/** The time, each second while `on`. */
-function useSeconds(on: boolean): number {
-  const [nowMs, setNowMs] = useState(Date.now);
-  useEffect(() => {
-    if (!on) return;
-    setNowMs(Date.now());
-    const timer = setInterval(() => setNowMs(Date.now()), 500);
-    return () => clearInterval(timer);
-  }, [on]);
-  return nowMs;
 }
 
 /** Becomes true when `on` has been so for a while. */

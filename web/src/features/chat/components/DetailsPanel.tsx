@@ -15,7 +15,7 @@ import { RoomSettings } from "./RoomSettings";
 interface DetailsPanelProps {
   room: ChatRoomHandle;
   details: Room | null;
-  onGone: () => void;
+  onGone: (() => void) | undefined;
 }
 
 export default function DetailsPanel({ room, details, onGone }: DetailsPanelProps) {

@@ -1,12 +1,16 @@
-/** What is asked before a message is deleted or reported. */
-import { useState } from "react";
+/** What is asked before a message is deleted or reported; what it said before it was changed. */
+import { useCallback, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Confirm, Dialog } from "@/components/ui/dialog";
 import { FormError, TextAreaField } from "@/components/ui/field";
+import { RichText } from "@/components/ui/rich-text";
+import type { MessageVersion } from "@/lib/protocol";
 import type { ChatMessage } from "@/lib/room-view";
+import { shortDate, timeOf } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { messageOf } from "../explain";
 import type { Asking } from "./ChatRoom";
+import { PagedDialog } from "./PagedDialog";
 
 interface MessageDialogsProps {
   roomId: string;
@@ -19,6 +23,7 @@ interface MessageDialogsProps {
 export default function MessageDialogs({ roomId, asking, onClose, onDelete, onSaid }: MessageDialogsProps) {
   const { kind, message } = asking;
   if (kind === "report") return <Report {...{ roomId, message, onClose, onSaid }} />;
+  if (kind === "versions") return <Versions {...{ roomId, message, onClose }} />;
   return (
     <Confirm
       title="Delete this message?"
@@ -27,6 +32,42 @@ export default function MessageDialogs({ roomId, asking, onClose, onDelete, onSa
       onConfirm={() => onDelete(message.id)}
       onClose={onClose}
     />
+  );
+}
+
+function Versions({ roomId, message, onClose }: Omit<ReportProps, "onSaid">) {
+  const { api, userId } = useChat();
+  const { id } = message;
+  const load = useCallback(async () => {
+    const { versions } = await api.versions(roomId, id);
+    return { items: versions.toReversed(), nextCursor: null };
+  }, [api, roomId, id]);
+  return (
+    <PagedDialog<MessageVersion>
+      title="Versions"
+      empty="There is nothing left of it."
+      load={load}
+      onClose={onClose}
+    >
+      {({ version, content, editedAt, editedBy }) => (
+        <li key={version} className="border-b py-2 last:border-0 [overflow-wrap:anywhere]">
+          <p className="mb-1 text-[11px] text-muted-foreground">
+            {editedAt === null
+              ? "As it was first written"
+              : `Changed ${shortDate(editedAt)}, ${timeOf(editedAt)}`}
+            {editedBy !== null && editedBy !== message.userId && (
+              <>
+                {" by "}
+                <bdi>{editedBy}</bdi>
+              </>
+            )}
+          </p>
+          <div dir="auto">
+            <RichText text={content} me={userId} />
+          </div>
+        </li>
+      )}
+    </PagedDialog>
   );
 }
 

@@ -8,10 +8,12 @@ import { Popover } from "@/components/ui/popover";
 import { cn } from "@/lib/cn";
 import { decodeMentions, encodeMentions, plainText } from "@/lib/markdown";
 import type { SendOptions } from "@/lib/room-client";
+import type { RoomState } from "@/lib/room-state";
 import type { ChatMessage } from "@/lib/room-view";
-import { CONTENT_MAX, lengthOf } from "@/lib/text";
+import { CONTENT_MAX, durationOf, lengthOf } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { draftKey, useDraft } from "../use-draft";
+import { useSeconds } from "../use-seconds";
 import { FILES_MAX, useUploads } from "../use-uploads";
 import { Mentions, matching, mentionAt } from "./Mentions";
 import { UploadList } from "./UploadList";
@@ -24,6 +26,9 @@ interface MessageInputProps {
   threadId?: string;
   placeholder: string;
   disabled: boolean;
+  held: RoomState["held"];
+  /** What slow mode asks of me. */
+  slowModeS?: number | undefined;
   /** Who can be mentioned. */
   people: string[];
   composing: Composing;
@@ -57,7 +62,9 @@ export function MessageInput(props: MessageInputProps) {
   const left = CONTENT_MAX - lengthOf(content);
   const isUploading = !isEdit && files.uploads.some((one) => one.attachment === null);
   const hasFiles = isEdit ? composing.message.attachments.length > 0 : files.uploads.length > 0;
-  const sendable = !disabled && (content !== "" || hasFiles) && left >= 0 && !isUploading;
+  const { isHeld, heldText } = useHeld(props.held, props.slowModeS);
+  const sendable =
+    !disabled && (isEdit || !isHeld) && (content !== "" || hasFiles) && left >= 0 && !isUploading;
   const mention = useMention(text, setText, field, people);
 
   const editing = isEdit ? composing.message : null;
@@ -165,9 +172,26 @@ export function MessageInput(props: MessageInputProps) {
           </button>
         </div>
       </div>
+      {heldText && !isEdit && (
+        <p role="status" className="px-1 pt-2 text-muted-foreground text-xs">
+          {heldText}
+        </p>
+      )}
       {props.children}
     </form>
   );
+}
+
+/** In slow mode one can't send before its time; whoever is muted may have been heard again meanwhile, and can try. */
+function useHeld(held: RoomState["held"], slowModeS = 0) {
+  const nowMs = useSeconds(held !== null && Number.isFinite(held.untilMs));
+  const leftS = held === null ? 0 : Math.ceil((held.untilMs - nowMs) / 1_000);
+  const isSlow = held?.code === "slow_mode" && leftS > 0;
+  let heldText = slowModeS > 0 ? `Slow mode: one message in ${durationOf(slowModeS)}.` : null;
+  if (isSlow) heldText = `Slow mode: you can write again in ${durationOf(leftS)}.`;
+  else if (leftS > 0)
+    heldText = `You are muted here${Number.isFinite(leftS) ? ` for another ${durationOf(leftS)}` : ""}.`;
+  return { isHeld: isSlow, heldText };
 }
 
 function Left({ count }: { count: number }) {

@@ -228,6 +228,12 @@ function menuOf(message: ChatMessage, actions: MessageActions, canThread: boolea
       icon: <ThreadIcon className={icon} />,
       onSelect: () => openThread?.(message.id),
     },
+    (own || mayModerate) &&
+      message.editedAt !== null && {
+        label: "Earlier versions",
+        icon: <ClockIcon className={icon} />,
+        onSelect: () => actions.versions(message),
+      },
     own && { label: "Edit", icon: <EditIcon className={icon} />, onSelect: () => actions.edit(message) },
     message.content !== "" && {
       label: "Copy text",

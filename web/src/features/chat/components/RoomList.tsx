@@ -1,6 +1,13 @@
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
-import { BellOffIcon, HelpIcon, PlusIcon, RefreshIcon, SignOutIcon } from "@/components/ui/icons";
+import {
+  BellOffIcon,
+  HelpIcon,
+  MentionIcon,
+  PlusIcon,
+  RefreshIcon,
+  SignOutIcon,
+} from "@/components/ui/icons";
 import { cn } from "@/lib/cn";
 import { plainText } from "@/lib/markdown";
 import type { Room } from "@/lib/protocol";
@@ -13,16 +20,20 @@ interface RoomListProps {
   me: string;
   openId: string | null;
   onNew: () => void;
+  onMentions: () => void;
   onHelp: () => void;
   onSignOut: () => void;
 }
 
-export function RoomList({ list, me, openId, onNew, onHelp, onSignOut }: RoomListProps) {
+export function RoomList({ list, me, openId, onNew, onMentions, onHelp, onSignOut }: RoomListProps) {
   const { rooms, isLoading, error } = list;
   return (
     <nav aria-label="Conversations" className="flex h-full min-h-0 flex-col">
       <header className="flex h-16 shrink-0 items-center gap-1 border-b px-4">
         <h1 className="flex-1 font-semibold text-lg tracking-tight">Chats</h1>
+        <Button variant="ghost" size="icon" aria-label="Mentions" onClick={onMentions}>
+          <MentionIcon className="size-4.5" />
+        </Button>
         <Button variant="ghost" size="icon" aria-label="Refresh the list" onClick={() => void list.refresh()}>
           <RefreshIcon className="size-4.5" />
         </Button>

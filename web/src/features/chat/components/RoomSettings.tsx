@@ -4,16 +4,18 @@ import { Confirm } from "@/components/ui/dialog";
 import { Field } from "@/components/ui/field";
 import type { RoomChange } from "@/lib/api";
 import type { Room } from "@/lib/protocol";
+import { durationOf } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { isAtLeast } from "../message-actions";
 import type { ChatRoomHandle } from "../use-chat-room";
+import { AuditDialog } from "./AuditDialog";
 import type { Manage } from "./OnlineUsers";
 
 interface RoomSettingsProps {
   room: ChatRoomHandle;
   details: Room;
   run: Manage["run"];
-  onGone: () => void;
+  onGone: (() => void) | undefined;
 }
 
 type Leaving = "leave" | "delete" | "archive" | null;
@@ -40,6 +42,7 @@ const QUESTIONS = {
 export function RoomSettings({ room, details, run, onGone }: RoomSettingsProps) {
   const { api } = useChat();
   const [asking, setAsking] = useState<Leaving>(null);
+  const [auditing, setAuditing] = useState(false);
   if (details.type === "direct") return null;
   const { roomId } = room.client;
   const isAdmin = isAtLeast(room.role, "admin");
@@ -47,14 +50,26 @@ export function RoomSettings({ room, details, run, onGone }: RoomSettingsProps) 
   const go = async (how: NonNullable<Leaving>) => {
     if (how === "archive") return void change({ archived: true });
     const done = await run(() => (how === "leave" ? api.leave(roomId) : api.deleteRoom(roomId)));
-    if (done) onGone();
+    if (done) onGone?.();
   };
   return (
     <section aria-label="Conversation" className="space-y-3 px-2 text-sm">
       {isAdmin && <NameAndTopic key={`${details.name} ${details.topic}`} {...{ details, change }} />}
       {isAdmin && <Choices {...{ details, change }} />}
-      {isAtLeast(room.role, "moderator") && <SlowMode roomId={roomId} run={run} />}
+      {isAtLeast(room.role, "moderator") && (
+        <Choice
+          label="Slow mode: members may write once in"
+          value={String(details.slowModeS ?? 0)}
+          options={slowModes(details.slowModeS ?? 0)}
+          onChange={(seconds) => void run(() => api.setSlowMode(roomId, Number(seconds)))}
+        />
+      )}
       <div className="flex flex-wrap gap-2">
+        {isAtLeast(room.role, "moderator") && (
+          <Button size="sm" variant="outline" onClick={() => setAuditing(true)}>
+            Audit log
+          </Button>
+        )}
         <Button size="sm" variant="outline" onClick={() => setAsking("leave")}>
           Leave
         </Button>
@@ -79,6 +94,7 @@ export function RoomSettings({ room, details, run, onGone }: RoomSettingsProps) 
           </Button>
         )}
       </div>
+      {auditing && <AuditDialog roomId={roomId} onClose={() => setAuditing(false)} />}
       {asking && (
         <Confirm {...QUESTIONS[asking]} onConfirm={() => void go(asking)} onClose={() => setAsking(null)} />
       )}
@@ -160,33 +176,8 @@ function Choice<Value extends string>({ label, value, options, onChange }: Choic
 }
 
 const SLOW = [0, 5, 15, 30, 60, 300, 900, 3_600];
-const slowText = (seconds: number) =>
-  seconds === 0 ? "off" : seconds < 60 ? `${seconds} s` : seconds < 3_600 ? `${seconds / 60} min` : "1 h";
+const slowText = (seconds: number) => (seconds === 0 ? "no limit" : durationOf(seconds));
 
-/** What is set isn't told to clients, so this is an order and not a state. */
-function SlowMode({ roomId, run }: Pick<Manage, "roomId" | "run">) {
-  const { api } = useChat();
-  const [said, setSaid] = useState("");
-  return (
-    <label className="block">
-      <span className="mb-1.5 block font-medium">Set slow mode</span>
-      <select
-        value=""
-        className="h-9 w-full rounded-lg border bg-background px-2 text-[16px] sm:text-sm"
-        onChange={async (event) => {
-          const seconds = Number(event.target.value);
-          if (await run(() => api.setSlowMode(roomId, seconds))) setSaid(`Slow mode: ${slowText(seconds)}`);
-        }}
-      >
-        <option value="" disabled>
-          {said || "One message in…"}
-        </option>
-        {SLOW.map((seconds) => (
-          <option key={seconds} value={seconds}>
-            {slowText(seconds)}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
-}
+/** The usual ones, and what is set if it is another. Keys that are numbers stand in their order. */
+const slowModes = (now: number): Record<string, string> =>
+  Object.fromEntries([...new Set([...SLOW, now])].map((seconds) => [String(seconds), slowText(seconds)]));

@@ -96,6 +96,7 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly }: Thread
           threadId={rootId}
           placeholder="Reply…"
           disabled={room.connection.kind === "stopped"}
+          held={state.held}
           people={people}
           composing={composing}
           onComposing={setComposing}

@@ -1,0 +1,82 @@
+/** What those who moderate do, as they and as those whom it is done to see it. */
+import { artifacts, check, same, view } from "./check.mjs";
+
+const details = (person) => person.page.getByRole("complementary", { name: "Details" });
+const dialog = (person, name) => person.page.getByRole("dialog", { name });
+
+async function manage(owner, person, item) {
+  await details(owner).getByRole("button", { name: `Manage ${person.id}` }).click();
+  await owner.page.getByRole("menuitem", { name: item, exact: true }).click();
+}
+
+export async function moderation(alice, bob) {
+  const title = `Moderated ${alice.id.split("-").pop()}`;
+  await alice.startGroup(title, [bob.id]);
+  await alice.say("be kind");
+  await bob.refresh();
+  await bob.openRoom(title);
+
+  await details(alice).getByLabel("Slow mode").selectOption("5");
+  await check("everybody is told of slow mode", () => bob.page.getByText("Slow mode: one message in 5 s.").isVisible());
+  await alice.page.reload();
+  await alice.connected();
+  await check("and its value stays where it is set", same(() => details(alice).getByLabel("Slow mode").inputValue(), "5"));
+  await bob.say("slowly now");
+  await bob.input.fill("again");
+  await check("who has written sees when they can again", () => bob.page.getByText(/you can write again in [1-5] s/).isVisible());
+  await check("and can't before", () => bob.page.getByRole("button", { name: "Send" }).isDisabled());
+  await view(bob, "slow-mode");
+  await check("then they can", () => bob.page.getByRole("button", { name: "Send" }).isEnabled(), 8_000);
+  await bob.input.press("Enter");
+  await check("and are heard", () => alice.bubble("again").isVisible());
+  await details(alice).getByLabel("Slow mode").selectOption("0");
+  await check("slow mode ends", async () => (await bob.page.getByText("Slow mode: one message").count()) === 0);
+
+  await manage(alice, bob, "Mute for an hour");
+  await alice.page.waitForTimeout(500);
+  await bob.write("nobody hears this");
+  await check("who is muted is told so", () => bob.page.getByText(/Not sent: You are muted here/).isVisible());
+  await check("and for how long", () => bob.page.getByText(/^You are muted here for another (60 min|1 h)\.$/).isVisible());
+  await check("and isn't heard", same(() => alice.page.getByText("nobody hears this").count(), 0));
+  await view(bob, "muted");
+  await manage(alice, bob, "Unmute");
+  await alice.page.waitForTimeout(500);
+  await bob.page.getByRole("button", { name: "Try again" }).click();
+  await check("unmuted they are heard", () => alice.bubble("nobody hears this").isVisible());
+  await check("and nothing says muted any more", same(() => bob.page.getByText("You are muted").count(), 0));
+
+  await bob.say("first words");
+  await bob.edit("first words", "second words");
+  await alice.bubble("second words").getByText("Edited").waitFor();
+  for (const person of [bob, alice]) {
+    await person.choose("second words", "Earlier versions");
+    await check("what it said before is there", () => dialog(person, "Versions").getByText("first words").isVisible());
+    if (person === alice) await view(alice, "versions");
+    await person.page.keyboard.press("Escape");
+  }
+
+  await details(alice).getByRole("button", { name: "Audit log" }).click();
+  const log = dialog(alice, "Audit log");
+  await check("the log says who muted whom", () => log.getByText(`${alice.id} muted ${bob.id}`).isVisible());
+  await check("and the rest", () => log.getByText(`${alice.id} set slow mode`).first().isVisible());
+  await view(alice, "audit");
+  await alice.page.keyboard.press("Escape");
+  await check("members have no log", same(() => details(bob).getByRole("button", { name: "Audit log" }).count(), 0));
+
+  await alice.say(`one thing @${bob.id}`);
+  await bob.page.getByRole("button", { name: "Mentions" }).click();
+  const mention = dialog(bob, "Mentions").getByRole("link", { name: "one thing" });
+  await check("mentions are listed", () => mention.isVisible());
+  await view(bob, "mentions");
+  await mention.click();
+  await check("and lead there", () => bob.log.locator("article.animate-flash").filter({ hasText: "one thing" }).isVisible());
+
+  await manage(alice, bob, "Ban");
+  await dialog(alice, `Ban ${bob.id}?`).getByRole("button", { name: "Ban" }).click();
+  await check("who is banned is told", () => bob.page.getByText("You are no longer part of this conversation.").isVisible());
+  await check("and can't write", () => bob.input.isDisabled());
+  await bob.page.screenshot({ path: `${artifacts}/banned.png` });
+  await details(alice).getByRole("textbox", { name: "Add people" }).fill(bob.id);
+  await details(alice).getByRole("button", { name: "Add", exact: true }).click();
+  await check("nor be added", () => details(alice).getByText(/banned/).isVisible());
+}

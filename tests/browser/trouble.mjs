@@ -1,0 +1,122 @@
+/** What goes wrong in the middle of things: a token that ends, a runtime that dies, a network that is hardly there. */
+import { execFileSync } from "node:child_process";
+import { check, same } from "./check.mjs";
+import { killRuntime } from "./stack.mjs";
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const numbered = (text, count) => Array.from({ length: count }, (_, at) => `${text} ${at + 1}`);
+
+/** Both see all of `expected` at the end, once, in one order that is the same for both. */
+async function bothHave(title, people, prefix, expected, withinMs) {
+  const heard = async (person) => (await person.contents()).filter((one) => one.startsWith(prefix));
+  const [first, ...others] = people;
+  const sorted = [...expected].sort();
+  await check(`${title}: all of it, once`, same(async () => (await heard(first)).sort(), sorted), withinMs);
+  const order = await heard(first);
+  for (const person of others) await check(`${title}: ${person.id} sees the same order`, same(() => heard(person), order), withinMs);
+  for (const who of new Set(expected.map((one) => one.replace(/ \d+$/, "")))) {
+    const theirs = order.filter((one) => one.startsWith(`${who} `));
+    await check(`${title}: "${who}" in the order they were sent`, same(async () => theirs, expected.filter((one) => one.startsWith(`${who} `))));
+  }
+  for (const person of people) await check(`${title}: everything is confirmed`, same(() => person.statuses(), ["sent"]), withinMs);
+}
+
+/** Signs a person's tokens for so many seconds instead of a day; `refuse` lets none be had. */
+async function shortTokens(person, data, seconds) {
+  const door = { refuse: false, given: 0 };
+  await person.page.route("**/api/chat/dev/token", async (route) => {
+    if (door.refuse) return route.fulfill({ status: 503, json: { error: { code: "internal", message: "no", retryable: true } } });
+    door.given += 1;
+    const args = ["token", "--sub", person.id, "--ttl", String(seconds), "--data", data];
+    const token = execFileSync(process.env.CHINWAG_XTASK, args, { encoding: "utf8" }).trim();
+    return route.fulfill({ json: { token, expiresAt: new Date(Date.now() + seconds * 1_000).toISOString() } });
+  });
+  return door;
+}
+
+export async function tokenExpiry(alice, dora, { data }) {
+  const ttlS = 8;
+  const door = await shortTokens(dora, data, ttlS);
+  const sockets = [];
+  dora.page.on("websocket", (socket) => sockets.push(socket));
+  await dora.signIn();
+  await alice.startDirect(dora.id);
+  await dora.refresh();
+  await dora.openRoom(alice.id);
+  const [before, opened] = [door.given, sockets.length];
+  for (const one of numbered("renewed", ttlS * 2)) {
+    await alice.write(one);
+    await pause(1_000);
+  }
+  await check("before a token ends another is had", door.given >= before + 2);
+  await check("and the connection is still the same", same(() => sockets.length, opened));
+  await bothHave("tokens renewed", [dora, alice], "renewed", numbered("renewed", ttlS * 2), 10_000);
+  door.refuse = true;
+  const ended = Date.now() + (ttlS + 12) * 1_000;
+  let sent = 0;
+  const isLive = () => dora.page.locator("[data-connection=live]").count();
+  while (Date.now() < ended && (await isLive()) > 0) {
+    await alice.write(`ended ${(sent += 1)}`);
+    await pause(500);
+  }
+  await check("without another the connection ends with the token", async () => (await isLive()) === 0);
+  for (let more = 0; more < 3; more++) await alice.write(`ended ${(sent += 1)}`);
+  await dora.write("mine ended 1");
+  door.refuse = false;
+  await check("with one again it goes on", async () => (await isLive()) > 0, 40_000);
+  await bothHave("token ended", [dora, alice], "ended", numbered("ended", sent), 20_000);
+  await bothHave("written without a token", [alice, dora], "mine ended", ["mine ended 1"], 20_000);
+}
+
+export async function runtimeKilled(alice, bob, stack) {
+  await alice.openRoom(bob.id);
+  await bob.openRoom(alice.id);
+  const count = 24;
+  const writing = [alice, bob].map(async (person) => {
+    for (const one of numbered(`killed ${person.id.split("-")[0]}`, count)) {
+      await person.write(one);
+      await pause(250);
+    }
+  });
+  await pause(1_500);
+  killRuntime(stack);
+  await pause(3_000);
+  await Promise.all(writing);
+  const expected = ["alice", "bob"].flatMap((name) => numbered(`killed ${name}`, count));
+  await bothHave("the runtime killed", [alice, bob], "killed", expected, 60_000);
+}
+
+/** 400 ms there and back, a few KB/s, and every few seconds none at all. */
+export async function badNetwork(alice, bob) {
+  const session = await bob.context.newCDPSession(bob.page);
+  await session.send("Network.enable");
+  const network = (offline) =>
+    session.send("Network.emulateNetworkConditions", {
+      ...{ offline, latency: 400, downloadThroughput: 20_000, uploadThroughput: 10_000, packetLoss: 20 },
+    });
+  await network(false);
+  const count = 20;
+  let over = false;
+  const weather = (async () => {
+    while (!over) {
+      await pause(2_000);
+      await network(true);
+      await bob.goOffline();
+      await pause(1_500);
+      await bob.goOnline();
+      await network(false);
+    }
+  })();
+  const writing = [alice, bob].map(async (person) => {
+    for (const one of numbered(`weather ${person.id.split("-")[0]}`, count)) {
+      await person.write(one);
+      await pause(400);
+    }
+  });
+  await Promise.all(writing);
+  over = true;
+  await weather;
+  const expected = ["alice", "bob"].flatMap((name) => numbered(`weather ${name}`, count));
+  await bothHave("a bad network", [alice, bob], "weather", expected, 60_000);
+  await session.detach();
+}

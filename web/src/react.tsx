@@ -1,0 +1,33 @@
+/** The package's second entry: hooks and components over the SDK. `react.css` has their styles, below `.chinwag`. */
+import { ChatRoom, type ChatRoomProps } from "./features/chat/components/ChatRoom";
+import "./react.css";
+
+export * from "./components/chat/chat-bubble";
+export * from "./components/chat/chat-input";
+export * from "./components/chat/chat-message-list";
+export { ChatProvider, useChat } from "./features/chat/chat-context";
+export { MessageInput } from "./features/chat/components/MessageInput";
+export { MessageList } from "./features/chat/components/MessageList";
+export { OnlineUsers } from "./features/chat/components/OnlineUsers";
+export { RoomList } from "./features/chat/components/RoomList";
+export { TypingIndicator } from "./features/chat/components/TypingIndicator";
+export { useChatRoom } from "./features/chat/use-chat-room";
+export {
+  useMessages,
+  usePresence,
+  useRoom,
+  useRoomState,
+  useTyping,
+  useUnread,
+} from "./features/chat/use-room";
+export { useRooms } from "./features/chat/use-rooms";
+export { ChatRoom };
+
+/** A whole room, to put anywhere in another page: it fills what is around it. */
+export function Chat(props: ChatRoomProps) {
+  return (
+    <div className="chinwag flex h-full min-h-0 w-full">
+      <ChatRoom key={props.roomId} {...props} />
+    </div>
+  );
+}
