@@ -36,16 +36,26 @@ export const same = (actual, expected) => async () => {
 export async function accessible(person, view) {
   await person.page.evaluate(readFileSync(axePath, "utf8"));
   const found = await person.page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
-  const told = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => one.html.slice(0, 160)).join(" | ")}`);
+  const told = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => `${one.any[0]?.message ?? ""} ${one.html.slice(0, 160)}`).join(" | ")}`);
   await check(`axe finds nothing in: ${view}`, told.length === 0 || told.join("; "));
 }
+
+/** No colour is on its way to another any more. */
+const settled = (person) =>
+  person.page.evaluate(async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    const moves = () => document.getAnimations().some((one) => one instanceof CSSTransition);
+    for (let still = 0, frames = 0; still < 5 && frames < 300; frames += 1) {
+      await frame();
+      still = moves() ? 0 : still + 1;
+    }
+  });
 
 /** A view as a whole: nothing for axe to find, light and dark, and a picture of both. */
 export async function view(person, name) {
   for (const colorScheme of ["light", "dark"]) {
-    // Without motion, so that no colour is looked at while it is on its way.
     await person.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    await person.page.waitForTimeout(100);
+    await settled(person);
     await accessible(person, `${name}, ${colorScheme}`);
     await person.page.screenshot({ path: `${artifacts}/${name}-${colorScheme}.png` });
   }

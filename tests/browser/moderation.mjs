@@ -1,5 +1,5 @@
 /** What those who moderate do, as they and as those whom it is done to see it. */
-import { artifacts, check, same, view } from "./check.mjs";
+import { check, same, view } from "./check.mjs";
 
 const details = (person) => person.page.getByRole("complementary", { name: "Details" });
 const dialog = (person, name) => person.page.getByRole("dialog", { name });
@@ -33,14 +33,14 @@ export async function moderation(alice, bob) {
   await check("slow mode ends", async () => (await bob.page.getByText("Slow mode: one message").count()) === 0);
 
   await manage(alice, bob, "Mute for an hour");
-  await alice.page.waitForTimeout(500);
+  await check("who is muted is marked so", () => details(alice).getByText("Muted", { exact: true }).isVisible());
   await bob.write("nobody hears this");
   await check("who is muted is told so", () => bob.page.getByText(/Not sent: You are muted here/).isVisible());
   await check("and for how long", () => bob.page.getByText(/^You are muted here for another (60 min|1 h)\.$/).isVisible());
   await check("and isn't heard", same(() => alice.page.getByText("nobody hears this").count(), 0));
   await view(bob, "muted");
   await manage(alice, bob, "Unmute");
-  await alice.page.waitForTimeout(500);
+  await check("and then isn't", same(() => details(alice).getByText("Muted", { exact: true }).count(), 0));
   await bob.page.getByRole("button", { name: "Try again" }).click();
   await check("unmuted they are heard", () => alice.bubble("nobody hears this").isVisible());
   await check("and nothing says muted any more", same(() => bob.page.getByText("You are muted").count(), 0));
@@ -75,7 +75,7 @@ export async function moderation(alice, bob) {
   await dialog(alice, `Ban ${bob.id}?`).getByRole("button", { name: "Ban" }).click();
   await check("who is banned is told", () => bob.page.getByText("You are no longer part of this conversation.").isVisible());
   await check("and can't write", () => bob.input.isDisabled());
-  await bob.page.screenshot({ path: `${artifacts}/banned.png` });
+  await view(bob, "banned");
   await details(alice).getByRole("textbox", { name: "Add people" }).fill(bob.id);
   await details(alice).getByRole("button", { name: "Add", exact: true }).click();
   await check("nor be added", () => details(alice).getByText(/banned/).isVisible());

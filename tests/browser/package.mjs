@@ -92,7 +92,6 @@ export async function embedding(browser, stack, { origin }, alice) {
   Object.assign(person, { id: visitor, context, page: await context.newPage(), colorScheme: "light" });
   person.page.on("pageerror", (error) => person.complaints.push(error.message));
   await person.page.goto(`${origin}/?${new URLSearchParams({ url: stack.url, user: visitor, room: roomId })}`);
-  if (process.env.DEBUG_EMBED) { person.page.on("console", (l) => console.log("C", l.text())); person.page.on("requestfailed", (r) => console.log("RF", r.url(), r.failure()?.errorText)); person.page.on("response", (r) => console.log("R", r.status(), r.url())); await person.page.reload(); await person.page.waitForTimeout(3000); await person.page.screenshot({path:"/tmp/w/files-embed.png"}); console.log(await person.page.content()); }
   await person.connected();
   await alice.say("how can we help?");
   await check("a room in another page hears", () => person.bubble("how can we help?").isVisible());

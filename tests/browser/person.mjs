@@ -50,6 +50,7 @@ export class Person {
     await this.page.getByRole("button", { name: "New conversation" }).first().click();
     await this.page.getByLabel("User id").fill(userId);
     await this.page.getByRole("button", { name: "Start" }).click();
+    await this.page.getByRole("heading", { name: userId }).waitFor();
     await this.connected();
   }
 

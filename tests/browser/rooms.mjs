@@ -1,6 +1,6 @@
 /** Groups and who is in them, files, what is unread, search. */
 import { readFileSync } from "node:fs";
-import { accessible, artifacts, check, same } from "./check.mjs";
+import { artifacts, check, same, view } from "./check.mjs";
 
 async function managing(alice, bob, carol) {
   const details = (person) => person.page.getByRole("complementary", { name: "Details" });
@@ -19,7 +19,7 @@ async function managing(alice, bob, carol) {
   await alice.connected();
   await check("and it stays silenced", same(() => details(alice).getByLabel("Notify me of").inputValue(), "none"));
   await details(alice).getByLabel("Notify me of").selectOption("all");
-  await accessible(alice, "details");
+  await view(alice, "details");
 
   await carol.say("can anybody hear me");
   await manage(carol, "Remove");
@@ -50,12 +50,27 @@ export async function group(alice, bob, carol) {
   const all = ["Welcome, both of you", "Glad to be here", "Shall we move the launch to Thursday?"];
   for (const person of [alice, bob, carol]) await check("all three see the same", same(() => person.contents(), all));
   await check("who is here", same(() => alice.text("presence"), "3 of 3 online"));
-  const both = bob.bubble("Shall we move").getByRole("button", { name: "👍, 2 people" });
+  const both = bob.bubble("Shall we move").getByRole("button", { name: "👍 2 people" });
   await check("two reactions count as two", () => both.isVisible());
   await managing(alice, bob, carol);
-  await carol.page.screenshot({ path: `${artifacts}/phone.png` });
+  await phone(carol);
   await carol.page.close();
   await check("carol leaves", same(() => alice.text("presence"), "2 of 3 online"), 20_000);
+}
+
+/** Each view where there is room for one alone. */
+async function phone(carol) {
+  await view(carol, "phone-room");
+  const fits = () => carol.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+  await check("nothing sticks out at a phone's side", fits);
+  await carol.page.getByRole("button", { name: "Details" }).click();
+  await view(carol, "phone-details");
+  await check("nor of the details", fits);
+  await carol.page.getByRole("button", { name: "Close details" }).click();
+  await carol.bubble("Glad to be here").tap();
+  await carol.page.getByRole("button", { name: "All conversations" }).click();
+  await check("the list is a view of its own", () => carol.page.getByRole("heading", { name: "Chats" }).isVisible());
+  await view(carol, "phone-list");
 }
 
 export async function files(alice, bob) {
@@ -69,9 +84,10 @@ export async function files(alice, bob) {
   await alice.write("two files");
   const image = bob.bubble("two files").getByRole("img", { name: "view.png" });
   await check("bob sees the picture", () => image.evaluate((one) => one.complete && one.naturalWidth === 1360), 20_000);
-  await bob.page.screenshot({ path: `${artifacts}/files-dark.png` });
+  await view(bob, "files");
   await image.click();
   await check("and large", () => bob.page.getByRole("dialog", { name: "view.png" }).isVisible());
+  await view(bob, "picture");
   await bob.page.keyboard.press("Escape");
   const card = bob.bubble("two files").getByRole("button", { name: /^Download/ });
   await check("a page is a file, by its name", async () => (await card.innerText()).includes(".html"));
@@ -109,7 +125,7 @@ export async function unread(alice, bob) {
   await check("and so is the mention", () => badge.getByText("1 mention").isVisible());
   await check("and the room comes first", async () => (await alice.page.getByRole("link").first().innerText()).includes(bob.id));
   await check("the tab says it", async () => (await alice.page.title()).startsWith("(1)"));
-  await alice.page.screenshot({ path: `${artifacts}/unread-light.png` });
+  await view(alice, "unread");
   await alice.openRoom(bob.id);
   await check("what is new stands under a line", () => alice.log.getByText("New messages").isVisible());
   await check("seen, it counts no more", async () => !(await badge.getByText("unread").isVisible()));
@@ -136,8 +152,7 @@ export async function searching(alice, bob) {
   await check("unless one looks everywhere", () => panel.getByRole("link", { name: "move the launch" }).isVisible());
   await panel.getByLabel("In all my conversations").uncheck();
   await panel.getByRole("searchbox").fill("Monday");
-  await accessible(alice, "search");
-  await alice.page.screenshot({ path: `${artifacts}/search-light.png` });
+  await view(alice, "search");
   await panel.getByRole("link", { name: "The launch is on Monday" }).click();
   const hit = alice.log.locator("article.animate-flash").filter({ hasText: "The launch is on Monday" });
   await check("a hit leads to its message, however far back", () => hit.isVisible());

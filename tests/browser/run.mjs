@@ -5,12 +5,13 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
- *   arguments       which parts: story, moderation, trouble, package (default all)
+ *   arguments       which parts: story, moderation, hostile, trouble, package (default all)
  *
  * What deliberately isn't here: rules of the protocol (tests/e2e) and of the reducer (web/src/lib/*.test.ts).
  */
 import { chromium } from "playwright-core";
-import { accessible, artifacts, check, count, same, view } from "./check.mjs";
+import { artifacts, check, count, same, view } from "./check.mjs";
+import { hostileNames } from "./hostile.mjs";
 import { moderation } from "./moderation.mjs";
 import { bot, embedding, packaged, prepareExamples } from "./package.mjs";
 import { Person } from "./person.mjs";
@@ -65,11 +66,11 @@ async function typing(alice, bob) {
 
 async function reacting(alice, bob) {
   await bob.react("How is the new office?", "🎉");
-  const chip = (person) => person.bubble("How is the new office?").getByRole("button", { name: "🎉, 1 person" });
+  const chip = (person) => person.bubble("How is the new office?").getByRole("button", { name: "🎉 1 person" });
   await check("alice sees bob's reaction", () => chip(alice).isVisible());
   await check("it isn't hers", same(() => chip(alice).getAttribute("aria-pressed"), "false"));
   await chip(alice).click();
-  const two = bob.bubble("How is the new office?").getByRole("button", { name: "🎉, 2 people" });
+  const two = bob.bubble("How is the new office?").getByRole("button", { name: "🎉 2 people" });
   await check("bob sees that alice joined in", () => two.isVisible());
   await two.click();
   await check("bob takes his back", () => chip(alice).isVisible());
@@ -120,7 +121,7 @@ async function threads(alice, bob) {
   await field.press("Enter");
   await check("alice reads it in the thread", () => alice.thread.getByRole("article").filter({ hasText: "Ten then" }).isVisible());
   await check("and in the room, as it was wished", () => alice.bubble("Ten then").getByText("From a thread").isVisible());
-  await bob.page.screenshot({ path: `${artifacts}/thread-dark.png` });
+  await view(bob, "thread");
   for (const person of [alice, bob]) {
     await person.page.getByRole("button", { name: "Close thread" }).click();
     await check("the root counts two", () => person.bubble("At nine?").getByRole("button", { name: "2 replies" }).isVisible());
@@ -141,9 +142,10 @@ async function pickingAnEmoji(alice, bob) {
   await bob.bubble("Ten then").hover();
   await bob.bubble("Ten then").getByRole("button", { name: "Add a reaction" }).click();
   await bob.page.getByRole("button", { name: "More emojis" }).click();
+  await view(bob, "emojis");
   await bob.page.getByLabel("Search emojis").fill("rocket");
   await bob.page.getByRole("gridcell", { name: "Rocket" }).click();
-  const chip = alice.bubble("Ten then").getByRole("button", { name: "🚀, 1 person" });
+  const chip = alice.bubble("Ten then").getByRole("button", { name: "🚀 1 person" });
   await check("any emoji can be picked", () => chip.isVisible());
   await check("one sees who it was", same(() => chip.getAttribute("title"), bob.id));
 }
@@ -152,7 +154,7 @@ async function byKeyboard(alice) {
   await alice.bubble("At nine?").focus();
   await alice.page.keyboard.press("?");
   await check("? lists the keys", () => alice.page.getByRole("dialog", { name: "Keys" }).isVisible());
-  await alice.page.screenshot({ path: `${artifacts}/keys-light.png` });
+  await view(alice, "keys");
   await alice.page.keyboard.press("Escape");
   await check("escape closes the list", async () => !(await alice.page.getByRole("dialog").isVisible()));
   await alice.bubble("At nine?").focus();
@@ -238,7 +240,7 @@ async function losingTheNetwork(alice, bob) {
   for (let at = 1; at <= 5; at++) await alice.say(`while bob was away ${at}`);
   await bob.write("written offline 1");
   await bob.write("written offline 2");
-  await bob.page.screenshot({ path: `${artifacts}/offline-dark.png` });
+  await view(bob, "offline");
   await check("what he writes waits", () => bob.page.getByText("2 messages wait to be sent.").isVisible());
   await check("after 5 s alone alice sees him leave", same(() => alice.text("presence"), "Away"), 20_000);
   await bob.goOnline();
@@ -294,7 +296,7 @@ async function doorWithoutDevSignIn(browser, url, alice) {
   await page.route("**/api/chat/dev/token", (route) => route.fulfill({ status: 404, json: refusal }));
   await page.goto(url);
   await check("without the dev door one is asked for a token", () => page.getByLabel("Token").isVisible());
-  await page.screenshot({ path: `${artifacts}/door-token.png` });
+  await view({ page, colorScheme: "light" }, "door-token");
   await page.getByLabel("Token").fill("nonsense");
   await page.getByRole("button", { name: "Continue" }).click();
   await check("what is no token is refused", () => page.getByText("That is no JWT").isVisible());
@@ -365,6 +367,11 @@ const PARTS = {
     const [alice, bob] = await pair(arrive);
     await moderation(alice, bob);
     return [alice, bob];
+  },
+  async hostile({ arrive, browser, stack }) {
+    const alice = await arrive("alice", DESKTOP);
+    await alice.signIn();
+    return [alice, await hostileNames(browser, stack.url, alice)];
   },
   async trouble({ arrive, stack }) {
     const [alice, bob] = await pair(arrive);

@@ -108,3 +108,7 @@ export function durationOf(seconds: number): string {
   const hours = Math.ceil(minutes / 60);
   return hours <= 48 ? `${hours} h` : `${Math.ceil(hours / 24)} days`;
 }
+
+/** When it was, to the minute: the day is told unless it is today. */
+export const momentOf = (iso: string): string =>
+  sameDay(iso, new Date().toISOString()) ? timeOf(iso) : `${shortDate(iso)}, ${timeOf(iso)}`;

@@ -106,7 +106,7 @@ export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBu
         "min-w-0 max-w-full px-3.5 py-2 text-[15px] leading-relaxed [overflow-wrap:anywhere]",
         shape,
         removed ? "border border-dashed bg-transparent text-muted-foreground italic" : paint,
-        pending && "opacity-70",
+        pending && "outline-1 outline-ring outline-dashed outline-offset-2",
         failed && "ring-2 ring-destructive ring-offset-2 ring-offset-background",
       )}
     >
@@ -148,7 +148,7 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
               type="button"
               disabled={!onReaction}
               aria-pressed={mine}
-              aria-label={`${emoji}, ${users.length} ${users.length === 1 ? "person" : "people"}`}
+              aria-label={`${emoji} ${users.length} ${users.length === 1 ? "person" : "people"}`}
               aria-description={whoReacted(users, me)}
               title={whoReacted(users, me)}
               onClick={() => onReaction?.(emoji)}
@@ -160,7 +160,7 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
               )}
             >
               <span className="truncate font-emoji text-sm">{emoji}</span>
-              {users.length}
+              {` ${users.length}`}
             </button>
           </li>
         );

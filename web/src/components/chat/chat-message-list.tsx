@@ -53,7 +53,13 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
   const content = useRef<HTMLDivElement>(null);
   const virtual = useRef<VirtualizerHandle>(null);
   const keys = useMemo(() => rows.map((row) => row.key), [rows]);
-  const was = useRef({ keys: [] as string[], atBottom: startKey === undefined, top: 0, hasBegun: false });
+  const was = useRef({
+    keys: [] as string[],
+    atBottom: startKey === undefined,
+    top: 0,
+    hasBegun: false,
+    hadNewer: false,
+  });
   const [atBottom, setAtBottom] = useState(startKey === undefined);
   const [missed, setMissed] = useState(0);
   const [first = "", last = ""] = [keys[0], keys.at(-1)];
@@ -99,7 +105,7 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
   useLayoutEffect(() => {
     const before = was.current;
     const lastBefore = before.keys.at(-1) ?? "";
-    was.current = { ...before, keys, hasBegun: true };
+    was.current = { ...before, keys, hasBegun: true, hadNewer: hasNewer };
     if (!before.hasBegun) {
       if (!startKey || !scrollToKey(startKey, "start")) toBottom();
       return;
@@ -110,7 +116,9 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     // A stretch of the past: whoever asked for it says where to go in it.
     if (known === -1 && hasNewer) return;
     if (before.atBottom || (lastIsOwn && !hasNewer)) toBottom();
-    else if (known !== -1 && !hasNewer) setMissed((count) => count + keys.length - 1 - known);
+    // What follows a stretch of the past was there before: only what comes after the newest is new.
+    else if (known !== -1 && !hasNewer && !before.hadNewer)
+      setMissed((count) => count + keys.length - 1 - known);
   }, [keys, last, lastIsOwn, hasNewer, startKey, scrollToKey, toBottom]);
 
   // Whatever changes the height (a reaction, a picture, a banner, the phone's keyboard) leaves the end in sight.

@@ -119,12 +119,8 @@ function FileCard({ file }: { file: Attachment }) {
     }
   };
   return (
-    <button
-      type="button"
-      aria-label={`Download ${file.name}`}
-      onClick={() => void download()}
-      className={look}
-    >
+    <button type="button" onClick={() => void download()} className={look}>
+      <span className="sr-only">Download </span>
       {inside}
     </button>
   );

@@ -21,9 +21,9 @@ interface DetailsPanelProps {
 export default function DetailsPanel({ room, details, onGone }: DetailsPanelProps) {
   const { userId } = useChat();
   const { client, role, isConnected, onlineUsers } = room;
-  const list = useMembers(client.roomId, details, room.roomChanges);
-  const [error, setError] = useState<string | null>(null);
   const isGroup = details?.type === "group";
+  const list = useMembers(client.roomId, details, room.roomChanges, isGroup && isAtLeast(role, "moderator"));
+  const [error, setError] = useState<string | null>(null);
   const run = useCallback(async (work: () => Promise<unknown>): Promise<boolean> => {
     setError(null);
     try {
@@ -43,7 +43,11 @@ export default function DetailsPanel({ room, details, onGone }: DetailsPanelProp
         memberCount={details?.memberCount ?? list.members.length}
         me={userId}
         isConnected={isConnected}
-        manage={isGroup ? { roomId: client.roomId, role, run } : null}
+        manage={
+          isGroup
+            ? { roomId: client.roomId, role, run: (work) => run(() => work().then(() => list.refresh())) }
+            : null
+        }
       />
       {list.hasMore && (
         <Button variant="ghost" size="sm" className="w-full" onClick={() => void run(list.loadMore)}>
@@ -57,21 +61,32 @@ export default function DetailsPanel({ room, details, onGone }: DetailsPanelProp
   );
 }
 
-/** The first members come with the room; all of them are asked for when there are more. */
-function useMembers(roomId: string, details: Room | null, changes: number) {
+/**
+ * The first members come with the room; all of them are asked for when there are more. Moderators ask at once and after
+ * what they do, because only pages of members tell who is muted.
+ */
+function useMembers(roomId: string, details: Room | null, changes: number, isModerator: boolean) {
   const { api } = useChat();
   const [loaded, setLoaded] = useState<{ members: Member[]; cursor: string | null } | null>(null);
   const first = details?.members ?? [];
   const count = details?.memberCount ?? 0;
+  const load = useCallback(
+    async (cursor?: string | null) => {
+      const page = await api.members(roomId, cursor ?? undefined);
+      const before = (now: typeof loaded) => (cursor && now ? now.members : []);
+      setLoaded((now) => ({ members: [...before(now), ...page.members], cursor: page.nextCursor }));
+    },
+    [api, roomId],
+  );
   // biome-ignore lint/correctness/useExhaustiveDependencies: whoever joined or left makes the pages old
-  useEffect(() => setLoaded(null), [changes, roomId]);
-  const loadMore = useCallback(async () => {
-    const page = await api.members(roomId, loaded?.cursor ?? undefined);
-    setLoaded((now) => ({ members: [...(now?.members ?? []), ...page.members], cursor: page.nextCursor }));
-  }, [api, roomId, loaded]);
+  useEffect(() => {
+    if (isModerator) load().catch(() => setLoaded(null));
+    else setLoaded(null);
+  }, [changes, isModerator, load]);
   return {
     members: loaded?.members ?? first,
     hasMore: loaded ? loaded.cursor !== null : count > first.length,
-    loadMore,
+    loadMore: () => load(loaded?.cursor),
+    refresh: load,
   };
 }

@@ -6,7 +6,7 @@ import { FormError, TextAreaField } from "@/components/ui/field";
 import { RichText } from "@/components/ui/rich-text";
 import type { MessageVersion } from "@/lib/protocol";
 import type { ChatMessage } from "@/lib/room-view";
-import { shortDate, timeOf } from "@/lib/text";
+import { momentOf } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { messageOf } from "../explain";
 import type { Asking } from "./ChatRoom";
@@ -52,9 +52,7 @@ function Versions({ roomId, message, onClose }: Omit<ReportProps, "onSaid">) {
       {({ version, content, editedAt, editedBy }) => (
         <li key={version} className="border-b py-2 last:border-0 [overflow-wrap:anywhere]">
           <p className="mb-1 text-[11px] text-muted-foreground">
-            {editedAt === null
-              ? "As it was first written"
-              : `Changed ${shortDate(editedAt)}, ${timeOf(editedAt)}`}
+            {version === 1 || editedAt === null ? "As it was first written" : `Changed ${momentOf(editedAt)}`}
             {editedBy !== null && editedBy !== message.userId && (
               <>
                 {" by "}

@@ -1,6 +1,6 @@
 import { useId } from "react";
 import type { NotifySettings } from "@/lib/protocol";
-import { shortDate, timeOf } from "@/lib/text";
+import { momentOf } from "@/lib/text";
 import type { ChatRoomHandle } from "../use-chat-room";
 import type { Manage } from "./OnlineUsers";
 
@@ -56,11 +56,7 @@ export function NotificationSettings({ room, run }: { room: ChatRoomHandle; run:
           save({ ...notify, muteUntil: ms === 0 ? null : new Date(Date.now() + ms).toISOString() });
         }}
       >
-        {isMuted && notify.muteUntil && (
-          <option value="now">
-            Muted until {shortDate(notify.muteUntil)} {timeOf(notify.muteUntil)}
-          </option>
-        )}
+        {isMuted && notify.muteUntil && <option value="now">Muted until {momentOf(notify.muteUntil)}</option>}
         {MUTES.map(({ label, ms }) => (
           <option key={ms} value={ms}>
             {label}

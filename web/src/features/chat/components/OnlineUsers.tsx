@@ -95,6 +95,9 @@ function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
           {member.role}
         </span>
       )}
+      {isMuted(member) && (
+        <span className="rounded-full bg-warning px-2 py-0.5 text-[11px] text-warning-foreground">Muted</span>
+      )}
       {acts.length > 0 && (
         <Button
           ref={setButton}
@@ -115,16 +118,21 @@ function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
   );
 }
 
+const isMuted = (member: Member | undefined): boolean =>
+  member?.mutedUntil !== undefined && Date.parse(member.mutedUntil) > Date.now();
+
 const DAY_MS = 86_400_000;
 const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
 
 /** What my role lets me do with somebody of theirs; the server decides, this only leaves out what it would refuse. */
 function actsOn(
-  { userId, role }: Member,
+  member: Member,
   { roomId, role: mine, run }: Manage,
   api: ReturnType<typeof useChat>["api"],
   ask: (question: Question) => void,
 ) {
+  const { userId, role } = member;
+  const muted = isMuted(member);
   const isAdmin = isAtLeast(mine, "admin");
   const isAbove = mine === "owner" || (isAtLeast(mine, role) && mine !== role);
   if (!isAbove || !isAtLeast(mine, "moderator")) return [];
@@ -145,9 +153,15 @@ function actsOn(
           act: () => void run(() => api.setRole(roomId, userId, "owner")),
         }),
     },
-    { label: "Mute for an hour", onSelect: () => void run(() => api.mute(roomId, userId, inMs(3_600_000))) },
-    { label: "Mute for a day", onSelect: () => void run(() => api.mute(roomId, userId, inMs(DAY_MS))) },
-    { label: "Unmute", onSelect: () => void run(() => api.unmute(roomId, userId)) },
+    !muted && {
+      label: "Mute for an hour",
+      onSelect: () => void run(() => api.mute(roomId, userId, inMs(3_600_000))),
+    },
+    !muted && {
+      label: "Mute for a day",
+      onSelect: () => void run(() => api.mute(roomId, userId, inMs(DAY_MS))),
+    },
+    muted && { label: "Unmute", onSelect: () => void run(() => api.unmute(roomId, userId)) },
     isAdmin && {
       label: "Remove",
       danger: true,

@@ -59,8 +59,8 @@ export function RoomSettings({ room, details, run, onGone }: RoomSettingsProps) 
       {isAtLeast(room.role, "moderator") && (
         <Choice
           label="Slow mode: members may write once in"
-          value={String(details.slowModeS ?? 0)}
-          options={slowModes(details.slowModeS ?? 0)}
+          value={String(details.slowModeS)}
+          options={slowModes(details.slowModeS)}
           onChange={(seconds) => void run(() => api.setSlowMode(roomId, Number(seconds)))}
         />
       )}
