@@ -3,7 +3,7 @@
 
 use crate::rig::client::{encoded, text};
 use crate::rig::stack::fragile;
-use crate::rig::{Stack, Tenant, eventually};
+use crate::rig::{PATIENCE, Stack, Tenant, eventually};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -291,4 +291,49 @@ async fn two_messages_race_for_one_upload() {
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 422], "one of them has it: {answers:?}");
     }
+}
+
+/// Of what a lost log forgot R2 itself has to tell: the room lists what is there, and removes what no message has.
+#[tokio::test]
+async fn what_a_lost_log_forgot_is_found_in_the_bucket_and_removed() {
+    let stack = Stack::start(&[]);
+    let t = Tenant::new(&stack);
+    let (room, other) = (t.group(&["alice"]).await, t.group(&["alice"]).await);
+    let bearer = format!("Bearer {}", t.token("alice"));
+    let mut urls = Vec::new();
+    for (room, body) in [(&room, "sent"), (&room, "forgotten"), (&other, "of another room")] {
+        let path = format!("/rooms/{}/attachments", encoded(room));
+        let made = t.raw("POST", &path, &[("Authorization", &bearer)], Some(body.as_bytes())).await.ok();
+        urls.push(text(&made["attachment"]["url"]));
+        if body == "sent" {
+            let said = json!({"attachments": [{"id": made["attachment"]["id"]}], "clientId": "c1"});
+            t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(said)).await.ok();
+        }
+    }
+    let held = |stack: &Stack| -> Vec<bool> {
+        let there = objects(stack);
+        let upload = |url: &String| url.rsplit('.').next().expect("an upload").to_owned();
+        urls.iter().map(|url| there.iter().any(|key| key.ends_with(&upload(url)))).collect()
+    };
+    t.drained(&room, PATIENCE).await;
+    assert_eq!(held(&stack), [true; 3]);
+
+    let stopped = stack.stop();
+    stopped.lose_room(&room);
+    let stack = stopped.start();
+    let t = Tenant { stack: stack.clone(), ..t };
+    let log = t.get("alice", &format!("/rooms/{room}/messages")).await;
+    assert_eq!(log["lastSeq"], 1, "made anew from Postgres");
+    // It looks after an hour, when nothing can be under way any more; the hour is over while it is stopped.
+    let stopped = stack.stop();
+    stopped.in_room(&room, "UPDATE uploads SET due = 1 WHERE id = ''");
+    let stack = stopped.start();
+    let t = Tenant { stack: stack.clone(), ..t };
+    t.get("alice", &format!("/rooms/{room}/messages")).await;
+    eventually("what was forgotten is gone", Duration::from_secs(30), || async {
+        (held(&stack) == [true, false, true]).then_some(())
+    })
+    .await;
+    let sent = urls[0].strip_prefix("/api/chat").expect("a path");
+    assert_eq!(t.raw("GET", sent, &[("Authorization", &bearer)], None).await.body, "sent");
 }

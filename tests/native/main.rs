@@ -25,3 +25,4 @@ mod schema;
 mod sqlite;
 mod telling;
 mod transcript;
+mod uploads;

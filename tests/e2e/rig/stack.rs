@@ -331,13 +331,24 @@ impl Stopped {
 
     /// Removes the storage of one room's object, as if it had never been.
     pub fn lose_room(&self, room: &str) {
-        let holds = |path: &PathBuf| facts(path).is_some_and(|facts| facts["id"] == room);
-        let lost: Vec<PathBuf> =
-            object_files(&self.persist_dir, "ChatRoom").into_iter().filter(holds).collect();
-        assert_eq!(lost.len(), 1, "one object is the room {room}: {lost:?}");
+        let lost = self.file_of(room);
         for suffix in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{suffix}", lost[0].display()));
+            let _ = std::fs::remove_file(format!("{}{suffix}", lost.display()));
         }
+    }
+
+    /// Changes one row of a room's storage.
+    pub fn in_room(&self, room: &str, sql: &str) {
+        let db = rusqlite::Connection::open(self.file_of(room)).expect("the room's storage");
+        assert_eq!(db.execute(sql, []).expect("changed"), 1, "{sql}");
+    }
+
+    fn file_of(&self, room: &str) -> PathBuf {
+        let holds = |path: &PathBuf| facts(path).is_some_and(|facts| facts["id"] == room);
+        let mut files: Vec<PathBuf> =
+            object_files(&self.persist_dir, "ChatRoom").into_iter().filter(holds).collect();
+        assert_eq!(files.len(), 1, "one object is the room {room}: {files:?}");
+        files.remove(0)
     }
 }
 
