@@ -242,26 +242,12 @@ SELECT json_build_object(
 );
 
 /// Walks back in each room, `each` messages far. A room that isn't walked to its end is looked at down to a place, and the
-/// newest of these places is as far back as all is known.
+/// newest of these places is as far back as all is known: nothing older is read.
 const WALK_ROOMS: &str = concat!(
     "
 WITH mine AS MATERIALIZED (",
     mine!(),
     "
-), hits AS MATERIALIZED (
-    SELECT m.room_id, m.name, h.seq, h.created_at
-    FROM mine m
-    CROSS JOIN LATERAL (
-        SELECT c.seq, c.created_at FROM (
-            SELECT * FROM chat_messages c
-            WHERE c.tenant_id = $1->>'tenant' AND c.room_id = m.room_id AND ",
-    within!(),
-    "
-            ORDER BY c.created_at DESC, c.seq DESC LIMIT ($1->>'each')::bigint) c
-        WHERE c.seq > m.since AND",
-    wanted!(),
-    "
-        LIMIT ($1->>'limit')::bigint) h
 ), cut AS MATERIALIZED (
     SELECT m.room_id, h.seq, h.created_at
     FROM mine m
@@ -273,6 +259,22 @@ WITH mine AS MATERIALIZED (",
         ORDER BY c.created_at DESC, c.seq DESC OFFSET ($1->>'each')::bigint - 1 LIMIT 1) h
     WHERE m.last_seq - m.since > ($1->>'each')::bigint
     ORDER BY h.created_at DESC, h.seq DESC, m.room_id DESC LIMIT 1
+), hits AS MATERIALIZED (
+    SELECT m.room_id, m.name, h.seq, h.created_at
+    FROM mine m
+    LEFT JOIN cut ON true
+    CROSS JOIN LATERAL (
+        SELECT c.seq, c.created_at FROM (
+            SELECT * FROM chat_messages c
+            WHERE c.tenant_id = $1->>'tenant' AND c.room_id = m.room_id
+              AND c.created_at >= coalesce(cut.created_at, '-infinity') AND ",
+    within!(),
+    "
+            ORDER BY c.created_at DESC, c.seq DESC LIMIT ($1->>'each')::bigint) c
+        WHERE c.seq > m.since AND",
+    wanted!(),
+    "
+        LIMIT ($1->>'limit')::bigint) h
 )",
     answer!()
 );
