@@ -217,6 +217,28 @@ async fn verify_says_whether_log_and_postgres_are_equal_and_where_not() {
 }
 
 #[tokio::test]
+async fn verify_says_that_postgres_is_behind_or_follows_another_log() {
+    let t = Tenant::new(&crate::rig::stack::loud());
+    let room = t.group(&["alice"]).await;
+    let mut alice = t.join(&room, "alice").await;
+    for n in 1..=3 {
+        alice.say(&format!("c{n}"), "said").await;
+    }
+    alice.leave().await;
+    t.drained(&room, PATIENCE).await;
+    let sql = t.stack.sql().await;
+    let set_back = "UPDATE chat_rooms SET last_seq = 1 WHERE tenant_id = $1 AND id = $2";
+    assert_eq!(sql.execute(set_back, &[&t.id, &room]).await.expect("set back"), 1);
+    // Nobody says anything, so the room doesn't notice.
+    let (equal, said) = verify(&t, "alice", &[&room]);
+    assert!(!equal && said.contains("Postgres is 2 events behind: 1 of 3"), "{said}");
+    let other = "UPDATE chat_rooms SET last_seq = 3, epoch = 'another' WHERE tenant_id = $1 AND id = $2";
+    assert_eq!(sql.execute(other, &[&t.id, &room]).await.expect("changed"), 1);
+    let (equal, said) = verify(&t, "alice", &[&room]);
+    assert!(!equal && said.contains("Postgres follows another log of this room: another, not "), "{said}");
+}
+
+#[tokio::test]
 async fn the_log_holds_no_content_no_token_and_no_secret() {
     let stack = Stack::start(&[]);
     let t = Tenant::new(&stack);
