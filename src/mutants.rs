@@ -55,6 +55,7 @@ pub enum Mutant {
     RoomFilesForgotten,
     // Found by the simulator.
     WipeForgotten,
+    GoneButOpen,
 }
 
 #[cfg(not(feature = "mutants"))]
@@ -106,7 +107,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 45] = [
+        pub const ALL: [(Mutant, &str); 46] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -152,6 +153,7 @@ mod active {
             (Mutant::DoomUnwritten, "doom-unwritten"),
             (Mutant::RoomFilesForgotten, "room-files-forgotten"),
             (Mutant::WipeForgotten, "wipe-forgotten"),
+            (Mutant::GoneButOpen, "gone-but-open"),
         ];
     }
 }

@@ -115,6 +115,18 @@ pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
             ]),
         ),
         (
+            "a fault ended a room's deletion before its sockets were closed, and they stayed open for ever",
+            Mutant::GoneButOpen,
+            plan(&[
+                Join { tab: 5 },
+                Pass { ms: 100 },
+                Vanish { tab: 5 },
+                DiskFails { statements: 14 },
+                Asks { room: 1, change: Asked::Delete },
+                Pass { ms: 200 },
+            ]),
+        ),
+        (
             "a change of members was taken over, and its events were not: the disk failed between the two",
             Mutant::RefreshInTwoWritings,
             plan(&[

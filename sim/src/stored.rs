@@ -82,10 +82,10 @@ pub fn lag(world: &World, room: usize) -> u64 {
     head(world, room).saturating_sub(world.table(room, |table| table.ledger.last_seq))
 }
 
-/// Whether all that is in Postgres was handed to the queue of notifications.
+/// Whether all that was said was handed to the queue of notifications, and the room has heard so.
 pub fn all_notified(world: &World, room: usize) -> bool {
     let log = state(world, room, 1);
-    log["notified"].as_u64().is_none_or(|to| Some(to) >= log["projected"].as_u64())
+    log["notified"].as_u64().or(log["projected"].as_u64()).is_none_or(|to| to >= head(world, room))
 }
 
 /// Whether nothing waits for the audit log.

@@ -283,6 +283,11 @@ impl Room {
         };
         loaded.learn_members();
         for kept in sockets {
+            // A fault ended the deletion before they were told: with the first input they are.
+            if loaded.doom_is_done() && !is(Mutant::GoneButOpen) {
+                loaded.effects.push(Effect::Close { connection: kept.id, code: CloseCode::RoomGone });
+                continue;
+            }
             let user = kept.identity.user.as_str().to_owned();
             loaded.presence.wake(&user);
             loaded.rates.entry(user.clone()).or_default().merge(&kept.rates);
