@@ -36,7 +36,7 @@ const USAGE: &str = "cargo xtask <command>
   migrate  --url URL [--dir DIR]
   verify   --url URL [--token JWT] [--postgres URL] [--room ID]... [--data DIR]
 Environment: CHINWAG_FEATURES cargo features of the Worker, CHINWAG_TEST_WORKER the Worker that --no-build runs,
-CHINWAG_TOKEN what `verify` shows without --token.";
+CHINWAG_QUEUE_RETRIES how often a stack's queue of notifications tries again, CHINWAG_TOKEN what `verify` shows without --token.";
 
 fn main() {
     if let Some(code) = shim::run_if_called_as_one() {
