@@ -55,9 +55,16 @@ export async function moderation(alice, bob) {
     await person.page.keyboard.press("Escape");
   }
 
+  await bob.choose("be kind", "Report");
+  await bob.page.getByLabel("What is wrong with it?").fill("too kind");
+  await view(bob, "report");
+  await bob.page.getByRole("button", { name: "Report", exact: true }).click();
+  await check("a report is acknowledged", () => bob.page.getByText("Reported to the moderators.").isVisible());
+
   await details(alice).getByRole("button", { name: "Audit log" }).click();
   const log = dialog(alice, "Audit log");
   await check("the log says who muted whom", () => log.getByText(`${alice.id} muted ${bob.id}`).isVisible());
+  await check("and that something was reported", () => log.getByText("too kind").isVisible());
   await check("and the rest", () => log.getByText(`${alice.id} set slow mode`).first().isVisible());
   await view(alice, "audit");
   await alice.page.keyboard.press("Escape");

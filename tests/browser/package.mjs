@@ -12,7 +12,9 @@ import { promisify } from "node:util";
 import { Person } from "./person.mjs";
 import { check, same, view } from "./check.mjs";
 
-const run = promisify(execFile);
+/** npm and what it starts run on the Node that this does. */
+const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+const run = (program, args, options) => promisify(execFile)(program, args, { env, ...options });
 const root = resolve(import.meta.dirname, "../..");
 const LINES_MAX = 40;
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
@@ -115,8 +117,8 @@ export async function bot(stack, { bot: cwd }, alice) {
   const id = `echo-${alice.id.split("-").pop()}`;
   await alice.startDirect(id);
   const roomId = alice.page.url().split("/r/")[1];
-  const env = { ...process.env, CHINWAG_URL: stack.url, BOT_ID: id };
-  const child = spawn(process.execPath, ["bot.ts", roomId], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  const told = { ...env, CHINWAG_URL: stack.url, BOT_ID: id };
+  const child = spawn(process.execPath, ["bot.ts", roomId], { cwd, env: told, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => { output += chunk; });
   await check("the bot listens", () => output.includes("listening") || output);

@@ -19,14 +19,20 @@ const tell = (what, values, unit = "ms") =>
 
 /** How long the page's main thread computed while `work` ran, in CPU time: that is the same on a busy machine. */
 async function busy(page, work) {
-  await browser.startTracing(page, { categories: ["devtools.timeline", "disabled-by-default-devtools.timeline"] });
+  await browser.startTracing(page, { categories: ["devtools.timeline", "devtools.timeline.frame", "disabled-by-default-devtools.timeline", "disabled-by-default-devtools.timeline.frame"] });
   const result = await work();
   const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
   const main = new Set(
     traceEvents.filter((one) => one.name === "thread_name" && one.args.name === "CrRendererMain").map((one) => `${one.pid} ${one.tid}`),
   );
   const tasks = traceEvents.filter((one) => one.name.endsWith("RunTask") && main.has(`${one.pid} ${one.tid}`));
-  return { result, tasksMs: tasks.map((one) => (one.tdur ?? 0) / 1_000) };
+  const drawn = traceEvents.filter((one) => one.name === "DrawFrame").map((one) => one.ts / 1_000).sort((a, b) => a - b);
+  const dropped = traceEvents.filter((one) => one.name === "DroppedFrame").length;
+  // What the browser itself measured of each key: from the stroke to the picture that shows it.
+  const keysMs = traceEvents
+    .filter((one) => one.name === "EventTiming" && one.args.data?.type === "keydown" && one.args.data.duration !== undefined)
+    .map((one) => one.args.data.duration);
+  return { result, tasksMs: tasks.map((one) => (one.tdur ?? 0) / 1_000), drawn, dropped, keysMs };
 }
 
 async function ask(token, path, body) {
@@ -85,7 +91,7 @@ try {
 
   const rows = await person.log.locator("article").count();
   console.log(`rows that exist: ${rows}`);
-  const { result: frames, tasksMs } = await busy(person.page, () => person.log.evaluate(async (log) => {
+  const { result: frames, tasksMs, drawn, dropped } = await busy(person.page, () => person.log.evaluate(async (log) => {
     const times = [];
     const step = Math.max(60, (log.scrollHeight / 60 / 10) | 0);
     let last = performance.now();
@@ -101,6 +107,11 @@ try {
   const sum = (values) => values.reduce((all, one) => all + one, 0);
   console.log(`scrolling: ${(sum(tasksMs) / frames.length).toFixed(1)} ms of CPU a frame on the main thread; longest task ${Math.max(...tasksMs).toFixed(1)} ms`);
   tell("scrolling through 10 s of it, time between frames", frames);
+  const gaps = drawn.slice(1).map((at, one) => at - drawn[one]);
+  if (gaps.length > 0) {
+    tell("by the trace, time between drawn frames", gaps);
+    console.log(`by the trace: ${(1_000 / (sum(gaps) / gaps.length)).toFixed(1)} frames/s, ${dropped} dropped of ${drawn.length + dropped}`);
+  } else console.log("by the trace: it has no frames");
   console.log(`frames later than 1/60 s + 2 ms: ${frames.filter((ms) => ms > 18.7).length} of ${frames.length}`);
 
   await person.page.getByRole("button", { name: /Newest|new/ }).click();
@@ -127,6 +138,7 @@ try {
   // The browser reports in steps of 8 ms, and nothing under 16.
   const all = [...slow, ...Array(Math.max(0, keys - slow.length)).fill(16)];
   tell("input latency with 100 messages/s coming in (16 = at most that)", all);
+  if (typed.keysMs.length > 0) tell("by the trace, input latency", typed.keysMs);
   const last = String(at - 1);
   await person.page.locator("article").filter({ hasText: `${last} ` }).waitFor();
 } finally {

@@ -104,6 +104,7 @@ export class Person {
 
   async edit(content, to) {
     await this.choose(content, "Edit");
+    for (const ends = Date.now() + 5_000; (await this.input.inputValue()) === "" && Date.now() < ends; ) await this.page.waitForTimeout(20);
     await this.input.fill(to);
     await this.input.press("Enter");
   }

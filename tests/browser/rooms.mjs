@@ -152,6 +152,7 @@ export async function searching(alice, bob) {
   await check("unless one looks everywhere", () => panel.getByRole("link", { name: "move the launch" }).isVisible());
   await panel.getByLabel("In all my conversations").uncheck();
   await panel.getByRole("searchbox").fill("Monday");
+  await panel.getByRole("link", { name: "The launch is on Monday" }).waitFor();
   await view(alice, "search");
   await panel.getByRole("link", { name: "The launch is on Monday" }).click();
   const hit = alice.log.locator("article.animate-flash").filter({ hasText: "The launch is on Monday" });

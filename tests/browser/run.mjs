@@ -9,6 +9,7 @@
  *
  * What deliberately isn't here: rules of the protocol (tests/e2e) and of the reducer (web/src/lib/*.test.ts).
  */
+import { gzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { artifacts, check, count, same, view } from "./check.mjs";
 import { hostileNames } from "./hostile.mjs";
@@ -19,6 +20,7 @@ import { files, group, searching, unread } from "./rooms.mjs";
 import { startStack } from "./stack.mjs";
 import { badNetwork, runtimeKilled, tokenExpiry } from "./trouble.mjs";
 
+const FIRST_SCREEN_MAX_BYTES = 120 * 1024;
 const DESKTOP = { viewport: { width: 1360, height: 860 } };
 
 async function signingIn(alice, bob) {
@@ -30,6 +32,9 @@ async function signingIn(alice, bob) {
 }
 
 async function talking(alice, bob) {
+  await alice.page.getByRole("button", { name: "New conversation" }).first().click();
+  await view(alice, "new-conversation");
+  await alice.page.keyboard.press("Escape");
   await alice.startDirect(bob.id);
   await check("the room says whom it is with", () => alice.page.getByRole("heading", { name: bob.id }).isVisible());
   await check("an empty room says so", () => alice.page.getByText("Nothing here yet").isVisible());
@@ -90,6 +95,9 @@ async function changing(alice, bob) {
   await check("escape leaves it be", same(() => alice.input.inputValue(), ""));
   await alice.say("Forget this");
   await bob.bubble("Forget this").waitFor();
+  await alice.choose("Forget this", "Delete");
+  await view(alice, "confirm");
+  await alice.page.keyboard.press("Escape");
   await alice.remove("Forget this");
   await check("bob sees it go", () => bob.bubble("This message was deleted").isVisible());
   await check("its text is nowhere", same(() => bob.page.getByText("Forget this").count(), 0));
@@ -305,7 +313,33 @@ async function doorWithoutDevSignIn(browser, url, alice) {
   await check("a token opens", same(() => page.getByTestId("me").innerText(), alice.id));
   await page.goto(`${url}/#/r/00000000-0000-7000-8000-000000000000`);
   await check("a room that isn't mine isn't there", () => page.getByText("doesn't exist, or you aren't part of it").isVisible());
+  await view({ page, colorScheme: "light" }, "no-such-room");
+  await page.route("**/api/chat/rooms/list**", (route) => route.fulfill({ status: 503, json: { error: { code: "upstream_unavailable", message: "no", retryable: true } } }));
+  await page.goto(url);
+  await page.reload();
+  await check("a list that can't be had says so", () => page.getByRole("alert").getByText("Try again in a moment").isVisible());
+  await view({ page, colorScheme: "light" }, "list-failed");
+  await page.unroute("**/api/chat/rooms/list**");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await check("and comes when it can", () => page.getByRole("link").first().isVisible());
   await page.context().close();
+}
+
+/** What the first screen loads, a room with messages in it included, as it goes over the wire. */
+async function firstScreen(alice) {
+  const scripts = new Map();
+  const hear = async (response) => {
+    if (response.request().resourceType() === "script") scripts.set(response.url(), gzipSync(await response.body(), { level: 9 }).length);
+  };
+  alice.page.on("response", hear);
+  await alice.page.reload();
+  await alice.connected();
+  await alice.page.waitForTimeout(500);
+  alice.page.off("response", hear);
+  // The panel of details is beside the room on a wide screen, and comes after it.
+  const bytes = [...scripts].filter(([url]) => url.includes("/index-")).reduce((sum, [, size]) => sum + size, 0);
+  const all = [...scripts.values()].reduce((sum, size) => sum + size, 0);
+  await check(`JavaScript of the first screen: ${Math.round(bytes / 1024)} KB gzip, with the panel ${Math.round(all / 1024)} KB`, bytes > 50_000 && all <= FIRST_SCREEN_MAX_BYTES);
 }
 
 /** Two people and a phone, from the door to a group of three. */
@@ -336,6 +370,7 @@ async function story({ arrive, browser, stack }) {
   await byKeyboard(alice);
   await links(alice, bob);
   await drafts(alice);
+  await firstScreen(alice);
   await crashing(alice, bob);
   await hostileContent(alice, bob);
   await files(alice, bob);

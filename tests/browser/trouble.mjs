@@ -88,6 +88,14 @@ export async function runtimeKilled(alice, bob, stack) {
 
 /** 400 ms there and back, a few KB/s, and every few seconds none at all. */
 export async function badNetwork(alice, bob) {
+  await bob.goOffline();
+  await bob.page.getByRole("button", { name: "Keys" }).click();
+  await check("what can't be loaded says so", () => bob.page.getByText("This can't be loaded just now.").isVisible());
+  await check("and the rest stays", () => bob.input.isVisible());
+  await bob.goOnline();
+  await check("and comes when the network does", () => bob.page.getByRole("dialog", { name: "Keys" }).isVisible());
+  await bob.page.keyboard.press("Escape");
+  await bob.connected();
   const session = await bob.context.newCDPSession(bob.page);
   await session.send("Network.enable");
   const network = (offline) =>

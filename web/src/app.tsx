@@ -1,5 +1,6 @@
 /** The page: who is signed in, which room is open (it stands in the address), and how the parts share the screen. */
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { later } from "@/components/ui/later";
 import { ChatClient } from "@/lib/chat-client";
 import { cn } from "@/lib/cn";
 import { browserOutbox } from "@/lib/outbox";
@@ -13,9 +14,9 @@ import { openRoom, useRoute } from "./features/chat/route";
 import { useRooms } from "./features/chat/use-rooms";
 import { SignIn } from "./features/session/SignIn";
 
-const HelpDialog = lazy(() => import("./features/chat/components/HelpDialog"));
-const MentionsDialog = lazy(() => import("./features/chat/components/MentionsDialog"));
-const NewChatDialog = lazy(() => import("./features/chat/components/NewChatDialog"));
+const HelpDialog = later(() => import("./features/chat/components/HelpDialog"), true);
+const MentionsDialog = later(() => import("./features/chat/components/MentionsDialog"), true);
+const NewChatDialog = later(() => import("./features/chat/components/NewChatDialog"), true);
 
 export function App() {
   const [session, setSession] = useState<Session | null>(loadSession);
@@ -101,21 +102,19 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           </div>
         )}
       </div>
-      <Suspense>
-        {asking === "help" && <HelpDialog onClose={() => setAsking(null)} />}
-        {asking === "mentions" && <MentionsDialog onClose={() => setAsking(null)} />}
-        {asking === "new" && (
-          <NewChatDialog
-            me={userId}
-            onCreate={list.create}
-            onCreated={(room) => {
-              setAsking(null);
-              openRoom(room.id);
-            }}
-            onClose={() => setAsking(null)}
-          />
-        )}
-      </Suspense>
+      {asking === "help" && <HelpDialog onClose={() => setAsking(null)} />}
+      {asking === "mentions" && <MentionsDialog onClose={() => setAsking(null)} />}
+      {asking === "new" && (
+        <NewChatDialog
+          me={userId}
+          onCreate={list.create}
+          onCreated={(room) => {
+            setAsking(null);
+            openRoom(room.id);
+          }}
+          onClose={() => setAsking(null)}
+        />
+      )}
     </main>
   );
 }

@@ -155,6 +155,22 @@ describe("own messages", () => {
     expect(state.outgoing).toMatchObject([{ status: "failed", error: { retryAfterMs: 60_000 } }]);
   });
 
+  test("who is muted or must wait knows it until something of theirs is taken, or the room is entered again", () => {
+    const refused = (code: string, more: object) =>
+      hears(does(live(synced(0)), sends("c1")), refusal("c1", code, more));
+    const slow = refused("slow_mode", { retryable: true, retryAfterMs: 60_000 });
+    expect(slow.held).toEqual({ code: "slow_mode", untilMs: 61_000 });
+    const muted = refused("muted", {});
+    expect(muted.held).toEqual({ code: "muted", untilMs: Number.POSITIVE_INFINITY });
+    expect(hears(does(muted, { type: "closed" }), hello(0)).held).toBeNull();
+    expect(hears(does(muted, sends("c2")), ack("c2", 1)).held).toBeNull();
+    const details = { slowModeS: 30 } as RoomState["details"];
+    const taken = hears(does({ ...slow, details }, sends("c2")), ack("c2", 1));
+    expect(taken.held).toEqual({ code: "slow_mode", untilMs: 31_000 });
+    const room = { slowModeS: 0 } as NonNullable<RoomState["details"]>;
+    expect(does(taken, { type: "details", room }).held).toBeNull();
+  });
+
   test("no answer: tried three times, then failed", () => {
     let state = does(live(synced(0)), sends("c1"));
     for (let round = 1; round <= 3; round++) {

@@ -162,7 +162,7 @@ export function roomReducer(state: RoomState, action: Action): RoomState {
     case "leave_window":
       return { ...state, window: null };
     case "details":
-      return { ...state, details: action.room };
+      return { ...state, details: action.room, held: stillHeld(state.held, action.room) };
     case "notify":
       return { ...state, notify: action.settings };
     default:
@@ -352,6 +352,10 @@ function onSynced(state: RoomState, seq: number): RoomState {
   if (state.phase !== "replay") return state;
   return seq > (state.seq ?? 0) ? missing(state) : { ...state, phase: "live" };
 }
+
+/** Slow mode that has ended holds nobody back. */
+const stillHeld = (held: RoomState["held"], room: Room): RoomState["held"] =>
+  held?.code === "slow_mode" && room.slowModeS === 0 ? null : held;
 
 /** What was taken shows that I may write; in slow mode not again at once. */
 function heldAfter(state: RoomState, clientId: string | undefined, nowMs: number): RoomState["held"] {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dayName, findLinks, initials, lengthOf, roomTitle } from "./text";
+import { dayName, durationOf, findLinks, initials, lengthOf, roomTitle } from "./text";
 
 test("links are found, and the text around them stays to the letter", () => {
   const content = "See https://a.test/x?y=1. And (http://b.test/c_(d)), ok?";
@@ -44,4 +44,9 @@ test("initials, code points and days", () => {
   const now = new Date(2026, 10, 23, 0, 5);
   expect(dayName(new Date(2026, 10, 22, 23, 59).toISOString(), now)).toBe("Yesterday");
   expect(dayName(now.toISOString(), now)).toBe("Today");
+});
+
+test("how long, in the unit that suits it", () => {
+  const told = [5, 60, 119, 121, 3_600, 7_200, 172_800, 200_000].map(durationOf);
+  expect(told).toEqual(["5 s", "1 min", "119 s", "3 min", "1 h", "2 h", "48 h", "3 days"]);
 });

@@ -1,8 +1,9 @@
 /** One room: header, banner, messages, input, and one panel beside them (details, a thread, search). */
-import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import { BackIcon, BellOffIcon, CloseIcon, InfoIcon, SearchIcon } from "@/components/ui/icons";
+import { later } from "@/components/ui/later";
 import { cn } from "@/lib/cn";
 import type { Room } from "@/lib/protocol";
 import { type ChatMessage, unreadOf } from "@/lib/room-view";
@@ -18,10 +19,10 @@ import { type Composing, MessageInput } from "./MessageInput";
 import { MessageList, MessageListEmpty, MessageListSkeleton } from "./MessageList";
 import { TypingIndicator } from "./TypingIndicator";
 
-const DetailsPanel = lazy(() => import("./DetailsPanel"));
-const ThreadPanel = lazy(() => import("./ThreadPanel"));
-const SearchPanel = lazy(() => import("./SearchPanel"));
-const MessageDialogs = lazy(() => import("./MessageDialogs"));
+const DetailsPanel = later(() => import("./DetailsPanel"));
+const ThreadPanel = later(() => import("./ThreadPanel"));
+const SearchPanel = later(() => import("./SearchPanel"));
+const MessageDialogs = later(() => import("./MessageDialogs"), true);
 
 export type Panel = { kind: "details" } | { kind: "search" } | { kind: "thread"; rootId: string } | null;
 /** What is asked before it is done. */
@@ -128,15 +129,13 @@ export function ChatRoom({ roomId, listed, showDetails, onBack, onSignOut, onGon
         </section>
         <SidePanel {...{ panel, setPanel, room, details, people, onGone, isReadOnly }} />
         {asking && (
-          <Suspense>
-            <MessageDialogs
-              asking={asking}
-              onClose={() => setAsking(null)}
-              onDelete={room.remove}
-              onSaid={say}
-              roomId={roomId}
-            />
-          </Suspense>
+          <MessageDialogs
+            asking={asking}
+            onClose={() => setAsking(null)}
+            onDelete={room.remove}
+            onSaid={say}
+            roomId={roomId}
+          />
         )}
       </div>
     </MessageActionsContext>
@@ -304,13 +303,11 @@ function SidePanel({ panel, setPanel, room, details, people, isReadOnly, onGone 
           <CloseIcon className="size-4.5" />
         </Button>
       </div>
-      <Suspense fallback={<p className="p-4 text-muted-foreground text-sm">Loading…</p>}>
-        {panel.kind === "details" && <DetailsPanel room={room} details={details} onGone={onGone} />}
-        {panel.kind === "search" && <SearchPanel roomId={room.client.roomId} />}
-        {panel.kind === "thread" && (
-          <ThreadPanel key={panel.rootId} {...{ room, people, isReadOnly }} rootId={panel.rootId} />
-        )}
-      </Suspense>
+      {panel.kind === "details" && <DetailsPanel room={room} details={details} onGone={onGone} />}
+      {panel.kind === "search" && <SearchPanel roomId={room.client.roomId} />}
+      {panel.kind === "thread" && (
+        <ThreadPanel key={panel.rootId} {...{ room, people, isReadOnly }} rootId={panel.rootId} />
+      )}
     </aside>
   );
 }
