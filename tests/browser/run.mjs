@@ -313,6 +313,7 @@ async function doorWithoutDevSignIn(browser, url, alice) {
   await check("a token opens", same(() => page.getByTestId("me").innerText(), alice.id));
   await page.goto(`${url}/#/r/00000000-0000-7000-8000-000000000000`);
   await check("a room that isn't mine isn't there", () => page.getByText("doesn't exist, or you aren't part of it").isVisible());
+  await check("and nothing seems to come", same(() => page.getByLabel("Loading messages").or(page.getByRole("textbox", { name: "Message" })).count(), 0));
   await view({ page, colorScheme: "light" }, "no-such-room");
   await page.route("**/api/chat/rooms/list**", (route) => route.fulfill({ status: 503, json: { error: { code: "upstream_unavailable", message: "no", retryable: true } } }));
   await page.goto(url);

@@ -55,7 +55,7 @@ export function ChatRoom({ roomId, listed, showDetails, onBack, onSignOut, onGon
 
   const title = details ? roomTitle(details, userId) : "Conversation";
   const isDirect = details?.type === "direct";
-  const isReadOnly = room.connection.kind === "stopped" || details?.archived === true;
+  const isReadOnly = isStopped(room) || details?.archived === true;
   const people = useMemo(() => {
     const others = (details?.participantIds ?? []).filter((id) => id !== userId);
     return isDirect ? others : [...others, "room"];
@@ -108,22 +108,24 @@ export function ChatRoom({ roomId, listed, showDetails, onBack, onSignOut, onGon
                 This conversation is archived. It can be read, but not written to.
               </p>
             ) : (
-              <MessageInput
-                roomId={roomId}
-                placeholder={`Message ${title}`}
-                disabled={room.connection.kind === "stopped"}
-                held={room.state.held}
-                slowModeS={room.role === "member" ? details?.slowModeS : undefined}
-                people={people}
-                composing={composing}
-                onComposing={setComposing}
-                onSend={room.sendMessage}
-                onEdit={room.edit}
-                onEditLast={editLast}
-                onTyping={room.sendTyping}
-                dropped={dropped}
-                autoFocus
-              />
+              !(isStopped(room) && room.isLoading) && (
+                <MessageInput
+                  roomId={roomId}
+                  placeholder={`Message ${title}`}
+                  disabled={isStopped(room)}
+                  held={room.state.held}
+                  slowModeS={room.role === "member" ? details?.slowModeS : undefined}
+                  people={people}
+                  composing={composing}
+                  onComposing={setComposing}
+                  onSend={room.sendMessage}
+                  onEdit={room.edit}
+                  onEditLast={editLast}
+                  onTyping={room.sendTyping}
+                  dropped={dropped}
+                  autoFocus
+                />
+              )
             )}
           </DropZone>
         </section>
@@ -226,6 +228,8 @@ function presence(room: ChatRoomHandle, other: string | undefined, details: Room
   return `${room.onlineUsers.length}${count} online`;
 }
 
+const isStopped = ({ connection }: ChatRoomHandle): boolean => connection.kind === "stopped";
+
 interface MessagesProps {
   room: ChatRoomHandle;
   me: string;
@@ -237,7 +241,8 @@ interface MessagesProps {
 
 function Messages({ room, me, title, target, markBottom, openedAt }: MessagesProps) {
   const { messages, isLoading, loadOlder, loadNewer } = room;
-  if (isLoading) return <MessageListSkeleton />;
+  // Nothing comes of what one may not enter.
+  if (isLoading) return isStopped(room) ? <div className="flex-1" /> : <MessageListSkeleton />;
   if (messages.length === 0 && !room.hasMore) return <MessageListEmpty title={title} />;
   return (
     <MessageList
