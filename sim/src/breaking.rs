@@ -62,6 +62,9 @@ impl World {
         self.executor.end(|owner| *owner != Owner::World);
         let hosts: Vec<_> = self.hosts.borrow().values().cloned().collect();
         for host in hosts {
+            if let Some(at) = host.fired.take() {
+                host.alarm.set(host.alarm.get().or(Some(at)));
+            }
             self.forget(&host);
             for sock in host.sockets.take() {
                 sock.closing.set(true);

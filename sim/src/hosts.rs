@@ -31,6 +31,8 @@ pub struct Host {
     pub sqlite: RefCell<Rc<Sqlite>>,
     pub sockets: RefCell<Vec<Rc<Sock>>>,
     pub alarm: Cell<Option<UnixMs>>,
+    /// One that has fired in this turn: a process that dies before the turn is over fires it again.
+    pub fired: Cell<Option<UnixMs>>,
     /// Set too near: it stays set, and never fires.
     pub alarm_broken: Cell<bool>,
     /// Since when a handler runs; later alarms wait for it.
@@ -61,6 +63,7 @@ impl Host {
             sqlite: RefCell::new(Rc::new(sqlite)),
             sockets: RefCell::default(),
             alarm: Cell::new(None),
+            fired: Cell::new(None),
             alarm_broken: Cell::new(false),
             alarm_runs: Rc::default(),
             aborted_alarm: Cell::new(false),
@@ -154,6 +157,7 @@ impl World {
         if self.dead.get() {
             return;
         }
+        host.fired.set(None);
         if let Some(at) = staged_alarm {
             let broken = at < self.now() + chinwag::limits::ALARM_MIN_MS;
             host.alarm.set(Some(at));
@@ -172,7 +176,7 @@ impl World {
             self.counters.count("alarms blocked");
             return;
         }
-        host.alarm.set(None);
+        host.fired.set(host.alarm.take());
         self.counters.count("alarms");
         let runs = host.alarm_runs.clone();
         self.call(host, async move |object: Room| {
