@@ -56,6 +56,7 @@ pub enum Mutant {
     // Found by the simulator.
     WipeForgotten,
     GoneButOpen,
+    RefusalOutlived,
 }
 
 #[cfg(not(feature = "mutants"))]
@@ -107,7 +108,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 46] = [
+        pub const ALL: [(Mutant, &str); 47] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -154,6 +155,7 @@ mod active {
             (Mutant::RoomFilesForgotten, "room-files-forgotten"),
             (Mutant::WipeForgotten, "wipe-forgotten"),
             (Mutant::GoneButOpen, "gone-but-open"),
+            (Mutant::RefusalOutlived, "refusal-outlived"),
         ];
     }
 }

@@ -127,6 +127,21 @@ pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
             ]),
         ),
         (
+            "a message that Postgres refuses was deleted while it was on the way, and set aside all the same",
+            Mutant::RefusalOutlived,
+            plan(&[
+                Join { tab: 5 },
+                Join { tab: 6 },
+                Pass { ms: 200 },
+                Say { tab: 6, bytes: 20, poison: true },
+                Pass { ms: 7 },
+                Say { tab: 6, bytes: 20, poison: false },
+                Weather(Weather::Slow(237)),
+                Pass { ms: 58 },
+                Delete { tab: 5, nth: 1 },
+            ]),
+        ),
+        (
             "a change of members was taken over, and its events were not: the disk failed between the two",
             Mutant::RefreshInTwoWritings,
             plan(&[
