@@ -43,7 +43,7 @@ pub fn all_is_well(world: &Rc<World>) {
     world.pass(SETTLED_WITHIN_MS);
     world.all_may_talk();
     world.all_may_hurry();
-    for room in there(world) {
+    for room in world.rooms_there() {
         world.add_all_past_us(room);
     }
     for tab in tabs(world) {
@@ -78,11 +78,7 @@ pub fn all_is_well(world: &Rc<World>) {
     }
 }
 
-/// The rooms that are not deleted, and their tabs.
-fn there(world: &World) -> Vec<usize> {
-    (0..ROOMS.len()).filter(|room| !world.is_gone(*room)).collect()
-}
-
+/// The tabs of rooms that are not deleted.
 fn tabs(world: &World) -> Vec<usize> {
     (0..TABS.len()).filter(|tab| !world.is_gone(TABS[*tab].0)).collect()
 }

@@ -18,6 +18,11 @@ impl World {
         !self.server.borrow().rooms.contains_key(&(tenant.to_owned(), id.to_owned()))
     }
 
+    /// The rooms that are not deleted.
+    pub fn rooms_there(&self) -> Vec<usize> {
+        (0..ROOMS.len()).filter(|room| !self.is_gone(*room)).collect()
+    }
+
     /// Its deletion was answered.
     pub fn was_deleted(self: &Rc<Self>, room: usize) {
         self.counters.count("rooms deleted");

@@ -97,7 +97,7 @@ impl World {
     pub fn all_may_talk(self: &Rc<Self>) {
         let muted: Vec<(usize, String)> = self.muted.borrow().keys().cloned().collect();
         muted.iter().for_each(|(room, user)| self.may_talk(*room, user));
-        for room in (0..ROOMS.len()).filter(|room| !self.is_gone(*room)).collect::<Vec<_>>() {
+        for room in self.rooms_there() {
             for user in 0..PEOPLE.len() - 1 {
                 if self.table(room, |table| table.is_muted(PEOPLE[user + 1])) {
                     self.asks(room, Asked::Unmute { user });

@@ -111,7 +111,7 @@ impl World {
 
     /// The end of all slow modes.
     pub fn all_may_hurry(self: &Rc<Self>) {
-        for room in (0..ROOMS.len()).filter(|room| !self.is_gone(*room)).collect::<Vec<_>>() {
+        for room in self.rooms_there() {
             self.pace_was_kept(room);
             if self.table(room, |table| table.room.slow_mode_s) > 0 {
                 self.asks(room, Asked::SlowMode { seconds: 0 });

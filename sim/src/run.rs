@@ -180,8 +180,8 @@ impl World {
             Action::Pass { ms } => {
                 self.pass(ms);
                 if self.bursting.replace(false) {
-                    let there = (0..ROOMS.len()).filter(|room| !self.is_gone(*room));
-                    let lag = there.map(|room| stored::lag(self, room)).max().unwrap_or(0);
+                    let lag =
+                        self.rooms_there().into_iter().map(|room| stored::lag(self, room)).max().unwrap_or(0);
                     self.counters.at_least("outbox peak", lag);
                 }
             }
