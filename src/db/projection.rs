@@ -126,7 +126,10 @@ pub enum Projected {
 /// The lock is NO KEY: foreign keys to the room may be checked meanwhile. `LIMIT 1` and `ANY` keep rows looked up one by
 /// one: joined, the planner reads all of a big room, as it can't know how few rows a batch has. `$1` is named once: the
 /// planner copies all of it for each mention (measured: 50 of them cost 5 ms).
-const PROJECT: &str = r#"
+macro_rules! project {
+    ($of_messages:expr, $talked:expr, $conflicts:expr) => {
+        concat!(
+            r#"
 WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_record($1) AS i(
         tenant text, room text, epoch text, "from" bigint, "to" bigint, messages jsonb, reads jsonb, audit jsonb)
@@ -143,7 +146,42 @@ WITH input AS MATERIALIZED (
         WHEN room.last_seq > i."to" THEN 'ahead'
         ELSE 'done' END AS state
     FROM room, seen, input i
-), given AS MATERIALIZED (
+"#,
+            $of_messages,
+            r#"), read AS (
+    UPDATE chat_room_members m SET read_generation = r.generation, last_read_seq = r.seq
+    FROM verdict, input i, jsonb_each(i.reads) x,
+        jsonb_to_record(x.value) AS r(generation bigint, seq bigint)
+    WHERE verdict.state = 'done' AND m.tenant_id = i.tenant AND m.room_id = i.room AND m.user_id = x.key
+      AND (m.read_generation, m.last_read_seq) < (r.generation, r.seq)
+), noted AS (
+    INSERT INTO chat_audit (tenant_id, room_id, id, at, actor, action, target, reason)
+    SELECT i.tenant, i.room, a.id, to_timestamp(a."atMs" / 1000.0), a.actor, a.action, a.target, a.reason
+    FROM verdict, input i, jsonb_to_recordset(i.audit) AS a(
+        id text, "atMs" bigint, actor text, action text, target text, reason text)
+    WHERE verdict.state = 'done'
+    ON CONFLICT (tenant_id, room_id, id) DO NOTHING
+), moved AS (
+    UPDATE chat_rooms r SET last_seq = i."to", epoch = i.epoch"#,
+            $talked,
+            r#"
+    FROM verdict, input i
+    WHERE verdict.state = 'done' AND r.tenant_id = i.tenant AND r.id = i.room
+)
+SELECT coalesce((
+    SELECT json_build_object(
+        'state', v.state, 'membersVersion', room.members_version, 'epoch', room.epoch,
+        'lastSeq', CASE v.state WHEN 'done' THEN i."to" ELSE room.last_seq END,
+        'conflicts', "#,
+            $conflicts,
+            r#")
+    FROM verdict v, room, input i
+), json_build_object('state', 'missing'))"#
+        )
+    };
+}
+const PROJECT: &str = project!(
+    r#"), given AS MATERIALIZED (
     SELECT i.tenant, i.room, g.*, g."deletedAtMs" IS NOT NULL AS deleted
     FROM verdict, input i, jsonb_to_recordset(i.messages) AS g(
         seq bigint, id text, "userId" text, content text, "contentType" text, attachments jsonb,
@@ -231,33 +269,14 @@ WITH input AS MATERIALIZED (
     INSERT INTO chat_mentions (tenant_id, user_id, created_at, seq, room_id)
     SELECT tenant, id, at, seq, room FROM named
     ON CONFLICT DO NOTHING
-), read AS (
-    UPDATE chat_room_members m SET read_generation = r.generation, last_read_seq = r.seq
-    FROM verdict, input i, jsonb_each(i.reads) x,
-        jsonb_to_record(x.value) AS r(generation bigint, seq bigint)
-    WHERE verdict.state = 'done' AND m.tenant_id = i.tenant AND m.room_id = i.room AND m.user_id = x.key
-      AND (m.read_generation, m.last_read_seq) < (r.generation, r.seq)
-), noted AS (
-    INSERT INTO chat_audit (tenant_id, room_id, id, at, actor, action, target, reason)
-    SELECT i.tenant, i.room, a.id, to_timestamp(a."atMs" / 1000.0), a.actor, a.action, a.target, a.reason
-    FROM verdict, input i, jsonb_to_recordset(i.audit) AS a(
-        id text, "atMs" bigint, actor text, action text, target text, reason text)
-    WHERE verdict.state = 'done'
-    ON CONFLICT (tenant_id, room_id, id) DO NOTHING
-), moved AS (
-    UPDATE chat_rooms r SET last_seq = i."to", epoch = i.epoch,
+"#,
+    r#",
         last_message_at = greatest(r.last_message_at, (
-            SELECT to_timestamp(max("createdAtMs") / 1000.0) FROM fit WHERE "threadId" IS NULL OR "alsoToRoom"))
-    FROM verdict, input i
-    WHERE verdict.state = 'done' AND r.tenant_id = i.tenant AND r.id = i.room
-)
-SELECT coalesce((
-    SELECT json_build_object(
-        'state', v.state, 'membersVersion', room.members_version, 'epoch', room.epoch,
-        'lastSeq', CASE v.state WHEN 'done' THEN i."to" ELSE room.last_seq END,
-        'conflicts', (SELECT coalesce(json_agg(seq ORDER BY seq), '[]') FROM judged WHERE conflict))
-    FROM verdict v, room, input i
-), json_build_object('state', 'missing'))"#;
+            SELECT to_timestamp(max("createdAtMs") / 1000.0) FROM fit WHERE "threadId" IS NULL OR "alsoToRoom"))"#,
+    "(SELECT coalesce(json_agg(seq ORDER BY seq), '[]') FROM judged WHERE conflict)"
+);
+/// Of markers and people's coming and going, which touch no message: planned in a fifth of the time.
+const PROJECT_NO_MESSAGES: &str = project!("", "", "'[]'::json");
 
 /// The batch is in Postgres, whole, or nothing of it is.
 ///
@@ -267,9 +286,10 @@ SELECT coalesce((
 /// message no version stays; read markers go forward only, or to a later generation; when this returns `Done`, everything up to `last_seq` is there, conflicts apart.
 /// # Cost  one statement; grows with the batch, not with the tables.
 pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected, DbError> {
+    let sql = if batch.messages.is_empty() { PROJECT_NO_MESSAGES } else { PROJECT };
     let input = encode(batch)?;
     for _ in 0..BATCH_AGAIN_MAX {
-        let answer = db.query(PROJECT, input.clone()).await?;
+        let answer = db.query(sql, input.clone()).await?;
         if answer.get("state") != Some(&json!("again")) {
             return decode(answer);
         }
