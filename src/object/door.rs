@@ -125,9 +125,8 @@ impl<P: Platform> Object<P> {
     /// Opens a room that has no log here, or one that Postgres is ahead of; or only learns its members.
     async fn open_from_postgres(self: &Rc<Self>, ask: &Ask) -> Result<(), Refusal> {
         let (who, id) = (&ask.who, &ask.room);
-        let database = self.platform.db();
         let known = self.room.borrow().as_ref().map(Room::members_version);
-        let snapshot = open_room(database, who, id, known).await?;
+        let snapshot = self.ask_db(async |db| open_room(db, who, id, known).await).await?;
         let whole = self.room.borrow().as_ref().is_some_and(|room| snapshot.last_seq <= room.head());
         if whole {
             // What could not be taken over isn't in force: nobody is served by the membership of before.
@@ -140,7 +139,9 @@ impl<P: Platform> Object<P> {
         let store = Store(self.platform.sql());
         let mut rebuild = Rebuild::begin(&store, facts, epoch).map_err(broken)?;
         while let Some(after) = rebuild.wants() {
-            let page = db::messages_after(database, &who.tenant, id, after, REBUILD_PAGE).await;
+            let page =
+                self.ask_db(async |db| db::messages_after(db, &who.tenant, id, after, REBUILD_PAGE).await);
+            let page = page.await;
             let page =
                 page.map_err(|_| Refusal::new(Code::UpstreamUnavailable, "the database can't be reached"))?;
             rebuild.page(&store, page).map_err(broken)?;
@@ -158,7 +159,8 @@ impl<P: Platform> Object<P> {
     pub(super) async fn refresh(self: &Rc<Self>) {
         let known = self.room.borrow().as_ref().map(|room| (room.key(), room.members_version()));
         let Some(((tenant, id), version)) = known else { return };
-        if let Ok(snapshot) = db::room_snapshot(self.platform.db(), &tenant, &id, Some(version)).await {
+        let snapshot = self.ask_db(async |db| db::room_snapshot(db, &tenant, &id, Some(version)).await);
+        if let Ok(snapshot) = snapshot.await {
             self.feed(Input::Refreshed(snapshot));
         }
     }
@@ -175,10 +177,14 @@ impl<P: Platform> Object<P> {
             if set.delete && self.feed(Input::Dooms).failed {
                 return Err(Refusal::fault());
             }
-            let applied = db::apply(self.platform.db(), &set).await;
             // No answer: what was done shows in what there is now, and if nothing was, it is tried again.
-            let snapshot = db::room_snapshot(self.platform.db(), &set.tenant, &set.room, Some(set.version));
-            let snapshot = snapshot.await.map_err(unavailable)?;
+            let (applied, snapshot) = self
+                .ask_db(async |db| {
+                    let applied = db::apply(db, &set).await;
+                    (applied, db::room_snapshot(db, &set.tenant, &set.room, Some(set.version)).await)
+                })
+                .await;
+            let snapshot = snapshot.map_err(unavailable)?;
             let known = snapshot.as_ref().is_some_and(|now| Room::knows_of(&now.changes, &id));
             let missing = snapshot.is_none();
             if is(Mutant::RemovedAfterAnswer) {

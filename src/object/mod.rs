@@ -42,6 +42,8 @@ pub struct Object<P: Platform> {
     /// Since when a drain runs, and since when the log is being opened: leases, as a promise can be lost.
     draining_since: Cell<Option<UnixMs>>,
     opening_since: Cell<Option<UnixMs>>,
+    /// How often Postgres was asked: its connection is shut when that stands still.
+    asked_db: Cell<u64>,
     swept_at: Cell<UnixMs>,
     /// Larger than all that this making of the object gave.
     next_connection: Cell<ConnectionId>,
@@ -73,6 +75,7 @@ impl<P: Platform> Object<P> {
             tick_at: Cell::new(None),
             draining_since: Cell::new(None),
             opening_since: Cell::new(None),
+            asked_db: Cell::new(0),
             swept_at: Cell::new(0),
             next_connection: Cell::new(0),
             counts: Cell::default(),
@@ -373,7 +376,22 @@ impl<P: Platform> Object<P> {
         batch.notices.is_empty() || self.platform.notify(&batch.notices).await
     }
 
-    /// Takes batch after batch to Postgres, then keeps the connection a moment for what may follow.
+    /// Asks Postgres, and keeps the connection a moment for what may follow.
+    async fn ask_db<T>(self: &Rc<Self>, ask: impl AsyncFnOnce(&P::Db) -> T) -> T {
+        let answer = ask(self.platform.db()).await;
+        let asked = self.asked_db.get().wrapping_add(1);
+        self.asked_db.set(asked);
+        self.later(async move |object| {
+            object.platform.sleep(CONNECTION_LINGER_MS).await;
+            // A statement that is under way has its connection with it, and brings it back for a moment of its own.
+            if object.asked_db.get() == asked {
+                object.platform.close_db();
+            }
+        });
+        answer
+    }
+
+    /// Takes batch after batch to Postgres.
     async fn drain(self: Rc<Self>) {
         loop {
             let fed = self.feed(Input::Drain);
@@ -389,7 +407,7 @@ impl<P: Platform> Object<P> {
             if is(Mutant::NotifiedBeforeProjected) {
                 let _ = self.notify(&batch).await;
             }
-            let outcome = db::project(self.platform.db(), &batch).await;
+            let outcome = self.ask_db(async |db| db::project(db, &batch).await).await;
             // Only what is in Postgres is told of: whoever tells looks there.
             let notified = match &outcome {
                 _ if is(Mutant::NotifiedBeforeProjected) => true,
@@ -408,9 +426,5 @@ impl<P: Platform> Object<P> {
         self.draining_since.set(None);
         // What came while the last batch was under way.
         self.schedule();
-        self.platform.sleep(CONNECTION_LINGER_MS).await;
-        if self.draining_since.get().is_none() {
-            self.platform.close_db();
-        }
     }
 }

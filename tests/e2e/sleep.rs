@@ -51,6 +51,19 @@ async fn an_idle_room_sleeps_with_its_sockets_open_after_it_used_postgres() {
 }
 
 #[tokio::test]
+async fn a_room_whose_change_says_nothing_to_anybody_sleeps_again() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob"]).await;
+    let mut alice = t.join(&room, "alice").await;
+    let before = instance(&mut alice).await["instance"].clone();
+    // Of one's own settings no event tells, so no drain follows that would shut the connection they were written over.
+    let path = format!("/rooms/{room}/notification-settings");
+    t.rest("alice", "PUT", &path, Some(json!({"level": "none"}))).await.ok();
+    tokio::time::sleep(ASLEEP_AFTER).await;
+    assert_ne!(before, instance(&mut alice).await["instance"], "another making of the object: it had slept");
+}
+
+#[tokio::test]
 async fn limits_markers_and_reactions_are_remembered_in_sleep() {
     let t = Tenant::new(&loud());
     let room = t.group(&["alice", "bob"]).await;
