@@ -31,6 +31,12 @@ pub struct Gate {
     pub last_seq: Seq,
 }
 
+impl From<db::Access> for Gate {
+    fn from(access: db::Access) -> Self {
+        Self { members_version: access.members_version, last_seq: access.last_seq }
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum What {
@@ -59,9 +65,7 @@ pub fn no_such_room() -> Refusal {
 /// # Errors  `room_not_found`, and no room was woken for it.
 pub async fn ask<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<Option<Gate>, Refusal> {
     match db::access(ports.hasty_db(), &who.tenant, &who.user, room).await {
-        Ok(Some(access)) => {
-            Ok(Some(Gate { members_version: access.members_version, last_seq: access.last_seq }))
-        }
+        Ok(Some(access)) => Ok(Some(access.into())),
         Ok(None) => Err(no_such_room()),
         Err(_) => Ok(None),
     }

@@ -63,11 +63,10 @@ pub async fn answer<P: Ports, B: Body>(
         },
         _ => return Err(Refusal::new(Code::NotFound, "no such route")),
     };
-    let changed = matches!(change, Change::Settings(_));
-    let reply = gate::change(ports, who.clone(), room.clone(), change).await?;
-    // A room that was changed is answered as the one who asks sees it.
-    let done = matches!(&reply, Reply::Json { status: 200, .. });
-    if changed && done { rooms::get(ports, &who, &room).await } else { Ok(reply) }
+    match change {
+        Change::Settings(patch) => rooms::change(ports, who, room, patch).await,
+        change => gate::change(ports, who, room, change).await,
+    }
 }
 
 /// `GET /rooms/:id/members`.

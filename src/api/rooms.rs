@@ -1,14 +1,15 @@
-//! Rooms over REST: creating, listing, looking at one.
+//! Rooms over REST: creating, listing, looking at one, changing its settings.
 //! Not here: the statements (`db`), and messages (`room`).
 
 use super::people::{line, user_id};
-use super::{Ports, Query, Reply, gate, unavailable};
+use super::{Ask, Ports, Query, Reply, What, gate, unavailable};
 use crate::auth::{self, Identity, Role};
 use crate::db::{self, NewRoom, RoomCursor, RoomKind};
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, RoomId, UserId};
 use crate::limits::{GROUP_MEMBERS_MAX, ROOM_NAME_CHARS_MAX};
 use crate::protocol::Fields;
+use crate::room::{Change, Patch};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -63,7 +64,39 @@ pub async fn list<P: Ports>(ports: &P, who: &Identity, query: &Query) -> Result<
 /// `GET /rooms/:id`.
 pub async fn get<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<Reply, Refusal> {
     let room = db::get_room(ports.db(), &who.tenant, &who.user, room).await.map_err(unavailable)?;
-    room.map(|room| Reply::ok(json!({"room": as_seen_by(who, room)}))).ok_or_else(gate::no_such_room)
+    room.map(|seen| Reply::ok(json!({"room": as_seen_by(who, seen.room)}))).ok_or_else(gate::no_such_room)
+}
+
+/// `PATCH /rooms/:id`: answered with the room as the one who asks sees it. What is no setting was read on the way in,
+/// which saves asking Postgres once more.
+pub async fn change<P: Ports>(
+    ports: &P,
+    who: Identity,
+    room: RoomId,
+    patch: Patch,
+) -> Result<Reply, Refusal> {
+    let seen = match db::get_room(ports.hasty_db(), &who.tenant, &who.user, &room).await {
+        Ok(Some(seen)) => Some(seen),
+        Ok(None) => return Err(gate::no_such_room()),
+        // The room decides by what it knows.
+        Err(_) => None,
+    };
+    let gate = seen.as_ref().map(|seen| seen.access.clone().into());
+    let ask = Ask { who: who.clone(), room: room.clone(), gate, what: What::Change(Change::Settings(patch)) };
+    let reply = ports.ask_room(&ask).await?;
+    let Reply::Json { status: 200, body, .. } = &reply else { return Ok(reply) };
+    let mut answer: Value = serde_json::from_str(body).unwrap_or_default();
+    let settings = answer.pointer_mut("/settings").and_then(Value::as_object_mut);
+    match (seen, settings) {
+        // Who sees more or less of it has other things unread.
+        (Some(mut seen), Some(settings))
+            if seen.room.get("historyVisibility") == settings.get("historyVisibility") =>
+        {
+            seen.room.as_object_mut().into_iter().for_each(|room| room.append(settings));
+            Ok(Reply::ok(json!({"room": as_seen_by(&who, seen.room)})))
+        }
+        _ => get(ports, &who, &room).await,
+    }
 }
 
 /// `me.role` is the effective one: Postgres knows nothing of roles over the tenant.

@@ -93,13 +93,25 @@ pub struct Notify {
     pub mute_until_ms: Option<UnixMs>,
 }
 
-const ACCESS: &str = "
+/// SQL of one `Access`, out of the room's row `r` and the member's row `m`.
+macro_rules! access_object {
+    () => {
+        "json_build_object('role', m.role, 'membersVersion', r.members_version, 'lastSeq', r.last_seq)"
+    };
+}
+pub(super) use access_object;
+
+const ACCESS: &str = concat!(
+    "
 SELECT coalesce((
-    SELECT json_build_object('role', m.role, 'membersVersion', r.members_version, 'lastSeq', r.last_seq)
+    SELECT ",
+    access_object!(),
+    "
     FROM chat_room_members m
     JOIN chat_rooms r ON r.tenant_id = m.tenant_id AND r.id = m.room_id
     WHERE m.tenant_id = $1->>'tenant' AND m.room_id = $1->>'room' AND m.user_id = $1->>'user'
-), 'null')";
+), 'null')"
+);
 
 /// How this person stands to this room; `None`: no such room, or not in it, which nobody may tell apart.
 ///

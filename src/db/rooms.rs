@@ -1,6 +1,7 @@
 //! Rooms as people see them: made, listed, looked at. Answers are the contract's JSON (PROTOCOL.md §2), made in SQL.
 //! Not here: roles over a whole tenant (`me.role` is the one in the room), changes of members and settings.
 
+use super::access::{Access, access_object};
 use super::{DbError, Postgres, cursor, decode, iso};
 use crate::error::Refusal;
 use crate::ids::{INTEGER_MAX, RoomId, TenantId, UserId};
@@ -82,7 +83,7 @@ pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Created, D
         answer => decode(answer?)?,
     };
     match get_room(db, &new.tenant, &new.creator, &id).await? {
-        Some(room) => Ok(Created { room, created: id == new.id }),
+        Some(seen) => Ok(Created { room: seen.room, created: id == new.id }),
         // Deleted, or left, in between; another try makes it anew.
         None => Err(DbError { sqlstate: None, message: "the room went while it was made".into() }),
     }
@@ -186,9 +187,11 @@ CROSS JOIN LATERAL (
 const GET: &str = concat!(
     "
 SELECT coalesce((
-    SELECT ",
+    SELECT json_build_object('access', ",
+    access_object!(),
+    ", 'room', ",
     room_object!(),
-    "
+    ")
     FROM chat_room_members m
     JOIN chat_rooms r ON r.tenant_id = m.tenant_id AND r.id = m.room_id",
     room_laterals!(),
@@ -197,13 +200,20 @@ SELECT coalesce((
 ), 'null')"
 );
 
+/// A room as one of its members sees it, and how they stand to it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct RoomSeen {
+    pub access: Access,
+    pub room: Value,
+}
+
 /// One room as one of its members sees it; `None`: no such room, or not in it.
 pub async fn get_room(
     db: &impl Postgres,
     tenant: &TenantId,
     user: &UserId,
     room: &RoomId,
-) -> Result<Option<Value>, DbError> {
+) -> Result<Option<RoomSeen>, DbError> {
     let input = json!({"tenant": tenant, "user": user, "room": room,
                        "unreadMax": UNREAD_MAX, "listedMax": ROOM_MEMBERS_LISTED_MAX});
     decode(db.query(GET, input).await?)

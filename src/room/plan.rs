@@ -187,7 +187,13 @@ impl Room {
             }
             Change::SlowMode { seconds } => json!({"seconds": seconds}),
             Change::Notify { .. } => self.notify(who.user.as_str()),
-            Change::Leave | Change::Settings(_) | Change::Delete => json!({"roomId": self.room_id()}),
+            Change::Settings(_) => {
+                let now = &self.facts.snapshot;
+                json!({"roomId": self.room_id(), "settings": {
+                    "name": now.name, "topic": now.topic, "archived": now.archived,
+                    "historyVisibility": now.history_visibility, "roomMention": now.room_mention}})
+            }
+            Change::Leave | Change::Delete => json!({"roomId": self.room_id()}),
         }
     }
 

@@ -75,7 +75,7 @@ pub async fn done(pg: &NativePostgres, batch: &Projection) {
 }
 
 async fn see(pg: &NativePostgres, t: &str, who: &str, r: &str) -> Value {
-    db::get_room(pg, &tenant(t), &user(who), &room(r)).await.expect("get room").expect("a room")
+    db::get_room(pg, &tenant(t), &user(who), &room(r)).await.expect("get room").expect("a room").room
 }
 
 #[tokio::test]

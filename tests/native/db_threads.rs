@@ -101,7 +101,7 @@ async fn a_reply_is_unread_for_who_follows_and_for_nobody_else() {
     done(&pg, &batch("acme", "r1", 0, 6, rows)).await;
     let unread = async |who: &str| {
         let seen = db::get_room(&pg, &tenant("acme"), &user(who), &room("r1")).await;
-        seen.expect("get").expect("a room")["unread"].clone()
+        seen.expect("get").expect("a room").room["unread"].clone()
     };
     assert_eq!(unread("alice").await, 3, "follows: both replies and what shows in the room");
     assert_eq!(unread("bob").await, 1, "own ones are never unread: the root");

@@ -86,8 +86,11 @@ async fn unread_1_what_others_said_and_i_may_see_and_have_not_read_is_counted() 
     assert_eq!(unread(pg, "bob").await[0]["unread"], 1, "bob's own never");
     for r in &of_alice {
         let id = r["roomId"].as_str().expect("id");
-        let object =
-            db::get_room(pg, &tenant("acme"), &user("alice"), &room(id)).await.expect("get").expect("in");
+        let object = db::get_room(pg, &tenant("acme"), &user("alice"), &room(id))
+            .await
+            .expect("get")
+            .expect("in")
+            .room;
         let same = (&object["unread"], &object["mentions"], &object["lastSeq"], &object["me"]["lastReadSeq"]);
         assert_eq!(
             same,
