@@ -41,6 +41,7 @@ pub enum Mutant {
     RemovedAfterAnswer,
     PlanWithoutVersion,
     BannedCanBeAdded,
+    BanWithoutEnd,
     MuteForgotten,
     // Files.
     UploadUnnoted,
@@ -108,7 +109,7 @@ mod active {
 
     impl Mutant {
         /// Each with its name on the command line.
-        pub const ALL: [(Mutant, &str); 47] = [
+        pub const ALL: [(Mutant, &str); 48] = [
             (Mutant::AckBeforeWrite, "ack-before-write"),
             (Mutant::SeqFromMemory, "seq-from-memory"),
             (Mutant::InsertWithoutConflict, "insert-without-conflict"),
@@ -143,6 +144,7 @@ mod active {
             (Mutant::RemovedAfterAnswer, "removed-after-answer"),
             (Mutant::PlanWithoutVersion, "plan-without-version"),
             (Mutant::BannedCanBeAdded, "banned-can-be-added"),
+            (Mutant::BanWithoutEnd, "ban-without-end"),
             (Mutant::MuteForgotten, "mute-forgotten"),
             (Mutant::UploadUnnoted, "upload-unnoted"),
             (Mutant::DeletedFileForgotten, "deleted-file-forgotten"),

@@ -11,7 +11,7 @@ use crate::run::host_of;
 use crate::stored::{Stored, head, log, user_of};
 use crate::worker::token;
 use crate::world::World;
-use chinwag::ids::Seq;
+use chinwag::ids::{Seq, UnixMs, iso};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,7 +26,10 @@ impl World {
             Asked::Role { user: n, role } => {
                 ("PATCH", format!("members/{}", user(n)), Some(json!({"role": role})))
             }
-            Asked::Ban { user: n } => ("PUT", format!("bans/{}", user(n)), Some(json!({}))),
+            Asked::Ban { user: n, for_ms } => {
+                let until = for_ms.map(|ms| iso(self.now() + ms));
+                ("PUT", format!("bans/{}", user(n)), Some(json!({"until": until})))
+            }
             Asked::Unban { user: n } => ("DELETE", format!("bans/{}", user(n)), None),
             Asked::Mute { user: n } => ("PUT", format!("mutes/{}", user(n)), Some(json!({}))),
             Asked::Unmute { user: n } => ("DELETE", format!("mutes/{}", user(n)), None),
@@ -41,7 +44,7 @@ impl World {
         let path = format!("/api/chat/rooms/{id}/{path}");
         let path = path.trim_end_matches('/').to_owned();
         match asked {
-            Asked::Remove { user: n } | Asked::Ban { user: n } => self.may_be_removed(room, user(n)),
+            Asked::Remove { user: n } | Asked::Ban { user: n, .. } => self.may_be_removed(room, user(n)),
             Asked::Add => self.may_be_back(room),
             Asked::Unmute { user: n } => self.may_talk(room, user(n)),
             Asked::Delete => {
@@ -51,23 +54,44 @@ impl World {
             Asked::SlowMode { .. } | Asked::Role { .. } => self.pace_was_kept(room),
             _ => {}
         }
+        let unbanned = self.version_without_bans(room);
         let method = method.parse().expect("a method");
         let token = token(tenant, PEOPLE[0], self.now() + 60_000);
         self.ask_and(method, &path, &token, body.map(|body| body.to_string()), move |world, got| {
             let Got::Json(status, body) = got else { return };
             world.trace(|| format!("{asked:?} of room {room}: {status} {}", crate::client::short(&body)));
             match (asked, status) {
-                (Asked::Remove { user: n } | Asked::Ban { user: n }, 200) => {
+                (Asked::Remove { user: n } | Asked::Ban { user: n, .. }, 200) => {
                     world.counters.count("people removed over REST");
                     world.hears_nothing(room, user(n));
                 }
                 (Asked::Mute { user: n }, 200) => world.says_nothing(room, user(n)),
                 (Asked::SlowMode { seconds }, 200) => world.slows_down(room, seconds),
                 (Asked::Delete, 200) => world.was_deleted(room),
+                // It would have ended before it began.
+                (Asked::Ban { for_ms: Some(_), .. }, 422) => {}
+                (Asked::Add, _) if body.contains("\"banned\"") => {
+                    world.counters.count("additions refused for a ban");
+                    if unbanned.is_some() && unbanned == world.version_without_bans(room) {
+                        world.violation(Checker::People, format!("nobody is banned in room {room}: {body}"));
+                    }
+                }
                 (_, 200 | 404 | 409 | 500 | 503) => {}
                 _ => world.violation(Checker::Answered, format!("{asked:?}: {status} {body}")),
             }
         });
+    }
+
+    /// The version of the members, if no ban is in force there.
+    fn version_without_bans(&self, room: usize) -> Option<u64> {
+        if self.is_gone(room) {
+            return None;
+        }
+        self.table(room, |table| {
+            let in_force = |until: Option<UnixMs>| until.is_none_or(|until| until > self.now());
+            let banned = table.room.bans.iter().any(|ban| in_force(ban.until_ms));
+            (!banned).then_some(table.room.members_version)
+        })
     }
 
     fn may_be_removed(self: &Rc<Self>, room: usize, user: &str) {

@@ -155,14 +155,26 @@ pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
         (
             "somebody banned was added by one who didn't see the ban",
             Mutant::BannedCanBeAdded,
-            plan(&[Asks { room: 1, change: Asked::Ban { user: 2 } }, Asks { room: 1, change: Asked::Add }]),
+            plan(&[
+                Asks { room: 1, change: Asked::Ban { user: 2, for_ms: None } },
+                Asks { room: 1, change: Asked::Add },
+            ]),
+        ),
+        (
+            "a ban had ended, and who had been banned could still not be added",
+            Mutant::BanWithoutEnd,
+            plan(&[
+                Asks { room: 1, change: Asked::Ban { user: 2, for_ms: Some(1_000) } },
+                Pass { ms: 2_000 },
+                Asks { room: 1, change: Asked::Add },
+            ]),
         ),
         (
             "two changes at once: the second was planned over members that were no longer so",
             Mutant::PlanWithoutVersion,
             plan(&[
                 Join { tab: 3 },
-                Asks { room: 0, change: Asked::Ban { user: 0 } },
+                Asks { room: 0, change: Asked::Ban { user: 0, for_ms: None } },
                 Asks { room: 0, change: Asked::Mute { user: 0 } },
             ]),
         ),

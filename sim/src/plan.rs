@@ -108,7 +108,7 @@ pub enum Asked {
     /// Everybody, as far as they aren't there.
     Add,
     Role { user: usize, role: &'static str },
-    Ban { user: usize },
+    Ban { user: usize, for_ms: Option<u64> },
     Unban { user: usize },
     Topic { number: u64 },
     Mute { user: usize },
@@ -297,7 +297,7 @@ fn asked(dice: &mut Dice) -> Asked {
         0 | 1 => Asked::Remove { user },
         2 | 3 => Asked::Add,
         4 => Asked::Role { user, role: dice.of(&["member", "moderator", "admin"]) },
-        5 => Asked::Ban { user },
+        5 => Asked::Ban { user, for_ms: dice.of(&[None, Some(1), Some(3_000), Some(20_000)]) },
         6 => Asked::Unban { user },
         _ => Asked::Topic { number: dice.below(3) },
     }

@@ -4,7 +4,7 @@
 
 use super::Room;
 use crate::auth::{Action, Identity, Role, changes_who_is_in};
-use crate::db::{AuditRow, BanPut, ChangeSet, MemberPut, Settings, SnapshotMember};
+use crate::db::{AuditRow, BanPut, ChangeSet, MemberPut, Settings, SnapshotBan, SnapshotMember};
 use crate::error::{Code, Refusal};
 use crate::ids::{UnixMs, UserId, iso};
 use crate::limits::{BANS_MAX, FOREVER_MS, GROUP_MEMBERS_MAX};
@@ -220,8 +220,13 @@ impl Room {
     }
 
     fn is_banned(&self, user: &UserId, now: UnixMs) -> bool {
-        let in_force = |until: Option<UnixMs>| until.is_none_or(|until| until > now);
-        self.facts.snapshot.bans.iter().any(|ban| ban.user_id == *user && in_force(ban.until_ms))
+        self.bans(now).any(|ban| ban.user_id == *user)
+    }
+
+    /// Those in force: some may have ended since they were learnt.
+    fn bans(&self, now: UnixMs) -> impl Iterator<Item = &SnapshotBan> {
+        let in_force = move |until: UnixMs| until > now || is(Mutant::BanWithoutEnd);
+        self.facts.snapshot.bans.iter().filter(move |ban| ban.until_ms.is_none_or(in_force))
     }
 
     fn plan_add(&self, draft: &mut Draft, users: &[UserId]) -> Result<(), Refusal> {
@@ -395,8 +400,7 @@ impl Room {
             return Err(Refusal::new(Code::Forbidden, "nobody bans themselves: leave"));
         }
         refuse_past(until_ms, draft.now)?;
-        let bans = &self.facts.snapshot.bans;
-        if !self.is_banned(user, draft.now) && bans.len() >= BANS_MAX {
+        if !self.is_banned(user, draft.now) && self.bans(draft.now).count() >= BANS_MAX {
             return Err(Refusal::invalid("userId", &format!("more than {BANS_MAX} bans in one room")));
         }
         if self.member(user).is_ok() {
