@@ -72,7 +72,10 @@ const SEARCH_PARTS: usize = 3;
 pub struct Words {
     /// `ILIKE` patterns, each of which must be met.
     like: Vec<String>,
-    /// Those of them that the index of parts is asked for, `SEARCH_PARTS` at most.
+    /// Regular expressions that are met wherever the words begin, and seldom elsewhere: taking a text apart into words costs
+    /// many times as much.
+    begins: Vec<String>,
+    /// Those of `like` that the index of parts is asked for, `SEARCH_PARTS` at most.
     parts: Vec<String>,
     /// `to_tsquery`'s language, for the index of words.
     words: Option<String>,
@@ -81,7 +84,7 @@ pub struct Words {
 impl Words {
     /// # Takes  `parts`: whether there is an index of parts of words; where there is none, words are found by how they begin.
     pub fn of(terms: &[Term], parts: bool) -> Self {
-        let (mut like, mut words) = (Vec::new(), Vec::new());
+        let (mut like, mut begins, mut words) = (Vec::new(), Vec::new(), Vec::new());
         let mut long: Vec<&str> = Vec::new();
         for term in terms {
             let lexemes = lexemes(&term.text);
@@ -102,6 +105,7 @@ impl Words {
             }
             // A look at the text itself costs a fortieth of taking it apart into words.
             like.extend(lexemes.iter().map(|lexeme| contains(lexeme)));
+            begins.extend(lexemes.iter().filter_map(|lexeme| begins_a_word(lexeme)));
             let mut phrase = quoted.join(" <-> ");
             if !term.whole {
                 phrase.push_str(":*");
@@ -111,7 +115,7 @@ impl Words {
         let words = (!words.is_empty()).then(|| words.join(" & "));
         // The longest ones are the rarest, as a rule.
         long.sort_by_key(|text| std::cmp::Reverse(text.chars().count()));
-        Self { like, parts: long.into_iter().take(SEARCH_PARTS).map(contains).collect(), words }
+        Self { like, begins, parts: long.into_iter().take(SEARCH_PARTS).map(contains).collect(), words }
     }
 
     fn indexed(&self) -> bool {
@@ -122,6 +126,14 @@ impl Words {
 /// `text` anywhere, none of its characters special.
 fn contains(text: &str) -> String {
     format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+}
+
+/// A word begins behind anything but a letter (behind digits: `1e5x` is two). Other letters than ASCII's may have been
+/// punctuation to `chat_words`, so all are let through. What isn't all letters and digits is more than one word to it, or
+/// stands anywhere, as characters of scripts without blanks do.
+fn begins_a_word(lexeme: &str) -> Option<String> {
+    let plain = lexeme.chars().all(|c| c.is_alphanumeric() && !has_no_blanks(c));
+    plain.then(|| format!("(^|[^a-z]){lexeme}"))
 }
 
 /// As `chat_words` of the migrations tells words apart.
@@ -178,6 +190,7 @@ macro_rules! wanted {
       AND ($1->>'from' IS NULL OR c.user_id = $1->>'from')
       AND ($1->>'first' IS NULL OR c.content ILIKE ($1->>'first'))
       AND ($1->'rest' = '[]' OR c.content ILIKE ALL (ARRAY(SELECT jsonb_array_elements_text($1->'rest'))))
+      AND ($1->'begins' = '[]' OR c.content ~* ALL (ARRAY(SELECT jsonb_array_elements_text($1->'begins'))))
       AND ($1->>'words' IS NULL OR chat_words(c.content) @@ to_tsquery('simple', $1->>'words'))
       AND (NOT $1->'has' ? 'attachment' OR c.attachments <> '[]')
       AND (NOT $1->'has' ? 'image' OR c.attachments @? '$[*] ? (@.mimeType starts with \"image/\")')
@@ -419,7 +432,7 @@ pub async fn search(
     let (first, rest) = words.like.split_first().unzip();
     let input = encode(&json!({
         "tenant": who.0, "user": who.1, "room": filter.room, "inside": filter.inside, "from": filter.from,
-        "has": filter.has, "first": first, "rest": rest.unwrap_or_default(), "parts": words.parts,
+        "has": filter.has, "first": first, "rest": rest.unwrap_or_default(), "begins": words.begins, "parts": words.parts,
         "words": words.words, "afterUs": filter.after_ms.map(|ms| ms.saturating_mul(1000)), "place": place,
         "each": scope.each(SEARCH_WALK), "limit": limit.saturating_add(1),
     }))?;
@@ -462,10 +475,12 @@ mod tests {
         assert_eq!((of("lunch", true).parts, of("lunch", true).words), (like("%lunch%"), None));
         let words = of("o'clock", false);
         assert_eq!(words.like, ["%o%", "%clock%"]);
+        assert_eq!(words.begins, ["(^|[^a-z])o", "(^|[^a-z])clock"]);
         assert_eq!(words.words.as_deref(), Some("('o' <-> 'clock':*)"));
         assert_eq!(of("ok", true).words.as_deref(), Some("('ok':*)"), "too short for trigrams");
         assert_eq!(of("漢字", true).words.as_deref(), Some("('漢' & '字')"));
         assert_eq!(of("漢字", false).like, ["%漢字%"]);
+        assert_eq!(of("漢字A", true).begins, ["(^|[^a-z])A"]);
         assert_eq!(of("漢字A", true).words.as_deref(), Some("('漢' <-> '字' <-> 'A':*)"));
         assert!(!of("🎉!", true).indexed() && !of("🎉!", false).indexed());
         let whole = Words::of(&[Term { text: "go on".into(), whole: true }], false);

@@ -230,9 +230,10 @@ async fn reading(pg: &NativePostgres) {
         let page = async |db: &Explained, _| db::mentions(db, acme, who, &Place::newest(), 51).await;
         hold(pg, &name, rows_max(2_000.0), page).await;
     }
-    let words: [(&str, &[&str]); 12] = [
+    let words: [(&str, &[&str]); 13] = [
         ("everywhere", &["room"]),
         ("everywhere, two letters", &["ro"]),
+        ("two letters within words everywhere", &["es"]),
         ("half of all", &["half"]),
         ("1 %", &["often"]),
         ("0.2 %", &["seldom"]),
