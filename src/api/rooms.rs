@@ -67,8 +67,8 @@ pub async fn get<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<R
     room.map(|seen| Reply::ok(json!({"room": as_seen_by(who, seen.room)}))).ok_or_else(gate::no_such_room)
 }
 
-/// `PATCH /rooms/:id`: answered with the room as the one who asks sees it. What is no setting was read on the way in,
-/// which saves asking Postgres once more.
+/// `PATCH /rooms/:id`: answered with the room as the one who asks sees it. What the change doesn't touch was read on the way
+/// in, which saves asking Postgres once more.
 pub async fn change<P: Ports>(
     ports: &P,
     who: Identity,
@@ -86,13 +86,13 @@ pub async fn change<P: Ports>(
     let reply = ports.ask_room(&ask).await?;
     let Reply::Json { status: 200, body, .. } = &reply else { return Ok(reply) };
     let mut answer: Value = serde_json::from_str(body).unwrap_or_default();
-    let settings = answer.pointer_mut("/settings").and_then(Value::as_object_mut);
-    match (seen, settings) {
+    let changed = answer.pointer_mut("/room").and_then(Value::as_object_mut);
+    match (seen, changed) {
         // Who sees more or less of it has other things unread.
-        (Some(mut seen), Some(settings))
-            if seen.room.get("historyVisibility") == settings.get("historyVisibility") =>
+        (Some(mut seen), Some(changed))
+            if seen.room.get("historyVisibility") == changed.get("historyVisibility") =>
         {
-            seen.room.as_object_mut().into_iter().for_each(|room| room.append(settings));
+            seen.room.as_object_mut().into_iter().for_each(|room| room.append(changed));
             Ok(Reply::ok(json!({"room": as_seen_by(&who, seen.room)})))
         }
         _ => get(ports, &who, &room).await,

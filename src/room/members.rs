@@ -187,8 +187,8 @@ impl News<'_> {
     }
 
     fn of_room(&mut self, before: &Facts, after: &Facts) {
-        let shown = shown(after);
-        if shown != self::shown(before) {
+        let shown = room_shown(after);
+        if shown != room_shown(before) {
             let by = self.maker(&["settings", "slow_mode"], None, &after.snapshot.created_by);
             self.add(Kind::RoomUpdated, by, shown.to_string());
         }
@@ -224,7 +224,7 @@ fn member_body(member: &SnapshotMember) -> String {
 }
 
 /// The room as all in it may see it.
-fn shown(facts: &Facts) -> Value {
+pub(super) fn room_shown(facts: &Facts) -> Value {
     let room = &facts.snapshot;
     json!({
         "id": facts.id, "tenantId": facts.tenant, "type": room.kind, "name": room.name, "topic": room.topic,

@@ -3,6 +3,7 @@
 //! Not here: the table of permissions (`auth`), the statement (`db`), and what follows for the room (`members`).
 
 use super::Room;
+use super::members::room_shown;
 use crate::auth::{Action, Identity, Role, changes_who_is_in};
 use crate::db::{AuditRow, BanPut, ChangeSet, MemberPut, Settings, SnapshotBan, SnapshotMember};
 use crate::error::{Code, Refusal};
@@ -187,12 +188,7 @@ impl Room {
             }
             Change::SlowMode { seconds } => json!({"seconds": seconds}),
             Change::Notify { .. } => self.notify(who.user.as_str()),
-            Change::Settings(_) => {
-                let now = &self.facts.snapshot;
-                json!({"roomId": self.room_id(), "settings": {
-                    "name": now.name, "topic": now.topic, "archived": now.archived,
-                    "historyVisibility": now.history_visibility, "roomMention": now.room_mention}})
-            }
+            Change::Settings(_) => json!({"room": room_shown(&self.facts)}),
             Change::Leave | Change::Delete => json!({"roomId": self.room_id()}),
         }
     }

@@ -5,6 +5,7 @@ use crate::rig::client::text;
 use crate::rig::{Answer, Tenant};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// alice owns the room, anna is an admin of it, mo a moderator; bob and carol are members.
 pub async fn ranks(t: &Tenant) -> String {
@@ -336,5 +337,32 @@ async fn a_deleted_room_leaves_nothing() {
     ] {
         let left = sql.query_one(&format!("SELECT count(*) FROM {table}"), &[&room]).await.expect("count");
         assert_eq!(left.get::<_, i64>(0), 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_answered_with_the_room_as_it_is() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob"]).await;
+    let path = format!("/rooms/{room}");
+    let said = Some(json!({"content": "before carol came"}));
+    t.rest("bob", "POST", &format!("{path}/messages"), said).await.ok();
+    t.drained(&room, Duration::from_secs(10)).await;
+    t.rest("alice", "POST", &format!("{path}/members"), Some(json!({"userIds": ["carol"]}))).await.ok();
+    t.rest("alice", "PATCH", &format!("{path}/members/carol"), Some(json!({"role": "admin"}))).await.ok();
+    for (change, last) in [
+        (json!({"topic": "tea", "name": "Kitchen"}), json!("before carol came")),
+        (json!({"archived": true}), json!("before carol came")),
+        (json!({"archived": false, "roomMention": "admins"}), json!("before carol came")),
+        (json!({"historyVisibility": "since_join"}), Value::Null),
+    ] {
+        let mut answered = t.rest("carol", "PATCH", &path, Some(change.clone())).await.ok();
+        let mut seen = t.get("carol", &path).await;
+        assert_eq!(seen["room"]["lastMessage"]["content"], last, "{change}");
+        // Where the projection stands: the change itself is on its way there.
+        for room in [&mut answered, &mut seen] {
+            room["room"]["lastSeq"].take();
+        }
+        assert_eq!(answered, seen, "{change}");
     }
 }

@@ -181,6 +181,7 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
                     Some(members) => {
                         format!("ok {}", members.iter().map(member).collect::<Vec<_>>().join(", "))
                     }
+                    None if answer["room"].is_object() => format!("ok {}", room(&answer["room"])),
                     None if answer["member"].is_object() => format!("ok {}", member(&answer["member"])),
                     None => format!("ok {times}"),
                 }

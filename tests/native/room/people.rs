@@ -141,13 +141,13 @@ fn room_6_settings_are_the_admins_and_all_hear_of_them() {
         bob joins                                     bob < hello seq=0, online bob, synced 0
         bob sets {"name":"Dinner"}                    bob < 403 forbidden
         mo sets {"name":"Dinner"}                     mo < 403 forbidden
-        anna sets {"name":"Dinner","topic":"soup"}    anna < ok {"roomId":"r1"}
+        anna sets {"name":"Dinner","topic":"soup"}    anna < ok name="Dinner" topic="soup"
                                                       bob < room_updated 1 name="Dinner" topic="soup"
-        anna sets {"topic":"soup"}                    anna < ok {"roomId":"r1"}
+        anna sets {"topic":"soup"}                    anna < ok name="Dinner" topic="soup"
         anna sets {"topic":"","roomMention":"admins","historyVisibility":"since_join"}
-                                                      anna < ok {"roomId":"r1"}
+                                                      anna < ok historyVisibility="since_join" name="Dinner" roomMention="admins"
                                                       bob < room_updated 2 historyVisibility="since_join" name="Dinner" roomMention="admins"
-        anna sets {"archived":true}                   anna < ok {"roomId":"r1"}
+        anna sets {"archived":true}                   anna < ok archived=true historyVisibility="since_join" name="Dinner" roomMention="admins"
                                                       bob < room_updated 3 archived=true historyVisibility="since_join" name="Dinner" roomMention="admins"
         bob > message "hi"                            bob < error archived of message
         anna sets {"name":"Supper"}                   anna < 409 archived
@@ -156,7 +156,7 @@ fn room_6_settings_are_the_admins_and_all_hear_of_them() {
         anna removes carol                            anna < ok {"userId":"carol"}
                                                       bob < member_removed 4 carol as member by anna
         bob quits                                     bob < closed 4403 removed / ok {"roomId":"r1"}
-        anna sets {"archived":false,"name":"Supper"}  anna < ok {"roomId":"r1"}
+        anna sets {"archived":false,"name":"Supper"}  anna < ok historyVisibility="since_join" name="Supper" roomMention="admins"
         bob joins                                     bob < 404 room_not_found
         "#,
     );
@@ -224,7 +224,7 @@ fn room_9_a_newcomer_begins_at_the_head() {
         alice > message "two"                         alice < new_message 2 "two"
         alice adds erin                               alice < ok erin member / member_added 3 erin as member by alice
         erin joins                                    erin < hello seq=3 read alice:2 erin:2, online alice erin, new_message 1 "one", new_message 2 "two", synced 3
-        anna sets {"historyVisibility":"since_join"}  anna < ok {"roomId":"r1"}
+        anna sets {"historyVisibility":"since_join"}  anna < ok historyVisibility="since_join"
                                                       alice < room_updated 4 historyVisibility="since_join"
                                                       erin < room_updated 4 historyVisibility="since_join"
         alice > message "three"                       alice < new_message 5 "three"
