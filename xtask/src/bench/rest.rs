@@ -55,6 +55,13 @@ struct Ground {
     /// Ids of messages of the deep room, oldest first.
     messages: Vec<String>,
     root: String,
+    /// Rooms that are left, or deleted.
+    passing: Vec<String>,
+}
+
+/// Where the n-th guest is spoken of.
+fn guest(ground: &Ground, what: &str, n: usize) -> String {
+    format!("/rooms/{}/{what}/guest-{n}", ground.rooms[n % ROOMS])
 }
 
 /// A route as it is asked: the n-th request's method, path and body.
@@ -86,11 +93,21 @@ const ROUTES: &[(&str, Ask)] = &[
     ("PUT …/reactions/:emoji", |g, n| {
         ("PUT", format!("/rooms/{}/messages/{}/reactions/%F0%9F%91%8D", g.deep, g.messages[500 + n]), None)
     }),
+    ("DELETE …/reactions/:emoji", |g, n| {
+        ("DELETE", format!("/rooms/{}/messages/{}/reactions/%F0%9F%91%8D", g.deep, g.messages[500 + n]), None)
+    }),
+    ("POST …/messages/:mid/report", |g, n| {
+        let path = format!("/rooms/{}/messages/{}/report", g.deep, g.messages[500 + n]);
+        ("POST", path, Some(json!({"reason": "not nice"})))
+    }),
     ("DELETE …/messages/:mid", |g, n| {
         ("DELETE", format!("/rooms/{}/messages/{}", g.deep, g.messages[1_000 + n]), None)
     }),
     ("POST …/read", |g, n| {
         ("POST", format!("/rooms/{}/read", g.rooms[n % ROOMS]), Some(json!({"seq": 1 + n / ROOMS})))
+    }),
+    ("POST …/unread", |g, n| {
+        ("POST", format!("/rooms/{}/unread", g.rooms[n % ROOMS]), Some(json!({"seq": 1 + n / ROOMS})))
     }),
     ("GET /unread", |_, _| ("GET", "/unread".into(), None)),
     ("GET /mentions", |_, _| ("GET", "/mentions".into(), None)),
@@ -111,15 +128,24 @@ const ROUTES: &[(&str, Ask)] = &[
             Some(json!({"userIds": [format!("guest-{n}")]})),
         )
     }),
-    ("DELETE …/members/:user", |g, n| {
-        ("DELETE", format!("/rooms/{}/members/guest-{n}", g.rooms[n % ROOMS]), None)
+    ("PATCH …/members/:user", |g, n| ("PATCH", guest(g, "members", n), Some(json!({"role": "moderator"})))),
+    ("PUT …/mutes/:user", |g, n| ("PUT", guest(g, "mutes", n), Some(json!({})))),
+    ("DELETE …/mutes/:user", |g, n| ("DELETE", guest(g, "mutes", n), None)),
+    ("DELETE …/members/:user", |g, n| ("DELETE", guest(g, "members", n), None)),
+    ("PUT …/bans/:user", |g, n| ("PUT", guest(g, "bans", n), Some(json!({"reason": "spam"})))),
+    ("DELETE …/bans/:user", |g, n| ("DELETE", guest(g, "bans", n), None)),
+    ("PUT …/slow-mode", |g, n| {
+        ("PUT", format!("/rooms/{}/slow-mode", g.rooms[n % ROOMS]), Some(json!({"seconds": n / ROOMS % 2})))
     }),
     ("GET …/audit", |g, n| ("GET", format!("/rooms/{}/audit", g.rooms[n % ROOMS]), None)),
     ("POST /rooms/create", |_, n| {
         let body = json!({"type": "group", "name": format!("new {n}"), "participantIds": ["user-1"]});
         ("POST", "/rooms/create".into(), Some(body))
     }),
+    ("POST /ws-ticket", |_, _| ("POST", "/ws-ticket".into(), None)),
     ("GET /search", |_, n| ("GET", format!("/search?q=number+{n}"), None)),
+    ("POST …/leave", |g, n| ("POST", format!("/rooms/{}/leave", g.passing[n]), None)),
+    ("DELETE /rooms/:id", |g, n| ("DELETE", format!("/rooms/{}", g.passing[n]), None)),
 ];
 
 pub async fn run(rig: &Rig<'_>) -> Result<()> {
@@ -148,13 +174,17 @@ fn measure(rig: &Rig, port: u16) -> Result<(String, Vec<&'static str>)> {
         authorization: format!("Bearer {}", rig.token("user-0")?),
         agent: config.build().into(),
     };
-    let ground = prepare(&caller)?;
+    let mut ground = prepare(&caller)?;
     let mut report = format!(
         "Somebody in {ROOMS} rooms of {PEOPLE} people with {MESSAGES} messages each, one of them with {DEEP_MESSAGES}; \
          {REQUESTS} requests a route, one after the other:\n\n| route | p50 | p95 | slowest |\n|--|--:|--:|--:|\n"
     );
     let mut late = Vec::new();
     for (name, ask) in ROUTES {
+        // Only now: more rooms would be more to list, and these would fall asleep.
+        if ["POST …/leave", "DELETE /rooms/:id"].contains(name) {
+            ground.passing = passing(&caller, name.starts_with("POST"))?;
+        }
         let mut times = Vec::new();
         // The warm-up's requests are the last ones, so that each is asked once.
         for n in (REQUESTS..REQUESTS + WARM_UP).chain(0..REQUESTS) {
@@ -201,5 +231,21 @@ fn prepare(caller: &Caller) -> Result<Ground> {
         let reply = json!({"content": format!("reply {n}"), "threadId": root});
         caller.ask("POST", &format!("/rooms/{deep}/messages"), Some(&reply))?;
     }
-    Ok(Ground { rooms, deep, messages, root })
+    Ok(Ground { rooms, deep, messages, root, passing: Vec::new() })
+}
+
+/// Rooms in which something was said: another's, which may be left, or one's own.
+fn passing(caller: &Caller, given_away: bool) -> Result<Vec<String>> {
+    let one = |n: usize| {
+        let body = json!({"type": "group", "name": format!("passing {n}"), "participantIds": ["user-1"]});
+        let room = caller.ask("POST", "/rooms/create", Some(&body))?["room"]["id"].clone();
+        let room = room.as_str().context("an id")?;
+        caller.ask("POST", &format!("/rooms/{room}/messages"), Some(&json!({"content": "hello"})))?;
+        if given_away {
+            let heir = format!("/rooms/{room}/members/user-1");
+            caller.ask("PATCH", &heir, Some(&json!({"role": "owner"})))?;
+        }
+        Ok(room.to_owned())
+    };
+    (0..REQUESTS + WARM_UP).map(one).collect()
 }
