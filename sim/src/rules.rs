@@ -88,6 +88,14 @@ impl World {
             return;
         }
         let log = log(self, room);
+        // Asked for at the same moment as this one, and answered after it.
+        let another_pace = |stored: &Stored| {
+            let told: Value = serde_json::from_str(&stored.body).unwrap_or_default();
+            told["slowModeS"].as_u64().is_some_and(|now| now != u64::from(seconds))
+        };
+        if log.range(since + 1..).any(|(_, stored)| another_pace(stored)) {
+            return;
+        }
         for user in PEOPLE.iter().filter(|user| self.is_bound(room, &log, since, user)) {
             let said = log.range(since + 1..).filter_map(|(_, stored)| message(stored));
             let times: Vec<UnixMs> = said.filter(|m| m.user_id == **user).map(|m| m.created_at).collect();
