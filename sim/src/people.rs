@@ -11,7 +11,7 @@ use crate::run::host_of;
 use crate::stored::{Stored, head, log, user_of};
 use crate::worker::token;
 use crate::world::World;
-use chinwag::ids::{Seq, UnixMs, iso};
+use chinwag::ids::{Seq, iso};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -88,8 +88,7 @@ impl World {
             return None;
         }
         self.table(room, |table| {
-            let in_force = |until: Option<UnixMs>| until.is_none_or(|until| until > self.now());
-            let banned = table.room.bans.iter().any(|ban| in_force(ban.until_ms));
+            let banned = table.bans(self.now()).next().is_some();
             (!banned).then_some(table.room.members_version)
         })
     }

@@ -182,6 +182,11 @@ impl Table {
         }
     }
 
+    /// Those in force.
+    pub fn bans(&self, now: UnixMs) -> impl Iterator<Item = &SnapshotBan> {
+        self.room.bans.iter().filter(move |ban| ban.until_ms.is_none_or(|until| until > now))
+    }
+
     pub fn role(&self, user: &str) -> Option<&str> {
         self.room.members.iter().find(|m| m.user_id.as_str() == user).map(|m| m.role.as_str())
     }
@@ -240,9 +245,7 @@ impl Table {
             if !before.iter().any(|m| m.user_id == member.user_id) && !added(user) {
                 world.violation(Checker::People, format!("{user} came in, and nobody added them"));
             }
-            let banned =
-                |b: &SnapshotBan| b.user_id == member.user_id && b.until_ms.is_none_or(|until| until > now);
-            if self.room.bans.iter().any(banned) {
+            if self.bans(now).any(|ban| ban.user_id == member.user_id) {
                 world.violation(Checker::People, format!("{user} is in, and banned"));
             }
         }
