@@ -9,18 +9,18 @@
 
 pub mod api;
 pub mod auth;
-pub mod counts;
 pub mod db;
 pub mod error;
 pub mod ids;
-pub mod journal;
 pub mod limits;
+pub mod metrics;
 pub mod mutants;
 pub mod notify;
 pub mod object;
+pub mod oplog;
+pub mod outbox_alerts;
 pub mod protocol;
 pub mod room;
 pub mod schema;
 #[cfg(target_arch = "wasm32")]
 mod shell;
-pub mod troubles;

@@ -152,7 +152,7 @@ pub const AUDIT_BATCH_MAX: u64 = 100;
 pub const SLOW_LOOK_BACK_EVENTS: u64 = 1_000;
 /// A deletion of a room whose outcome is unknown (a crash, a lost reply) is looked into after this: no straggler of Postgres
 /// comes later.
-pub const DOOMED_LOOK_MS: u64 = 30_000;
+pub const DELETION_CHECK_MS: u64 = 30_000;
 /// Bytes of one statement's JSON. Issue 3.
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// A statement, and a connection being opened, is given up after this. PLATFORM.md: a black hole within 10 s a try.

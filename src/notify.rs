@@ -1,7 +1,7 @@
 //! Telling people of what they weren't there for: a webhook, signed by the convention of Standard Webhooks.
 //! Not here: who is to be told (`db::to_tell`), HTTP and the queue (`shell`).
 
-use crate::db::{self, Notice, Postgres, Told};
+use crate::db::{self, Notice, NotificationPayload, Postgres};
 use crate::ids::{UnixMs, iso};
 use crate::limits::{NOTIFY_RETRY_MAX_S, NOTIFY_RETRY_MIN_S, NOTIFY_SECRET_BYTES_MIN};
 use base64::Engine;
@@ -74,7 +74,7 @@ pub async fn deliver(
     (now, sent, random): (UnixMs, UnixMs, u64),
 ) -> Outcome {
     let again = Outcome::Retry(retry_s(now.saturating_sub(sent), random));
-    let told = match db::to_tell(db, notice).await {
+    let told = match db::notification_payload(db, notice).await {
         Ok(Some(told)) => told,
         Ok(None) => return Outcome::Done,
         Err(_) => return again,
@@ -87,7 +87,7 @@ pub async fn deliver(
 }
 
 /// The request that tells this.
-pub fn webhook(secret: &Secret, notice: &Notice, told: &Told, now: UnixMs) -> Webhook {
+pub fn webhook(secret: &Secret, notice: &Notice, told: &NotificationPayload, now: UnixMs) -> Webhook {
     let id = format!("{}.{}.{}", notice.message, notice.event, notice.part);
     let timestamp_s = now / 1000;
     let body = json!({

@@ -2,8 +2,8 @@
 //! and checks everything it hears. Not here: networks (`world`), what must be true of a room as a whole (`oracle`).
 
 use crate::files::file_in;
-use crate::network::Sock;
-use crate::oracle::{Checker, Said};
+use crate::network::SimSocket;
+use crate::oracle::{Checker, Operation};
 use crate::worker::token;
 use crate::world::World;
 use chinwag::ids::UnixMs;
@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// What came of an HTTP request.
-pub enum Got {
-    Upgraded(Rc<Sock>),
+pub enum HttpOutcome {
+    Upgraded(Rc<SimSocket>),
     Json(u16, String),
     File(Vec<u8>),
     /// No answer, or the connection broke.
@@ -30,7 +30,7 @@ pub enum Wish {
 #[derive(Clone, Debug)]
 pub struct Op {
     pub client_id: String,
-    pub said: Said,
+    pub said: Operation,
     pub frame: String,
     /// On the present connection.
     pub sent_at: Option<UnixMs>,
@@ -75,7 +75,7 @@ pub struct Tab {
     /// Wants to be in the room.
     pub wants: bool,
     pub removed: bool,
-    pub sock: Option<Rc<Sock>>,
+    pub sock: Option<Rc<SimSocket>>,
     pub wishes: BTreeMap<u64, Wish>,
     pub redial_at: UnixMs,
     pub phase: Phase,
@@ -133,11 +133,11 @@ impl Tab {
         }
     }
 
-    pub fn has(&self, sock: &Rc<Sock>) -> bool {
+    pub fn has(&self, sock: &Rc<SimSocket>) -> bool {
         self.sock.as_ref().is_some_and(|mine| Rc::ptr_eq(mine, sock))
     }
 
-    pub fn sock(&self) -> Option<Rc<Sock>> {
+    pub fn sock(&self) -> Option<Rc<SimSocket>> {
         self.sock.clone()
     }
 
@@ -165,26 +165,26 @@ impl Tab {
         token(&self.tenant, &self.user, now + self.token_ms)
     }
 
-    pub fn ask(&self, said: Said, again: Option<Op>) -> Op {
+    pub fn ask(&self, said: Operation, again: Option<Op>) -> Op {
         let client_id = again
             .as_ref()
             .map_or_else(|| format!("{}-{}", self.number, self.said), |op| op.client_id.clone());
         let mut frame = match &said {
-            Said::Message { content, thread } => {
+            Operation::Message { content, thread } => {
                 json!({"type": "message", "content": content, "threadId": thread})
             }
-            Said::Edit { message, content, base } => {
+            Operation::Edit { message, content, base } => {
                 json!({"type": "edit", "messageId": message, "content": content, "baseVersion": base})
             }
-            Said::Delete { message } => json!({"type": "delete", "messageId": message}),
-            Said::Reaction { message, emoji, add } => {
+            Operation::Delete { message } => json!({"type": "delete", "messageId": message}),
+            Operation::Reaction { message, emoji, add } => {
                 let action = if *add { "add" } else { "remove" };
                 json!({"type": "reaction", "messageId": message, "emoji": emoji, "action": action})
             }
-            Said::Thread | Said::News { .. } => Value::Null,
+            Operation::Thread | Operation::News { .. } => Value::Null,
         };
         frame["clientId"] = json!(client_id);
-        if let Said::Message { content, .. } = &said
+        if let Operation::Message { content, .. } = &said
             && let Some(file) = file_in(content)
         {
             frame["attachments"] = json!([{"id": file}]);
@@ -280,7 +280,7 @@ impl World {
     }
 
     /// Has something new to say, or one thing that was acked to say again.
-    pub fn has_to_say(self: &Rc<Self>, tab: usize, said: Option<Said>) {
+    pub fn has_to_say(self: &Rc<Self>, tab: usize, said: Option<Operation>) {
         {
             let mut tabs = self.tabs.borrow_mut();
             let it = &mut tabs[tab];
@@ -306,10 +306,10 @@ impl World {
         self.nudge(tab);
     }
 
-    pub fn answered(self: &Rc<Self>, tab: usize, number: u64, got: Got) {
+    pub fn answered(self: &Rc<Self>, tab: usize, number: u64, got: HttpOutcome) {
         let Some(wish) = self.tabs.borrow_mut()[tab].wishes.remove(&number) else { return };
         match (wish, got) {
-            (Wish::Dial, Got::Upgraded(sock)) => {
+            (Wish::Dial, HttpOutcome::Upgraded(sock)) => {
                 let mut tabs = self.tabs.borrow_mut();
                 let it = &mut tabs[tab];
                 it.phase = Phase::Greeted(0);
@@ -329,13 +329,13 @@ impl World {
                 let mut tabs = self.tabs.borrow_mut();
                 let it = &mut tabs[tab];
                 it.redial_at = self.now() + 500;
-                if let Got::Json(_, body) = got
+                if let HttpOutcome::Json(_, body) = got
                     && body.contains("room_not_found")
                 {
                     it.turned_away();
                 }
             }
-            (Wish::Post(client_id), Got::Json(200, body)) => {
+            (Wish::Post(client_id), HttpOutcome::Json(200, body)) => {
                 let answer: Value = serde_json::from_str(&body).unwrap_or_default();
                 let message = &answer["message"];
                 let seq = message["seq"].as_u64();
@@ -349,7 +349,7 @@ impl World {
                 for op in it.ops.iter_mut().filter(|op| op.client_id == client_id) {
                     (op.not_before, op.clean) = (now + 700, false);
                 }
-                let body = if let Got::Json(_, body) = got { body } else { String::new() };
+                let body = if let HttpOutcome::Json(_, body) = got { body } else { String::new() };
                 if body.contains("room_not_found") {
                     it.turned_away();
                 }
@@ -362,7 +362,7 @@ impl World {
                     self.found(tab, found);
                 } else if body.contains("attachments")
                     && let Some(place) = it.ops.iter().position(|op| op.client_id == client_id)
-                    && let Said::Message { content, .. } = it.ops.remove(place).said
+                    && let Operation::Message { content, .. } = it.ops.remove(place).said
                 {
                     drop(tabs);
                     self.file_refused(&content);

@@ -1,9 +1,9 @@
 //! Files: somebody uploads one, sends it with a message, and at the end what messages have can be downloaded as it was, and
 //! nothing else is in the bucket. Not here: the bucket itself (`worker`, `platform`).
 
-use crate::client::Got;
-use crate::ending::Found;
-use crate::oracle::{Checker, Said};
+use crate::client::HttpOutcome;
+use crate::final_checks::CheckResult;
+use crate::oracle::{Checker, Operation};
 use crate::plan::ROOMS;
 use crate::stored::Stored;
 use crate::worker::token;
@@ -42,8 +42,8 @@ impl World {
         });
     }
 
-    fn uploaded(self: &Rc<Self>, tab: usize, bytes: String, got: Got) {
-        let Got::Json(200, body) = got else {
+    fn uploaded(self: &Rc<Self>, tab: usize, bytes: String, got: HttpOutcome) {
+        let HttpOutcome::Json(200, body) = got else {
             self.counters.count("uploads that failed");
             return;
         };
@@ -56,7 +56,7 @@ impl World {
             return;
         }
         let content = format!("{} {MARK}{id}", self.random() % 1_000_000);
-        self.has_to_say(tab, Some(Said::Message { content, thread: None }));
+        self.has_to_say(tab, Some(Operation::Message { content, thread: None }));
     }
 
     /// A message with a file was refused: only a log that is lost knows nothing of an upload.
@@ -68,7 +68,7 @@ impl World {
 }
 
 /// Each message has the file that it was sent with, as it was; nothing else of the room is in the bucket.
-pub fn files_add_up(world: &Rc<World>, room: usize, log: &BTreeMap<Seq, Stored>) -> Found {
+pub fn files_add_up(world: &Rc<World>, room: usize, log: &BTreeMap<Seq, Stored>) -> CheckResult {
     let (tenant, id) = ROOMS[room];
     let parsed = TenantId::parse(tenant).zip(RoomId::parse(id));
     let (in_tenant, in_room) = parsed.ok_or((Checker::Files, "no such room".to_owned()))?;
@@ -87,7 +87,7 @@ pub fn files_add_up(world: &Rc<World>, room: usize, log: &BTreeMap<Seq, Stored>)
         let token = token(tenant, "alice", world.now() + 60_000);
         let got = world.ask_once(http::Method::GET, &format!("/api/chat/attachments/{path}"), &token);
         let same = match got {
-            Some(Got::File(bytes)) => world.files.borrow().get(file) == Some(&bytes),
+            Some(HttpOutcome::File(bytes)) => world.files.borrow().get(file) == Some(&bytes),
             _ => false,
         };
         if !same {

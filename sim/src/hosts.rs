@@ -2,11 +2,11 @@
 //! Not here: what an object asks of its platform (`platform`), and how it is lost (`breaking`).
 
 use crate::executor::Slot;
-use crate::network::{Sock, Wire};
+use crate::network::{SimSocket, Wire};
 use crate::platform::Simulated;
 use crate::sqlite::Sqlite;
 use crate::world::World;
-use chinwag::api::{Ask, object_name};
+use chinwag::api::{RoomRequest, object_name};
 use chinwag::error::Refusal;
 use chinwag::ids::UnixMs;
 use chinwag::object::{Answer, Object};
@@ -18,7 +18,7 @@ pub type Room = Rc<Object<Simulated>>;
 /// The place for an object's answer, which says so when none will come.
 struct Filled(Slot<Asked>);
 
-type Asked = Result<Answer<Rc<Sock>>, Refusal>;
+type Asked = Result<Answer<Rc<SimSocket>>, Refusal>;
 
 impl Drop for Filled {
     fn drop(&mut self) {
@@ -29,7 +29,7 @@ impl Drop for Filled {
 pub struct Host {
     pub name: String,
     pub sqlite: RefCell<Rc<Sqlite>>,
-    pub sockets: RefCell<Vec<Rc<Sock>>>,
+    pub sockets: RefCell<Vec<Rc<SimSocket>>>,
     pub alarm: Cell<Option<UnixMs>>,
     /// One that has fired in this turn: a process that dies before the turn is over fires it again.
     pub fired: Cell<Option<UnixMs>>,
@@ -50,8 +50,8 @@ pub struct Host {
 }
 /// What leaves an object, and is held back while a write before it isn't durable.
 pub enum Out {
-    Frame(Rc<Sock>, String),
-    Close(Rc<Sock>, u16),
+    Frame(Rc<SimSocket>, String),
+    Close(Rc<SimSocket>, u16),
     Answer(Box<dyn FnOnce()>),
 }
 impl Host {
@@ -119,14 +119,14 @@ impl World {
     }
 
     /// The Worker asks a room.
-    pub async fn ask(self: &Rc<Self>, ask: Ask) -> Asked {
-        let host = self.host(&object_name(&ask.who.tenant, &ask.room));
+    pub async fn ask(self: &Rc<Self>, ask: RoomRequest) -> Asked {
+        let host = self.host(&object_name(&ask.caller.tenant, &ask.room));
         let slot: Slot<Asked> = Slot::new();
         let (world, filled, at) = (self.clone(), slot.clone(), host.clone());
         self.call(&host, async move |object: Room| {
             // A handler that panics is a failed request to the Worker.
             let filled = Filled(filled);
-            let answer = object.asked(ask).await;
+            let answer = object.handle_request(ask).await;
             world.out(&at, Out::Answer(Box::new(move || filled.0.put(answer))));
         });
         slot.get().await

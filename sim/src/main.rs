@@ -6,38 +6,38 @@
 //! against the `oracle`; `ending` looks at all that is `stored`; `shorten` finds the shortest failing history, and what
 //! once failed is `pinned`. Not here: sockets, processes and disks of the real kind; those are in `tests/faults`.
 
-mod breaking;
-#[path = "../../tests/native/cast.rs"]
-#[allow(dead_code)]
-mod cast;
 mod client;
-mod dice;
-mod ending;
+mod client_checks;
+mod content_model;
+mod deletion_checks;
 mod executor;
-mod files;
-mod gone;
-mod hearing;
-mod hosts;
-#[path = "../../tests/native/ledger.rs"]
+#[path = "../../tests/native/fake_postgres.rs"]
 #[allow(dead_code)] // Its faults are the transcripts'; here the weather is around it.
-mod ledger;
+mod fake_postgres;
+mod faults;
+mod files;
+mod final_checks;
+#[path = "../../tests/native/fixtures.rs"]
+#[allow(dead_code)]
+mod fixtures;
+mod hosts;
 #[path = "../../tests/native/membership.rs"]
 mod membership;
 mod network;
 mod oracle;
 mod people;
-mod pinned;
 mod plan;
 mod platform;
 mod postgres;
+mod regressions;
+mod rng;
 mod rules;
 mod run;
-mod shorten;
+mod shrink;
 #[path = "../../tests/native/sqlite.rs"]
 #[allow(dead_code)]
 mod sqlite;
 mod stored;
-mod words;
 mod worker;
 mod world;
 
@@ -169,7 +169,7 @@ fn replay(seed: u64) -> ExitCode {
 
 fn tell_shortest(seed: u64, checker: Checker, mutant: Option<Mutant>) {
     let of_world = of_world(seed, mutant);
-    let plan = shorten::shorten(of_world, Plan::of(seed), checker);
+    let plan = shrink::shorten(of_world, Plan::of(seed), checker);
     println!("\nthe shortest history of seed {seed} that still fails ({} actions):", plan.actions.len());
     run::run(of_world, &plan, true).lines.iter().for_each(|line| println!("  {line}"));
 }
@@ -221,7 +221,7 @@ fn search(
 
 fn many(options: &Options) -> ExitCode {
     let start = Instant::now();
-    let pinned = pinned::all();
+    let pinned = regressions::all();
     let wrong = pinned.iter().filter(|(name, _, plan)| told_wrong(name, plan)).count();
     let seeds = |n| (n < options.seeds).then_some(options.from + n);
     let found = search(options, seeds, 20, None);
@@ -275,7 +275,7 @@ fn mutants(options: &Options) -> ExitCode {
     for (mutant, name) in &options.mutants {
         let start = Instant::now();
         activate(Some(*mutant));
-        let own = pinned::all().into_iter().find(|(_, behind, _)| behind == mutant);
+        let own = regressions::all().into_iter().find(|(_, behind, _)| behind == mutant);
         if let Some((_, _, plan)) = own {
             let caught = run::run(0, &plan, false).violations.into_iter().next();
             println!("mutant {name:28} by its pinned history: {:?}", caught.as_ref().map(|v| v.checker));

@@ -1,7 +1,7 @@
 //! Networks between clients and the runtime: sockets, what waits in them, requests. Here they are slow, cut, half-open.
 //! Not here: what either end does with what it gets (`client`, `hosts`).
 
-use crate::client::Got;
+use crate::client::HttpOutcome;
 use crate::executor::Owner;
 use crate::hosts::{Host, Room};
 use crate::oracle::Checker;
@@ -18,7 +18,7 @@ use std::rc::Rc;
 /// A client gives a request up after this.
 const REQUEST_MS: u64 = 30_000;
 
-pub struct Sock {
+pub struct SimSocket {
     pub id: ConnectionId,
     pub attachment: RefCell<Option<String>>,
     /// From either side: a send fails from now on.
@@ -41,7 +41,7 @@ pub enum Wire {
     Close(u16),
 }
 
-impl Sock {
+impl SimSocket {
     pub fn new(id: ConnectionId, now: UnixMs) -> Self {
         Self {
             id,
@@ -93,7 +93,7 @@ impl World {
     /// One way between a client and the runtime.
     pub const WAY_MS: u64 = 20;
 
-    pub fn deliver(self: &Rc<Self>, sock: &Rc<Sock>, wire: Wire) {
+    pub fn deliver(self: &Rc<Self>, sock: &Rc<SimSocket>, wire: Wire) {
         sock.queue.borrow_mut().push_back(wire);
         let (world, sock) = (self.clone(), sock.clone());
         self.spawn(async move {
@@ -104,7 +104,7 @@ impl World {
     }
 
     /// Hands over what has come as far as the client, if it takes it.
-    pub fn pump(self: &Rc<Self>, sock: &Rc<Sock>) {
+    pub fn pump(self: &Rc<Self>, sock: &Rc<SimSocket>) {
         loop {
             let tab = self.tabs.borrow().iter().position(|tab| tab.has(sock));
             let Some(tab) = tab.filter(|_| sock.reading.get() && sock.cut_at.get().is_none()) else { return };
@@ -125,7 +125,7 @@ impl World {
     }
 
     /// What a send to this socket means for its budget.
-    pub fn sent(&self, sock: &Sock, bytes: usize) {
+    pub fn sent(&self, sock: &SimSocket, bytes: usize) {
         let waiting = sock.waiting_bytes();
         if waiting <= self.limits.waiting_bytes {
             sock.drained.set(true);
@@ -136,7 +136,7 @@ impl World {
     }
 
     /// A frame of a client.
-    pub fn send_frame(self: &Rc<Self>, sock: &Rc<Sock>, text: String) {
+    pub fn send_frame(self: &Rc<Self>, sock: &Rc<SimSocket>, text: String) {
         let (world, sock) = (self.clone(), sock.clone());
         self.spawn(async move {
             world.sleep(Self::WAY_MS).await;
@@ -149,18 +149,18 @@ impl World {
         });
     }
 
-    pub fn host_of(&self, sock: &Rc<Sock>) -> Option<Rc<Host>> {
+    pub fn host_of(&self, sock: &Rc<SimSocket>) -> Option<Rc<Host>> {
         let holds = |host: &&Rc<Host>| host.sockets.borrow().iter().any(|known| Rc::ptr_eq(known, sock));
         self.hosts.borrow().values().find(holds).cloned()
     }
 
     /// The client closes; the room hears of it a little later, and until then its sends fail.
-    pub fn leave(self: &Rc<Self>, sock: &Rc<Sock>) {
+    pub fn leave(self: &Rc<Self>, sock: &Rc<SimSocket>) {
         sock.closing.set(true);
         self.server_forgets(sock);
     }
 
-    pub fn server_forgets(self: &Rc<Self>, sock: &Rc<Sock>) {
+    pub fn server_forgets(self: &Rc<Self>, sock: &Rc<SimSocket>) {
         let (world, sock) = (self.clone(), sock.clone());
         // Sometimes late: meanwhile the object knows a socket that takes nothing.
         let late_ms = self.random() % 4 / 3 * 2_000;
@@ -174,11 +174,11 @@ impl World {
     }
 
     /// The client is gone and nobody is told.
-    pub fn vanish(&self, sock: &Sock) {
+    pub fn vanish(&self, sock: &SimSocket) {
         sock.cut_at.set(Some(self.now()));
     }
 
-    pub fn set_reading(self: &Rc<Self>, sock: &Rc<Sock>, reads: bool) {
+    pub fn set_reading(self: &Rc<Self>, sock: &Rc<SimSocket>, reads: bool) {
         sock.reading.set(reads);
         sock.slow.set(sock.slow.get() || !reads);
         self.pump(sock);
@@ -200,13 +200,13 @@ impl World {
         let world = self.clone();
         self.spawn(async move {
             world.sleep(REQUEST_MS).await;
-            world.answered(tab, number, Got::Failed);
+            world.answered(tab, number, HttpOutcome::Failed);
         });
         number
     }
 
     /// A request of somebody who does nothing else; lets time pass until it is answered.
-    pub fn ask_once(self: &Rc<Self>, method: http::Method, path: &str, token: &str) -> Option<Got> {
+    pub fn ask_once(self: &Rc<Self>, method: http::Method, path: &str, token: &str) -> Option<HttpOutcome> {
         self.ask_with(method, path, token, None)
     }
 
@@ -216,8 +216,8 @@ impl World {
         path: &str,
         token: &str,
         body: Option<String>,
-    ) -> Option<Got> {
-        let answer: Rc<RefCell<Option<Got>>> = Rc::default();
+    ) -> Option<HttpOutcome> {
+        let answer: Rc<RefCell<Option<HttpOutcome>>> = Rc::default();
         let put = answer.clone();
         self.handle(request(method, path, token, body, true), move |_, got| *put.borrow_mut() = Some(got));
         for _ in 0..REQUEST_MS / 50 {
@@ -236,13 +236,17 @@ impl World {
         path: &str,
         token: &str,
         body: Option<String>,
-        then: impl FnOnce(&Rc<Self>, Got) + 'static,
+        then: impl FnOnce(&Rc<Self>, HttpOutcome) + 'static,
     ) {
         self.handle(request(method, path, token, body, true), then);
     }
 
     /// The Worker's part: there, through the real routes, and back.
-    pub fn handle(self: &Rc<Self>, request: api::Request<Text>, then: impl FnOnce(&Rc<Self>, Got) + 'static) {
+    pub fn handle(
+        self: &Rc<Self>,
+        request: api::Request<Text>,
+        then: impl FnOnce(&Rc<Self>, HttpOutcome) + 'static,
+    ) {
         let world = self.clone();
         self.spawn(async move {
             world.sleep(Self::WAY_MS).await;
@@ -250,16 +254,16 @@ impl World {
             world.executor.spawn(Owner::Worker, async move {
                 let worker = Worker::new(&inner);
                 let got = match api::handle(&worker, request).await {
-                    Reply::Json { status, body, .. } => Got::Json(status, body),
+                    Reply::Json { status, body, .. } => HttpOutcome::Json(status, body),
                     Reply::File(file) => {
                         let bucket = inner.bucket.borrow();
                         let object = file.from.as_ref().and_then(|(key, ..)| bucket.get(key));
-                        object.map_or(Got::Failed, |bytes| Got::File(bytes.clone()))
+                        object.map_or(HttpOutcome::Failed, |bytes| HttpOutcome::File(bytes.clone()))
                     }
                     Reply::Upgrade(ask) => match inner.ask(*ask).await {
-                        Ok(Answer::Upgraded { peer, .. }) => Got::Upgraded(peer),
-                        Ok(Answer::Reply(_)) => Got::Failed,
-                        Err(refusal) => Got::Json(refusal.code.status(), refusal.code.name().into()),
+                        Ok(Answer::Upgraded { peer, .. }) => HttpOutcome::Upgraded(peer),
+                        Ok(Answer::Reply(_)) => HttpOutcome::Failed,
+                        Err(refusal) => HttpOutcome::Json(refusal.code.status(), refusal.code.name().into()),
                     },
                 };
                 let outer = inner.clone();
@@ -282,7 +286,7 @@ impl World {
             let world = self.clone();
             self.spawn(async move {
                 world.sleep(Self::WAY_MS).await;
-                world.answered(tab, number, Got::Failed);
+                world.answered(tab, number, HttpOutcome::Failed);
             });
         }
     }

@@ -2,7 +2,7 @@
 //! what each place of the log was heard to be. One checker a function or a line in `client`; `Checker` names them all.
 //! Not here: how clients come to hear something (`client`), and the last look at everything (`ending`).
 
-use crate::words::Words;
+use crate::content_model::Words;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -48,9 +48,9 @@ pub enum Checker {
     /// After the faults were over, not everything was well in time.
     Live,
     /// Somebody absent was told nothing, or an author of their own.
-    Told,
+    Notified,
     /// A room in trouble that its tenant's list doesn't know, or a healthy one that it does.
-    Trouble,
+    Alert,
     /// A message's file can't be had, or a file is there that nobody has.
     Files,
     /// Something ran, was set or was open in an idle room.
@@ -91,7 +91,7 @@ impl Counters {
 
 /// What an operation is, apart from who retries it how often.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Said {
+pub enum Operation {
     Message {
         content: String,
         thread: Option<String>,
@@ -125,7 +125,7 @@ pub struct Fact {
     /// The message's id, or that of the message it is about.
     pub id: String,
     /// Without words: those change (`words`).
-    pub said: Said,
+    pub said: Operation,
 }
 
 /// The naive model of all rooms.
@@ -137,7 +137,7 @@ pub struct Oracle {
 #[derive(Default)]
 pub struct RoomModel {
     /// By person and `clientId`.
-    pub said: BTreeMap<(String, String), Said>,
+    pub said: BTreeMap<(String, String), Operation>,
     pub acked: BTreeMap<(String, String), Acked>,
     /// By epoch and seq, as the first one to hear it heard it.
     pub heard: BTreeMap<(String, u64), Fact>,
@@ -155,16 +155,16 @@ pub struct Acked {
     pub version: u64,
 }
 
-pub type Found = Result<(), (Checker, String)>;
+pub type CheckResult = Result<(), (Checker, String)>;
 
 impl RoomModel {
     /// Somebody is about to say this, perhaps again.
-    pub fn says(&mut self, user: &str, client_id: &str, said: &Said) {
+    pub fn says(&mut self, user: &str, client_id: &str, said: &Operation) {
         self.said.insert((user.to_owned(), client_id.to_owned()), said.clone());
     }
 
     /// Somebody heard this at this place.
-    pub fn hears(&mut self, epoch: &str, seq: u64, fact: &Fact) -> Found {
+    pub fn hears(&mut self, epoch: &str, seq: u64, fact: &Fact) -> CheckResult {
         self.phantom(fact)?;
         let known = self.heard.entry((epoch.to_owned(), seq)).or_insert_with(|| fact.clone());
         if known != fact {
@@ -173,7 +173,7 @@ impl RoomModel {
         Ok(())
     }
 
-    pub fn phantom(&self, fact: &Fact) -> Found {
+    pub fn phantom(&self, fact: &Fact) -> CheckResult {
         let Some(client_id) = &fact.client_id else { return Ok(()) };
         match self.said.get(&(fact.user.clone(), client_id.clone())) {
             Some(said) if without_words(said) == fact.said => Ok(()),
@@ -183,29 +183,31 @@ impl RoomModel {
     }
 
     /// Somebody was acked.
-    pub fn acks(&mut self, user: &str, client_id: &str, acked: Acked) -> Found {
+    pub fn acks(&mut self, user: &str, client_id: &str, acked: Acked) -> CheckResult {
         let key = (user.to_owned(), client_id.to_owned());
         let Some(said) = self.said.get(&key) else {
             return Err((Checker::Acked, format!("{user} never said {client_id}")));
         };
         let about = match said {
-            Said::Reaction { message, .. } | Said::Edit { message, .. } | Said::Delete { message } => message,
-            Said::Message { .. } | Said::Thread | Said::News { .. } => &acked.id,
+            Operation::Reaction { message, .. }
+            | Operation::Edit { message, .. }
+            | Operation::Delete { message } => message,
+            Operation::Message { .. } | Operation::Thread | Operation::News { .. } => &acked.id,
         };
         if *about != acked.id {
             return Err((Checker::Acked, format!("{client_id} is about {about}, acked as {acked:?}")));
         }
-        if let Said::Edit { base: Some(base), .. } = said
+        if let Operation::Edit { base: Some(base), .. } = said
             && acked.seq.is_some()
             && acked.version != base + 1
         {
             return Err((Checker::Acked, format!("{client_id} edits version {base}, acked as {acked:?}")));
         }
-        if let Said::Delete { message } = said {
+        if let Operation::Delete { message } = said {
             self.words.gone.push(message.clone());
         }
         // Of a log that is lost only messages are known by their `clientId`.
-        let is_message = matches!(said, Said::Message { .. });
+        let is_message = matches!(said, Operation::Message { .. });
         // What changed nothing may change something when it is said again.
         let known = self.acked.entry(key).or_insert_with(|| acked.clone());
         if known.seq.is_none() || (!is_message && known.epoch != acked.epoch) {
@@ -221,9 +223,11 @@ impl RoomModel {
 }
 
 /// What stays of it whatever happens to the message.
-pub fn without_words(said: &Said) -> Said {
+pub fn without_words(said: &Operation) -> Operation {
     match said {
-        Said::Message { thread, .. } => Said::Message { content: String::new(), thread: thread.clone() },
+        Operation::Message { thread, .. } => {
+            Operation::Message { content: String::new(), thread: thread.clone() }
+        }
         other => other.clone(),
     }
 }

@@ -2,11 +2,11 @@
 //! hears nothing after the answer, and the events of the log add up to what Postgres says, each told once.
 //! Not here: what Postgres makes of a change (`postgres`).
 
-use crate::client::Got;
-use crate::ending::{self, Found};
+use crate::client::HttpOutcome;
+use crate::final_checks::{self, CheckResult};
 use crate::oracle::Checker;
 use crate::plan::{Asked, PEOPLE, ROOMS};
-use crate::postgres::Weather;
+use crate::postgres::PostgresFault;
 use crate::run::host_of;
 use crate::stored::{Stored, head, log, user_of};
 use crate::worker::token;
@@ -58,7 +58,7 @@ impl World {
         let method = method.parse().expect("a method");
         let token = token(tenant, PEOPLE[0], self.now() + 60_000);
         self.ask_and(method, &path, &token, body.map(|body| body.to_string()), move |world, got| {
-            let Got::Json(status, body) = got else { return };
+            let HttpOutcome::Json(status, body) = got else { return };
             world.trace(|| format!("{asked:?} of room {room}: {status} {}", crate::client::short(&body)));
             match (asked, status) {
                 (Asked::Remove { user: n } | Asked::Ban { user: n, .. }, 200) => {
@@ -154,14 +154,14 @@ impl World {
 
     /// Removes somebody in Postgres; once a request that knew of it was answered, they hear nothing any more.
     pub fn remove_past_us(self: &Rc<Self>, room: usize, user: &str) {
-        if self.server.borrow().weather != Weather::Fine {
+        if self.server.borrow().weather != PostgresFault::Fine {
             return;
         }
         self.table(room, |table| table.change(|room| room.members.retain(|m| m.user_id.as_str() != user)));
         self.counters.count("removals");
         self.may_be_removed(room, user);
         let before = self.counters_of_faults();
-        let answered = ending::read_page(self, ROOMS[room], "alice", 0);
+        let answered = final_checks::read_page(self, ROOMS[room], "alice", 0);
         if answered.is_some() && before == self.counters_of_faults() {
             self.hears_nothing(room, user);
         }
@@ -175,7 +175,7 @@ impl World {
             self.table(room, |table| {
                 table.change(|room| {
                     room.bans.retain(|ban| ban.user_id.as_str() != *user);
-                    let mut member = crate::cast::group(&[user]).members.remove(0);
+                    let mut member = crate::fixtures::group(&[user]).members.remove(0);
                     (member.role, member.joined_at_ms) = ("member".into(), now);
                     room.members.push(member);
                     room.members.sort_by(|a, b| a.user_id.cmp(&b.user_id));
@@ -187,7 +187,7 @@ impl World {
 }
 
 /// The naive model: who comes wasn't there, who goes or changes was; and whoever an event was about is in the end what it said.
-pub fn people_add_up(world: &World, room: usize, log: &BTreeMap<Seq, Stored>, floor: Seq) -> Found {
+pub fn people_add_up(world: &World, room: usize, log: &BTreeMap<Seq, Stored>, floor: Seq) -> CheckResult {
     let wrong = |what: String| Err((Checker::People, what));
     // A log made anew doesn't say who was there when it began.
     let mut roles: BTreeMap<String, Option<String>> = BTreeMap::new();

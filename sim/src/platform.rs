@@ -3,7 +3,7 @@
 //! Not here: time, crashes and networks (`world`).
 
 use crate::hosts::{Host, Out};
-use crate::network::Sock;
+use crate::network::SimSocket;
 use crate::postgres::Db;
 use crate::sqlite::Sqlite;
 use crate::worker;
@@ -12,11 +12,11 @@ use chinwag::auth::Identity;
 use chinwag::db::Notice;
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::UnixMs;
-use chinwag::journal::Entry;
 use chinwag::object::{Gone, Platform};
+use chinwag::oplog::Entry;
 use chinwag::protocol::server::CloseCode;
 use chinwag::room::store::{Result, Row, Sql, SqlValue, StoreError};
-use chinwag::room::{Announcement, ConnectionId};
+use chinwag::room::{ConnectionId, OutboxReport};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
@@ -79,8 +79,8 @@ impl Sql for Disk {
 }
 
 impl Platform for Simulated {
-    type Socket = Rc<Sock>;
-    type Peer = Rc<Sock>;
+    type Socket = Rc<SimSocket>;
+    type Peer = Rc<SimSocket>;
     type Db = Db;
 
     fn now(&self) -> UnixMs {
@@ -115,17 +115,17 @@ impl Platform for Simulated {
         }
     }
 
-    fn accept(&self, id: ConnectionId) -> Option<(Rc<Sock>, Rc<Sock>)> {
-        let sock = Rc::new(Sock::new(id, self.world.now()));
+    fn accept(&self, id: ConnectionId) -> Option<(Rc<SimSocket>, Rc<SimSocket>)> {
+        let sock = Rc::new(SimSocket::new(id, self.world.now()));
         self.host.sockets.borrow_mut().push(sock.clone());
         Some((sock.clone(), sock))
     }
 
-    fn sockets(&self) -> Vec<Rc<Sock>> {
+    fn sockets(&self) -> Vec<Rc<SimSocket>> {
         self.host.sockets.borrow().iter().filter(|sock| !sock.closing.get()).cloned().collect()
     }
 
-    fn send(&self, sock: &Rc<Sock>, frame: &str) -> std::result::Result<(), Gone> {
+    fn send(&self, sock: &Rc<SimSocket>, frame: &str) -> std::result::Result<(), Gone> {
         if self.world.effect() {
             return Ok(());
         }
@@ -138,7 +138,7 @@ impl Platform for Simulated {
         Ok(())
     }
 
-    fn close(&self, sock: &Rc<Sock>, code: CloseCode) -> std::result::Result<(), Gone> {
+    fn close(&self, sock: &Rc<SimSocket>, code: CloseCode) -> std::result::Result<(), Gone> {
         if self.world.effect() {
             return Ok(());
         }
@@ -153,20 +153,20 @@ impl Platform for Simulated {
         Ok(())
     }
 
-    fn waiting_bytes(&self, sock: &Rc<Sock>) -> u32 {
+    fn waiting_bytes(&self, sock: &Rc<SimSocket>) -> u32 {
         sock.waiting_bytes()
     }
 
-    fn attach(&self, sock: &Rc<Sock>, text: &str) {
+    fn attach(&self, sock: &Rc<SimSocket>, text: &str) {
         assert!(text.len() <= 16_384, "the platform keeps no more with a socket");
         *sock.attachment.borrow_mut() = Some(text.to_owned());
     }
 
-    fn attachment(&self, sock: &Rc<Sock>) -> Option<String> {
+    fn attachment(&self, sock: &Rc<SimSocket>) -> Option<String> {
         sock.attachment.borrow().clone()
     }
 
-    fn pinged_at(&self, sock: &Rc<Sock>) -> Option<UnixMs> {
+    fn pinged_at(&self, sock: &Rc<SimSocket>) -> Option<UnixMs> {
         Some(sock.pinged_at(self.world.now()))
     }
 
@@ -189,17 +189,17 @@ impl Platform for Simulated {
         chance != 1
     }
 
-    async fn announce(&self, announcement: &Announcement) -> bool {
+    async fn report_alert(&self, report: &OutboxReport) -> bool {
         self.world.sleep(5).await;
         if self.world.list_is_away.get() {
             self.world.counters.count("announcements lost");
             return false;
         }
-        let key = (announcement.tenant.to_string(), announcement.room.to_string());
+        let key = (report.tenant.to_string(), report.room.to_string());
         let mut list = self.world.list.borrow_mut();
         let known = list.entry(key).or_default();
-        if announcement.at >= known.0 {
-            *known = (announcement.at, announcement.trouble.is_some());
+        if report.at >= known.0 {
+            *known = (report.at, report.problem.is_some());
         }
         self.world.counters.count("announcements");
         // Its answer may be lost as well.
@@ -231,7 +231,7 @@ impl Platform for Simulated {
 
     fn report(&self, entry: &Entry) {
         self.world.trace(|| format!("{}: {entry}", self.host.name));
-        if entry.event() == "row_set_aside" {
+        if entry.event() == "row_quarantined" {
             self.world.counters.count("rows set aside");
         }
     }

@@ -1,8 +1,8 @@
 //! Postgres as the system's statements see it: the laws of `db` over plain maps, in every weather.
 //! Not here: SQL; the real statements are tested against a real Postgres.
 
-use crate::cast;
-use crate::ledger::{Ledger, poisoned};
+use crate::fake_postgres::{Ledger, poisoned};
+use crate::fixtures;
 use crate::membership::Membership;
 use crate::oracle::Checker;
 use crate::plan::ROOMS;
@@ -21,7 +21,7 @@ use std::rc::Rc;
 
 /// How it is with Postgres when a statement reaches it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Weather {
+pub enum PostgresFault {
     Fine,
     /// Each statement takes this long; past the patience of who asks, it is done all the same.
     Slow(u64),
@@ -45,7 +45,7 @@ pub struct Table {
 }
 
 pub struct Server {
-    pub weather: Weather,
+    pub weather: PostgresFault,
     /// By tenant and room.
     pub rooms: BTreeMap<(String, String), Table>,
 }
@@ -67,33 +67,33 @@ impl Postgres for Db {
         world.sleep(WAY_MS).await;
         let weather = world.server.borrow().weather;
         match weather {
-            Weather::Fine => Server::run(world, &input),
-            Weather::Slow(ms) if ms < patience_ms => {
+            PostgresFault::Fine => Server::run(world, &input),
+            PostgresFault::Slow(ms) if ms < patience_ms => {
                 world.sleep(ms).await;
                 Server::run(world, &input)
             }
-            Weather::Slow(ms) => {
+            PostgresFault::Slow(ms) => {
                 later(world, ms, input);
                 world.sleep(patience_ms).await;
                 Err(io("no answer in time"))
             }
-            Weather::Refuses => Err(io("connection refused")),
-            Weather::Hangs(done) => {
+            PostgresFault::Refuses => Err(io("connection refused")),
+            PostgresFault::Hangs(done) => {
                 if done {
                     later(world, patience_ms + 3_000, input);
                 }
                 world.sleep(patience_ms).await;
                 Err(io("no answer in time"))
             }
-            Weather::Fails(state) => {
+            PostgresFault::Fails(state) => {
                 Err(DbError { sqlstate: Some(state.into()), message: format!("fails with {state}") })
             }
-            Weather::LosesReplies => {
+            PostgresFault::LosesReplies => {
                 let _ = Server::run(world, &input);
                 Err(io("connection reset"))
             }
-            Weather::LosesPromises if self.hasty => Err(io("connection reset")),
-            Weather::LosesPromises => {
+            PostgresFault::LosesPromises if self.hasty => Err(io("connection reset")),
+            PostgresFault::LosesPromises => {
                 world.counters.count("promises lost");
                 crate::executor::lost().await
             }
@@ -176,7 +176,7 @@ impl Table {
     pub fn new(people: &[&str]) -> Self {
         Self {
             ledger: Ledger { members_version: 1, ..Ledger::default() },
-            room: cast::group(people),
+            room: fixtures::group(people),
             membership: Membership::default(),
             strangers: BTreeMap::new(),
         }
@@ -192,7 +192,7 @@ impl Table {
     }
 
     pub fn is_muted(&self, user: &str) -> bool {
-        self.room.members.iter().any(|m| m.user_id.as_str() == user && m.muted_until_ms.is_some())
+        self.room.members.iter().any(|m| m.user_id.as_str() == user && m.silenced_until_ms.is_some())
     }
 
     fn snapshot(&self, known: u64, now: UnixMs) -> RoomSnapshot {

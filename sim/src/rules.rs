@@ -2,9 +2,9 @@
 //! them: nobody is shown what was refused or masked, nobody outpaces the slow mode, and what is to stand in the audit log does,
 //! whatever broke in between. Not here: mutes and bans (`people`), how a text is judged (`chinwag::room::moderation`).
 
-use crate::client::{Got, Tab};
-use crate::ending::{Found, message};
-use crate::oracle::{Checker, Said};
+use crate::client::{HttpOutcome, Tab};
+use crate::final_checks::{CheckResult, message};
+use crate::oracle::{Checker, Operation};
 use crate::plan::{Asked, PEOPLE, ROOMS};
 use crate::stored::{Stored, head, log, state};
 use crate::world::World;
@@ -33,16 +33,18 @@ impl World {
         let content = self.words(WORDS[word], false);
         let mine = |tab: &Tab, known: &crate::client::Known| known.user == tab.user;
         match self.knows(tab, 0, mine).filter(|_| edits) {
-            Some(known) => self.has_to_say(tab, Some(Said::Edit { message: known.id, content, base: None })),
-            None => self.has_to_say(tab, Some(Said::Message { content, thread: None })),
+            Some(known) => {
+                self.has_to_say(tab, Some(Operation::Edit { message: known.id, content, base: None }))
+            }
+            None => self.has_to_say(tab, Some(Operation::Message { content, thread: None })),
         }
     }
 
     /// Words were refused, and were to be.
-    pub fn blocked(&self, said: Option<&Said>) -> Found {
+    pub fn blocked(&self, said: Option<&Operation>) -> CheckResult {
         self.counters.count("words refused");
         match said {
-            Some(Said::Message { content, .. } | Said::Edit { content, .. })
+            Some(Operation::Message { content, .. } | Operation::Edit { content, .. })
                 if allowed(content).is_some() =>
             {
                 Err((Checker::Rules, format!("nobody minds {content:?}, and it was refused")))
@@ -63,13 +65,13 @@ impl World {
         let path = format!("/api/chat/rooms/{id}/messages/{}/report", known.id);
         let body = Some(r#"{"reason":"rude"}"#.to_owned());
         self.ask_and(http::Method::POST, &path, &token, body, move |world, got| match got {
-            Got::Json(200, _) => {
+            HttpOutcome::Json(200, _) => {
                 world.counters.count("messages reported");
                 world.reported.borrow_mut().insert((room, format!("report.{}.{user}", known.id)));
             }
-            Got::Json(401 | 404 | 429 | 500 | 503, _) | Got::Failed => {}
-            Got::Json(status, body) => world.violation(Checker::Answered, format!("{status} {body}")),
-            Got::Upgraded(_) | Got::File(_) => {}
+            HttpOutcome::Json(401 | 404 | 429 | 500 | 503, _) | HttpOutcome::Failed => {}
+            HttpOutcome::Json(status, body) => world.violation(Checker::Answered, format!("{status} {body}")),
+            HttpOutcome::Upgraded(_) | HttpOutcome::File(_) => {}
         });
     }
 
@@ -90,8 +92,8 @@ impl World {
         let log = log(self, room);
         // Asked for at the same moment as this one, and answered after it.
         let another_pace = |stored: &Stored| {
-            let told: Value = serde_json::from_str(&stored.body).unwrap_or_default();
-            told["slowModeS"].as_u64().is_some_and(|now| now != u64::from(seconds))
+            let body: Value = serde_json::from_str(&stored.body).unwrap_or_default();
+            body["slowModeS"].as_u64().is_some_and(|now| now != u64::from(seconds))
         };
         if log.range(since + 1..).any(|(_, stored)| another_pace(stored)) {
             return;
@@ -136,7 +138,7 @@ pub fn audit_adds_up(
     log: &BTreeMap<Seq, Stored>,
     floor: Seq,
     epoch: &str,
-) -> Found {
+) -> CheckResult {
     let messages: BTreeMap<String, Message> =
         log.values().filter_map(message).map(|message| (message.id.clone(), message)).collect();
     let flagged =

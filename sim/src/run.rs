@@ -1,12 +1,12 @@
 //! One run: the plan's actions done one after the other, then the faults end and everything must become well.
 //! Not here: what "well" is (`ending`).
 
-use crate::client::{Got, Known, Tab};
-use crate::ending;
+use crate::client::{HttpOutcome, Known, Tab};
 use crate::executor::STRUCK;
+use crate::fake_postgres::POISON;
+use crate::final_checks;
 use crate::hosts::Host;
-use crate::ledger::POISON;
-use crate::oracle::{Checker, Said, Violation};
+use crate::oracle::{Checker, Operation, Violation};
 use crate::plan::{Action, PEOPLE, Plan, ROOMS, TABS};
 use crate::postgres::Table;
 use crate::stored;
@@ -44,7 +44,7 @@ pub fn run(seed: u64, plan: &Plan, keeps_lines: bool) -> Outcome {
             world.every_frame_is_answered();
         }
         if world.violations.borrow().is_empty() {
-            ending::all_is_well(&world);
+            final_checks::all_is_well(&world);
         }
     }));
     if let Err(panic) = ran {
@@ -118,9 +118,9 @@ impl World {
         self.counters.count("notices");
         for user in &notice.users {
             if *user == author {
-                self.violation(Checker::Told, format!("{user} is told of their own {}", notice.seq));
+                self.violation(Checker::Notified, format!("{user} is told of their own {}", notice.seq));
             }
-            self.told.borrow_mut().insert((room, notice.seq, user.clone()));
+            self.notified.borrow_mut().insert((room, notice.seq, user.clone()));
         }
     }
 
@@ -136,25 +136,25 @@ impl World {
             }
             Action::React { tab, nth, emoji, add } => {
                 if let Some(Known { id: message, .. }) = self.knows(tab, nth, |_, _| true) {
-                    let said = Said::Reaction { message, emoji: EMOJI[emoji].into(), add };
+                    let said = Operation::Reaction { message, emoji: EMOJI[emoji].into(), add };
                     self.has_to_say(tab, Some(said));
                 }
             }
             Action::Reply { tab, nth } => {
                 if let Some(root) = self.knows(tab, nth, |_, known| !known.is_reply && !known.deleted) {
                     let content = self.words("reply", false);
-                    self.has_to_say(tab, Some(Said::Message { content, thread: Some(root.id) }));
+                    self.has_to_say(tab, Some(Operation::Message { content, thread: Some(root.id) }));
                 }
             }
             Action::Edit { tab, nth, based, poison } => {
                 if let Some(known) = self.knows(tab, nth, may_change) {
                     let (content, base) = (self.words("edit", poison), based.then_some(known.version));
-                    self.has_to_say(tab, Some(Said::Edit { message: known.id, content, base }));
+                    self.has_to_say(tab, Some(Operation::Edit { message: known.id, content, base }));
                 }
             }
             Action::Delete { tab, nth } => {
                 if let Some(known) = self.knows(tab, nth, may_change) {
-                    self.has_to_say(tab, Some(Said::Delete { message: known.id }));
+                    self.has_to_say(tab, Some(Operation::Delete { message: known.id }));
                 }
             }
             Action::Unread { tab, back } => self.unreads(tab, back),
@@ -191,7 +191,7 @@ impl World {
             Action::DiskFull { ms } => self.disk_full_until.set(self.now() + ms),
             Action::Abort => self.abort(),
             Action::Deploy => self.redeploy(),
-            Action::Weather(weather) => {
+            Action::PostgresFault(weather) => {
                 self.server.borrow_mut().weather = weather;
                 self.counters.count("changes of weather");
             }
@@ -226,7 +226,7 @@ impl World {
 
     pub fn says(self: &Rc<Self>, tab: usize, bytes: usize, poison: bool) {
         let content = self.words(&"x".repeat(bytes), poison);
-        self.has_to_say(tab, Some(Said::Message { content, thread: None }));
+        self.has_to_say(tab, Some(Operation::Message { content, thread: None }));
     }
 
     /// Words that nobody has said before.
@@ -250,7 +250,8 @@ impl World {
             (format!("/api/chat/rooms/{room}/unread"), it.token(self.now()), seq)
         };
         let body = Some(format!(r#"{{"seq":{seq}}}"#));
-        let Some(Got::Json(200, answer)) = self.ask_with(http::Method::POST, &path, &token, body) else {
+        let Some(HttpOutcome::Json(200, answer)) = self.ask_with(http::Method::POST, &path, &token, body)
+        else {
             return;
         };
         self.counters.count("markers set back");
@@ -273,7 +274,7 @@ impl World {
         let id: String = id.bytes().map(|b| format!("%{b:02x}")).collect();
         let token = format!("{}|admin", crate::worker::token(tenant, "root", self.now() + 60_000));
         let path = format!("/api/chat/rooms/{id}/outbox/retry");
-        if let Some(Got::Json(200, _)) = self.ask_once(http::Method::POST, &path, &token) {
+        if let Some(HttpOutcome::Json(200, _)) = self.ask_once(http::Method::POST, &path, &token) {
             self.counters.count("rows tried again");
         }
     }

@@ -3,12 +3,12 @@
 
 use crate::postgres::Db;
 use crate::world::World;
-use chinwag::api::{Ask, Body, Bucket, Ports, Put, Reply};
+use chinwag::api::{Body, Bucket, Ports, Put, Reply, RoomRequest};
 use chinwag::auth::{AuthConfig, Identity, Role};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{TenantId, UnixMs, UserId};
 use chinwag::object::Answer;
-use chinwag::troubles::Listed;
+use chinwag::outbox_alerts::Listed;
 use std::rc::Rc;
 
 pub struct Worker {
@@ -119,7 +119,7 @@ impl Ports for Worker {
         &self.patient
     }
 
-    fn hasty_db(&self) -> &Db {
+    fn fail_fast_db(&self) -> &Db {
         &self.hasty
     }
 
@@ -127,7 +127,7 @@ impl Ports for Worker {
         Ok(&self.bucket)
     }
 
-    async fn ask_room(&self, ask: &Ask) -> Result<Reply, Refusal> {
+    async fn call_room(&self, ask: &RoomRequest) -> Result<Reply, Refusal> {
         match self.world.ask(ask.clone()).await? {
             Answer::Reply(reply) => Ok(reply),
             Answer::Upgraded { .. } => Err(Refusal::fault()),

@@ -2,12 +2,12 @@
 //! it can break (`breaking`), what clients do (`client`), what must be true (`oracle`), what happens when (`plan`, `run`).
 
 use crate::client::Tab;
-use crate::dice::Dice;
 use crate::executor::Executor;
 use crate::executor::Owner;
 use crate::hosts::Host;
 use crate::oracle::{Checker, Counters, Oracle, Violation};
-use crate::postgres::{Server, Weather};
+use crate::postgres::{PostgresFault, Server};
+use crate::rng::Rng;
 use crate::rules::{MODERATION, Slow};
 use chinwag::ids::UnixMs;
 use chinwag::limits::Limits;
@@ -27,7 +27,7 @@ pub struct World {
     pub executor: Rc<Executor>,
     pub limits: Limits,
     pub moderation: Rc<Moderation>,
-    pub dice: RefCell<Dice>,
+    pub rng: RefCell<Rng>,
     pub hosts: RefCell<BTreeMap<String, Rc<Host>>>,
     pub server: RefCell<Server>,
     pub tabs: RefCell<Vec<Tab>>,
@@ -56,7 +56,7 @@ pub struct World {
     /// Rooms whose owner wanted them deleted.
     pub doomed: RefCell<BTreeSet<usize>>,
     /// Who was told of which message, and those that were not in Postgres because it refuses them: room, seq, person.
-    pub told: RefCell<BTreeSet<(usize, u64, String)>>,
+    pub notified: RefCell<BTreeSet<(usize, u64, String)>>,
     pub untellable: RefCell<BTreeSet<(usize, u64)>>,
     /// What was uploaded and answered, by id.
     pub files: RefCell<BTreeMap<String, Vec<u8>>>,
@@ -74,9 +74,9 @@ impl World {
             executor: Rc::new(Executor::new(START)),
             limits,
             moderation: Rc::new(Moderation::parse(MODERATION).expect("rules")),
-            dice: RefCell::new(Dice::new(seed ^ 0x5eed)),
+            rng: RefCell::new(Rng::new(seed ^ 0x5eed)),
             hosts: RefCell::default(),
-            server: RefCell::new(Server { weather: Weather::Fine, rooms: BTreeMap::new() }),
+            server: RefCell::new(Server { weather: PostgresFault::Fine, rooms: BTreeMap::new() }),
             tabs: RefCell::default(),
             oracle: RefCell::default(),
             counters: Counters::default(),
@@ -95,7 +95,7 @@ impl World {
             slow: RefCell::default(),
             reported: RefCell::default(),
             doomed: RefCell::default(),
-            told: RefCell::default(),
+            notified: RefCell::default(),
             untellable: RefCell::default(),
             files: RefCell::default(),
             bursting: Cell::new(false),
@@ -115,7 +115,7 @@ impl World {
     }
 
     pub fn random(&self) -> u64 {
-        self.dice.borrow_mut().next()
+        self.rng.borrow_mut().next()
     }
 
     pub fn sleep(&self, ms: u64) -> impl Future<Output = ()> + use<> {

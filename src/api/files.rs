@@ -1,14 +1,14 @@
 //! Files over REST: a body on its way into the bucket, and a file on its way out.
 //! Not here: who may have which (`room`), what a file is (`protocol::file`), the bucket itself (`shell`).
 
-use super::{Ask, Body, Ports, Reply, Request, What, gate};
+use super::{Body, Ports, Reply, Request, RoomOp, RoomRequest, room_access};
 use crate::auth::Identity;
 use crate::error::{Code, Refusal};
 use crate::ids::{INTEGER_MAX, RoomId};
 use crate::limits::{FILE_HEAD_BYTES, FILE_PIECE_BYTES, UPLOAD_MAX_MS};
 use crate::protocol::file;
 use crate::protocol::message::Attachment;
-use crate::room::{Call, file_prefix, split_id};
+use crate::room::{RoomCall, file_prefix, split_id};
 use http::{HeaderMap, Method, header};
 use sha2::{Digest, Sha256};
 use std::future::Future;
@@ -47,31 +47,36 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// `POST /rooms/:id/attachments`: the room takes note of it, then the body goes through, then the room hears that it is there.
 pub async fn upload<P: Ports, B: Body>(
     ports: &P,
-    who: Identity,
+    caller: Identity,
     room: RoomId,
     request: Request<B>,
 ) -> Result<Reply, Refusal> {
     let size = declared_size(&request.headers)?;
     let bucket = ports.bucket()?;
     let upload = format!("{:032x}", ports.random());
-    let gate = gate::ask(ports, &who, &room).await?;
-    let key = format!("{}{upload}", file_prefix(&who.tenant, &room));
-    let tell = async |call: Call| {
-        let ask = Ask { who: who.clone(), room: room.clone(), gate: gate.clone(), what: What::Call(call) };
-        ports.ask_room(&ask).await
+    let membership = room_access::membership(ports, &caller, &room).await?;
+    let key = format!("{}{upload}", file_prefix(&caller.tenant, &room));
+    let tell = async |call: RoomCall| {
+        let ask = RoomRequest {
+            caller: caller.clone(),
+            room: room.clone(),
+            membership: membership.clone(),
+            op: RoomOp::Call(call),
+        };
+        ports.call_room(&ask).await
     };
-    let reserved = tell(Call::Reserve { upload: upload.clone(), size }).await?;
+    let reserved = tell(RoomCall::Reserve { upload: upload.clone(), size }).await?;
     if !matches!(reserved, Reply::Json { status: 200, .. }) {
         return Ok(reserved);
     }
     let stored = store(ports, bucket, (&key, size), request).await;
     let answered = match stored {
-        Ok(file) => tell(Call::Uploaded { upload: upload.clone(), file }).await,
+        Ok(file) => tell(RoomCall::Uploaded { upload: upload.clone(), file }).await,
         Err(refusal) => Err(refusal),
     };
     if !matches!(answered, Ok(Reply::Json { status: 200, .. })) {
         // If this is lost too, the room cleans up by itself a little later.
-        let _ = tell(Call::UploadFailed { upload }).await;
+        let _ = tell(RoomCall::UploadFailed { upload }).await;
     }
     answered
 }
@@ -139,7 +144,7 @@ async fn store<P: Ports, B: Body>(
 /// `GET` and `HEAD /attachments/:id`. Who may not have it, may have it no more, or asks for one that never was, hears the same.
 pub async fn download<P: Ports>(
     ports: &P,
-    who: Identity,
+    caller: Identity,
     id: &str,
     method: &Method,
     headers: &HeaderMap,
@@ -147,8 +152,8 @@ pub async fn download<P: Ports>(
     let none = || Refusal::new(Code::AttachmentNotFound, "there is no such attachment");
     ports.bucket()?;
     let (room, upload) = split_id(id).ok_or_else(none)?;
-    let key = format!("{}{upload}", file_prefix(&who.tenant, &room));
-    let asked = gate::call(ports, who, room, Call::File { upload: upload.to_owned() }).await;
+    let key = format!("{}{upload}", file_prefix(&caller.tenant, &room));
+    let asked = room_access::call(ports, caller, room, RoomCall::File { upload: upload.to_owned() }).await;
     let body = match asked {
         Ok(Reply::Json { status: 200, body, .. }) => body,
         Ok(Reply::Json { status: 404, .. }) => return Err(none()),

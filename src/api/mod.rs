@@ -4,17 +4,17 @@
 #[cfg(feature = "dev")]
 mod dev;
 mod files;
-mod gate;
+mod inbox;
+mod members;
 mod messages;
 mod outbox;
-mod people;
-mod reading;
+mod room_access;
 mod rooms;
 mod routes;
-mod sought;
+mod search_query;
 
 pub use files::{Bucket, FileReply, Put};
-pub use gate::{Ask, Gate, UpgradeAsk, What, no_such_room, open_room};
+pub use room_access::{Membership, RoomOp, RoomRequest, UpgradeRequest, no_such_room, open_room};
 pub use routes::{ROUTES, Route};
 
 use crate::auth::{self, AuthConfig, Credential, Identity};
@@ -23,10 +23,10 @@ use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::limits::{BODY_BYTES_MAX, HISTORY_DEFAULT, HISTORY_MAX, PAGE_DEFAULT, PAGE_MAX, TICKET_MS};
 use crate::mutants::{Mutant, is};
+use crate::outbox_alerts::Listed;
 use crate::protocol::Fields;
-use crate::room::Call;
+use crate::room::RoomCall;
 use crate::schema;
-use crate::troubles::Listed;
 use http::{HeaderMap, Method};
 use routes::Params;
 use serde_json::{Value, json};
@@ -44,11 +44,11 @@ pub trait Ports {
     fn authenticate(&self, token: &str) -> impl Future<Output = Result<Identity, Refusal>>;
     fn db(&self) -> &Self::Db;
     /// Like `db`, but gives up soon, and at once for a while after a failure: the room can decide as well.
-    fn hasty_db(&self) -> &Self::Db;
+    fn fail_fast_db(&self) -> &Self::Db;
     /// # Errors  `upstream_unavailable`: this deployment has none.
     fn bucket(&self) -> Result<&Self::Bucket, Refusal>;
     /// The room's answer: status and JSON text.
-    fn ask_room(&self, ask: &Ask) -> impl Future<Output = Result<Reply, Refusal>>;
+    fn call_room(&self, ask: &RoomRequest) -> impl Future<Output = Result<Reply, Refusal>>;
     /// The tenant's list of rooms in trouble.
     fn troubles(&self, tenant: &TenantId) -> impl Future<Output = Result<Vec<Listed>, Refusal>>;
     /// A new ticket that stands for this person, for `TICKET_MS`.
@@ -86,7 +86,7 @@ pub enum Reply {
         allow: Option<String>,
     },
     /// The room takes over this connection.
-    Upgrade(Box<Ask>),
+    Upgrade(Box<RoomRequest>),
     /// Out of the bucket.
     File(Box<FileReply>),
 }
@@ -138,51 +138,51 @@ async fn answer<P: Ports, B: Body>(
         Route::DevToken => return dev::token(ports, request).await,
         _ => {}
     }
-    let who = ports.authenticate(auth::bearer(&request.headers)?).await?;
+    let caller = ports.authenticate(auth::bearer(&request.headers)?).await?;
     let query = Query::parse(&request.query);
-    let room = || RoomId::parse(params.get("room")).ok_or_else(gate::no_such_room);
+    let room = || RoomId::parse(params.get("room")).ok_or_else(room_access::no_such_room);
     match route {
-        Route::CreateRoom => rooms::create(ports, &who, read_json(request).await?).await,
-        Route::ListRooms => rooms::list(ports, &who, &query).await,
-        Route::Unread => reading::unread(ports, &who).await,
-        Route::Mentions => reading::mentions(ports, &who, &query).await,
-        Route::Search => reading::search(ports, &who, &query).await,
-        Route::GetRoom => rooms::get(ports, &who, &room()?).await,
-        Route::ListMessages => messages::list(ports, who, room()?, &query).await,
-        Route::SendMessage => messages::send(ports, who, room()?, request).await,
-        Route::EditMessage => messages::edit(ports, who, room()?, params, request).await,
-        Route::DeleteMessage => messages::delete(ports, who, room()?, params).await,
-        Route::MessageVersions => messages::versions(ports, who, room()?, params).await,
-        Route::AddReaction => messages::react(ports, who, room()?, params, true).await,
-        Route::RemoveReaction => messages::react(ports, who, room()?, params, false).await,
-        Route::GetThread => messages::thread(ports, who, room()?, params, &query).await,
-        Route::MarkRead => messages::mark(ports, who, room()?, request, true).await,
-        Route::MarkUnread => messages::mark(ports, who, room()?, request, false).await,
+        Route::CreateRoom => rooms::create(ports, &caller, read_json(request).await?).await,
+        Route::ListRooms => rooms::list(ports, &caller, &query).await,
+        Route::Unread => inbox::unread(ports, &caller).await,
+        Route::Mentions => inbox::mentions(ports, &caller, &query).await,
+        Route::Search => inbox::search(ports, &caller, &query).await,
+        Route::GetRoom => rooms::get(ports, &caller, &room()?).await,
+        Route::ListMessages => messages::list(ports, caller, room()?, &query).await,
+        Route::SendMessage => messages::send(ports, caller, room()?, request).await,
+        Route::EditMessage => messages::edit(ports, caller, room()?, params, request).await,
+        Route::DeleteMessage => messages::delete(ports, caller, room()?, params).await,
+        Route::MessageVersions => messages::versions(ports, caller, room()?, params).await,
+        Route::AddReaction => messages::react(ports, caller, room()?, params, true).await,
+        Route::RemoveReaction => messages::react(ports, caller, room()?, params, false).await,
+        Route::GetThread => messages::thread(ports, caller, room()?, params, &query).await,
+        Route::MarkRead => messages::mark(ports, caller, room()?, request, true).await,
+        Route::MarkUnread => messages::mark(ports, caller, room()?, request, false).await,
         Route::Upload => {
             let room = room()?;
-            files::upload(ports, who, room, request).await
+            files::upload(ports, caller, room, request).await
         }
         Route::Download => {
             let id = params.get("attachment");
-            files::download(ports, who, id, &request.method, &request.headers).await
+            files::download(ports, caller, id, &request.method, &request.headers).await
         }
-        Route::Outbox => outbox::of_room(ports, who, room()?, Call::Outbox).await,
-        Route::RetryOutbox => outbox::of_room(ports, who, room()?, Call::RetryOutbox).await,
+        Route::Outbox => outbox::of_room(ports, caller, room()?, RoomCall::Outbox).await,
+        Route::RetryOutbox => outbox::of_room(ports, caller, room()?, RoomCall::RetryOutbox).await,
         Route::DiscardRow => {
             let room = room()?;
-            outbox::may_tend(ports, &who, &room).await?;
+            outbox::may_tend(ports, &caller, &room).await?;
             let seq = Fields::parse(&read_json(request).await?)?.integer("seq")?;
-            outbox::of_room(ports, who, room, Call::Discard { seq }).await
+            outbox::of_room(ports, caller, room, RoomCall::Discard { seq }).await
         }
-        Route::TenantOutbox => outbox::of_tenant(ports, &who).await,
+        Route::TenantOutbox => outbox::of_tenant(ports, &caller).await,
         Route::WsTicket => {
-            let ticket = ports.keep_ticket(&who).await?;
+            let ticket = ports.keep_ticket(&caller).await?;
             Ok(Reply::ok(json!({"ticket": ticket, "expiresInMs": TICKET_MS})))
         }
         Route::Health | Route::Chat => Err(Refusal::new(Code::NotFound, "answered above")),
         #[cfg(feature = "dev")]
         Route::DevToken => Err(Refusal::new(Code::NotFound, "answered above")),
-        _ => people::answer(ports, route, who, room()?, params, request).await,
+        _ => members::answer(ports, route, caller, room()?, params, request).await,
     }
 }
 
@@ -207,14 +207,14 @@ async fn upgrade<P: Ports, B>(ports: &P, request: &Request<B>) -> Result<Reply, 
         return Err(Refusal::new(Code::UpgradeRequired, "this is a WebSocket's address"));
     }
     let found = auth::upgrade_credential(&request.headers, &request.query, ports.config())?;
-    let who = match &found.credential {
+    let caller = match &found.credential {
         Credential::Bearer(token) => ports.authenticate(token).await?,
         Credential::Ticket(ticket) => ports
             .take_ticket(ticket)
             .await?
             .ok_or_else(|| Refusal::new(Code::Unauthenticated, "the ticket is used, expired or unknown"))?,
     };
-    auth::refuse_other_user(&request.query, &who)?;
+    auth::refuse_other_user(&request.query, &caller)?;
     let query = Query::parse(&request.query);
     let room = query.text("roomId").ok_or_else(|| Refusal::bad_field("roomId", "a room's id"))?;
     let since = match (query.integer("since")?, query.text("epoch")) {
@@ -230,10 +230,10 @@ async fn upgrade<P: Ports, B>(ports: &P, request: &Request<B>) -> Result<Reply, 
             _ => return Err(Refusal::bad_field("history", "an integer")),
         },
     };
-    let room = RoomId::parse(room).ok_or_else(gate::no_such_room)?;
-    let gate = gate::ask(ports, &who, &room).await?;
-    let what = What::Upgrade(UpgradeAsk { batches: found.chat_v1, since, history });
-    Ok(Reply::Upgrade(Box::new(Ask { who, room, gate, what })))
+    let room = RoomId::parse(room).ok_or_else(room_access::no_such_room)?;
+    let membership = room_access::membership(ports, &caller, &room).await?;
+    let op = RoomOp::Upgrade(UpgradeRequest { batches: found.chat_v1, since, history });
+    Ok(Reply::Upgrade(Box::new(RoomRequest { caller, room, membership, op })))
 }
 
 /// The body as text.

@@ -16,7 +16,7 @@ pub use credential::{
     CHAT_V1, Credential, Upgrade, bearer, refuse_foreign_origin, refuse_other_user, upgrade_credential,
 };
 pub use jwks::{FetchJwks, Jwks, Lookup, authenticate};
-pub use permission::{Action, Role, authorize, changes_who_is_in, effective_role};
+pub use permission::{Action, Role, authorize, effective_role, is_membership_change};
 pub use token::{VerifyError, mint_hs256, verify};
 
 use crate::ids::{TenantId, UnixMs, UserId};

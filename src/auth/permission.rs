@@ -123,7 +123,7 @@ pub fn authorize(role: Option<Role>, tenant_role: Option<Role>, action: Action) 
 }
 
 /// Whether an action changes who is in a room, or as what: in a direct room nobody may (403).
-pub fn changes_who_is_in(action: Action) -> bool {
+pub fn is_membership_change(action: Action) -> bool {
     use Action::*;
     matches!(action, Leave | AddPeople | RemovePerson { .. } | SetRole { .. })
 }

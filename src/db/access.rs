@@ -63,7 +63,7 @@ pub struct SnapshotMember {
     pub notify: Notify,
     /// May not talk until then; `FOREVER_MS`: for good.
     #[serde(default)]
-    pub muted_until_ms: Option<UnixMs>,
+    pub silenced_until_ms: Option<UnixMs>,
 }
 
 /// Somebody who may not be in the room.
@@ -90,7 +90,7 @@ pub struct SnapshotChange {
 pub struct Notify {
     /// `all`, `mentions` or `none`.
     pub level: String,
-    pub mute_until_ms: Option<UnixMs>,
+    pub notifications_snoozed_until_ms: Option<UnixMs>,
 }
 
 /// SQL of one `Access`, out of the room's row `r` and the member's row `m`.

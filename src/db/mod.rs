@@ -21,7 +21,7 @@ pub use access::{
 };
 pub use cursor::parse as parse_cursor;
 pub use mentions::mentions;
-pub use notify::{Notice, Told, to_tell};
+pub use notify::{Notice, NotificationPayload, notification_payload};
 pub use people::{
     Applied, AuditCursor, AuditRow, BanPut, ChangeSet, MemberPut, Page, Settings, apply, list_audit,
     list_members, notify_settings,
@@ -36,8 +36,8 @@ pub use rooms::{
 pub use search::{Filter, Has, Hits, Scope, Term, Words, search, search_scope};
 pub use unread::unread;
 
-use crate::journal::Loggable;
 use crate::mutants::{Mutant, is};
+use crate::oplog::Loggable;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::future::Future;

@@ -29,7 +29,7 @@ pub struct Notice {
 
 /// What is to be told, and whom.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Told {
+pub struct NotificationPayload {
     pub message: Value,
     pub room: Value,
     /// `[{userId, reason}]`, never empty.
@@ -94,7 +94,10 @@ SELECT coalesce((
 /// What is to be told of this now; `None`: nothing to nobody, as it was deleted, read, muted or isn't theirs to see.
 ///
 /// # Cost  a few look-ups by key for each person of the notice.
-pub async fn to_tell(db: &impl Postgres, notice: &Notice) -> Result<Option<Told>, DbError> {
+pub async fn notification_payload(
+    db: &impl Postgres,
+    notice: &Notice,
+) -> Result<Option<NotificationPayload>, DbError> {
     let Notice { tenant, room, seq, message, event, calls_all, users, .. } = notice;
     let input = json!({"tenant": tenant, "room": room, "seq": seq, "message": message, "event": event, "callsAll": calls_all,
                        "users": users, "chars": NOTIFY_PREVIEW_CHARS});

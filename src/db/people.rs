@@ -36,8 +36,8 @@ pub struct MemberPut {
     /// Where a newcomer begins, and has read up to; somebody who is there already keeps both.
     pub joined_seq: Seq,
     pub notify_level: String,
-    pub mute_until_ms: Option<UnixMs>,
-    pub muted_until_ms: Option<UnixMs>,
+    pub notifications_snoozed_until_ms: Option<UnixMs>,
+    pub silenced_until_ms: Option<UnixMs>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -423,7 +423,7 @@ impl Scope {
 /// # Cost   1 to 3 statements, each bounded.
 pub async fn search(
     db: &impl Postgres,
-    who: (&TenantId, &UserId),
+    caller: (&TenantId, &UserId),
     (filter, scope): (&Filter, &Scope),
     place: &Place,
     limit: u64,
@@ -431,7 +431,7 @@ pub async fn search(
     let words = Words::of(&filter.terms, scope.parts);
     let (first, rest) = words.like.split_first().unzip();
     let input = encode(&json!({
-        "tenant": who.0, "user": who.1, "room": filter.room, "inside": filter.inside, "from": filter.from,
+        "tenant": caller.0, "user": caller.1, "room": filter.room, "inside": filter.inside, "from": filter.from,
         "has": filter.has, "first": first, "rest": rest.unwrap_or_default(), "begins": words.begins, "parts": words.parts,
         "words": words.words, "afterUs": filter.after_ms.map(|ms| ms.saturating_mul(1000)), "place": place,
         "each": scope.each(SEARCH_WALK), "limit": limit.saturating_add(1),

@@ -2,24 +2,24 @@
 //! time runs beside them. A panic stays in its event.
 //! Not here: what follows from an input (`room`), and the runtime (`Platform`: workerd in `shell`, or the simulator).
 
-mod door;
 mod platform;
+mod requests;
 mod sockets;
 
-pub use door::Answer;
 pub use platform::{Gone, Platform};
+pub use requests::Answer;
 
-use crate::counts::Counts;
 use crate::db::{self, Projected, Projection};
 use crate::error::Refusal;
 use crate::ids::{Seq, UnixMs};
-use crate::journal::Entry;
 use crate::limits::*;
+use crate::metrics::Counts;
 use crate::mutants::{Mutant, is};
+use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::moderation::Moderation;
 use crate::room::store::{Store, StoreError};
-use crate::room::{Attachment, ConnectionId, Effect, Input, Room};
+use crate::room::{ConnectionId, Effect, Input, Room, SocketState};
 use sockets::Socket;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
@@ -34,7 +34,7 @@ pub struct Object<P: Platform> {
     room: RefCell<Option<Room>>,
     sockets: RefCell<HashMap<ConnectionId, Socket<P::Socket>>>,
     /// The head when everything was last told to the sockets; `None` until the room was loaded once.
-    told: Cell<Option<Seq>>,
+    delivered_seq: Cell<Option<Seq>>,
     flush_is_due: Cell<bool>,
     /// Frames that wait for the turn's end. Handled where they arrive, each would be a commit and a wait for the disk.
     inbox: RefCell<Vec<(ConnectionId, String)>>,
@@ -69,7 +69,7 @@ impl<P: Platform> Object<P> {
             moderation,
             room: RefCell::new(None),
             sockets: RefCell::default(),
-            told: Cell::new(None),
+            delivered_seq: Cell::new(None),
             flush_is_due: Cell::new(false),
             inbox: RefCell::default(),
             tick_at: Cell::new(None),
@@ -100,7 +100,7 @@ impl<P: Platform> Object<P> {
         let too_large = text.len() > self.limits.frame_bytes as usize;
         self.inbox.borrow_mut().push((connection, text));
         // What closes its socket anyway isn't kept in memory.
-        if too_large { self.take_in() } else { self.flush_later() }
+        if too_large { self.process_inbox() } else { self.flush_later() }
     }
 
     /// A binary frame arrived; nobody looks at it.
@@ -121,7 +121,7 @@ impl<P: Platform> Object<P> {
     // --- Feeding the machine ----------------------------------------------------------------------
 
     /// Handles the frames of this turn, in the order they arrived. A fault in one is that one's alone.
-    fn take_in(self: &Rc<Self>) {
+    fn process_inbox(self: &Rc<Self>) {
         for (connection, text) in self.inbox.take() {
             let random = self.platform.random();
             if self.feed_one(Input::Frame { connection, text: &text, random }).failed {
@@ -132,7 +132,7 @@ impl<P: Platform> Object<P> {
 
     /// Feeds one input, after the frames that arrived before it.
     fn feed(self: &Rc<Self>, input: Input) -> Fed {
-        self.take_in();
+        self.process_inbox();
         self.feed_one(input)
     }
 
@@ -144,8 +144,8 @@ impl<P: Platform> Object<P> {
             Ok(Ok(Some(effects))) => effects,
             // No log here: nobody was ever let in, or the room is gone.
             Ok(Ok(None)) => return Fed::default(),
-            Ok(Err(error)) => return self.lost(Some(&error), flushes),
-            Err(_) => return self.lost(None, flushes),
+            Ok(Err(error)) => return self.recover(Some(&error), flushes),
+            Err(_) => return self.recover(None, flushes),
         };
         let fed = self.perform_all(effects);
         self.schedule();
@@ -160,7 +160,7 @@ impl<P: Platform> Object<P> {
         let store = Store(self.platform.sql());
         let effects = room.handle(&store, self.platform.now(), input)?;
         if flushes {
-            self.told.set(Some(room.head()));
+            self.delivered_seq.set(Some(room.head()));
         }
         Ok(Some(effects))
     }
@@ -171,33 +171,33 @@ impl<P: Platform> Object<P> {
         if slot.is_none() {
             *slot = self.load()?;
         }
-        if self.told.get().is_none() {
-            self.told.set(slot.as_ref().map(Room::head));
+        if self.delivered_seq.get().is_none() {
+            self.delivered_seq.set(slot.as_ref().map(Room::head));
         }
         Ok(slot)
     }
 
     /// The room from its storage and its open sockets: after hibernation, a deploy, a panic, a failing store.
     fn load(&self) -> Result<Option<Room>, StoreError> {
-        let mut kept = Vec::new();
+        let mut states = Vec::new();
         let mut sockets = self.sockets.borrow_mut();
         sockets.clear();
         for socket in self.platform.sockets() {
             let Some(text) = self.platform.attachment(&socket) else { continue };
-            let Ok(attachment) = serde_json::from_str::<Attachment>(&text) else { continue };
+            let Ok(attachment) = serde_json::from_str::<SocketState>(&text) else { continue };
             sockets.insert(attachment.id, Socket::new(socket, self.limits.waiting_bytes));
-            kept.push(attachment);
+            states.push(attachment);
         }
         drop(sockets);
-        let room = Room::load(&Store(self.platform.sql()), kept, self.limits.clone())?;
-        Ok(room.map(|room| room.under(&self.moderation)))
+        let room = Room::load(&Store(self.platform.sql()), states, self.limits.clone())?;
+        Ok(room.map(|room| room.with_moderation(&self.moderation)))
     }
 
     /// The input is lost and with it the memory; the next one finds the room as storage and sockets say it is.
     /// A flush that broke off has told nobody, so all since the last whole one is told from the log.
     ///
     /// # Takes  `error`: the store's; `None`: a panic.
-    fn lost(self: &Rc<Self>, error: Option<&StoreError>, flushing: bool) -> Fed {
+    fn recover(self: &Rc<Self>, error: Option<&StoreError>, flushing: bool) -> Fed {
         let mut dropped = self.room.borrow_mut().take();
         self.report_loss(dropped.as_mut(), error);
         self.flush_is_due.set(false);
@@ -205,17 +205,17 @@ impl<P: Platform> Object<P> {
         let now = self.platform.now();
         let rest = dropped
             .filter(|_| !flushing)
-            .and_then(|mut room| catch_unwind(AssertUnwindSafe(move || room.give_up(now))).ok());
-        if let Some((effects, told)) = rest {
+            .and_then(|mut room| catch_unwind(AssertUnwindSafe(move || room.flush_settled(now))).ok());
+        if let Some((effects, delivered_seq)) = rest {
             self.perform_all(effects);
-            self.told.set(Some(told));
+            self.delivered_seq.set(Some(delivered_seq));
         }
         let recovered = catch_unwind(AssertUnwindSafe(|| {
             // A room that could not even wake up has told nothing and owes nothing: it begins at its head.
             if !is(Mutant::ToldFromNothing) {
                 drop(self.loaded()?);
             }
-            self.handle(Input::Recovered { told: self.told.get().unwrap_or_default() })
+            self.handle(Input::Recovered { delivered_seq: self.delivered_seq.get().unwrap_or_default() })
         }));
         if let Ok(Ok(Some(effects))) = recovered {
             self.perform_all(effects);
@@ -294,13 +294,13 @@ impl<P: Platform> Object<P> {
             Effect::Alarm(at) => self.platform.set_alarm(at),
             Effect::Wiped => {
                 *self.room.borrow_mut() = None;
-                self.told.set(None);
+                self.delivered_seq.set(None);
                 self.tick_at.set(None);
                 self.platform.close_db();
             }
-            Effect::Announce(announcement) => self.later(async move |object| {
-                let taken = object.platform.announce(&announcement).await;
-                object.feed(Input::Announced { at: announcement.at, taken });
+            Effect::ReportAlert(report) => self.later(async move |object| {
+                let taken = object.platform.report_alert(&report).await;
+                object.feed(Input::AlertReported { at: report.at, taken });
             }),
             Effect::RemoveFiles { ids, keys } => self.later(async move |object| {
                 let gone = object.platform.remove_files(&keys).await;
@@ -337,7 +337,7 @@ impl<P: Platform> Object<P> {
             object.platform.sleep(0).await;
             if object.flush_is_due.get() {
                 // While the flush is still due: what these frames schedule is this one.
-                object.take_in();
+                object.process_inbox();
                 object.flush_is_due.set(false);
                 object.feed_one(Input::Flush);
                 object.sweep();
@@ -377,8 +377,8 @@ impl<P: Platform> Object<P> {
     }
 
     /// Asks Postgres, and keeps the connection a moment for what may follow.
-    async fn ask_db<T>(self: &Rc<Self>, ask: impl AsyncFnOnce(&P::Db) -> T) -> T {
-        let answer = ask(self.platform.db()).await;
+    async fn ask_db<T>(self: &Rc<Self>, room_request: impl AsyncFnOnce(&P::Db) -> T) -> T {
+        let answer = room_request(self.platform.db()).await;
         let asked = self.asked_db.get().wrapping_add(1);
         self.asked_db.set(asked);
         self.later(async move |object| {

@@ -2,14 +2,14 @@
 //! Not here: what is done with it (`object`).
 
 use crate::auth::Identity;
-use crate::counts::Counts;
 use crate::db::{Notice, Postgres};
 use crate::error::Refusal;
 use crate::ids::{RoomId, TenantId, UnixMs};
-use crate::journal::Entry;
+use crate::metrics::Counts;
+use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::Sql;
-use crate::room::{Announcement, ConnectionId, Input};
+use crate::room::{ConnectionId, Input, OutboxReport};
 use std::future::Future;
 
 /// A socket that is closing or gone takes nothing any more.
@@ -54,7 +54,7 @@ pub trait Platform: 'static {
 
     fn authenticate(&self, token: &str) -> impl Future<Output = Result<Identity, Refusal>>;
     /// Tells the tenant's list of rooms in trouble; true when it took it.
-    fn announce(&self, _announcement: &Announcement) -> impl Future<Output = bool> {
+    fn report_alert(&self, _announcement: &OutboxReport) -> impl Future<Output = bool> {
         async { true }
     }
     /// Removes objects from the bucket of files, those that aren't there too; true when that is done.

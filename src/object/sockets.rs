@@ -47,8 +47,8 @@ impl<P: Platform> Object<P> {
         }
         self.swept_at.set(now);
         let silent = |(id, socket): (&ConnectionId, &Socket<P::Socket>)| {
-            let heard_ms = self.room.borrow().as_ref()?.heard_ms(*id)?;
-            let last_ms = self.platform.pinged_at(&socket.socket)?.max(heard_ms);
+            let last_frame_ms = self.room.borrow().as_ref()?.last_frame_ms(*id)?;
+            let last_ms = self.platform.pinged_at(&socket.socket)?.max(last_frame_ms);
             (now.saturating_sub(last_ms) > HEARTBEAT_TIMEOUT_MS).then_some(*id)
         };
         let mut connections: Vec<_> = self.sockets.borrow().iter().filter_map(silent).collect();

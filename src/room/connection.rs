@@ -15,7 +15,7 @@ pub type ConnectionId = u64;
 
 /// What the platform keeps with a socket while the room sleeps (≤ 16,384 bytes).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Attachment {
+pub struct SocketState {
     pub id: ConnectionId,
     pub identity: Identity,
     /// Whether the client speaks `chat.v1`: frames are arrays of events.
@@ -27,12 +27,12 @@ pub struct Attachment {
     pub rates: Rates,
     /// When it last sent a frame. What the platform answers by itself isn't among them.
     #[serde(default)]
-    pub heard_ms: UnixMs,
+    pub last_frame_ms: UnixMs,
 }
 
 #[derive(Debug)]
 pub struct Connection {
-    pub kept: Attachment,
+    pub state: SocketState,
     /// Events that leave with the next flush.
     pub pending: Vec<EventText>,
     /// How many of them the inputs that went well have left: what stays if the next one is lost to a panic.
@@ -46,25 +46,33 @@ impl Connection {
     pub fn new(id: ConnectionId, identity: Identity, batches: bool, now: UnixMs) -> Self {
         let expires_ms = expiry(&identity, now);
         let (read_seq, read_generation, rates) = (0, 0, Rates::default());
-        let kept =
-            Attachment { id, identity, batches, expires_ms, read_seq, read_generation, rates, heard_ms: now };
-        Self { changed: true, ..Self::wake(kept) }
+        let state = SocketState {
+            id,
+            identity,
+            batches,
+            expires_ms,
+            read_seq,
+            read_generation,
+            rates,
+            last_frame_ms: now,
+        };
+        Self { changed: true, ..Self::wake(state) }
     }
 
-    pub fn wake(kept: Attachment) -> Self {
-        Self { kept, pending: Vec::new(), settled: 0, changed: false, malformed: Window::default() }
+    pub fn wake(state: SocketState) -> Self {
+        Self { state, pending: Vec::new(), settled: 0, changed: false, malformed: Window::default() }
     }
 
     pub fn user(&self) -> &str {
-        self.kept.identity.user.as_str()
+        self.state.identity.user.as_str()
     }
 
     pub fn remember_read(&mut self, marker: Marker) {
-        (self.kept.read_seq, self.kept.read_generation) = (marker.seq, marker.generation);
+        (self.state.read_seq, self.state.read_generation) = (marker.seq, marker.generation);
     }
 
     pub fn expired(&self, now: UnixMs) -> bool {
-        now >= self.kept.expires_ms
+        now >= self.state.expires_ms
     }
 
     /// Counts a malformed frame; true when there were too many.

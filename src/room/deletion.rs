@@ -6,14 +6,14 @@
 use super::store::{Result, StateRow, Store};
 use super::{Effect, Room};
 use crate::ids::UnixMs;
-use crate::limits::DOOMED_LOOK_MS;
+use crate::limits::DELETION_CHECK_MS;
 use crate::mutants::{Mutant, is};
 use crate::protocol::server::CloseCode;
 use serde::{Deserialize, Serialize};
 
 /// The row of a room that its owner wants deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Doomed {
+pub struct PendingDeletion {
     since: UnixMs,
     /// It is deleted; what stays is for the tenant's list, which has still to hear of it, and for files in the bucket.
     gone: bool,
@@ -22,53 +22,57 @@ pub struct Doomed {
     look_at: UnixMs,
 }
 
-impl Doomed {
+impl PendingDeletion {
     pub fn load(store: &Store) -> Result<Option<Self>> {
-        let row = store.state(StateRow::Doomed)?;
-        Ok(row
-            .and_then(|row| serde_json::from_str(&row).ok())
-            .map(|doomed: Self| Self { look_at: doomed.since.saturating_add(DOOMED_LOOK_MS), ..doomed }))
+        let row = store.state(StateRow::Deletion)?;
+        Ok(row.and_then(|row| serde_json::from_str(&row).ok()).map(|pending_deletion: Self| Self {
+            look_at: pending_deletion.since.saturating_add(DELETION_CHECK_MS),
+            ..pending_deletion
+        }))
     }
 
     fn keep(&self, store: &Store) -> Result<()> {
-        store.set_state(StateRow::Doomed, serde_json::to_string(self).unwrap_or_default())
+        store.set_state(StateRow::Deletion, serde_json::to_string(self).unwrap_or_default())
     }
 }
 
 impl Room {
     /// From here on a room that Postgres hasn't got is one that was deleted.
-    pub(super) fn dooms(&mut self, store: &Store, now: UnixMs) -> Result<()> {
-        let doomed = Doomed { since: now, gone: false, look_at: now.saturating_add(DOOMED_LOOK_MS) };
+    pub(super) fn begin_deletion(&mut self, store: &Store, now: UnixMs) -> Result<()> {
+        let pending_deletion =
+            PendingDeletion { since: now, gone: false, look_at: now.saturating_add(DELETION_CHECK_MS) };
         if !is(Mutant::DoomUnwritten) {
-            doomed.keep(store)?;
+            pending_deletion.keep(store)?;
         }
-        self.doomed = Some(doomed);
+        self.pending_deletion = Some(pending_deletion);
         Ok(())
     }
 
     /// When somebody has to look what became of the deletion, or to end it where a fault broke it off.
-    pub(super) fn doom_due(&self) -> Option<UnixMs> {
-        let doomed = self.doomed.as_ref()?;
-        let due = !doomed.gone || !(self.is_owed() || is(Mutant::WipeForgotten));
-        due.then_some(doomed.look_at)
+    pub(super) fn deletion_check_at(&self) -> Option<UnixMs> {
+        let pending_deletion = self.pending_deletion.as_ref()?;
+        let due = !pending_deletion.gone || !(self.has_unsettled_work() || is(Mutant::WipeForgotten));
+        due.then_some(pending_deletion.look_at)
     }
 
     /// Whether the list has to hear of the room still, or a file is in the bucket.
-    fn is_owed(&self) -> bool {
-        self.standing.is_listed() || (self.files.due().is_some() && !is(Mutant::RoomFilesForgotten))
+    fn has_unsettled_work(&self) -> bool {
+        self.alert.is_listed() || (self.files.due().is_some() && !is(Mutant::RoomFilesForgotten))
     }
 
     /// Whether the room is deleted, and there is nothing left but this.
-    pub(super) fn doom_is_done(&self) -> bool {
-        self.doomed.as_ref().is_some_and(|doomed| doomed.gone)
+    pub(super) fn is_deletion_done(&self) -> bool {
+        self.pending_deletion.as_ref().is_some_and(|pending_deletion| pending_deletion.gone)
     }
 
-    pub(super) fn look_for_doom(&mut self, store: &Store, now: UnixMs) -> Result<()> {
-        let due = |doomed: &&mut Doomed| doomed.look_at <= now && !(doomed.gone && is(Mutant::WipeForgotten));
-        if let Some(doomed) = self.doomed.as_mut().filter(due) {
-            doomed.look_at = now.saturating_add(DOOMED_LOOK_MS);
-            match doomed.gone {
-                true => self.wipe_if_told(store)?,
+    pub(super) fn check_deletion(&mut self, store: &Store, now: UnixMs) -> Result<()> {
+        let due = |pending_deletion: &&mut PendingDeletion| {
+            pending_deletion.look_at <= now && !(pending_deletion.gone && is(Mutant::WipeForgotten))
+        };
+        if let Some(pending_deletion) = self.pending_deletion.as_mut().filter(due) {
+            pending_deletion.look_at = now.saturating_add(DELETION_CHECK_MS);
+            match pending_deletion.gone {
+                true => self.wipe_when_settled(store)?,
                 false => self.effects.push(Effect::Refresh),
             }
         }
@@ -76,45 +80,47 @@ impl Room {
     }
 
     /// Postgres still has the room: the deletion has failed, once no straggler can do it any more.
-    pub(super) fn is_spared(&mut self, store: &Store, now: UnixMs) -> Result<()> {
-        let over = |doomed: &Doomed| now >= doomed.since.saturating_add(DOOMED_LOOK_MS);
-        if self.doomed.as_ref().is_some_and(over) {
-            store.clear_state(StateRow::Doomed)?;
-            self.doomed = None;
+    pub(super) fn cancel_deletion(&mut self, store: &Store, now: UnixMs) -> Result<()> {
+        let over = |pending_deletion: &PendingDeletion| {
+            now >= pending_deletion.since.saturating_add(DELETION_CHECK_MS)
+        };
+        if self.pending_deletion.as_ref().is_some_and(over) {
+            store.clear_state(StateRow::Deletion)?;
+            self.pending_deletion = None;
         }
         Ok(())
     }
 
     /// Postgres has no such room (any more).
-    pub(super) fn is_gone(&mut self, store: &Store, now: UnixMs) -> Result<()> {
+    pub(super) fn finish_deletion(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         let all: Vec<_> = self.connections.keys().copied().collect();
         all.into_iter().for_each(|id| self.close(id, CloseCode::RoomGone, now));
         self.members.clear();
-        let Some(doomed) = self.doomed.clone() else { return Ok(()) };
+        let Some(pending_deletion) = self.pending_deletion.clone() else { return Ok(()) };
         // Everything said goes at once. That there was a room goes when its tenant's list knows that it isn't in trouble, and when
         // its files are out of the bucket.
-        self.facts.snapshot.members.clear();
-        self.facts.snapshot.bans.clear();
+        self.info.snapshot.members.clear();
+        self.info.snapshot.bans.clear();
         // Nothing waits for Postgres, and nobody is to be notified.
         (self.log.projected, self.log.notified) = (self.head, None);
-        let doomed = Doomed { gone: true, ..doomed };
+        let pending_deletion = PendingDeletion { gone: true, ..pending_deletion };
         let text = |value: serde_json::Result<String>| value.unwrap_or_default();
-        let (log, room) = (text(serde_json::to_string(&self.log)), text(serde_json::to_string(&self.facts)));
-        let doom = text(serde_json::to_string(&doomed));
-        store.purge(&[(StateRow::Log, log), (StateRow::Room, room), (StateRow::Doomed, doom)], now)?;
-        self.doomed = Some(doomed);
+        let (log, room) = (text(serde_json::to_string(&self.log)), text(serde_json::to_string(&self.info)));
+        let doom = text(serde_json::to_string(&pending_deletion));
+        store.purge(&[(StateRow::Log, log), (StateRow::Room, room), (StateRow::Deletion, doom)], now)?;
+        self.pending_deletion = Some(pending_deletion);
         self.reads = Default::default();
         self.audit_waits = false;
         self.outbox.forget_all();
-        self.standing.no_more_at_all(store)?;
-        self.look_for_trouble(store, now)?;
-        self.files_are_all_due(store, now)?;
-        self.wipe_if_told(store)
+        self.alert.clear_retry_rows(store)?;
+        self.check_alert(store, now)?;
+        self.schedule_all_removals(store, now)?;
+        self.wipe_when_settled(store)
     }
 
     /// Once nobody has to be told anything and no file is in the bucket, the storage is empty.
-    pub(super) fn wipe_if_told(&mut self, store: &Store) -> Result<()> {
-        if self.doom_is_done() && !self.is_owed() {
+    pub(super) fn wipe_when_settled(&mut self, store: &Store) -> Result<()> {
+        if self.is_deletion_done() && !self.has_unsettled_work() {
             store.wipe()?;
             self.effects.push(Effect::Wiped);
         }

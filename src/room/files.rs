@@ -5,7 +5,7 @@
 use super::outbox::backoff_ms;
 use super::store::{Kind, Result, Store};
 use super::uploads::STRAYS;
-use super::{Effect, Refused, Room};
+use super::{Effect, Room, RoomError};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, TenantId, UnixMs};
@@ -76,16 +76,16 @@ impl Room {
         &mut self,
         store: &Store,
         now: UnixMs,
-        who: &Identity,
+        caller: &Identity,
         (id, size): (&str, u64),
-    ) -> std::result::Result<String, Refused> {
-        self.authorize(who, Action::Talk)?;
-        self.unarchived()?;
+    ) -> std::result::Result<String, RoomError> {
+        self.authorize(caller, Action::Talk)?;
+        self.ensure_not_archived()?;
         let max = self.limits.attachment_bytes;
         if size > max {
             return Err(Refusal::new(Code::TooLarge, format!("a file of at most {max} bytes")).into());
         }
-        let dues = store.unsent_dues(who.user.as_str(), now)?;
+        let dues = store.unsent_dues(caller.user.as_str(), now)?;
         if let Some(first) = dues.first().filter(|_| dues.len() >= self.limits.unsent_uploads as usize) {
             let refusal = Refusal::new(Code::RateLimited, "too many uploads that are in no message");
             return Err(refusal.retry_after_ms(first.saturating_sub(now)).into());
@@ -94,7 +94,7 @@ impl Room {
         if is(Mutant::UploadUnnoted) {
             return Ok(NOTED.to_owned());
         }
-        store.reserve_upload(id, who.user.as_str(), due)?;
+        store.reserve_upload(id, caller.user.as_str(), due)?;
         self.files.due_by(due);
         Ok(NOTED.to_owned())
     }
@@ -104,21 +104,21 @@ impl Room {
         &mut self,
         store: &Store,
         now: UnixMs,
-        who: &Identity,
+        caller: &Identity,
         (id, file): (&str, Attachment),
-    ) -> std::result::Result<String, Refused> {
-        self.authorize(who, Action::Talk)?;
+    ) -> std::result::Result<String, RoomError> {
+        self.authorize(caller, Action::Talk)?;
         if is(Mutant::UploadUnnoted) {
-            store.reserve_upload(id, who.user.as_str(), now.saturating_add(UPLOAD_MAX_MS))?;
+            store.reserve_upload(id, caller.user.as_str(), now.saturating_add(UPLOAD_MAX_MS))?;
         }
         let known = store.upload(id)?;
-        let reserved = known.filter(|upload| upload.user_id == who.user.as_str() && upload.file.is_none());
+        let reserved = known.filter(|upload| upload.user_id == caller.user.as_str() && upload.file.is_none());
         reserved.filter(|upload| upload.due.is_some_and(|due| due > now)).ok_or_else(no_such_file)?;
         let public = public_id(self.room_id(), id);
         let url = format!("/api/chat/attachments/{}", utf8_percent_encode(&public, URL));
         let file = Attachment { id: Some(public), url, ..file };
         let due = now.saturating_add(UPLOAD_UNSENT_MS);
-        store.upload_is_whole(id, &serde_json::to_string(&file).unwrap_or_default(), due)?;
+        store.mark_upload_stored(id, &serde_json::to_string(&file).unwrap_or_default(), due)?;
         self.files.due_by(due);
         Ok(json!({"attachment": file}).to_string())
     }
@@ -128,13 +128,13 @@ impl Room {
         &mut self,
         store: &Store,
         now: UnixMs,
-        who: &Identity,
+        caller: &Identity,
         id: &str,
-    ) -> std::result::Result<String, Refused> {
+    ) -> std::result::Result<String, RoomError> {
         let known = store.upload(id)?;
-        if known.is_some_and(|upload| upload.user_id == who.user.as_str() && upload.message.is_none()) {
+        if known.is_some_and(|upload| upload.user_id == caller.user.as_str() && upload.message.is_none()) {
             let due = now.saturating_add(UPLOAD_SETTLES_MS);
-            store.doom_upload(id, due)?;
+            store.schedule_upload_removal(id, due)?;
             self.files.due_by(due);
         }
         Ok(NOTED.to_owned())
@@ -145,18 +145,18 @@ impl Room {
         &self,
         store: &Store,
         now: UnixMs,
-        who: &Identity,
+        caller: &Identity,
         id: &str,
-    ) -> std::result::Result<String, Refused> {
-        self.authorize(who, Action::Read)?;
+    ) -> std::result::Result<String, RoomError> {
+        self.authorize(caller, Action::Read)?;
         let known = store.upload(id)?;
         let upload = known.ok_or_else(no_such_file)?;
         let Some(seq) = upload.message else {
-            let mine = upload.user_id == who.user.as_str() && upload.due.is_some_and(|due| due > now);
+            let mine = upload.user_id == caller.user.as_str() && upload.due.is_some_and(|due| due > now);
             return Ok(upload.file.filter(|_| mine).ok_or_else(no_such_file)?);
         };
         let event = store.by_seq(seq)?.filter(|event| event.kind == Kind::Message);
-        let visible = event.filter(|event| event.seq > self.visible_from(who.user.as_str()));
+        let visible = event.filter(|event| event.seq > self.visible_from(caller.user.as_str()));
         let message = visible.and_then(|event| serde_json::from_str::<Message>(&event.body).ok());
         let public = public_id(self.room_id(), id);
         let files = message.filter(|m| m.deleted_at.is_none()).map(|m| m.attachments).unwrap_or_default();
@@ -171,9 +171,9 @@ impl Room {
         &self,
         store: &Store,
         now: UnixMs,
-        who: &Identity,
+        caller: &Identity,
         attached: Vec<Attached>,
-    ) -> std::result::Result<(Vec<Attachment>, Vec<String>), Refused> {
+    ) -> std::result::Result<(Vec<Attachment>, Vec<String>), RoomError> {
         const FIELD: &str = "attachments";
         let max = self.limits.attachments_per_message as usize;
         if attached.len() > max {
@@ -192,7 +192,8 @@ impl Room {
             let (_, id) =
                 split_id(&public).filter(|(room, _)| room.as_str() == self.room_id()).ok_or_else(unknown)?;
             let known = store.upload(id)?;
-            let mine = known.filter(|upload| upload.user_id == who.user.as_str() && upload.message.is_none());
+            let mine =
+                known.filter(|upload| upload.user_id == caller.user.as_str() && upload.message.is_none());
             let kept = mine.filter(|upload| upload.due.is_some_and(|due| due > now));
             let file = kept.and_then(|upload| upload.file).ok_or_else(unknown)?;
             if taken.iter().any(|known| known == id) || self.files.is_being_removed(id) {
@@ -205,7 +206,7 @@ impl Room {
     }
 
     /// These uploads' rows say that their objects are to be removed.
-    pub(super) fn files_are_doomed(&mut self, now: UnixMs, ids: Vec<String>) {
+    pub(super) fn schedule_removal(&mut self, now: UnixMs, ids: Vec<String>) {
         if ids.is_empty() {
             return;
         }
@@ -224,10 +225,10 @@ impl Room {
         let ids = store.due_uploads(now, REMOVED_AT_ONCE_MAX)?;
         if ids.is_empty() {
             (self.files.due, self.files.under_way) = (store.next_due()?, None);
-            self.wipe_if_told(store)?;
+            self.wipe_when_settled(store)?;
         } else if ids.iter().any(|id| id == STRAYS) {
             self.files.under_way = Some((now, vec![STRAYS.to_owned()]));
-            self.effects.push(Effect::ListFiles(file_prefix(&self.facts.tenant, &self.facts.id)));
+            self.effects.push(Effect::ListFiles(file_prefix(&self.info.tenant, &self.info.id)));
         } else {
             self.remove(now, ids);
         }
@@ -235,7 +236,7 @@ impl Room {
     }
 
     fn remove(&mut self, now: UnixMs, ids: Vec<String>) {
-        let prefix = file_prefix(&self.facts.tenant, &self.facts.id);
+        let prefix = file_prefix(&self.info.tenant, &self.info.id);
         let keys = ids.iter().map(|id| format!("{prefix}{id}")).collect();
         self.files.under_way = Some((now, ids.clone()));
         self.effects.push(Effect::RemoveFiles { ids, keys });
@@ -261,7 +262,7 @@ impl Room {
     }
 
     /// The room is deleted: all its objects go.
-    pub(super) fn files_are_all_due(&mut self, store: &Store, now: UnixMs) -> Result<()> {
+    pub(super) fn schedule_all_removals(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         self.files.due = store.next_due()?;
         if self.files.under_way.is_none() { self.remove_due_files(store, now) } else { Ok(()) }
     }
@@ -270,7 +271,7 @@ impl Room {
     fn bucket_answered(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         (self.files.attempts, self.files.retry_at) = (0, 0);
         self.files.due = store.next_due()?;
-        self.wipe_if_told(store)?;
+        self.wipe_when_settled(store)?;
         self.remove_due_files(store, now)
     }
 

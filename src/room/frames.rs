@@ -4,7 +4,7 @@
 use super::connection::{ConnectionId, expiry};
 use super::rate::{Rate, Rates};
 use super::store::{self, Store};
-use super::{Effect, Refused, Room};
+use super::{Effect, Room, RoomError};
 use crate::auth::Identity;
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
@@ -23,7 +23,7 @@ impl Room {
         random: u64,
     ) -> store::Result<()> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
-        let who = connection.kept.identity.clone();
+        let caller = connection.state.identity.clone();
         if text.len() > self.limits.frame_bytes as usize {
             self.close(id, CloseCode::FrameTooLarge, now);
             return Ok(());
@@ -33,8 +33,8 @@ impl Room {
             return Ok(());
         }
         connection.changed = true;
-        connection.kept.heard_ms = now;
-        let rates = rates_of(&mut self.rates, who.user.as_str(), now);
+        connection.state.last_frame_ms = now;
+        let rates = rates_of(&mut self.rates, caller.user.as_str(), now);
         if rates.floods(&self.limits, now) {
             self.close(id, CloseCode::Flood, now);
             return Ok(());
@@ -51,10 +51,10 @@ impl Room {
             Err(bad) => self.malformed(id, bad, now),
             Ok(frame) => {
                 let (kind, client_id) = (frame.name(), frame.client_id().map(str::to_owned));
-                match self.said(store, now, id, &who, frame, random) {
+                match self.dispatch(store, now, id, &caller, frame, random) {
                     Ok(()) => {}
-                    Err(Refused::Store(error)) => return Err(error),
-                    Err(Refused::Told(refusal)) => {
+                    Err(RoomError::Store(error)) => return Err(error),
+                    Err(RoomError::Refused(refusal)) => {
                         self.send(id, server::error(&refusal, client_id.as_deref(), Some(kind)));
                     }
                 }
@@ -64,8 +64,8 @@ impl Room {
     }
 
     /// Takes one from this person's bucket.
-    pub(super) fn take(&mut self, who: &Identity, rate: Rate, now: UnixMs) -> Result<(), Refusal> {
-        let rates = rates_of(&mut self.rates, who.user.as_str(), now);
+    pub(super) fn charge_rate(&mut self, caller: &Identity, rate: Rate, now: UnixMs) -> Result<(), Refusal> {
+        let rates = rates_of(&mut self.rates, caller.user.as_str(), now);
         let what = format!("{rate:?}").to_lowercase();
         rates.take(rate, &self.limits, now).map_err(|retry_after_ms| too_many(&what, retry_after_ms))
     }
@@ -87,26 +87,26 @@ impl Room {
         self.send(id, server::error(&bad.refusal, bad.client_id.as_deref(), bad.kind.as_deref()));
     }
 
-    fn said(
+    fn dispatch(
         &mut self,
         store: &Store,
         now: UnixMs,
         id: ConnectionId,
-        who: &Identity,
+        caller: &Identity,
         frame: ClientFrame,
         random: u64,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RoomError> {
         match frame {
             ClientFrame::Message(draft) => {
-                self.say(store, now, (who, Some(id)), draft, random)?;
+                self.say(store, now, (caller, Some(id)), draft, random)?;
             }
-            ClientFrame::Edit(draft) => drop(self.edit(store, now, (who, Some(id)), draft)?),
-            ClientFrame::Delete(draft) => drop(self.delete(store, now, (who, Some(id)), draft)?),
-            ClientFrame::Reaction(draft) => drop(self.react(store, now, (who, Some(id)), draft)?),
+            ClientFrame::Edit(draft) => drop(self.edit(store, now, (caller, Some(id)), draft)?),
+            ClientFrame::Delete(draft) => drop(self.delete(store, now, (caller, Some(id)), draft)?),
+            ClientFrame::Reaction(draft) => drop(self.react(store, now, (caller, Some(id)), draft)?),
             ClientFrame::Typing { is_typing, thread_id } => {
-                self.types(store, who, is_typing, thread_id, now)?;
+                self.set_typing(store, caller, is_typing, thread_id, now)?;
             }
-            ClientFrame::Read { seq } => self.reads_to(who, Some(id), seq, now)?,
+            ClientFrame::Read { seq } => self.mark_read(caller, Some(id), seq, now)?,
             ClientFrame::Ping { t } => {
                 let pong = server::pong(&t, self.head, &self.log.epoch);
                 self.send(id, pong);
@@ -118,14 +118,14 @@ impl Room {
 
     pub(super) fn verified(&mut self, id: ConnectionId, outcome: Result<Identity, Refusal>, now: UnixMs) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let kept = &mut connection.kept;
-        let same = |new: &Identity| new.user == kept.identity.user && new.tenant == kept.identity.tenant;
+        let state = &mut connection.state;
+        let same = |new: &Identity| new.user == state.identity.user && new.tenant == state.identity.tenant;
         let other = || Refusal::new(Code::Forbidden, "the token is another person's");
         let answer = match outcome.and_then(|new| if same(&new) { Ok(new) } else { Err(other()) }) {
             Ok(new) => {
                 let answer = server::auth_ok(new.expires_ms);
-                kept.expires_ms = expiry(&new, now);
-                kept.identity = new;
+                state.expires_ms = expiry(&new, now);
+                state.identity = new;
                 connection.changed = true;
                 answer
             }

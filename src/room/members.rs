@@ -2,9 +2,9 @@
 //! Not here: the table of permissions (`auth`), and asking Postgres (`shell`).
 
 use super::connection::{Connection, ConnectionId};
-use super::replay::{MemberBody, told};
+use super::replay::{MemberBody, member_event_text};
 use super::store::{self, Event, Kind, Store};
-use super::{Facts, Room};
+use super::{Room, RoomInfo};
 use crate::auth::{self, Action, Identity, Role};
 use crate::db::{Marker, RoomSnapshot, SnapshotChange, SnapshotMember};
 use crate::error::{Code, Refusal};
@@ -16,30 +16,30 @@ use serde_json::{Value, json};
 
 impl Room {
     /// The effective role here; `None` for one who isn't a member.
-    pub(super) fn role(&self, who: &Identity) -> Option<Role> {
-        let role = *self.members.get(who.user.as_str())?;
-        Some(auth::effective_role(role, who.tenant_role))
+    pub(super) fn role(&self, caller: &Identity) -> Option<Role> {
+        let role = *self.members.get(caller.user.as_str())?;
+        Some(auth::effective_role(role, caller.tenant_role))
     }
 
-    pub(super) fn authorize(&self, who: &Identity, action: Action) -> Result<(), Refusal> {
-        let same_tenant = who.tenant.as_str() == self.room_tenant();
-        let role = self.role(who).filter(|_| same_tenant);
-        auth::authorize(role, who.tenant_role.filter(|_| same_tenant), action)
+    pub(super) fn authorize(&self, caller: &Identity, action: Action) -> Result<(), Refusal> {
+        let same_tenant = caller.tenant.as_str() == self.room_tenant();
+        let role = self.role(caller).filter(|_| same_tenant);
+        auth::authorize(role, caller.tenant_role.filter(|_| same_tenant), action)
     }
 
-    pub(super) fn unarchived(&self) -> Result<(), Refusal> {
-        match self.facts.snapshot.archived {
+    pub(super) fn ensure_not_archived(&self) -> Result<(), Refusal> {
+        match self.info.snapshot.archived {
             true => Err(Refusal::new(Code::Archived, "the room is archived")),
             false => Ok(()),
         }
     }
 
     pub(super) fn room_tenant(&self) -> &str {
-        self.facts.tenant.as_str()
+        self.info.tenant.as_str()
     }
 
     pub(super) fn room_id(&self) -> &str {
-        self.facts.id.as_str()
+        self.info.id.as_str()
     }
 
     pub(super) fn shares_receipts(&self) -> bool {
@@ -47,14 +47,14 @@ impl Room {
     }
 
     pub(super) fn notify(&self, user: &str) -> Value {
-        let member = self.facts.snapshot.members.iter().find(|m| m.user_id.as_str() == user);
+        let member = self.info.snapshot.members.iter().find(|m| m.user_id.as_str() == user);
         let level = member.map_or("all", |m| m.notify.level.as_str());
-        let mute_until = member.and_then(|m| m.notify.mute_until_ms).map(crate::ids::iso);
+        let mute_until = member.and_then(|m| m.notify.notifications_snoozed_until_ms).map(crate::ids::iso);
         json!({"level": level, "muteUntil": mute_until})
     }
 
     /// Moves a person's marker forward; true when it moved.
-    pub(super) fn mark_read(&mut self, user: &str, seq: Seq) -> bool {
+    pub(super) fn advance_marker(&mut self, user: &str, seq: Seq) -> bool {
         let moved = self.reads.advance(user, seq);
         if moved {
             self.connections.values_mut().filter(|c| c.user() == user).for_each(|c| c.changed = true);
@@ -63,39 +63,39 @@ impl Room {
     }
 
     /// Somebody has read up to here, and says so on this connection or over REST.
-    pub(super) fn reads_to(
+    pub(super) fn mark_read(
         &mut self,
-        who: &Identity,
+        caller: &Identity,
         by: Option<ConnectionId>,
         seq: Seq,
         now: UnixMs,
     ) -> Result<(), Refusal> {
-        self.authorize(who, Action::Read)?;
-        let user = who.user.as_str();
+        self.authorize(caller, Action::Read)?;
+        let user = caller.user.as_str();
         let other_tabs = self.presence.sockets(user) > u32::from(by.is_some());
-        if self.mark_read(user, seq.min(self.head)) && (self.shares_receipts() || other_tabs) {
-            self.reads.tell(user, false, now);
+        if self.advance_marker(user, seq.min(self.head)) && (self.shares_receipts() || other_tabs) {
+            self.reads.queue_receipt(user, false, now);
         }
         Ok(())
     }
 
     /// From `seq` on everything is to be unread again: their own tabs hear of it, others need not know.
-    pub(super) fn unreads(&mut self, who: &Identity, seq: Seq, now: UnixMs) -> Result<(), Refusal> {
-        self.authorize(who, Action::Read)?;
-        let user = who.user.as_str();
+    pub(super) fn mark_unread(&mut self, caller: &Identity, seq: Seq, now: UnixMs) -> Result<(), Refusal> {
+        self.authorize(caller, Action::Read)?;
+        let user = caller.user.as_str();
         if self.reads.set_back(user, seq.saturating_sub(1)) {
             self.connections.values_mut().filter(|c| c.user() == user).for_each(|c| c.changed = true);
-            self.reads.tell(user, true, now);
+            self.reads.queue_receipt(user, true, now);
         }
         Ok(())
     }
 
-    pub(super) fn learn_members(&mut self) {
+    pub(super) fn index_members(&mut self) {
         let role = |m: &SnapshotMember| {
             (m.user_id.as_str().to_owned(), Role::from_name(&m.role).unwrap_or(Role::Member))
         };
-        self.members = self.facts.snapshot.members.iter().map(role).collect();
-        for member in &self.facts.snapshot.members {
+        self.members = self.info.snapshot.members.iter().map(role).collect();
+        for member in &self.info.snapshot.members {
             let marker = Marker { generation: member.read_generation, seq: member.last_read_seq };
             self.reads.learn(member.user_id.as_str(), marker);
         }
@@ -110,38 +110,38 @@ impl Room {
         now: UnixMs,
     ) -> store::Result<()> {
         let Some(mut snapshot) = snapshot else {
-            return self.is_gone(store, now);
+            return self.finish_deletion(store, now);
         };
-        self.is_spared(store, now)?;
-        if snapshot.members_version < self.facts.snapshot.members_version
+        self.cancel_deletion(store, now)?;
+        if snapshot.members_version < self.info.snapshot.members_version
             || is(Mutant::MembershipNeverRefreshed)
         {
             return Ok(());
         }
         let changes = std::mem::take(&mut snapshot.changes);
-        let facts = Facts { snapshot, ..self.facts.clone() };
-        let gone = ended(&self.facts.snapshot, &facts.snapshot);
+        let info = RoomInfo { snapshot, ..self.info.clone() };
+        let gone = ended(&self.info.snapshot, &info.snapshot);
         let gone: Vec<String> = gone.map(|m| m.user_id.as_str().to_owned()).collect();
-        if self.facts.snapshot.slow_mode_s != facts.snapshot.slow_mode_s {
+        if self.info.snapshot.slow_mode_s != info.snapshot.slow_mode_s {
             // What was looked up for another span of time doesn't hold.
             self.said_at.clear();
         }
-        let mut news = News { events: Vec::new(), head: self.head, now, changes: &changes };
-        news.of_people(&self.facts.snapshot, &facts.snapshot);
-        news.of_room(&self.facts, &facts);
+        let mut news = SnapshotDiff { events: Vec::new(), head: self.head, now, changes: &changes };
+        news.of_people(&self.info.snapshot, &info.snapshot);
+        news.of_room(&self.info, &info);
         let events = if is(Mutant::RefreshWithoutEvents) { Vec::new() } else { news.events };
-        store.take_over(&events, serde_json::to_string(&facts).unwrap_or_default())?;
-        self.facts = facts;
+        store.take_over(&events, serde_json::to_string(&info).unwrap_or_default())?;
+        self.info = info;
         gone.iter().for_each(|user| self.reads.forget(user));
-        self.learn_members();
+        self.index_members();
         let closed = |c: &&Connection| {
             gone.iter().any(|user| user == c.user()) || !self.members.contains_key(c.user())
         };
-        let closed: Vec<_> = self.connections.values().filter(closed).map(|c| c.kept.id).collect();
+        let closed: Vec<_> = self.connections.values().filter(closed).map(|c| c.state.id).collect();
         closed.into_iter().for_each(|id| self.close(id, CloseCode::Removed, now));
         for event in events {
             self.head = event.seq;
-            self.broadcast(told(&event));
+            self.broadcast(member_event_text(&event));
         }
         Ok(())
     }
@@ -158,14 +158,14 @@ fn is_the_same(before: &SnapshotMember, after: &SnapshotMember) -> bool {
 }
 
 /// What differs between two copies of the room, as events after `head`.
-struct News<'a> {
+struct SnapshotDiff<'a> {
     events: Vec<Event>,
     head: Seq,
     now: UnixMs,
     changes: &'a [SnapshotChange],
 }
 
-impl News<'_> {
+impl SnapshotDiff<'_> {
     fn of_people(&mut self, before: &RoomSnapshot, after: &RoomSnapshot) {
         for member in ended(before, after) {
             let by = self.maker(&["remove", "ban"], Some(&member.user_id), &member.user_id);
@@ -186,7 +186,7 @@ impl News<'_> {
         }
     }
 
-    fn of_room(&mut self, before: &Facts, after: &Facts) {
+    fn of_room(&mut self, before: &RoomInfo, after: &RoomInfo) {
         let shown = room_shown(after);
         if shown != room_shown(before) {
             let by = self.maker(&["settings", "slow_mode"], None, &after.snapshot.created_by);
@@ -224,10 +224,10 @@ fn member_body(member: &SnapshotMember) -> String {
 }
 
 /// The room as all in it may see it.
-pub(super) fn room_shown(facts: &Facts) -> Value {
-    let room = &facts.snapshot;
+pub(super) fn room_shown(info: &RoomInfo) -> Value {
+    let room = &info.snapshot;
     json!({
-        "id": facts.id, "tenantId": facts.tenant, "type": room.kind, "name": room.name, "topic": room.topic,
+        "id": info.id, "tenantId": info.tenant, "type": room.kind, "name": room.name, "topic": room.topic,
         "archived": room.archived, "historyVisibility": room.history_visibility, "roomMention": room.room_mention,
         "slowModeS": room.slow_mode_s, "createdBy": room.created_by, "createdAt": iso(room.created_at_ms),
     })

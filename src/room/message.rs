@@ -1,12 +1,12 @@
 //! Saying something: messages and reactions become events of the log, exactly once by `clientId`.
 //! Not here: edits and deletions (`change`), threads (`thread`), decoding (`protocol::client`), the log's tables (`store`).
 
-use super::change::{calls_all, no_such_message};
 use super::connection::ConnectionId;
+use super::edit_delete::{calls_all, no_such_message};
 use super::rate::Rate;
-use super::rewrite::Change;
+use super::store::mutations::Mutation;
 use super::store::{Event, Kind, Store, StoreError};
-use super::{Refused, Room};
+use super::{Room, RoomError};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, UnixMs};
@@ -28,7 +28,7 @@ pub struct ReactionBody {
 }
 
 /// What became of a message or reaction.
-pub struct Said {
+pub struct SendOutcome {
     /// The message's object, as it is now.
     pub body: String,
     pub duplicate: bool,
@@ -45,29 +45,30 @@ impl Room {
         from: (&Identity, Option<ConnectionId>),
         mut draft: MessageDraft,
         random: u64,
-    ) -> Result<Said, Refused> {
-        let (who, connection) = from;
-        self.authorize(who, Action::Talk)?;
+    ) -> Result<SendOutcome, RoomError> {
+        let (caller, connection) = from;
+        self.authorize(caller, Action::Talk)?;
         let digest = draft.digest();
         if let Some(event) =
-            self.said_before(store, who, draft.client_id.as_deref(), Kind::Message, digest)?
+            self.find_duplicate(store, caller, draft.client_id.as_deref(), Kind::Message, digest)?
         {
             let id = serde_json::from_str::<Message>(&event.body).map(|m| m.id).unwrap_or_default();
             self.ack(connection, &event, (&id, 1), true);
-            return Ok(Said { body: event.body, duplicate: true });
+            return Ok(SendOutcome { body: event.body, duplicate: true });
         }
-        self.unarchived()?;
-        self.unmuted(who, now)?;
-        self.take(who, Rate::Messages, now)?;
-        let root = self.thread_root(store, who, draft.thread_id)?;
+        self.ensure_not_archived()?;
+        self.ensure_not_muted(caller, now)?;
+        self.charge_rate(caller, Rate::Messages, now)?;
+        let root = self.thread_root(store, caller, draft.thread_id)?;
         if let Some(id) = draft.reply_to_id {
-            self.find(store, who, id)?.ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
+            self.find(store, caller, id)?.ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
         }
-        let (files, uploads) = self.attachments(store, now, who, std::mem::take(&mut draft.attachments))?;
-        self.paced(store, who, now)?;
-        let by_pace = self.judge_pace(who, &mut draft.content, now)?;
-        let flagged = self.judge(&mut draft.content, &files)?.or(by_pace);
-        let message = self.drafted((who, now), draft, files, random);
+        let (files, uploads) =
+            self.attachments(store, now, caller, std::mem::take(&mut draft.attachments))?;
+        self.enforce_slow_mode(store, caller, now)?;
+        let by_pace = self.moderate_rate(caller, &mut draft.content, now)?;
+        let flagged = self.moderate_content(&mut draft.content, &files)?.or(by_pace);
+        let message = self.build_message((caller, now), draft, files, random);
         let seq = message.seq;
         // Before the message: a note without one does no harm.
         if let Some(rule) = flagged {
@@ -93,32 +94,32 @@ impl Room {
             Some(root) => Some(self.write_reply(store, &event, root, &uploads)?),
         };
         self.has_said(&message.user_id, now);
-        self.mark_read(&message.user_id, seq);
+        self.advance_marker(&message.user_id, seq);
         self.ack(connection, &event, (&message.id, 1), false);
         self.broadcast(server::new_message(seq, &event.body, event.client_id.as_deref()));
         self.stop_typing_in(&message.user_id, message.thread_id.as_deref(), now);
         if let Some((target, seq, update)) = update {
             self.broadcast_about(Some(target), seq, update);
         }
-        Ok(Said { body: event.body, duplicate: false })
+        Ok(SendOutcome { body: event.body, duplicate: false })
     }
 
     /// The message that this draft becomes at the next seq.
-    fn drafted(
+    fn build_message(
         &self,
-        (who, now): (&Identity, UnixMs),
+        (caller, now): (&Identity, UnixMs),
         draft: MessageDraft,
         attachments: Vec<Attachment>,
         random: u64,
     ) -> Message {
         let seq = self.head.saturating_add(1);
-        let (mentions, mentions_room) = self.mentions(who, &draft.content);
+        let (mentions, mentions_room) = self.mentions(caller, &draft.content);
         Message {
             id: MessageId::new(now, seq, random).to_string(),
             seq,
             tenant_id: self.room_tenant().to_owned(),
             room_id: self.room_id().to_owned(),
-            user_id: who.user.as_str().to_owned(),
+            user_id: caller.user.as_str().to_owned(),
             content: draft.content,
             content_type: "text".into(),
             attachments,
@@ -143,7 +144,7 @@ impl Room {
     fn write(&mut self, store: &Store, event: &Event, uploads: &[String]) -> Result<(), StoreError> {
         match uploads {
             [] => store.insert(event),
-            uploads => store.append(&[event], &[Change::Send { uploads, message: event.seq }]),
+            uploads => store.append(&[event], &[Mutation::MarkUploadsSent { uploads, message: event.seq }]),
         }
     }
 
@@ -156,7 +157,7 @@ impl Room {
                 Ok(())
             }
             [] => store.insert(event),
-            uploads => store.append(&[event], &[Change::Send { uploads, message: event.seq }]),
+            uploads => store.append(&[event], &[Mutation::MarkUploadsSent { uploads, message: event.seq }]),
         }
     }
 
@@ -169,22 +170,22 @@ impl Room {
         now: UnixMs,
         from: (&Identity, Option<ConnectionId>),
         draft: ReactionDraft,
-    ) -> Result<Option<Message>, Refused> {
-        let (who, connection) = from;
-        self.authorize(who, Action::React)?;
+    ) -> Result<Option<Message>, RoomError> {
+        let (caller, connection) = from;
+        self.authorize(caller, Action::React)?;
         let digest = draft.digest();
         if let Some(event) =
-            self.said_before(store, who, draft.client_id.as_deref(), Kind::Reaction, digest)?
+            self.find_duplicate(store, caller, draft.client_id.as_deref(), Kind::Reaction, digest)?
         {
             let body: ReactionBody = serde_json::from_str(&event.body).unwrap_or_default();
             self.ack(connection, &event, (&body.message_id, body.version), true);
             return Ok(None);
         }
-        self.unarchived()?;
-        self.unmuted(who, now)?;
-        self.take(who, Rate::Reactions, now)?;
-        let mut message = self.find(store, who, draft.message_id)?.ok_or_else(no_such_message)?;
-        let user = who.user.as_str();
+        self.ensure_not_archived()?;
+        self.ensure_not_muted(caller, now)?;
+        self.charge_rate(caller, Rate::Reactions, now)?;
+        let mut message = self.find(store, caller, draft.message_id)?.ok_or_else(no_such_message)?;
+        let user = caller.user.as_str();
         if !changed(&mut message, user, &draft)? {
             self.ack_noop(connection, draft.client_id.as_deref(), "reaction", &message, now);
             return Ok(Some(message));
@@ -202,7 +203,7 @@ impl Room {
             thread: None,
             body: serde_json::to_string(&body).unwrap_or_default(),
         };
-        store.append(&[&event], &[Change::Body { seq: message.seq, body: &server::body(&message) }])?;
+        store.append(&[&event], &[Mutation::Body { seq: message.seq, body: &server::body(&message) }])?;
         self.head = event.seq;
         self.ack(connection, &event, (&message.id, message.version), false);
         let (id, reactions) = (&message.id, &message.reactions);
@@ -212,16 +213,16 @@ impl Room {
     }
 
     /// The event this person already has under this `clientId`, if it is the same thing said again.
-    pub(super) fn said_before(
+    pub(super) fn find_duplicate(
         &self,
         store: &Store,
-        who: &Identity,
+        caller: &Identity,
         client_id: Option<&str>,
         kind: Kind,
         digest: u64,
-    ) -> Result<Option<Event>, Refused> {
+    ) -> Result<Option<Event>, RoomError> {
         let Some(client_id) = client_id else { return Ok(None) };
-        let Some(event) = store.by_client(who.user.as_str(), client_id)? else { return Ok(None) };
+        let Some(event) = store.by_client(caller.user.as_str(), client_id)? else { return Ok(None) };
         if event.kind != kind || event.digest.is_some_and(|known| known != digest) {
             let message = "this clientId stands for another operation or payload";
             return Err(Refusal::new(Code::ClientIdConflict, message).field("clientId").into());
@@ -269,20 +270,20 @@ impl Room {
     pub(super) fn find(
         &self,
         store: &Store,
-        who: &Identity,
+        caller: &Identity,
         id: MessageId,
     ) -> Result<Option<Message>, StoreError> {
-        Ok(self.find_any(store, who, id)?.filter(|message| message.deleted_at.is_none()))
+        Ok(self.find_any(store, caller, id)?.filter(|message| message.deleted_at.is_none()))
     }
 
     /// The same, tombstones among them.
     pub(super) fn find_any(
         &self,
         store: &Store,
-        who: &Identity,
+        caller: &Identity,
         id: MessageId,
     ) -> Result<Option<Message>, StoreError> {
-        if id.seq() <= self.visible_from(who.user.as_str()) {
+        if id.seq() <= self.visible_from(caller.user.as_str()) {
             return Ok(None);
         }
         let event = store.by_seq(id.seq())?.filter(|event| event.kind == Kind::Message);
@@ -291,7 +292,7 @@ impl Room {
     }
 
     /// Who is named in the text: `<@userId>`, members only, and `@room`, of those who may call all.
-    pub(super) fn mentions(&self, who: &Identity, content: &str) -> (Vec<String>, bool) {
+    pub(super) fn mentions(&self, caller: &Identity, content: &str) -> (Vec<String>, bool) {
         let mut users: Vec<String> = Vec::new();
         for part in content.split("<@").skip(1) {
             if let Some((user, _)) = part.split_once('>')
@@ -301,8 +302,8 @@ impl Room {
                 users.push(user.to_owned());
             }
         }
-        let may = self.facts.snapshot.room_mention != "admins"
-            || self.authorize(who, Action::MentionRoomAmongAdmins).is_ok();
+        let may = self.info.snapshot.room_mention != "admins"
+            || self.authorize(caller, Action::MentionRoomAmongAdmins).is_ok();
         (users, may && calls_all(content))
     }
 }

@@ -4,61 +4,61 @@
 //! Memory is a cache of the store plus the sockets; only presence and typing live in memory alone.
 //! Recovery is start-up: hibernation, a panic, a deploy and a storage error all go through `Room::load`.
 
-mod change;
+mod admin_changes;
+pub mod calls;
 pub mod connection;
 mod deletion;
+mod edit_delete;
 mod files;
 mod frames;
 mod members;
 mod message;
 pub mod moderation;
-mod notices;
+mod notifications;
 mod operator;
 mod outbox;
-pub mod pages;
-mod plan;
 mod presence;
 mod rate;
 mod reads;
 mod rebuild;
 mod replay;
-mod rewrite;
+
+mod outbox_alert;
+mod send_checks;
 mod session;
-mod speech;
 pub mod store;
 mod thread;
-mod trouble;
 mod uploads;
 
-pub use connection::{Attachment, ConnectionId};
+pub use admin_changes::{AdminChange, Patch};
+pub use calls::{PageQuery, RoomCall};
+pub use connection::{ConnectionId, SocketState};
 pub use files::{file_prefix, split_id};
-pub use pages::{Call, PageQuery};
-pub use plan::{Change, Patch};
-pub use rebuild::{Facts, Rebuild, message_of};
+pub use outbox_alert::{OutboxProblem, OutboxReport};
+pub use rebuild::{Rebuild, RoomInfo, message_of};
 pub use session::Connect;
-pub use trouble::{Announcement, Trouble};
 
 use crate::auth::{Action, Identity, Role};
-use crate::counts::Counts;
 use crate::db::{DbError, Marker, Projected, Projection, RoomSnapshot};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
-use crate::journal::Entry;
 use crate::limits::{CONNECTIONS_PER_MS, Limits};
+use crate::metrics::Counts;
 use crate::mutants::{Mutant, is};
+use crate::oplog::Entry;
 use crate::protocol::server::{CloseCode, EventText};
 use connection::{Connection, Frames};
-use deletion::Doomed;
+use deletion::PendingDeletion;
 use files::Files;
-use moderation::{Lately, Moderation, Rules};
+use moderation::{Moderation, RecentSends, Rules};
 use outbox::{LogState, Outbox};
+use outbox_alert::AlertState;
 use presence::Presence;
 use rate::Rates;
 use reads::Reads;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use store::{SCHEMA_STEPS, StateRow, Store, StoreError};
-use trouble::Standing;
 
 /// Something that happened to the room.
 pub enum Input<'a> {
@@ -90,8 +90,8 @@ pub enum Input<'a> {
     },
     /// A REST request.
     Call {
-        who: &'a Identity,
-        call: Call,
+        caller: &'a Identity,
+        call: RoomCall,
         random: u64,
     },
     /// The turn is over: what was gathered leaves.
@@ -110,7 +110,7 @@ pub enum Input<'a> {
         notified: bool,
     },
     /// Whether the tenant's list took the `Effect::Announce` made at that time.
-    Announced {
+    AlertReported {
         at: UnixMs,
         taken: bool,
     },
@@ -124,11 +124,11 @@ pub enum Input<'a> {
     /// The room and its members as Postgres has them now; `None`: it is deleted.
     Refreshed(Option<RoomSnapshot>),
     /// Its owner wants the room deleted; Postgres is about to hear of it.
-    Dooms,
+    DeletionRequested,
     /// Memory was lost under open sockets (a panic, a failing store). Whatever came after `told`, the head
     /// at the last flush, was committed and not heard.
     Recovered {
-        told: Seq,
+        delivered_seq: Seq,
     },
     /// This connection's frame could not be dealt with, for a fault of ours.
     Failed {
@@ -152,7 +152,7 @@ pub enum Effect {
     /// What the platform is to keep with the socket.
     Attach {
         connection: ConnectionId,
-        attachment: Box<Attachment>,
+        attachment: Box<SocketState>,
     },
     /// Verify this token and come back with `Input::Verified`.
     Verify {
@@ -169,7 +169,7 @@ pub enum Effect {
     /// The room is deleted and its storage empty: nothing of it is to stay in memory.
     Wiped,
     /// Tell the tenant's list of rooms in trouble; come back with `Input::Announced`.
-    Announce(Announcement),
+    ReportAlert(OutboxReport),
     /// Remove these objects from the bucket; come back with `Input::FilesRemoved`.
     RemoveFiles {
         ids: Vec<String>,
@@ -182,19 +182,19 @@ pub enum Effect {
 }
 
 /// Why something was not done.
-pub(crate) enum Refused {
+pub(crate) enum RoomError {
     /// The sender is told; nothing happened.
-    Told(Refusal),
+    Refused(Refusal),
     Store(StoreError),
 }
 
-impl From<Refusal> for Refused {
+impl From<Refusal> for RoomError {
     fn from(refusal: Refusal) -> Self {
-        Self::Told(refusal)
+        Self::Refused(refusal)
     }
 }
 
-impl From<StoreError> for Refused {
+impl From<StoreError> for RoomError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
@@ -205,7 +205,7 @@ pub struct Room {
     head: Seq,
     /// The head after the last input that went well.
     settled_head: Seq,
-    facts: Facts,
+    info: RoomInfo,
     members: HashMap<String, Role>,
     limits: Limits,
     connections: BTreeMap<ConnectionId, Connection>,
@@ -217,13 +217,13 @@ pub struct Room {
     said_at: HashMap<String, UnixMs>,
     /// What the tenant doesn't want said, and who said what of late.
     rules: Option<Rc<Rules>>,
-    lately: HashMap<String, Lately>,
+    recent_sends: HashMap<String, RecentSends>,
     /// Notes for the audit log that Postgres hasn't got.
     audit_waits: bool,
     /// Its owner wants it deleted, and what came of it isn't known: since when, and when that is looked into.
-    doomed: Option<Doomed>,
+    pending_deletion: Option<PendingDeletion>,
     outbox: Outbox,
-    standing: Standing,
+    alert: AlertState,
     files: Files,
     counts: Counts,
     effects: Vec<Effect>,
@@ -235,7 +235,7 @@ impl Room {
     /// The room as its storage and its open sockets say it is; `None` when there is no whole log here.
     pub fn load(
         store: &Store,
-        sockets: impl IntoIterator<Item = Attachment>,
+        sockets: impl IntoIterator<Item = SocketState>,
         limits: Limits,
     ) -> store::Result<Option<Self>> {
         if !store.exists()? {
@@ -244,13 +244,13 @@ impl Room {
         let (Some(log), Some(room)) = (store.state(StateRow::Log)?, store.state(StateRow::Room)?) else {
             return Ok(None);
         };
-        let odd =
+        let corrupt_column =
             |e: serde_json::Error| StoreError(format!("state: {:?} at column {}", e.classify(), e.column()));
-        let mut log: LogState = serde_json::from_str(&log).map_err(odd)?;
+        let mut log: LogState = serde_json::from_str(&log).map_err(corrupt_column)?;
         if log.schema < SCHEMA_STEPS {
             store.upgrade(log.schema)?;
             log.schema = SCHEMA_STEPS;
-            store.set_state(StateRow::Log, serde_json::to_string(&log).map_err(odd)?)?;
+            store.set_state(StateRow::Log, serde_json::to_string(&log).map_err(corrupt_column)?)?;
         }
         let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved);
         // The tail of a log made anew may be reactions, which aren't events here any more.
@@ -260,7 +260,7 @@ impl Room {
             head,
             settled_head: head,
             log,
-            facts: serde_json::from_str(&room).map_err(odd)?,
+            info: serde_json::from_str(&room).map_err(corrupt_column)?,
             members: HashMap::new(),
             limits,
             connections: BTreeMap::new(),
@@ -270,39 +270,39 @@ impl Room {
             reads,
             said_at: HashMap::new(),
             rules: None,
-            lately: HashMap::new(),
+            recent_sends: HashMap::new(),
             audit_waits: !store.audit_notes()?.is_empty() && !is(Mutant::AuditForgotten),
-            doomed: Doomed::load(store)?,
+            pending_deletion: PendingDeletion::load(store)?,
             outbox: Outbox::load(store)?,
-            standing: Standing::default(),
+            alert: AlertState::default(),
             files: Files::load(store)?,
             counts: Counts::default(),
             effects: Vec::new(),
             #[cfg(feature = "mutants")]
             unwritten: Vec::new(),
         };
-        loaded.learn_members();
-        for kept in sockets {
+        loaded.index_members();
+        for state in sockets {
             // A fault ended the deletion before they were told: with the first input they are.
-            if loaded.doom_is_done() && !is(Mutant::GoneButOpen) {
-                loaded.effects.push(Effect::Close { connection: kept.id, code: CloseCode::RoomGone });
+            if loaded.is_deletion_done() && !is(Mutant::GoneButOpen) {
+                loaded.effects.push(Effect::Close { connection: state.id, code: CloseCode::RoomGone });
                 continue;
             }
-            let user = kept.identity.user.as_str().to_owned();
+            let user = state.identity.user.as_str().to_owned();
             loaded.presence.wake(&user);
-            loaded.rates.entry(user.clone()).or_default().merge(&kept.rates);
-            let marker = Marker { generation: kept.read_generation, seq: kept.read_seq };
+            loaded.rates.entry(user.clone()).or_default().merge(&state.rates);
+            let marker = Marker { generation: state.read_generation, seq: state.read_seq };
             loaded.reads.remember(&user, marker);
-            loaded.next_connection = loaded.next_connection.max(kept.id.saturating_add(1));
-            loaded.connections.insert(kept.id, Connection::wake(kept));
+            loaded.next_connection = loaded.next_connection.max(state.id.saturating_add(1));
+            loaded.connections.insert(state.id, Connection::wake(state));
         }
-        loaded.recall_standing(store)?;
+        loaded.load_alert(store)?;
         Ok(Some(loaded))
     }
 
     /// The room of a tenant who doesn't want everything said.
-    pub fn under(mut self, moderation: &Moderation) -> Self {
-        self.rules = moderation.of(self.facts.tenant.as_str());
+    pub fn with_moderation(mut self, moderation: &Moderation) -> Self {
+        self.rules = moderation.of(self.info.tenant.as_str());
         self
     }
 
@@ -334,15 +334,15 @@ impl Room {
                 if let Some(row) = self.reads.take_unsaved() {
                     store.set_state(StateRow::Reads, row)?;
                 }
-                self.gone(connection, now);
+                self.remove_connection(connection, now);
                 if !is(Mutant::AlarmTrusted) {
-                    self.outbox.mistrust_alarm(now);
+                    self.outbox.expire_alarm(now);
                 }
             }
-            Input::Call { who, call, random } => match self.call(store, now, who, call, random) {
+            Input::Call { caller, call, random } => match self.call(store, now, caller, call, random) {
                 Ok(()) => {}
-                Err(Refused::Told(refusal)) => self.effects.push(Effect::Reply(Err(refusal))),
-                Err(Refused::Store(error)) => return Err(error),
+                Err(RoomError::Refused(refusal)) => self.effects.push(Effect::Reply(Err(refusal))),
+                Err(RoomError::Store(error)) => return Err(error),
             },
             Input::Flush => self.flush(now),
             Input::Tick => self.tick(now),
@@ -351,12 +351,12 @@ impl Room {
             Input::Projected { batch, outcome, notified } => {
                 self.projected(store, now, &batch, (outcome, notified))?;
             }
-            Input::Announced { at, taken } => self.announced(store, now, at, taken)?,
+            Input::AlertReported { at, taken } => self.alert_reported(store, now, at, taken)?,
             Input::FilesListed(ids) => self.files_listed(store, now, ids)?,
             Input::FilesRemoved { ids, gone } => self.files_removed(store, now, &ids, gone)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
-            Input::Dooms => self.dooms(store, now)?,
-            Input::Recovered { told } => self.recovered(store, told)?,
+            Input::DeletionRequested => self.begin_deletion(store, now)?,
+            Input::Recovered { delivered_seq } => self.recovered(store, delivered_seq)?,
             Input::Failed { connection, text } => self.failed(connection, text),
         }
         self.arm(now);
@@ -367,7 +367,7 @@ impl Room {
 
     /// What the inputs before the one that failed had still to tell, and the head up to which all is told then.
     /// The shell calls it before it drops the room; what the failed input did is told by `Input::Recovered`.
-    pub fn give_up(&mut self, now: UnixMs) -> (Vec<Effect>, Seq) {
+    pub fn flush_settled(&mut self, now: UnixMs) -> (Vec<Effect>, Seq) {
         self.effects.clear();
         self.connections.values_mut().for_each(|c| c.pending.truncate(c.settled));
         self.flush(now);
@@ -376,8 +376,8 @@ impl Room {
 
     /// When `Input::Tick` is due; `None` in an idle room.
     pub fn deadline(&self) -> Option<UnixMs> {
-        let seed_listens = self.connections.values().any(|c| !c.kept.batches);
-        self.presence.deadline(seed_listens).into_iter().chain(self.reads.deadline()).min()
+        let legacy_listens = self.connections.values().any(|c| !c.state.batches);
+        self.presence.deadline(legacy_listens).into_iter().chain(self.reads.deadline()).min()
     }
 
     /// Whether anything waits for `Input::Flush`.
@@ -395,12 +395,12 @@ impl Room {
     }
 
     /// When this connection last sent a frame.
-    pub fn heard_ms(&self, id: ConnectionId) -> Option<UnixMs> {
-        self.connections.get(&id).map(|connection| connection.kept.heard_ms)
+    pub fn last_frame_ms(&self, id: ConnectionId) -> Option<UnixMs> {
+        self.connections.get(&id).map(|connection| connection.state.last_frame_ms)
     }
 
     pub fn members_version(&self) -> u64 {
-        self.facts.snapshot.members_version
+        self.info.snapshot.members_version
     }
 
     /// What happened since it was last asked.
@@ -409,7 +409,7 @@ impl Room {
     }
 
     pub fn key(&self) -> (TenantId, RoomId) {
-        (self.facts.tenant.clone(), self.facts.id.clone())
+        (self.info.tenant.clone(), self.info.id.clone())
     }
 
     pub fn head(&self) -> Seq {
@@ -419,8 +419,8 @@ impl Room {
     /// Whether this person may enter, by the membership the room knows.
     ///
     /// # Errors  `room_not_found`: existence isn't revealed to those outside.
-    pub fn admit(&self, who: &Identity) -> Result<(), Refusal> {
-        self.authorize(who, Action::Read)
+    pub fn admit(&self, caller: &Identity) -> Result<(), Refusal> {
+        self.authorize(caller, Action::Read)
     }
 
     // --- Leaving: to sockets --------------------------------------------------------------------
@@ -428,7 +428,7 @@ impl Room {
     /// Everything gathered leaves: an array of events a socket, or an event a frame for seed clients.
     fn flush(&mut self, now: UnixMs) {
         let expired = |c: &&Connection| !c.pending.is_empty() && c.expired(now);
-        let expired: Vec<_> = self.connections.values().filter(expired).map(|c| c.kept.id).collect();
+        let expired: Vec<_> = self.connections.values().filter(expired).map(|c| c.state.id).collect();
         for id in expired {
             self.close(id, CloseCode::AuthExpired, now);
         }
@@ -437,15 +437,15 @@ impl Room {
         let mut sent = Vec::new();
         for (id, connection) in &mut self.connections {
             let pending = std::mem::take(&mut connection.pending);
-            let shared = if connection.kept.batches { frames.of(&pending) } else { pending.as_slice() };
+            let shared = if connection.state.batches { frames.of(&pending) } else { pending.as_slice() };
             let send = |frame: &EventText| Effect::Send { connection: *id, frame: frame.clone() };
             self.effects.extend(shared.iter().map(send));
             if std::mem::take(&mut connection.changed) {
                 if let Some(rates) = self.rates.get(connection.user()) {
-                    connection.kept.rates = *rates;
+                    connection.state.rates = *rates;
                 }
                 connection.remember_read(self.reads.marker(connection.user()));
-                let attachment = Box::new(connection.kept.clone());
+                let attachment = Box::new(connection.state.clone());
                 self.effects.push(Effect::Attach { connection: *id, attachment });
             }
             sent.push(pending);
@@ -463,7 +463,7 @@ impl Room {
     }
 
     fn report(&mut self, entry: Entry) {
-        let entry = entry.with("tenant", &self.facts.tenant).with("room", &self.facts.id);
+        let entry = entry.with("tenant", &self.info.tenant).with("room", &self.info.id);
         self.effects.push(Effect::Report(entry));
     }
 }

@@ -99,7 +99,7 @@ impl Verdict {
 
 /// When one person said something of late, and what (as a hash). Memory alone: what sleeps for 10 s isn't flooded.
 #[derive(Debug, Default)]
-pub struct Lately(VecDeque<(UnixMs, u64)>);
+pub struct RecentSends(VecDeque<(UnixMs, u64)>);
 
 impl Moderation {
     /// The var `MODERATION`: `{"tenant" | "*": {words?, links?, flood?, repeats?}}`. Empty or absent: nothing is judged.
@@ -207,7 +207,7 @@ impl Rules {
     }
 
     /// Judges how often this person speaks, and whether always the same. Counts this message.
-    pub fn pace(&self, lately: &mut Lately, text: &str, now: UnixMs) -> Verdict {
+    pub fn pace(&self, recent_sends: &mut RecentSends, text: &str, now: UnixMs) -> Verdict {
         let mut verdict = Verdict::default();
         if self.flood.is_none() && self.repeats.is_none() {
             return verdict;
@@ -217,20 +217,20 @@ impl Rules {
         let said = hasher.finish();
         let since = |often: Often| now.saturating_sub(often.seconds.saturating_mul(1_000));
         if let Some(flood) = self.flood
-            && lately.0.iter().filter(|(at, _)| *at > since(flood)).count() >= flood.times as usize
+            && recent_sends.0.iter().filter(|(at, _)| *at > since(flood)).count() >= flood.times as usize
         {
             verdict.ask(flood.measure, "flood");
         }
         if let Some(repeats) = self.repeats {
             let same = |(at, known): &&(UnixMs, u64)| *at > since(repeats) && *known == said;
-            if lately.0.iter().filter(same).count() >= repeats.times as usize {
+            if recent_sends.0.iter().filter(same).count() >= repeats.times as usize {
                 verdict.ask(repeats.measure, "repeat");
             }
         }
         // What was refused counts as well: who goes on and on stays out.
-        lately.0.push_back((now, said));
-        if lately.0.len() > MODERATION_TIMES_KEPT_MAX {
-            lately.0.pop_front();
+        recent_sends.0.push_back((now, said));
+        if recent_sends.0.len() > MODERATION_TIMES_KEPT_MAX {
+            recent_sends.0.pop_front();
         }
         verdict
     }
@@ -389,8 +389,8 @@ mod tests {
         let rules = rules(
             r#"{"flood":{"times":3,"seconds":10,"measure":"reject"},"repeats":{"times":2,"seconds":60,"measure":"flag"}}"#,
         );
-        let mut lately = Lately::default();
-        let mut said = |text: &str, at: UnixMs| rules.pace(&mut lately, text, 1_000_000 + at).measure;
+        let mut recent_sends = RecentSends::default();
+        let mut said = |text: &str, at: UnixMs| rules.pace(&mut recent_sends, text, 1_000_000 + at).measure;
         assert_eq!([said("a", 0), said("b", 1_000), said("a ", 2_000)], [None; 3]);
         assert_eq!(said("c", 3_000), Some((Measure::Reject, "flood")));
         assert_eq!(said("A", 20_000), Some((Measure::Flag, "repeat")), "the third within a minute");

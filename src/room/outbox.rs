@@ -6,9 +6,9 @@ use super::store::{GIVEN_UP, Kind, Result, StateRow, Store};
 use super::{Effect, Room};
 use crate::db::{DbError, Failure, MessageRow, Projected, Projection};
 use crate::ids::{Seq, UnixMs};
-use crate::journal::Entry;
 use crate::limits::*;
 use crate::mutants::{Mutant, is};
+use crate::oplog::Entry;
 use crate::protocol::message::Message;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +69,7 @@ pub struct Outbox {
     /// Events of a batch; halved while one of its rows is refused.
     batch_events: u64,
     /// With the reasons; those given up are among them.
-    set_aside: BTreeMap<Seq, String>,
+    quarantined: BTreeMap<Seq, String>,
     /// Postgres was further than the last batch: rows that go again from where we stand would only hear that.
     ahead: bool,
     /// Postgres has said something since the room was loaded.
@@ -87,21 +87,21 @@ impl Outbox {
             alarm_at: None,
             alarm_set_at: 0,
             batch_events: BATCH_ROWS_MAX,
-            set_aside: store.quarantined()?.into_iter().collect(),
+            quarantined: store.quarantined()?.into_iter().collect(),
             ahead: false,
             heard: false,
         })
     }
 
     /// What Postgres refuses and nobody has given up, with the reasons.
-    pub fn aside(&self) -> impl Iterator<Item = (Seq, &str)> {
-        let aside = self.set_aside.iter().map(|(seq, reason)| (*seq, reason.as_str()));
+    pub fn quarantined_rows(&self) -> impl Iterator<Item = (Seq, &str)> {
+        let aside = self.quarantined.iter().map(|(seq, reason)| (*seq, reason.as_str()));
         aside.filter(|(_, reason)| *reason != GIVEN_UP)
     }
 
     /// It is never sent again.
-    pub fn give_up(&mut self, seq: Seq) {
-        self.set_aside.insert(seq, GIVEN_UP.to_owned());
+    pub fn discard(&mut self, seq: Seq) {
+        self.quarantined.insert(seq, GIVEN_UP.to_owned());
     }
 
     /// Somebody has mended something: no waiting for the next try.
@@ -111,7 +111,7 @@ impl Outbox {
 
     /// Somebody goes, perhaps the last one whose doings drive the outbox, and the platform may have lost the alarm we believe
     /// in: one that isn't fresh is set anew, which costs a row only if something waits.
-    pub fn mistrust_alarm(&mut self, now: UnixMs) {
+    pub fn expire_alarm(&mut self, now: UnixMs) {
         self.alarm_at = self.alarm_at.filter(|_| now < self.alarm_set_at.saturating_add(ALARM_DELAY_MS));
     }
 
@@ -119,7 +119,7 @@ impl Outbox {
     pub fn forget_all(&mut self) {
         (self.state, self.attempts, self.retry_at) = (State::Idle, 0, 0);
         self.under_way = None;
-        self.set_aside.clear();
+        self.quarantined.clear();
     }
 
     pub fn state(&self) -> State {
@@ -136,12 +136,13 @@ impl Room {
         self.head > self.log.projected
             || self.reads.unprojected()
             || self.audit_waits
-            || self.standing.again().next().is_some()
+            || self.alert.retry_rows().next().is_some()
     }
 
     /// When the outbox has something to do next; `None` if nothing waits.
     fn due(&self) -> Option<UnixMs> {
-        let notices = || self.owes_notices().then(|| self.outbox.retry_at.max(self.outbox.notify_at));
+        let notices =
+            || self.has_pending_notifications().then(|| self.outbox.retry_at.max(self.outbox.notify_at));
         if self.lags() { Some(self.outbox.retry_at) } else { notices() }
     }
 
@@ -158,8 +159,10 @@ impl Room {
 
     /// Makes sure that an alarm finishes what a crash would leave.
     pub(super) fn arm(&mut self, now: UnixMs) {
-        let due = self.due().or_else(|| self.standing.due());
-        let Some(due) = due.into_iter().chain(self.files.due()).chain(self.doom_due()).min() else { return };
+        let due = self.due().or_else(|| self.alert.due());
+        let Some(due) = due.into_iter().chain(self.files.due()).chain(self.deletion_check_at()).min() else {
+            return;
+        };
         let delay_ms = if due > now { ALARM_MIN_MS.max(due - now) } else { ALARM_DELAY_MS };
         let at = now.saturating_add(delay_ms);
         // One for files may be a day away when something is said.
@@ -176,9 +179,9 @@ impl Room {
 
     pub(super) fn alarm_fired(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         self.outbox.alarm_at = None;
-        self.look_for_doom(store, now)?;
+        self.check_deletion(store, now)?;
         self.remove_due_files(store, now)?;
-        if self.standing.due().is_some() { self.look_for_trouble(store, now) } else { Ok(()) }
+        if self.alert.due().is_some() { self.check_alert(store, now) } else { Ok(()) }
     }
 
     /// The next events that Postgres lacks, with the state their messages have now.
@@ -189,15 +192,15 @@ impl Room {
         if let Some(row) = self.reads.take_unsaved() {
             store.set_state(StateRow::Reads, row)?;
         }
-        if self.standing.again().next().is_some() && !self.outbox.ahead {
-            return self.take_again(store, now);
+        if self.alert.retry_rows().next().is_some() && !self.outbox.ahead {
+            return self.retry_batch(store, now);
         }
         let events = store.between(self.log.projected, self.head, self.outbox.batch_events)?;
         let (mut messages, mut seen) = (Vec::new(), BTreeSet::new());
         let (mut bytes, mut to) = (0usize, self.log.projected);
         for event in events {
             let message = if event.kind == Kind::Message { Some(event.seq) } else { event.target };
-            if let Some(target) = message.filter(|target| !self.outbox.set_aside.contains_key(target))
+            if let Some(target) = message.filter(|target| !self.outbox.quarantined.contains_key(target))
                 && seen.insert(target)
             {
                 let body = match event.kind {
@@ -221,9 +224,9 @@ impl Room {
     }
 
     /// Rows set aside go again by themselves: from where the projection stands to there.
-    fn take_again(&mut self, store: &Store, now: UnixMs) -> Result<()> {
+    fn retry_batch(&mut self, store: &Store, now: UnixMs) -> Result<()> {
         let (mut messages, mut bytes, mut lost) = (Vec::new(), 0usize, Vec::new());
-        for seq in self.standing.again() {
+        for seq in self.alert.retry_rows() {
             let body = store.by_seq(seq)?.map(|event| event.body).unwrap_or_default();
             let taken = row_of(store, &body)?;
             let size = body.len().saturating_add(taken.as_ref().map_or(0, kept_bytes));
@@ -237,7 +240,7 @@ impl Room {
                 None => lost.push(seq),
             }
         }
-        self.standing.no_more(store, &lost)?;
+        self.alert.remove_retry_rows(store, &lost)?;
         self.send_batch(store, now, self.log.projected, messages)
     }
 
@@ -247,8 +250,8 @@ impl Room {
             false => (Vec::new(), self.log.notified()),
         };
         let batch = Rc::new(Projection {
-            tenant: self.facts.tenant.clone(),
-            room: self.facts.id.clone(),
+            tenant: self.info.tenant.clone(),
+            room: self.info.id.clone(),
             epoch: self.log.epoch.clone(),
             from: self.log.projected,
             to,
@@ -279,12 +282,14 @@ impl Room {
         match outcome {
             Ok(done) => self.batch_done(store, now, (batch, reads_saved, notified), done)?,
             Err(error) => match error.failure() {
-                Failure::SetAside if !batch.messages.is_empty() => self.refused(store, batch, &error)?,
+                Failure::SetAside if !batch.messages.is_empty() => {
+                    self.isolate_refused_row(store, batch, &error)?
+                }
                 Failure::SetAside | Failure::Halt => self.halt(now, "refused", Some(&error)),
                 Failure::Retry => self.retry(now, "no answer", Some(&error)),
             },
         }
-        self.look_for_trouble(store, now)
+        self.check_alert(store, now)
     }
 
     fn batch_done(
@@ -303,9 +308,9 @@ impl Room {
                     self.retry(now, "another message stands there", None);
                     return Ok(());
                 }
-                self.alarm_at_conflicts(store, &conflicts)?;
+                self.quarantine_conflicts(store, &conflicts)?;
                 self.outbox.ahead = false;
-                self.released(store, batch, &conflicts)?;
+                self.release_rows(store, batch, &conflicts)?;
                 self.reads.projected(&batch.reads);
                 if !batch.audit.is_empty() {
                     store.forget_audit(&batch.audit)?;
@@ -332,14 +337,14 @@ impl Room {
                 if is(Mutant::AheadUncompared) {
                     log.projected = last_seq;
                 } else {
-                    self.alarm_at_conflicts(store, &conflicts)?;
+                    self.quarantine_conflicts(store, &conflicts)?;
                     log.projected = batch.to;
                 }
                 self.outbox.ahead = true;
                 members_version
             }
             Projected::Ahead { last_seq, .. } => {
-                self.report(Entry::error("another_log_in_postgres").with("lastSeq", &last_seq));
+                self.report(Entry::error("log_epoch_conflict").with("lastSeq", &last_seq));
                 self.halt(now, "Postgres holds another log of this room", None);
                 return Ok(());
             }
@@ -360,7 +365,7 @@ impl Room {
         }
         if self.outbox.state != State::Idle {
             (self.outbox.state, self.outbox.attempts) = (State::Idle, 0);
-            self.report(Entry::info("postgres_takes_rows_again"));
+            self.report(Entry::info("outbox_recovered"));
         }
         self.outbox.batch_events = self.outbox.batch_events.saturating_mul(2).min(BATCH_ROWS_MAX);
         if version != self.members_version() {
@@ -370,14 +375,14 @@ impl Room {
     }
 
     /// Other messages stand at these seqs: an integrity alarm, never an overwrite.
-    fn alarm_at_conflicts(&mut self, store: &Store, conflicts: &[Seq]) -> Result<()> {
+    fn quarantine_conflicts(&mut self, store: &Store, conflicts: &[Seq]) -> Result<()> {
         let aside =
-            |seq: &Seq| self.set_aside(store, *seq, "another message stands at this seq in Postgres", None);
+            |seq: &Seq| self.quarantined(store, *seq, "another message stands at this seq in Postgres", None);
         conflicts.iter().try_for_each(aside)
     }
 
     /// One of the batch's rows is poison: halve until it stands alone, then set it aside.
-    fn refused(&mut self, store: &Store, batch: &Projection, error: &DbError) -> Result<()> {
+    fn isolate_refused_row(&mut self, store: &Store, batch: &Projection, error: &DbError) -> Result<()> {
         if let [message] = batch.messages.as_slice() {
             let body = store.by_seq(message.seq)?.map(|event| event.body).unwrap_or_default();
             let same = row_of(store, &body)?.is_none_or(|row| row == *message);
@@ -385,21 +390,21 @@ impl Room {
             if !same && !is(Mutant::RefusalOutlived) {
                 return Ok(());
             }
-            return self.set_aside(store, message.seq, &error.message, Some(error));
+            return self.quarantined(store, message.seq, &error.message, Some(error));
         }
         // As many events hold at most as many messages, so it halves.
         self.outbox.batch_events = (batch.messages.len() as u64 / 2).max(1);
         Ok(())
     }
 
-    fn set_aside(&mut self, store: &Store, seq: Seq, reason: &str, error: Option<&DbError>) -> Result<()> {
+    fn quarantined(&mut self, store: &Store, seq: Seq, reason: &str, error: Option<&DbError>) -> Result<()> {
         // An empty reason would be one given up.
         let reason = if reason == GIVEN_UP { "refused" } else { reason };
         store.quarantine(seq, reason)?;
-        self.standing.no_more(store, &[seq])?;
-        self.outbox.set_aside.insert(seq, reason.to_owned());
-        self.counts.rows_set_aside = self.counts.rows_set_aside.saturating_add(1);
-        let entry = Entry::error("row_set_aside").with("seq", &seq);
+        self.alert.remove_retry_rows(store, &[seq])?;
+        self.outbox.quarantined.insert(seq, reason.to_owned());
+        self.counts.rows_quarantined = self.counts.rows_quarantined.saturating_add(1);
+        let entry = Entry::error("row_quarantined").with("seq", &seq);
         self.report(match error {
             Some(error) => entry.with("sqlstate", error),
             None => entry.with("why", &"another message stands there"),
@@ -409,28 +414,28 @@ impl Room {
 
     /// A message goes: of one that was set aside, or given up, Postgres may have earlier words, and its reason may quote what
     /// was said. Its tombstone is sent whatever became of it before.
-    pub(super) fn forget_refused(&mut self, store: &Store, seq: Seq) -> Result<()> {
-        if !self.outbox.set_aside.contains_key(&seq) {
+    pub(super) fn discard_quarantined_content(&mut self, store: &Store, seq: Seq) -> Result<()> {
+        if !self.outbox.quarantined.contains_key(&seq) {
             return Ok(());
         }
         const REASON: &str = "deleted meanwhile";
         store.quarantine(seq, REASON)?;
-        self.outbox.set_aside.insert(seq, REASON.to_owned());
-        self.standing.want_also(store, seq)
+        self.outbox.quarantined.insert(seq, REASON.to_owned());
+        self.alert.add_retry_row(store, seq)
     }
 
     /// What had been set aside and was in this batch is in Postgres now.
-    fn released(&mut self, store: &Store, batch: &Projection, conflicts: &[Seq]) -> Result<()> {
+    fn release_rows(&mut self, store: &Store, batch: &Projection, conflicts: &[Seq]) -> Result<()> {
         let taken = batch.messages.iter().map(|message| message.seq);
         let taken: Vec<Seq> = taken.filter(|seq| !conflicts.contains(seq)).collect();
         for seq in &taken {
-            if self.outbox.set_aside.remove(seq).is_some() {
+            if self.outbox.quarantined.remove(seq).is_some() {
                 store.release(*seq)?;
-                self.report(Entry::info("row_taken_after_all").with("seq", seq));
+                self.report(Entry::info("row_released").with("seq", seq));
             }
         }
-        if self.standing.again().any(|seq| taken.contains(&seq)) {
-            self.standing.no_more(store, &taken)
+        if self.alert.retry_rows().any(|seq| taken.contains(&seq)) {
+            self.alert.remove_retry_rows(store, &taken)
         } else {
             Ok(())
         }
@@ -438,7 +443,7 @@ impl Room {
 
     fn halt(&mut self, now: UnixMs, why: &'static str, error: Option<&DbError>) {
         self.outbox.state = State::Halted;
-        self.put_off(now, now.saturating_add(HALTED_RETRY_MS));
+        self.postpone(now, now.saturating_add(HALTED_RETRY_MS));
         let entry = Entry::error("outbox_halted").with("why", &why);
         self.report(error.into_iter().fold(entry, |entry, error| entry.with("sqlstate", error)));
     }
@@ -447,16 +452,16 @@ impl Room {
         let attempts = self.outbox.attempts;
         self.outbox.state = State::Retrying;
         let delay_ms = backoff_ms(&mut self.outbox.attempts, RETRY_MIN_MS, RETRY_MAX_MS);
-        self.put_off(now, now.saturating_add(delay_ms));
+        self.postpone(now, now.saturating_add(delay_ms));
         self.counts.retries = self.counts.retries.saturating_add(1);
         if attempts == 0 {
-            let entry = Entry::warn("postgres_fails").with("why", &why);
+            let entry = Entry::warn("postgres_unavailable").with("why", &why);
             self.report(error.into_iter().fold(entry, |entry, error| entry.with("sqlstate", error)));
         }
     }
 
     /// The next try comes by an alarm, not a timer: a room that waits for Postgres may sleep meanwhile.
-    fn put_off(&mut self, now: UnixMs, until: UnixMs) {
+    fn postpone(&mut self, now: UnixMs, until: UnixMs) {
         self.outbox.retry_at = until;
         if self.outbox.alarm_at.is_none_or(|at| at <= now || at > until) {
             self.alarm(now, until);

@@ -4,7 +4,7 @@
 use super::connection::{Connection, ConnectionId};
 use super::rate::Rate;
 use super::store::Store;
-use super::{Refused, Room};
+use super::{Room, RoomError};
 use crate::auth::{Action, Identity};
 use crate::ids::{MessageId, UnixMs};
 use crate::limits::{JOIN_GATHER_MS, LEAVE_GRACE_MS, TYPING_EXPIRES_MS, TYPING_REFRESH_MS};
@@ -94,7 +94,7 @@ impl Presence {
     }
 
     /// Types; true when the others should be told (again).
-    pub fn types(&mut self, place: &Place, user: &str, now: UnixMs) -> bool {
+    pub fn set_typing(&mut self, place: &Place, user: &str, now: UnixMs) -> bool {
         // What ended long ago is forgotten, also where nobody must be told of the end.
         self.typing.retain(|_, typing| now < typing.until.saturating_add(TYPING_EXPIRES_MS));
         let until = now.saturating_add(TYPING_EXPIRES_MS);
@@ -109,7 +109,7 @@ impl Presence {
     }
 
     /// Types there no more; true when that is news.
-    pub fn types_no_more(&mut self, place: &Place, user: &str, now: UnixMs) -> bool {
+    pub fn clear_typing(&mut self, place: &Place, user: &str, now: UnixMs) -> bool {
         let typing = self.typing.remove(&(place.clone(), user.to_owned()));
         typing.is_some_and(|typing| typing.until > now)
     }
@@ -148,7 +148,7 @@ impl Room {
     pub(super) fn tick(&mut self, now: UnixMs) {
         for (user, by) in self.presence.take_joined(now) {
             let event = server::user_joined(&user, now);
-            let heard = |c: &&mut Connection| c.kept.id < by && c.user() != user;
+            let heard = |c: &&mut Connection| c.state.id < by && c.user() != user;
             self.connections.values_mut().filter(heard).for_each(|c| c.pending.push(event.clone()));
         }
         for user in self.presence.take_left(now) {
@@ -161,26 +161,26 @@ impl Room {
             self.connections.values_mut().filter(heard).for_each(|c| c.pending.push(event.clone()));
         }
         for user in self.presence.take_typed(now) {
-            self.tell_typing((&None, &user), false, now, |c| !c.kept.batches);
+            self.tell_typing((&None, &user), false, now, |c| !c.state.batches);
         }
     }
 
-    pub(super) fn types(
+    pub(super) fn set_typing(
         &mut self,
         store: &Store,
-        who: &Identity,
+        caller: &Identity,
         is_typing: bool,
         thread: Option<MessageId>,
         now: UnixMs,
-    ) -> Result<(), Refused> {
-        self.authorize(who, Action::Talk)?;
-        self.unmuted(who, now)?;
-        self.take(who, Rate::Typing, now)?;
-        let place = self.thread_root(store, who, thread)?.map(|root| root.id);
-        let user = who.user.as_str();
+    ) -> Result<(), RoomError> {
+        self.authorize(caller, Action::Talk)?;
+        self.ensure_not_muted(caller, now)?;
+        self.charge_rate(caller, Rate::Typing, now)?;
+        let place = self.thread_root(store, caller, thread)?.map(|root| root.id);
+        let user = caller.user.as_str();
         if !is_typing {
             self.stop_typing_in(user, place.as_deref(), now);
-        } else if self.presence.types(&place, user, now) {
+        } else if self.presence.set_typing(&place, user, now) {
             self.tell_typing((&place, user), true, now, |_| true);
         }
         Ok(())
@@ -196,7 +196,7 @@ impl Room {
     /// The same for one thread, or the room.
     pub(super) fn stop_typing_in(&mut self, user: &str, thread: Option<&str>, now: UnixMs) {
         let place = thread.map(str::to_owned);
-        if self.presence.types_no_more(&place, user, now) {
+        if self.presence.clear_typing(&place, user, now) {
             self.tell_typing((&place, user), false, now, |_| true);
         }
     }
@@ -216,10 +216,10 @@ impl Room {
         };
         let thread = place.as_deref();
         let root = thread.and_then(MessageId::parse).map(MessageId::seq);
-        let seed_hears = |c: &Connection| root.is_none() || c.kept.batches;
-        let hearing = self.connections.values().filter(|c| c.user() != user && hears(c) && seed_hears(c));
+        let legacy_hears = |c: &Connection| root.is_none() || c.state.batches;
+        let hearing = self.connections.values().filter(|c| c.user() != user && hears(c) && legacy_hears(c));
         let hearing = hearing.filter(|c| root.is_none_or(|root| root > self.visible_from(c.user())));
-        let hearing: Vec<ConnectionId> = hearing.map(|c| c.kept.id).collect();
+        let hearing: Vec<ConnectionId> = hearing.map(|c| c.state.id).collect();
         let shared = server::typing(user, is_typing, &list(""), thread);
         for id in hearing {
             let Some(connection) = self.connections.get_mut(&id) else { continue };

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The room's row of markers.
 #[derive(Default, Serialize, Deserialize)]
-struct Saved {
+struct ReadsRow {
     /// Which writing of the row this is.
     number: u64,
     markers: BTreeMap<String, Seq>,
@@ -79,7 +79,7 @@ impl Reads {
     }
 
     /// Lets the others know soon, or the person's own tabs alone.
-    pub fn tell(&mut self, user: &str, own_alone: bool, now: UnixMs) {
+    pub fn queue_receipt(&mut self, user: &str, own_alone: bool, now: UnixMs) {
         let own = self.receipts.entry(user.to_owned()).or_insert(own_alone);
         *own &= own_alone;
         self.receipts_told_at.get_or_insert(now.saturating_add(RECEIPT_GATHER_MS));
@@ -142,7 +142,7 @@ impl Reads {
         let seq = |(user, marker): (&String, &Marker)| (user.clone(), marker.seq);
         let generation = |(user, marker): (&String, &Marker)| (user.clone(), marker.generation);
         let generations = self.markers.iter().filter(|(_, marker)| marker.generation > 0).map(generation);
-        let saved = Saved {
+        let saved = ReadsRow {
             number: self.number,
             markers: self.markers.iter().map(seq).collect(),
             unprojected: self.unprojected.clone(),
@@ -158,7 +158,7 @@ impl Reads {
 
     /// From the row; Postgres has what the writing `projected` held.
     pub fn load(row: Option<&str>, projected: u64) -> Self {
-        let saved: Saved = row.and_then(|row| serde_json::from_str(row).ok()).unwrap_or_default();
+        let saved: ReadsRow = row.and_then(|row| serde_json::from_str(row).ok()).unwrap_or_default();
         let unprojected = if saved.number > projected { saved.unprojected } else { BTreeSet::new() };
         let marker = |(user, seq): (String, Seq)| {
             let generation = saved.generations.get(&user).copied().unwrap_or(0);

@@ -2,7 +2,7 @@
 //! gone or was set back. Not here: asking Postgres (`shell`).
 
 use super::outbox::LogState;
-use super::rewrite::Change;
+use super::store::mutations::Mutation;
 use super::store::{Event, Kind, Result, SCHEMA_STEPS, StateRow, Store};
 use crate::db::{MessageRow, ReactionRow, RoomSnapshot, VersionRow};
 use crate::ids::{MessageId, RoomId, Seq, TenantId, UnixMs};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which room this is, and what Postgres last told of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Facts {
+pub struct RoomInfo {
     pub tenant: TenantId,
     pub id: RoomId,
     pub snapshot: RoomSnapshot,
@@ -23,24 +23,24 @@ pub struct Facts {
 
 /// A log in the making. Until `finish`, what stood before still counts, so a crash leaves nothing half.
 pub struct Rebuild {
-    facts: Facts,
+    info: RoomInfo,
     epoch: String,
     imported: Seq,
 }
 
 impl Rebuild {
     /// Begins the log `epoch`. What a whole log here holds that Postgres doesn't (rows set aside) stays.
-    pub fn begin(store: &Store, facts: Facts, epoch: String) -> Result<Self> {
+    pub fn begin(store: &Store, info: RoomInfo, epoch: String) -> Result<Self> {
         match store.exists()? {
             true => store.upgrade(0)?,
             false => store.create()?,
         }
-        Ok(Self { facts, epoch, imported: 0 })
+        Ok(Self { info, epoch, imported: 0 })
     }
 
     /// After which seq Postgres is to be asked for the next page; `None`: it has no more.
     pub fn wants(&self) -> Option<Seq> {
-        (self.imported < self.facts.snapshot.last_seq).then_some(self.imported)
+        (self.imported < self.info.snapshot.last_seq).then_some(self.imported)
     }
 
     /// Takes over a page of messages.
@@ -49,24 +49,24 @@ impl Rebuild {
         for row in rows {
             self.imported = self.imported.max(row.seq);
             if row.deleted_at_ms.is_some() {
-                store.append(&[], &[Change::Purge { seq: row.seq }])?;
+                store.append(&[], &[Mutation::Purge { seq: row.seq }])?;
             }
             for version in &row.versions {
                 store.keep_version(row.seq, None, version)?;
             }
-            let message = message_of(&self.facts.tenant, &self.facts.id, row);
+            let message = message_of(&self.info.tenant, &self.info.id, row);
             store.import(&event(&message))?;
             store.import_uploads(&message)?;
         }
         if last {
-            self.imported = self.facts.snapshot.last_seq;
+            self.imported = self.info.snapshot.last_seq;
         }
         Ok(())
     }
 
     /// From here on the log is whole, and goes on at the seq after Postgres' last.
     pub fn finish(self, store: &Store, now: UnixMs) -> Result<()> {
-        let last_seq = self.facts.snapshot.last_seq;
+        let last_seq = self.info.snapshot.last_seq;
         let log = LogState {
             epoch: self.epoch,
             projected: last_seq,
@@ -75,10 +75,10 @@ impl Rebuild {
             schema: SCHEMA_STEPS,
             notified: Some(last_seq),
         };
-        store.set_state(StateRow::Room, serde_json::to_string(&self.facts).unwrap_or_default())?;
+        store.set_state(StateRow::Room, serde_json::to_string(&self.info).unwrap_or_default())?;
         // What the lost log had told its tenant's list is unknown: the list is to hear how it stands now.
-        if self.facts.snapshot.epoch.is_some() {
-            store.set_state(StateRow::Trouble, "{}".to_owned())?;
+        if self.info.snapshot.epoch.is_some() {
+            store.set_state(StateRow::OutboxProblem, "{}".to_owned())?;
         }
         // Uploads that it knew and no message names have no row now. Those under way end before this.
         if last_seq > 0 && !is(Mutant::StraysForgotten) {

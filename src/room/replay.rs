@@ -40,10 +40,10 @@ impl Targets {
 impl Room {
     /// Nothing said up to here, and nothing about it, is shown to this person: with `since_join`, what was before they came.
     pub(super) fn visible_from(&self, user: &str) -> Seq {
-        if self.facts.snapshot.history_visibility != "since_join" {
+        if self.info.snapshot.history_visibility != "since_join" {
             return 0;
         }
-        let member = self.facts.snapshot.members.iter().find(|m| m.user_id.as_str() == user);
+        let member = self.info.snapshot.members.iter().find(|m| m.user_id.as_str() == user);
         member.map_or(0, |m| m.joined_seq)
     }
 
@@ -86,9 +86,9 @@ impl Room {
     }
 
     /// Tells everybody what memory lost: the events after `told`, and who is there.
-    pub(super) fn recovered(&mut self, store: &Store, told: Seq) -> Result<()> {
+    pub(super) fn recovered(&mut self, store: &Store, delivered_seq: Seq) -> Result<()> {
         let mut targets = Targets::default();
-        for event in store.between(told, self.head, REPLAY_EVENTS_MAX)? {
+        for event in store.between(delivered_seq, self.head, REPLAY_EVENTS_MAX)? {
             let text = replayed(store, &event, &mut targets)?;
             self.broadcast_about(event.target, event.seq, text);
         }
@@ -110,14 +110,14 @@ impl Room {
 
     /// Tells everybody of the event `seq`; those who may not see the message it is about hear of its place alone.
     pub(super) fn broadcast_about(&mut self, target: Option<Seq>, seq: Seq, event: EventText) {
-        let Some(target) = target.filter(|_| self.facts.snapshot.history_visibility == "since_join") else {
+        let Some(target) = target.filter(|_| self.info.snapshot.history_visibility == "since_join") else {
             return self.broadcast(event);
         };
         let blind: Vec<_> =
             self.connections.values().map(|c| target <= self.visible_from(c.user())).collect();
         let hidden = server::hidden(seq);
         for (connection, blind) in self.connections.values_mut().zip(blind) {
-            match (blind, connection.kept.batches) {
+            match (blind, connection.state.batches) {
                 (false, _) => connection.pending.push(event.clone()),
                 (true, true) => connection.pending.push(hidden.clone()),
                 // Clients of the original protocol know no places.
@@ -150,12 +150,14 @@ fn replayed(store: &Store, event: &Event, targets: &mut Targets) -> Result<Event
             let (count, last) = target.map_or((0, None), |(root, _)| (root.reply_count, root.last_reply_at));
             server::thread_update(seq, id, count, last)
         }
-        Kind::MemberAdded | Kind::MemberRemoved | Kind::MemberUpdated | Kind::RoomUpdated => told(event),
+        Kind::MemberAdded | Kind::MemberRemoved | Kind::MemberUpdated | Kind::RoomUpdated => {
+            member_event_text(event)
+        }
     })
 }
 
 /// An event about the room or its people, which says everything itself.
-pub(super) fn told(event: &Event) -> EventText {
+pub(super) fn member_event_text(event: &Event) -> EventText {
     let kind = match event.kind {
         Kind::MemberAdded => "member_added",
         Kind::MemberRemoved => "member_removed",

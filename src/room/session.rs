@@ -59,14 +59,14 @@ impl Room {
     fn hello(&self, connection: &Connection) -> EventText {
         let user = connection.user();
         let shared = self.shares_receipts();
-        let members = self.facts.snapshot.members.iter().map(|m| m.user_id.as_str());
+        let members = self.info.snapshot.members.iter().map(|m| m.user_id.as_str());
         let shown = members.filter(|member| shared || *member == user);
         let read_markers = shown.map(|member| (member, self.reads.of(member)));
         server::hello(&server::Hello {
-            connection_id: connection.kept.id.to_string(),
+            connection_id: connection.state.id.to_string(),
             room_id: self.room_id(),
             user_id: user,
-            role: self.role(&connection.kept.identity).map_or("member", |role| role.name()),
+            role: self.role(&connection.state.identity).map_or("member", |role| role.name()),
             seq: self.head,
             epoch: &self.log.epoch,
             limits: &self.limits,
@@ -78,13 +78,13 @@ impl Room {
 
     /// Ends a connection from our side.
     pub(super) fn close(&mut self, id: ConnectionId, code: CloseCode, now: UnixMs) {
-        if self.gone(id, now) {
+        if self.remove_connection(id, now) {
             self.effects.push(Effect::Close { connection: id, code });
         }
     }
 
     /// A socket is no more; false when the room didn't know it.
-    pub(super) fn gone(&mut self, id: ConnectionId, now: UnixMs) -> bool {
+    pub(super) fn remove_connection(&mut self, id: ConnectionId, now: UnixMs) -> bool {
         let Some(connection) = self.connections.remove(&id) else { return false };
         let user = connection.user();
         self.presence.depart(user, now);

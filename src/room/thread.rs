@@ -1,9 +1,9 @@
 //! Threads: replies to a message, one level deep. Its root counts them, and each change of that is an event of its own.
 //! Not here: saying and deleting the replies themselves (`message`, `change`).
 
-use super::rewrite::Change;
+use super::store::mutations::Mutation;
 use super::store::{Event, Kind, Store, StoreError};
-use super::{Refused, Room};
+use super::{Room, RoomError};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq};
@@ -20,11 +20,11 @@ impl Room {
     pub(super) fn thread_root(
         &self,
         store: &Store,
-        who: &Identity,
+        caller: &Identity,
         id: Option<MessageId>,
-    ) -> Result<Option<Message>, Refused> {
+    ) -> Result<Option<Message>, RoomError> {
         let Some(id) = id else { return Ok(None) };
-        let root = self.find(store, who, id)?.filter(|root| root.thread_id.is_none());
+        let root = self.find(store, caller, id)?.filter(|root| root.thread_id.is_none());
         let none = || Refusal::invalid("threadId", "no such message to reply to");
         Ok(Some(root.ok_or_else(none)?))
     }
@@ -41,11 +41,13 @@ impl Room {
         root.last_reply_at = Some(reply.at);
         let update = thread_event(reply, &root);
         let body = server::body(&root);
-        let changes =
-            [Change::Body { seq: root.seq, body: &body }, Change::Send { uploads, message: reply.seq }];
+        let changes = [
+            Mutation::Body { seq: root.seq, body: &body },
+            Mutation::MarkUploadsSent { uploads, message: reply.seq },
+        ];
         store.append(&[reply, &update], &changes)?;
         self.head = update.seq;
-        Ok(told(&root, update.seq))
+        Ok(thread_update_text(&root, update.seq))
     }
 
     /// The root of a reply that goes, as it is then.
@@ -67,18 +69,19 @@ impl Room {
     pub(super) fn thread_page(
         &self,
         store: &Store,
-        who: &Identity,
+        caller: &Identity,
         root: &str,
         (before, limit): (Option<Seq>, Option<u64>),
-    ) -> Result<String, Refused> {
-        self.authorize(who, Action::Read)?;
+    ) -> Result<String, RoomError> {
+        self.authorize(caller, Action::Read)?;
         let none = || Refusal::new(Code::MessageNotFound, "no such thread");
         let id = MessageId::parse(root).ok_or_else(none)?;
-        let root = self.find_any(store, who, id)?.filter(|root| root.thread_id.is_none()).ok_or_else(none)?;
+        let root =
+            self.find_any(store, caller, id)?.filter(|root| root.thread_id.is_none()).ok_or_else(none)?;
         let limit = limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         let before = before.unwrap_or(Seq::MAX);
         let mut replies = store.messages_before(before, Some(root.seq), limit.saturating_add(1))?;
-        let more = super::pages::cut(&mut replies, limit);
+        let more = super::calls::cut(&mut replies, limit);
         let bodies: Vec<&str> = replies.iter().rev().map(|reply| reply.body.as_str()).collect();
         let (root, replies) = (server::body(&root), bodies.join(","));
         Ok(format!(r#"{{"root":{root},"replies":[{replies}],"hasMoreBefore":{more}}}"#))
@@ -100,6 +103,6 @@ pub fn thread_event(cause: &Event, root: &Message) -> Event {
     }
 }
 
-pub fn told(root: &Message, seq: Seq) -> ThreadUpdate {
+pub fn thread_update_text(root: &Message, seq: Seq) -> ThreadUpdate {
     (root.seq, seq, server::thread_update(seq, &root.id, root.reply_count, root.last_reply_at))
 }

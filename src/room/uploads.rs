@@ -31,13 +31,13 @@ impl Store<'_> {
     }
 
     /// The upload is in the bucket.
-    pub fn upload_is_whole(&self, id: &str, file: &str, due: UnixMs) -> Result<()> {
+    pub fn mark_upload_stored(&self, id: &str, file: &str, due: UnixMs) -> Result<()> {
         let sql = "UPDATE uploads SET file = ?, due = ? WHERE id = ?";
         self.0.exec(sql, &[text(file), int(due), text(id)]).map(drop)
     }
 
     /// The upload is in a message, whose body says everything of it.
-    pub fn upload_is_sent(&self, id: &str, message: Seq) -> Result<()> {
+    pub fn mark_upload_sent(&self, id: &str, message: Seq) -> Result<()> {
         let sql = "UPDATE uploads SET file = NULL, message = ?, due = NULL WHERE id = ?";
         self.0.exec(sql, &[int(message), text(id)]).map(drop)
     }
@@ -54,7 +54,7 @@ impl Store<'_> {
         self.0.exec(sql, &[text(STRAYS), int(due)]).map(drop)
     }
 
-    pub fn doom_upload(&self, id: &str, due: UnixMs) -> Result<()> {
+    pub fn schedule_upload_removal(&self, id: &str, due: UnixMs) -> Result<()> {
         self.0.exec("UPDATE uploads SET due = ? WHERE id = ?", &[int(due), text(id)]).map(drop)
     }
 

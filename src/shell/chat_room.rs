@@ -4,21 +4,21 @@
 use super::bucket::R2;
 use super::database::Database;
 use super::notifications::hand_over;
-use super::ports::{ASK_HEADER, announce, authenticate, moderation, variable};
+use super::ports::{ROOM_REQUEST_HEADER, authenticate, moderation, report_alert, variable};
 use super::sqlite::ObjectSql;
-use super::{clock, json, tell};
+use super::{clock, json, write_log};
 use crate::api::Reply;
 use crate::auth::{AuthConfig, CHAT_V1, Identity};
-use crate::counts::Counts;
 use crate::db::Notice;
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, TenantId, UnixMs};
-use crate::journal::{Complaint, Entry};
 use crate::limits::Limits;
+use crate::metrics::Counts;
 use crate::object::{Answer, Gone, Object, Platform};
+use crate::oplog::{Complaint, Entry};
 use crate::protocol::server::CloseCode;
 use crate::room::store::Sql;
-use crate::room::{Announcement, ConnectionId};
+use crate::room::{ConnectionId, OutboxReport};
 use std::rc::Rc;
 use worker::{
     AnalyticsEngineDataPointBuilder, DurableObject, Env, Error, Request, Response, Result, State, WebSocket,
@@ -40,12 +40,12 @@ impl DurableObject for ChatRoom {
             state.set_websocket_auto_response(&pair);
         }
         let limits = Limits::parse(&variable(&env, "LIMITS").unwrap_or_default()).unwrap_or_else(|why| {
-            tell(&Entry::error("limits_of_the_contract_hold").with("why", &Complaint(&why)));
+            write_log(&Entry::error("limits_invalid").with("why", &Complaint(&why)));
             Limits::default()
         });
         // The Worker refuses to serve then: nobody gets here but with what was under way.
         let moderation = moderation(&env).unwrap_or_else(|why| {
-            tell(&Entry::error("nothing_is_moderated").with("why", &Complaint(&why)));
+            write_log(&Entry::error("moderation_config_invalid").with("why", &Complaint(&why)));
             Rc::default()
         });
         let platform = Workerd {
@@ -60,11 +60,11 @@ impl DurableObject for ChatRoom {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let ask = match request.headers().get(ASK_HEADER)? {
-            Some(ask) => ask,
+        let room_request = match request.headers().get(ROOM_REQUEST_HEADER)? {
+            Some(room_request) => room_request,
             None => request.text().await?,
         };
-        match self.0.clone().asked(serde_json::from_str(&ask)?).await {
+        match self.0.clone().handle_request(serde_json::from_str(&room_request)?).await {
             Ok(Answer::Reply(reply)) => json(&reply),
             Ok(Answer::Upgraded { peer, batches }) => {
                 let mut response = Response::from_websocket(peer)?;
@@ -238,8 +238,8 @@ impl Platform for Workerd {
         hand_over(&self.env, notices).await
     }
 
-    async fn announce(&self, announcement: &Announcement) -> bool {
-        announce(&self.env, announcement).await.is_ok()
+    async fn report_alert(&self, report: &OutboxReport) -> bool {
+        report_alert(&self.env, report).await.is_ok()
     }
 
     async fn remove_files(&self, keys: &[String]) -> bool {
@@ -267,7 +267,7 @@ impl Platform for Workerd {
     }
 
     fn report(&self, entry: &Entry) {
-        tell(entry);
+        write_log(entry);
     }
 
     #[cfg(feature = "test-hooks")]

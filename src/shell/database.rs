@@ -39,7 +39,7 @@ impl Database {
         let work = pin!(self.statement(sql, input));
         match select(work, pin!(clock::sleep(timeout_ms))).await {
             Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err(lost("no answer in time")),
+            Either::Right(_) => Err(connection_lost("no answer in time")),
         }
     }
 
@@ -50,9 +50,10 @@ impl Database {
             Some(connection) => connection,
             None => Connection::open(&self.connection_string).await?,
         };
-        let rows = connection.client.query_typed(sql, &[(&Json(input), Type::JSONB)]).await.map_err(said)?;
-        let row = rows.first().ok_or_else(|| lost("no row"))?;
-        let value: Option<Value> = row.try_get(0).map_err(said)?;
+        let rows =
+            connection.client.query_typed(sql, &[(&Json(input), Type::JSONB)]).await.map_err(from_driver)?;
+        let row = rows.first().ok_or_else(|| connection_lost("no row"))?;
+        let value: Option<Value> = row.try_get(0).map_err(from_driver)?;
         *self.open.borrow_mut() = Some(connection);
         Ok(value.unwrap_or(Value::Null))
     }
@@ -84,17 +85,18 @@ impl Drop for OpenSocket {
 
 impl Connection {
     async fn open(connection_string: &str) -> Result<Self, DbError> {
-        let config: Config = connection_string.parse().map_err(said)?;
+        let config: Config = connection_string.parse().map_err(from_driver)?;
         let host = match config.get_hosts().first() {
             Some(tokio_postgres::config::Host::Tcp(host)) => host.clone(),
-            _ => return Err(lost("the connection string names no host")),
+            _ => return Err(connection_lost("the connection string names no host")),
         };
         let port = config.get_ports().first().copied().unwrap_or(5432);
         let address = object(&[("hostname", host.into()), ("port", f64::from(port).into())]);
         let options = object(&[("allowHalfOpen", false.into()), ("secureTransport", "starttls".into())]);
-        let raw = worker_sys::connect(address, options).map_err(|_| lost("no socket"))?;
+        let raw = worker_sys::connect(address, options).map_err(|_| connection_lost("no socket"))?;
         let open = OpenSocket(raw.clone());
-        let (client, driver) = config.connect_raw(Socket::from(raw), PassthroughTls).await.map_err(said)?;
+        let (client, driver) =
+            config.connect_raw(Socket::from(raw), PassthroughTls).await.map_err(from_driver)?;
         wasm_bindgen_futures::spawn_local(async move {
             let _ = driver.await;
         });
@@ -110,11 +112,11 @@ fn object(members: &[(&str, JsValue)]) -> JsValue {
     object.into()
 }
 
-fn lost(message: &str) -> DbError {
+fn connection_lost(message: &str) -> DbError {
     DbError { sqlstate: None, message: message.to_owned() }
 }
 
-fn said(error: tokio_postgres::Error) -> DbError {
+fn from_driver(error: tokio_postgres::Error) -> DbError {
     let sqlstate = error.code().map(|code| code.code().to_owned());
     let message = error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
     DbError { sqlstate, message }

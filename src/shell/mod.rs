@@ -17,7 +17,7 @@ mod ws_ticket;
 use crate::api::{self, Reply};
 use crate::auth::{self, AuthConfig};
 use crate::error::{Code, Refusal};
-use crate::journal::{Complaint, Entry, Loggable, RequestId};
+use crate::oplog::{Complaint, Entry, Loggable, RequestId};
 use body::RequestBody;
 use futures_util::FutureExt;
 use http::HeaderMap;
@@ -29,11 +29,11 @@ use worker::{Context, Env, Headers, Request, Response, Result, event};
 #[event(start)]
 fn start() {
     let version: &'static str = env!("CARGO_PKG_VERSION");
-    tell(&Entry::info("starts").with("version", &version));
+    write_log(&Entry::info("starts").with("version", &version));
     // The platform's hook would log the message, and a panic over a text may quote it.
     std::panic::set_hook(Box::new(|panic| {
         let entry = Entry::error("panic");
-        tell(&match panic.location() {
+        write_log(&match panic.location() {
             Some(at) => entry.with("file", &SourceFile(at.file())).with("line", &u64::from(at.line())),
             None => entry,
         });
@@ -51,7 +51,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     let answered = AssertUnwindSafe(answer(request, headers, &env, config)).catch_unwind().await;
     let lost = |event: &'static str, why: &worker::Error| {
         let id = RequestId(&request_id);
-        tell(&Entry::error(event).with("requestId", &id).with("why", &Platforms(why)));
+        write_log(&Entry::error(event).with("requestId", &id).with("why", &Platforms(why)));
         json(&Reply::refused(&Refusal::fault()))
     };
     let response = match answered {
@@ -71,7 +71,7 @@ async fn answer(
     let ports = match config {
         Ok(config) => WorkerPorts::new(env, config),
         Err(why) => {
-            tell(&Entry::error("refusing_to_serve").with("why", &Complaint(&why)));
+            write_log(&Entry::error("refusing_to_serve").with("why", &Complaint(&why)));
             let message = "this deployment is not configured; its log says what is missing";
             return json(&Reply::refused(&Refusal::new(Code::UpstreamUnavailable, message)));
         }
@@ -87,14 +87,14 @@ async fn answer(
     let body = RequestBody::new(request);
     let reply = api::handle(&ports, api::Request { method, path, query, headers, body }).await;
     match reply {
-        Reply::Upgrade(ask) => ports.upgrade(&ask, &handshake).await,
+        Reply::Upgrade(room_request) => ports.upgrade(&room_request, &handshake).await,
         Reply::File(file) => ports.deliver(*file).await,
         reply => json(&reply),
     }
 }
 
 /// One line of the operator's log.
-fn tell(entry: &Entry) {
+fn write_log(entry: &Entry) {
     match entry.level() {
         "error" => worker::console_error!("{entry}"),
         "warn" => worker::console_warn!("{entry}"),

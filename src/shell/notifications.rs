@@ -3,11 +3,11 @@
 
 use super::database::Database;
 use super::ports::variable;
-use super::{clock, tell};
+use super::{clock, write_log};
 use crate::db::Notice;
-use crate::journal::Entry;
 use crate::limits::{NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_MAX, NOTIFY_TIMEOUT_MS, QUEUE_TIMEOUT_MS};
 use crate::notify::{self, Notifier, Outcome, Secret, Webhook};
+use crate::oplog::Entry;
 use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
 use std::panic::AssertUnwindSafe;
@@ -31,7 +31,7 @@ pub async fn hand_over(env: &Env, notices: &[Notice]) -> bool {
     let (put, late) = (pin!(put(&queue, notices)), pin!(clock::sleep(QUEUE_TIMEOUT_MS)));
     let taken = matches!(select(put, late).await, Either::Left((Ok(()), _)));
     if !taken {
-        tell(&Entry::warn("notices_not_queued").with("count", &(notices.len() as u64)));
+        write_log(&Entry::warn("notices_not_queued").with("count", &(notices.len() as u64)));
     }
     taken
 }
@@ -80,7 +80,7 @@ async fn outcome(env: &Env, message: &RawMessage, url: Option<&str>, secret: Opt
     let Some(url) = url else { return Outcome::Done };
     let notice = message.body().as_string().and_then(|text| serde_json::from_str::<Notice>(&text).ok());
     let (Some(notice), Some(secret)) = (notice, secret) else {
-        tell(&Entry::error("notification_impossible").with("secret", &u64::from(secret.is_some())));
+        write_log(&Entry::error("notification_impossible").with("secret", &u64::from(secret.is_some())));
         return Outcome::Retry(BROKEN_RETRY_S);
     };
     let database = Database::new(env);
@@ -94,7 +94,7 @@ async fn outcome(env: &Env, message: &RawMessage, url: Option<&str>, secret: Opt
         Outcome::Retry(_) => Entry::warn("notification_failed"),
     };
     let entry = entry.with("tenant", &notice.tenant).with("room", &notice.room);
-    tell(&entry.with("seq", &notice.seq));
+    write_log(&entry.with("seq", &notice.seq));
     outcome
 }
 

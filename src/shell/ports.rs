@@ -2,18 +2,18 @@
 //! Not here: what is done with them (`api`).
 
 use super::{bucket::R2, clock, database::Database};
-use crate::api::{self, Ask, FileReply, Ports, Reply};
+use crate::api::{self, FileReply, Ports, Reply, RoomRequest};
 use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{DbError, Postgres};
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UnixMs};
-use crate::journal::Entry;
 use crate::limits::{
     ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, STATEMENT_TIMEOUT_MS,
 };
-use crate::room::Announcement;
+use crate::oplog::Entry;
+use crate::outbox_alerts::Listed;
+use crate::room::OutboxReport;
 use crate::room::moderation::Moderation;
-use crate::troubles::Listed;
 use futures_util::future::{Either, select};
 use http::HeaderMap;
 use std::cell::{Cell, RefCell};
@@ -29,30 +29,30 @@ thread_local! {
 }
 
 /// The header in which an upgrade's `Ask` travels: such a request has no body.
-pub const ASK_HEADER: &str = "x-chinwag-ask";
+pub const ROOM_REQUEST_HEADER: &str = "x-chinwag-ask";
 
 pub struct WorkerPorts<'a> {
     env: &'a Env,
     config: AuthConfig,
-    database: PatientOrHasty,
-    hasty: PatientOrHasty,
+    database: DbWithDeadline,
+    fail_fast: DbWithDeadline,
     bucket: Option<R2>,
 }
 
 /// Postgres with much patience or with little, over the request's one connection.
-pub struct PatientOrHasty {
+pub struct DbWithDeadline {
     database: Rc<Database>,
-    hasty: bool,
+    fail_fast: bool,
 }
 
-impl Postgres for PatientOrHasty {
+impl Postgres for DbWithDeadline {
     async fn query(&self, sql: &'static str, input: serde_json::Value) -> Result<serde_json::Value, DbError> {
-        if self.hasty && RESTS_UNTIL.get() > clock::now() {
+        if self.fail_fast && RESTS_UNTIL.get() > clock::now() {
             return Err(DbError { sqlstate: None, message: "it failed a moment ago".into() });
         }
-        let timeout_ms = if self.hasty { ACCESS_TIMEOUT_MS } else { STATEMENT_TIMEOUT_MS };
+        let timeout_ms = if self.fail_fast { ACCESS_TIMEOUT_MS } else { STATEMENT_TIMEOUT_MS };
         let answer = self.database.within(timeout_ms, sql, input).await;
-        if self.hasty && answer.is_err() {
+        if self.fail_fast && answer.is_err() {
             RESTS_UNTIL.set(clock::now() + ACCESS_REST_MS);
         }
         answer
@@ -66,9 +66,9 @@ pub fn variable(env: &Env, name: &str) -> Option<String> {
 
 impl<'a> WorkerPorts<'a> {
     pub fn new(env: &'a Env, config: AuthConfig) -> Self {
-        let hasty = PatientOrHasty { database: Rc::new(Database::new(env)), hasty: true };
-        let database = PatientOrHasty { database: hasty.database.clone(), hasty: false };
-        Self { env, config, database, hasty, bucket: R2::of(env) }
+        let fail_fast = DbWithDeadline { database: Rc::new(Database::new(env)), fail_fast: true };
+        let database = DbWithDeadline { database: fail_fast.database.clone(), fail_fast: false };
+        Self { env, config, database, fail_fast, bucket: R2::of(env) }
     }
 
     /// Hands a file out.
@@ -80,10 +80,14 @@ impl<'a> WorkerPorts<'a> {
     }
 
     /// Hands the connection over to the room.
-    pub async fn upgrade(&self, ask: &Ask, handshake: &HeaderMap) -> worker::Result<Response> {
+    pub async fn upgrade(
+        &self,
+        room_request: &RoomRequest,
+        handshake: &HeaderMap,
+    ) -> worker::Result<Response> {
         let headers = Headers::new();
         headers.set("upgrade", "websocket")?;
-        headers.set(ASK_HEADER, &ascii(&serde_json::to_string(ask)?))?;
+        headers.set(ROOM_REQUEST_HEADER, &ascii(&serde_json::to_string(room_request)?))?;
         for name in ["sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"] {
             if let Some(value) = handshake.get(name).and_then(|value| value.to_str().ok()) {
                 headers.set(name, value)?;
@@ -92,7 +96,7 @@ impl<'a> WorkerPorts<'a> {
         let mut init = RequestInit::new();
         init.with_headers(headers);
         let request = Request::new_with_init("https://room/", &init)?;
-        let response = self.room(ask)?.fetch_with_request(request).await?;
+        let response = self.room(room_request)?.fetch_with_request(request).await?;
         if response.status_code() == 101 {
             return Ok(response);
         }
@@ -100,8 +104,13 @@ impl<'a> WorkerPorts<'a> {
     }
 
     /// The room's object. Its name is logged by the platform: nothing personal beyond the ids.
-    fn room(&self, ask: &Ask) -> worker::Result<Stub> {
-        object_at(self.env, "CHAT_ROOM", &ask.who.tenant, &api::object_name(&ask.who.tenant, &ask.room))
+    fn room(&self, room_request: &RoomRequest) -> worker::Result<Stub> {
+        object_at(
+            self.env,
+            "CHAT_ROOM",
+            &room_request.caller.tenant,
+            &api::object_name(&room_request.caller.tenant, &room_request.room),
+        )
     }
 }
 
@@ -111,9 +120,9 @@ fn object_at(env: &Env, class: &str, _tenant: &TenantId, name: &str) -> worker::
 }
 
 /// Tells the tenant's list of rooms in trouble.
-pub async fn announce(env: &Env, announcement: &Announcement) -> worker::Result<()> {
-    let stub = object_at(env, "TENANT_OUTBOX", &announcement.tenant, announcement.tenant.as_str())?;
-    let answer = post(stub, Method::Put, &serde_json::to_string(announcement)?).await?;
+pub async fn report_alert(env: &Env, report: &OutboxReport) -> worker::Result<()> {
+    let stub = object_at(env, "TENANT_OUTBOX", &report.tenant, report.tenant.as_str())?;
+    let answer = post(stub, Method::Put, &serde_json::to_string(report)?).await?;
     let refused = || worker::Error::RustError("the list refused it".into());
     if answer.status_code() == 200 { Ok(()) } else { Err(refused()) }
 }
@@ -125,7 +134,7 @@ async fn post(stub: Stub, method: Method, body: &str) -> worker::Result<Response
 }
 
 impl Ports for WorkerPorts<'_> {
-    type Db = PatientOrHasty;
+    type Db = DbWithDeadline;
     type Bucket = R2;
 
     fn config(&self) -> &AuthConfig {
@@ -144,21 +153,21 @@ impl Ports for WorkerPorts<'_> {
         authenticate(token, &self.config).await
     }
 
-    fn db(&self) -> &PatientOrHasty {
+    fn db(&self) -> &DbWithDeadline {
         &self.database
     }
 
-    fn hasty_db(&self) -> &PatientOrHasty {
-        &self.hasty
+    fn fail_fast_db(&self) -> &DbWithDeadline {
+        &self.fail_fast
     }
 
     fn bucket(&self) -> Result<&R2, Refusal> {
         self.bucket.as_ref().ok_or_else(R2::missing)
     }
 
-    async fn ask_room(&self, ask: &Ask) -> Result<Reply, Refusal> {
-        let body = serde_json::to_string(ask).map_err(|_| Refusal::fault())?;
-        let stub = self.room(ask).map_err(|_| Refusal::fault())?;
+    async fn call_room(&self, room_request: &RoomRequest) -> Result<Reply, Refusal> {
+        let body = serde_json::to_string(room_request).map_err(|_| Refusal::fault())?;
+        let stub = self.room(room_request).map_err(|_| Refusal::fault())?;
         // The object overloaded or on its way to another machine: the client may try again, we don't.
         let away = |_| Refusal::new(Code::UpstreamUnavailable, "the room can't be reached, try again");
         relayed(post(stub, Method::Post, &body).await.map_err(away)?).await.map_err(away)
@@ -229,7 +238,7 @@ impl FetchJwks for Issuer {
             Either::Right(_) => None,
         };
         if body.is_none() {
-            super::tell(&Entry::warn("jwks_not_fetched"));
+            super::write_log(&Entry::warn("jwks_not_fetched"));
         }
         body
     }

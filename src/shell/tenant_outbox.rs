@@ -2,8 +2,8 @@
 //! Not here: the list's statements (`troubles`), and who may see it (`api`).
 
 use super::sqlite::ObjectSql;
-use crate::room::Announcement;
-use crate::troubles::Troubles;
+use crate::outbox_alerts::OutboxAlerts;
+use crate::room::OutboxReport;
 use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, durable_object};
 
 #[durable_object]
@@ -20,11 +20,11 @@ impl DurableObject for TenantOutbox {
 
     /// `PUT` takes an announcement; `GET` gives the list.
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let list = Troubles(&self.0);
+        let list = OutboxAlerts(&self.0);
         let failed = |error: crate::room::store::StoreError| Error::RustError(error.0);
         if request.method() == Method::Put {
-            let announcement: Announcement = request.json().await?;
-            list.take(&announcement).map_err(failed)?;
+            let report: OutboxReport = request.json().await?;
+            list.take(&report).map_err(failed)?;
             return Response::empty();
         }
         Response::from_json(&list.list().map_err(failed)?)

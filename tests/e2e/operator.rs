@@ -281,15 +281,15 @@ async fn the_log_holds_no_content_no_token_and_no_secret() {
         "starts",
         "room_panicked",
         "panic",
-        "row_set_aside",
+        "row_quarantined",
         "outbox_halted",
         "outbox_retry_asked",
-        "row_taken_after_all",
-        "postgres_takes_rows_again",
+        "row_released",
+        "outbox_recovered",
     ] {
         assert!(events.contains(&event), "{event} was not logged: {events:?}");
     }
-    let aside = told.iter().find(|entry| entry["event"] == "row_set_aside").expect("logged");
+    let aside = told.iter().find(|entry| entry["event"] == "row_quarantined").expect("logged");
     let named = (&aside["tenant"], &aside["room"], &aside["seq"], &aside["sqlstate"]);
     assert_eq!(named, (&json!(t.id), &json!(room), &json!(2), &json!("23514")), "{aside}");
     let signature = |token: &str| token.rsplit('.').next().expect("three parts").to_owned();

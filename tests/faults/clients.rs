@@ -1,12 +1,12 @@
 //! Clients that do what clients do: vanish in every way, read nothing, speak in crumbs, outstay their tokens, come and go.
 //! Whoever else is in the room goes on. Not here: hundreds of them at once (`crowd`).
 
-use crate::ground::Ground;
+use crate::environment::Ground;
+use crate::load::{Swarm, Talk};
 use crate::proxy::{Fault, Proxy};
 use crate::rig::checks;
 use crate::rig::client::close_of;
 use crate::rig::tenant::now_ms;
-use crate::swarm::{Swarm, Talk};
 use crate::{Struck, struck};
 use futures_util::SinkExt;
 use serde_json::{Value, json};

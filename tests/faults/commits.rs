@@ -1,9 +1,9 @@
 //! The moments between two commits: the runtime is killed after the room's own and before Postgres', and Postgres
 //! commits without anybody hearing of it. Not here: a Postgres that is away (`outages`).
 
-use crate::ground::Ground;
+use crate::environment::Ground;
+use crate::load::{Swarm, Talk};
 use crate::proxy::Fault;
-use crate::swarm::{Swarm, Talk};
 use crate::{Struck, struck};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! Many at once: hundreds who come back together, and members who come and go while they send.
 //! Not here: one client's ways (`clients`).
 
-use crate::ground::Ground;
+use crate::environment::Ground;
+use crate::load::{Swarm, Talk};
 use crate::rig::client::{Socket, text};
 use crate::rig::{Dial, Tenant, checks, eventually};
-use crate::swarm::{Swarm, Talk};
 use crate::{Struck, struck};
 use futures_util::StreamExt;
 use serde_json::json;

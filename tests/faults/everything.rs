@@ -1,9 +1,9 @@
 //! All faults at once, by a seed, for a minute. Not here: each of them alone (the other scenarios).
 
-use crate::ground::Ground;
+use crate::environment::Ground;
+use crate::load::{Swarm, Talk};
 use crate::proxy::Fault;
 use crate::random::Random;
-use crate::swarm::{Swarm, Talk};
 use crate::{Struck, struck};
 use std::collections::BTreeMap;
 use std::sync::Arc;

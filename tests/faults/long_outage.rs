@@ -1,7 +1,7 @@
 //! Postgres is stopped for longer than an alarm survives its own failures, and drained after that with nobody there.
 //! A file and a stack of its own, as it lasts over 3 minutes. Not here: short outages (`outages`).
 
-use crate::ground::Ground;
+use crate::environment::Ground;
 use crate::outages::Compared;
 use crate::rig::{checks, eventually};
 use crate::sampler::Sampler;

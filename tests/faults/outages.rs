@@ -1,9 +1,9 @@
 //! Postgres is away in some way, and people talk on: frozen, a black hole, slow, full, terminated, locked, read-only.
 //! Not here: stopped for minutes (`long_outage`), and a Postgres that refuses rows or lacks a table (`refusals`).
 
-use crate::ground::Ground;
+use crate::environment::Ground;
+use crate::load::{Swarm, Talk, ack_ms};
 use crate::proxy::Fault;
-use crate::swarm::{Swarm, Talk, ack_ms};
 use crate::{Struck, struck};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

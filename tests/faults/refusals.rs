@@ -1,11 +1,11 @@
 //! Postgres answers and refuses: rows that no retry will get in, a table that is gone, a past that came back.
 //! Not here: a Postgres that doesn't answer (`outages`).
 
-use crate::ground::Ground;
+use crate::environment::Ground;
+use crate::load::{Swarm, Talk};
 use crate::proxy::Fault;
 use crate::rig::{Client, Tenant, checks, eventually};
 use crate::sampler::Sampler;
-use crate::swarm::{Swarm, Talk};
 use crate::{Struck, struck};
 use serde_json::{Value, json};
 use std::sync::Arc;

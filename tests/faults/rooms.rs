@@ -1,12 +1,12 @@
 //! What happens to the objects themselves: their disk is full, a room panics, sleeps between any two steps, gets new code;
 //! and Postgres' clock is another one than theirs. Not here: the runtime killed (`commits`).
 
-use crate::ground::Ground;
+use crate::environment::Ground;
+use crate::load::{Swarm, Talk};
 use crate::proxy::Fault;
 use crate::rig::client::text;
 use crate::rig::tenant::now_ms;
 use crate::rig::{Client, checks, eventually};
-use crate::swarm::{Swarm, Talk};
 use crate::{Struck, struck};
 use serde_json::{Value, json};
 use std::sync::Arc;

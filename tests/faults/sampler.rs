@@ -1,7 +1,7 @@
 //! Looks every 100 ms whether Postgres is a prefix of a room's log: ascending, no hole but rows set aside, the same
 //! messages, and never ahead of the room. Not here: what must be so at the end (`swarm`).
 
-use crate::ground::{Ground, read_only};
+use crate::environment::{Ground, read_only};
 use crate::rig::Tenant;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -28,8 +28,8 @@ fn put(name: &str, role: &str, joined_seq: u64) -> MemberPut {
         role: role.into(),
         joined_seq,
         notify_level: "all".into(),
-        mute_until_ms: None,
-        muted_until_ms: None,
+        notifications_snoozed_until_ms: None,
+        silenced_until_ms: None,
     }
 }
 
@@ -102,8 +102,8 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     change.settings = Some(settings.clone());
     change.put = vec![MemberPut {
         notify_level: "none".into(),
-        mute_until_ms: Some(1_795_424_703_120),
-        muted_until_ms: Some(far),
+        notifications_snoozed_until_ms: Some(1_795_424_703_120),
+        silenced_until_ms: Some(far),
         ..put("bob", "member", 0)
     }];
     let ban = |name: &str, until_ms| BanPut { user_id: user(name), until_ms, reason: Some("spam".into()) };
@@ -114,8 +114,8 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     assert_eq!((now.name.as_deref(), now.topic.as_deref(), now.archived), (None, Some("tea"), true));
     assert_eq!((&*now.history_visibility, &*now.room_mention, now.slow_mode_s), ("since_join", "admins", 30));
     let bob = &now.members[1];
-    assert_eq!((bob.muted_until_ms, &*bob.notify.level), (Some(far), "none"));
-    assert_eq!(bob.notify.mute_until_ms, Some(1_795_424_703_120));
+    assert_eq!((bob.silenced_until_ms, &*bob.notify.level), (Some(far), "none"));
+    assert_eq!(bob.notify.notifications_snoozed_until_ms, Some(1_795_424_703_120));
     let bans: Vec<_> = now.bans.iter().map(|b| (b.user_id.as_str(), b.until_ms)).collect();
     assert_eq!(bans, [("eve", Some(far)), ("mallory", None)], "one that is over isn't told");
     let notify = db::notify_settings(&pg, &tenant("acme"), &user("bob"), &room("r1")).await.expect("notify");
@@ -132,7 +132,10 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     assert_eq!(db::apply(&pg, &back).await, Ok(Applied::Done));
     let now = see(&pg, None).await;
     assert_eq!((now.name.as_deref(), now.topic.as_deref(), now.archived), (Some("Tea"), None, false));
-    assert_eq!((now.members[1].muted_until_ms, now.members[1].notify.mute_until_ms), (None, None));
+    assert_eq!(
+        (now.members[1].silenced_until_ms, now.members[1].notify.notifications_snoozed_until_ms),
+        (None, None)
+    );
     let rows =
         pg.client.query_one("SELECT string_agg(user_id, ' ') FROM chat_bans", &[]).await.expect("bans");
     assert_eq!(rows.get::<_, String>(0), "eve", "those that are over go with the next change");

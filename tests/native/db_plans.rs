@@ -206,7 +206,9 @@ async fn statements_touch_what_they_give_among_10_000_rooms_and_a_million_messag
     let notice = serde_json::json!({"tenant": "acme", "room": big, "seq": 50_000, "event": 50_000, "part": 0,
         "message": format!("{:0>36}", "50000-0000"), "users": (1..=200).map(|n| format!("u{}", n * 1009 % 9973)).collect::<Vec<_>>()});
     let notice: db::Notice = serde_json::from_value(notice).expect("a notice");
-    let told = hold(pg, "to_tell, 200 people", 1_000.0, async |db, _| db::to_tell(db, &notice).await).await;
+    let told =
+        hold(pg, "to_tell, 200 people", 1_000.0, async |db, _| db::notification_payload(db, &notice).await)
+            .await;
     assert!(told.is_some_and(|told| !told.recipients.is_empty()), "some of them are in the room");
     project(pg, big, small).await;
 

@@ -2,20 +2,21 @@
 //! The rules of the room are conversations: see `transcript`.
 
 mod bucket;
-mod cast;
 mod contract;
 mod db;
 mod db_people;
 mod db_plans;
 mod db_projection;
 mod db_threads;
+mod fake_postgres;
+mod fixtures;
 mod golden;
-mod laws;
-mod ledger;
+mod invariants;
 mod membership;
 mod operator;
 mod postgres;
 mod reading;
+mod render;
 mod rig;
 mod room;
 mod rules;
@@ -23,6 +24,5 @@ mod rules;
 #[path = "../schema/mod.rs"]
 mod schema;
 mod sqlite;
-mod telling;
 mod transcript;
 mod uploads;

@@ -22,10 +22,13 @@ impl Membership {
         room.members_version += 1;
         room.members.retain(|m| !set.gone.contains(&m.user_id));
         for put in &set.put {
-            let notify = Notify { level: put.notify_level.clone(), mute_until_ms: put.mute_until_ms };
+            let notify = Notify {
+                level: put.notify_level.clone(),
+                notifications_snoozed_until_ms: put.notifications_snoozed_until_ms,
+            };
             if let Some(known) = room.members.iter_mut().find(|m| m.user_id == put.user_id) {
                 known.role = put.role.clone();
-                (known.notify, known.muted_until_ms) = (notify, put.muted_until_ms);
+                (known.notify, known.silenced_until_ms) = (notify, put.silenced_until_ms);
                 continue;
             }
             self.joined_at = now.max(self.joined_at + 1);
@@ -37,7 +40,7 @@ impl Membership {
                 last_read_seq: put.joined_seq,
                 read_generation: 0,
                 notify,
-                muted_until_ms: put.muted_until_ms,
+                silenced_until_ms: put.silenced_until_ms,
             });
         }
         room.members.sort_by(|a, b| a.user_id.cmp(&b.user_id));

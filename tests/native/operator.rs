@@ -1,19 +1,19 @@
-//! The operator's routes: who may use them, what is asked of a room, and the tenant's list of rooms in trouble.
-//! Not here: what a room does when asked (`room/trouble.rs`).
+//! The operator's routes: who may use them, what is asked of a room, and the tenant's list of rooms in problem.
+//! Not here: what a room does when asked (`room/problem.rs`).
 
 use crate::bucket::Objects;
 use crate::db::{group, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use crate::rig::Rig;
 use crate::sqlite::Sqlite;
-use chinwag::api::{self, Ask, Body, Ports, Reply, Request, What};
+use chinwag::api::{self, Body, Ports, Reply, Request, RoomOp, RoomRequest};
 use chinwag::auth::{AuthConfig, Identity, Role};
-use chinwag::counts::Counts;
 use chinwag::db::{DbError, Postgres};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{RoomId, TenantId, UnixMs};
-use chinwag::room::{Announcement, Call, Trouble};
-use chinwag::troubles::{Listed, Troubles};
+use chinwag::metrics::Counts;
+use chinwag::outbox_alerts::{Listed, OutboxAlerts};
+use chinwag::room::{OutboxProblem, OutboxReport, RoomCall};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -39,7 +39,7 @@ struct World {
     config: AuthConfig,
     db: Db,
     list: Sqlite,
-    asked: RefCell<Vec<Ask>>,
+    asked: RefCell<Vec<RoomRequest>>,
 }
 
 impl Ports for World {
@@ -71,7 +71,7 @@ impl Ports for World {
         &self.db
     }
 
-    fn hasty_db(&self) -> &Db {
+    fn fail_fast_db(&self) -> &Db {
         &self.db
     }
 
@@ -79,14 +79,14 @@ impl Ports for World {
         Err(Refusal::fault())
     }
 
-    async fn ask_room(&self, ask: &Ask) -> Result<Reply, Refusal> {
+    async fn call_room(&self, ask: &RoomRequest) -> Result<Reply, Refusal> {
         self.asked.borrow_mut().push(ask.clone());
         Ok(Reply::ok(json!({"asked": true})))
     }
 
     async fn troubles(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {
         assert_eq!(tenant.as_str(), "acme", "each tenant has a list of its own");
-        Troubles(&self.list).list().map_err(|_| Refusal::fault())
+        OutboxAlerts(&self.list).list().map_err(|_| Refusal::fault())
     }
 
     async fn keep_ticket(&self, _: &Identity) -> Result<String, Refusal> {
@@ -180,8 +180,8 @@ async fn a_rooms_outbox_is_its_tenants_admins_alone() {
         assert_eq!(status, if away { 200 } else { 404 });
     }
     let asked = world.asked.borrow();
-    let last = asked.iter().rev().find(|ask| ask.who.tenant.as_str() == "acme").expect("asked");
-    assert!(matches!(&last.what, What::Call(Call::Discard { seq: 3 })));
+    let last = asked.iter().rev().find(|ask| ask.caller.tenant.as_str() == "acme").expect("asked");
+    assert!(matches!(&last.op, RoomOp::Call(RoomCall::Discard { seq: 3 })));
 }
 
 #[tokio::test]
@@ -199,12 +199,12 @@ async fn discard_wants_a_seq_from_who_may() {
     assert!(world.asked.borrow().is_empty());
 }
 
-fn announcement(room: &str, at: UnixMs, trouble: Option<Trouble>) -> Announcement {
-    Announcement { tenant: tenant("acme"), room: RoomId::parse(room).expect("an id"), at, trouble }
+fn report(room: &str, at: UnixMs, problem: Option<OutboxProblem>) -> OutboxReport {
+    OutboxReport { tenant: tenant("acme"), room: RoomId::parse(room).expect("an id"), at, problem }
 }
 
-fn halted(lag: u64, oldest_at_ms: UnixMs, set_aside: u64) -> Option<Trouble> {
-    Some(Trouble { lag, oldest_at_ms, state: "halted".into(), set_aside })
+fn halted(lag: u64, oldest_at_ms: UnixMs, quarantined: u64) -> Option<OutboxProblem> {
+    Some(OutboxProblem { lag, oldest_at_ms, state: "halted".into(), quarantined })
 }
 
 #[tokio::test]
@@ -214,24 +214,24 @@ async fn the_tenants_list_is_its_admins_and_says_how_long_rooms_wait() {
     let get = async |token| world.ask(token, Method::GET, "/admin/outbox", "").await;
     assert_eq!(get("acme/root!").await, (200, json!({"rooms": []})));
     assert!(world.list.rows("SELECT name FROM sqlite_master", []).is_empty(), "looking makes no table");
-    let take = |a| Troubles(&world.list).take(&a).expect("taken");
-    take(announcement("r1", NOW - 9_000, halted(3, NOW - 8_000, 0)));
-    take(announcement("r2", NOW - 7_000, halted(0, 0, 2)));
-    take(announcement("r3", NOW - 6_000, halted(1, NOW - 50_000, 0)));
+    let take = |a| OutboxAlerts(&world.list).take(&a).expect("taken");
+    take(report("r1", NOW - 9_000, halted(3, NOW - 8_000, 0)));
+    take(report("r2", NOW - 7_000, halted(0, 0, 2)));
+    take(report("r3", NOW - 6_000, halted(1, NOW - 50_000, 0)));
     let row = |room: &str, lag: u64, oldest: u64, aside: u64| json!({"roomId": room, "lag": lag, "oldestMs": oldest, "state": "halted", "setAside": aside});
     let all = json!({"rooms": [row("r3", 1, 50_000, 0), row("r1", 3, 8_000, 0), row("r2", 0, 0, 2)]});
     assert_eq!(get("acme/root!").await, (200, all));
-    take(announcement("r3", NOW - 5_000, None));
-    take(announcement("r1", NOW - 4_000, halted(4, NOW - 8_000, 1)));
+    take(report("r3", NOW - 5_000, None));
+    take(report("r1", NOW - 4_000, halted(4, NOW - 8_000, 1)));
     // A straggler from before says nothing.
-    take(announcement("r3", NOW - 5_500, halted(1, NOW - 50_000, 0)));
+    take(report("r3", NOW - 5_500, halted(1, NOW - 50_000, 0)));
     assert_eq!(get("acme/root!").await.1, json!({"rooms": [row("r1", 4, 8_000, 1), row("r2", 0, 0, 2)]}));
     for token in ["acme/alice", "acme/mallory"] {
         assert_eq!(get(token).await.0, 403);
     }
     assert_eq!(get("nobody").await.0, 401);
-    take(announcement("r2", NOW, None));
-    take(announcement("r1", NOW + 3_700_000, None));
+    take(report("r2", NOW, None));
+    take(report("r1", NOW + 3_700_000, None));
     assert_eq!(get("acme/root!").await.1, json!({"rooms": []}));
     let left = world.list.rows("SELECT room FROM troubles", []).len();
     assert_eq!(left, 1, "rooms that are well are forgotten after an hour");
@@ -246,16 +246,16 @@ fn what_happens_is_counted_once_and_an_idle_room_counts_nothing() {
         "alice > message \"a\" #c1\nalice > message \"a\" #c1\nbob > react 👍 1 #r1\nbob > message \"b\"",
     );
     let told = rig.room().take_counts();
-    assert_eq!((told.acks, told.batches, told.retries, told.rows_set_aside), (3, 3, 0, 0), "{told:?}");
+    assert_eq!((told.acks, told.batches, told.retries, told.rows_quarantined), (3, 3, 0, 0), "{told:?}");
     rig.prepare(
         "(Postgres fails)\nalice > message \"poison\" #c2\n(2 s pass)\n(Postgres recovers)\n(9 s pass)",
     );
     rig.prepare("bob lags");
     let told = rig.room().take_counts();
-    assert_eq!((told.acks, told.rows_set_aside, told.slow_sockets), (1, 1, 1), "{told:?}");
+    assert_eq!((told.acks, told.rows_quarantined, told.slow_sockets), (1, 1, 1), "{told:?}");
     assert!(told.retries >= 2 && told.batches > told.retries, "{told:?}");
     rig.prepare("(60 s pass)");
     assert!(rig.room().take_counts().is_empty());
-    let order = Counts { acks: 1, batches: 2, retries: 3, rows_set_aside: 4, panics: 5, slow_sockets: 6 };
+    let order = Counts { acks: 1, batches: 2, retries: 3, rows_quarantined: 4, panics: 5, slow_sockets: 6 };
     assert_eq!(order.plus(&order).in_order(), [2, 4, 6, 8, 10, 12], "graphs are read by this order");
 }

@@ -4,12 +4,12 @@
 //! The shell's law is kept: what `handle` wrote stands first, effects are performed in order, and on an error none
 //! is performed, the room is dropped and loaded again.
 
-use crate::cast::{group, user};
-use crate::laws::{Ear, Laws};
-use crate::ledger::Ledger;
+use crate::fake_postgres::Ledger;
+use crate::fixtures::{group, user};
+use crate::invariants::{Ear, Laws};
 use crate::membership::Membership;
+use crate::render;
 use crate::sqlite::Sqlite;
-use crate::telling;
 use chinwag::auth::{Identity, Role};
 use chinwag::db::{Applied, DbError, Projection, RoomSnapshot};
 use chinwag::error::{Code, Refusal};
@@ -18,14 +18,14 @@ use chinwag::limits::Limits;
 use chinwag::room::moderation::Moderation;
 use chinwag::room::store::Store;
 use chinwag::room::{
-    Announcement, Attachment, Call, Change, Connect, ConnectionId, Effect, Facts, Input, Rebuild, Room,
-    Trouble,
+    AdminChange, Connect, ConnectionId, Effect, Input, OutboxProblem, OutboxReport, Rebuild, Room, RoomCall,
+    RoomInfo, SocketState,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-pub use crate::cast::NOON;
+pub use crate::fixtures::NOON;
 pub const TENANT: &str = "acme";
 pub const ROOM: &str = "r1";
 
@@ -35,7 +35,7 @@ pub struct Socket {
     pub user: String,
     pub batches: bool,
     pub ear: Ear,
-    attachment: Option<Attachment>,
+    attachment: Option<SocketState>,
 }
 
 pub struct Rig {
@@ -55,7 +55,7 @@ pub struct Rig {
     /// Batches that hang.
     pub hanging: Vec<Rc<Projection>>,
     /// What the tenant's list of rooms in trouble says of this one, and whether it can be reached.
-    pub listed: Option<Trouble>,
+    pub listed: Option<OutboxProblem>,
     pub listed_at: UnixMs,
     pub list_is_away: bool,
     pub list_is_watched: bool,
@@ -75,7 +75,7 @@ pub struct Rig {
     /// What was heard by whom since it was last taken.
     pub heard: Vec<(String, String)>,
     /// The head when all was last told to the sockets.
-    told: Option<Seq>,
+    delivered_seq: Option<Seq>,
     /// Follow-ups of effects, to come back as inputs.
     errands: VecDeque<Errand>,
     caller: String,
@@ -87,7 +87,7 @@ enum Errand {
     Verify(ConnectionId, String),
     Project(Rc<Projection>),
     Refresh,
-    Announce(Announcement),
+    ReportAlert(OutboxReport),
     RemoveFiles(Vec<String>, Vec<String>),
     ListFiles(String),
 }
@@ -126,7 +126,7 @@ impl Rig {
             longest_frame_bytes: 0,
             wiped: false,
             heard: Vec::new(),
-            told: None,
+            delivered_seq: None,
             errands: VecDeque::new(),
             caller: String::new(),
             drawn: 0,
@@ -162,7 +162,7 @@ impl Rig {
             let marker = self.ledger.reads.get(member.user_id.as_str()).copied().unwrap_or_default();
             (member.last_read_seq, member.read_generation) = (marker.seq, marker.generation);
         }
-        let facts = Facts {
+        let facts = RoomInfo {
             tenant: TenantId::parse(TENANT).unwrap(),
             id: RoomId::parse(ROOM).unwrap(),
             snapshot: self.snapshot.clone(),
@@ -190,28 +190,28 @@ impl Rig {
             // A load that fails is tried again by the next event; a fault of the disk strikes once.
             let room = load().or_else(|_| load()).unwrap();
             let room = room.expect("there is a whole log");
-            self.told.get_or_insert(room.head());
-            self.room = Some(room.under(&Moderation::parse(&self.moderation).unwrap()));
+            self.delivered_seq.get_or_insert(room.head());
+            self.room = Some(room.with_moderation(&Moderation::parse(&self.moderation).unwrap()));
         }
         self.room.as_mut().unwrap()
     }
 
     /// Memory goes; storage and sockets stay.
     pub fn evict(&mut self) {
-        (self.room, self.told) = (None, None);
+        (self.room, self.delivered_seq) = (None, None);
         self.errands.clear();
     }
 
     /// Memory goes under open sockets: what was gathered is told first, then what came after it.
     pub fn fail(&mut self) {
         if let Some(mut room) = self.room.take() {
-            let (effects, told) = room.give_up(self.now);
+            let (effects, told) = room.flush_settled(self.now);
             self.perform(effects);
-            self.told = Some(told);
+            self.delivered_seq = Some(told);
         }
         self.room();
-        let told = self.told.unwrap();
-        self.input(Input::Recovered { told });
+        let told = self.delivered_seq.unwrap();
+        self.input(Input::Recovered { delivered_seq: told });
     }
 
     /// Memory and sockets go; storage and the alarm stay.
@@ -228,7 +228,7 @@ impl Rig {
         match room.handle(&Store(&self.sql), self.now, input) {
             Ok(effects) => {
                 if flushes {
-                    self.told = Some(room.head());
+                    self.delivered_seq = Some(room.head());
                 }
                 self.room = Some(room);
                 self.perform(effects);
@@ -262,7 +262,7 @@ impl Rig {
                 }
                 Effect::Reply(reply) => {
                     let who = self.caller.clone();
-                    self.tell(&who, telling::reply(&reply));
+                    self.tell(&who, render::reply(&reply));
                 }
                 Effect::Project(batch) => self.errands.push_back(Errand::Project(batch)),
                 Effect::Refresh => self.errands.push_back(Errand::Refresh),
@@ -280,8 +280,8 @@ impl Rig {
                 Effect::RemoveFiles { ids, keys } => self.errands.push_back(Errand::RemoveFiles(ids, keys)),
                 Effect::Wiped => self.wiped = true,
                 Effect::ListFiles(prefix) => self.errands.push_back(Errand::ListFiles(prefix)),
-                Effect::Announce(announcement) => self.errands.push_back(Errand::Announce(announcement)),
-                Effect::Report(entry) => self.tell("operator", telling::entry(&entry)),
+                Effect::ReportAlert(report) => self.errands.push_back(Errand::ReportAlert(report)),
+                Effect::Report(entry) => self.tell("operator", render::entry(&entry)),
             }
         }
     }
@@ -297,7 +297,7 @@ impl Rig {
         let mut told = Vec::new();
         for event in &events {
             self.laws.hears(&socket.user, &mut socket.ear, event);
-            told.push(telling::event(event));
+            told.push(render::event(event));
         }
         let name = socket.name.clone();
         self.tell(&name, told.join(", "));
@@ -313,7 +313,7 @@ impl Rig {
 
     pub fn connect(&mut self, name: &str, who: Identity, change: impl FnOnce(&mut Connect)) {
         if let Err(refusal) = self.room().admit(&who) {
-            return self.tell(name, telling::reply(&Err(refusal)));
+            return self.tell(name, render::reply(&Err(refusal)));
         }
         let now = self.now;
         let id = self.room().next_connection(now);
@@ -343,14 +343,14 @@ impl Rig {
         }
     }
 
-    pub fn call(&mut self, name: &str, call: Call) {
+    pub fn call(&mut self, name: &str, call: RoomCall) {
         let (who, random) = (self.person(name), self.random());
         self.caller = name.to_owned();
-        self.input(Input::Call { who: &who, call, random });
+        self.input(Input::Call { caller: &who, call, random });
     }
 
     /// What the object does for `What::Change`: plan, Postgres, refresh, answer.
-    pub fn change_by(&mut self, name: &str, change: Change) {
+    pub fn change_by(&mut self, name: &str, change: AdminChange) {
         let (who, now) = (self.person(name), self.now);
         let id = format!("{:x}", self.random());
         let answer = match self.room().plan(&who, &change, now, &id) {
@@ -364,7 +364,7 @@ impl Rig {
                 Ok(self.room().answer_to(&who, &change).to_string())
             }
         };
-        self.tell(name, telling::reply(&answer));
+        self.tell(name, render::reply(&answer));
     }
 
     pub fn refresh(&mut self) {
@@ -413,15 +413,15 @@ impl Rig {
             Errand::Refresh => {
                 self.refresh();
             }
-            Errand::Announce(announcement) => {
+            Errand::ReportAlert(report) => {
                 let taken = !self.list_is_away;
                 if self.list_is_watched {
-                    self.tell("list", telling::announcement(&announcement, taken));
+                    self.tell("list", render::report(&report, taken));
                 }
-                if taken && announcement.at >= self.listed_at {
-                    (self.listed, self.listed_at) = (announcement.trouble, announcement.at);
+                if taken && report.at >= self.listed_at {
+                    (self.listed, self.listed_at) = (report.problem, report.at);
                 }
-                self.input(Input::Announced { at: announcement.at, taken });
+                self.input(Input::AlertReported { at: report.at, taken });
             }
             Errand::ListFiles(prefix) => {
                 let ids = self.bucket.iter().filter_map(|key| key.strip_prefix(&prefix).map(str::to_owned));
@@ -438,7 +438,7 @@ impl Rig {
             Errand::Project(batch) => {
                 let outcome = self.ledger.take(&batch);
                 if self.watched {
-                    self.tell("postgres", telling::batch(&batch, &outcome));
+                    self.tell("postgres", render::batch(&batch, &outcome));
                 }
                 match outcome {
                     Some(outcome) => self.answer(batch, outcome),
@@ -452,7 +452,7 @@ impl Rig {
     fn notify(&mut self, batch: &Projection) -> bool {
         let taken = !self.queue_is_away;
         if self.queue_is_watched && !batch.notices.is_empty() {
-            self.tell("queue", telling::notices(&batch.notices, taken));
+            self.tell("queue", render::notices(&batch.notices, taken));
         }
         taken
     }

@@ -4,13 +4,13 @@
 //! `UPDATE_TRANSCRIPTS=1` writes what was heard into the source: look at every line of the difference.
 //! Not here: playing (`rig`) and the words for what is heard (`telling`).
 
-use crate::cast::user;
-use crate::ledger::Fault;
+use crate::fake_postgres::Fault;
+use crate::fixtures::user;
 use crate::rig::Rig;
 use chinwag::auth::Role;
 use chinwag::db::Projected;
 use chinwag::protocol::message::Attachment;
-use chinwag::room::{Call, Change, Input, PageQuery};
+use chinwag::room::{AdminChange, Input, PageQuery, RoomCall};
 use serde_json::{Value, json};
 use std::panic::Location;
 use std::sync::Mutex;
@@ -111,7 +111,7 @@ impl Rig {
             "posts" => {
                 let mut body: Value = serde_json::from_str(&self.frame_of(&what["posts ".len()..])).unwrap();
                 body.as_object_mut().unwrap().remove("type");
-                self.call(name, Call::Say { body: body.to_string() });
+                self.call(name, RoomCall::Say { body: body.to_string() });
             }
             "pages" => {
                 let mut query = json!({});
@@ -122,49 +122,49 @@ impl Rig {
                     };
                 }
                 let query: PageQuery = serde_json::from_value(query).unwrap();
-                self.call(name, Call::Page(query));
+                self.call(name, RoomCall::Page(query));
             }
             "patches" => {
                 let (seq, rest) = words[1..].split_first().unwrap();
                 let body = self.frame_of(&format!("message {}", rest.join(" ")));
                 let mut body: Value = serde_json::from_str(&body).unwrap();
                 body.as_object_mut().unwrap().remove("type");
-                self.call(name, Call::Edit { message: self.id(seq), body: body.to_string() });
+                self.call(name, RoomCall::Edit { message: self.id(seq), body: body.to_string() });
             }
-            "deletes" => self.call(name, Call::Delete { message: self.id(words[1]) }),
-            "looks" => self.call(name, Call::Versions { message: self.id(words[1]) }),
+            "deletes" => self.call(name, RoomCall::Delete { message: self.id(words[1]) }),
+            "looks" => self.call(name, RoomCall::Versions { message: self.id(words[1]) }),
             "reacts" | "unreacts" => {
                 let (message, emoji) = (self.id(words[2]), words[1].to_owned());
-                self.call(name, Call::React { message, emoji, add: words[0] == "reacts" });
+                self.call(name, RoomCall::React { message, emoji, add: words[0] == "reacts" });
             }
             "threads" => {
                 let value = |key: &str| words.iter().find_map(|w| w.strip_prefix(key)?.parse().ok());
                 let (before, limit) = (value("before="), value("limit="));
-                self.call(name, Call::Thread { root: self.id(words[1]), before, limit });
+                self.call(name, RoomCall::Thread { root: self.id(words[1]), before, limit });
             }
-            "reads" => self.call(name, Call::Read { seq: words[1].parse().unwrap() }),
-            "unreads" => self.call(name, Call::Unread { seq: words[1].parse().unwrap() }),
+            "reads" => self.call(name, RoomCall::Read { seq: words[1].parse().unwrap() }),
+            "unreads" => self.call(name, RoomCall::Unread { seq: words[1].parse().unwrap() }),
             "reserves" => {
                 let size = words.get(2).map_or(3, |size| size.parse().unwrap());
-                self.call(name, Call::Reserve { upload: words[1].into(), size });
+                self.call(name, RoomCall::Reserve { upload: words[1].into(), size });
             }
             "stores" => drop(self.bucket.insert(self.file_key(words[1]))),
-            "finishes" => self.call(name, Call::Uploaded { upload: words[1].into(), file: a_file() }),
+            "finishes" => self.call(name, RoomCall::Uploaded { upload: words[1].into(), file: a_file() }),
             "uploads" => {
                 for upload in &words[1..] {
-                    self.call(name, Call::Reserve { upload: (*upload).into(), size: 3 });
+                    self.call(name, RoomCall::Reserve { upload: (*upload).into(), size: 3 });
                     self.bucket.insert(self.file_key(upload));
-                    self.call(name, Call::Uploaded { upload: (*upload).into(), file: a_file() });
+                    self.call(name, RoomCall::Uploaded { upload: (*upload).into(), file: a_file() });
                 }
             }
-            "fails" => self.call(name, Call::UploadFailed { upload: words[1].into() }),
-            "gets" => self.call(name, Call::File { upload: words[1].into() }),
-            "asks" => self.call(name, Call::Outbox),
-            "retries" => self.call(name, Call::RetryOutbox),
-            "discards" => self.call(name, Call::Discard { seq: words[1].parse().unwrap() }),
+            "fails" => self.call(name, RoomCall::UploadFailed { upload: words[1].into() }),
+            "gets" => self.call(name, RoomCall::File { upload: words[1].into() }),
+            "asks" => self.call(name, RoomCall::Outbox),
+            "retries" => self.call(name, RoomCall::RetryOutbox),
+            "discards" => self.call(name, RoomCall::Discard { seq: words[1].parse().unwrap() }),
             "reports" => {
                 let message = self.id(words[1]);
-                self.call(name, Call::Report { message, reason: "spam".into() });
+                self.call(name, RoomCall::Report { message, reason: "spam".into() });
             }
             _ => {
                 let change = self.change_of(&words);
@@ -174,28 +174,32 @@ impl Rig {
     }
 
     /// `adds erin frank`, `bans bob for 60 s`, `sets {"topic":"tea"}`.
-    fn change_of(&self, words: &[&str]) -> Change {
+    fn change_of(&self, words: &[&str]) -> AdminChange {
         let until = |words: &[&str]| match words {
             [] => None,
             ["for", seconds, "s"] => Some(self.now + seconds.parse::<u64>().unwrap() * 1000),
             other => panic!("until when is {other:?}"),
         };
         match words {
-            ["adds", people @ ..] => Change::Add { users: people.iter().map(|name| user(name)).collect() },
-            ["removes", name] => Change::Remove { user: user(name) },
-            ["quits"] => Change::Leave,
+            ["adds", people @ ..] => {
+                AdminChange::Add { users: people.iter().map(|name| user(name)).collect() }
+            }
+            ["removes", name] => AdminChange::Remove { user: user(name) },
+            ["quits"] => AdminChange::Leave,
             ["makes", name, role] => {
-                Change::SetRole { user: user(name), role: Role::from_name(role).unwrap() }
+                AdminChange::SetRole { user: user(name), role: Role::from_name(role).unwrap() }
             }
-            ["mutes", name, rest @ ..] => Change::Mute { user: user(name), until_ms: until(rest) },
-            ["unmutes", name] => Change::Unmute { user: user(name) },
+            ["mutes", name, rest @ ..] => AdminChange::Mute { user: user(name), until_ms: until(rest) },
+            ["unmutes", name] => AdminChange::Unmute { user: user(name) },
             ["bans", name, rest @ ..] => {
-                Change::Ban { user: user(name), until_ms: until(rest), reason: None }
+                AdminChange::Ban { user: user(name), until_ms: until(rest), reason: None }
             }
-            ["unbans", name] => Change::Unban { user: user(name) },
-            ["slows", "to", seconds, "s"] => Change::SlowMode { seconds: seconds.parse().unwrap() },
-            ["sets", patch] => Change::Settings(serde_json::from_str(patch).unwrap()),
-            ["wants", level] => Change::Notify { level: (*level).into(), mute_until_ms: None },
+            ["unbans", name] => AdminChange::Unban { user: user(name) },
+            ["slows", "to", seconds, "s"] => AdminChange::SlowMode { seconds: seconds.parse().unwrap() },
+            ["sets", patch] => AdminChange::Settings(serde_json::from_str(patch).unwrap()),
+            ["wants", level] => {
+                AdminChange::Notify { level: (*level).into(), notifications_snoozed_until_ms: None }
+            }
             other => panic!("nobody {other:?}"),
         }
     }
@@ -348,7 +352,7 @@ impl Rig {
             ["the", "hung", "batch", "commits"] => {
                 let batch = self.hanging.remove(0);
                 let outcome = self.ledger.commit(&batch);
-                self.tell("postgres", crate::telling::batch(&batch, &Some(outcome.clone())));
+                self.tell("postgres", crate::render::batch(&batch, &Some(outcome.clone())));
                 self.answer(batch, outcome);
             }
             ["the", "hung", "batch", "is", "refused"] => {

@@ -3,15 +3,15 @@
 
 use crate::bucket::{Object, Objects};
 use crate::db::{tenant, user};
-use chinwag::api::{self, Ask, Body, Bucket, FileReply, Ports, Put, Reply, Request, What};
+use chinwag::api::{self, Body, Bucket, FileReply, Ports, Put, Reply, Request, RoomOp, RoomRequest};
 use chinwag::auth::{AuthConfig, Identity};
 use chinwag::db::{DbError, Postgres};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{TenantId, UnixMs};
 use chinwag::limits::{FILE_PIECE_BYTES, UPLOAD_MAX_MS};
+use chinwag::outbox_alerts::Listed;
 use chinwag::protocol::message::Attachment;
-use chinwag::room::Call;
-use chinwag::troubles::Listed;
+use chinwag::room::RoomCall;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -75,7 +75,7 @@ struct World {
     config: AuthConfig,
     bucket: Option<Bound>,
     refuses: Option<&'static str>,
-    asked: RefCell<Vec<Call>>,
+    asked: RefCell<Vec<RoomCall>>,
     now: Rc<Cell<UnixMs>>,
 }
 
@@ -143,12 +143,12 @@ impl World {
     }
 }
 
-fn name(call: &Call) -> &'static str {
+fn name(call: &RoomCall) -> &'static str {
     match call {
-        Call::Reserve { .. } => "reserve",
-        Call::Uploaded { .. } => "uploaded",
-        Call::UploadFailed { .. } => "failed",
-        Call::File { .. } => "file",
+        RoomCall::Reserve { .. } => "reserve",
+        RoomCall::Uploaded { .. } => "uploaded",
+        RoomCall::UploadFailed { .. } => "failed",
+        RoomCall::File { .. } => "file",
         _ => "other",
     }
 }
@@ -178,7 +178,7 @@ impl Ports for World {
         &Db
     }
 
-    fn hasty_db(&self) -> &Db {
+    fn fail_fast_db(&self) -> &Db {
         &Db
     }
 
@@ -186,16 +186,16 @@ impl Ports for World {
         self.bucket.as_ref().ok_or_else(|| Refusal::new(Code::UpstreamUnavailable, "no bucket"))
     }
 
-    async fn ask_room(&self, ask: &Ask) -> Result<Reply, Refusal> {
-        let What::Call(call) = &ask.what else { panic!("{ask:?}") };
+    async fn call_room(&self, ask: &RoomRequest) -> Result<Reply, Refusal> {
+        let RoomOp::Call(call) = &ask.op else { panic!("{ask:?}") };
         self.asked.borrow_mut().push(call.clone());
         if self.refuses == Some(name(call)) {
             let code = if name(call) == "reserve" { Code::Archived } else { Code::RoomNotFound };
             return Ok(Reply::refused(&Refusal::new(code, "refused")));
         }
         Ok(match call {
-            Call::Uploaded { file, .. } => Reply::ok(json!({"attachment": file})),
-            Call::File { .. } => Reply::ok(json!(file())),
+            RoomCall::Uploaded { file, .. } => Reply::ok(json!({"attachment": file})),
+            RoomCall::File { .. } => Reply::ok(json!(file())),
             _ => Reply::ok(json!({})),
         })
     }

@@ -24,7 +24,7 @@ fn notice(seq: u64, event: u64, users: &[&str]) -> Notice {
 
 /// Who is told of it, and why.
 async fn told(pg: &NativePostgres, notice: &Notice) -> Vec<(String, String)> {
-    let told = db::to_tell(pg, notice).await.expect("to tell");
+    let told = db::notification_payload(pg, notice).await.expect("to tell");
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let each = |r: &Value| (text(&r["userId"]), text(&r["reason"]));
     told.map(|told| told.recipients.iter().map(each).collect()).unwrap_or_default()
@@ -79,7 +79,7 @@ async fn notify_6_who_is_told_is_decided_when_it_is_told() {
     assert_eq!(told(pg, &calls).await, pairs(&[("bob", "room_mention"), ("carol", "room_mention")]));
     let no_more = Notice { calls_all: true, ..notice(2, 9, &["bob"]) };
     assert_eq!(told(pg, &no_more).await, [], "it doesn't call all any more");
-    let whole = db::to_tell(pg, &notice(1, 1, &ALL)).await.expect("to tell").expect("bob");
+    let whole = db::notification_payload(pg, &notice(1, 1, &ALL)).await.expect("to tell").expect("bob");
     assert_eq!(whole.message["preview"].as_str().expect("preview").chars().count(), 200);
     assert_eq!(whole.room, json!({"id": "r1", "type": "group", "name": "The r1"}));
 

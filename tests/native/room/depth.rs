@@ -2,7 +2,7 @@
 
 use crate::rig::Rig;
 use chinwag::room::store::{Event, Kind, Store};
-use chinwag::room::{Call, PageQuery};
+use chinwag::room::{PageQuery, RoomCall};
 use std::time::Instant;
 
 const MESSAGES: u64 = 100_000;
@@ -44,7 +44,7 @@ fn long_room() -> Rig {
     rig
 }
 
-fn timed(rig: &mut Rig, what: &str, call: impl Fn(u64) -> Call) {
+fn timed(rig: &mut Rig, what: &str, call: impl Fn(u64) -> RoomCall) {
     let mut times = Vec::new();
     for n in 0..100 {
         let seq = 1 + n * (MESSAGES - 1) / 99;
@@ -66,7 +66,7 @@ fn hist_3_a_long_room_has_no_hole_at_any_depth() {
     let mut before = None;
     let mut seen = Vec::new();
     loop {
-        rig.call("bob", Call::Page(PageQuery { before, limit: Some(100), ..PageQuery::default() }));
+        rig.call("bob", RoomCall::Page(PageQuery { before, limit: Some(100), ..PageQuery::default() }));
         let told = rig.heard.pop().unwrap().1;
         let mut page: Vec<u64> = told.split(' ').filter_map(|word| word.parse().ok()).collect();
         page.pop();
@@ -83,10 +83,14 @@ fn hist_3_a_long_room_has_no_hole_at_any_depth() {
     }
     assert_eq!(seen[0], 1, "back to the first message");
     assert!(seen.windows(2).all(|pair| pair[0] + 1 == pair[1]), "a page has a hole");
-    let page = |query: PageQuery| Call::Page(PageQuery { limit: Some(50), ..query });
+    let page = |query: PageQuery| RoomCall::Page(PageQuery { limit: Some(50), ..query });
     timed(&mut rig, "before", |seq| page(PageQuery { before: Some(seq), ..PageQuery::default() }));
     timed(&mut rig, "after", |seq| page(PageQuery { after: Some(seq), ..PageQuery::default() }));
     timed(&mut rig, "around", |seq| page(PageQuery { around: Some(seq), ..PageQuery::default() }));
     let root = rig.messages().remove(&1).unwrap().id;
-    timed(&mut rig, "thread", |seq| Call::Thread { root: root.clone(), before: Some(seq), limit: Some(50) });
+    timed(&mut rig, "thread", |seq| RoomCall::Thread {
+        root: root.clone(),
+        before: Some(seq),
+        limit: Some(50),
+    });
 }

@@ -1,6 +1,6 @@
 //! The way to Postgres: order, bisecting, the three classes of failure, lost replies, hung batches, set-backs.
 
-use crate::ledger::POISON;
+use crate::fake_postgres::POISON;
 use crate::rig::Rig;
 
 #[test]
@@ -19,12 +19,12 @@ fn out_1_what_is_committed_goes_out_in_order_and_as_it_is_now() {
                                                       alice < new_message 4 "c", error message_not_found of reaction, reaction_update 5 on 1 +🎉 alice {🎉 alice, 👍 alice}, reaction_update 6 on 1 -👍 alice {🎉 alice}
                                                       postgres < (3, 6] 4 1 alice:4: no answer
                                                       alarm < in 500 ms
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         (Postgres recovers)
         (499 ms pass)
         (1 ms pass)                                   alarm < in 5000 ms
                                                       postgres < (3, 6] 4 1 alice:4: done
-                                                      operator < postgres_takes_rows_again
+                                                      operator < outbox_recovered
         (9 s pass)
         "#,
     );
@@ -43,7 +43,7 @@ fn out_2_a_batch_is_250_events_or_a_mebibyte() {
         r#"
         (1001 ms pass)                                alarm < in 5000 ms
                                                       postgres < (0, 250] 1–250 alice:600: done / (250, 500] 251–500: done / (500, 600] 501–600: done
-                                                      operator < postgres_takes_rows_again
+                                                      operator < outbox_recovered
         "#,
     );
     rig.watched = false;
@@ -76,11 +76,11 @@ fn out_3_poison_at_the_first_place_is_set_aside() {
         r#"
         (500 ms pass)                                 alarm < in 5000 ms
                                                       postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: 22021 / (0, 1] 1 alice:5: 22021 / (0, 1]  alice:5: done / (1, 3] 2–3: done / (3, 5] 4–5: done
-                                                      operator < row_set_aside seq=1 sqlstate=22021 / postgres_takes_rows_again
+                                                      operator < row_quarantined seq=1 sqlstate=22021 / outbox_recovered
         root asks                                     root < outbox idle 5/5 lag 0 for 0 ms, aside [1]
         "#,
     );
-    assert_eq!(rig.set_aside(), [1]);
+    assert_eq!(rig.quarantined(), [1]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn out_3_poison_in_the_middle_is_set_aside() {
         r#"
         (501 ms pass)                                 alarm < in 5000 ms
                                                       postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: done / (2, 5] 3–5: 22021 / (2, 3] 3: 22021 / (2, 3] : done / (3, 5] 4–5: done
-                                                      operator < postgres_takes_rows_again / row_set_aside seq=3 sqlstate=22021
+                                                      operator < outbox_recovered / row_quarantined seq=3 sqlstate=22021
         alice > react 👍 3                             alice < reaction_update 6 on 3 +👍 alice {👍 alice}
                                                       postgres < (5, 6] : done
         (the room is evicted)
@@ -101,14 +101,14 @@ fn out_3_poison_in_the_middle_is_set_aside() {
                                                       postgres < (7, 8] 8 alice:8: done
         "#,
     );
-    assert_eq!(rig.set_aside(), [3]);
+    assert_eq!(rig.quarantined(), [3]);
 }
 
 #[test]
 fn out_3_poison_at_the_last_place_is_set_aside() {
     let mut rig = poisoned(5);
     rig.prepare("(502 ms pass)");
-    assert_eq!((rig.set_aside(), rig.ledger.last_seq), (vec![5], 5));
+    assert_eq!((rig.quarantined(), rig.ledger.last_seq), (vec![5], 5));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn out_3_nothing_but_poison_is_set_aside_whole() {
     rig.prepare("alice joins\n(Postgres fails)");
     rig.prepare("alice > message \"poison\"\nalice > message \"poison\"\nalice > react 👍 1");
     rig.prepare("(Postgres recovers)\n(9 s pass)");
-    assert_eq!((rig.set_aside(), rig.ledger.last_seq, rig.ledger.rows.len()), (vec![1, 2], 3, 0));
+    assert_eq!((rig.quarantined(), rig.ledger.last_seq, rig.ledger.rows.len()), (vec![1, 2], 3, 0));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn out_3_poison_beyond_a_gap_of_a_rebuilt_log_is_found() {
     rig.prepare("(the room is rebuilt from Postgres)\nalice joins history=0");
     rig.prepare("(Postgres is set back to 0)\n(Postgres fails)\nalice > message \"poison\"");
     rig.prepare("(Postgres recovers)\n(9 s pass)");
-    assert_eq!((rig.set_aside(), rig.ledger.last_seq), (vec![6], 6));
+    assert_eq!((rig.quarantined(), rig.ledger.last_seq), (vec![6], 6));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn out_4_a_schema_or_credentials_error_halts_and_sets_nothing_aside() {
             "#,
         );
         rig.prepare("(Postgres recovers)\n(2 s pass)");
-        assert_eq!((rig.ledger.last_seq, rig.set_aside()), (1, vec![]));
+        assert_eq!((rig.ledger.last_seq, rig.quarantined()), (1, vec![]));
         rig.lawful = false;
         rig = Rig::new();
     }
@@ -165,7 +165,7 @@ fn out_5_anything_else_is_tried_for_ever_ever_more_rarely() {
         assert_eq!(tries[..10], [1, 1, 0, 1, 0, 0, 0, 1, 0, 0], "{state}: after 0.5, 1, 2, 4 s and so on");
         let last_minute = tries[60..].iter().sum::<u64>();
         assert!((7..=8).contains(&last_minute), "{state}: every 8 s at last, not {last_minute} a minute");
-        assert!(rig.set_aside().is_empty());
+        assert!(rig.quarantined().is_empty());
     }
 }
 
@@ -179,16 +179,16 @@ fn out_5_without_an_answer_it_is_tried_again_by_alarm_alone() {
         alice > message "a"                           alarm < in 5000 ms / in 500 ms
                                                       alice < new_message 1 "a"
                                                       postgres < (0, 1] 1 alice:1: no answer
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         (the room crashes)                            alarm < in 5000 ms / in 500 ms
                                                       postgres < (0, 1] 1 alice:1: no answer
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         (2 s pass)                                    alarm < in 5000 ms / in 1000 ms / in 5000 ms / in 2000 ms
                                                       postgres < (0, 1] 1 alice:1: no answer / (0, 1] 1 alice:1: no answer
         (Postgres recovers)
         (9 s pass)                                    alarm < in 5000 ms
                                                       postgres < (0, 1] 1 alice:1: done
-                                                      operator < postgres_takes_rows_again
+                                                      operator < outbox_recovered
         "#,
     );
 }
@@ -203,12 +203,12 @@ fn out_6_a_lost_reply_changes_nothing() {
         alice > message "a"                           alarm < in 5000 ms / in 500 ms
                                                       alice < new_message 1 "a"
                                                       postgres < (0, 1] 1 alice:1: no answer
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         alice > message "b"                           alice < new_message 2 "b"
         (Postgres recovers)
         (1 s passes)                                  alarm < in 5000 ms
                                                       postgres < (0, 2] 1–2 alice:2: done
-                                                      operator < postgres_takes_rows_again
+                                                      operator < outbox_recovered
         "#,
     );
 }
@@ -274,7 +274,7 @@ fn out_8_a_stragglers_answer_is_no_other_batchs() {
         (1 s passes)
         "#,
     );
-    assert!(rig.set_aside().is_empty());
+    assert!(rig.quarantined().is_empty());
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn out_10_another_log_in_postgres_halts_and_is_never_overwritten() {
     rig.play(
         r#"
         alice > message "a"                           alice < new_message 1 "a"
-                                                      operator < another_log_in_postgres lastSeq=7 / outbox_halted why=Postgres holds another log of this room
+                                                      operator < log_epoch_conflict lastSeq=7 / outbox_halted why=Postgres holds another log of this room
         root asks                                     root < outbox halted 0/1 lag 1 for 0 ms, aside []
         "#,
     );
@@ -344,7 +344,7 @@ fn out_10_another_message_at_a_seq_is_an_alarm_and_never_overwritten() {
     rig.prepare("(Postgres recovers)");
     rig.play(
         r#"
-        (1 s passes)                                  operator < row_set_aside seq=1 why=another message stands there / postgres_takes_rows_again
+        (1 s passes)                                  operator < row_quarantined seq=1 why=another message stands there / outbox_recovered
         root asks                                     root < outbox idle 1/1 lag 0 for 0 ms, aside [1]
         "#,
     );

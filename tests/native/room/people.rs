@@ -2,7 +2,7 @@
 
 use crate::rig::Rig;
 use chinwag::db::ChangeSet;
-use chinwag::room::Change;
+use chinwag::room::AdminChange;
 
 /// alice owns the room, anna is an admin of it, mo a moderator.
 fn ranks() -> Rig {
@@ -185,12 +185,12 @@ fn room_8_a_change_that_the_room_did_not_learn_of_is_told_later_and_once() {
     rig.prepare("alice joins\ncarol joins\n(1 s passes)");
     // The process dies between Postgres' commit and the room's learning of it.
     let (anna, now) = (rig.person("anna"), rig.now);
-    let user = crate::cast::user;
+    let user = crate::fixtures::user;
     for (nth, change) in [
-        Change::Remove { user: user("bob") },
-        Change::Add { users: vec![user("erin")] },
-        Change::SetRole { user: user("carol"), role: chinwag::auth::Role::Moderator },
-        Change::SlowMode { seconds: 5 },
+        AdminChange::Remove { user: user("bob") },
+        AdminChange::Add { users: vec![user("erin")] },
+        AdminChange::SetRole { user: user("carol"), role: chinwag::auth::Role::Moderator },
+        AdminChange::SlowMode { seconds: 5 },
     ]
     .into_iter()
     .enumerate()

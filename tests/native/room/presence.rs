@@ -251,14 +251,14 @@ fn read_3_markers_outlive_eviction_and_crash_and_reach_postgres() {
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
                                                       bob < new_message 1 "a", new_message 2 "b"
         (Postgres fails)
-        bob > read 1                                  operator < postgres_fails sqlstate=none why=no answer
+        bob > read 1                                  operator < postgres_unavailable sqlstate=none why=no answer
         bob > read 2
-        (the room is evicted)                         operator < postgres_fails sqlstate=none why=no answer
+        (the room is evicted)                         operator < postgres_unavailable sqlstate=none why=no answer
         (1 s passes)
-        (the room crashes)                            operator < postgres_fails sqlstate=none why=no answer
+        (the room crashes)                            operator < postgres_unavailable sqlstate=none why=no answer
         alice joins history=0                         alice < hello seq=2 as owner read alice:2 bob:2, online alice, synced 2
         (Postgres recovers)
-        (30 s pass)                                   operator < postgres_takes_rows_again
+        (30 s pass)                                   operator < outbox_recovered
         "#,
     );
     assert_eq!(rig.ledger.reads.get("bob").map(|m| m.seq), Some(2));

@@ -340,13 +340,13 @@ fn out_9_the_outbox_is_shown_to_the_tenants_admins_alone() {
         alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
         (Postgres fails)
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         (2 s pass)
         root asks                                     root < outbox retrying 0/2 lag 2 for 2000 ms, aside []
         alice asks                                    alice < 403 forbidden
         mallory asks                                  mallory < 404 room_not_found
         (Postgres recovers)
-        (9 s pass)                                    operator < postgres_takes_rows_again
+        (9 s pass)                                    operator < outbox_recovered
         root asks                                     root < outbox idle 2/2 lag 0 for 0 ms, aside []
         "#,
     );

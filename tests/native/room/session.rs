@@ -71,10 +71,10 @@ fn replay_2_what_cannot_be_whole_is_a_resync() {
         alice > message "b"                           alice < new_message 2 "b"
                                                       bob < new_message 2 "b"
                                                       bob' < new_message 2 "b"
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         (Postgres recovers)
         (5 s pass)                                    alice < user_joined bob
-                                                      operator < postgres_takes_rows_again
+                                                      operator < outbox_recovered
         (the room is rebuilt from Postgres)
         bob joins since=1 epoch=e1                    bob < hello seq=2 read alice:2, online bob, resync epoch seq=2 e2, synced 2
         bob' joins since=1 epoch=e2                   bob' < hello seq=2 read alice:2, online bob, resync too_old seq=2 e2, synced 2

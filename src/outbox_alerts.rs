@@ -4,7 +4,7 @@
 use crate::ids::UnixMs;
 use crate::limits::{TROUBLE_FORGOTTEN_MS, TROUBLES_LISTED_MAX};
 use crate::room::store::{Result, Row, Sql, SqlValue, StoreError};
-use crate::room::{Announcement, Trouble};
+use crate::room::{OutboxProblem, OutboxReport};
 use serde::{Deserialize, Serialize};
 
 /// One room of the list.
@@ -13,32 +13,32 @@ use serde::{Deserialize, Serialize};
 pub struct Listed {
     pub room_id: String,
     #[serde(flatten)]
-    pub trouble: Trouble,
+    pub problem: OutboxProblem,
 }
 
-pub struct Troubles<'a>(pub &'a dyn Sql);
+pub struct OutboxAlerts<'a>(pub &'a dyn Sql);
 
 /// `state` NULL: well again. Kept a while, so that an older announcement that comes late is known for one.
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS troubles (
     room TEXT PRIMARY KEY, at INTEGER NOT NULL, state TEXT, lag INTEGER NOT NULL, oldest_at INTEGER NOT NULL,
     set_aside INTEGER NOT NULL) WITHOUT ROWID";
 
-impl Troubles<'_> {
+impl OutboxAlerts<'_> {
     /// The list is as this room says, unless a later announcement of it is here already.
-    pub fn take(&self, announcement: &Announcement) -> Result<()> {
+    pub fn take(&self, report: &OutboxReport) -> Result<()> {
         const TAKE: &str =
             "INSERT INTO troubles (room, at, state, lag, oldest_at, set_aside) VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT (room) DO UPDATE SET at = excluded.at, state = excluded.state, lag = excluded.lag,
                 oldest_at = excluded.oldest_at, set_aside = excluded.set_aside
             WHERE excluded.at >= at";
         self.0.exec(SCHEMA, &[])?;
-        let trouble = announcement.trouble.as_ref();
-        let state = trouble.map_or(SqlValue::Null, |t| SqlValue::Text(t.state.clone()));
-        let number = |of: fn(&Trouble) -> u64| int(trouble.map_or(0, of));
-        let room = SqlValue::Text(announcement.room.as_str().to_owned());
-        let (lag, oldest, aside) = (number(|t| t.lag), number(|t| t.oldest_at_ms), number(|t| t.set_aside));
-        self.0.exec(TAKE, &[room, int(announcement.at), state, lag, oldest, aside])?;
-        let over = announcement.at.saturating_sub(TROUBLE_FORGOTTEN_MS);
+        let problem = report.problem.as_ref();
+        let state = problem.map_or(SqlValue::Null, |t| SqlValue::Text(t.state.clone()));
+        let number = |of: fn(&OutboxProblem) -> u64| int(problem.map_or(0, of));
+        let room = SqlValue::Text(report.room.as_str().to_owned());
+        let (lag, oldest, aside) = (number(|t| t.lag), number(|t| t.oldest_at_ms), number(|t| t.quarantined));
+        self.0.exec(TAKE, &[room, int(report.at), state, lag, oldest, aside])?;
+        let over = report.at.saturating_sub(TROUBLE_FORGOTTEN_MS);
         self.0.exec("DELETE FROM troubles WHERE state IS NULL AND at < ?", &[int(over)]).map(drop)
     }
 
@@ -60,13 +60,13 @@ fn listed(row: &Row) -> Result<Listed> {
         return Err(odd());
     };
     let whole = |n: &i64| u64::try_from(*n).unwrap_or_default();
-    let trouble = Trouble {
+    let problem = OutboxProblem {
         state: state.clone(),
         lag: whole(lag),
         oldest_at_ms: whole(oldest),
-        set_aside: whole(aside),
+        quarantined: whole(aside),
     };
-    Ok(Listed { room_id: room.clone(), trouble })
+    Ok(Listed { room_id: room.clone(), problem })
 }
 
 fn odd() -> StoreError {

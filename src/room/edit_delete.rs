@@ -4,10 +4,10 @@
 use super::connection::ConnectionId;
 use super::files::uploads_of;
 use super::rate::Rate;
-use super::rewrite::Change;
+use super::store::mutations::Mutation;
 use super::store::{Event, Kind, Store};
-use super::thread::{thread_event, told};
-use super::{Refused, Room};
+use super::thread::{thread_event, thread_update_text};
+use super::{Room, RoomError};
 use crate::auth::{Action, Identity};
 use crate::db::VersionRow;
 use crate::error::{Code, Refusal};
@@ -49,21 +49,23 @@ impl Room {
         now: UnixMs,
         from: (&Identity, Option<ConnectionId>),
         mut draft: EditDraft,
-    ) -> Result<String, Refused> {
-        let (who, connection) = from;
-        self.authorize(who, Action::EditOwn)?;
+    ) -> Result<String, RoomError> {
+        let (caller, connection) = from;
+        self.authorize(caller, Action::EditOwn)?;
         let digest = draft.digest();
-        if let Some(event) = self.said_before(store, who, draft.client_id.as_deref(), Kind::Edit, digest)? {
+        if let Some(event) =
+            self.find_duplicate(store, caller, draft.client_id.as_deref(), Kind::Edit, digest)?
+        {
             self.ack_change(connection, &event);
             let message = event.target.map(|seq| store.by_seq(seq)).transpose()?.flatten();
             return Ok(message.map_or_else(|| "null".to_owned(), |message| message.body));
         }
-        self.unarchived()?;
-        self.unmuted(who, now)?;
-        self.take(who, Rate::Messages, now)?;
-        let mut message = self.find(store, who, draft.message_id)?.ok_or_else(no_such_message)?;
-        if message.user_id != who.user.as_str() {
-            self.authorize(who, Action::EditOthers)?;
+        self.ensure_not_archived()?;
+        self.ensure_not_muted(caller, now)?;
+        self.charge_rate(caller, Rate::Messages, now)?;
+        let mut message = self.find(store, caller, draft.message_id)?.ok_or_else(no_such_message)?;
+        if message.user_id != caller.user.as_str() {
+            self.authorize(caller, Action::EditOthers)?;
         }
         let other = draft.base_version.is_some_and(|base| base != message.version);
         if other && !is(Mutant::EditWithoutVersionCheck) {
@@ -74,15 +76,15 @@ impl Room {
             not_empty(&draft.content)?;
         }
         let unjudged = is(Mutant::EditsUnjudged);
-        let flagged = if unjudged { None } else { self.judge(&mut draft.content, &[])? };
+        let flagged = if unjudged { None } else { self.moderate_content(&mut draft.content, &[])? };
         if draft.content == message.content {
             self.ack_noop(connection, draft.client_id.as_deref(), "edit", &message, now);
             return Ok(server::body(&message));
         }
         let first = || (message.user_id.clone(), message.created_at);
         let written = store.last_edit(message.seq)?.unwrap_or_else(first);
-        let others = message.user_id != who.user.as_str();
-        let (event, kept) = self.edited((who, now), written, &mut message, draft, digest);
+        let others = message.user_id != caller.user.as_str();
+        let (event, kept) = self.edited((caller, now), written, &mut message, draft, digest);
         let body = server::body(&message);
         if let Some(rule) = flagged {
             self.note_flagged(store, now, &message.id, rule)?;
@@ -91,8 +93,8 @@ impl Room {
             self.note_change(store, "edit", &event, &message.id)?;
         }
         let changes = [
-            Change::Keep { seq: message.seq, edit: event.seq, version: kept },
-            Change::Body { seq: message.seq, body: &body },
+            Mutation::Keep { seq: message.seq, edit: event.seq, version: kept },
+            Mutation::Body { seq: message.seq, body: &body },
         ];
         store.append(&[&event], &changes)?;
         self.head = event.seq;
@@ -106,13 +108,13 @@ impl Room {
     /// # Gives  the event, and the version that was.
     fn edited(
         &self,
-        (who, now): (&Identity, UnixMs),
+        (caller, now): (&Identity, UnixMs),
         (written_by, written_at_ms): (String, UnixMs),
         message: &mut Message,
         draft: EditDraft,
         digest: u64,
     ) -> (Event, VersionRow) {
-        let editor = who.user.as_str().to_owned();
+        let editor = caller.user.as_str().to_owned();
         let content = std::mem::replace(&mut message.content, draft.content);
         let kept = VersionRow {
             version: message.version,
@@ -123,7 +125,7 @@ impl Room {
             replaced_at_ms: now,
         };
         let known = std::mem::take(&mut message.mentions);
-        let (mentions, calls_room) = self.mentions(who, &message.content);
+        let (mentions, calls_room) = self.mentions(caller, &message.content);
         let mentioned = mentions.iter().filter(|user| !known.contains(user)).cloned().collect();
         message.mentions = mentions;
         // What somebody was allowed to call stays called, whoever mends the words around it.
@@ -151,25 +153,27 @@ impl Room {
         now: UnixMs,
         from: (&Identity, Option<ConnectionId>),
         draft: DeleteDraft,
-    ) -> Result<(String, Seq), Refused> {
-        let (who, connection) = from;
-        self.authorize(who, Action::DeleteOwn)?;
+    ) -> Result<(String, Seq), RoomError> {
+        let (caller, connection) = from;
+        self.authorize(caller, Action::DeleteOwn)?;
         let digest = draft.digest();
-        if let Some(event) = self.said_before(store, who, draft.client_id.as_deref(), Kind::Delete, digest)? {
+        if let Some(event) =
+            self.find_duplicate(store, caller, draft.client_id.as_deref(), Kind::Delete, digest)?
+        {
             self.ack_change(connection, &event);
             return Ok((draft.message_id.to_string(), event.seq));
         }
-        if self.authorize(who, Action::DeleteOthers).is_err() {
-            self.unarchived()?;
+        if self.authorize(caller, Action::DeleteOthers).is_err() {
+            self.ensure_not_archived()?;
         }
-        self.take(who, Rate::Messages, now)?;
-        let mut message = self.find(store, who, draft.message_id)?.ok_or_else(no_such_message)?;
-        if message.user_id != who.user.as_str() {
-            self.authorize(who, Action::DeleteOthers)?;
+        self.charge_rate(caller, Rate::Messages, now)?;
+        let mut message = self.find(store, caller, draft.message_id)?.ok_or_else(no_such_message)?;
+        if message.user_id != caller.user.as_str() {
+            self.authorize(caller, Action::DeleteOthers)?;
         }
         // Before the deletion: alone it does no harm, and a deletion without it might leave words behind.
-        self.forget_refused(store, message.seq)?;
-        let user = who.user.as_str().to_owned();
+        self.discard_quarantined_content(store, message.seq)?;
+        let user = caller.user.as_str().to_owned();
         let files = uploads_of(&message);
         make_tombstone(&mut message, now, &user);
         let (message_id, version) = (message.id.clone(), message.version);
@@ -182,24 +186,24 @@ impl Room {
         let root = self.root_without(store, &message)?;
         let (body, root_body) = (server::body(&message), root.as_ref().map(server::body));
         let files = if is(Mutant::DeletedFileForgotten) { Vec::new() } else { files };
-        let mut changes = vec![Change::Doom { uploads: &files, due: now }];
+        let mut changes = vec![Mutation::RemoveUploads { uploads: &files, due: now }];
         if !is(Mutant::DeleteKeepsVersions) {
-            changes.push(Change::Purge { seq: message.seq });
+            changes.push(Mutation::Purge { seq: message.seq });
         }
-        changes.push(Change::Body { seq: message.seq, body: &body });
+        changes.push(Mutation::Body { seq: message.seq, body: &body });
         let update = root.as_ref().map(|root| thread_event(&event, root));
         if let (Some(root), Some(body)) = (&root, &root_body) {
-            changes.push(Change::Body { seq: root.seq, body });
+            changes.push(Mutation::Body { seq: root.seq, body });
         }
         let events: Vec<&Event> = [&event].into_iter().chain(&update).collect();
         store.append(&events, &changes)?;
         self.head = update.as_ref().map_or(event.seq, |update| update.seq);
-        self.files_are_doomed(now, files);
+        self.schedule_removal(now, files);
         self.ack(connection, &event, (&message.id, message.version), false);
         let deleted = server::message_deleted(event.seq, &message.id, &event.user_id);
         self.broadcast_about(event.target, event.seq, deleted);
         if let (Some(root), Some(update)) = (&root, &update) {
-            let (target, seq, text) = told(root, update.seq);
+            let (target, seq, text) = thread_update_text(root, update.seq);
             self.broadcast_about(Some(target), seq, text);
         }
         Ok((message.id, event.seq))
@@ -213,7 +217,7 @@ impl Room {
         action: &str,
         event: &Event,
         message: &str,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RoomError> {
         let id = format!("{}.{}.{action}", self.log.epoch, event.seq);
         Ok(self.note_audit(store, event.at, (&event.user_id, action), (id, message), None)?)
     }
@@ -249,12 +253,12 @@ impl Room {
     /// `GET /rooms/:id/messages/:mid/versions`: all that it has said, oldest first, the present words last.
     ///
     /// # Errors  message_not_found; forbidden → neither its author nor a moderator.
-    pub(super) fn versions(&self, store: &Store, who: &Identity, id: &str) -> Result<Value, Refused> {
-        self.authorize(who, Action::ReadOwnVersions)?;
+    pub(super) fn versions(&self, store: &Store, caller: &Identity, id: &str) -> Result<Value, RoomError> {
+        self.authorize(caller, Action::ReadOwnVersions)?;
         let id = MessageId::parse(id).ok_or_else(no_such_message)?;
-        let message = self.find_any(store, who, id)?.ok_or_else(no_such_message)?;
-        if message.user_id != who.user.as_str() {
-            self.authorize(who, Action::ReadOthersVersions)?;
+        let message = self.find_any(store, caller, id)?.ok_or_else(no_such_message)?;
+        if message.user_id != caller.user.as_str() {
+            self.authorize(caller, Action::ReadOthersVersions)?;
         }
         if message.deleted_at.is_some() {
             return Ok(json!({"versions": []}));

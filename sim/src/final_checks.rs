@@ -1,18 +1,18 @@
 //! The end of a run: the faults are over, and within a bounded time everybody has everything, Postgres equals the log,
 //! and nothing keeps an idle room awake. Not here: what is checked while people talk (`client`, `oracle`).
 
-use crate::client::{Got, Tab};
+use crate::client::{HttpOutcome, Tab};
+use crate::content_model::Shown;
+use crate::deletion_checks::nothing_is_left;
+use crate::fake_postgres::POISON;
 use crate::files::files_add_up;
-use crate::gone::nothing_is_left;
-use crate::ledger::POISON;
-use crate::oracle::{Acked, Checker, Fact, RoomModel, Said};
+use crate::oracle::{Acked, Checker, Fact, Operation, RoomModel};
 use crate::people::people_add_up;
 use crate::plan::{PEOPLE, ROOMS, TABS};
-use crate::postgres::Weather;
+use crate::postgres::PostgresFault;
 use crate::rules::audit_adds_up;
 use crate::run::host_of;
 use crate::stored::{Stored, aside, head, log, state, user_of, versions};
-use crate::words::Shown;
 use crate::worker::token;
 use crate::world::World;
 use chinwag::ids::Seq;
@@ -31,7 +31,7 @@ const SETTLED_WITHIN_MS: u64 = 60_000;
 pub fn all_is_well(world: &Rc<World>) {
     world.trace(|| "(the faults are over)".into());
     [&world.dies_in, &world.panics_in, &world.disk_fails_in].iter().for_each(|fault| fault.set(0));
-    world.server.borrow_mut().weather = Weather::Fine;
+    world.server.borrow_mut().weather = PostgresFault::Fine;
     world.disk_full_until.set(0);
     world.list_is_away.set(false);
     world.bucket_is_away.set(false);
@@ -97,7 +97,8 @@ fn good_night(world: &Rc<World>) {
         }
     }
     let halts = world.halts_at_night.get();
-    world.server.borrow_mut().weather = if halts { Weather::Fails("42P01") } else { Weather::Refuses };
+    world.server.borrow_mut().weather =
+        if halts { PostgresFault::Fails("42P01") } else { PostgresFault::Refuses };
     for tab in [0, 5, 7].into_iter().filter(|tab| tabs(world).contains(tab)) {
         world.says(tab, 5, false);
     }
@@ -112,7 +113,7 @@ fn good_night(world: &Rc<World>) {
     }
     (0..TABS.len()).for_each(|tab| world.hangs_up(tab));
     world.pass(1_000);
-    world.server.borrow_mut().weather = Weather::Fine;
+    world.server.borrow_mut().weather = PostgresFault::Fine;
     world.pass(WELL_WITHIN_MS);
     // What nobody has sent goes after a day, and what a lost log forgot is looked for.
     if world.hosts.borrow().values().any(|host| host.alarm.get().is_some()) {
@@ -193,13 +194,13 @@ fn look(world: &Rc<World>, room: usize) {
     }
 }
 
-pub use crate::oracle::Found;
+pub use crate::oracle::CheckResult;
 
 pub fn message(stored: &Stored) -> Option<Message> {
     serde_json::from_str(&stored.body).ok().filter(|_| stored.kind == 1)
 }
 
-fn gapless(log: &BTreeMap<Seq, Stored>, floor: Seq) -> Found {
+fn gapless(log: &BTreeMap<Seq, Stored>, floor: Seq) -> CheckResult {
     let after: Vec<Seq> = log.keys().copied().filter(|seq| *seq > floor).collect();
     match after.iter().zip(floor + 1..).find(|(seq, expected)| **seq != *expected) {
         Some((seq, expected)) => Err((Checker::Gap, format!("{seq} stands where {expected} should"))),
@@ -207,9 +208,9 @@ fn gapless(log: &BTreeMap<Seq, Stored>, floor: Seq) -> Found {
     }
 }
 
-fn nothing_lost(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> Found {
+fn nothing_lost(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> CheckResult {
     for ((user, client_id), Acked { seq, id, .. }) in &model.acked {
-        let (Some(seq), Some(Said::Message { .. })) =
+        let (Some(seq), Some(Operation::Message { .. })) =
             (seq, model.said.get(&(user.clone(), client_id.clone())))
         else {
             continue;
@@ -225,7 +226,7 @@ fn nothing_lost(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> Found {
     Ok(())
 }
 
-fn nothing_twice(log: &BTreeMap<Seq, Stored>) -> Found {
+fn nothing_twice(log: &BTreeMap<Seq, Stored>) -> CheckResult {
     let mut known = BTreeMap::new();
     for (seq, stored) in log {
         let Some(client_id) = &stored.client_id else { continue };
@@ -239,9 +240,9 @@ fn nothing_twice(log: &BTreeMap<Seq, Stored>) -> Found {
     Ok(())
 }
 
-fn nothing_invented(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> Found {
+fn nothing_invented(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> CheckResult {
     for message in log.values().filter_map(message) {
-        let said = Said::Message { content: String::new(), thread: message.thread_id };
+        let said = Operation::Message { content: String::new(), thread: message.thread_id };
         let fact = Fact { user: message.user_id, client_id: message.client_id, id: message.id, said };
         if fact.client_id.is_none() {
             return Err((Checker::Phantom, format!("nobody said {fact:?}")));
@@ -251,20 +252,20 @@ fn nothing_invented(log: &BTreeMap<Seq, Stored>, model: &RoomModel) -> Found {
     Ok(())
 }
 
-fn heard_is_stored(log: &BTreeMap<Seq, Stored>, model: &RoomModel, epoch: &str, floor: Seq) -> Found {
+fn heard_is_stored(log: &BTreeMap<Seq, Stored>, model: &RoomModel, epoch: &str, floor: Seq) -> CheckResult {
     for ((in_epoch, seq), fact) in &model.heard {
         let stored = log.get(seq);
         let of_kind =
             |kind: i64, holds: &str| stored.is_some_and(|s| s.kind == kind && s.body.contains(holds));
         let same = match &fact.said {
-            Said::Message { .. } => stored.and_then(message).is_some_and(|m| m.id == fact.id),
+            Operation::Message { .. } => stored.and_then(message).is_some_and(|m| m.id == fact.id),
             // A log made anew has messages alone.
             _ if in_epoch != epoch || *seq <= floor => true,
-            Said::Reaction { emoji, .. } => of_kind(2, emoji),
-            Said::Edit { message, .. } => of_kind(3, message),
-            Said::Delete { message } => of_kind(4, message),
-            Said::Thread => of_kind(5, ""),
-            Said::News { .. } => stored.is_some_and(|s| s.kind >= 6),
+            Operation::Reaction { emoji, .. } => of_kind(2, emoji),
+            Operation::Edit { message, .. } => of_kind(3, message),
+            Operation::Delete { message } => of_kind(4, message),
+            Operation::Thread => of_kind(5, ""),
+            Operation::News { .. } => stored.is_some_and(|s| s.kind >= 6),
         };
         if !same {
             return Err((Checker::Lost, format!("heard at {seq} of {in_epoch}: {fact:?}; the log lacks it")));
@@ -274,7 +275,7 @@ fn heard_is_stored(log: &BTreeMap<Seq, Stored>, model: &RoomModel, epoch: &str, 
 }
 
 /// Each message says what was said last, and a deleted one nothing.
-fn words_are_right(log: &BTreeMap<Seq, Stored>, model: &mut RoomModel) -> Found {
+fn words_are_right(log: &BTreeMap<Seq, Stored>, model: &mut RoomModel) -> CheckResult {
     for stored in log.values().filter(|stored| stored.kind == 1) {
         let body: Value = serde_json::from_str(&stored.body).unwrap_or_default();
         let shown = Shown::of(&body);
@@ -291,7 +292,7 @@ fn words_are_right(log: &BTreeMap<Seq, Stored>, model: &mut RoomModel) -> Found 
 }
 
 /// A root counts the replies that are there.
-fn threads_add_up(log: &BTreeMap<Seq, Stored>) -> Found {
+fn threads_add_up(log: &BTreeMap<Seq, Stored>) -> CheckResult {
     let messages: Vec<Message> = log.values().filter_map(message).collect();
     for root in &messages {
         let replies = messages.iter().filter(|m| m.thread_id.as_ref() == Some(&root.id));
@@ -309,14 +310,14 @@ fn threads_add_up(log: &BTreeMap<Seq, Stored>) -> Found {
 }
 
 /// Log, Postgres and REST agree on how far each has read.
-fn markers_agree(world: &Rc<World>, room: usize) -> Found {
+fn markers_agree(world: &Rc<World>, room: usize) -> CheckResult {
     let (tenant, id) = ROOMS[room];
     let path: String = id.bytes().map(|b| format!("%{b:02x}")).collect();
     let path = format!("/api/chat/rooms/{path}/read");
     for user in PEOPLE {
         let token = token(tenant, user, world.now() + 60_000);
         let got = world.ask_with(http::Method::POST, &path, &token, Some(r#"{"seq":0}"#.into()));
-        let Some(Got::Json(200, body)) = got else { continue };
+        let Some(HttpOutcome::Json(200, body)) = got else { continue };
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         let row = world.table(room, |table| table.marker(user)).unwrap_or_default();
         if answer["lastReadSeq"] != row.seq {
@@ -326,7 +327,7 @@ fn markers_agree(world: &Rc<World>, room: usize) -> Found {
     Ok(())
 }
 
-fn in_order(world: &World, room: usize) -> Found {
+fn in_order(world: &World, room: usize) -> CheckResult {
     for tab in world.tabs.borrow().iter().filter(|tab| tab.room == room) {
         let mut order = tab.order.clone();
         order.sort_unstable();
@@ -337,34 +338,36 @@ fn in_order(world: &World, room: usize) -> Found {
     Ok(())
 }
 
-fn list_is_true(world: &World, room: usize) -> Found {
+fn list_is_true(world: &World, room: usize) -> CheckResult {
     let aside = aside(world, room).len();
     let (tenant, id) = ROOMS[room];
     let told =
         world.list.borrow().get(&(tenant.to_owned(), id.to_owned())).is_some_and(|(_, trouble)| *trouble);
     match told == (aside > 0) {
         true => Ok(()),
-        false => Err((Checker::Trouble, format!("{aside} rows set aside, on the list: {told}"))),
+        false => Err((Checker::Alert, format!("{aside} rows set aside, on the list: {told}"))),
     }
 }
 
 /// Alice never comes to the last room, and is a member all the time.
-fn absent_are_told(world: &World, room: usize, log: &BTreeMap<Seq, Stored>) -> Found {
+fn absent_are_told(world: &World, room: usize, log: &BTreeMap<Seq, Stored>) -> CheckResult {
     // What Postgres lost while its notice was on the way is told to nobody.
     if room + 1 != ROOMS.len() || world.counters.happened("set-backs") {
         return Ok(());
     }
-    let (told, untellable, aside) = (world.told.borrow(), world.untellable.borrow(), aside(world, room));
+    let (notified, untellable, aside) =
+        (world.notified.borrow(), world.untellable.borrow(), aside(world, room));
     let kept = log.values().filter_map(message).filter(|m| m.deleted_at.is_none() && m.user_id != "alice");
     let excused = |seq: Seq| aside.contains(&seq) || untellable.contains(&(room, seq));
-    match kept.map(|m| m.seq).find(|seq| !told.contains(&(room, *seq, "alice".into())) && !excused(*seq)) {
-        Some(seq) => Err((Checker::Told, format!("alice was not told of {seq}"))),
+    match kept.map(|m| m.seq).find(|seq| !notified.contains(&(room, *seq, "alice".into())) && !excused(*seq))
+    {
+        Some(seq) => Err((Checker::Notified, format!("alice was not told of {seq}"))),
         None => Ok(()),
     }
 }
 
 /// The naive model: replay all reactions since the floor over what stood there, and compare.
-fn reactions_add_up(log: &BTreeMap<Seq, Stored>, floor: Seq) -> Found {
+fn reactions_add_up(log: &BTreeMap<Seq, Stored>, floor: Seq) -> CheckResult {
     if floor > 0 {
         return Ok(());
     }
@@ -393,7 +396,7 @@ fn reactions_add_up(log: &BTreeMap<Seq, Stored>, floor: Seq) -> Found {
     Ok(())
 }
 
-fn equal_to_postgres(world: &World, room: usize, log: &BTreeMap<Seq, Stored>) -> Found {
+fn equal_to_postgres(world: &World, room: usize, log: &BTreeMap<Seq, Stored>) -> CheckResult {
     let (aside, versions) = (aside(world, room), versions(world, room));
     world.table(room, |table| {
         let wrong = |what: String| Err((Checker::Postgres, what));
@@ -440,7 +443,7 @@ fn equal_to_postgres(world: &World, room: usize, log: &BTreeMap<Seq, Stored>) ->
 }
 
 /// REST tells the same, page by page.
-fn equal_to_history(world: &Rc<World>, room: usize, log: &BTreeMap<Seq, Stored>) -> Found {
+fn equal_to_history(world: &Rc<World>, room: usize, log: &BTreeMap<Seq, Stored>) -> CheckResult {
     let (mut after, mut pages) = (0, BTreeMap::new());
     loop {
         let Some(page) = read_page(world, ROOMS[room], "alice", after) else {
@@ -466,7 +469,7 @@ pub fn read_page(world: &Rc<World>, (tenant, id): (&str, &str), user: &str, afte
     let path = format!("/api/chat/rooms/{id}/messages?after={after}&limit=100");
     let got = world.ask_once(http::Method::GET, &path, &token(tenant, user, world.now() + 60_000));
     match got {
-        Some(Got::Json(200, body)) => serde_json::from_str(&body).ok(),
+        Some(HttpOutcome::Json(200, body)) => serde_json::from_str(&body).ok(),
         _ => None,
     }
 }

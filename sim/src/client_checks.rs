@@ -2,11 +2,11 @@
 //! Not here: what it wants and says (`client`), what must be true of the room as a whole (`oracle`).
 
 use crate::client::{Known, Op, Phase, Tab, short};
-use crate::oracle::{Acked, Checker, Fact, Said};
+use crate::content_model::Shown;
+use crate::oracle::{Acked, Checker, Fact, Operation};
 use crate::plan::PEOPLE;
 use crate::run::host_of;
 use crate::stored::user_of;
-use crate::words::Shown;
 use crate::world::World;
 use chinwag::ids::UnixMs;
 use serde_json::Value;
@@ -177,21 +177,21 @@ impl World {
             let op = it.ops.remove(place);
             if duplicate {
                 self.counters.count("dedupe hits");
-            } else if op.again && seq.is_some() && matches!(op.said, Said::Message { .. }) {
+            } else if op.again && seq.is_some() && matches!(op.said, Operation::Message { .. }) {
                 drop(tabs);
                 let what = format!("{}: {client_id} was acked before, and is no duplicate", self.name(tab));
                 return self.violation(Checker::Duplicated, what);
             }
-            if let (true, Some(seq), Said::Message { .. }) = (op.clean && !duplicate, seq, &op.said) {
+            if let (true, Some(seq), Operation::Message { .. }) = (op.clean && !duplicate, seq, &op.said) {
                 let number = op.client_id.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
                 it.order.push((number, seq));
             }
             it.acked.push(op);
             let (room, user) = (it.room, it.user.clone());
             self.counters.count(match it.acked.last().map(|op| &op.said) {
-                Some(Said::Edit { .. }) => "edits acked",
-                Some(Said::Delete { .. }) => "deletions acked",
-                Some(Said::Message { thread: Some(_), .. }) => "replies acked",
+                Some(Operation::Edit { .. }) => "edits acked",
+                Some(Operation::Delete { .. }) => "deletions acked",
+                Some(Operation::Message { thread: Some(_), .. }) => "replies acked",
                 _ => "acks",
             });
             let acked = Acked { epoch: it.epoch.clone(), seq, id, version };
@@ -231,7 +231,7 @@ impl World {
             // Its message is deleted, edited meanwhile, or was in a log that is gone.
             "message_not_found" | "version_conflict" | "invalid" => {
                 let refused = it.ops.iter().find(|op| op.client_id == client_id).map(|op| op.said.clone());
-                if let (Some(Said::Message { content, .. }), "invalid") = (refused, code) {
+                if let (Some(Operation::Message { content, .. }), "invalid") = (refused, code) {
                     self.file_refused(&content);
                 }
                 it.ops.retain(|op| op.client_id != client_id);
@@ -268,13 +268,13 @@ impl World {
 
     /// Who has had a socket for a while must be told to be there.
     pub fn presence(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        let told: Vec<&str> =
+        let online: Vec<&str> =
             event["users"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         // A slow reader hears old news.
         let slow = self.tabs.borrow()[tab].sock().is_some_and(|sock| sock.was_slow());
         let there = if slow { BTreeSet::new() } else { self.there(tab, self.now()) };
-        match there.iter().find(|user| !told.contains(&user.as_str())) {
-            Some(user) => Err((Checker::Presence, format!("{user} is there, told were {told:?}"))),
+        match there.iter().find(|user| !online.contains(&user.as_str())) {
+            Some(user) => Err((Checker::Presence, format!("{user} is there, online were {online:?}"))),
             None => Ok(()),
         }
     }
@@ -317,33 +317,37 @@ impl Tab {
 
 fn fact(event: &Value) -> Fact {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let about =
-        |user: &Value, id: &Value, said: Said| Fact { user: text(user), client_id: None, id: text(id), said };
+    let about = |user: &Value, id: &Value, said: Operation| Fact {
+        user: text(user),
+        client_id: None,
+        id: text(id),
+        said,
+    };
     let (message, delta) = (&event["message"], &event["delta"]);
     match event["type"].as_str().unwrap_or_default() {
         "new_message" => Fact {
             user: text(&message["userId"]),
             client_id: message["clientId"].as_str().map(str::to_owned),
             id: text(&message["id"]),
-            said: Said::Message {
+            said: Operation::Message {
                 content: String::new(),
                 thread: message["threadId"].as_str().map(str::to_owned),
             },
         },
         "message_updated" => {
-            let said = Said::Edit { message: text(&message["id"]), content: String::new(), base: None };
+            let said = Operation::Edit { message: text(&message["id"]), content: String::new(), base: None };
             about(&Value::Null, &message["id"], said)
         }
         "message_deleted" => {
-            let said = Said::Delete { message: text(&event["messageId"]) };
+            let said = Operation::Delete { message: text(&event["messageId"]) };
             about(&event["deletedBy"], &event["messageId"], said)
         }
-        "thread_update" => about(&Value::Null, &event["threadId"], Said::Thread),
+        "thread_update" => about(&Value::Null, &event["threadId"], Operation::Thread),
         kind if NEWS.contains(&kind) => {
-            about(&event["by"], &Value::Null, Said::News { event: event.to_string() })
+            about(&event["by"], &Value::Null, Operation::News { event: event.to_string() })
         }
         _ => {
-            let said = Said::Reaction {
+            let said = Operation::Reaction {
                 message: text(&event["messageId"]),
                 emoji: text(&delta["emoji"]),
                 add: delta["action"] == "add",

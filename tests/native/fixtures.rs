@@ -18,8 +18,8 @@ fn member(name: &str, role: &str) -> SnapshotMember {
         joined_seq: 0,
         last_read_seq: 0,
         read_generation: 0,
-        notify: Notify { level: "all".into(), mute_until_ms: None },
-        muted_until_ms: None,
+        notify: Notify { level: "all".into(), notifications_snoozed_until_ms: None },
+        silenced_until_ms: None,
     }
 }
 

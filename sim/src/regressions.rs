@@ -3,7 +3,7 @@
 //! thousands of seeds pass by.
 
 use crate::plan::{Action, Action::*, Asked, Plan};
-use crate::postgres::Weather;
+use crate::postgres::PostgresFault;
 use chinwag::mutants::Mutant;
 
 /// The defect, what brings it back, and the history.
@@ -67,7 +67,7 @@ pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
                 Pass { ms: 8_000 },
                 Burst { tab: 0, count: 12 },
                 Stranger { room: 0 },
-                Weather(Weather::LosesReplies),
+                PostgresFault(PostgresFault::LosesReplies),
                 Pass { ms: 150 },
                 Say { tab: 3, bytes: 5, poison: true },
             ]),
@@ -136,7 +136,7 @@ pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
                 Say { tab: 6, bytes: 20, poison: true },
                 Pass { ms: 7 },
                 Say { tab: 6, bytes: 20, poison: false },
-                Weather(Weather::Slow(237)),
+                PostgresFault(PostgresFault::Slow(237)),
                 Pass { ms: 58 },
                 Delete { tab: 5, nth: 1 },
             ]),

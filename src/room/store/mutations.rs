@@ -5,13 +5,13 @@
 //! can have wiped on the platform. So words are written over with as many blanks before they go (docs/ARCHITECTURE.md, What
 //! is deleted, says what that leaves). Blanks behind each message, so that reactions fit in too, left no less.
 
-use super::store::{Result, SqlValue, Store, int, odd, text_at};
+use super::{Result, SqlValue, Store, corrupt_column, int, text_at};
 use crate::db::VersionRow;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::VERSIONS_KEPT_MAX;
 
 /// What an event does to what is stored.
-pub enum Change<'a> {
+pub enum Mutation<'a> {
     /// The message at `seq` is this from now on.
     Body { seq: Seq, body: &'a str },
     /// The message at `seq` was this before the event at `edit`; its new body is another `Change`, after this one.
@@ -19,28 +19,28 @@ pub enum Change<'a> {
     /// Nothing stays of what the message at `seq` said; its new body is another `Change`, after this one.
     Purge { seq: Seq },
     /// These uploads are this message's.
-    Send { uploads: &'a [String], message: Seq },
+    MarkUploadsSent { uploads: &'a [String], message: Seq },
     /// The objects of these uploads are to be removed.
-    Doom { uploads: &'a [String], due: UnixMs },
+    RemoveUploads { uploads: &'a [String], due: UnixMs },
 }
 
 impl Store<'_> {
-    pub(super) fn make(&self, change: &Change) -> Result<()> {
+    pub(super) fn apply(&self, change: &Mutation) -> Result<()> {
         match change {
-            Change::Body { seq, body } => self.rewrite(*seq, body),
-            Change::Keep { seq, edit, version } => {
+            Mutation::Body { seq, body } => self.rewrite(*seq, body),
+            Mutation::Keep { seq, edit, version } => {
                 self.write_over(*seq)?;
                 self.keep_version(*seq, Some(*edit), version)?;
                 let oldest = version.version.saturating_sub(VERSIONS_KEPT_MAX);
                 // One goes for each that comes; the first stays.
                 if oldest > 1 { self.drop_versions(*seq, oldest, oldest) } else { Ok(()) }
             }
-            Change::Purge { seq } => self.leave_nothing(*seq),
-            Change::Send { uploads, message } => {
-                uploads.iter().try_for_each(|upload| self.upload_is_sent(upload, *message))
+            Mutation::Purge { seq } => self.leave_nothing(*seq),
+            Mutation::MarkUploadsSent { uploads, message } => {
+                uploads.iter().try_for_each(|upload| self.mark_upload_sent(upload, *message))
             }
-            Change::Doom { uploads, due } => {
-                uploads.iter().try_for_each(|upload| self.doom_upload(upload, *due))
+            Mutation::RemoveUploads { uploads, due } => {
+                uploads.iter().try_for_each(|upload| self.schedule_upload_removal(upload, *due))
             }
         }
     }
@@ -75,7 +75,7 @@ impl Store<'_> {
     }
 
     pub fn keep_version(&self, seq: Seq, edit: Option<Seq>, version: &VersionRow) -> Result<()> {
-        let body = serde_json::to_string(version).map_err(|_| odd(3))?;
+        let body = serde_json::to_string(version).map_err(|_| corrupt_column(3))?;
         let edit = edit.map_or(SqlValue::Null, int);
         let params = [int(seq), int(version.version), edit, SqlValue::Text(body)];
         const KEEP: &str = "INSERT OR REPLACE INTO versions (seq, version, edit, body) VALUES (?, ?, ?, ?)";
@@ -85,14 +85,16 @@ impl Store<'_> {
     /// What this message said before, oldest first.
     pub fn versions(&self, seq: Seq) -> Result<Vec<VersionRow>> {
         let rows = self.0.exec("SELECT body FROM versions WHERE seq = ? ORDER BY version", &[int(seq)])?;
-        rows.iter().map(|row| serde_json::from_str(&text_at(row, 0)?).map_err(|_| odd(0))).collect()
+        rows.iter()
+            .map(|row| serde_json::from_str(&text_at(row, 0)?).map_err(|_| corrupt_column(0)))
+            .collect()
     }
 
     /// Who wrote the present words of a message that was edited, and when.
     pub fn last_edit(&self, seq: Seq) -> Result<Option<(String, UnixMs)>> {
         const LAST: &str = "SELECT body FROM versions WHERE seq = ? ORDER BY version DESC LIMIT 1";
         let Some(row) = self.0.exec(LAST, &[int(seq)])?.pop() else { return Ok(None) };
-        let kept: VersionRow = serde_json::from_str(&text_at(&row, 0)?).map_err(|_| odd(0))?;
+        let kept: VersionRow = serde_json::from_str(&text_at(&row, 0)?).map_err(|_| corrupt_column(0))?;
         Ok(Some((kept.replaced_by, kept.replaced_at_ms)))
     }
 }

@@ -4,12 +4,14 @@
 //! The schema follows the money (PLATFORM.md, What it costs): a message is one row and one index entry;
 //! there is no outbox table (a watermark is), no row per reader, and a message is found by its id without an index.
 
-use super::rewrite::Change;
+pub mod mutations;
+
 use crate::db::AuditRow;
 use crate::ids::{Seq, UnixMs};
-use crate::journal::Loggable;
 use crate::limits::{AUDIT_BATCH_MAX, SLOW_LOOK_BACK_EVENTS};
 use crate::mutants::{Mutant, is};
+use crate::oplog::Loggable;
+use mutations::Mutation;
 use std::fmt;
 
 /// One value going into or coming out of a statement.
@@ -101,9 +103,9 @@ pub enum StateRow {
     /// Read markers by person.
     Reads = 3,
     /// Only while the room may stand on its tenant's list of those in trouble.
-    Trouble = 4,
+    OutboxProblem = 4,
     /// Since when its owner wants it deleted: should Postgres have no such room any more, it was for that.
-    Doomed = 9,
+    Deletion = 9,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,10 +251,10 @@ impl Store<'_> {
     }
 
     /// Appends these events and does what they change: all of it or nothing.
-    pub fn append(&self, events: &[&Event], changes: &[Change]) -> Result<()> {
+    pub fn append(&self, events: &[&Event], changes: &[Mutation]) -> Result<()> {
         self.0.atomically(&mut || {
             events.iter().try_for_each(|event| self.insert(event))?;
-            changes.iter().try_for_each(|change| self.make(change))
+            changes.iter().try_for_each(|change| self.apply(change))
         })
     }
 
@@ -308,7 +310,7 @@ impl Store<'_> {
 
     /// Keeps a note for the audit log until Postgres has it; the same id again is the same note.
     pub fn note_audit(&self, row: &AuditRow) -> Result<()> {
-        let body = serde_json::to_string(row).map_err(|_| odd(1))?;
+        let body = serde_json::to_string(row).map_err(|_| corrupt_column(1))?;
         let sql = "INSERT OR IGNORE INTO audit (id, body) VALUES (?, ?)";
         self.0.exec(sql, &[SqlValue::Text(row.id.clone()), SqlValue::Text(body)]).map(drop)
     }
@@ -316,7 +318,9 @@ impl Store<'_> {
     /// Notes that Postgres hasn't got, as many as go with one batch.
     pub fn audit_notes(&self) -> Result<Vec<AuditRow>> {
         let rows = self.0.exec("SELECT body FROM audit LIMIT ?", &[int(AUDIT_BATCH_MAX)])?;
-        rows.iter().map(|row| serde_json::from_str(&text_at(row, 0)?).map_err(|_| odd(0))).collect()
+        rows.iter()
+            .map(|row| serde_json::from_str(&text_at(row, 0)?).map_err(|_| corrupt_column(0)))
+            .collect()
     }
 
     pub fn forget_audit(&self, rows: &[AuditRow]) -> Result<()> {
@@ -407,12 +411,12 @@ pub(super) fn int(n: u64) -> SqlValue {
     SqlValue::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-pub(super) fn odd(at: usize) -> StoreError {
+pub(super) fn corrupt_column(at: usize) -> StoreError {
     StoreError(format!("column {at} is not what was stored"))
 }
 
 fn int_at(row: &Row, at: usize) -> Result<u64> {
-    int_opt_at(row, at).ok_or_else(|| odd(at))
+    int_opt_at(row, at).ok_or_else(|| corrupt_column(at))
 }
 
 pub(super) fn int_opt_at(row: &Row, at: usize) -> Option<u64> {
@@ -423,7 +427,7 @@ pub(super) fn int_opt_at(row: &Row, at: usize) -> Option<u64> {
 }
 
 pub(super) fn text_at(row: &Row, at: usize) -> Result<String> {
-    text_opt_at(row, at).ok_or_else(|| odd(at))
+    text_opt_at(row, at).ok_or_else(|| corrupt_column(at))
 }
 
 pub(super) fn text_opt_at(row: &Row, at: usize) -> Option<String> {
@@ -436,7 +440,7 @@ pub(super) fn text_opt_at(row: &Row, at: usize) -> Option<String> {
 fn event(row: &Row) -> Result<Event> {
     Ok(Event {
         seq: int_at(row, 0)?,
-        kind: i64::try_from(int_at(row, 1)?).ok().and_then(Kind::of).ok_or_else(|| odd(1))?,
+        kind: i64::try_from(int_at(row, 1)?).ok().and_then(Kind::of).ok_or_else(|| corrupt_column(1))?,
         at: int_at(row, 2)?,
         user_id: text_at(row, 3)?,
         client_id: text_opt_at(row, 4),

@@ -2,10 +2,10 @@
 //! notes for the audit log, which goes to Postgres with the next batch.
 //! Not here: how texts are judged (`moderation`), and mutes and slow mode being set (`plan`).
 
-use super::change::no_such_message;
+use super::edit_delete::no_such_message;
 use super::moderation::{Measure, Verdict};
 use super::store::{self, Store};
-use super::{Refused, Room};
+use super::{Room, RoomError};
 use crate::auth::{Action, Identity, Role};
 use crate::db::AuditRow;
 use crate::error::{Code, Refusal};
@@ -20,9 +20,9 @@ const SYSTEM: &str = "system";
 
 impl Room {
     /// # Errors  muted, with `retryAfterMs` when that ends.
-    pub(super) fn unmuted(&self, who: &Identity, now: UnixMs) -> Result<(), Refusal> {
-        let member = self.facts.snapshot.members.iter().find(|m| m.user_id == who.user);
-        let until = member.and_then(|m| m.muted_until_ms).filter(|until| *until > now);
+    pub(super) fn ensure_not_muted(&self, caller: &Identity, now: UnixMs) -> Result<(), Refusal> {
+        let member = self.info.snapshot.members.iter().find(|m| m.user_id == caller.user);
+        let until = member.and_then(|m| m.silenced_until_ms).filter(|until| *until > now);
         match until.filter(|_| !is(Mutant::MuteForgotten)) {
             None => Ok(()),
             Some(FOREVER_MS..) => Err(Refusal::new(Code::Muted, "you are muted in this room")),
@@ -32,12 +32,17 @@ impl Room {
     }
 
     /// # Errors  slow_mode, with `retryAfterMs`, for members alone.
-    pub(super) fn paced(&mut self, store: &Store, who: &Identity, now: UnixMs) -> Result<(), Refused> {
-        let slow_ms = u64::from(self.facts.snapshot.slow_mode_s).saturating_mul(1_000);
-        if slow_ms == 0 || self.authorize(who, Action::IgnoreSlowMode).is_ok() {
+    pub(super) fn enforce_slow_mode(
+        &mut self,
+        store: &Store,
+        caller: &Identity,
+        now: UnixMs,
+    ) -> Result<(), RoomError> {
+        let slow_ms = u64::from(self.info.snapshot.slow_mode_s).saturating_mul(1_000);
+        if slow_ms == 0 || self.authorize(caller, Action::IgnoreSlowMode).is_ok() {
             return Ok(());
         }
-        let user = who.user.as_str();
+        let user = caller.user.as_str();
         let said_at = match self.said_at.get(user) {
             Some(at) => *at,
             None if is(Mutant::SlowModeForgotten) => 0,
@@ -55,7 +60,7 @@ impl Room {
 
     /// Somebody has said something: slow mode counts from here.
     pub(super) fn has_said(&mut self, user: &str, now: UnixMs) {
-        if self.facts.snapshot.slow_mode_s == 0 {
+        if self.info.snapshot.slow_mode_s == 0 {
             self.said_at.clear();
         } else {
             self.said_at.insert(user.to_owned(), now);
@@ -66,7 +71,7 @@ impl Room {
     ///
     /// # Gives   the rule for which it is to stand in the audit log, if any.
     /// # Errors  moderation_blocked.
-    pub(super) fn judge(
+    pub(super) fn moderate_content(
         &self,
         content: &mut String,
         attachments: &[Attachment],
@@ -76,21 +81,21 @@ impl Room {
     }
 
     /// How often somebody speaks, and whether always the same: for members alone, as slow mode is.
-    pub(super) fn judge_pace(
+    pub(super) fn moderate_rate(
         &mut self,
-        who: &Identity,
+        caller: &Identity,
         content: &mut String,
         now: UnixMs,
     ) -> Result<Option<&'static str>, Refusal> {
         let Some(rules) = self.rules.clone() else { return Ok(None) };
-        if self.role(who).is_some_and(|role| role > Role::Member) {
+        if self.role(caller).is_some_and(|role| role > Role::Member) {
             return Ok(None);
         }
-        if self.lately.len() > RATES_KEPT_MAX {
-            self.lately.clear();
+        if self.recent_sends.len() > RATES_KEPT_MAX {
+            self.recent_sends.clear();
         }
-        let lately = self.lately.entry(who.user.as_str().to_owned()).or_default();
-        judged(rules.pace(lately, content, now), content)
+        let recent_sends = self.recent_sends.entry(caller.user.as_str().to_owned()).or_default();
+        judged(rules.pace(recent_sends, content, now), content)
     }
 
     /// Notes something for the audit log; the same `id` again is the same note.
@@ -129,15 +134,15 @@ impl Room {
         &mut self,
         store: &Store,
         now: UnixMs,
-        who: &Identity,
+        caller: &Identity,
         message: &str,
         reason: String,
-    ) -> Result<Value, Refused> {
-        self.authorize(who, Action::Report)?;
-        self.take(who, super::rate::Rate::Reactions, now)?;
+    ) -> Result<Value, RoomError> {
+        self.authorize(caller, Action::Report)?;
+        self.charge_rate(caller, super::rate::Rate::Reactions, now)?;
         let id = MessageId::parse(message).ok_or_else(no_such_message)?;
-        self.find(store, who, id)?.ok_or_else(no_such_message)?;
-        let user = who.user.as_str();
+        self.find(store, caller, id)?.ok_or_else(no_such_message)?;
+        let user = caller.user.as_str();
         let note = format!("report.{message}.{user}");
         self.note_audit(store, now, (user, "report"), (note, message), Some(reason))?;
         Ok(json!({"messageId": message}))

@@ -7,31 +7,31 @@ use crate::auth::Identity;
 use crate::db;
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq};
-use crate::room::{Call, Change};
+use crate::room::{AdminChange, RoomCall};
 use serde::{Deserialize, Serialize};
 
 /// What the Worker hands to a room. Old and new code meet here during a deploy: add fields, never change them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ask {
-    pub who: Identity,
+pub struct RoomRequest {
+    pub caller: Identity,
     pub room: RoomId,
     /// What Postgres said; absent when it could not be asked.
-    pub gate: Option<Gate>,
-    pub what: What,
+    pub membership: Option<Membership>,
+    pub op: RoomOp,
 }
 
 /// The room exists and the caller may come in, as Postgres has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Gate {
+pub struct Membership {
     /// A room that knows an older version asks Postgres for the members.
     pub members_version: u64,
     /// A room whose log ends before this has lost its storage.
     pub last_seq: Seq,
 }
 
-impl From<db::Access> for Gate {
+impl From<db::Access> for Membership {
     fn from(access: db::Access) -> Self {
         Self { members_version: access.members_version, last_seq: access.last_seq }
     }
@@ -39,15 +39,15 @@ impl From<db::Access> for Gate {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum What {
-    Upgrade(UpgradeAsk),
-    Call(Call),
-    Change(Change),
+pub enum RoomOp {
+    Upgrade(UpgradeRequest),
+    Call(RoomCall),
+    Change(AdminChange),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct UpgradeAsk {
+pub struct UpgradeRequest {
     /// The client speaks `chat.v1`.
     pub batches: bool,
     pub since: Option<(Seq, String)>,
@@ -63,8 +63,12 @@ pub fn no_such_room() -> Refusal {
 ///
 /// # Gives   `None` when Postgres can't say; the room then decides.
 /// # Errors  `room_not_found`, and no room was woken for it.
-pub async fn ask<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<Option<Gate>, Refusal> {
-    match db::access(ports.hasty_db(), &who.tenant, &who.user, room).await {
+pub async fn membership<P: Ports>(
+    ports: &P,
+    caller: &Identity,
+    room: &RoomId,
+) -> Result<Option<Membership>, Refusal> {
+    match db::access(ports.fail_fast_db(), &caller.tenant, &caller.user, room).await {
         Ok(Some(access)) => Ok(Some(access.into())),
         Ok(None) => Err(no_such_room()),
         Err(_) => Ok(None),
@@ -72,20 +76,25 @@ pub async fn ask<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<O
 }
 
 /// Asks a room on a member's behalf.
-pub async fn call<P: Ports>(ports: &P, who: Identity, room: RoomId, call: Call) -> Result<Reply, Refusal> {
-    let gate = ask(ports, &who, &room).await?;
-    ports.ask_room(&Ask { who, room, gate, what: What::Call(call) }).await
+pub async fn call<P: Ports>(
+    ports: &P,
+    caller: Identity,
+    room: RoomId,
+    call: RoomCall,
+) -> Result<Reply, Refusal> {
+    let membership = membership(ports, &caller, &room).await?;
+    ports.call_room(&RoomRequest { caller, room, membership, op: RoomOp::Call(call) }).await
 }
 
 /// Has a room changed on a member's behalf. Postgres decides in the end, so without it nothing is changed.
 pub async fn change<P: Ports>(
     ports: &P,
-    who: Identity,
+    caller: Identity,
     room: RoomId,
-    change: Change,
+    change: AdminChange,
 ) -> Result<Reply, Refusal> {
-    let gate = ask(ports, &who, &room).await?;
-    ports.ask_room(&Ask { who, room, gate, what: What::Change(change) }).await
+    let membership = membership(ports, &caller, &room).await?;
+    ports.call_room(&RoomRequest { caller, room, membership, op: RoomOp::Change(change) }).await
 }
 
 /// What a room that must be opened, or has grown old since the version `known`, needs from Postgres.
@@ -93,10 +102,10 @@ pub async fn change<P: Ports>(
 /// # Errors  `room_not_found`; `upstream_unavailable` when Postgres can't say.
 pub async fn open_room(
     db: &impl db::Postgres,
-    who: &Identity,
+    caller: &Identity,
     room: &RoomId,
     known: Option<u64>,
 ) -> Result<db::RoomSnapshot, Refusal> {
-    let snapshot = db::room_snapshot(db, &who.tenant, room, known).await.map_err(unavailable)?;
+    let snapshot = db::room_snapshot(db, &caller.tenant, room, known).await.map_err(unavailable)?;
     snapshot.ok_or_else(no_such_room)
 }

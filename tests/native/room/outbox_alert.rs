@@ -1,6 +1,6 @@
 //! A room in trouble with Postgres: what its tenant's list is told, and what an operator may do about it.
 
-use crate::ledger::POISON;
+use crate::fake_postgres::POISON;
 use crate::rig::Rig;
 
 fn watched() -> Rig {
@@ -17,10 +17,10 @@ fn out_12_a_healthy_room_tells_the_list_nothing() {
         alice > message "a" & alice > react 👍 1       alice < new_message 1 "a", reaction_update 2 on 1 +👍 alice {👍 alice}
         (Postgres fails)
         alice > message "b"                           alice < new_message 3 "b"
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         (29 s pass)
         (Postgres recovers)
-        (9 s pass)                                    operator < postgres_takes_rows_again
+        (9 s pass)                                    operator < outbox_recovered
         "#,
     );
 }
@@ -32,14 +32,14 @@ fn out_12_a_lag_of_more_than_30_s_is_told_and_that_it_is_over() {
         r#"
         (Postgres fails)
         alice > message "a"                           alice < new_message 1 "a"
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         (30 s pass)
         (2 s pass)                                    list < retrying lag 1 for 31500 ms, 0 aside
         alice > message "b"                           alice < new_message 2 "b"
         (60 s pass)
         (300 s pass)                                  list < retrying lag 2 for 335500 ms, 0 aside
         (Postgres recovers)
-        (30 s pass)                                   operator < postgres_takes_rows_again
+        (30 s pass)                                   operator < outbox_recovered
                                                       list < well again
         "#,
     );
@@ -56,7 +56,7 @@ fn out_12_a_halted_room_is_told_at_once() {
                                                       list < halted lag 1 for 0 ms, 0 aside
         (100 s pass)                                  operator < outbox_halted sqlstate=42P01 why=refused
         (Postgres recovers)
-        (60 s pass)                                   operator < postgres_takes_rows_again
+        (60 s pass)                                   operator < outbox_recovered
                                                       list < well again
         "#,
     );
@@ -68,11 +68,11 @@ fn out_12_rows_set_aside_are_told_with_their_number() {
     rig.play(
         r#"
         alice > message "poison"                      alice < new_message 1 "poison"
-                                                      operator < row_set_aside seq=1 sqlstate=22021
+                                                      operator < row_quarantined seq=1 sqlstate=22021
                                                       list < draining lag 1 for 0 ms, 1 aside / idle lag 0, 1 aside
         alice > message "good"                        alice < new_message 2 "good"
         alice > message "more poison"                 alice < new_message 3 "more poison"
-                                                      operator < row_set_aside seq=3 sqlstate=22021
+                                                      operator < row_quarantined seq=3 sqlstate=22021
                                                       list < draining lag 1 for 2 ms, 2 aside / idle lag 0, 2 aside
         (9 s pass)
         "#,
@@ -86,7 +86,7 @@ fn out_12_a_list_that_is_away_is_told_later_without_traffic() {
         r#"
         (the list is away)
         alice > message "poison"                      alice < new_message 1 "poison"
-                                                      operator < row_set_aside seq=1 sqlstate=22021
+                                                      operator < row_quarantined seq=1 sqlstate=22021
                                                       list < draining lag 1 for 0 ms, 1 aside, to nobody
         (60 s pass)                                   list < idle lag 0, 1 aside, to nobody / idle lag 0, 1 aside, to nobody / idle lag 0, 1 aside, to nobody / idle lag 0, 1 aside, to nobody / idle lag 0, 1 aside, to nobody / idle lag 0, 1 aside, to nobody
         (the list is back)
@@ -102,7 +102,7 @@ fn out_12_a_crash_between_loses_no_announcement() {
         r#"
         (the list is away)
         alice > message "poison"                      alice < new_message 1 "poison"
-                                                      operator < row_set_aside seq=1 sqlstate=22021
+                                                      operator < row_quarantined seq=1 sqlstate=22021
                                                       list < draining lag 1 for 0 ms, 1 aside, to nobody
         (the room crashes)
         (the list is back)
@@ -138,7 +138,7 @@ fn out_12_a_halted_room_that_sleeps_between_its_tries_tells_no_news_twice() {
         (the room is evicted)                         operator < outbox_halted sqlstate=42P01 why=refused
         (50 s pass)
         (Postgres recovers)
-        (60 s pass)                                   operator < postgres_takes_rows_again
+        (60 s pass)                                   operator < outbox_recovered
                                                       list < well again
         "#,
     );
@@ -150,20 +150,20 @@ fn out_13_retry_sends_what_was_set_aside_again() {
     rig.play(
         r#"
         alice > message "poison"                      alice < new_message 1 "poison"
-                                                      operator < row_set_aside seq=1 sqlstate=22021
+                                                      operator < row_quarantined seq=1 sqlstate=22021
                                                       list < draining lag 1 for 0 ms, 1 aside / idle lag 0, 1 aside
         alice > message "good"                        alice < new_message 2 "good"
         alice > message "more poison"                 alice < new_message 3 "more poison"
-                                                      operator < row_set_aside seq=3 sqlstate=22021
+                                                      operator < row_quarantined seq=3 sqlstate=22021
                                                       list < draining lag 1 for 2 ms, 2 aside / idle lag 0, 2 aside
         (Postgres is watched)
-        root retries                                  operator < outbox_retry_asked by=root rows=2 / row_set_aside seq=1 sqlstate=22021 / row_set_aside seq=3 sqlstate=22021
+        root retries                                  operator < outbox_retry_asked by=root rows=2 / row_quarantined seq=1 sqlstate=22021 / row_quarantined seq=3 sqlstate=22021
                                                       root < outbox idle 3/3 lag 0 for 0 ms, aside [1 3]
                                                       postgres < (3, 3] 1 3: 22021 / (3, 3] 1: 22021 / (3, 3] 3: 22021
         (9 s pass)
         (Postgres is mended)
         (the room is evicted)
-        root retries                                  operator < outbox_retry_asked by=root rows=2 / row_taken_after_all seq=1 / row_taken_after_all seq=3
+        root retries                                  operator < outbox_retry_asked by=root rows=2 / row_released seq=1 / row_released seq=3
                                                       root < outbox idle 3/3 lag 0 for 0 ms, aside [1 3]
                                                       alarm < in 5000 ms
                                                       postgres < (3, 3] 1 3: done
@@ -175,7 +175,7 @@ fn out_13_retry_sends_what_was_set_aside_again() {
         "#,
     );
     assert_eq!(rig.ledger.rows.len(), 3, "{POISON} and all");
-    assert!(rig.set_aside().is_empty());
+    assert!(rig.quarantined().is_empty());
 }
 
 #[test]
@@ -184,22 +184,22 @@ fn out_13_retry_outlives_a_crash_and_an_outage() {
     rig.play(
         r#"
         alice > message "poison"                      alice < new_message 1 "poison"
-                                                      operator < row_set_aside seq=1 sqlstate=22021
+                                                      operator < row_quarantined seq=1 sqlstate=22021
                                                       list < draining lag 1 for 0 ms, 1 aside / idle lag 0, 1 aside
         (Postgres is mended)
         (Postgres fails)
-        root retries                                  operator < outbox_retry_asked by=root rows=1 / postgres_fails sqlstate=none why=no answer
+        root retries                                  operator < outbox_retry_asked by=root rows=1 / postgres_unavailable sqlstate=none why=no answer
                                                       root < outbox idle 1/1 lag 0 for 0 ms, aside [1]
                                                       list < retrying lag 0, 1 aside
-        (the room crashes)                            operator < postgres_fails sqlstate=none why=no answer
+        (the room crashes)                            operator < postgres_unavailable sqlstate=none why=no answer
         (20 s pass)
         (Postgres recovers)
-        (40 s pass)                                   operator < row_taken_after_all seq=1 / postgres_takes_rows_again
+        (40 s pass)                                   operator < row_released seq=1 / outbox_recovered
                                                       list < well again
         root asks                                     root < outbox idle 1/1 lag 0 for 0 ms, aside []
         "#,
     );
-    assert!(rig.set_aside().is_empty());
+    assert!(rig.quarantined().is_empty());
 }
 
 #[test]
@@ -211,17 +211,17 @@ fn out_13_retry_of_many_halves_and_keeps_back_what_is_refused_again() {
         rig.prepare(&format!("alice > message \"poison {n}\""));
     }
     rig.prepare("(Postgres recovers)\n(60 s pass)");
-    assert_eq!(rig.set_aside().len(), 9);
+    assert_eq!(rig.quarantined().len(), 9);
     let tries = rig.ledger.tries;
     rig.prepare("root retries\n(9 s pass)");
-    assert_eq!(rig.set_aside().len(), 9);
+    assert_eq!(rig.quarantined().len(), 9);
     assert!(
         rig.ledger.tries - tries < 30,
         "each by itself, and the ways there: {}",
         rig.ledger.tries - tries
     );
     rig.prepare("(Postgres is mended)\nroot retries\n(9 s pass)");
-    assert_eq!((rig.set_aside().len(), rig.ledger.rows.len()), (0, 9));
+    assert_eq!((rig.quarantined().len(), rig.ledger.rows.len()), (0, 9));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn out_13_retry_lets_a_halted_outbox_try_at_once() {
                                                       list < halted lag 1 for 0 ms, 0 aside
         (1 s passes)
         (Postgres recovers)
-        root retries                                  operator < outbox_retry_asked by=root rows=0 / postgres_takes_rows_again
+        root retries                                  operator < outbox_retry_asked by=root rows=0 / outbox_recovered
                                                       root < outbox halted 0/1 lag 1 for 1000 ms, aside []
                                                       list < well again
         root asks                                     root < outbox idle 1/1 lag 0 for 0 ms, aside []
@@ -249,10 +249,10 @@ fn out_14_discard_gives_one_row_up_for_good() {
     rig.play(
         r#"
         alice > message "poison"                      alice < new_message 1 "poison"
-                                                      operator < row_set_aside seq=1 sqlstate=22021
+                                                      operator < row_quarantined seq=1 sqlstate=22021
                                                       list < draining lag 1 for 0 ms, 1 aside / idle lag 0, 1 aside
         alice > message "more poison"                 alice < new_message 2 "more poison"
-                                                      operator < row_set_aside seq=2 sqlstate=22021
+                                                      operator < row_quarantined seq=2 sqlstate=22021
                                                       list < draining lag 1 for 2 ms, 2 aside / idle lag 0, 2 aside
         root discards 3                               root < 404 message_not_found
         root discards 1                               operator < row_given_up by=root seq=1
@@ -262,7 +262,7 @@ fn out_14_discard_gives_one_row_up_for_good() {
         (Postgres is watched)
         alice > react 👍 1                             alice < reaction_update 3 on 1 +👍 alice {👍 alice}
                                                       postgres < (2, 3] : done
-        root retries                                  operator < outbox_retry_asked by=root rows=1 / row_set_aside seq=2 sqlstate=22021
+        root retries                                  operator < outbox_retry_asked by=root rows=1 / row_quarantined seq=2 sqlstate=22021
                                                       root < outbox idle 3/3 lag 0 for 0 ms, aside [2]
                                                       postgres < (3, 3] 2: 22021
         (the room is evicted)
@@ -283,7 +283,7 @@ fn out_15_only_the_tenants_admins_tend_an_outbox() {
     rig.play(
         r#"
         alice > message "poison"                      alice < new_message 1 "poison"
-                                                      operator < row_set_aside seq=1 sqlstate=22021
+                                                      operator < row_quarantined seq=1 sqlstate=22021
                                                       list < draining lag 1 for 0 ms, 1 aside / idle lag 0, 1 aside
         alice retries                                 alice < 403 forbidden
         alice discards 1                              alice < 403 forbidden

@@ -2,7 +2,7 @@
 //! the tenant's rules allow them, and after its deletion nothing.
 //! Not here: where events stand in a log (`oracle`).
 
-use crate::oracle::{Checker, Found, RoomModel, Said};
+use crate::oracle::{CheckResult, Checker, Operation, RoomModel};
 use crate::rules::allowed;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -41,10 +41,11 @@ pub struct Words {
 
 impl RoomModel {
     /// Somebody was shown this message, by a request made when the first `gone` deletions had been acked.
-    pub fn shows(&mut self, shown: &Shown, gone: usize) -> Found {
+    pub fn shows(&mut self, shown: &Shown, gone: usize) -> CheckResult {
         let wrong = |what: &str| format!("{what}: {} v{} {:?}", shown.id, shown.version, shown.content);
         if shown.deleted {
-            let asked = |said: &Said| matches!(said, Said::Delete { message } if message == shown.id);
+            let asked =
+                |said: &Operation| matches!(said, Operation::Delete { message } if message == shown.id);
             return match (shown.content.is_empty(), self.said.values().any(asked)) {
                 (true, true) => Ok(()),
                 (false, _) => Err((Checker::Undead, wrong("a tombstone with words"))),
@@ -57,9 +58,9 @@ impl RoomModel {
         let first = shown.client_id.and_then(|id| self.said.get(&(shown.user.to_owned(), id.to_owned())));
         let as_shown = |content: &str| allowed(content).as_deref() == Some(shown.content);
         let meant = match shown.version {
-            1 => matches!(first, Some(Said::Message { content, .. }) if as_shown(content)),
+            1 => matches!(first, Some(Operation::Message { content, .. }) if as_shown(content)),
             version => self.said.values().any(|said| match said {
-                Said::Edit { message, content, base } => {
+                Operation::Edit { message, content, base } => {
                     message == shown.id && as_shown(content) && base.is_none_or(|base| base + 1 == version)
                 }
                 _ => false,
@@ -79,7 +80,7 @@ impl RoomModel {
     /// The newest version that an ack promised, with its words.
     pub fn promised(&self, id: &str) -> Option<(u64, String)> {
         let edits = self.acked.iter().filter_map(|(key, acked)| match self.said.get(key) {
-            Some(Said::Edit { message, content, .. }) if message == id && acked.seq.is_some() => {
+            Some(Operation::Edit { message, content, .. }) if message == id && acked.seq.is_some() => {
                 Some((acked.version, allowed(content).unwrap_or_default()))
             }
             _ => None,

@@ -2,7 +2,7 @@
 //! Not here: how it is looked for (`db::search`).
 
 use super::Query;
-use super::reading::room_in;
+use super::inbox::room_in;
 use crate::db::{Filter, Has, Term};
 use crate::error::Refusal;
 use crate::ids::{UnixMs, UserId, parse_time};
@@ -11,13 +11,13 @@ use crate::limits::{SEARCH_CHARS_MAX, SEARCH_TERMS_MAX};
 const DAY_START: &str = "T00:00:00Z";
 
 #[derive(Debug, Default, PartialEq)]
-pub struct Sought {
+pub struct SearchQuery {
     pub filter: Filter,
     /// Nothing from this time on.
     pub before_ms: Option<UnixMs>,
 }
 
-impl Sought {
+impl SearchQuery {
     /// # Errors  `bad_request` without `q`; `invalid` with its field for what can't be searched for.
     pub fn parse(query: &Query, me: &UserId) -> Result<Self, Refusal> {
         let q = query.text("q").ok_or_else(|| Refusal::bad_field("q", "what to search for"))?;
@@ -135,11 +135,11 @@ mod tests {
     use super::*;
     use crate::error::Code;
 
-    fn parse(query: &str) -> Result<Sought, Refusal> {
-        Sought::parse(&Query::parse(query), &UserId::parse("alice").unwrap())
+    fn parse(query: &str) -> Result<SearchQuery, Refusal> {
+        SearchQuery::parse(&Query::parse(query), &UserId::parse("alice").unwrap())
     }
 
-    fn q(text: &str) -> Result<Sought, Refusal> {
+    fn q(text: &str) -> Result<SearchQuery, Refusal> {
         parse(&format!(
             "q={}",
             percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)

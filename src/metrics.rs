@@ -9,7 +9,7 @@ pub struct Counts {
     pub batches: u64,
     /// Those of them that are to be tried again.
     pub retries: u64,
-    pub rows_set_aside: u64,
+    pub rows_quarantined: u64,
     pub panics: u64,
     pub slow_sockets: u64,
 }
@@ -17,7 +17,7 @@ pub struct Counts {
 impl Counts {
     /// In the order of a data point's doubles: `double1` is `acks`, and so on. Old points are read by it: only append.
     pub fn in_order(&self) -> [u64; 6] {
-        [self.acks, self.batches, self.retries, self.rows_set_aside, self.panics, self.slow_sockets]
+        [self.acks, self.batches, self.retries, self.rows_quarantined, self.panics, self.slow_sockets]
     }
 
     pub fn is_empty(&self) -> bool {
@@ -29,7 +29,7 @@ impl Counts {
             acks: self.acks.saturating_add(other.acks),
             batches: self.batches.saturating_add(other.batches),
             retries: self.retries.saturating_add(other.retries),
-            rows_set_aside: self.rows_set_aside.saturating_add(other.rows_set_aside),
+            rows_quarantined: self.rows_quarantined.saturating_add(other.rows_quarantined),
             panics: self.panics.saturating_add(other.panics),
             slow_sockets: self.slow_sockets.saturating_add(other.slow_sockets),
         }

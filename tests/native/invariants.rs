@@ -109,7 +109,7 @@ impl Laws {
 
 impl Rig {
     /// Seqs of messages that the room has set aside.
-    pub fn set_aside(&self) -> Vec<Seq> {
+    pub fn quarantined(&self) -> Vec<Seq> {
         let rows = self.sql.rows("SELECT seq FROM quarantine ORDER BY seq", []);
         rows.into_iter().map(|row| whole(&row[0])).collect()
     }
@@ -164,13 +164,13 @@ impl Rig {
             assert!(messages.values().any(|m| m.id == *id), "ACK-1: {id} is there");
         }
         let any_aside = self.sql.rows("SELECT seq FROM quarantine WHERE reason <> ''", []).len() as u64;
-        let listed = self.listed.as_ref().map_or(0, |trouble| trouble.set_aside);
+        let listed = self.listed.as_ref().map_or(0, |trouble| trouble.quarantined);
         assert_eq!(listed, any_aside, "OUT-12: the tenant's list says what is set aside");
         assert_eq!(self.listed.is_some(), any_aside > 0, "OUT-12: nothing else is in trouble at rest");
         let row = self.sql.rows("SELECT value FROM state WHERE id = 4", []);
         assert_eq!(row.len(), usize::from(any_aside > 0), "OUT-12: a healthy room has no row of it");
         assert_eq!(self.ledger.last_seq, head, "OUT-1: Postgres has all of the log {:?}", self.heard);
-        let aside = self.set_aside();
+        let aside = self.quarantined();
         for (seq, message) in messages.iter().filter(|(seq, _)| !aside.contains(seq)) {
             let row = self.ledger.rows.get(seq).unwrap_or_else(|| panic!("OUT-1: {seq} is in Postgres"));
             assert_eq!((&row.id, &row.content), (&message.id, &message.content), "OUT-1: as it is now");

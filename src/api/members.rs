@@ -2,30 +2,30 @@
 //! Not here: who may do what (`room::plan`), and the statements (`db`).
 
 use super::routes::{Params, Route};
-use super::{Body, Ports, Query, Reply, Request, gate, read_json, rooms, unavailable};
+use super::{Body, Ports, Query, Reply, Request, read_json, room_access, rooms, unavailable};
 use crate::auth::{self, Action, Identity, Role};
 use crate::db::{self, AuditCursor};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, UnixMs, UserId, parse_time};
 use crate::limits::*;
 use crate::protocol::Fields;
-use crate::room::{Call, Change, Patch};
+use crate::room::{AdminChange, Patch, RoomCall};
 use serde_json::{Value, json};
 
 /// Answers the routes of this file.
 pub async fn answer<P: Ports, B: Body>(
     ports: &P,
     route: Route,
-    who: Identity,
+    caller: Identity,
     room: RoomId,
     params: &Params,
     request: Request<B>,
 ) -> Result<Reply, Refusal> {
     let query = Query::parse(&request.query);
     match route {
-        Route::ListMembers => return members(ports, &who, &room, &query).await,
-        Route::ReadAudit => return audit(ports, &who, &room, &query).await,
-        Route::ReadNotify => return notify(ports, &who, &room).await,
+        Route::ListMembers => return members(ports, &caller, &room, &query).await,
+        Route::ReadAudit => return audit(ports, &caller, &room, &query).await,
+        Route::ReadNotify => return notify(ports, &caller, &room).await,
         _ => {}
     }
     let body = match route {
@@ -37,52 +37,53 @@ pub async fn answer<P: Ports, B: Body>(
     let mut fields = Fields::parse(body.as_deref().unwrap_or("{}"))?;
     if route == Route::Report {
         let reason = reason(&mut fields)?.ok_or_else(|| Refusal::bad_field("reason", "text"))?;
-        let call = Call::Report { message: params.get("message").to_owned(), reason };
-        return gate::call(ports, who, room, call).await;
+        let call = RoomCall::Report { message: params.get("message").to_owned(), reason };
+        return room_access::call(ports, caller, room, call).await;
     }
     let user = || UserId::parse(params.get("user")).ok_or_else(no_such_member);
     let change = match route {
-        Route::AddMembers => Change::Add { users: user_ids(&mut fields, "userIds")? },
-        Route::RemoveMember => Change::Remove { user: user()? },
-        Route::LeaveRoom => Change::Leave,
-        Route::SetRole => Change::SetRole { user: user()?, role: role(&mut fields)? },
-        Route::ChangeRoom => Change::Settings(patch(&mut fields)?),
-        Route::DeleteRoom => Change::Delete,
-        Route::Mute => Change::Mute { user: user()?, until_ms: time(&mut fields, "until")? },
-        Route::Unmute => Change::Unmute { user: user()? },
+        Route::AddMembers => AdminChange::Add { users: user_ids(&mut fields, "userIds")? },
+        Route::RemoveMember => AdminChange::Remove { user: user()? },
+        Route::LeaveRoom => AdminChange::Leave,
+        Route::SetRole => AdminChange::SetRole { user: user()?, role: role(&mut fields)? },
+        Route::ChangeRoom => AdminChange::Settings(patch(&mut fields)?),
+        Route::DeleteRoom => AdminChange::Delete,
+        Route::Mute => AdminChange::Mute { user: user()?, until_ms: time(&mut fields, "until")? },
+        Route::Unmute => AdminChange::Unmute { user: user()? },
         Route::Ban => {
             let until_ms = time(&mut fields, "until")?;
-            Change::Ban { user: user()?, until_ms, reason: reason(&mut fields)? }
+            AdminChange::Ban { user: user()?, until_ms, reason: reason(&mut fields)? }
         }
-        Route::Unban => Change::Unban { user: user()? },
-        Route::SlowMode => Change::SlowMode { seconds: seconds(&mut fields)? },
-        Route::SetNotify => Change::Notify {
+        Route::Unban => AdminChange::Unban { user: user()? },
+        Route::SlowMode => AdminChange::SlowMode { seconds: seconds(&mut fields)? },
+        Route::SetNotify => AdminChange::Notify {
             level: one_of(&mut fields, "level", &["all", "mentions", "none"])?
                 .ok_or_else(|| Refusal::bad_field("level", "text"))?,
-            mute_until_ms: time(&mut fields, "muteUntil")?,
+            notifications_snoozed_until_ms: time(&mut fields, "muteUntil")?,
         },
         _ => return Err(Refusal::new(Code::NotFound, "no such route")),
     };
     match change {
-        Change::Settings(patch) => rooms::change(ports, who, room, patch).await,
-        change => gate::change(ports, who, room, change).await,
+        AdminChange::Settings(patch) => rooms::change(ports, caller, room, patch).await,
+        change => room_access::change(ports, caller, room, change).await,
     }
 }
 
 /// `GET /rooms/:id/members`.
 async fn members<P: Ports>(
     ports: &P,
-    who: &Identity,
+    caller: &Identity,
     room: &RoomId,
     query: &Query,
 ) -> Result<Reply, Refusal> {
     let sound = |user: &UserId| UserId::parse(user.as_str()).is_some();
     let after = query.text("cursor").map(|text| db::parse_cursor(text, sound)).transpose()?;
     let limit = query.limit()?;
-    let page = db::list_members(ports.db(), (&who.tenant, &who.user, room), after.as_ref(), limit).await;
-    let (role, mut page) = page.map_err(unavailable)?.ok_or_else(gate::no_such_room)?;
+    let page =
+        db::list_members(ports.db(), (&caller.tenant, &caller.user, room), after.as_ref(), limit).await;
+    let (role, mut page) = page.map_err(unavailable)?.ok_or_else(room_access::no_such_room)?;
     let muting = Action::Mute { target: Role::Member };
-    if auth::authorize(Role::from_name(&role), who.tenant_role, muting).is_err() {
+    if auth::authorize(Role::from_name(&role), caller.tenant_role, muting).is_err() {
         page.items.iter_mut().filter_map(Value::as_object_mut).for_each(|member| {
             member.remove("mutedUntil");
         });
@@ -91,21 +92,26 @@ async fn members<P: Ports>(
 }
 
 /// `GET /rooms/:id/audit`.
-async fn audit<P: Ports>(ports: &P, who: &Identity, room: &RoomId, query: &Query) -> Result<Reply, Refusal> {
+async fn audit<P: Ports>(
+    ports: &P,
+    caller: &Identity,
+    room: &RoomId,
+    query: &Query,
+) -> Result<Reply, Refusal> {
     let cursor = query.text("cursor").map(AuditCursor::parse).transpose()?;
     let limit = query.limit()?;
-    let access = db::access(ports.db(), &who.tenant, &who.user, room).await.map_err(unavailable)?;
+    let access = db::access(ports.db(), &caller.tenant, &caller.user, room).await.map_err(unavailable)?;
     let role = access.and_then(|access| Role::from_name(&access.role));
-    auth::authorize(role, who.tenant_role, Action::ReadAudit)?;
-    let page = db::list_audit(ports.db(), &who.tenant, room, cursor.as_ref(), limit).await;
+    auth::authorize(role, caller.tenant_role, Action::ReadAudit)?;
+    let page = db::list_audit(ports.db(), &caller.tenant, room, cursor.as_ref(), limit).await;
     let page = page.map_err(unavailable)?;
     Ok(Reply::ok(json!({"entries": page.items, "nextCursor": page.next_cursor})))
 }
 
 /// `GET /rooms/:id/notification-settings`.
-async fn notify<P: Ports>(ports: &P, who: &Identity, room: &RoomId) -> Result<Reply, Refusal> {
-    let settings = db::notify_settings(ports.db(), &who.tenant, &who.user, room).await;
-    settings.map_err(unavailable)?.map(Reply::ok).ok_or_else(gate::no_such_room)
+async fn notify<P: Ports>(ports: &P, caller: &Identity, room: &RoomId) -> Result<Reply, Refusal> {
+    let settings = db::notify_settings(ports.db(), &caller.tenant, &caller.user, room).await;
+    settings.map_err(unavailable)?.map(Reply::ok).ok_or_else(room_access::no_such_room)
 }
 
 // --- Bodies -----------------------------------------------------------------------------------------

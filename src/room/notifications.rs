@@ -2,7 +2,7 @@
 //! its own. Not here: levels, mutes and what was read meanwhile, which count when somebody is told (`db::to_tell`).
 
 use super::Room;
-use super::change::ChangeBody;
+use super::edit_delete::ChangeBody;
 use super::store::{Event, Kind, Result, Store};
 use crate::db::Notice;
 use crate::ids::{Seq, UnixMs};
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 impl Room {
     /// Events that nobody was notified of, though they are in Postgres.
-    pub(super) fn owes_notices(&self) -> bool {
+    pub(super) fn has_pending_notifications(&self) -> bool {
         self.log.notified() < self.log.projected
     }
 
@@ -28,11 +28,13 @@ impl Room {
         let reached = events.last().map_or(to, |last| if whole { to } else { last.seq });
         let mut notices = Vec::new();
         for event in events {
-            let Some((message, calls_all, users)) = self.concerned(store, &event, &absent)? else { continue };
+            let Some((message, calls_all, users)) = self.recipients_of(store, &event, &absent)? else {
+                continue;
+            };
             for (part, users) in users.chunks(NOTIFY_USERS_MAX).enumerate() {
                 notices.push(Notice {
-                    tenant: self.facts.tenant.clone(),
-                    room: self.facts.id.clone(),
+                    tenant: self.info.tenant.clone(),
+                    room: self.info.id.clone(),
                     seq: message.seq,
                     message: message.id.clone(),
                     event: event.seq,
@@ -48,15 +50,15 @@ impl Room {
     /// Members without a socket, who may want to know of something. What they have set counts again when they are told.
     fn absent(&self, now: UnixMs) -> Vec<&crate::db::SnapshotMember> {
         let here: BTreeSet<&str> = self.connections.values().map(|c| c.user()).collect();
-        let members = self.facts.snapshot.members.iter();
+        let members = self.info.snapshot.members.iter();
         members
             .filter(|m| !here.contains(m.user_id.as_str()) && m.notify.level != "none")
-            .filter(|m| m.notify.mute_until_ms.is_none_or(|until| until <= now))
+            .filter(|m| m.notify.notifications_snoozed_until_ms.is_none_or(|until| until <= now))
             .collect()
     }
 
     /// The message that an event is about, whether it is an edit that calls all, and whom of the absent it concerns.
-    fn concerned(
+    fn recipients_of(
         &self,
         store: &Store,
         event: &Event,

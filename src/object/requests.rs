@@ -4,17 +4,17 @@
 use super::Object;
 use super::platform::Platform;
 use super::sockets::Socket;
-use crate::api::{Ask, Reply, UpgradeAsk, What, no_such_room, open_room, unavailable};
+use crate::api::{Reply, RoomOp, RoomRequest, UpgradeRequest, no_such_room, open_room, unavailable};
 use crate::auth::Identity;
 use crate::db::{self, Applied};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
-use crate::journal::Entry;
 use crate::limits::{CHANGE_TRIES_MAX, REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
 use crate::mutants::{self, Mutant, is};
+use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
-use crate::room::{Change, Connect, ConnectionId, Facts, Input, Rebuild, Room};
+use crate::room::{AdminChange, Connect, ConnectionId, Input, Rebuild, Room, RoomInfo};
 use std::rc::Rc;
 
 /// What the Worker gets.
@@ -29,41 +29,48 @@ pub enum Answer<Peer> {
 
 impl<P: Platform> Object<P> {
     /// # Errors  what the caller is refused with; nothing happened then.
-    pub async fn asked(self: Rc<Self>, ask: Ask) -> Result<Answer<P::Peer>, Refusal> {
-        self.open(&ask).await?;
-        match ask.what {
-            What::Upgrade(upgrade) => {
-                self.admit(&ask.who)?;
+    pub async fn handle_request(
+        self: Rc<Self>,
+        room_request: RoomRequest,
+    ) -> Result<Answer<P::Peer>, Refusal> {
+        self.open(&room_request).await?;
+        match room_request.op {
+            RoomOp::Upgrade(upgrade) => {
+                self.admit(&room_request.caller)?;
                 if is(Mutant::HeadBeforeSocket) {
                     mutants::remember(self.room.borrow().as_ref().map(Room::head));
                     self.platform.sleep(WAIT_STEP_MS).await;
                 }
-                self.upgrade(ask.who, upgrade)
+                self.upgrade(room_request.caller, upgrade)
             }
-            What::Call(call) => {
+            RoomOp::Call(call) => {
                 let random = self.platform.random();
-                let fed = self.feed(Input::Call { who: &ask.who, call, random });
+                let fed = self.feed(Input::Call { caller: &room_request.caller, call, random });
                 Ok(Answer::Reply(Reply::ok(fed.reply.ok_or_else(Refusal::fault)??)))
             }
-            What::Change(change) => self.change(&ask.who, &change).await,
+            RoomOp::Change(change) => self.change(&room_request.caller, &change).await,
         }
     }
 
-    fn admit(self: &Rc<Self>, who: &Identity) -> Result<(), Refusal> {
+    fn admit(self: &Rc<Self>, caller: &Identity) -> Result<(), Refusal> {
         let room = self.room.borrow();
         let room = room.as_ref().ok_or_else(Refusal::fault)?;
-        room.admit(who)
+        room.admit(caller)
     }
 
     /// The synchronous end of an upgrade: accept, and everything a connection hears first.
-    fn upgrade(self: &Rc<Self>, who: Identity, upgrade: UpgradeAsk) -> Result<Answer<P::Peer>, Refusal> {
+    fn upgrade(
+        self: &Rc<Self>,
+        caller: Identity,
+        upgrade: UpgradeRequest,
+    ) -> Result<Answer<P::Peer>, Refusal> {
         // A fault in one of these loads the room again, which must not happen between the socket and its `Connect`.
-        self.take_in();
+        self.process_inbox();
         let id = self.next_connection();
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
         self.sockets.borrow_mut().insert(id, Socket::new(socket.clone(), u32::MAX));
-        let UpgradeAsk { batches, since, history } = upgrade;
-        let fed = self.feed(Input::Connect(Connect { id, identity: who, batches, since, history }));
+        let UpgradeRequest { batches, since, history } = upgrade;
+        let fed = self.feed(Input::Connect(Connect { id, identity: caller, batches, since, history }));
         // At once, and with it what the others still had coming: nothing stands between its history and its present.
         if fed.failed || self.feed(Input::Flush).failed {
             // The room was loaded again, and a socket to which nothing was attached yet is none of those it knows.
@@ -89,9 +96,9 @@ impl<P: Platform> Object<P> {
     /// Makes sure that the room is in memory and as new as Postgres said it is.
     ///
     /// # Errors  503 when that takes Postgres and it can't be had; a room that is open goes on without it.
-    async fn open(self: &Rc<Self>, ask: &Ask) -> Result<(), Refusal> {
+    async fn open(self: &Rc<Self>, room_request: &RoomRequest) -> Result<(), Refusal> {
         for _ in 0..STATEMENT_TIMEOUT_MS / WAIT_STEP_MS {
-            let current = self.is_current(ask)?;
+            let current = self.is_current(room_request)?;
             if current {
                 return Ok(());
             }
@@ -99,7 +106,7 @@ impl<P: Platform> Object<P> {
             let lease = |since: UnixMs| now.saturating_sub(since) > 2 * STATEMENT_TIMEOUT_MS;
             if self.opening_since.get().is_none_or(lease) {
                 self.opening_since.set(Some(now));
-                let opened = self.open_from_postgres(ask).await;
+                let opened = self.open_from_postgres(room_request).await;
                 self.opening_since.set(None);
                 return opened;
             }
@@ -109,38 +116,40 @@ impl<P: Platform> Object<P> {
         Err(Refusal::new(Code::UpstreamUnavailable, "the room is still being opened, try again"))
     }
 
-    fn is_current(self: &Rc<Self>, ask: &Ask) -> Result<bool, Refusal> {
+    fn is_current(self: &Rc<Self>, room_request: &RoomRequest) -> Result<bool, Refusal> {
         let slot = self.loaded().map_err(|why| self.broken(&why))?;
         let Some(room) = slot.as_ref() else { return Ok(false) };
-        Ok(match &ask.gate {
+        Ok(match &room_request.membership {
             None => true,
-            Some(gate) => {
-                let member = room.admit(&ask.who).is_ok()
-                    || matches!(&ask.what, What::Call(call) if call.is_operators());
-                gate.members_version <= room.members_version() && gate.last_seq <= room.head() && member
+            Some(membership) => {
+                let member = room.admit(&room_request.caller).is_ok()
+                    || matches!(&room_request.op, RoomOp::Call(call) if call.is_operators());
+                membership.members_version <= room.members_version()
+                    && membership.last_seq <= room.head()
+                    && member
             }
         })
     }
 
     /// Opens a room that has no log here, or one that Postgres is ahead of; or only learns its members.
-    async fn open_from_postgres(self: &Rc<Self>, ask: &Ask) -> Result<(), Refusal> {
-        let (who, id) = (&ask.who, &ask.room);
+    async fn open_from_postgres(self: &Rc<Self>, room_request: &RoomRequest) -> Result<(), Refusal> {
+        let (caller, id) = (&room_request.caller, &room_request.room);
         let known = self.room.borrow().as_ref().map(Room::members_version);
-        let snapshot = self.ask_db(async |db| open_room(db, who, id, known).await).await?;
+        let snapshot = self.ask_db(async |db| open_room(db, caller, id, known).await).await?;
         let whole = self.room.borrow().as_ref().is_some_and(|room| snapshot.last_seq <= room.head());
         if whole {
             // What could not be taken over isn't in force: nobody is served by the membership of before.
             let failed = self.feed(Input::Refreshed(Some(snapshot))).failed;
             return if failed { Err(Refusal::fault()) } else { Ok(()) };
         }
-        let facts = Facts { tenant: who.tenant.clone(), id: id.clone(), snapshot };
+        let facts = RoomInfo { tenant: caller.tenant.clone(), id: id.clone(), snapshot };
         let epoch = format!("{:016x}", self.platform.random());
         let broken = |why: StoreError| self.broken(&why);
         let store = Store(self.platform.sql());
         let mut rebuild = Rebuild::begin(&store, facts, epoch).map_err(broken)?;
         while let Some(after) = rebuild.wants() {
             let page =
-                self.ask_db(async |db| db::messages_after(db, &who.tenant, id, after, REBUILD_PAGE).await);
+                self.ask_db(async |db| db::messages_after(db, &caller.tenant, id, after, REBUILD_PAGE).await);
             let page = page.await;
             let page =
                 page.map_err(|_| Refusal::new(Code::UpstreamUnavailable, "the database can't be reached"))?;
@@ -149,11 +158,11 @@ impl<P: Platform> Object<P> {
         rebuild.finish(&store, self.platform.now()).map_err(broken)?;
         // Loaded anew with the new log; sockets of an older one are to come back and see the new epoch.
         *self.room.borrow_mut() = None;
-        self.told.set(None);
+        self.delivered_seq.set(None);
         self.close_all(CloseCode::Restart);
         self.sockets.borrow_mut().clear();
         self.platform.close_db();
-        self.is_current(ask).map(drop)
+        self.is_current(room_request).map(drop)
     }
 
     pub(super) async fn refresh(self: &Rc<Self>) {
@@ -168,13 +177,17 @@ impl<P: Platform> Object<P> {
     /// Changes the room in Postgres, and answers once the change is in force here: who was removed hears nothing any more.
     ///
     /// # Errors  the plan's; 503 when Postgres doesn't answer, and then the change may have been made or not.
-    async fn change(self: &Rc<Self>, who: &Identity, change: &Change) -> Result<Answer<P::Peer>, Refusal> {
+    async fn change(
+        self: &Rc<Self>,
+        caller: &Identity,
+        change: &AdminChange,
+    ) -> Result<Answer<P::Peer>, Refusal> {
         let id = format!("{:016x}{:016x}", self.platform.random(), self.platform.random());
         for _ in 0..CHANGE_TRIES_MAX {
-            let plan = self.with_room(|room, now| room.plan(who, change, now, &id))??;
-            let Some(set) = plan else { return self.answer_to(who, change) };
+            let plan = self.with_room(|room, now| room.plan(caller, change, now, &id))??;
+            let Some(set) = plan else { return self.answer_to(caller, change) };
             // Before Postgres hears of it: a crash after that finds out why the room isn't there.
-            if set.delete && self.feed(Input::Dooms).failed {
+            if set.delete && self.feed(Input::DeletionRequested).failed {
                 return Err(Refusal::fault());
             }
             // No answer: what was done shows in what there is now, and if nothing was, it is tried again.
@@ -199,8 +212,8 @@ impl<P: Platform> Object<P> {
                 _ if set.delete && missing => {
                     return Ok(Answer::Reply(Reply::ok(serde_json::json!({"roomId": set.room}))));
                 }
-                _ if known => return self.answer_to(who, change),
-                Ok(Applied::Done) => return self.answer_to(who, change),
+                _ if known => return self.answer_to(caller, change),
+                Ok(Applied::Done) => return self.answer_to(caller, change),
                 _ if missing => return Err(no_such_room()),
                 Ok(Applied::Stale | Applied::Missing) | Err(_) => {}
             }
@@ -209,8 +222,12 @@ impl<P: Platform> Object<P> {
         Err(Refusal::new(Code::UpstreamUnavailable, message))
     }
 
-    fn answer_to(self: &Rc<Self>, who: &Identity, change: &Change) -> Result<Answer<P::Peer>, Refusal> {
-        let answer = self.with_room(|room, _| room.answer_to(who, change))?;
+    fn answer_to(
+        self: &Rc<Self>,
+        caller: &Identity,
+        change: &AdminChange,
+    ) -> Result<Answer<P::Peer>, Refusal> {
+        let answer = self.with_room(|room, _| room.answer_to(caller, change))?;
         Ok(Answer::Reply(Reply::ok(answer)))
     }
 

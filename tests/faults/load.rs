@@ -1,7 +1,7 @@
 //! People talking in a room through whatever happens, and every law checked over what they tell afterwards.
 //! Not here: what happens to them (the scenarios).
 
-use crate::ground::{Ground, read_only};
+use crate::environment::{Ground, read_only};
 use crate::rig::checks::{self, Log};
 use crate::rig::processes::{SIGKILL, signal};
 use crate::rig::talker::{Plan, Stop, Told, talk};

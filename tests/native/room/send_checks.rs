@@ -164,7 +164,7 @@ fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
         r#"
         (Postgres fails)
         dave reports 1                                dave < ok 1
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         dave reports 1                                dave < ok 1
         dave reports 9                                dave < 404 message_not_found
         eve reports 1                                 eve < 404 room_not_found
@@ -174,9 +174,9 @@ fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
                                                       alice < message_deleted 5 of 2 by carol
         bob deletes 3                                 bob < deleted 3 at 6
                                                       alice < message_deleted 6 of 3 by bob
-        (the room crashes)                            operator < postgres_fails sqlstate=none why=no answer
+        (the room crashes)                            operator < postgres_unavailable sqlstate=none why=no answer
         (Postgres recovers)
-        (9 s pass)                                    operator < postgres_takes_rows_again
+        (9 s pass)                                    operator < outbox_recovered
         "#,
     );
     let audit: Vec<_> = rig.ledger.audit.values().map(|(action, actor, ..)| (&**action, &**actor)).collect();
@@ -197,7 +197,7 @@ fn gone_1_a_deleted_room_leaves_nothing_and_one_that_is_only_missing_stays() {
     assert!(!rig.wiped && rig.sql.dump().contains("hi"), "a backup may have lost it");
     rig.evict();
     rig.prepare("alice joins\nbob joins\n(9 s pass)");
-    rig.input(Input::Dooms);
+    rig.input(Input::DeletionRequested);
     // The process dies before Postgres' answer; the alarm finds out.
     rig.crash();
     rig.prepare("alice joins");
@@ -213,7 +213,7 @@ fn gone_1_a_deleted_room_leaves_nothing_and_one_that_is_only_missing_stays() {
 fn gone_2_a_deletion_that_failed_is_forgotten_after_a_while() {
     let mut rig = Rig::new();
     rig.prepare("alice joins\n(9 s pass)");
-    rig.input(Input::Dooms);
+    rig.input(Input::DeletionRequested);
     rig.turn();
     assert_eq!(rig.sql.rows("SELECT id FROM state WHERE id = 9", []).len(), 1);
     rig.prepare("(40 s pass)");
@@ -231,7 +231,7 @@ fn gone_2_a_deletion_that_a_fault_broke_off_is_ended_by_the_alarm() {
     for statement in 1.. {
         let mut rig = Rig::new();
         rig.prepare("alice joins\n(9 s pass)");
-        rig.input(Input::Dooms);
+        rig.input(Input::DeletionRequested);
         rig.lawful = false;
         rig.sql.fails_at.set(statement);
         if rig.input(Input::Refreshed(None)) {
@@ -255,7 +255,7 @@ fn gone_3_a_deleted_room_is_first_taken_off_its_tenants_list() {
     rig.prepare("alice joins\nalice > message \"poison\"\n(9 s pass)");
     assert!(rig.listed.is_some());
     rig.list_is_away = true;
-    rig.input(Input::Dooms);
+    rig.input(Input::DeletionRequested);
     rig.lawful = false;
     rig.input(Input::Refreshed(None));
     rig.turn();

@@ -1,12 +1,12 @@
 //! What is heard, in the few words of a transcript. Not here: whether a frame's every field is right (the golden files).
 
-use crate::ledger::POISON;
+use crate::fake_postgres::POISON;
 use crate::schema::schema;
 use chinwag::db::{DbError, Marker, Notice, Projected, Projection};
 use chinwag::error::Refusal;
 use chinwag::ids::UserId;
-use chinwag::journal::Entry;
-use chinwag::room::Announcement;
+use chinwag::oplog::Entry;
+use chinwag::room::OutboxReport;
 use serde_json::{Value, json};
 
 /// A server event in few words; it is by the contract's schema.
@@ -212,14 +212,14 @@ pub fn entry(entry: &Entry) -> String {
 }
 
 /// What a room tells its tenant's list.
-pub fn announcement(announcement: &Announcement, taken: bool) -> String {
+pub fn report(report: &OutboxReport, taken: bool) -> String {
     let away = if taken { "" } else { ", to nobody" };
-    match &announcement.trouble {
+    match &report.problem {
         None => format!("well again{away}"),
         Some(t) => {
-            let age = announcement.at.saturating_sub(t.oldest_at_ms);
+            let age = report.at.saturating_sub(t.oldest_at_ms);
             let age = if t.oldest_at_ms == 0 { String::new() } else { format!(" for {age} ms") };
-            format!("{} lag {}{age}, {} aside{away}", t.state, t.lag, t.set_aside)
+            format!("{} lag {}{age}, {} aside{away}", t.state, t.lag, t.quarantined)
         }
     }
 }

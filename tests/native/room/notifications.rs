@@ -35,7 +35,7 @@ fn notify_2_what_is_set_and_what_is_read_counts_as_the_room_knows_it() {
         let now = rig.now;
         let member = rig.snapshot.members.iter_mut().find(|m| m.user_id.as_str() == name).unwrap();
         member.notify.level = level.into();
-        member.notify.mute_until_ms = mute.map(|ms| now + ms);
+        member.notify.notifications_snoozed_until_ms = mute.map(|ms| now + ms);
     }
     rig.snapshot.members_version += 1;
     rig.ledger.members_version += 1;
@@ -65,12 +65,12 @@ fn notify_3_nobody_is_notified_before_postgres_has_it() {
         (Postgres fails)
         alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
         alice > message "one"                         alice < new_message 1 "one"
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         (3 s pass)
-        (the room crashes)                            operator < postgres_fails sqlstate=none why=no answer
+        (the room crashes)                            operator < postgres_unavailable sqlstate=none why=no answer
         (Postgres recovers)
         (9 s pass)                                    queue < 1 for bob carol dave
-                                                      operator < postgres_takes_rows_again
+                                                      operator < outbox_recovered
         "#,
     );
 }

@@ -4,7 +4,7 @@
 
 use super::Room;
 use super::members::room_shown;
-use crate::auth::{Action, Identity, Role, changes_who_is_in};
+use crate::auth::{Action, Identity, Role, is_membership_change};
 use crate::db::{AuditRow, BanPut, ChangeSet, MemberPut, Settings, SnapshotBan, SnapshotMember};
 use crate::error::{Code, Refusal};
 use crate::ids::{UnixMs, UserId, iso};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 /// What the Worker asks of a room on somebody's behalf that changes its row or its people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Change {
+pub enum AdminChange {
     Add {
         users: Vec<UserId>,
     },
@@ -52,7 +52,7 @@ pub enum Change {
     /// One's own notification settings.
     Notify {
         level: String,
-        mute_until_ms: Option<UnixMs>,
+        notifications_snoozed_until_ms: Option<UnixMs>,
     },
 }
 
@@ -72,7 +72,7 @@ struct Draft<'a> {
     set: ChangeSet,
     /// Of the change: what the ids of its audit entries begin with.
     id: &'a str,
-    who: &'a Identity,
+    caller: &'a Identity,
     now: UnixMs,
 }
 
@@ -81,7 +81,7 @@ impl Draft<'_> {
         self.set.audit.push(AuditRow {
             id: audit_id(self.id, self.set.audit.len()),
             at_ms: self.now,
-            actor: self.who.user.to_string(),
+            actor: self.caller.user.to_string(),
             action: action.to_owned(),
             target: target.map(UserId::to_string),
             reason,
@@ -94,8 +94,8 @@ impl Draft<'_> {
             role: member.role.clone(),
             joined_seq: member.joined_seq,
             notify_level: member.notify.level.clone(),
-            mute_until_ms: member.notify.mute_until_ms,
-            muted_until_ms: member.muted_until_ms,
+            notifications_snoozed_until_ms: member.notify.notifications_snoozed_until_ms,
+            silenced_until_ms: member.silenced_until_ms,
         };
         change(&mut put);
         self.set.put.push(put);
@@ -113,14 +113,14 @@ impl Room {
     /// # Errors  what the one who asks is told; nothing happened.
     pub fn plan(
         &self,
-        who: &Identity,
-        change: &Change,
+        caller: &Identity,
+        change: &AdminChange,
         now: UnixMs,
         id: &str,
     ) -> Result<Option<ChangeSet>, Refusal> {
         let set = ChangeSet {
-            tenant: self.facts.tenant.clone(),
-            room: self.facts.id.clone(),
+            tenant: self.info.tenant.clone(),
+            room: self.info.id.clone(),
             version: self.members_version(),
             put: Vec::new(),
             gone: Vec::new(),
@@ -130,34 +130,37 @@ impl Room {
             audit: Vec::new(),
             delete: false,
         };
-        let mut draft = Draft { set, id, who, now };
+        let mut draft = Draft { set, id, caller, now };
         match change {
-            Change::Add { users } => self.plan_add(&mut draft, users)?,
-            Change::Remove { user } if *user == who.user => self.plan_leave(&mut draft)?,
-            Change::Remove { user } => self.plan_remove(&mut draft, user)?,
-            Change::Leave => self.plan_leave(&mut draft)?,
-            Change::SetRole { user, role } => self.plan_role(&mut draft, user, *role)?,
-            Change::Settings(patch) => self.plan_settings(&mut draft, patch)?,
-            Change::Delete => {
-                self.may_change(who, Action::DeleteRoom)?;
+            AdminChange::Add { users } => self.plan_add(&mut draft, users)?,
+            AdminChange::Remove { user } if *user == caller.user => self.plan_leave(&mut draft)?,
+            AdminChange::Remove { user } => self.plan_remove(&mut draft, user)?,
+            AdminChange::Leave => self.plan_leave(&mut draft)?,
+            AdminChange::SetRole { user, role } => self.plan_role(&mut draft, user, *role)?,
+            AdminChange::Settings(patch) => self.plan_settings(&mut draft, patch)?,
+            AdminChange::Delete => {
+                self.may_change(caller, Action::DeleteRoom)?;
                 draft.set.delete = true;
             }
-            Change::Mute { user, until_ms } => {
+            AdminChange::Mute { user, until_ms } => {
                 let until_ms = until_ms.unwrap_or(FOREVER_MS).min(FOREVER_MS);
                 self.plan_mute(&mut draft, user, Some(until_ms))?;
             }
-            Change::Unmute { user } => self.plan_mute(&mut draft, user, None)?,
-            Change::Ban { user, until_ms, reason } => {
+            AdminChange::Unmute { user } => self.plan_mute(&mut draft, user, None)?,
+            AdminChange::Ban { user, until_ms, reason } => {
                 self.plan_ban(&mut draft, user, *until_ms, reason.clone())?;
             }
-            Change::Unban { user } => self.plan_unban(&mut draft, user)?,
-            Change::SlowMode { seconds } => self.plan_slow_mode(&mut draft, *seconds)?,
-            Change::Notify { level, mute_until_ms } => {
-                self.authorize(who, Action::Read)?;
-                let member = self.member(&who.user)?;
-                if (&member.notify.level, member.notify.mute_until_ms) != (level, *mute_until_ms) {
+            AdminChange::Unban { user } => self.plan_unban(&mut draft, user)?,
+            AdminChange::SlowMode { seconds } => self.plan_slow_mode(&mut draft, *seconds)?,
+            AdminChange::Notify { level, notifications_snoozed_until_ms } => {
+                self.authorize(caller, Action::Read)?;
+                let member = self.member(&caller.user)?;
+                if (&member.notify.level, member.notify.notifications_snoozed_until_ms)
+                    != (level, *notifications_snoozed_until_ms)
+                {
                     draft.put(member, |m| {
-                        (m.notify_level, m.mute_until_ms) = (level.clone(), *mute_until_ms);
+                        (m.notify_level, m.notifications_snoozed_until_ms) =
+                            (level.clone(), *notifications_snoozed_until_ms);
                     });
                 }
             }
@@ -174,31 +177,33 @@ impl Room {
     }
 
     /// What the one who asked is told, once it is in force.
-    pub fn answer_to(&self, who: &Identity, change: &Change) -> Value {
+    pub fn answer_to(&self, caller: &Identity, change: &AdminChange) -> Value {
         let member = |user: &UserId| self.member(user).ok().map(shown);
         match change {
-            Change::Add { users } => json!({"members": users.iter().filter_map(member).collect::<Vec<_>>()}),
-            Change::SetRole { user, .. } => json!({"member": member(user)}),
-            Change::Remove { user } | Change::Unmute { user } | Change::Unban { user } => {
+            AdminChange::Add { users } => {
+                json!({"members": users.iter().filter_map(member).collect::<Vec<_>>()})
+            }
+            AdminChange::SetRole { user, .. } => json!({"member": member(user)}),
+            AdminChange::Remove { user } | AdminChange::Unmute { user } | AdminChange::Unban { user } => {
                 json!({"userId": user})
             }
-            Change::Mute { user, until_ms } => json!({"userId": user, "until": until_ms.map(iso)}),
-            Change::Ban { user, until_ms, reason } => {
+            AdminChange::Mute { user, until_ms } => json!({"userId": user, "until": until_ms.map(iso)}),
+            AdminChange::Ban { user, until_ms, reason } => {
                 json!({"userId": user, "until": until_ms.map(iso), "reason": reason})
             }
-            Change::SlowMode { seconds } => json!({"seconds": seconds}),
-            Change::Notify { .. } => self.notify(who.user.as_str()),
-            Change::Settings(_) => json!({"room": room_shown(&self.facts)}),
-            Change::Leave | Change::Delete => json!({"roomId": self.room_id()}),
+            AdminChange::SlowMode { seconds } => json!({"seconds": seconds}),
+            AdminChange::Notify { .. } => self.notify(caller.user.as_str()),
+            AdminChange::Settings(_) => json!({"room": room_shown(&self.info)}),
+            AdminChange::Leave | AdminChange::Delete => json!({"roomId": self.room_id()}),
         }
     }
 
     /// Of two people none has power over the other, so a direct room stays as it is.
-    fn may_change(&self, who: &Identity, action: Action) -> Result<(), Refusal> {
-        self.authorize(who, action).and_then(|()| {
-            let fixed = changes_who_is_in(action)
+    fn may_change(&self, caller: &Identity, action: Action) -> Result<(), Refusal> {
+        self.authorize(caller, action).and_then(|()| {
+            let fixed = is_membership_change(action)
                 || matches!(action, Action::Mute { .. } | Action::Ban { .. } | Action::SetSlowMode);
-            match fixed && self.facts.snapshot.kind == "direct" {
+            match fixed && self.info.snapshot.kind == "direct" {
                 true => Err(Refusal::new(Code::Forbidden, "the people of a direct room are fixed")),
                 false => Ok(()),
             }
@@ -206,7 +211,7 @@ impl Room {
     }
 
     fn member(&self, user: &UserId) -> Result<&SnapshotMember, Refusal> {
-        let found = self.facts.snapshot.members.iter().find(|m| m.user_id == *user);
+        let found = self.info.snapshot.members.iter().find(|m| m.user_id == *user);
         found.ok_or_else(|| Refusal::new(Code::MemberNotFound, "there is no such member"))
     }
 
@@ -222,12 +227,12 @@ impl Room {
     /// Those in force: some may have ended since they were learnt.
     fn bans(&self, now: UnixMs) -> impl Iterator<Item = &SnapshotBan> {
         let in_force = move |until: UnixMs| until > now || is(Mutant::BanWithoutEnd);
-        self.facts.snapshot.bans.iter().filter(move |ban| ban.until_ms.is_none_or(in_force))
+        self.info.snapshot.bans.iter().filter(move |ban| ban.until_ms.is_none_or(in_force))
     }
 
     fn plan_add(&self, draft: &mut Draft, users: &[UserId]) -> Result<(), Refusal> {
-        self.may_change(draft.who, Action::AddPeople)?;
-        self.unarchived()?;
+        self.may_change(draft.caller, Action::AddPeople)?;
+        self.ensure_not_archived()?;
         if !is(Mutant::BannedCanBeAdded) && users.iter().any(|user| self.is_banned(user, draft.now)) {
             return Err(Refusal::new(Code::Banned, "somebody of these is banned from the room"));
         }
@@ -241,8 +246,8 @@ impl Room {
                 role: Role::Member.name().to_owned(),
                 joined_seq: self.head,
                 notify_level: "all".to_owned(),
-                mute_until_ms: None,
-                muted_until_ms: None,
+                notifications_snoozed_until_ms: None,
+                silenced_until_ms: None,
             });
             draft.note("add", Some(user), None);
         }
@@ -253,7 +258,7 @@ impl Room {
     }
 
     fn plan_remove(&self, draft: &mut Draft, user: &UserId) -> Result<(), Refusal> {
-        self.may_change(draft.who, Action::RemovePerson { target: self.role_of(user) })?;
+        self.may_change(draft.caller, Action::RemovePerson { target: self.role_of(user) })?;
         self.member(user)?;
         self.plan_end(draft, user)?;
         draft.note("remove", Some(user), None);
@@ -261,8 +266,8 @@ impl Room {
     }
 
     fn plan_leave(&self, draft: &mut Draft) -> Result<(), Refusal> {
-        let user = &draft.who.user;
-        self.may_change(draft.who, Action::Leave)?;
+        let user = &draft.caller.user;
+        self.may_change(draft.caller, Action::Leave)?;
         self.plan_end(draft, user)?;
         draft.note("remove", Some(user), None);
         Ok(())
@@ -277,7 +282,7 @@ impl Room {
 
     fn keeps_an_owner(&self, without: &UserId) -> Result<(), Refusal> {
         let owns = |m: &&SnapshotMember| m.role == Role::Owner.name();
-        let mut owners = self.facts.snapshot.members.iter().filter(owns);
+        let mut owners = self.info.snapshot.members.iter().filter(owns);
         match self.role_of(without) == Role::Owner && !owners.any(|m| m.user_id != *without) {
             true => Err(Refusal::new(Code::LastOwner, "the room would have no owner: hand it over first")),
             false => Ok(()),
@@ -286,14 +291,14 @@ impl Room {
 
     fn plan_role(&self, draft: &mut Draft, user: &UserId, to: Role) -> Result<(), Refusal> {
         let target = self.role_of(user);
-        if *user == draft.who.user && target == Role::Owner {
+        if *user == draft.caller.user && target == Role::Owner {
             // An owner who stays one changes nothing; one who steps down needs another.
-            self.may_change(draft.who, Action::SetRole { target: Role::Member, to: Role::Member })?;
+            self.may_change(draft.caller, Action::SetRole { target: Role::Member, to: Role::Member })?;
             if to != Role::Owner {
                 self.keeps_an_owner(user)?;
             }
         } else {
-            self.may_change(draft.who, Action::SetRole { target, to })?;
+            self.may_change(draft.caller, Action::SetRole { target, to })?;
         }
         let member = self.member(user)?;
         if target == to {
@@ -303,7 +308,7 @@ impl Room {
         draft.note("role", Some(user), Some(to.name().to_owned()));
         // Handing the room over: there is one owner.
         if to == Role::Owner {
-            let me = self.member(&draft.who.user)?;
+            let me = self.member(&draft.caller.user)?;
             draft.put(me, |m| m.role = Role::Admin.name().to_owned());
             draft.note("role", Some(&me.user_id), Some(Role::Admin.name().to_owned()));
         }
@@ -311,7 +316,7 @@ impl Room {
     }
 
     fn settings(&self) -> Settings {
-        let now = &self.facts.snapshot;
+        let now = &self.info.snapshot;
         Settings {
             name: now.name.clone(),
             topic: now.topic.clone(),
@@ -323,7 +328,7 @@ impl Room {
     }
 
     fn plan_settings(&self, draft: &mut Draft, patch: &Patch) -> Result<(), Refusal> {
-        self.may_change(draft.who, Action::ChangeRoom)?;
+        self.may_change(draft.caller, Action::ChangeRoom)?;
         let before = self.settings();
         let mut after = before.clone();
         let text = |text: &String| (!text.is_empty()).then(|| text.clone());
@@ -351,7 +356,7 @@ impl Room {
         }
         // What stays archived stays as it is.
         if before.archived && after.archived {
-            self.unarchived()?;
+            self.ensure_not_archived()?;
         }
         draft.set.settings = Some(after);
         draft.note("settings", None, Some(names.join(", ")));
@@ -359,7 +364,7 @@ impl Room {
     }
 
     fn plan_slow_mode(&self, draft: &mut Draft, seconds: u32) -> Result<(), Refusal> {
-        self.may_change(draft.who, Action::SetSlowMode)?;
+        self.may_change(draft.caller, Action::SetSlowMode)?;
         let before = self.settings();
         if before.slow_mode_s != seconds {
             draft.set.settings = Some(Settings { slow_mode_s: seconds, ..before });
@@ -370,13 +375,13 @@ impl Room {
 
     /// # Takes  `until_ms`: `None` ends the mute.
     fn plan_mute(&self, draft: &mut Draft, user: &UserId, until_ms: Option<UnixMs>) -> Result<(), Refusal> {
-        self.may_change(draft.who, Action::Mute { target: self.role_of(user) })?;
+        self.may_change(draft.caller, Action::Mute { target: self.role_of(user) })?;
         let member = self.member(user)?;
         refuse_past(until_ms, draft.now)?;
-        if member.muted_until_ms == until_ms {
+        if member.silenced_until_ms == until_ms {
             return Ok(());
         }
-        draft.put(member, |m| m.muted_until_ms = until_ms);
+        draft.put(member, |m| m.silenced_until_ms = until_ms);
         match until_ms {
             Some(until) => draft.note("mute", Some(user), (until < FOREVER_MS).then(|| iso(until))),
             None => draft.note("unmute", Some(user), None),
@@ -391,8 +396,8 @@ impl Room {
         until_ms: Option<UnixMs>,
         reason: Option<String>,
     ) -> Result<(), Refusal> {
-        self.may_change(draft.who, Action::Ban { target: self.role_of(user) })?;
-        if *user == draft.who.user {
+        self.may_change(draft.caller, Action::Ban { target: self.role_of(user) })?;
+        if *user == draft.caller.user {
             return Err(Refusal::new(Code::Forbidden, "nobody bans themselves: leave"));
         }
         refuse_past(until_ms, draft.now)?;
@@ -408,7 +413,7 @@ impl Room {
     }
 
     fn plan_unban(&self, draft: &mut Draft, user: &UserId) -> Result<(), Refusal> {
-        self.may_change(draft.who, Action::Ban { target: self.role_of(user) })?;
+        self.may_change(draft.caller, Action::Ban { target: self.role_of(user) })?;
         if self.is_banned(user, draft.now) {
             draft.set.unbanned.push(user.clone());
             draft.note("unban", Some(user), None);

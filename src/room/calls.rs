@@ -2,7 +2,7 @@
 //! Not here: routes and HTTP (`api`).
 
 use super::store::{self, Store, Stored};
-use super::{Effect, Refused, Room};
+use super::{Effect, Room, RoomError};
 use crate::auth::{Action, Identity};
 use crate::error::Refusal;
 use crate::ids::{MessageId, Seq, UnixMs};
@@ -16,7 +16,7 @@ use serde_json::json;
 /// What the Worker asks of a room on somebody's behalf.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "camelCase")]
-pub enum Call {
+pub enum RoomCall {
     /// The body of `POST /rooms/:id/messages`, as it came.
     Say { body: String },
     /// `GET /rooms/:id/messages`.
@@ -53,7 +53,7 @@ pub enum Call {
     File { upload: String },
 }
 
-impl Call {
+impl RoomCall {
     /// Asked by the tenant's admins, in the room or not.
     pub fn is_operators(&self) -> bool {
         matches!(self, Self::Outbox | Self::RetryOutbox | Self::Discard { .. })
@@ -75,73 +75,83 @@ impl Room {
         &mut self,
         store: &Store,
         now: UnixMs,
-        who: &Identity,
-        call: Call,
+        caller: &Identity,
+        call: RoomCall,
         random: u64,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RoomError> {
         let answer = match call {
-            Call::Say { body } => {
+            RoomCall::Say { body } => {
                 let draft = MessageDraft::from_fields(&mut Fields::parse(&body)?)?;
-                let said = self.say(store, now, (who, None), draft, random)?;
+                let said = self.say(store, now, (caller, None), draft, random)?;
                 format!(r#"{{"message":{},"duplicate":{}}}"#, said.body, said.duplicate)
             }
-            Call::Page(query) => self.page(store, who, &query)?,
-            Call::Edit { message, body } => {
+            RoomCall::Page(query) => self.page(store, caller, &query)?,
+            RoomCall::Edit { message, body } => {
                 let draft = EditDraft::from_fields(&message, &mut Fields::parse(&body)?)?;
-                format!(r#"{{"message":{}}}"#, self.edit(store, now, (who, None), draft)?)
+                format!(r#"{{"message":{}}}"#, self.edit(store, now, (caller, None), draft)?)
             }
-            Call::Delete { message } => {
+            RoomCall::Delete { message } => {
                 let draft = DeleteDraft::new(&message, None)?;
-                let (id, seq) = self.delete(store, now, (who, None), draft)?;
+                let (id, seq) = self.delete(store, now, (caller, None), draft)?;
                 json!({"messageId": id, "seq": seq}).to_string()
             }
-            Call::Versions { message } => self.versions(store, who, &message)?.to_string(),
-            Call::React { message, emoji, add } => {
+            RoomCall::Versions { message } => self.versions(store, caller, &message)?.to_string(),
+            RoomCall::React { message, emoji, add } => {
                 let draft = ReactionDraft::new(&message, emoji, add, None)?;
-                let message = self.react(store, now, (who, None), draft)?.ok_or_else(Refusal::fault)?;
+                let message = self.react(store, now, (caller, None), draft)?.ok_or_else(Refusal::fault)?;
                 json!({"messageId": message.id, "reactions": message.reactions}).to_string()
             }
-            Call::Thread { root, before, limit } => self.thread_page(store, who, &root, (before, limit))?,
-            Call::Read { seq } => {
-                self.reads_to(who, None, seq, now)?;
-                json!({"lastReadSeq": self.reads.of(who.user.as_str())}).to_string()
+            RoomCall::Thread { root, before, limit } => {
+                self.thread_page(store, caller, &root, (before, limit))?
             }
-            Call::Unread { seq } => {
-                self.unreads(who, seq, now)?;
-                json!({"lastReadSeq": self.reads.of(who.user.as_str())}).to_string()
+            RoomCall::Read { seq } => {
+                self.mark_read(caller, None, seq, now)?;
+                json!({"lastReadSeq": self.reads.of(caller.user.as_str())}).to_string()
             }
-            Call::Report { message, reason } => {
-                self.report_message(store, now, who, &message, reason)?.to_string()
+            RoomCall::Unread { seq } => {
+                self.mark_unread(caller, seq, now)?;
+                json!({"lastReadSeq": self.reads.of(caller.user.as_str())}).to_string()
             }
-            Call::Outbox | Call::RetryOutbox | Call::Discard { .. } => self.tend(store, now, who, call)?,
-            Call::Reserve { upload, size } => self.reserve_upload(store, now, who, (&upload, size))?,
-            Call::Uploaded { upload, file } => self.upload_done(store, now, who, (&upload, file))?,
-            Call::UploadFailed { upload } => self.upload_failed(store, now, who, &upload)?,
-            Call::File { upload } => self.file(store, now, who, &upload)?,
+            RoomCall::Report { message, reason } => {
+                self.report_message(store, now, caller, &message, reason)?.to_string()
+            }
+            RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => {
+                self.call_outbox(store, now, caller, call)?
+            }
+            RoomCall::Reserve { upload, size } => self.reserve_upload(store, now, caller, (&upload, size))?,
+            RoomCall::Uploaded { upload, file } => self.upload_done(store, now, caller, (&upload, file))?,
+            RoomCall::UploadFailed { upload } => self.upload_failed(store, now, caller, &upload)?,
+            RoomCall::File { upload } => self.file(store, now, caller, &upload)?,
         };
         self.effects.push(Effect::Reply(Ok(answer)));
         Ok(())
     }
 
     /// What the tenant's admins ask.
-    fn tend(&mut self, store: &Store, now: UnixMs, who: &Identity, call: Call) -> Result<String, Refused> {
-        self.authorize(who, Action::TendRoomOutbox)?;
+    fn call_outbox(
+        &mut self,
+        store: &Store,
+        now: UnixMs,
+        caller: &Identity,
+        call: RoomCall,
+    ) -> Result<String, RoomError> {
+        self.authorize(caller, Action::TendRoomOutbox)?;
         match call {
-            Call::RetryOutbox => self.retry_outbox(store, now, who)?,
-            Call::Discard { seq } => self.discard(store, now, who, seq)?,
+            RoomCall::RetryOutbox => self.retry_outbox(store, now, caller)?,
+            RoomCall::Discard { seq } => self.discard(store, now, caller, seq)?,
             _ => {}
         }
         Ok(self.outbox_status(store, now)?.to_string())
     }
 
     /// One page, ascending; `around` gives half before and half from there on, fewer where the log ends.
-    fn page(&self, store: &Store, who: &Identity, query: &PageQuery) -> Result<String, Refused> {
-        self.authorize(who, Action::Read)?;
+    fn page(&self, store: &Store, caller: &Identity, query: &PageQuery) -> Result<String, RoomError> {
+        self.authorize(caller, Action::Read)?;
         let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         // An unknown thread is an empty page: nothing is revealed.
         let thread = query.thread_id.as_deref().map(|id| MessageId::parse(id).map_or(0, MessageId::seq));
         let end = self.head.saturating_add(1);
-        let floor = self.visible_from(who.user.as_str());
+        let floor = self.visible_from(caller.user.as_str());
         let below = |seq: Seq, count: u64| -> store::Result<Vec<Stored>> {
             let mut messages = store.messages_before(seq, thread, count)?;
             messages.retain(|message| message.seq > floor);

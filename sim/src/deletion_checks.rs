@@ -1,7 +1,7 @@
 //! A room that its owner deletes: its people are closed out before the answer, and in the end nothing of it is left, whatever
 //! broke in between. Not here: the other things an owner asks (`people`).
 
-use crate::ending::{Found, read_page};
+use crate::final_checks::{CheckResult, read_page};
 use crate::oracle::Checker;
 use crate::plan::{PEOPLE, ROOMS};
 use crate::run::host_of;
@@ -49,7 +49,7 @@ impl World {
 }
 
 /// Of a room that Postgres hasn't got any more.
-pub fn nothing_is_left(world: &Rc<World>, room: usize) -> Found {
+pub fn nothing_is_left(world: &Rc<World>, room: usize) -> CheckResult {
     let wrong = |what: String| Err((Checker::Gone, what));
     let (tenant, id) = ROOMS[room];
     if read_page(world, ROOMS[room], PEOPLE[0], 0).is_some() {

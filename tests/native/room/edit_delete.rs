@@ -308,28 +308,28 @@ fn del_4_a_message_that_postgres_set_aside_is_edited_and_deleted_all_the_same() 
         r#"
         bob joins                                     bob < hello seq=0, online bob, synced 0
         bob > message "poison"                        bob < new_message 1 "poison"
-                                                      operator < row_set_aside seq=1 sqlstate=22021
+                                                      operator < row_quarantined seq=1 sqlstate=22021
         bob > edit 1 "poison still" #e1               bob < ack e1 seq=2 v2, message_updated 2 is 1 "poison still" v2
         (9 s pass)
         bob > edit 1 "sweet" #e2                      bob < ack e2 seq=3 v3, message_updated 3 is 1 "sweet" v3
         (9 s pass)
         root asks                                     root < outbox idle 3/3 lag 0 for 0 ms, aside [1]
-        root retries                                  operator < outbox_retry_asked by=root rows=1 / row_set_aside seq=1 sqlstate=22021
+        root retries                                  operator < outbox_retry_asked by=root rows=1 / row_quarantined seq=1 sqlstate=22021
                                                       root < outbox idle 3/3 lag 0 for 0 ms, aside [1]
         bob > message "poison"                        bob < new_message 4 "poison"
-                                                      operator < row_set_aside seq=4 sqlstate=22021
+                                                      operator < row_quarantined seq=4 sqlstate=22021
         bob > delete 4                                bob < message_deleted 5 of 4 by bob
-                                                      operator < row_taken_after_all seq=4
+                                                      operator < row_released seq=4
         (9 s pass)
         root asks                                     root < outbox idle 5/5 lag 0 for 0 ms, aside [1]
         bob > message "sweet"                         bob < new_message 6 "sweet"
         bob > edit 6 "poison"                         bob < message_updated 7 is 6 "poison" v2
-                                                      operator < row_set_aside seq=6 sqlstate=22021
+                                                      operator < row_quarantined seq=6 sqlstate=22021
         (9 s pass)
         root discards 6                               operator < row_given_up by=root seq=6
                                                       root < outbox idle 7/7 lag 0 for 0 ms, aside [1]
         bob > delete 6                                bob < message_deleted 8 of 6 by bob
-                                                      operator < row_taken_after_all seq=6
+                                                      operator < row_released seq=6
         (9 s pass)
         root asks                                     root < outbox idle 8/8 lag 0 for 0 ms, aside [1]
         "#,
@@ -348,12 +348,12 @@ fn del_5_what_waits_for_postgres_goes_there_as_a_tombstone() {
                                                       alarm < in 5000 ms / in 500 ms
                                                       bob < new_message 1 "secret", message_updated 2 is 1 "secret too" v2
                                                       postgres < (0, 2] 1 bob:1: no answer
-                                                      operator < postgres_fails sqlstate=none why=no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         bob > delete 1                                bob < message_deleted 3 of 1 by bob
         (Postgres recovers)
         (9 s pass)                                    alarm < in 5000 ms
                                                       postgres < (0, 3] 1 bob:1: done
-                                                      operator < postgres_takes_rows_again
+                                                      operator < outbox_recovered
         (Postgres is set back to 0)
         bob > message "hi"                            alarm < in 5000 ms
                                                       bob < new_message 4 "hi"
