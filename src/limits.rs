@@ -182,8 +182,6 @@ pub const ALARM_MIN_MS: u64 = 200;
 pub const CHANGES_TOLD_MAX: u64 = 1_000;
 /// Times a change is planned anew because the room changed meanwhile: three people at once are served, a storm is told to wait.
 pub const CHANGE_TRIES_MAX: u32 = 5;
-/// Times a batch goes again at once because another got in while it waited for the room's lock.
-pub const BATCH_AGAIN_MAX: u32 = 3;
 /// A room whose oldest waiting event is older is in trouble. PROTOCOL.md §2, `/admin/outbox`.
 pub const TROUBLE_LAG_MS: u64 = 30_000;
 /// A room in trouble tells its tenant's list how much waits this often at most: 1,000 rooms are 3 requests a second.

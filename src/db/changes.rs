@@ -1,0 +1,78 @@
+//! Changing a room's members, bans and settings: one statement a change, its audit entries included.
+//! Not here: which change is allowed (`room::admin_changes`).
+
+use super::audit::AuditRow;
+use super::port::{DbError, Postgres, decode, encode};
+use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
+use serde::{Deserialize, Serialize};
+
+/// Everything that one change writes, planned for the room as it was at `version`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeSet {
+    pub tenant: TenantId,
+    pub room: RoomId,
+    pub version: u64,
+    /// Members as they will be, new ones included.
+    pub put: Vec<MemberPut>,
+    pub gone: Vec<UserId>,
+    /// All of the room's settings, if any of them changes.
+    pub settings: Option<Settings>,
+    pub bans: Vec<BanPut>,
+    pub unbanned: Vec<UserId>,
+    pub audit: Vec<AuditRow>,
+    /// Delete the room and everything that refers to it.
+    pub delete: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberPut {
+    pub user_id: UserId,
+    pub role: String,
+    /// Where a new member begins, and has read up to. An existing member keeps both.
+    pub joined_seq: Seq,
+    pub notify_level: String,
+    #[serde(rename = "muteUntilMs")]
+    pub notifications_snoozed_until_ms: Option<UnixMs>,
+    #[serde(rename = "mutedUntilMs")]
+    pub silenced_until_ms: Option<UnixMs>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    pub name: Option<String>,
+    pub topic: Option<String>,
+    pub archived: bool,
+    pub history_visibility: String,
+    pub room_mention: String,
+    pub slow_mode_s: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BanPut {
+    pub user_id: UserId,
+    pub until_ms: Option<UnixMs>,
+    pub reason: Option<String>,
+}
+
+/// The outcome of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Applied {
+    Done,
+    /// Nothing was changed: the room is at another version than the plan's.
+    Stale,
+    /// There is no such room, or it was deleted.
+    Missing,
+}
+
+/// The change is in Postgres with its audit entries, all of it, or nothing of it is.
+///
+/// # Laws  a change is applied only to the version it was planned for; sent twice, the second is `Stale`.
+/// # Cost  one statement, which waits for the room's other changes and batches.
+pub async fn apply(db: &impl Postgres, set: &ChangeSet) -> Result<Applied, DbError> {
+    decode(db.query("SELECT chat_apply_v1($1)", encode(set)?).await?)
+}
