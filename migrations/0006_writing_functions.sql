@@ -11,8 +11,8 @@
 -- Each statement looks rows up by their whole key or by its first columns. A plan may have been made when the table was
 -- empty, where reading all of it is cheapest, and serves until the table is next analysed: enable_seqscan = off keeps
 -- such plans away, enable_bitmapscan = off those over the GIN indexes. A function's settings end with its call, so they
--- are safe with a pooler. Several rows are looked up one by one, in a loop or by LATERAL with LIMIT 1: in a join, all
--- members of a room may be read to find the few of the batch.
+-- are safe with a pooler. Several rows are looked up one by one, in a loop or by LATERAL with LIMIT 1: with a join or with
+-- = ANY (array), such a plan reads all rows of the room and filters them.
 
 -- What a batch says of each message, as columns of chat_messages. Postgres inlines it into the calling statement.
 CREATE FUNCTION chat_message_rows_v1(messages jsonb)
@@ -86,26 +86,26 @@ BEGIN
 END $$;
 
 -- Writes what belongs to the messages of a batch: reactions, earlier versions, followers, mentions. `touched` are the
--- seqs of those that were there before: what they no longer have of reactions and versions is deleted.
+-- seqs of messages that were there before: reactions and versions that they no longer have are deleted.
 CREATE FUNCTION chat_project_details_v1(tenant text, room text, messages jsonb, touched bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    message record;
 BEGIN
-    IF touched <> '{}' THEN
+    FOR message IN
+        SELECT g.seq, CASE WHEN g."deletedAtMs" IS NULL THEN g.reactions ELSE '[]' END AS reactions,
+            CASE WHEN g."deletedAtMs" IS NULL THEN g.versions ELSE '[]' END AS versions
+        FROM jsonb_to_recordset(messages) AS g(seq bigint, reactions jsonb, versions jsonb, "deletedAtMs" bigint)
+        WHERE touched <> '{}' AND g.seq = ANY (touched)
+    LOOP
         DELETE FROM chat_message_reactions x
-        WHERE x.tenant_id = tenant AND x.room_id = room AND x.seq = ANY (touched)
-          AND (x.seq, x.emoji, x.user_id) NOT IN (
-            SELECT g.seq, r.emoji, r."userId"
-            FROM jsonb_to_recordset(messages) AS g(seq bigint, reactions jsonb, "deletedAtMs" bigint)
-            CROSS JOIN jsonb_to_recordset(g.reactions) AS r(emoji text, "userId" text)
-            WHERE g."deletedAtMs" IS NULL);
+        WHERE x.tenant_id = tenant AND x.room_id = room AND x.seq = message.seq
+          AND (x.emoji, x.user_id) NOT IN (
+            SELECT r.emoji, r."userId" FROM jsonb_to_recordset(message.reactions) AS r(emoji text, "userId" text));
         DELETE FROM chat_message_versions x
-        WHERE x.tenant_id = tenant AND x.room_id = room AND x.seq = ANY (touched)
-          AND (x.seq, x.version) NOT IN (
-            SELECT g.seq, v.version
-            FROM jsonb_to_recordset(messages) AS g(seq bigint, versions jsonb, "deletedAtMs" bigint)
-            CROSS JOIN jsonb_to_recordset(g.versions) AS v(version integer)
-            WHERE g."deletedAtMs" IS NULL);
-    END IF;
+        WHERE x.tenant_id = tenant AND x.room_id = room AND x.seq = message.seq
+          AND x.version NOT IN (SELECT v.version FROM jsonb_to_recordset(message.versions) AS v(version integer));
+    END LOOP;
     IF messages @? '$[*].reactions[*]' THEN
         INSERT INTO chat_message_reactions AS x (tenant_id, room_id, seq, emoji, user_id, position)
         SELECT tenant, room, g.seq, r.value->>'emoji', r.value->>'userId', r.position
@@ -252,6 +252,7 @@ DECLARE
     version constant bigint := (change->>'version')::bigint;
     settings constant jsonb := nullif(change->'settings', 'null');
     stored bigint;
+    gone text;
 BEGIN
     SELECT r.members_version INTO stored
     FROM chat_rooms r WHERE r.tenant_id = tenant AND r.id = room
@@ -265,11 +266,10 @@ BEGIN
         RETURN to_json('done'::text);
     END IF;
 
-    IF change->'gone' <> '[]' THEN
+    FOR gone IN SELECT jsonb_array_elements_text(change->'gone') LOOP
         DELETE FROM chat_room_members m
-        WHERE m.tenant_id = tenant AND m.room_id = room
-          AND m.user_id = ANY (ARRAY(SELECT jsonb_array_elements_text(change->'gone')));
-    END IF;
+        WHERE m.tenant_id = tenant AND m.room_id = room AND m.user_id = gone;
+    END LOOP;
     IF change->'put' <> '[]' THEN
         INSERT INTO chat_room_members AS m (
             tenant_id, room_id, user_id, role, joined_seq, last_read_seq, notify_level, mute_until, muted_until)

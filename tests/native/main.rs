@@ -8,6 +8,7 @@ mod db_people;
 mod db_plans;
 mod db_projection;
 mod db_threads;
+mod db_unanalysed;
 mod fake_postgres;
 mod fixtures;
 mod golden;
