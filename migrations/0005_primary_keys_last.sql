@@ -4,11 +4,11 @@
 -- same, and of equal ones it takes the one that was created last (measured on 15 and 18). It expects one row whenever a
 -- table has no statistics: for a lookup by room up to 40,000 messages, and for a plan that was made while the table was
 -- small, for as long as that plan is kept. With chat_messages_of_room_by_time such a lookup reads all entries of the
--- room, with chat_rooms_tenant_id_dm_key_key all rooms of the tenant. This holds for the checks of foreign keys as well,
--- whose statements are not ours to write. So the primary keys are created again, after the other indexes.
+-- room, with chat_rooms_tenant_id_dm_key_key all rooms of the tenant. This holds for the checks of foreign keys as
+-- well, whose statements are not ours to write. So the primary keys are created again, after the other indexes.
 --
--- A later migration that adds an index to one of these tables has to do the same; tests/native/db_unanalysed.rs fails if
--- it does not. The tables are locked meanwhile. Rooms keep working and catch up afterwards.
+-- A later migration that adds an index to one of these tables has to do the same; tests/native/db_unanalysed.rs fails
+-- if it does not. The tables are locked meanwhile. Rooms keep working and catch up afterwards.
 
 -- In the order in which the projection takes its locks.
 LOCK TABLE chat_rooms, chat_room_members, chat_messages, chat_message_reactions, chat_message_versions,

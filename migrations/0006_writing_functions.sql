@@ -11,8 +11,8 @@
 -- Each statement looks rows up by their whole key or by its first columns. A plan may have been made when the table was
 -- empty, where reading all of it is cheapest, and serves until the table is next analysed: enable_seqscan = off keeps
 -- such plans away, enable_bitmapscan = off those over the GIN indexes. A function's settings end with its call, so they
--- are safe with a pooler. Several rows are looked up one by one, in a loop or by LATERAL with LIMIT 1: with a join or with
--- = ANY (array), such a plan reads all rows of the room and filters them.
+-- are safe with a pooler. Several rows are looked up one by one, in a loop or by LATERAL with LIMIT 1: with a join or
+-- with = ANY (array), such a plan reads all rows of the room and filters them.
 
 -- What a batch says of each message, as columns of chat_messages. Postgres inlines it into the calling statement.
 CREATE FUNCTION chat_message_rows_v1(messages jsonb)

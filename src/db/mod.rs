@@ -1,9 +1,10 @@
 //! Postgres: every statement of the system, one function each, over the port `Postgres`.
 //!
 //! The SQL stands in `sql/*.sql`. What runs most often is a function that a migration creates, because a backend keeps
-//! the plans of a function and plans a statement each time it comes. Every statement takes one `jsonb` parameter, returns
-//! one row of one `json` column, and may be run twice: a reply can be lost after the commit (docs/PLATFORM.md, "Postgres
-//! through Hyperdrive"). A statement that changes a room locks its row in `chat_rooms` first, which puts changes in order.
+//! the plans of a function and plans a statement each time it comes. Every statement takes one `jsonb` parameter,
+//! returns one row of one `json` column, and may be run twice: a reply can be lost after the commit (docs/PLATFORM.md,
+//! "Postgres through Hyperdrive"). A statement that changes a room locks its row in `chat_rooms` first, which puts
+//! changes in order.
 //! Not here: connections, timeouts and retries (the port and its callers), nor who may do what.
 
 mod access;

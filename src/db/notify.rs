@@ -36,8 +36,8 @@ pub struct NotificationPayload {
     pub recipients: Vec<Value>,
 }
 
-/// The notification to send now; `None`: nobody is notified, because the message was deleted or read, or they have snoozed
-/// notifications or may not see it.
+/// The notification to send now; `None`: nobody is notified, because the message was deleted or read, or they have
+/// snoozed notifications or may not see it.
 ///
 /// # Cost  a few lookups by key for each person of the notice.
 pub async fn notification_payload(

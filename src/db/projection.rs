@@ -69,8 +69,8 @@ pub struct VersionRow {
     pub replaced_at_ms: UnixMs,
 }
 
-/// How far somebody has read. Of two markers the one with the higher generation counts, then the one with the higher seq.
-/// Setting a marker back on purpose begins a new generation.
+/// How far somebody has read. Of two markers the one with the higher generation counts, then the one with the higher
+/// seq. Setting a marker back on purpose begins a new generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Marker {
     pub generation: u64,
@@ -126,9 +126,9 @@ pub enum Projected {
 ///
 /// # Takes  the present state of each message; the same batch any number of times, and batches that arrive late.
 /// # Errors  `SetAside`: some row is refused and nothing was changed; bisect.
-/// # Laws  an older version never replaces a newer one, content never replaces a tombstone, and a message never replaces
-/// another message. No version of a deleted message is kept. Read markers only advance, or move to a later generation.
-/// After `Done` everything up to `last_seq` is in Postgres, except for conflicts.
+/// # Laws  an older version never replaces a newer one, content never replaces a tombstone, and a message never
+/// replaces another message. No version of a deleted message is kept. Read markers only advance, or move to a later
+/// generation. After `Done` everything up to `last_seq` is in Postgres, except for conflicts.
 /// # Cost  one statement; it grows with the batch, not with the tables (bench/results/projection.md).
 pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected, DbError> {
     decode(db.query("SELECT chat_project_v1($1)", encode(batch)?).await?)

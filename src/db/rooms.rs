@@ -1,5 +1,5 @@
-//! Rooms as clients see them: created, listed, read. The answers are the contract's JSON (docs/PROTOCOL.md, "14. REST"),
-//! which SQL builds (`chat_room_json_v1` of migrations/0007_reading_functions.sql).
+//! Rooms as clients see them: created, listed, read. The answers are the contract's JSON (docs/PROTOCOL.md, "14.
+//! REST"), which SQL builds (`chat_room_json_v1` of migrations/0007_reading_functions.sql).
 //! Not here: roles of a whole tenant (`me.role` is the role in the room), changes of members and settings (`changes`).
 
 use super::access::Access;
@@ -93,8 +93,8 @@ pub struct RoomPage {
     pub next_cursor: Option<String>,
 }
 
-/// The place after the last room of a page: that room's last activity. Rooms with newer activity are on the first page, so
-/// they neither come twice nor push others off a page.
+/// The place after the last room of a page: that room's last activity. Rooms with newer activity are on the first page,
+/// so they neither come twice nor push others off a page.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RoomCursor {

@@ -1,11 +1,12 @@
 //! Finding messages in a person's rooms, newest first. docs/SEARCH.md has the reasons and the figures.
 //! Not here: how what a person typed becomes a `Filter` (`api::search_query`).
 //!
-//! There are two ways to a page, and neither is enough alone (measured, bench/results/search.md). A word in 20 of a million
-//! messages comes from an index at once, and no walk reaches it. A word in every third message returns 300,000 index
-//! entries for a page of 20, and a walk back from the newest message finds 20 within 60. Which words are common only
-//! Postgres' statistics know, so `EXPLAIN` of the index condition chooses; a wrong or missing estimate costs time, never a
-//! result. A walk has a bounded length: if that does not fill the page, the page is short, and its cursor continues there.
+//! There are two ways to a page, and neither is enough alone (measured, bench/results/search.md). A word in 20 of a
+//! million messages comes from an index at once, and no walk reaches it. A word in every third message returns 300,000
+//! index entries for a page of 20, and a walk back from the newest message finds 20 within 60. Which words are common
+//! only Postgres' statistics know, so `EXPLAIN` of the index condition chooses; a wrong or missing estimate costs time,
+//! never a result. A walk has a bounded length: if that does not fill the page, the page is short, and its cursor
+//! continues there.
 //!
 //! The files of a search repeat the conditions that they share, so that each can be read and run as it stands. A test
 //! holds the copies equal.
@@ -135,7 +136,8 @@ pub async fn search(
     let input = json!({
         "tenant": caller.0, "user": caller.1, "room": filter.room, "inside": filter.inside, "from": filter.from,
         "has": filter.has, "first": first, "rest": rest.unwrap_or_default(), "begins": words.begins,
-        "parts": words.parts, "words": words.words, "afterUs": filter.after_ms.map(|ms| ms.saturating_mul(1000)), "place": place,
+        "parts": words.parts, "words": words.words, "place": place,
+        "afterUs": filter.after_ms.map(|ms| ms.saturating_mul(1000)),
         "each": scope.each(SEARCH_WALK), "limit": limit.saturating_add(1),
     });
     if words.is_indexed() && scope.is_larger_than(SEARCH_WALK) {

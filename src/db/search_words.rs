@@ -76,9 +76,9 @@ fn contains(text: &str) -> String {
     format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }
 
-/// A word begins after anything but a letter (after digits too: `1e5x` is two words). `chat_words` may have taken a letter
-/// outside ASCII for punctuation, so those are allowed before it. Text that is not all letters and digits is several words
-/// to `chat_words`, or may begin anywhere, as in scripts without blanks.
+/// A word begins after anything but a letter (after digits too: `1e5x` is two words). `chat_words` may have taken a
+/// letter outside ASCII for punctuation, so those are allowed before it. Text that is not all letters and digits is
+/// several words to `chat_words`, or may begin anywhere, as in scripts without blanks.
 fn begins_a_word(lexeme: &str) -> Option<String> {
     let plain = lexeme.chars().all(|c| c.is_alphanumeric() && !has_no_blanks(c));
     plain.then(|| format!("(^|[^a-z]){lexeme}"))
@@ -104,8 +104,8 @@ fn has_no_blanks(c: char) -> bool {
         | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}')
 }
 
-/// Whether the index of parts can find it: three letters in a row. In scripts without blanks each character is a word, so
-/// the index of words finds parts of any length.
+/// Whether the index of parts can find it: three letters in a row. In scripts without blanks each character is a word,
+/// so the index of words finds parts of any length.
 fn has_trigrams(text: &str) -> bool {
     let letters = text.split(|c: char| !c.is_alphanumeric());
     !text.chars().any(has_no_blanks) && letters.map(|run| run.chars().count()).any(|letters| letters >= 3)

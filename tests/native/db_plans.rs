@@ -79,6 +79,8 @@ impl Postgres for Explained<'_> {
         // A statement that only explains runs nothing.
         if self.explains.load(Ordering::Relaxed) && !sql.starts_with("EXPLAIN") {
             let client = &self.pg.client;
+            // The counters begin anew.
+            client.batch_execute("SELECT pg_stat_force_next_flush()").await.expect("flush");
             client.batch_execute("BEGIN").await.expect("begin");
             let explain = format!("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {sql}");
             let mut plan = one_json(client, &explain, &Json(&input)).await?;
@@ -93,9 +95,10 @@ impl Postgres for Explained<'_> {
 /// What the transaction has read, by Postgres' own counters: a plan does not show what functions and foreign keys read.
 const COUNTED: &str = "
     SELECT json_build_object(
-        'rows', sum(pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_tuples_fetched(oid)),
-        'scanned', json_agg(relname) FILTER (WHERE pg_stat_get_xact_numscans(oid) > 0))
-    FROM pg_class WHERE $1 IS NOT NULL AND relkind = 'r' AND relname LIKE 'chat\\_%'";
+        'rows', sum(pg_stat_get_xact_tuples_fetched(oid))
+            + sum(pg_stat_get_xact_tuples_returned(oid)) FILTER (WHERE relkind = 'r'),
+        'scanned', json_agg(relname) FILTER (WHERE relkind = 'r' AND pg_stat_get_xact_numscans(oid) > 0))
+    FROM pg_class WHERE $1 IS NOT NULL AND relname LIKE 'chat\\_%'";
 
 const RUNS: u64 = 20;
 

@@ -63,6 +63,8 @@ impl Postgres for Watched<'_> {
     async fn query(&self, sql: &'static str, input: Value) -> Result<Value, DbError> {
         if !sql.starts_with("EXPLAIN") {
             let client = &self.pg.client;
+            // The counters begin anew.
+            client.batch_execute("SELECT pg_stat_force_next_flush()").await.expect("flush");
             client.batch_execute("BEGIN").await.expect("begin");
             let explain = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}");
             let plan = one_json(client, &explain, &Json(&input)).await?;
