@@ -93,19 +93,18 @@ impl Room {
 
     /// Postgres has no such room (any more).
     pub(super) fn finish_deletion(&mut self, store: &Store, now: UnixMs) -> Result<()> {
-        let all: Vec<_> = self.connections.keys().copied().collect();
-        all.into_iter().for_each(|id| self.close(id, CloseCode::RoomGone, now));
-        self.members.clear();
+        self.connections.ids(|_| true).into_iter().for_each(|id| self.close(id, CloseCode::RoomGone, now));
+        self.members.revoke_all();
         let Some(pending_deletion) = self.pending_deletion.clone() else { return Ok(()) };
         // Everything said goes at once. That there was a room goes when its tenant's list knows that it isn't in trouble, and when
         // its files are out of the bucket.
-        self.info.snapshot.members.clear();
-        self.info.snapshot.bans.clear();
+        self.members.forget_people();
         // Nothing waits for Postgres, and nobody is to be notified.
         (self.log.projected, self.log.notified) = (self.head, None);
         let pending_deletion = PendingDeletion { gone: true, ..pending_deletion };
         let text = |value: serde_json::Result<String>| value.unwrap_or_default();
-        let (log, room) = (text(serde_json::to_string(&self.log)), text(serde_json::to_string(&self.info)));
+        let (log, room) =
+            (text(serde_json::to_string(&self.log)), text(serde_json::to_string(self.members.info())));
         let doom = text(serde_json::to_string(&pending_deletion));
         store.purge(&[(StateRow::Log, log), (StateRow::Room, room), (StateRow::Deletion, doom)], now)?;
         self.pending_deletion = Some(pending_deletion);

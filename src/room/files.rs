@@ -80,7 +80,7 @@ impl Room {
         (id, size): (&str, u64),
     ) -> std::result::Result<String, RoomError> {
         self.authorize(caller, Action::Talk)?;
-        self.ensure_not_archived()?;
+        self.members.ensure_not_archived()?;
         let max = self.limits.attachment_bytes;
         if size > max {
             return Err(Refusal::new(Code::TooLarge, format!("a file of at most {max} bytes")).into());
@@ -114,7 +114,7 @@ impl Room {
         let known = store.upload(id)?;
         let reserved = known.filter(|upload| upload.user_id == caller.user.as_str() && upload.file.is_none());
         reserved.filter(|upload| upload.due.is_some_and(|due| due > now)).ok_or_else(no_such_file)?;
-        let public = public_id(self.room_id(), id);
+        let public = public_id(self.members.room().as_str(), id);
         let url = format!("/api/chat/attachments/{}", utf8_percent_encode(&public, URL));
         let file = Attachment { id: Some(public), url, ..file };
         let due = now.saturating_add(UPLOAD_UNSENT_MS);
@@ -156,9 +156,9 @@ impl Room {
             return Ok(upload.file.filter(|_| mine).ok_or_else(no_such_file)?);
         };
         let event = store.by_seq(seq)?.filter(|event| event.kind == Kind::Message);
-        let visible = event.filter(|event| event.seq > self.visible_from(caller.user.as_str()));
+        let visible = event.filter(|event| event.seq > self.members.visible_from(caller.user.as_str()));
         let message = visible.and_then(|event| serde_json::from_str::<Message>(&event.body).ok());
-        let public = public_id(self.room_id(), id);
+        let public = public_id(self.members.room().as_str(), id);
         let files = message.filter(|m| m.deleted_at.is_none()).map(|m| m.attachments).unwrap_or_default();
         let file = files.into_iter().find(|file| file.id.as_ref() == Some(&public));
         Ok(serde_json::to_string(&file.ok_or_else(no_such_file)?).unwrap_or_default())
@@ -189,8 +189,9 @@ impl Room {
                     continue;
                 }
             };
-            let (_, id) =
-                split_id(&public).filter(|(room, _)| room.as_str() == self.room_id()).ok_or_else(unknown)?;
+            let (_, id) = split_id(&public)
+                .filter(|(room, _)| room.as_str() == self.members.room().as_str())
+                .ok_or_else(unknown)?;
             let known = store.upload(id)?;
             let mine =
                 known.filter(|upload| upload.user_id == caller.user.as_str() && upload.message.is_none());
@@ -228,7 +229,7 @@ impl Room {
             self.wipe_when_settled(store)?;
         } else if ids.iter().any(|id| id == STRAYS) {
             self.files.under_way = Some((now, vec![STRAYS.to_owned()]));
-            self.effects.push(Effect::ListFiles(file_prefix(&self.info.tenant, &self.info.id)));
+            self.effects.push(Effect::ListFiles(file_prefix(self.members.tenant(), self.members.room())));
         } else {
             self.remove(now, ids);
         }
@@ -236,7 +237,7 @@ impl Room {
     }
 
     fn remove(&mut self, now: UnixMs, ids: Vec<String>) {
-        let prefix = file_prefix(&self.info.tenant, &self.info.id);
+        let prefix = file_prefix(self.members.tenant(), self.members.room());
         let keys = ids.iter().map(|id| format!("{prefix}{id}")).collect();
         self.files.under_way = Some((now, ids.clone()));
         self.effects.push(Effect::RemoveFiles { ids, keys });

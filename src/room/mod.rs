@@ -1,226 +1,94 @@
-//! The room as a pure machine: what happened goes in, what follows comes out. All control flow of a room.
-//! Not here: a clock, randomness, a socket, the runtime. They are arguments and effects; `shell` has them.
+//! The room as a pure machine: an input goes in, effects come out. All control flow of a room.
+//! Not here: a clock, randomness, sockets, the runtime. They are arguments and effects; `object` and `shell` have them.
 //!
-//! Memory is a cache of the store plus the sockets; only presence and typing live in memory alone.
+//! Memory is a cache of the store plus the sockets; only presence, typing and recent sends live in memory alone.
 //! Recovery is start-up: hibernation, a panic, a deploy and a storage error all go through `Room::load`.
+//!
+//! Parts own their state (`connection`, `members`, `presence`, `reads`, `rate`, `moderation`, `slow_mode`, `outbox`,
+//! `files` …) and do not know the room. Operations (`message`, `edit_delete`, `thread`, `ephemeral`, `session` …) are
+//! functions of `Room` over its parts.
 
 mod admin_changes;
-pub mod calls;
+mod admin_plan;
+mod calls;
 pub mod connection;
 mod deletion;
 mod edit_delete;
+mod effect;
+mod ephemeral;
 mod files;
+mod folded_text;
 mod frames;
+mod input;
 mod members;
 mod message;
 pub mod moderation;
 mod notifications;
 mod operator;
 mod outbox;
+mod outbox_alert;
 mod presence;
 mod rate;
 mod reads;
 mod rebuild;
+mod refresh;
 mod replay;
-
-mod outbox_alert;
+mod reports;
 mod send_checks;
 mod session;
+mod slow_mode;
 pub mod store;
 mod thread;
+mod turn;
 mod uploads;
 
 pub use admin_changes::{AdminChange, Patch};
-pub use calls::{PageQuery, RoomCall};
 pub use connection::{ConnectionId, SocketState};
+pub use effect::Effect;
+pub(crate) use effect::RoomError;
 pub use files::{file_prefix, split_id};
+pub use input::{Connect, Input, PageQuery, RoomCall};
 pub use outbox_alert::{OutboxProblem, OutboxReport};
 pub use rebuild::{Rebuild, RoomInfo, message_of};
-pub use session::Connect;
 
-use crate::auth::{Action, Identity, Role};
-use crate::db::{DbError, Marker, Projected, Projection, RoomSnapshot};
+use crate::auth::{Action, Identity};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
-use crate::limits::{CONNECTIONS_PER_MS, Limits};
+use crate::limits::Limits;
 use crate::metrics::Counts;
 use crate::mutants::{Mutant, is};
 use crate::oplog::Entry;
-use crate::protocol::server::{CloseCode, EventText};
-use connection::{Connection, Frames};
+use crate::protocol::server::CloseCode;
+use connection::Connections;
 use deletion::PendingDeletion;
 use files::Files;
-use moderation::{Moderation, RecentSends, Rules};
+use members::Members;
+use moderation::{Moderation, Moderator};
 use outbox::{LogState, Outbox};
 use outbox_alert::AlertState;
 use presence::Presence;
-use rate::Rates;
+use rate::RateLimits;
 use reads::Reads;
-use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
+use slow_mode::SlowMode;
 use store::{SCHEMA_STEPS, StateRow, Store, StoreError};
-
-/// Something that happened to the room.
-pub enum Input<'a> {
-    /// A member's socket was accepted (see `Room::admit`).
-    Connect(Connect),
-    Frame {
-        connection: ConnectionId,
-        text: &'a str,
-        random: u64,
-    },
-    Binary {
-        connection: ConnectionId,
-    },
-    /// What became of the token of an `auth` frame.
-    Verified {
-        connection: ConnectionId,
-        outcome: Result<Identity, Refusal>,
-    },
-    /// Clients that had pinged and went silent.
-    Silent {
-        connections: Vec<ConnectionId>,
-    },
-    /// More waits for this socket than it may.
-    Slow {
-        connection: ConnectionId,
-    },
-    Closed {
-        connection: ConnectionId,
-    },
-    /// A REST request.
-    Call {
-        caller: &'a Identity,
-        call: RoomCall,
-        random: u64,
-    },
-    /// The turn is over: what was gathered leaves.
-    Flush,
-    /// `Room::deadline` has come.
-    Tick,
-    AlarmFired,
-    /// The outbox may take its next batch.
-    Drain,
-    /// What became of a batch of `Effect::Project`, which comes back with it: an answer that is late, or that a
-    /// reload has made strange, must not be taken for another batch's.
-    Projected {
-        batch: Rc<Projection>,
-        outcome: Result<Projected, DbError>,
-        /// The queue of notifications has taken the batch's notices.
-        notified: bool,
-    },
-    /// Whether the tenant's list took the `Effect::Announce` made at that time.
-    AlertReported {
-        at: UnixMs,
-        taken: bool,
-    },
-    /// Whether the bucket removed the `Effect::RemoveFiles` of these uploads.
-    FilesRemoved {
-        ids: Vec<String>,
-        gone: bool,
-    },
-    /// The uploads of `Effect::ListFiles`; `None`: the bucket didn't say.
-    FilesListed(Option<Vec<String>>),
-    /// The room and its members as Postgres has them now; `None`: it is deleted.
-    Refreshed(Option<RoomSnapshot>),
-    /// Its owner wants the room deleted; Postgres is about to hear of it.
-    DeletionRequested,
-    /// Memory was lost under open sockets (a panic, a failing store). Whatever came after `told`, the head
-    /// at the last flush, was committed and not heard.
-    Recovered {
-        delivered_seq: Seq,
-    },
-    /// This connection's frame could not be dealt with, for a fault of ours.
-    Failed {
-        connection: ConnectionId,
-        text: &'a str,
-    },
-}
-
-/// Something the shell must do, at once and in this order.
-#[derive(Debug)]
-pub enum Effect {
-    /// One frame to one socket.
-    Send {
-        connection: ConnectionId,
-        frame: EventText,
-    },
-    Close {
-        connection: ConnectionId,
-        code: CloseCode,
-    },
-    /// What the platform is to keep with the socket.
-    Attach {
-        connection: ConnectionId,
-        attachment: Box<SocketState>,
-    },
-    /// Verify this token and come back with `Input::Verified`.
-    Verify {
-        connection: ConnectionId,
-        token: String,
-    },
-    /// The answer to a `Call`, as JSON text.
-    Reply(Result<String, Refusal>),
-    /// Bring this to Postgres and come back with `Input::Projected`.
-    Project(Rc<Projection>),
-    /// Ask Postgres for the room and its members; come back with `Input::Refreshed`.
-    Refresh,
-    Alarm(UnixMs),
-    /// The room is deleted and its storage empty: nothing of it is to stay in memory.
-    Wiped,
-    /// Tell the tenant's list of rooms in trouble; come back with `Input::Announced`.
-    ReportAlert(OutboxReport),
-    /// Remove these objects from the bucket; come back with `Input::FilesRemoved`.
-    RemoveFiles {
-        ids: Vec<String>,
-        keys: Vec<String>,
-    },
-    /// Say which uploads' objects stand under this prefix; come back with `Input::FilesListed`.
-    ListFiles(String),
-    /// A line for the operator's log.
-    Report(Entry),
-}
-
-/// Why something was not done.
-pub(crate) enum RoomError {
-    /// The sender is told; nothing happened.
-    Refused(Refusal),
-    Store(StoreError),
-}
-
-impl From<Refusal> for RoomError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<StoreError> for RoomError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
+use turn::{Request, Turn};
 
 pub struct Room {
     log: LogState,
     head: Seq,
-    /// The head after the last input that went well.
+    /// The head after the last input that succeeded.
     settled_head: Seq,
-    info: RoomInfo,
-    members: HashMap<String, Role>,
+    members: Members,
     limits: Limits,
-    connections: BTreeMap<ConnectionId, Connection>,
-    next_connection: ConnectionId,
+    connections: Connections,
     presence: Presence,
-    rates: HashMap<String, Rates>,
+    rates: RateLimits,
     reads: Reads,
-    /// When who last said something, as far as it is known; kept while slow mode is on.
-    said_at: HashMap<String, UnixMs>,
-    /// What the tenant doesn't want said, and who said what of late.
-    rules: Option<Rc<Rules>>,
-    recent_sends: HashMap<String, RecentSends>,
-    /// Notes for the audit log that Postgres hasn't got.
+    slow_mode: SlowMode,
+    moderator: Moderator,
+    /// Whether the store has audit notes that Postgres lacks.
     audit_waits: bool,
-    /// Its owner wants it deleted, and what came of it isn't known: since when, and when that is looked into.
+    /// A deletion whose outcome in Postgres is not yet known.
     pending_deletion: Option<PendingDeletion>,
     outbox: Outbox,
     alert: AlertState,
@@ -232,7 +100,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// The room as its storage and its open sockets say it is; `None` when there is no whole log here.
+    /// The room from its storage and its open sockets; `None` when the storage has no complete log.
     pub fn load(
         store: &Store,
         sockets: impl IntoIterator<Item = SocketState>,
@@ -253,24 +121,21 @@ impl Room {
             store.set_state(StateRow::Log, serde_json::to_string(&log).map_err(corrupt_column)?)?;
         }
         let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved);
-        // The tail of a log made anew may be reactions, which aren't events here any more.
+        // The newest events before a rebuild may have been reactions, which a rebuilt log does not contain.
         let newest = if is(Mutant::SeqFromMemory) { 0 } else { store.newest()? };
         let head = newest.max(log.projected).max(log.floor);
         let mut loaded = Self {
             head,
             settled_head: head,
             log,
-            info: serde_json::from_str(&room).map_err(corrupt_column)?,
-            members: HashMap::new(),
+            members: Members::new(serde_json::from_str(&room).map_err(corrupt_column)?),
             limits,
-            connections: BTreeMap::new(),
-            next_connection: 1,
+            connections: Connections::default(),
             presence: Presence::default(),
-            rates: HashMap::new(),
+            rates: RateLimits::default(),
             reads,
-            said_at: HashMap::new(),
-            rules: None,
-            recent_sends: HashMap::new(),
+            slow_mode: SlowMode::default(),
+            moderator: Moderator::default(),
             audit_waits: !store.audit_notes()?.is_empty() && !is(Mutant::AuditForgotten),
             pending_deletion: PendingDeletion::load(store)?,
             outbox: Outbox::load(store)?,
@@ -281,32 +146,32 @@ impl Room {
             #[cfg(feature = "mutants")]
             unwritten: Vec::new(),
         };
-        loaded.index_members();
-        for state in sockets {
-            // A fault ended the deletion before they were told: with the first input they are.
-            if loaded.is_deletion_done() && !is(Mutant::GoneButOpen) {
-                loaded.effects.push(Effect::Close { connection: state.id, code: CloseCode::RoomGone });
-                continue;
-            }
-            let user = state.identity.user.as_str().to_owned();
-            loaded.presence.wake(&user);
-            loaded.rates.entry(user.clone()).or_default().merge(&state.rates);
-            let marker = Marker { generation: state.read_generation, seq: state.read_seq };
-            loaded.reads.remember(&user, marker);
-            loaded.next_connection = loaded.next_connection.max(state.id.saturating_add(1));
-            loaded.connections.insert(state.id, Connection::wake(state));
-        }
+        loaded.learn_markers();
+        sockets.into_iter().for_each(|state| loaded.wake_socket(state));
         loaded.load_alert(store)?;
         Ok(Some(loaded))
     }
 
-    /// The room of a tenant who doesn't want everything said.
+    /// Takes over a socket that stayed open while the room was out of memory.
+    fn wake_socket(&mut self, state: SocketState) {
+        // The deletion finished, but a fault came before the sockets were closed: the first input closes them.
+        if self.is_deletion_done() && !is(Mutant::GoneButOpen) {
+            self.effects.push(Effect::Close { connection: state.id, code: CloseCode::RoomGone });
+            return;
+        }
+        self.presence.wake_socket(state.user());
+        self.rates.merge(state.user(), &state.rates);
+        self.reads.restore(state.user(), state.marker());
+        self.connections.wake(state);
+    }
+
+    /// The room with its tenant's moderation rules.
     pub fn with_moderation(mut self, moderation: &Moderation) -> Self {
-        self.rules = moderation.of(self.info.tenant.as_str());
+        self.moderator = Moderator::new(moderation.rules_for(self.members.tenant().as_str()));
         self
     }
 
-    /// Takes one thing that happened to the room and says what follows from it.
+    /// Handles one input and gives the effects that follow from it.
     ///
     /// # Takes   `now`: Unix milliseconds. Inputs in the order they arrived.
     /// # Gives   effects, to be performed in this order without an `await` between them.
@@ -316,9 +181,10 @@ impl Room {
         if !matches!(input, Input::Flush) {
             std::mem::take(&mut self.unwritten).iter().try_for_each(|event| store.insert(event))?;
         }
+        let turn = Turn { store, now };
         match input {
-            Input::Connect(connect) => self.connect(store, now, connect)?,
-            Input::Frame { connection, text, random } => self.frame(store, now, connection, text, random)?,
+            Input::Connect(connect) => self.connect(turn, connect)?,
+            Input::Frame { connection, text, random } => self.frame(turn, connection, text, random)?,
             Input::Binary { connection } => self.close(connection, CloseCode::BinaryUnsupported, now),
             Input::Verified { connection, outcome } => self.verified(connection, outcome, now),
             Input::Silent { connections } => {
@@ -330,20 +196,10 @@ impl Room {
                 self.counts.slow_sockets = self.counts.slow_sockets.saturating_add(1);
                 self.close(connection, CloseCode::SlowConsumer, now);
             }
-            Input::Closed { connection } => {
-                if let Some(row) = self.reads.take_unsaved() {
-                    store.set_state(StateRow::Reads, row)?;
-                }
-                self.remove_connection(connection, now);
-                if !is(Mutant::AlarmTrusted) {
-                    self.outbox.expire_alarm(now);
-                }
+            Input::Closed { connection } => self.closed(turn, connection)?,
+            Input::Call { caller, call, random } => {
+                self.call(Request { turn, caller, connection: None, random }, call)?;
             }
-            Input::Call { caller, call, random } => match self.call(store, now, caller, call, random) {
-                Ok(()) => {}
-                Err(RoomError::Refused(refusal)) => self.effects.push(Effect::Reply(Err(refusal))),
-                Err(RoomError::Store(error)) => return Err(error),
-            },
             Input::Flush => self.flush(now),
             Input::Tick => self.tick(now),
             Input::AlarmFired => self.alarm_fired(store, now)?,
@@ -354,116 +210,92 @@ impl Room {
             Input::AlertReported { at, taken } => self.alert_reported(store, now, at, taken)?,
             Input::FilesListed(ids) => self.files_listed(store, now, ids)?,
             Input::FilesRemoved { ids, gone } => self.files_removed(store, now, &ids, gone)?,
-            Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
+            Input::Refreshed(snapshot) => self.refreshed(turn, snapshot)?,
             Input::DeletionRequested => self.begin_deletion(store, now)?,
             Input::Recovered { delivered_seq } => self.recovered(store, delivered_seq)?,
             Input::Failed { connection, text } => self.failed(connection, text),
         }
         self.arm(now);
         self.settled_head = self.head;
-        self.connections.values_mut().for_each(|c| c.settled = c.pending.len());
+        self.connections.settle();
         Ok(std::mem::take(&mut self.effects))
     }
 
-    /// What the inputs before the one that failed had still to tell, and the head up to which all is told then.
-    /// The shell calls it before it drops the room; what the failed input did is told by `Input::Recovered`.
+    /// Flushes what the inputs before the failed one have left, and gives the head up to which everything is delivered
+    /// then. The object calls this before it drops the room; `Input::Recovered` delivers what the failed input wrote.
     pub fn flush_settled(&mut self, now: UnixMs) -> (Vec<Effect>, Seq) {
         self.effects.clear();
-        self.connections.values_mut().for_each(|c| c.pending.truncate(c.settled));
+        self.connections.drop_unsettled();
         self.flush(now);
         (std::mem::take(&mut self.effects), self.settled_head)
     }
 
     /// When `Input::Tick` is due; `None` in an idle room.
     pub fn deadline(&self) -> Option<UnixMs> {
-        let legacy_listens = self.connections.values().any(|c| !c.state.batches);
-        self.presence.deadline(legacy_listens).into_iter().chain(self.reads.deadline()).min()
+        let presence = self.presence.deadline(self.connections.has_legacy());
+        presence.into_iter().chain(self.reads.deadline()).min()
     }
 
-    /// Whether anything waits for `Input::Flush`.
+    /// Whether `Input::Flush` has anything to do.
     pub fn wants_flush(&self) -> bool {
-        self.connections.values().any(|c| !c.pending.is_empty() || c.changed)
+        self.connections.wants_flush()
     }
 
-    /// Larger than any before it, those included that are closing and that a room which was loaded again knows nothing
-    /// of: their late close would else end another's connection.
+    /// The id for the next socket; see `Connections::next_id`.
     pub fn next_connection(&self, now: UnixMs) -> ConnectionId {
-        if is(Mutant::ConnectionIdTwice) {
-            return self.next_connection;
-        }
-        self.next_connection.max(now.saturating_mul(CONNECTIONS_PER_MS))
+        self.connections.next_id(now)
     }
 
     /// When this connection last sent a frame.
     pub fn last_frame_ms(&self, id: ConnectionId) -> Option<UnixMs> {
-        self.connections.get(&id).map(|connection| connection.state.last_frame_ms)
+        self.connections.get(id).map(|state| state.last_frame_ms)
     }
 
     pub fn members_version(&self) -> u64 {
-        self.info.snapshot.members_version
+        self.members.snapshot().members_version
     }
 
-    /// What happened since it was last asked.
+    /// What was counted since the last call.
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)
     }
 
     pub fn key(&self) -> (TenantId, RoomId) {
-        (self.info.tenant.clone(), self.info.id.clone())
+        (self.members.tenant().clone(), self.members.room().clone())
     }
 
     pub fn head(&self) -> Seq {
         self.head
     }
 
-    /// Whether this person may enter, by the membership the room knows.
+    /// Whether this person may enter, by the room's copy of its members.
     ///
-    /// # Errors  `room_not_found`: existence isn't revealed to those outside.
+    /// # Errors  `room_not_found`: outsiders do not learn whether the room exists.
     pub fn admit(&self, caller: &Identity) -> Result<(), Refusal> {
         self.authorize(caller, Action::Read)
     }
 
-    // --- Leaving: to sockets --------------------------------------------------------------------
+    fn authorize(&self, caller: &Identity, action: Action) -> Result<(), Refusal> {
+        self.members.authorize(caller, action)
+    }
 
-    /// Everything gathered leaves: an array of events a socket, or an event a frame for seed clients.
+    /// Sends what is pending. A connection whose token has expired is closed instead.
     fn flush(&mut self, now: UnixMs) {
-        let expired = |c: &&Connection| !c.pending.is_empty() && c.expired(now);
-        let expired: Vec<_> = self.connections.values().filter(expired).map(|c| c.state.id).collect();
-        for id in expired {
+        for id in self.connections.expired(now) {
             self.close(id, CloseCode::AuthExpired, now);
         }
-        let mut frames = Frames::default();
-        // The texts must outlive the walk: their addresses tell equal frames apart.
-        let mut sent = Vec::new();
-        for (id, connection) in &mut self.connections {
-            let pending = std::mem::take(&mut connection.pending);
-            let shared = if connection.state.batches { frames.of(&pending) } else { pending.as_slice() };
-            let send = |frame: &EventText| Effect::Send { connection: *id, frame: frame.clone() };
-            self.effects.extend(shared.iter().map(send));
-            if std::mem::take(&mut connection.changed) {
-                if let Some(rates) = self.rates.get(connection.user()) {
-                    connection.state.rates = *rates;
-                }
-                connection.remember_read(self.reads.marker(connection.user()));
-                let attachment = Box::new(connection.state.clone());
-                self.effects.push(Effect::Attach { connection: *id, attachment });
+        let (rates, reads) = (&self.rates, &self.reads);
+        let effects = self.connections.flush(|state| {
+            if let Some(rates) = rates.get(state.user()) {
+                state.rates = *rates;
             }
-            sent.push(pending);
-        }
-    }
-
-    fn send(&mut self, id: ConnectionId, event: EventText) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.pending.push(event);
-        }
-    }
-
-    fn broadcast(&mut self, event: EventText) {
-        self.connections.values_mut().for_each(|c| c.pending.push(event.clone()));
+            state.set_marker(reads.marker(state.user()));
+        });
+        self.effects.extend(effects);
     }
 
     fn report(&mut self, entry: Entry) {
-        let entry = entry.with("tenant", &self.info.tenant).with("room", &self.info.id);
+        let entry = entry.with("tenant", self.members.tenant()).with("room", self.members.room());
         self.effects.push(Effect::Report(entry));
     }
 }

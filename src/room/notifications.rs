@@ -8,6 +8,7 @@ use crate::db::Notice;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::{BATCH_ROWS_MAX, NOTIFY_USERS_MAX};
 use crate::protocol::message::Message;
+use crate::protocol::room::NotifyLevel;
 use std::collections::BTreeSet;
 
 impl Room {
@@ -33,8 +34,8 @@ impl Room {
             };
             for (part, users) in users.chunks(NOTIFY_USERS_MAX).enumerate() {
                 notices.push(Notice {
-                    tenant: self.info.tenant.clone(),
-                    room: self.info.id.clone(),
+                    tenant: self.members.tenant().clone(),
+                    room: self.members.room().clone(),
                     seq: message.seq,
                     message: message.id.clone(),
                     event: event.seq,
@@ -49,10 +50,10 @@ impl Room {
 
     /// Members without a socket, who may want to know of something. What they have set counts again when they are told.
     fn absent(&self, now: UnixMs) -> Vec<&crate::db::SnapshotMember> {
-        let here: BTreeSet<&str> = self.connections.values().map(|c| c.user()).collect();
-        let members = self.info.snapshot.members.iter();
+        let here: BTreeSet<&str> = self.connections.iter().map(|c| c.user()).collect();
+        let members = self.members.snapshot().members.iter();
         members
-            .filter(|m| !here.contains(m.user_id.as_str()) && m.notify.level != "none")
+            .filter(|m| !here.contains(m.user_id.as_str()) && m.notify.level != NotifyLevel::None)
             .filter(|m| m.notify.notifications_snoozed_until_ms.is_none_or(|until| until <= now))
             .collect()
     }
@@ -91,8 +92,8 @@ impl Room {
             let user = m.user_id.as_str();
             user != message.user_id
                 && edited.as_ref().is_none_or(|edit| is_news(edit, user))
-                && (m.notify.level == "all" || calls(user))
-                && self.reads.of(user) < message.seq
+                && (m.notify.level == NotifyLevel::All || calls(user))
+                && self.reads.seq_of(user) < message.seq
         });
         let users: Vec<String> = users.map(|m| m.user_id.as_str().to_owned()).collect();
         Ok(if users.is_empty() { None } else { Some((message, calls_all, users)) })

@@ -134,7 +134,7 @@ impl Outbox {
 impl Room {
     pub(super) fn lags(&self) -> bool {
         self.head > self.log.projected
-            || self.reads.unprojected()
+            || self.reads.has_unprojected()
             || self.audit_waits
             || self.alert.retry_rows().next().is_some()
     }
@@ -250,8 +250,8 @@ impl Room {
             false => (Vec::new(), self.log.notified()),
         };
         let batch = Rc::new(Projection {
-            tenant: self.info.tenant.clone(),
-            room: self.info.id.clone(),
+            tenant: self.members.tenant().clone(),
+            room: self.members.room().clone(),
             epoch: self.log.epoch.clone(),
             from: self.log.projected,
             to,
@@ -311,7 +311,7 @@ impl Room {
                 self.quarantine_conflicts(store, &conflicts)?;
                 self.outbox.ahead = false;
                 self.release_rows(store, batch, &conflicts)?;
-                self.reads.projected(&batch.reads);
+                self.reads.mark_projected(&batch.reads);
                 if !batch.audit.is_empty() {
                     store.forget_audit(&batch.audit)?;
                     self.audit_waits = !store.audit_notes()?.is_empty();
