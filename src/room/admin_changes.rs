@@ -244,7 +244,7 @@ impl Room {
             draft.set.put.push(MemberPut {
                 user_id: user.clone(),
                 role: Role::Member.name().to_owned(),
-                joined_seq: self.head,
+                joined_seq: self.log.head(),
                 notify_level: "all".to_owned(),
                 notifications_snoozed_until_ms: None,
                 silenced_until_ms: None,

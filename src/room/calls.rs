@@ -150,7 +150,7 @@ impl Room {
         let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         // An unknown thread is an empty page: nothing is revealed.
         let thread = query.thread_id.as_deref().map(|id| MessageId::parse(id).map_or(0, MessageId::seq));
-        let end = self.head.saturating_add(1);
+        let end = self.log.next_seq();
         let floor = self.visible_from(caller.user.as_str());
         let below = |seq: Seq, count: u64| -> store::Result<Vec<Stored>> {
             let mut messages = store.messages_before(seq, thread, count)?;
@@ -185,7 +185,8 @@ impl Room {
         older.reverse();
         older.append(&mut newer);
         let bodies: Vec<&str> = older.iter().map(|m| m.body.as_str()).collect();
-        let (messages, seq, epoch) = (bodies.join(","), self.head, serde_json::Value::from(&*self.log.epoch));
+        let (messages, seq, epoch) =
+            (bodies.join(","), self.log.head(), serde_json::Value::from(self.log.epoch()));
         Ok(format!(
             r#"{{"messages":[{messages}],"hasMoreBefore":{before},"hasMoreAfter":{after},"lastSeq":{seq},"epoch":{epoch}}}"#
         ))

@@ -4,6 +4,7 @@
 use super::connection::ConnectionId;
 use super::files::uploads_of;
 use super::rate::Rate;
+use super::store::formats::ChangeBody;
 use super::store::mutations::Mutation;
 use super::store::{Event, Kind, Store};
 use super::thread::{thread_event, thread_update_text};
@@ -16,23 +17,7 @@ use crate::mutants::{Mutant, is};
 use crate::protocol::client::{DeleteDraft, EditDraft, not_empty};
 use crate::protocol::message::Message;
 use crate::protocol::server;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-/// What the log keeps of an edit or a deletion besides its sender and its message.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ChangeBody {
-    pub message_id: String,
-    /// Of the message, from then on.
-    pub version: u64,
-    /// Whom an edit names that weren't named before: news for them. It goes with the message.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mentioned: Vec<String>,
-    /// It calls all, which the message didn't before.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub calls_all: bool,
-}
 
 pub(super) fn no_such_message() -> Refusal {
     Refusal::new(Code::MessageNotFound, "no such message")
@@ -97,7 +82,7 @@ impl Room {
             Mutation::Body { seq: message.seq, body: &body },
         ];
         store.append(&[&event], &changes)?;
-        self.head = event.seq;
+        self.log.advance(event.seq);
         self.ack(connection, &event, (&message.id, message.version), false);
         self.broadcast_about(event.target, event.seq, server::message_updated(event.seq, &body));
         Ok(body)
@@ -172,7 +157,7 @@ impl Room {
             self.authorize(caller, Action::DeleteOthers)?;
         }
         // Before the deletion: alone it does no harm, and a deletion without it might leave words behind.
-        self.discard_quarantined_content(store, message.seq)?;
+        self.outbox.purge_quarantined(store, message.seq)?;
         let user = caller.user.as_str().to_owned();
         let files = uploads_of(&message);
         make_tombstone(&mut message, now, &user);
@@ -197,7 +182,7 @@ impl Room {
         }
         let events: Vec<&Event> = [&event].into_iter().chain(&update).collect();
         store.append(&events, &changes)?;
-        self.head = update.as_ref().map_or(event.seq, |update| update.seq);
+        self.log.advance(update.as_ref().map_or(event.seq, |update| update.seq));
         self.schedule_removal(now, files);
         self.ack(connection, &event, (&message.id, message.version), false);
         let deleted = server::message_deleted(event.seq, &message.id, &event.user_id);
@@ -218,7 +203,7 @@ impl Room {
         event: &Event,
         message: &str,
     ) -> Result<(), RoomError> {
-        let id = format!("{}.{}.{action}", self.log.epoch, event.seq);
+        let id = format!("{}.{}.{action}", self.log.epoch(), event.seq);
         Ok(self.note_audit(store, event.at, (&event.user_id, action), (id, message), None)?)
     }
 
@@ -232,7 +217,7 @@ impl Room {
         body: &ChangeBody,
     ) -> Event {
         Event {
-            seq: self.head.saturating_add(1),
+            seq: self.log.next_seq(),
             kind,
             at: now,
             user_id,

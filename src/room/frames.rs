@@ -108,7 +108,7 @@ impl Room {
             }
             ClientFrame::Read { seq } => self.mark_read(caller, Some(id), seq, now)?,
             ClientFrame::Ping { t } => {
-                let pong = server::pong(&t, self.head, &self.log.epoch);
+                let pong = server::pong(&t, self.log.head(), self.log.epoch());
                 self.send(id, pong);
             }
             ClientFrame::Auth { token } => self.effects.push(Effect::Verify { connection: id, token }),

@@ -1,10 +1,12 @@
 //! Who may do what in the room, and what it knows of itself and its people: a copy of what Postgres last told.
 //! Not here: the table of permissions (`auth`), and asking Postgres (`shell`).
 
+use super::Room;
 use super::connection::{Connection, ConnectionId};
-use super::replay::{MemberBody, member_event_text};
+use super::replay::member_event_text;
+use super::store::formats::{MemberBody, RoomInfo};
 use super::store::{self, Event, Kind, Store};
-use super::{Room, RoomInfo};
+use super::turn::Turn;
 use crate::auth::{self, Action, Identity, Role};
 use crate::db::{Marker, RoomSnapshot, SnapshotChange, SnapshotMember};
 use crate::error::{Code, Refusal};
@@ -73,7 +75,7 @@ impl Room {
         self.authorize(caller, Action::Read)?;
         let user = caller.user.as_str();
         let other_tabs = self.presence.sockets(user) > u32::from(by.is_some());
-        if self.advance_marker(user, seq.min(self.head)) && (self.shares_receipts() || other_tabs) {
+        if self.advance_marker(user, seq.min(self.log.head())) && (self.shares_receipts() || other_tabs) {
             self.reads.queue_receipt(user, false, now);
         }
         Ok(())
@@ -110,9 +112,9 @@ impl Room {
         now: UnixMs,
     ) -> store::Result<()> {
         let Some(mut snapshot) = snapshot else {
-            return self.finish_deletion(store, now);
+            return self.finish_deletion(Turn { store, now });
         };
-        self.cancel_deletion(store, now)?;
+        self.deletion.cancel(Turn { store, now })?;
         if snapshot.members_version < self.info.snapshot.members_version
             || is(Mutant::MembershipNeverRefreshed)
         {
@@ -126,7 +128,7 @@ impl Room {
             // What was looked up for another span of time doesn't hold.
             self.said_at.clear();
         }
-        let mut news = SnapshotDiff { events: Vec::new(), head: self.head, now, changes: &changes };
+        let mut news = SnapshotDiff { events: Vec::new(), head: self.log.head(), now, changes: &changes };
         news.of_people(&self.info.snapshot, &info.snapshot);
         news.of_room(&self.info, &info);
         let events = if is(Mutant::RefreshWithoutEvents) { Vec::new() } else { news.events };
@@ -140,7 +142,7 @@ impl Room {
         let closed: Vec<_> = self.connections.values().filter(closed).map(|c| c.state.id).collect();
         closed.into_iter().for_each(|id| self.close(id, CloseCode::Removed, now));
         for event in events {
-            self.head = event.seq;
+            self.log.advance(event.seq);
             self.broadcast(member_event_text(&event));
         }
         Ok(())

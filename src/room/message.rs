@@ -4,6 +4,7 @@
 use super::connection::ConnectionId;
 use super::edit_delete::{calls_all, no_such_message};
 use super::rate::Rate;
+use super::store::formats::ReactionBody;
 use super::store::mutations::Mutation;
 use super::store::{Event, Kind, Store, StoreError};
 use super::{Room, RoomError};
@@ -14,18 +15,6 @@ use crate::limits::EMOJI_KINDS_MAX;
 use crate::protocol::client::{MessageDraft, ReactionDraft};
 use crate::protocol::message::{Attachment, Message};
 use crate::protocol::server::{self, Ack};
-use serde::{Deserialize, Serialize};
-
-/// What the log keeps of a reaction besides its sender and its message.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReactionBody {
-    pub message_id: String,
-    /// Of the message, when it was reacted to.
-    pub version: u64,
-    pub emoji: String,
-    pub add: bool,
-}
 
 /// What became of a message or reaction.
 pub struct SendOutcome {
@@ -88,7 +77,7 @@ impl Room {
         let update = match root {
             None => {
                 self.write(store, &event, &uploads)?;
-                self.head = seq;
+                self.log.advance(seq);
                 None
             }
             Some(root) => Some(self.write_reply(store, &event, root, &uploads)?),
@@ -112,7 +101,7 @@ impl Room {
         attachments: Vec<Attachment>,
         random: u64,
     ) -> Message {
-        let seq = self.head.saturating_add(1);
+        let seq = self.log.next_seq();
         let (mentions, mentions_room) = self.mentions(caller, &draft.content);
         Message {
             id: MessageId::new(now, seq, random).to_string(),
@@ -193,7 +182,7 @@ impl Room {
         let (message_id, version) = (message.id.clone(), message.version);
         let body = ReactionBody { message_id, version, emoji: draft.emoji, add: draft.add };
         let event = Event {
-            seq: self.head.saturating_add(1),
+            seq: self.log.next_seq(),
             kind: Kind::Reaction,
             at: now,
             user_id: user.to_owned(),
@@ -204,7 +193,7 @@ impl Room {
             body: serde_json::to_string(&body).unwrap_or_default(),
         };
         store.append(&[&event], &[Mutation::Body { seq: message.seq, body: &server::body(&message) }])?;
-        self.head = event.seq;
+        self.log.advance(event.seq);
         self.ack(connection, &event, (&message.id, message.version), false);
         let (id, reactions) = (&message.id, &message.reactions);
         let update = server::reaction_update(event.seq, id, reactions, user, &body.emoji, body.add);

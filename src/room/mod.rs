@@ -1,18 +1,26 @@
-//! The room as a pure machine: what happened goes in, what follows comes out. All control flow of a room.
-//! Not here: a clock, randomness, a socket, the runtime. They are arguments and effects; `shell` has them.
+//! The room as a pure machine: an input goes in, effects come out. Each part owns its state; `Room` feeds the parts and
+//! is the only one who knows all of them. Clients' operations are in files of their own; `background` has the rest.
+//! Not here: a clock, randomness, a socket, the runtime. They are arguments and effects; `object` and `shell` have them.
 //!
-//! Memory is a cache of the store plus the sockets; only presence and typing live in memory alone.
-//! Recovery is start-up: hibernation, a panic, a deploy and a storage error all go through `Room::load`.
+//! Memory is a cache of the store and the sockets; only presence and typing exist in memory alone. So recovery is the
+//! same as start-up: after hibernation, a panic, a deploy or a storage error, `Room::load` creates the room again.
 
 mod admin_changes;
+mod alarm;
+mod audit;
+mod background;
+mod backoff;
 pub mod calls;
 pub mod connection;
 mod deletion;
 mod edit_delete;
 mod files;
 mod frames;
+mod io;
+mod log;
 mod members;
 mod message;
+mod message_row;
 pub mod moderation;
 mod notifications;
 mod operator;
@@ -22,189 +30,52 @@ mod rate;
 mod reads;
 mod rebuild;
 mod replay;
-
-mod outbox_alert;
 mod send_checks;
 mod session;
 pub mod store;
 mod thread;
+mod turn;
 mod uploads;
 
 pub use admin_changes::{AdminChange, Patch};
 pub use calls::{PageQuery, RoomCall};
 pub use connection::{ConnectionId, SocketState};
 pub use files::{file_prefix, split_id};
-pub use outbox_alert::{OutboxProblem, OutboxReport};
-pub use rebuild::{Rebuild, RoomInfo, message_of};
+pub use io::{Effect, Input};
+pub use message_row::message_of;
+pub use rebuild::Rebuild;
 pub use session::Connect;
+pub use store::formats::{OutboxProblem, OutboxReport, OutboxState, RoomInfo};
 
 use crate::auth::{Action, Identity, Role};
-use crate::db::{DbError, Marker, Projected, Projection, RoomSnapshot};
+use crate::db::Marker;
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
-use crate::limits::{CONNECTIONS_PER_MS, Limits};
+use crate::limits::{BATCH_ROWS_MAX, CONNECTIONS_PER_MS, Limits};
 use crate::metrics::Counts;
 use crate::mutants::{Mutant, is};
 use crate::oplog::Entry;
 use crate::protocol::server::{CloseCode, EventText};
+use alarm::Alarm;
+use audit::AuditNotes;
 use connection::{Connection, Frames};
-use deletion::PendingDeletion;
+use deletion::Deletion;
 use files::Files;
+use io::RoomError;
+use log::Log;
 use moderation::{Moderation, RecentSends, Rules};
-use outbox::{LogState, Outbox};
-use outbox_alert::AlertState;
+use notifications::Notifications;
+use outbox::Outbox;
 use presence::Presence;
 use rate::Rates;
 use reads::Reads;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-use store::{SCHEMA_STEPS, StateRow, Store, StoreError};
-
-/// Something that happened to the room.
-pub enum Input<'a> {
-    /// A member's socket was accepted (see `Room::admit`).
-    Connect(Connect),
-    Frame {
-        connection: ConnectionId,
-        text: &'a str,
-        random: u64,
-    },
-    Binary {
-        connection: ConnectionId,
-    },
-    /// What became of the token of an `auth` frame.
-    Verified {
-        connection: ConnectionId,
-        outcome: Result<Identity, Refusal>,
-    },
-    /// Clients that had pinged and went silent.
-    Silent {
-        connections: Vec<ConnectionId>,
-    },
-    /// More waits for this socket than it may.
-    Slow {
-        connection: ConnectionId,
-    },
-    Closed {
-        connection: ConnectionId,
-    },
-    /// A REST request.
-    Call {
-        caller: &'a Identity,
-        call: RoomCall,
-        random: u64,
-    },
-    /// The turn is over: what was gathered leaves.
-    Flush,
-    /// `Room::deadline` has come.
-    Tick,
-    AlarmFired,
-    /// The outbox may take its next batch.
-    Drain,
-    /// What became of a batch of `Effect::Project`, which comes back with it: an answer that is late, or that a
-    /// reload has made strange, must not be taken for another batch's.
-    Projected {
-        batch: Rc<Projection>,
-        outcome: Result<Projected, DbError>,
-        /// The queue of notifications has taken the batch's notices.
-        notified: bool,
-    },
-    /// Whether the tenant's list took the `Effect::Announce` made at that time.
-    AlertReported {
-        at: UnixMs,
-        taken: bool,
-    },
-    /// Whether the bucket removed the `Effect::RemoveFiles` of these uploads.
-    FilesRemoved {
-        ids: Vec<String>,
-        gone: bool,
-    },
-    /// The uploads of `Effect::ListFiles`; `None`: the bucket didn't say.
-    FilesListed(Option<Vec<String>>),
-    /// The room and its members as Postgres has them now; `None`: it is deleted.
-    Refreshed(Option<RoomSnapshot>),
-    /// Its owner wants the room deleted; Postgres is about to hear of it.
-    DeletionRequested,
-    /// Memory was lost under open sockets (a panic, a failing store). Whatever came after `told`, the head
-    /// at the last flush, was committed and not heard.
-    Recovered {
-        delivered_seq: Seq,
-    },
-    /// This connection's frame could not be dealt with, for a fault of ours.
-    Failed {
-        connection: ConnectionId,
-        text: &'a str,
-    },
-}
-
-/// Something the shell must do, at once and in this order.
-#[derive(Debug)]
-pub enum Effect {
-    /// One frame to one socket.
-    Send {
-        connection: ConnectionId,
-        frame: EventText,
-    },
-    Close {
-        connection: ConnectionId,
-        code: CloseCode,
-    },
-    /// What the platform is to keep with the socket.
-    Attach {
-        connection: ConnectionId,
-        attachment: Box<SocketState>,
-    },
-    /// Verify this token and come back with `Input::Verified`.
-    Verify {
-        connection: ConnectionId,
-        token: String,
-    },
-    /// The answer to a `Call`, as JSON text.
-    Reply(Result<String, Refusal>),
-    /// Bring this to Postgres and come back with `Input::Projected`.
-    Project(Rc<Projection>),
-    /// Ask Postgres for the room and its members; come back with `Input::Refreshed`.
-    Refresh,
-    Alarm(UnixMs),
-    /// The room is deleted and its storage empty: nothing of it is to stay in memory.
-    Wiped,
-    /// Tell the tenant's list of rooms in trouble; come back with `Input::Announced`.
-    ReportAlert(OutboxReport),
-    /// Remove these objects from the bucket; come back with `Input::FilesRemoved`.
-    RemoveFiles {
-        ids: Vec<String>,
-        keys: Vec<String>,
-    },
-    /// Say which uploads' objects stand under this prefix; come back with `Input::FilesListed`.
-    ListFiles(String),
-    /// A line for the operator's log.
-    Report(Entry),
-}
-
-/// Why something was not done.
-pub(crate) enum RoomError {
-    /// The sender is told; nothing happened.
-    Refused(Refusal),
-    Store(StoreError),
-}
-
-impl From<Refusal> for RoomError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<StoreError> for RoomError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
+use store::{StateRow, Store, decode};
+use turn::Turn;
 
 pub struct Room {
-    log: LogState,
-    head: Seq,
-    /// The head after the last input that went well.
-    settled_head: Seq,
+    log: Log,
     info: RoomInfo,
     members: HashMap<String, Role>,
     limits: Limits,
@@ -218,12 +89,11 @@ pub struct Room {
     /// What the tenant doesn't want said, and who said what of late.
     rules: Option<Rc<Rules>>,
     recent_sends: HashMap<String, RecentSends>,
-    /// Notes for the audit log that Postgres hasn't got.
-    audit_waits: bool,
-    /// Its owner wants it deleted, and what came of it isn't known: since when, and when that is looked into.
-    pending_deletion: Option<PendingDeletion>,
+    audit: AuditNotes,
+    deletion: Deletion,
     outbox: Outbox,
-    alert: AlertState,
+    notifications: Notifications,
+    alarm: Alarm,
     files: Files,
     counts: Counts,
     effects: Vec<Effect>,
@@ -244,23 +114,11 @@ impl Room {
         let (Some(log), Some(room)) = (store.state(StateRow::Log)?, store.state(StateRow::Room)?) else {
             return Ok(None);
         };
-        let corrupt_column =
-            |e: serde_json::Error| StoreError(format!("state: {:?} at column {}", e.classify(), e.column()));
-        let mut log: LogState = serde_json::from_str(&log).map_err(corrupt_column)?;
-        if log.schema < SCHEMA_STEPS {
-            store.upgrade(log.schema)?;
-            log.schema = SCHEMA_STEPS;
-            store.set_state(StateRow::Log, serde_json::to_string(&log).map_err(corrupt_column)?)?;
-        }
-        let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved);
-        // The tail of a log made anew may be reactions, which aren't events here any more.
-        let newest = if is(Mutant::SeqFromMemory) { 0 } else { store.newest()? };
-        let head = newest.max(log.projected).max(log.floor);
+        let log = Log::load(store, &log)?;
+        let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved());
+        let info: RoomInfo = decode(&room)?;
         let mut loaded = Self {
-            head,
-            settled_head: head,
             log,
-            info: serde_json::from_str(&room).map_err(corrupt_column)?,
             members: HashMap::new(),
             limits,
             connections: BTreeMap::new(),
@@ -271,11 +129,13 @@ impl Room {
             said_at: HashMap::new(),
             rules: None,
             recent_sends: HashMap::new(),
-            audit_waits: !store.audit_notes()?.is_empty() && !is(Mutant::AuditForgotten),
-            pending_deletion: PendingDeletion::load(store)?,
+            audit: AuditNotes::load(store)?,
+            deletion: Deletion::load(store)?,
             outbox: Outbox::load(store)?,
-            alert: AlertState::default(),
-            files: Files::load(store)?,
+            notifications: Notifications::default(),
+            alarm: Alarm::default(),
+            files: Files::load(store, &info.tenant, &info.id)?,
+            info,
             counts: Counts::default(),
             effects: Vec::new(),
             #[cfg(feature = "mutants")]
@@ -283,8 +143,8 @@ impl Room {
         };
         loaded.index_members();
         for state in sockets {
-            // A fault ended the deletion before they were told: with the first input they are.
-            if loaded.is_deletion_done() && !is(Mutant::GoneButOpen) {
+            // A fault ended the deletion before they were closed: the first input closes them.
+            if loaded.deletion.is_done() && !is(Mutant::GoneButOpen) {
                 loaded.effects.push(Effect::Close { connection: state.id, code: CloseCode::RoomGone });
                 continue;
             }
@@ -296,7 +156,8 @@ impl Room {
             loaded.next_connection = loaded.next_connection.max(state.id.saturating_add(1));
             loaded.connections.insert(state.id, Connection::wake(state));
         }
-        loaded.load_alert(store)?;
+        let backlog = loaded.backlog();
+        loaded.outbox.load_alert(store, &backlog)?;
         Ok(Some(loaded))
     }
 
@@ -306,7 +167,7 @@ impl Room {
         self
     }
 
-    /// Takes one thing that happened to the room and says what follows from it.
+    /// Takes one input and returns the effects that follow from it.
     ///
     /// # Takes   `now`: Unix milliseconds. Inputs in the order they arrived.
     /// # Gives   effects, to be performed in this order without an `await` between them.
@@ -316,6 +177,7 @@ impl Room {
         if !matches!(input, Input::Flush) {
             std::mem::take(&mut self.unwritten).iter().try_for_each(|event| store.insert(event))?;
         }
+        let turn = Turn { store, now };
         match input {
             Input::Connect(connect) => self.connect(store, now, connect)?,
             Input::Frame { connection, text, random } => self.frame(store, now, connection, text, random)?,
@@ -331,12 +193,10 @@ impl Room {
                 self.close(connection, CloseCode::SlowConsumer, now);
             }
             Input::Closed { connection } => {
-                if let Some(row) = self.reads.take_unsaved() {
-                    store.set_state(StateRow::Reads, row)?;
-                }
+                self.save_reads(store)?;
                 self.remove_connection(connection, now);
                 if !is(Mutant::AlarmTrusted) {
-                    self.outbox.expire_alarm(now);
+                    self.alarm.expire(now);
                 }
             }
             Input::Call { caller, call, random } => match self.call(store, now, caller, call, random) {
@@ -346,21 +206,21 @@ impl Room {
             },
             Input::Flush => self.flush(now),
             Input::Tick => self.tick(now),
-            Input::AlarmFired => self.alarm_fired(store, now)?,
-            Input::Drain => self.take_batch(store, now)?,
+            Input::AlarmFired => self.alarm_fired(turn)?,
+            Input::Drain => self.take_batch(turn)?,
             Input::Projected { batch, outcome, notified } => {
-                self.projected(store, now, &batch, (outcome, notified))?;
+                self.projected(turn, &batch, (outcome, notified))?;
             }
-            Input::AlertReported { at, taken } => self.alert_reported(store, now, at, taken)?,
-            Input::FilesListed(ids) => self.files_listed(store, now, ids)?,
-            Input::FilesRemoved { ids, gone } => self.files_removed(store, now, &ids, gone)?,
+            Input::AlertReported { at, taken } => self.alert_reported(turn, at, taken)?,
+            Input::FilesListed(ids) => self.files_listed(turn, ids)?,
+            Input::FilesRemoved { ids, gone } => self.files_removed(turn, &ids, gone)?,
             Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
-            Input::DeletionRequested => self.begin_deletion(store, now)?,
+            Input::DeletionRequested => self.deletion.begin(turn)?,
             Input::Recovered { delivered_seq } => self.recovered(store, delivered_seq)?,
             Input::Failed { connection, text } => self.failed(connection, text),
         }
         self.arm(now);
-        self.settled_head = self.head;
+        self.log.settle();
         self.connections.values_mut().for_each(|c| c.settled = c.pending.len());
         Ok(std::mem::take(&mut self.effects))
     }
@@ -371,7 +231,7 @@ impl Room {
         self.effects.clear();
         self.connections.values_mut().for_each(|c| c.pending.truncate(c.settled));
         self.flush(now);
-        (std::mem::take(&mut self.effects), self.settled_head)
+        (std::mem::take(&mut self.effects), self.log.settled_head())
     }
 
     /// When `Input::Tick` is due; `None` in an idle room.
@@ -405,7 +265,7 @@ impl Room {
 
     /// What happened since it was last asked.
     pub fn take_counts(&mut self) -> Counts {
-        std::mem::take(&mut self.counts)
+        std::mem::take(&mut self.counts).plus(&self.outbox.take_counts())
     }
 
     pub fn key(&self) -> (TenantId, RoomId) {
@@ -413,7 +273,17 @@ impl Room {
     }
 
     pub fn head(&self) -> Seq {
-        self.head
+        self.log.head()
+    }
+
+    /// Whether what waits for Postgres fills a batch.
+    pub fn has_a_full_batch(&self) -> bool {
+        self.log.lag() >= BATCH_ROWS_MAX
+    }
+
+    /// Whether a batch should be taken now.
+    pub fn wants_drain(&self, now: UnixMs) -> bool {
+        self.outbox.is_batch_due(now, &self.backlog())
     }
 
     /// Whether this person may enter, by the membership the room knows.

@@ -1,25 +1,12 @@
 //! Read markers: how far each person has read, and which of that others and Postgres don't know yet.
 //! A row a marker would cost more than all messages, so markers live with the sockets and in one row.
 
+use super::store::formats::ReadsRow;
 use crate::db::Marker;
 use crate::ids::{Seq, UnixMs, UserId};
 use crate::limits::RECEIPT_GATHER_MS;
 use crate::mutants::{Mutant, is};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The room's row of markers.
-#[derive(Default, Serialize, Deserialize)]
-struct ReadsRow {
-    /// Which writing of the row this is.
-    number: u64,
-    markers: BTreeMap<String, Seq>,
-    /// Not in Postgres when this was written.
-    unprojected: BTreeSet<String>,
-    /// Of those who have ever set theirs back.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    generations: BTreeMap<String, u64>,
-}
 
 #[derive(Debug, Default)]
 pub struct Reads {

@@ -3,24 +3,15 @@
 //! Not here: when (`session`), and pages over REST (`pages`).
 
 use super::Room;
-use super::message::ReactionBody;
+use super::store::formats::{MemberBody, ReactionBody};
 use super::store::{Event, Kind, Result, Store, Stored};
 use crate::ids::Seq;
 use crate::limits::*;
 use crate::protocol::message::{Message, Reactions};
 use crate::protocol::server::{self, EventText, ResyncReason};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-
-/// What the log keeps of a change of membership; who made it is the event's person.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MemberBody {
-    pub user_id: String,
-    pub role: String,
-}
 
 /// The messages that a replay's events are about, each read once.
 #[derive(Default)]
@@ -57,16 +48,16 @@ impl Room {
         epoch: &str,
         visible_from: Seq,
     ) -> Result<std::result::Result<Vec<EventText>, ResyncReason>> {
-        if epoch != self.log.epoch {
+        if epoch != self.log.epoch() {
             return Ok(Err(ResyncReason::Epoch));
         }
-        if since > self.head {
+        if since > self.log.head() {
             return Ok(Err(ResyncReason::Ahead));
         }
-        if since < self.log.floor.max(visible_from) {
+        if since < self.log.floor().max(visible_from) {
             return Ok(Err(ResyncReason::TooOld));
         }
-        if self.head.saturating_sub(since) > REPLAY_EVENTS_MAX {
+        if self.log.head().saturating_sub(since) > REPLAY_EVENTS_MAX {
             return Ok(Err(ResyncReason::TooMany));
         }
         let mut targets = Targets::default();
@@ -88,7 +79,7 @@ impl Room {
     /// Tells everybody what memory lost: the events after `told`, and who is there.
     pub(super) fn recovered(&mut self, store: &Store, delivered_seq: Seq) -> Result<()> {
         let mut targets = Targets::default();
-        for event in store.between(delivered_seq, self.head, REPLAY_EVENTS_MAX)? {
+        for event in store.between(delivered_seq, self.log.head(), REPLAY_EVENTS_MAX)? {
             let text = replayed(store, &event, &mut targets)?;
             self.broadcast_about(event.target, event.seq, text);
         }

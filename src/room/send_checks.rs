@@ -47,7 +47,7 @@ impl Room {
             Some(at) => *at,
             None if is(Mutant::SlowModeForgotten) => 0,
             // Memory was lost: the log knows.
-            None => store.said_at(user, self.head, now.saturating_sub(slow_ms))?.unwrap_or(0),
+            None => store.said_at(user, self.log.head(), now.saturating_sub(slow_ms))?.unwrap_or(0),
         };
         self.said_at.insert(user.to_owned(), said_at);
         let free_at = said_at.saturating_add(slow_ms);
@@ -110,9 +110,7 @@ impl Room {
         reason: Option<String>,
     ) -> store::Result<()> {
         let (actor, action, target) = (actor.to_owned(), action.to_owned(), Some(target.to_owned()));
-        store.note_audit(&AuditRow { id, at_ms: now, actor, action, target, reason })?;
-        self.audit_waits = true;
-        Ok(())
+        self.audit.add(store, &AuditRow { id, at_ms: now, actor, action, target, reason })
     }
 
     /// What the rules flagged.

@@ -26,13 +26,13 @@ impl Room {
     /// Everything a new connection hears first, in the contract's order.
     pub(super) fn connect(&mut self, store: &Store, now: UnixMs, connect: Connect) -> Result<()> {
         let Connect { id, identity, batches, since, history } = connect;
-        let to = mutants::remembered().unwrap_or(self.head);
+        let to = mutants::remembered().unwrap_or(self.log.head());
         let from = self.visible_from(identity.user.as_str());
         // What may fail comes first: an error must leave nothing half done.
         let past = match since {
             Some((since, epoch)) => match self.replay(store, (since, to), &epoch, from)? {
                 Ok(replay) => replay,
-                Err(reason) => vec![server::resync(reason, self.head, &self.log.epoch)],
+                Err(reason) => vec![server::resync(reason, self.log.head(), self.log.epoch())],
             },
             None => self.history(store, (from, to), history)?,
         };
@@ -50,7 +50,7 @@ impl Room {
         connection.remember_read(self.reads.marker(&user));
         let mut events = vec![self.hello(&connection), server::online_users(&self.presence.online())];
         events.extend(past);
-        events.push(server::synced(self.head));
+        events.push(server::synced(self.log.head()));
         connection.pending = events;
         self.connections.insert(id, connection);
         Ok(())
@@ -67,8 +67,8 @@ impl Room {
             room_id: self.room_id(),
             user_id: user,
             role: self.role(&connection.state.identity).map_or("member", |role| role.name()),
-            seq: self.head,
-            epoch: &self.log.epoch,
+            seq: self.log.head(),
+            epoch: self.log.epoch(),
             limits: &self.limits,
             last_read_seq: self.reads.of(user),
             notify: self.notify(user),

@@ -46,7 +46,7 @@ impl Room {
             Mutation::MarkUploadsSent { uploads, message: reply.seq },
         ];
         store.append(&[reply, &update], &changes)?;
-        self.head = update.seq;
+        self.log.advance(update.seq);
         Ok(thread_update_text(&root, update.seq))
     }
 
