@@ -1,6 +1,6 @@
 //! The one alarm that the platform keeps for the room. Not here: what is due (`outbox`, `files`, `deletion`).
 
-use super::io::Effect;
+use super::effect::Effect;
 use crate::ids::UnixMs;
 use crate::limits::{ALARM_DELAY_MS, ALARM_MIN_MS};
 use crate::mutants::{Mutant, is};

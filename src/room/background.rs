@@ -3,8 +3,8 @@
 
 use super::Room;
 use super::deletion::Check;
+use super::effect::Effect;
 use super::files::Removals;
-use super::io::Effect;
 use super::notifications::Audience;
 use super::outbox::{AlertAnswer, AlertReport, Backlog, Next};
 use super::store::formats::OutboxReport;

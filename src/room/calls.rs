@@ -1,6 +1,7 @@
 //! What REST asks of a room: what a socket's frames do, without a socket; pages of history, the state of the outbox.
 //! Not here: routes and HTTP (`api`).
 
+use super::input::{PageQuery, RoomCall};
 use super::store::{self, Store, Stored};
 use super::{Effect, Room, RoomError};
 use crate::auth::{Action, Identity};
@@ -9,66 +10,7 @@ use crate::ids::{MessageId, Seq, UnixMs};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::protocol::Fields;
 use crate::protocol::client::{DeleteDraft, EditDraft, MessageDraft, ReactionDraft};
-use crate::protocol::message::Attachment;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-
-/// What the Worker asks of a room on somebody's behalf.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "call", rename_all = "camelCase")]
-pub enum RoomCall {
-    /// The body of `POST /rooms/:id/messages`, as it came.
-    Say { body: String },
-    /// `GET /rooms/:id/messages`.
-    Page(PageQuery),
-    /// The body of `PATCH /rooms/:id/messages/:mid`, as it came.
-    Edit { message: String, body: String },
-    /// `DELETE /rooms/:id/messages/:mid`.
-    Delete { message: String },
-    /// `GET /rooms/:id/messages/:mid/versions`.
-    Versions { message: String },
-    /// `PUT` or `DELETE /rooms/:id/messages/:mid/reactions/:emoji`.
-    React { message: String, emoji: String, add: bool },
-    /// `GET /rooms/:id/threads/:rootId`.
-    Thread { root: String, before: Option<Seq>, limit: Option<u64> },
-    /// `POST /rooms/:id/read`.
-    Read { seq: Seq },
-    /// `POST /rooms/:id/unread`.
-    Unread { seq: Seq },
-    /// `POST /rooms/:id/messages/:mid/report`.
-    Report { message: String, reason: String },
-    /// `GET /rooms/:id/outbox`.
-    Outbox,
-    /// `POST /rooms/:id/outbox/retry`.
-    RetryOutbox,
-    /// `POST /rooms/:id/outbox/discard`.
-    Discard { seq: Seq },
-    /// `POST /rooms/:id/attachments`, before a byte is stored.
-    Reserve { upload: String, size: u64 },
-    /// Its file is in the bucket.
-    Uploaded { upload: String, file: Attachment },
-    /// It isn't, and will not be.
-    UploadFailed { upload: String },
-    /// `GET /attachments/:id`.
-    File { upload: String },
-}
-
-impl RoomCall {
-    /// Asked by the tenant's admins, in the room or not.
-    pub fn is_operators(&self) -> bool {
-        matches!(self, Self::Outbox | Self::RetryOutbox | Self::Discard { .. })
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PageQuery {
-    pub before: Option<Seq>,
-    pub after: Option<Seq>,
-    pub around: Option<Seq>,
-    pub limit: Option<u64>,
-    pub thread_id: Option<String>,
-}
 
 impl Room {
     pub(super) fn call(

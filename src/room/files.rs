@@ -3,7 +3,7 @@
 //! the objects whose rows are lost. Not here: the bucket (`shell`), the table (`store`), who may do what (`uploads`).
 
 use super::backoff::Backoff;
-use super::io::{Effect, RoomError};
+use super::effect::{Effect, RoomError};
 use super::store::{DueRemovals, Result, Store, Upload};
 use super::turn::Turn;
 use crate::error::{Code, Refusal};
@@ -37,10 +37,10 @@ pub struct Files {
     prefix: String,
     /// No object must be removed before this; perhaps none then either.
     due: Option<UnixMs>,
-    /// The request in progress, and since when.
-    in_progress: Option<(UnixMs, Request)>,
+    in_progress: Option<Request>,
     backoff: Backoff,
-    retry_at: UnixMs,
+    /// No request before this: the lease of the one in progress, or the backoff after a failure.
+    not_before: UnixMs,
 }
 
 /// The prefix of a room's keys in the bucket. Injective: no escaped name contains a slash.
@@ -76,7 +76,7 @@ impl Files {
             due: store.next_due()?,
             in_progress: None,
             backoff: Backoff::default(),
-            retry_at: 0,
+            not_before: 0,
         })
     }
 
@@ -197,12 +197,11 @@ impl Files {
 
     /// When the room must look for removals that are due.
     pub fn due(&self) -> Option<UnixMs> {
-        let lease_end = self.in_progress.as_ref().map(|(since, _)| since.saturating_add(REMOVAL_LEASE_MS));
-        self.due.map(|due| due.max(self.retry_at).max(lease_end.unwrap_or(0)))
+        self.due.map(|due| due.max(self.not_before))
     }
 
     fn is_being_removed(&self, id: &str) -> bool {
-        matches!(&self.in_progress, Some((_, Request::Removal(ids))) if ids.iter().any(|known| known == id))
+        matches!(&self.in_progress, Some(Request::Removal(ids)) if ids.iter().any(|known| known == id))
     }
 
     /// The rows of these uploads say that their objects must be removed: at once, if the bucket is free. Otherwise the
@@ -212,7 +211,7 @@ impl Files {
             return None;
         }
         self.due_by(now);
-        (self.in_progress.is_none() && now >= self.retry_at).then(|| self.remove(now, ids))
+        (self.in_progress.is_none() && now >= self.not_before).then(|| self.remove(now, ids))
     }
 
     /// Looks for removals that are due.
@@ -227,7 +226,7 @@ impl Files {
                 Removals::NoneLeft
             }
             DueRemovals::Listing => {
-                self.in_progress = Some((now, Request::Listing));
+                self.begin(now, Request::Listing);
                 Removals::Ask(Effect::ListFiles(self.prefix.clone()))
             }
             DueRemovals::Objects(ids) => Removals::Ask(self.remove(now, ids)),
@@ -236,14 +235,19 @@ impl Files {
 
     fn remove(&mut self, now: UnixMs, ids: Vec<String>) -> Effect {
         let keys = ids.iter().map(|id| format!("{}{id}", self.prefix)).collect();
-        self.in_progress = Some((now, Request::Removal(ids.clone())));
+        self.begin(now, Request::Removal(ids.clone()));
         Effect::RemoveFiles { ids, keys }
+    }
+
+    /// Until its lease ends, this is the only request.
+    fn begin(&mut self, now: UnixMs, request: Request) {
+        (self.in_progress, self.not_before) = (Some(request), now.saturating_add(REMOVAL_LEASE_MS));
     }
 
     /// Takes the bucket's answer to a removal; true if it did what it was asked for.
     pub fn removed(&mut self, turn: Turn, ids: &[String], gone: bool) -> Result<bool> {
         let is_expected = |request: &Request| matches!(request, Request::Removal(asked) if asked == ids);
-        if self.in_progress.take_if(|(_, request)| is_expected(request)).is_none() {
+        if self.in_progress.take_if(|request| is_expected(request)).is_none() {
             return Ok(false);
         }
         if !gone && !is(Mutant::RemovalTakenForGranted) {
@@ -258,7 +262,7 @@ impl Files {
     /// Takes the bucket's answer to a listing, `None` if it failed; true if it did what it was asked for. Objects without
     /// a row must be removed.
     pub fn listed(&mut self, turn: Turn, ids: Option<Vec<String>>) -> Result<bool> {
-        if self.in_progress.take_if(|(_, request)| *request == Request::Listing).is_none() {
+        if self.in_progress.take_if(|request| *request == Request::Listing).is_none() {
             return Ok(false);
         }
         let Some(ids) = ids else {
@@ -272,13 +276,13 @@ impl Files {
 
     fn answered(&mut self, store: &Store) -> Result<()> {
         self.backoff.succeed();
-        self.retry_at = 0;
+        self.not_before = 0;
         self.due = store.next_due()?;
         Ok(())
     }
 
     fn retry_later(&mut self, now: UnixMs) {
-        self.retry_at = now.saturating_add(self.backoff.fail(REMOVAL_RETRY_MIN_MS, REMOVAL_RETRY_MAX_MS));
+        self.not_before = now.saturating_add(self.backoff.fail(REMOVAL_RETRY_MIN_MS, REMOVAL_RETRY_MAX_MS));
     }
 
     /// The room is deleted, and the rows of all its objects are due.

@@ -2,25 +2,12 @@
 //! Not here: what is replayed (`replay`), who may connect at all (`Room::admit`), and the upgrade itself (`shell`).
 
 use super::connection::{Connection, ConnectionId};
+use super::input::Connect;
 use super::store::{Result, Store};
 use super::{Effect, Room};
-use crate::auth::Identity;
-use crate::ids::{Seq, UnixMs};
+use crate::ids::UnixMs;
 use crate::mutants;
 use crate::protocol::server::{self, CloseCode, EventText};
-
-/// A socket that was just accepted, of a member.
-#[derive(Clone, Debug)]
-pub struct Connect {
-    pub id: ConnectionId,
-    pub identity: Identity,
-    /// Whether the client speaks `chat.v1`.
-    pub batches: bool,
-    /// Where it wants to go on, and in which log.
-    pub since: Option<(Seq, String)>,
-    /// How many messages it wants otherwise.
-    pub history: u64,
-}
 
 impl Room {
     /// Everything a new connection hears first, in the contract's order.

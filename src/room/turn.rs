@@ -1,11 +1,12 @@
-//! What every part needs to handle an input. Not here: who asks (`Request` for clients' operations).
+//! What travels together through the handling of one input: the store and the time.
+//! Not here: anything that outlives the input.
 
 use super::store::Store;
 use crate::ids::UnixMs;
 
-/// The storage and the time of one input.
+/// The store and the time of one input.
 #[derive(Clone, Copy)]
 pub(super) struct Turn<'a> {
-    pub(super) store: &'a Store<'a>,
-    pub(super) now: UnixMs,
+    pub store: &'a Store<'a>,
+    pub now: UnixMs,
 }
