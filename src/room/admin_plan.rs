@@ -40,7 +40,7 @@ impl Room {
             audit: Vec::new(),
             delete: false,
         };
-        let mut plan = Plan { members: &self.members, head: self.head, caller, now, id, set };
+        let mut plan = Plan { members: &self.members, head: self.log.head(), caller, now, id, set };
         plan.add_change(change)?;
         let set = plan.set;
         let nothing = set.put.is_empty() && set.audit.is_empty() && !set.delete;

@@ -27,8 +27,6 @@ impl Room {
     }
 
     fn answer_call(&mut self, request: Request, call: RoomCall) -> Result<String, RoomError> {
-        let Request { turn, caller, .. } = request;
-        let (store, now) = (turn.store, turn.now);
         Ok(match call {
             RoomCall::Say { body } => {
                 let draft = MessageDraft::from_fields(&mut Fields::parse(&body)?)?;
@@ -65,23 +63,22 @@ impl Room {
             RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => {
                 self.call_outbox(request, call)?
             }
-            RoomCall::Reserve { upload, size } => self.reserve_upload(store, now, caller, (&upload, size))?,
-            RoomCall::Uploaded { upload, file } => self.upload_done(store, now, caller, (&upload, file))?,
-            RoomCall::UploadFailed { upload } => self.upload_failed(store, now, caller, &upload)?,
-            RoomCall::File { upload } => self.file(store, now, caller, &upload)?,
+            RoomCall::Reserve { upload, size } => self.reserve_upload(request, &upload, size)?,
+            RoomCall::Uploaded { upload, file } => self.upload_done(request, &upload, file)?,
+            RoomCall::UploadFailed { upload } => self.upload_failed(request, &upload)?,
+            RoomCall::File { upload } => self.file(request, &upload)?,
         })
     }
 
     /// The calls of the tenant's admins.
     fn call_outbox(&mut self, request: Request, call: RoomCall) -> Result<String, RoomError> {
-        let Request { turn, caller, .. } = request;
-        self.authorize(caller, Action::TendRoomOutbox)?;
+        self.authorize(request.caller, Action::TendRoomOutbox)?;
         match call {
-            RoomCall::RetryOutbox => self.retry_outbox(turn.store, turn.now, caller)?,
-            RoomCall::Discard { seq } => self.discard(turn.store, turn.now, caller, seq)?,
+            RoomCall::RetryOutbox => self.retry_outbox(request)?,
+            RoomCall::Discard { seq } => self.discard(request, seq)?,
             _ => {}
         }
-        Ok(self.outbox_status(turn.store, turn.now)?.to_string())
+        Ok(self.outbox_status(request.turn)?.to_string())
     }
 
     /// One page of messages, ascending. `around` gives half of the page before that seq and half from it on, fewer where
@@ -92,7 +89,7 @@ impl Room {
         let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         // An unknown thread gives an empty page, which does not reveal whether it exists.
         let thread = query.thread_id.as_deref().map(|id| MessageId::parse(id).map_or(0, MessageId::seq));
-        let end = self.head.saturating_add(1);
+        let end = self.log.next_seq();
         let floor = self.members.visible_from(request.user());
         let below = |seq: Seq, count: u64| -> store::Result<Vec<Stored>> {
             let mut messages = store.messages_before(seq, thread, count)?;
@@ -127,7 +124,8 @@ impl Room {
         older.reverse();
         older.append(&mut newer);
         let bodies: Vec<&str> = older.iter().map(|m| m.body.as_str()).collect();
-        let (messages, seq, epoch) = (bodies.join(","), self.head, serde_json::Value::from(&*self.log.epoch));
+        let (messages, seq, epoch) =
+            (bodies.join(","), self.log.head(), serde_json::Value::from(&*self.log.epoch));
         Ok(format!(
             r#"{{"messages":[{messages}],"hasMoreBefore":{before},"hasMoreAfter":{after},"lastSeq":{seq},"epoch":{epoch}}}"#
         ))

@@ -17,7 +17,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Unique among a room's sockets; later ones are larger.
 pub type ConnectionId = u64;
 
-/// What the platform stores with a socket while the room hibernates (≤ 16,384 bytes). It crosses deploys.
+/// What the platform stores with a socket while the room hibernates (≤ 16,384 bytes).
+///
+/// Stored format: tests/golden/stored/socket_state.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SocketState {
     pub id: ConnectionId,

@@ -4,6 +4,7 @@
 use super::files::uploads_of;
 use super::message::{MessageVersion, has_room_mention, no_such_message};
 use super::send_checks::{Begin, Operation, RetryKey};
+use super::store::formats::ChangeBody;
 use super::store::mutations::Mutation;
 use super::store::{Event, Kind};
 use super::thread::{ThreadUpdate, thread_event};
@@ -17,23 +18,7 @@ use crate::mutants::{Mutant, is};
 use crate::protocol::client::{DeleteDraft, EditDraft, not_empty};
 use crate::protocol::message::Message;
 use crate::protocol::server;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-/// The stored body of an edit or a deletion.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ChangeBody {
-    pub message_id: String,
-    /// The message's version after the event.
-    pub version: u64,
-    /// Members whom an edit mentions and the message did not mention before. Deleted with the message.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mentioned: Vec<String>,
-    /// The edit mentions `@room`, and the message did not before.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub calls_all: bool,
-}
 
 /// A message after an edit, and what the edit stores.
 struct Edited {
@@ -87,7 +72,7 @@ impl Room {
             Mutation::Body { seq: message.seq, body: &body },
         ];
         store.append(&[&event], &mutations)?;
-        self.head = event.seq;
+        self.log.advance(event.seq);
         self.ack(request, &event, (&message).into(), false);
         self.broadcast_about(event.target, event.seq, server::message_updated(event.seq, &body));
         Ok(body)
@@ -131,7 +116,7 @@ impl Room {
             digest: Some(digest),
             target: Some(message.seq),
             body: serde_json::to_string(&body).unwrap_or_default(),
-            ..request.event(self.head.saturating_add(1), Kind::Edit)
+            ..request.event(self.log.next_seq(), Kind::Edit)
         };
         Ok(Edited { event, replaced })
     }
@@ -158,7 +143,7 @@ impl Room {
             self.authorize(request.caller, Action::DeleteOthers)?;
         }
         // Before the deletion: alone it does no harm, and a deletion without it might leave content in a reason.
-        self.discard_quarantined_content(store, message.seq)?;
+        self.outbox.purge_quarantined(store, message.seq)?;
         let files = uploads_of(&message);
         make_tombstone(&mut message, now, request.user());
         let change =
@@ -168,7 +153,7 @@ impl Room {
             digest: Some(digest),
             target: Some(message.seq),
             body: serde_json::to_string(&change).unwrap_or_default(),
-            ..request.event(self.head.saturating_add(1), Kind::Delete)
+            ..request.event(self.log.next_seq(), Kind::Delete)
         };
         if !is_author {
             self.note_moderation(request.turn, "delete", &event, &message.id)?;
@@ -206,7 +191,7 @@ impl Room {
         }
         let events: Vec<&Event> = [event].into_iter().chain(&thread_event).collect();
         request.turn.store.append(&events, &mutations)?;
-        self.head = thread_event.as_ref().map_or(event.seq, |thread_event| thread_event.seq);
+        self.log.advance(thread_event.as_ref().map_or(event.seq, |thread_event| thread_event.seq));
         Ok(root.zip(thread_event).map(|(root, event)| ThreadUpdate::new(&root, event.seq)))
     }
 

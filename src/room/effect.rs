@@ -2,8 +2,8 @@
 //! Not here: performing effects (`object`).
 
 use super::connection::{ConnectionId, SocketState};
-use super::outbox_alert::OutboxReport;
 use super::store::StoreError;
+use super::store::formats::OutboxReport;
 use crate::db::Projection;
 use crate::error::Refusal;
 use crate::ids::UnixMs;

@@ -81,7 +81,9 @@ impl Room {
         self.authorize(request.caller, Action::Read)?;
         let user = request.user();
         let other_tabs = self.presence.sockets(user) > u32::from(request.connection.is_some());
-        if self.advance_marker(user, seq.min(self.head)) && (self.members.shares_receipts() || other_tabs) {
+        if self.advance_marker(user, seq.min(self.log.head()))
+            && (self.members.shares_receipts() || other_tabs)
+        {
             self.reads.queue_receipt(user, false, request.turn.now);
         }
         Ok(())

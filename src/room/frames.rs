@@ -68,7 +68,7 @@ impl Room {
             ClientFrame::Typing { is_typing, thread_id } => self.set_typing(request, is_typing, thread_id)?,
             ClientFrame::Read { seq } => self.mark_read(request, seq)?,
             ClientFrame::Ping { t } => {
-                let pong = server::pong(&t, self.head, &self.log.epoch);
+                let pong = server::pong(&t, self.log.head(), self.log.epoch());
                 self.connections.send(id, pong);
             }
             ClientFrame::Auth { token } => self.effects.push(Effect::Verify { connection: id, token }),

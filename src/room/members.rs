@@ -1,7 +1,7 @@
 //! What the room knows of itself and its members: a copy of the newest snapshot, and who may do what by it.
 //! Not here: the table of permissions (`auth`), and taking over a new snapshot (`refresh`).
 
-use super::rebuild::RoomInfo;
+use super::store::formats::RoomInfo;
 use crate::auth::{self, Action, Identity, Role};
 use crate::db::{Marker, RoomSnapshot, SnapshotMember};
 use crate::error::{Code, Refusal};

@@ -3,6 +3,7 @@
 //! decoding (`protocol::client`), and the log's tables (`store`).
 
 use super::send_checks::{Begin, Operation, RetryKey};
+use super::store::formats::ReactionBody;
 use super::store::mutations::Mutation;
 use super::store::{Event, Kind, StoreError};
 use super::thread::ThreadUpdate;
@@ -16,18 +17,6 @@ use crate::protocol::client::{MessageDraft, ReactionDraft};
 use crate::protocol::message::{Attachment, Message};
 use crate::protocol::room::RoomMention;
 use crate::protocol::server::{self, Ack};
-use serde::{Deserialize, Serialize};
-
-/// The stored body of a reaction.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReactionBody {
-    pub message_id: String,
-    /// The message's version at the time of the reaction.
-    pub version: u64,
-    pub emoji: String,
-    pub add: bool,
-}
 
 /// The result of sending a message.
 pub struct SendOutcome {
@@ -77,7 +66,7 @@ impl Room {
                 .ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
         }
         let attached = std::mem::take(&mut draft.attachments);
-        let (files, uploads) = self.attachments(turn.store, turn.now, request.caller, attached)?;
+        let (files, uploads) = self.attachments(request, attached)?;
         let flagged = self.check_text(request, Operation::Message, &mut draft.content, &files)?;
         let message = self.build_message(request, draft, files);
         if let Some(rule) = flagged {
@@ -93,7 +82,7 @@ impl Room {
         let update = match root {
             None => {
                 self.append_message(turn, &event, &uploads)?;
-                self.head = event.seq;
+                self.log.advance(event.seq);
                 None
             }
             Some(root) => Some(self.append_reply(turn, &event, root, &uploads)?),
@@ -112,7 +101,7 @@ impl Room {
 
     /// The message that this draft becomes at the next seq.
     fn build_message(&self, request: Request, draft: MessageDraft, attachments: Vec<Attachment>) -> Message {
-        let (seq, now) = (self.head.saturating_add(1), request.turn.now);
+        let (seq, now) = (self.log.next_seq(), request.turn.now);
         Message {
             id: MessageId::new(now, seq, request.random).to_string(),
             seq,
@@ -193,11 +182,11 @@ impl Room {
             digest: Some(digest),
             target: Some(message.seq),
             body: serde_json::to_string(&body).unwrap_or_default(),
-            ..request.event(self.head.saturating_add(1), Kind::Reaction)
+            ..request.event(self.log.next_seq(), Kind::Reaction)
         };
         let mutation = Mutation::Body { seq: message.seq, body: &server::body(&message) };
         request.turn.store.append(&[&event], &[mutation])?;
-        self.head = event.seq;
+        self.log.advance(event.seq);
         self.ack(request, &event, (&message).into(), false);
         let (id, reactions) = (&message.id, &message.reactions);
         let update = server::reaction_update(event.seq, id, reactions, user, &body.emoji, body.add);

@@ -1,15 +1,19 @@
-//! The room as a pure machine: an input goes in, effects come out. All control flow of a room.
-//! Not here: a clock, randomness, sockets, the runtime. They are arguments and effects; `object` and `shell` have them.
+//! The room as a pure machine: an input goes in, effects come out. Each part owns its state (`connection`, `members`,
+//! `presence`, `reads`, `rate`, `moderation`, `slow_mode`, `log`, `outbox`, `files` …) and does not know the room. `Room`
+//! feeds the parts and is the only one who knows all of them: clients' operations are in files of their own, and
+//! `background` has the rest.
+//! Not here: a clock, randomness, a socket, the runtime. They are arguments and effects; `object` and `shell` have them.
 //!
-//! Memory is a cache of the store plus the sockets; only presence, typing and recent sends live in memory alone.
-//! Recovery is start-up: hibernation, a panic, a deploy and a storage error all go through `Room::load`.
-//!
-//! Parts own their state (`connection`, `members`, `presence`, `reads`, `rate`, `moderation`, `slow_mode`, `outbox`,
-//! `files` …) and do not know the room. Operations (`message`, `edit_delete`, `thread`, `ephemeral`, `session` …) are
-//! functions of `Room` over its parts.
+//! Memory is a cache of the store and the sockets; only presence, typing and recent sends exist in memory alone. So
+//! recovery is the same as start-up: after hibernation, a panic, a deploy or a storage error, `Room::load` creates the
+//! room again.
 
 mod admin_changes;
 mod admin_plan;
+mod alarm;
+mod audit;
+mod background;
+mod backoff;
 mod calls;
 pub mod connection;
 mod deletion;
@@ -20,13 +24,14 @@ mod files;
 mod folded_text;
 mod frames;
 mod input;
+mod log;
 mod members;
 mod message;
+mod message_row;
 pub mod moderation;
 mod notifications;
 mod operator;
 mod outbox;
-mod outbox_alert;
 mod presence;
 mod rate;
 mod reads;
@@ -48,36 +53,37 @@ pub use effect::Effect;
 pub(crate) use effect::RoomError;
 pub use files::{file_prefix, split_id};
 pub use input::{Connect, Input, PageQuery, RoomCall};
-pub use outbox_alert::{OutboxProblem, OutboxReport};
-pub use rebuild::{Rebuild, RoomInfo, message_of};
+pub use message_row::message_of;
+pub use rebuild::Rebuild;
+pub use store::formats::{OutboxProblem, OutboxReport, OutboxState, RoomInfo};
 
 use crate::auth::{Action, Identity};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
-use crate::limits::Limits;
+use crate::limits::{BATCH_ROWS_MAX, Limits};
 use crate::metrics::Counts;
 use crate::mutants::{Mutant, is};
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
+use alarm::Alarm;
+use audit::AuditNotes;
 use connection::Connections;
-use deletion::PendingDeletion;
+use deletion::Deletion;
 use files::Files;
+use log::Log;
 use members::Members;
 use moderation::{Moderation, Moderator};
-use outbox::{LogState, Outbox};
-use outbox_alert::AlertState;
+use notifications::Notifications;
+use outbox::Outbox;
 use presence::Presence;
 use rate::RateLimits;
 use reads::Reads;
 use slow_mode::SlowMode;
-use store::{SCHEMA_STEPS, StateRow, Store, StoreError};
+use store::{StateRow, Store, decode};
 use turn::{Request, Turn};
 
 pub struct Room {
-    log: LogState,
-    head: Seq,
-    /// The head after the last input that succeeded.
-    settled_head: Seq,
+    log: Log,
     members: Members,
     limits: Limits,
     connections: Connections,
@@ -86,12 +92,11 @@ pub struct Room {
     reads: Reads,
     slow_mode: SlowMode,
     moderator: Moderator,
-    /// Whether the store has audit notes that Postgres lacks.
-    audit_waits: bool,
-    /// A deletion whose outcome in Postgres is not yet known.
-    pending_deletion: Option<PendingDeletion>,
+    audit: AuditNotes,
+    deletion: Deletion,
     outbox: Outbox,
-    alert: AlertState,
+    notifications: Notifications,
+    alarm: Alarm,
     files: Files,
     counts: Counts,
     effects: Vec<Effect>,
@@ -112,23 +117,11 @@ impl Room {
         let (Some(log), Some(room)) = (store.state(StateRow::Log)?, store.state(StateRow::Room)?) else {
             return Ok(None);
         };
-        let corrupt_column =
-            |e: serde_json::Error| StoreError(format!("state: {:?} at column {}", e.classify(), e.column()));
-        let mut log: LogState = serde_json::from_str(&log).map_err(corrupt_column)?;
-        if log.schema < SCHEMA_STEPS {
-            store.upgrade(log.schema)?;
-            log.schema = SCHEMA_STEPS;
-            store.set_state(StateRow::Log, serde_json::to_string(&log).map_err(corrupt_column)?)?;
-        }
-        let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved);
-        // The newest events before a rebuild may have been reactions, which a rebuilt log does not contain.
-        let newest = if is(Mutant::SeqFromMemory) { 0 } else { store.newest()? };
-        let head = newest.max(log.projected).max(log.floor);
+        let log = Log::load(store, &log)?;
+        let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved());
+        let members = Members::new(decode(&room)?);
         let mut loaded = Self {
-            head,
-            settled_head: head,
             log,
-            members: Members::new(serde_json::from_str(&room).map_err(corrupt_column)?),
             limits,
             connections: Connections::default(),
             presence: Presence::default(),
@@ -136,11 +129,13 @@ impl Room {
             reads,
             slow_mode: SlowMode::default(),
             moderator: Moderator::default(),
-            audit_waits: !store.audit_notes()?.is_empty() && !is(Mutant::AuditForgotten),
-            pending_deletion: PendingDeletion::load(store)?,
+            audit: AuditNotes::load(store)?,
+            deletion: Deletion::load(store)?,
             outbox: Outbox::load(store)?,
-            alert: AlertState::default(),
-            files: Files::load(store)?,
+            notifications: Notifications::default(),
+            alarm: Alarm::default(),
+            files: Files::load(store, members.tenant(), members.room())?,
+            members,
             counts: Counts::default(),
             effects: Vec::new(),
             #[cfg(feature = "mutants")]
@@ -148,14 +143,15 @@ impl Room {
         };
         loaded.learn_markers();
         sockets.into_iter().for_each(|state| loaded.wake_socket(state));
-        loaded.load_alert(store)?;
+        let backlog = loaded.backlog();
+        loaded.outbox.load_alert(store, &backlog)?;
         Ok(Some(loaded))
     }
 
     /// Takes over a socket that stayed open while the room was out of memory.
     fn wake_socket(&mut self, state: SocketState) {
         // The deletion finished, but a fault came before the sockets were closed: the first input closes them.
-        if self.is_deletion_done() && !is(Mutant::GoneButOpen) {
+        if self.deletion.is_done() && !is(Mutant::GoneButOpen) {
             self.effects.push(Effect::Close { connection: state.id, code: CloseCode::RoomGone });
             return;
         }
@@ -202,21 +198,21 @@ impl Room {
             }
             Input::Flush => self.flush(now),
             Input::Tick => self.tick(now),
-            Input::AlarmFired => self.alarm_fired(store, now)?,
-            Input::Drain => self.take_batch(store, now)?,
+            Input::AlarmFired => self.alarm_fired(turn)?,
+            Input::Drain => self.take_batch(turn)?,
             Input::Projected { batch, outcome, notified } => {
-                self.projected(store, now, &batch, (outcome, notified))?;
+                self.projected(turn, &batch, (outcome, notified))?;
             }
-            Input::AlertReported { at, taken } => self.alert_reported(store, now, at, taken)?,
-            Input::FilesListed(ids) => self.files_listed(store, now, ids)?,
-            Input::FilesRemoved { ids, gone } => self.files_removed(store, now, &ids, gone)?,
+            Input::AlertReported { at, taken } => self.alert_reported(turn, at, taken)?,
+            Input::FilesListed(ids) => self.files_listed(turn, ids)?,
+            Input::FilesRemoved { ids, gone } => self.files_removed(turn, &ids, gone)?,
             Input::Refreshed(snapshot) => self.refreshed(turn, snapshot)?,
-            Input::DeletionRequested => self.begin_deletion(store, now)?,
+            Input::DeletionRequested => self.deletion.begin(turn)?,
             Input::Recovered { delivered_seq } => self.recovered(store, delivered_seq)?,
             Input::Failed { connection, text } => self.failed(connection, text),
         }
         self.arm(now);
-        self.settled_head = self.head;
+        self.log.settle();
         self.connections.settle();
         Ok(std::mem::take(&mut self.effects))
     }
@@ -227,7 +223,7 @@ impl Room {
         self.effects.clear();
         self.connections.drop_unsettled();
         self.flush(now);
-        (std::mem::take(&mut self.effects), self.settled_head)
+        (std::mem::take(&mut self.effects), self.log.settled_head())
     }
 
     /// When `Input::Tick` is due; `None` in an idle room.
@@ -257,7 +253,7 @@ impl Room {
 
     /// What was counted since the last call.
     pub fn take_counts(&mut self) -> Counts {
-        std::mem::take(&mut self.counts)
+        std::mem::take(&mut self.counts).plus(&self.outbox.take_counts())
     }
 
     pub fn key(&self) -> (TenantId, RoomId) {
@@ -265,7 +261,17 @@ impl Room {
     }
 
     pub fn head(&self) -> Seq {
-        self.head
+        self.log.head()
+    }
+
+    /// Whether what waits for Postgres fills a batch.
+    pub fn has_a_full_batch(&self) -> bool {
+        self.log.lag() >= BATCH_ROWS_MAX
+    }
+
+    /// Whether a batch should be taken now.
+    pub fn wants_drain(&self, now: UnixMs) -> bool {
+        self.outbox.is_batch_due(now, &self.backlog())
     }
 
     /// Whether this person may enter, by the room's copy of its members.

@@ -2,25 +2,12 @@
 //! A row per marker would cost more than all messages (docs/PLATFORM.md, What it costs), so markers are stored with the
 //! sockets and in one row per room. Not here: who may see a receipt (`ephemeral`).
 
+use super::store::formats::ReadsRow;
 use crate::db::Marker;
 use crate::ids::{Seq, UnixMs, UserId};
 use crate::limits::RECEIPT_GATHER_MS;
 use crate::mutants::{Mutant, is};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The room's row of markers, as it is stored.
-#[derive(Default, Serialize, Deserialize)]
-struct ReadsRow {
-    /// Counts the writings of the row.
-    number: u64,
-    markers: BTreeMap<String, Seq>,
-    /// People whose marker was not in Postgres when the row was written.
-    unprojected: BTreeSet<String>,
-    /// Generations of the markers that were ever set back.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    generations: BTreeMap<String, u64>,
-}
 
 #[derive(Debug, Default)]
 pub struct Reads {

@@ -3,8 +3,8 @@
 
 use super::Room;
 use super::members::{Members, room_object};
-use super::rebuild::RoomInfo;
-use super::replay::{MemberBody, member_event_text};
+use super::replay::member_event_text;
+use super::store::formats::{MemberBody, RoomInfo};
 use super::store::{Event, Kind, Result};
 use super::turn::Turn;
 use crate::db::{RoomSnapshot, SnapshotChange, SnapshotMember};
@@ -18,9 +18,9 @@ impl Room {
     pub(super) fn refreshed(&mut self, turn: Turn, snapshot: Option<RoomSnapshot>) -> Result<()> {
         let Turn { store, now } = turn;
         let Some(mut snapshot) = snapshot else {
-            return self.finish_deletion(store, now);
+            return self.finish_deletion(turn);
         };
-        self.cancel_deletion(store, now)?;
+        self.deletion.cancel(turn)?;
         let before = self.members.info().clone();
         if snapshot.members_version < before.snapshot.members_version || is(Mutant::MembershipNeverRefreshed)
         {
@@ -31,7 +31,7 @@ impl Room {
         if before.snapshot.slow_mode_s != after.snapshot.slow_mode_s {
             self.slow_mode.reset();
         }
-        let mut diff = SnapshotDiff { events: Vec::new(), head: self.head, now, changes: &changes };
+        let mut diff = SnapshotDiff { events: Vec::new(), head: self.log.head(), now, changes: &changes };
         diff.add_member_events(&before.snapshot, &after.snapshot);
         diff.add_room_event(&before, &after);
         let events = if is(Mutant::RefreshWithoutEvents) { Vec::new() } else { diff.events };
@@ -45,7 +45,7 @@ impl Room {
         let removed = self.connections.ids(|c| ended.contains(&c.user()) || !members.is_member(c.user()));
         removed.into_iter().for_each(|id| self.close(id, CloseCode::Removed, now));
         for event in events {
-            self.head = event.seq;
+            self.log.advance(event.seq);
             self.connections.broadcast(&member_event_text(&event));
         }
         Ok(())

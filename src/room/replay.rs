@@ -3,14 +3,13 @@
 //! `hidden`. Not here: when that happens (`session`), and pages over REST (`calls`).
 
 use super::Room;
-use super::message::ReactionBody;
+use super::store::formats::{MemberBody, ReactionBody};
 use super::store::{Event, Kind, Result, Store, Stored};
 use crate::ids::Seq;
 use crate::limits::*;
 use crate::protocol::message::{Message, Reactions};
 use crate::protocol::room::HistoryVisibility;
 use crate::protocol::server::{self, EventText, ResyncReason};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -24,14 +23,6 @@ pub struct Range {
     pub to: Seq,
     /// Messages up to here are hidden from this person.
     pub visible_from: Seq,
-}
-
-/// The stored body of a membership event; the person who made the change is the event's user.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MemberBody {
-    pub user_id: String,
-    pub role: String,
 }
 
 /// The messages that a replay's events are about, each read once.
@@ -58,16 +49,16 @@ impl Room {
         epoch: &str,
     ) -> Result<std::result::Result<Vec<EventText>, ResyncReason>> {
         let Range { since, to, visible_from } = range;
-        if epoch != self.log.epoch {
+        if epoch != self.log.epoch() {
             return Ok(Err(ResyncReason::Epoch));
         }
-        if since > self.head {
+        if since > self.log.head() {
             return Ok(Err(ResyncReason::Ahead));
         }
-        if since < self.log.floor.max(visible_from) {
+        if since < self.log.floor().max(visible_from) {
             return Ok(Err(ResyncReason::TooOld));
         }
-        if self.head.saturating_sub(since) > REPLAY_EVENTS_MAX {
+        if self.log.head().saturating_sub(since) > REPLAY_EVENTS_MAX {
             return Ok(Err(ResyncReason::TooMany));
         }
         let mut targets = Targets::default();
@@ -89,7 +80,7 @@ impl Room {
     /// Delivers to everybody what a reload left undelivered: the events after `delivered_seq`, and who is online.
     pub(super) fn recovered(&mut self, store: &Store, delivered_seq: Seq) -> Result<()> {
         let mut targets = Targets::default();
-        for event in store.between(delivered_seq, self.head, REPLAY_EVENTS_MAX)? {
+        for event in store.between(delivered_seq, self.log.head(), REPLAY_EVENTS_MAX)? {
             let text = event_text(store, &event, &mut targets)?;
             self.broadcast_about(event.target, event.seq, text);
         }

@@ -1,6 +1,6 @@
 //! What is noted for moderators in the audit log: a person's report of a message, a message that a rule flagged, and what
-//! a moderator did to another person's message. The notes go to Postgres with the next batch.
-//! Not here: the notes of admin changes, which are written with the change (`admin_plan`).
+//! a moderator did to another person's message. Notes are written before the event that they are about: a note without
+//! its event does no harm. Not here: how notes come to Postgres (`audit`), and the notes of admin changes (`admin_plan`).
 
 use super::message::no_such_message;
 use super::send_checks::Operation;
@@ -36,7 +36,7 @@ impl Room {
             target: Some(message.to_owned()),
             reason: Some(reason),
         };
-        self.note_audit(request.turn, note)?;
+        self.audit.add(request.turn.store, &note)?;
         Ok(json!({"messageId": message}))
     }
 
@@ -50,7 +50,7 @@ impl Room {
             target: Some(message_id.to_owned()),
             reason: Some(rule.to_owned()),
         };
-        self.note_audit(turn, note)
+        self.audit.add(turn.store, &note)
     }
 
     /// A moderator edits or deletes another person's message with this event. The note's id contains the event's place,
@@ -63,21 +63,13 @@ impl Room {
         message_id: &str,
     ) -> Result<()> {
         let note = AuditRow {
-            id: format!("{}.{}.{action}", self.log.epoch, event.seq),
+            id: format!("{}.{}.{action}", self.log.epoch(), event.seq),
             at_ms: event.at,
             actor: event.user_id.clone(),
             action: action.to_owned(),
             target: Some(message_id.to_owned()),
             reason: None,
         };
-        self.note_audit(turn, note)
-    }
-
-    /// Stores a note until Postgres has it; the same id again is the same note. Notes are written before the event that
-    /// they are about: a note without its event does no harm.
-    fn note_audit(&mut self, turn: Turn, note: AuditRow) -> Result<()> {
-        turn.store.note_audit(&note)?;
-        self.audit_waits = true;
-        Ok(())
+        self.audit.add(turn.store, &note)
     }
 }

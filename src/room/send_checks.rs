@@ -189,6 +189,6 @@ impl Room {
         if interval_ms == 0 || self.authorize(request.caller, Action::IgnoreSlowMode).is_ok() {
             return Ok(());
         }
-        self.slow_mode.enforce(request.turn, request.user(), self.head, interval_ms)
+        self.slow_mode.enforce(request.turn, request.user(), self.log.head(), interval_ms)
     }
 }

@@ -19,14 +19,14 @@ impl Room {
     pub(super) fn connect(&mut self, turn: Turn, connect: Connect) -> Result<()> {
         let Connect { id, identity, batches, since, history } = connect;
         let now = turn.now;
-        let to = mutants::remembered().unwrap_or(self.head);
+        let to = mutants::remembered().unwrap_or(self.log.head());
         let visible_from = self.members.visible_from(identity.user.as_str());
         // What may fail comes first: an error must leave nothing half done.
         let past = match since {
             Some((since, epoch)) => {
                 match self.replay(turn.store, Range { since, to, visible_from }, &epoch)? {
                     Ok(events) => events,
-                    Err(reason) => vec![server::resync(reason, self.head, &self.log.epoch)],
+                    Err(reason) => vec![server::resync(reason, self.log.head(), self.log.epoch())],
                 }
             }
             None => self.history(turn.store, Range { since: visible_from, to, visible_from }, history)?,
@@ -40,7 +40,7 @@ impl Room {
         state.set_marker(self.reads.marker(&user));
         let mut events = vec![self.hello(&state), server::online_users(&self.presence.online())];
         events.extend(past);
-        events.push(server::synced(self.head));
+        events.push(server::synced(self.log.head()));
         self.connections.open(state, events);
         Ok(())
     }
@@ -66,8 +66,8 @@ impl Room {
             room_id: self.members.room().as_str(),
             user_id: user,
             role: self.members.role(&state.identity).map_or("member", |role| role.name()),
-            seq: self.head,
-            epoch: &self.log.epoch,
+            seq: self.log.head(),
+            epoch: self.log.epoch(),
             limits: &self.limits,
             last_read_seq: self.reads.seq_of(user),
             notify: self.members.notify_settings(user),

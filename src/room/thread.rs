@@ -58,7 +58,7 @@ impl Room {
             Mutation::MarkUploadsSent { uploads, message: reply.seq },
         ];
         turn.store.append(&[reply, &update], &mutations)?;
-        self.head = update.seq;
+        self.log.advance(update.seq);
         Ok(ThreadUpdate::new(&root, update.seq))
     }
 
