@@ -125,7 +125,7 @@ impl Room {
         older.append(&mut newer);
         let bodies: Vec<&str> = older.iter().map(|m| m.body.as_str()).collect();
         let (messages, seq, epoch) =
-            (bodies.join(","), self.log.head(), serde_json::Value::from(&*self.log.epoch));
+            (bodies.join(","), self.log.head(), serde_json::Value::from(self.log.epoch()));
         Ok(format!(
             r#"{{"messages":[{messages}],"hasMoreBefore":{before},"hasMoreAfter":{after},"lastSeq":{seq},"epoch":{epoch}}}"#
         ))

@@ -6,7 +6,7 @@ use super::connection::{ConnectionId, SocketState};
 use super::effect::Effect;
 use super::input::Connect;
 use super::replay::Range;
-use super::store::{Result, StateRow};
+use super::store::Result;
 use super::turn::Turn;
 use crate::auth::Identity;
 use crate::error::{Code, Refusal};
@@ -106,12 +106,10 @@ impl Room {
     /// A socket was closed from the other side.
     pub(super) fn closed(&mut self, turn: Turn, id: ConnectionId) -> Result<()> {
         // The socket's stored state held the person's marker until now.
-        if let Some(row) = self.reads.take_unsaved() {
-            turn.store.set_state(StateRow::Reads, row)?;
-        }
+        self.save_reads(turn.store)?;
         self.remove_connection(id, turn.now);
         if !is(Mutant::AlarmTrusted) {
-            self.outbox.expire_alarm(turn.now);
+            self.alarm.expire(turn.now);
         }
         Ok(())
     }
