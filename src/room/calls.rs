@@ -81,8 +81,8 @@ impl Room {
         Ok(self.outbox_status(request.turn)?.to_string())
     }
 
-    /// One page of messages, ascending. `around` gives half of the page before that seq and half from it on, fewer where
-    /// the log ends.
+    /// One page of messages, ascending. `around` gives half of the page before that seq and half from it on, fewer
+    /// where the log ends.
     fn page(&self, request: Request, query: &PageQuery) -> Result<String, RoomError> {
         self.authorize(request.caller, Action::Read)?;
         let store = request.turn.store;
@@ -126,9 +126,8 @@ impl Room {
         let bodies: Vec<&str> = older.iter().map(|m| m.body.as_str()).collect();
         let (messages, seq, epoch) =
             (bodies.join(","), self.log.head(), serde_json::Value::from(self.log.epoch()));
-        Ok(format!(
-            r#"{{"messages":[{messages}],"hasMoreBefore":{before},"hasMoreAfter":{after},"lastSeq":{seq},"epoch":{epoch}}}"#
-        ))
+        let more = format!(r#""hasMoreBefore":{before},"hasMoreAfter":{after}"#);
+        Ok(format!(r#"{{"messages":[{messages}],{more},"lastSeq":{seq},"epoch":{epoch}}}"#))
     }
 }
 

@@ -1,72 +1,16 @@
-//! The room's open connections: the state of each socket, which survives hibernation, and the events that wait for the
-//! end of the turn. Not here: what an event means, who is online (`presence`), and the sockets themselves (`shell`).
+//! The room's open connections, and the events that wait for the end of the turn.
+//! Not here: what of a connection survives hibernation (`socket_state`), what an event means, who is online
+//! (`presence`), and the sockets themselves (`shell`).
 
 use super::effect::Effect;
-use super::rate::{Rates, Window};
+use super::rate::Window;
+use super::socket_state::{ConnectionId, SocketState};
 use crate::auth::Identity;
-use crate::db::Marker;
-use crate::ids::{Seq, UnixMs};
-use crate::limits::{
-    CONNECTIONS_PER_MS, FRAME_OUT_BYTES_MAX, MALFORMED_MAX, MALFORMED_WINDOW_MS, TOKEN_LEEWAY_S,
-};
+use crate::ids::UnixMs;
+use crate::limits::{CONNECTIONS_PER_MS, FRAME_OUT_BYTES_MAX, MALFORMED_MAX, MALFORMED_WINDOW_MS};
 use crate::mutants::{Mutant, is};
 use crate::protocol::server::EventText;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-
-/// Unique among a room's sockets; later ones are larger.
-pub type ConnectionId = u64;
-
-/// What the platform stores with a socket while the room hibernates (≤ 16,384 bytes).
-///
-/// Stored format: tests/golden/stored/socket_state.json
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SocketState {
-    pub id: ConnectionId,
-    pub identity: Identity,
-    /// Whether the client speaks `chat.v1`: frames are arrays of events.
-    pub batches: bool,
-    pub expires_ms: UnixMs,
-    pub read_seq: Seq,
-    #[serde(default)]
-    pub read_generation: u64,
-    pub rates: Rates,
-    /// When the client last sent a frame. Pings that the platform answers by itself do not count.
-    #[serde(default)]
-    pub last_frame_ms: UnixMs,
-}
-
-impl SocketState {
-    pub fn new(id: ConnectionId, identity: Identity, batches: bool, now: UnixMs) -> Self {
-        let expires_ms = expiry(&identity, now);
-        let (read_seq, read_generation, rates) = (0, 0, Rates::default());
-        Self { id, identity, batches, expires_ms, read_seq, read_generation, rates, last_frame_ms: now }
-    }
-
-    pub fn user(&self) -> &str {
-        self.identity.user.as_str()
-    }
-
-    pub fn marker(&self) -> Marker {
-        Marker { generation: self.read_generation, seq: self.read_seq }
-    }
-
-    pub fn set_marker(&mut self, marker: Marker) {
-        (self.read_seq, self.read_generation) = (marker.seq, marker.generation);
-    }
-
-    /// Whether the connection's token has expired.
-    pub fn has_expired(&self, now: UnixMs) -> bool {
-        now >= self.expires_ms
-    }
-}
-
-/// When a connection with this token ends: at the token's `exp`. A token that was accepted within the leeway lasts as
-/// long as the leeway, because otherwise the first event would close the connection.
-fn expiry(identity: &Identity, now: UnixMs) -> UnixMs {
-    let leeway_ms = if identity.expires_ms > now { 0 } else { TOKEN_LEEWAY_S * 1000 };
-    identity.expires_ms.saturating_add(leeway_ms)
-}
 
 #[derive(Debug)]
 struct Connection {
@@ -166,8 +110,7 @@ impl Connections {
     /// Replaces the connection's token by a newer one of the same person.
     pub fn renew(&mut self, id: ConnectionId, identity: Identity, now: UnixMs) {
         if let Some(connection) = self.open.get_mut(&id) {
-            connection.state.expires_ms = expiry(&identity, now);
-            connection.state.identity = identity;
+            connection.state.renew(identity, now);
             connection.changed = true;
         }
     }

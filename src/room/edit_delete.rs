@@ -30,8 +30,8 @@ impl Room {
     /// Replaces a message's content; the version that it had is kept.
     ///
     /// # Gives   the message object afterwards, as JSON text.
-    /// # Errors  those of `begin` and `check_text`; message_not_found; forbidden; version_conflict → `baseVersion` is not
-    ///           the message's version; content_empty.
+    /// # Errors  those of `begin` and `check_text`; message_not_found; forbidden; content_empty; version_conflict →
+    ///           `baseVersion` is not the message's version.
     pub(super) fn edit(&mut self, request: Request, mut draft: EditDraft) -> Result<String, RoomError> {
         let store = request.turn.store;
         let retry = RetryKey { client_id: draft.client_id.as_deref(), digest: draft.digest() };
@@ -214,16 +214,21 @@ impl Room {
         if message.deleted_at.is_some() {
             return Ok(json!({"versions": []}));
         }
-        let version = |version: u64, content: &str, by: &str, at: UnixMs| json!({"version": version, "content": content, "editedBy": by, "editedAt": iso(at)});
         let kept = request.turn.store.versions(message.seq)?;
         let (by, at) = kept
             .last()
             .map_or((&message.user_id, message.created_at), |last| (&last.replaced_by, last.replaced_at_ms));
-        let present = version(message.version, &message.content, by, at);
-        let before = kept.iter().map(|v| version(v.version, &v.content, &v.written_by, v.written_at_ms));
+        let present = version_object(message.version, &message.content, by, at);
+        let before =
+            kept.iter().map(|v| version_object(v.version, &v.content, &v.written_by, v.written_at_ms));
         let versions: Vec<Value> = before.chain([present]).collect();
         Ok(json!({"versions": versions}))
     }
+}
+
+/// A version as REST shows it.
+fn version_object(version: u64, content: &str, by: &str, at: UnixMs) -> Value {
+    json!({"version": version, "content": content, "editedBy": by, "editedAt": iso(at)})
 }
 
 /// Removes all content from the message.

@@ -1,7 +1,7 @@
 //! What comes out of `Room::handle`, and why an operation may come to nothing.
 //! Not here: performing effects (`object`).
 
-use super::connection::{ConnectionId, SocketState};
+use super::socket_state::{ConnectionId, SocketState};
 use super::store::StoreError;
 use super::store::formats::OutboxReport;
 use crate::db::Projection;

@@ -35,8 +35,8 @@ impl Folded {
         self.count
     }
 
-    /// Whether the bytes are whole words: no letter continues them before or behind. In scripts that are written without
-    /// blanks, everything counts as whole.
+    /// Whether the bytes are whole words: no letter continues them before or behind. In scripts that are written
+    /// without blanks, everything counts as whole.
     pub fn is_whole(&self, start: usize, end: usize) -> bool {
         let split = |at: usize| self.text.split_at_checked(at).unwrap_or_default();
         let ((before, from), (to, behind)) = (split(start), split(end));
@@ -63,7 +63,8 @@ fn joins(c: char) -> bool {
     c.is_alphanumeric() && !unspaced
 }
 
-/// The hosts of the links in a text in lower case, each with its position: what follows `http://`, `https://` or `www.`.
+/// The hosts of the links in a text in lower case, each with its position: what follows `http://`, `https://` or
+/// `www.`.
 pub fn hosts(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let schemes = text.match_indices("://").map(|(at, scheme)| at.saturating_add(scheme.len()));
     let bare = text.match_indices("www.").map(|(at, _)| at).filter(|at| {

@@ -1,9 +1,9 @@
-//! One frame of a client: its size, its connection's token, its rate, its operation, and the error that its sender gets.
-//! Not here: decoding (`protocol::client`), and what an operation does (`message`, `edit_delete`, `ephemeral`).
+//! One frame of a client: its size, its connection's token, its rate, its operation, and the error that its sender
+//! gets. Not here: decoding (`protocol::client`), and what an operation does (`message`, `edit_delete`, `ephemeral`).
 
-use super::connection::ConnectionId;
 use super::effect::Effect;
 use super::rate::Rate;
+use super::socket_state::ConnectionId;
 use super::store;
 use super::turn::{Request, Turn};
 use super::{Room, RoomError};

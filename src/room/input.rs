@@ -1,7 +1,7 @@
 //! What goes into `Room::handle`: everything that can happen to a room, and the calls of the Worker among it.
 //! Not here: what follows from an input (`Room`), and what comes out (`effect`).
 
-use super::connection::ConnectionId;
+use super::socket_state::ConnectionId;
 use crate::auth::Identity;
 use crate::db::{DbError, Projected, Projection, RoomSnapshot};
 use crate::error::Refusal;
@@ -75,8 +75,8 @@ pub enum Input<'a> {
     Refreshed(Option<RoomSnapshot>),
     /// The owner asked for the deletion of the room; Postgres is asked next.
     DeletionRequested,
-    /// The room was loaded again under open sockets (a panic, a failed store). Events after `delivered_seq`, the head at
-    /// the last flush, were committed and not delivered.
+    /// The room was loaded again under open sockets (a panic, a failed store). Events after `delivered_seq`, the head
+    /// at the last flush, were committed and not delivered.
     Recovered {
         delivered_seq: Seq,
     },

@@ -1,8 +1,8 @@
 //! The room as a pure machine: an input goes in, effects come out. Each part owns its state (`connection`, `members`,
-//! `presence`, `reads`, `rate`, `moderation`, `slow_mode`, `log`, `outbox`, `files` …) and does not know the room. `Room`
-//! feeds the parts and is the only one who knows all of them: clients' operations are in files of their own, and
+//! `presence`, `reads`, `rate`, `moderation`, `slow_mode`, `log`, `outbox`, `files` …) and does not know the room.
+//! `Room` feeds the parts and is the only one who knows all of them: clients' operations are in files of their own, and
 //! `background` has the rest.
-//! Not here: a clock, randomness, a socket, the runtime. They are arguments and effects; `object` and `shell` have them.
+//! Not here: a clock, randomness, a socket, the runtime. They are arguments and effects of `object` and `shell`.
 //!
 //! Memory is a cache of the store and the sockets; only presence, typing and recent sends exist in memory alone. So
 //! recovery is the same as start-up: after hibernation, a panic, a deploy or a storage error, `Room::load` creates the
@@ -15,7 +15,7 @@ mod audit;
 mod background;
 mod backoff;
 mod calls;
-pub mod connection;
+mod connection;
 mod deletion;
 mod edit_delete;
 mod effect;
@@ -42,19 +42,20 @@ mod reports;
 mod send_checks;
 mod session;
 mod slow_mode;
+mod socket_state;
 pub mod store;
 mod thread;
 mod turn;
 mod uploads;
 
 pub use admin_changes::{AdminChange, Patch};
-pub use connection::{ConnectionId, SocketState};
 pub use effect::Effect;
 pub(crate) use effect::RoomError;
 pub use files::{file_prefix, split_id};
 pub use input::{Connect, Input, PageQuery, RoomCall};
 pub use message_row::message_of;
 pub use rebuild::Rebuild;
+pub use socket_state::{ConnectionId, SocketState};
 pub use store::formats::{OutboxProblem, OutboxReport, OutboxState, RoomInfo};
 
 use crate::auth::{Action, Identity};

@@ -1,4 +1,5 @@
-//! The tenant's moderation rules for messages: words, links, floods and repeats, as the variable `MODERATION` sets them.
+//! The tenant's moderation rules for messages: words, links, floods and repeats, as the variable `MODERATION` sets
+//! them.
 //! Not here: who is exempt (`send_checks`), mutes and bans (`members`), and slow mode (`slow_mode`).
 //!
 //! All words are in one automaton (Aho-Corasick), so a text is read once however long the list is.

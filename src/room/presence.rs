@@ -1,7 +1,7 @@
 //! Who is online and who is typing. Both live in memory alone: after a reload, whoever has a socket is online.
 //! Not here: sockets (`connection`), and sending the events that follow (`ephemeral`).
 
-use super::connection::ConnectionId;
+use super::socket_state::ConnectionId;
 use crate::ids::{MessageId, Seq, UnixMs};
 use crate::limits::{JOIN_GATHER_MS, LEAVE_GRACE_MS, TYPING_EXPIRES_MS, TYPING_REFRESH_MS};
 use crate::mutants::{Mutant, is};

@@ -13,8 +13,8 @@ use crate::mutants::{Mutant, is};
 use crate::protocol::server::CloseCode;
 
 impl Room {
-    /// Takes over a snapshot of Postgres. The events of what differs are written together with the copy, so that no crash
-    /// announces them twice or never. Removed people's sockets are closed before anybody receives an event.
+    /// Takes over a snapshot of Postgres. The events of what differs are written together with the copy, so that no
+    /// crash announces them twice or never. Removed people's sockets are closed before anybody receives an event.
     pub(super) fn refreshed(&mut self, turn: Turn, snapshot: Option<RoomSnapshot>) -> Result<()> {
         let Turn { store, now } = turn;
         let Some(mut snapshot) = snapshot else {

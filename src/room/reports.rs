@@ -1,6 +1,7 @@
-//! What is noted for moderators in the audit log: a person's report of a message, a message that a rule flagged, and what
-//! a moderator did to another person's message. Notes are written before the event that they are about: a note without
-//! its event does no harm. Not here: how notes come to Postgres (`audit`), and the notes of admin changes (`admin_plan`).
+//! What is noted for moderators in the audit log: a person's report of a message, a message that a rule flagged, and
+//! what a moderator did to another person's message. Notes are written before the event that they are about: a note
+//! without its event does no harm.
+//! Not here: how notes come to Postgres (`audit`), and the notes of admin changes (`admin_plan`).
 
 use super::message::no_such_message;
 use super::send_checks::Operation;

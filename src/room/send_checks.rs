@@ -46,8 +46,8 @@ enum Text {
 struct Checks(Action, Stops, Stops, Rate, Text);
 
 impl Operation {
-    /// The table. An operation passes the checks of its row from left to right. A duplicate is answered after the first,
-    /// and what the operation refers to is looked up before the last.
+    /// The table. An operation passes the checks of its row from left to right. A duplicate is answered after the
+    /// first, and what the operation refers to is looked up before the last.
     #[rustfmt::skip]
     const fn checks(self) -> Checks {
         use Action::{DeleteOwn, EditOwn, React, Report, Talk};

@@ -2,10 +2,10 @@
 //! Not here: what is replayed (`replay`), who may connect (`Room::admit`), and the upgrade itself (`object`).
 
 use super::Room;
-use super::connection::{ConnectionId, SocketState};
 use super::effect::Effect;
 use super::input::Connect;
 use super::replay::Range;
+use super::socket_state::{ConnectionId, SocketState};
 use super::store::Result;
 use super::turn::Turn;
 use crate::auth::Identity;

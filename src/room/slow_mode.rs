@@ -1,7 +1,7 @@
 //! Slow mode: the minimum time between two messages of a member (SLOW-1).
 //! Not here: who is exempt (`send_checks`), and setting it (`admin_plan`).
 
-use super::RoomError;
+use super::effect::RoomError;
 use super::turn::Turn;
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs};

@@ -76,8 +76,8 @@ impl Room {
         Ok(Some(root))
     }
 
-    /// `GET /rooms/:id/threads/:rootId`: the newest replies below `before`, ascending. A deleted root is a tombstone; its
-    /// replies stay.
+    /// `GET /rooms/:id/threads/:rootId`: the newest replies below `before`, ascending. A deleted root is a tombstone;
+    /// its replies stay.
     pub(super) fn thread_page(
         &self,
         request: Request,

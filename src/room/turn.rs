@@ -1,7 +1,7 @@
 //! What travels together through the handling of one input: the store and the time, and for a client's operation also
 //! who asks. Not here: anything that outlives the input.
 
-use super::connection::ConnectionId;
+use super::socket_state::ConnectionId;
 use super::store::{Event, Kind, Store};
 use crate::auth::Identity;
 use crate::ids::{Seq, UnixMs};
