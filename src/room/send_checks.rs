@@ -39,7 +39,7 @@ enum Text {
     Sent,
     /// Words and links.
     Edited,
-    NoText,
+    Absent,
 }
 
 /// Permission, whom an archived room stops, whom a mute stops, the rate that is charged, the check of the text.
@@ -53,15 +53,15 @@ impl Operation {
         use Action::{DeleteOwn, EditOwn, React, Report, Talk};
         use Rate::{Messages, Reactions, Typing};
         use Stops::{Everybody, Members, Nobody};
-        use Text::{Edited, NoText, Sent};
+        use Text::{Edited, Absent, Sent};
         match self {
             //                        permission  archived   muted      rate       text
             Self::Message   => Checks(Talk,       Everybody, Everybody, Messages,  Sent),
             Self::Edit      => Checks(EditOwn,    Everybody, Everybody, Messages,  Edited),
-            Self::Delete    => Checks(DeleteOwn,  Members,   Nobody,    Messages,  NoText),
-            Self::React     => Checks(React,      Everybody, Everybody, Reactions, NoText),
-            Self::Type      => Checks(Talk,       Nobody,    Everybody, Typing,    NoText),
-            Self::Report    => Checks(Report,     Nobody,    Nobody,    Reactions, NoText),
+            Self::Delete    => Checks(DeleteOwn,  Members,   Nobody,    Messages,  Absent),
+            Self::React     => Checks(React,      Everybody, Everybody, Reactions, Absent),
+            Self::Type      => Checks(Talk,       Nobody,    Everybody, Typing,    Absent),
+            Self::Report    => Checks(Report,     Nobody,    Nobody,    Reactions, Absent),
         }
     }
 
@@ -168,7 +168,7 @@ impl Room {
         files: &[Attachment],
     ) -> Result<Option<&'static str>, RoomError> {
         let text = operation.checks().4;
-        if text == Text::NoText || (text == Text::Edited && is(Mutant::EditsUnjudged)) {
+        if text == Text::Absent || (text == Text::Edited && is(Mutant::EditsUnjudged)) {
             return Ok(None);
         }
         let mut flagged_by_frequency = None;
