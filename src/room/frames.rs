@@ -89,7 +89,7 @@ impl Room {
 
     /// Answers a frame that was lost to an internal error.
     pub(super) fn failed(&mut self, id: ConnectionId, text: &str) {
-        let refusal = Refusal::new(Code::Internal, "an internal error; the frame may be sent again");
+        let refusal = Refusal::new(Code::Internal, "a fault of ours; what you sent may be sent again");
         self.send_error(id, &refusal, FrameName::of(&ClientFrame::decode(text)));
     }
 
