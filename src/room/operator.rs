@@ -29,7 +29,7 @@ impl Room {
         seq: Seq,
     ) -> std::result::Result<(), RoomError> {
         if !self.outbox.discard(store, seq)? {
-            return Err(Refusal::new(Code::MessageNotFound, "no row of this seq is set aside").into());
+            return Err(Refusal::new(Code::MessageNotFound, "no row of this seq is in quarantine").into());
         }
         self.report(Entry::warn("row_given_up").with("by", &caller.user).with("seq", &seq));
         Ok(self.check_alert(Turn { store, now })?)
