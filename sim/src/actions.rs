@@ -23,26 +23,26 @@ impl World {
             return;
         }
         match *action {
-            Action::Say { tab, bytes, poison } => self.send_message(tab, bytes, poison),
+            Action::SendMessage { tab, bytes, poison } => self.send_message(tab, bytes, poison),
             Action::Burst { tab, count } => self.send_burst(tab, count),
             Action::React { tab, nth, emoji, add } => self.send_reaction(tab, nth, EMOJI[emoji], add),
             Action::Reply { tab, nth } => self.send_reply(tab, nth),
             Action::Edit { tab, nth, based, poison } => self.send_edit(tab, nth, based, poison),
             Action::Delete { tab, nth } => self.send_delete(tab, nth),
-            Action::Unread { tab, back } => self.move_marker_back(tab, back),
+            Action::MarkUnread { tab, back } => self.move_marker_back(tab, back),
             Action::Repeat { tab } => self.repeat_operation(tab),
             Action::Typing { tab } => self.send_if_live(tab, r#"{"type":"typing","isTyping":true}"#),
             Action::Read { tab } => self.send_read(tab),
-            Action::Join { tab } => self.connect(tab),
-            Action::Leave { tab } => self.disconnect(tab),
+            Action::Connect { tab } => self.connect(tab),
+            Action::Disconnect { tab } => self.disconnect(tab),
             Action::Vanish { tab } => self.vanish(tab),
             Action::Reading { tab, reads } => {
                 if let Some(socket) = self.clients.socket(tab) {
                     self.set_reading(&socket, reads);
                 }
             }
-            Action::Pass { ms } => self.wait(ms),
-            Action::Die { effects } => self.faults.kill_in.set(effects),
+            Action::Wait { ms } => self.wait(ms),
+            Action::Kill { effects } => self.faults.kill_in.set(effects),
             Action::Panic { statements } => self.faults.panic_in.set(statements),
             Action::DiskFails { statements } => self.faults.disk_error_in.set(statements),
             Action::DiskFull { ms } => self.faults.disk_full_until.set(self.clock.now() + ms),
@@ -50,22 +50,22 @@ impl World {
             Action::Deploy => self.redeploy(),
             Action::PostgresFault(fault) => {
                 self.faults.postgres.set(fault);
-                self.recorder.count("changes of weather");
+                self.recorder.count("Postgres faults");
             }
             Action::Hibernate { room } => drop(self.hosts.of_room(room).map(|host| self.hibernate(&host))),
-            Action::LoseDisk { room } => self.lose_storage_if_projected(room),
-            Action::SetBack { room, rows } => self.restore_backup(room, rows),
-            Action::Stranger { room } => self.insert_foreign_row(room),
-            Action::Remove { room, user } => self.remove_in_postgres(room, user),
-            Action::Add { room } => self.add_all_in_postgres(room),
-            Action::Asks { room, change } => self.request_change(room, change),
-            Action::TryAgain { room } => self.retry_quarantined(room),
-            Action::List { away } => self.faults.alerts_unavailable.set(away),
-            Action::HaltsAtNight => self.faults.final_halt.set(true),
+            Action::LoseStorage { room } => self.lose_storage_if_projected(room),
+            Action::RestoreBackup { room, rows } => self.restore_backup(room, rows),
+            Action::InsertForeignRow { room } => self.insert_foreign_row(room),
+            Action::RemoveInPostgres { room, user } => self.remove_in_postgres(room, user),
+            Action::AddAllInPostgres { room } => self.add_all_in_postgres(room),
+            Action::Request { room, request } => self.request_change(room, request),
+            Action::RetryQuarantined { room } => self.retry_quarantined(room),
+            Action::AlertList { unavailable } => self.faults.alerts_unavailable.set(unavailable),
+            Action::FinalHalt => self.faults.final_halt.set(true),
             Action::Upload { tab } => self.upload(tab),
-            Action::Word { tab, word, edits } => self.send_moderated_word(tab, word, edits),
+            Action::ModeratedWord { tab, word, edits } => self.send_moderated_word(tab, word, edits),
             Action::Report { tab, nth } => self.report_message(tab, nth),
-            Action::Bucket { away } => self.faults.bucket_unavailable.set(away),
+            Action::Bucket { unavailable } => self.faults.bucket_unavailable.set(unavailable),
             Action::AlarmTwice { room } => self.tamper_with_alarm(room, |host| self.fire_alarm(host)),
             Action::AlarmLost { room } => self.tamper_with_alarm(room, |host| host.alarm.set(None)),
             Action::AlarmLate { room, ms } => self.tamper_with_alarm(room, |host| {
@@ -124,7 +124,7 @@ impl World {
             (it.name(), seq, HttpRequest::post(path, token, format!(r#"{{"seq":{seq}}}"#)))
         };
         let Some(HttpOutcome::Json(200, answer)) = self.request_and_wait(request) else { return };
-        self.recorder.count("markers set back");
+        self.recorder.count("markers moved back");
         let body: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
         if body["lastReadSeq"].as_u64().is_none_or(|marker| marker >= seq.max(1)) {
             let what = format!("{name} set the marker back to {seq}: {}", shorten(&answer));
@@ -173,7 +173,7 @@ impl World {
         let path = format!("{}/outbox/retry", room_path(room));
         let request = HttpRequest::new(http::Method::POST, path, token, None);
         if let Some(HttpOutcome::Json(200, _)) = self.request_and_wait(request) {
-            self.recorder.count("rows tried again");
+            self.recorder.count("quarantined rows retried");
         }
     }
 
@@ -200,7 +200,7 @@ impl World {
             return;
         }
         self.backends.rows(room, |room| room.ledger.set_back(room.ledger.last_seq.saturating_sub(rows)));
-        self.recorder.count("set-backs");
+        self.recorder.count("restored backups");
     }
 
     /// Inserts somebody else's row at the log's next seq in Postgres.
@@ -219,7 +219,7 @@ impl World {
             if let Ok(row) = serde_json::from_value::<MessageRow>(row) {
                 rows.foreign_rows.insert(seq, row.id.clone());
                 rows.ledger.rows.insert(seq, row);
-                self.recorder.count("strangers' rows");
+                self.recorder.count("foreign rows");
             }
         });
     }

@@ -182,7 +182,7 @@ impl World {
             it.socket.take()
         };
         if let Some(socket) = socket {
-            self.recorder.trace(|| format!("{} leaves", self.clients.name(tab)));
+            self.recorder.trace(|| format!("{} disconnects", self.clients.name(tab)));
             if !socket.closing.get() {
                 self.close_socket(&socket);
             }

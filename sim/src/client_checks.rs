@@ -186,7 +186,7 @@ impl World {
         let is_expected = match code {
             "internal" | "rate_limited" | "muted" => true,
             "slow_mode" => {
-                self.recorder.count("messages slowed down");
+                self.recorder.count("messages refused by slow mode");
                 it.user != PEOPLE[0]
             }
             "moderation_blocked" => {

@@ -21,7 +21,7 @@ impl World {
         }
     }
 
-    /// A tab was closed because its room is deleted; true when its owner asked for that.
+    /// A tab was closed because its room is deleted; true when its owner requested that.
     pub fn accept_room_deletion(&self, tab: usize) -> bool {
         let mut it = self.clients.tab_mut(tab);
         (it.removed, it.wants_connection) = (true, false);

@@ -35,7 +35,7 @@ impl World {
 
     fn send_upload(self: &Rc<Self>, tab: usize, bytes: String, got: HttpOutcome) {
         let HttpOutcome::Json(200, body) = got else {
-            self.recorder.count("uploads that failed");
+            self.recorder.count("uploads failed");
             return;
         };
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
@@ -43,7 +43,7 @@ impl World {
         self.model.uploads.borrow_mut().insert(id.clone(), bytes.into_bytes());
         // Some are never sent.
         if self.clock.random().is_multiple_of(4) {
-            self.recorder.count("uploads nobody sent");
+            self.recorder.count("uploads never sent");
             return;
         }
         let content = format!("{} {FILE_MARK}{id}", self.clock.random() % 1_000_000);

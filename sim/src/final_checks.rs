@@ -50,7 +50,7 @@ fn end_faults(world: &Rc<World>) {
     if world.hosts.all().iter().any(|host| host.alarm_aborted.get()) {
         world.kill_process();
     }
-    // What was asked for is done, or never will be: stragglers of Postgres included.
+    // What was requested is done, or never will be, late statements included.
     world.advance(SETTLED_WITHIN_MS);
     world.end_mutes();
     world.end_slow_modes();
@@ -96,7 +96,7 @@ fn disconnect_all(world: &Rc<World>) {
         // An alarm that was set a moment ago is trusted; the loss of a later one, with nobody connected, has no cure.
         world.advance(2 * ALARM_DELAY_MS);
         world.hosts.all().iter().for_each(|host| host.alarm.set(None));
-        world.recorder.count("alarms lost at night");
+        world.recorder.count("final alarms lost");
     }
     (0..TABS.len()).for_each(|tab| world.disconnect(tab));
     world.advance(1_000);

@@ -1,6 +1,6 @@
 //! How a seed becomes a plan. Not here: what the actions do (`actions`).
 
-use crate::plan::{Action, Asked, PEOPLE, Plan, PostgresFault, TABS};
+use crate::plan::{Action, OwnerRequest, PEOPLE, Plan, PostgresFault, TABS};
 use crate::rng::Rng;
 
 /// Which kinds of faults a run has: few at a time go deeper than all at once.
@@ -28,8 +28,8 @@ pub fn generate(seed: u64) -> Plan {
         losses: flip(),
     };
     let count = 20 + rng.below(60);
-    let mut actions: Vec<Action> = (0..TABS.len()).map(|tab| Action::Join { tab }).collect();
-    actions.push(Action::Pass { ms: 200 });
+    let mut actions: Vec<Action> = (0..TABS.len()).map(|tab| Action::Connect { tab }).collect();
+    actions.push(Action::Wait { ms: 200 });
     for _ in 0..count {
         push_action(&mut rng, &kinds, &mut actions);
     }
@@ -52,7 +52,7 @@ fn push_action(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
     let next = match rng.below(30) {
         0..=5 => {
             let bytes = if kinds.readers && rng.one_in(3) { 3_000 } else { 20 };
-            Action::Say { tab, bytes, poison: kinds.postgres && rng.one_in(30) }
+            Action::SendMessage { tab, bytes, poison: kinds.postgres && rng.one_in(30) }
         }
         6 => Action::React {
             tab,
@@ -65,14 +65,14 @@ fn push_action(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
         8 => Action::Repeat { tab },
         9 if rng.one_in(2) => Action::Typing { tab },
         9 => Action::Read { tab },
-        10 => Action::Join { tab },
+        10 => Action::Connect { tab },
         11 if kinds.readers => match rng.below(4) {
             0 => Action::Vanish { tab },
             1 => Action::Reading { tab, reads: true },
             _ => Action::Reading { tab, reads: false },
         },
-        11 | 12 if rng.one_in(2) => Action::Leave { tab },
-        13 | 14 => fault(rng, kinds, room, actions).unwrap_or(Action::Pass { ms: 40 }),
+        11 | 12 if rng.one_in(2) => Action::Disconnect { tab },
+        13 | 14 => fault(rng, kinds, room, actions).unwrap_or(Action::Wait { ms: 40 }),
         15 if kinds.postgres => Action::PostgresFault(postgres_fault(rng)),
         20 | 21 => Action::Reply { tab, nth: rng.below(6) as usize },
         22 | 23 => Action::Edit {
@@ -83,12 +83,12 @@ fn push_action(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
         },
         24 => Action::Delete { tab, nth: rng.below(6) as usize },
         26 | 27 => Action::Upload { tab },
-        28 => Action::Word { tab, word: rng.below(3) as usize, edits: rng.one_in(3) },
+        28 => Action::ModeratedWord { tab, word: rng.below(3) as usize, edits: rng.one_in(3) },
         29 => Action::Report { tab, nth: rng.below(4) as usize },
-        25 => Action::Unread { tab, back: 1 + rng.below(5) },
+        25 => Action::MarkUnread { tab, back: 1 + rng.below(5) },
         _ => {
             let far = [15, 45, 200, 1_500, 12_000];
-            Action::Pass { ms: 1 + rng.below(rng.clone().pick(&far)) }
+            Action::Wait { ms: 1 + rng.below(rng.clone().pick(&far)) }
         }
     };
     actions.push(next);
@@ -100,21 +100,21 @@ fn add_room_deletion(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
     let half = actions.len() / 2;
     let at = half + rng.below(half as u64) as usize;
     let before = match rng.below(4) {
-        0 if kinds.crashes => Action::Die { effects: 1 + rng.below(30) as u32 },
+        0 if kinds.crashes => Action::Kill { effects: 1 + rng.below(30) as u32 },
         1 if kinds.disk => Action::DiskFails { statements: 1 + rng.below(20) as u32 },
         2 => Action::Upload { tab: 5 },
-        _ => Action::Pass { ms: 1 },
+        _ => Action::Wait { ms: 1 },
     };
-    actions.splice(at..at, [before, Action::Asks { room: ROOM, change: Asked::Delete }]);
+    actions.splice(at..at, [before, Action::Request { room: ROOM, request: OwnerRequest::Delete }]);
     // Nobody connects to a deleted room again, and only that would make up for a lost alarm.
-    let lost = [Action::AlarmLost { room: ROOM }, Action::HaltsAtNight];
+    let lost = [Action::AlarmLost { room: ROOM }, Action::FinalHalt];
     actions.retain(|action| !lost.contains(action));
 }
 
 fn fault(rng: &mut Rng, kinds: &Kinds, room: usize, actions: &mut Vec<Action>) -> Option<Action> {
     let action = match rng.below(16) {
-        14 | 15 if kinds.people => Action::Asks { room, change: owner_request(rng) },
-        0 | 1 if kinds.crashes => Action::Die { effects: 1 + rng.below(40) as u32 },
+        14 | 15 if kinds.people => Action::Request { room, request: owner_request(rng) },
+        0 | 1 if kinds.crashes => Action::Kill { effects: 1 + rng.below(40) as u32 },
         2 if kinds.crashes => rng.pick(&[Action::Abort, Action::Deploy]),
         2 | 3 => Action::Hibernate { room },
         4 if kinds.disk => Action::Panic { statements: 1 + rng.below(20) as u32 },
@@ -126,54 +126,54 @@ fn fault(rng: &mut Rng, kinds: &Kinds, room: usize, actions: &mut Vec<Action>) -
             if rng.one_in(2) {
                 let tabs =
                     TABS.iter().enumerate().filter(|(_, tab)| tab.0 == room && tab.1 == PEOPLE[user + 1]);
-                actions.extend(tabs.take(1).map(|(tab, _)| Action::Leave { tab }));
+                actions.extend(tabs.take(1).map(|(tab, _)| Action::Disconnect { tab }));
             }
-            Action::Remove { room, user }
+            Action::RemoveInPostgres { room, user }
         }
-        7 if kinds.people && rng.one_in(3) => Action::Add { room },
+        7 if kinds.people && rng.one_in(3) => Action::AddAllInPostgres { room },
         7 if kinds.people => {
             // Two at once race.
             if rng.one_in(2) {
-                actions.push(Action::Asks { room, change: owner_request(rng) });
+                actions.push(Action::Request { room, request: owner_request(rng) });
             }
-            Action::Asks { room, change: owner_request(rng) }
+            Action::Request { room, request: owner_request(rng) }
         }
         8 if kinds.alarms => rng.pick(&[
             Action::AlarmTwice { room },
             Action::AlarmLost { room },
             Action::AlarmLate { room, ms: 20_000 },
-            Action::HaltsAtNight,
+            Action::FinalHalt,
         ]),
-        9 if kinds.losses => Action::SetBack { room, rows: 1 + rng.below(6) },
-        10 if kinds.losses && rng.one_in(3) => Action::LoseDisk { room },
-        11 if kinds.losses && rng.one_in(3) => Action::Stranger { room },
-        12 if kinds.postgres && rng.one_in(3) => Action::TryAgain { room },
-        12 if kinds.postgres => Action::List { away: rng.one_in(2) },
+        9 if kinds.losses => Action::RestoreBackup { room, rows: 1 + rng.below(6) },
+        10 if kinds.losses && rng.one_in(3) => Action::LoseStorage { room },
+        11 if kinds.losses && rng.one_in(3) => Action::InsertForeignRow { room },
+        12 if kinds.postgres && rng.one_in(3) => Action::RetryQuarantined { room },
+        12 if kinds.postgres => Action::AlertList { unavailable: rng.one_in(2) },
         13 if kinds.postgres => {
             // Often just before a file is to be removed.
             if rng.one_in(2) {
-                actions.push(Action::Bucket { away: true });
+                actions.push(Action::Bucket { unavailable: true });
                 return Some(Action::Delete { tab: rng.below(TABS.len() as u64) as usize, nth: 0 });
             }
-            Action::Bucket { away: rng.one_in(3) }
+            Action::Bucket { unavailable: rng.one_in(3) }
         }
         _ => return None,
     };
     Some(action)
 }
 
-fn owner_request(rng: &mut Rng) -> Asked {
+fn owner_request(rng: &mut Rng) -> OwnerRequest {
     let user = rng.below(3) as usize;
     match rng.below(13) {
-        11 | 12 => Asked::SlowMode { seconds: rng.pick(&[0, 2, 20, 20]) },
-        8 | 9 => Asked::Mute { user },
-        10 => Asked::Unmute { user },
-        0 | 1 => Asked::Remove { user },
-        2 | 3 => Asked::Add,
-        4 => Asked::Role { user, role: rng.pick(&["member", "moderator", "admin"]) },
-        5 => Asked::Ban { user, for_ms: rng.pick(&[None, Some(1), Some(3_000), Some(20_000)]) },
-        6 => Asked::Unban { user },
-        _ => Asked::Topic { number: rng.below(3) },
+        11 | 12 => OwnerRequest::SlowMode { seconds: rng.pick(&[0, 2, 20, 20]) },
+        8 | 9 => OwnerRequest::Mute { user },
+        10 => OwnerRequest::Unmute { user },
+        0 | 1 => OwnerRequest::Remove { user },
+        2 | 3 => OwnerRequest::Add,
+        4 => OwnerRequest::Role { user, role: rng.pick(&["member", "moderator", "admin"]) },
+        5 => OwnerRequest::Ban { user, for_ms: rng.pick(&[None, Some(1), Some(3_000), Some(20_000)]) },
+        6 => OwnerRequest::Unban { user },
+        _ => OwnerRequest::Topic { number: rng.below(3) },
     }
 }
 

@@ -167,7 +167,7 @@ pub fn alert_list_is_true(world: &World, room: usize) -> CheckResult {
 /// Alice never connects to the last room, and is a member all the time.
 pub fn absent_are_notified(world: &World, room: usize, log: &Log) -> CheckResult {
     // A message that Postgres lost while its notice was on the way is notified to nobody.
-    if room + 1 != ROOMS.len() || world.recorder.happened("set-backs") {
+    if room + 1 != ROOMS.len() || world.recorder.happened("restored backups") {
         return Ok(());
     }
     let (notified, unnotifiable) = (world.model.notified.borrow(), world.model.unnotifiable.borrow());

@@ -2,7 +2,7 @@
 //! after the answer, and the member events of the log agree with Postgres. Not here: what Postgres does (`postgres`).
 
 use crate::client::shorten;
-use crate::plan::{Asked, PEOPLE, PostgresFault, ROOMS};
+use crate::plan::{OwnerRequest, PEOPLE, PostgresFault, ROOMS};
 use crate::requests::HttpRequest;
 use crate::stored::{Log, Stored, head, log, user_of};
 use crate::token::token;
@@ -22,15 +22,15 @@ fn person(user: usize) -> &'static str {
 
 impl World {
     /// Sends an owner's request and goes on; its answer is checked when it comes.
-    pub fn request_change(self: &Rc<Self>, room: usize, asked: Asked) {
-        self.prepare_change(room, asked);
+    pub fn request_change(self: &Rc<Self>, room: usize, change: OwnerRequest) {
+        self.prepare_change(room, change);
         let version_without_bans = self.version_without_bans(room);
-        let request = self.change_request(room, asked);
+        let request = self.change_request(room, change);
         self.request_then(request, move |world, got| {
             let HttpOutcome::Json(status, body) = got else { return };
-            world.recorder.trace(|| format!("{asked:?} of room {room}: {status} {}", shorten(&body)));
-            world.check_change_answer(room, asked, status, &body);
-            if matches!(asked, Asked::Add) && body.contains("\"banned\"") {
+            world.recorder.trace(|| format!("{change:?} of room {room}: {status} {}", shorten(&body)));
+            world.check_change_answer(room, change, status, &body);
+            if matches!(change, OwnerRequest::Add) && body.contains("\"banned\"") {
                 world.recorder.count("additions refused for a ban");
                 if version_without_bans.is_some() && version_without_bans == world.version_without_bans(room)
                 {
@@ -42,38 +42,42 @@ impl World {
     }
 
     /// What the model must know before the request is made.
-    fn prepare_change(&self, room: usize, asked: Asked) {
-        match asked {
-            Asked::Remove { user } | Asked::Ban { user, .. } => self.expect_removal(room, person(user)),
-            Asked::Add => self.expect_additions(room),
-            Asked::Unmute { user } => self.check_mute(room, person(user)),
-            Asked::Delete => {
+    fn prepare_change(&self, room: usize, change: OwnerRequest) {
+        match change {
+            OwnerRequest::Remove { user } | OwnerRequest::Ban { user, .. } => {
+                self.expect_removal(room, person(user))
+            }
+            OwnerRequest::Add => self.expect_additions(room),
+            OwnerRequest::Unmute { user } => self.check_mute(room, person(user)),
+            OwnerRequest::Delete => {
                 self.model.deletion_requested.borrow_mut().insert(room);
                 PEOPLE.iter().for_each(|user| self.expect_removal(room, user));
             }
-            Asked::SlowMode { .. } | Asked::Role { .. } => self.check_slow_mode(room),
-            Asked::Mute { .. } | Asked::Unban { .. } | Asked::Topic { .. } => {}
+            OwnerRequest::SlowMode { .. } | OwnerRequest::Role { .. } => self.check_slow_mode(room),
+            OwnerRequest::Mute { .. } | OwnerRequest::Unban { .. } | OwnerRequest::Topic { .. } => {}
         }
     }
 
-    fn change_request(&self, room: usize, asked: Asked) -> HttpRequest {
+    fn change_request(&self, room: usize, change: OwnerRequest) -> HttpRequest {
         let now = self.clock.now();
-        let (method, path, body) = match asked {
-            Asked::Remove { user } => ("DELETE", format!("/members/{}", person(user)), None),
-            Asked::Add => ("POST", "/members".into(), Some(json!({"userIds": &PEOPLE[1..]}))),
-            Asked::Role { user, role } => {
+        let (method, path, body) = match change {
+            OwnerRequest::Remove { user } => ("DELETE", format!("/members/{}", person(user)), None),
+            OwnerRequest::Add => ("POST", "/members".into(), Some(json!({"userIds": &PEOPLE[1..]}))),
+            OwnerRequest::Role { user, role } => {
                 ("PATCH", format!("/members/{}", person(user)), Some(json!({"role": role})))
             }
-            Asked::Ban { user, for_ms } => {
+            OwnerRequest::Ban { user, for_ms } => {
                 let until = for_ms.map(|ms| iso(now + ms));
                 ("PUT", format!("/bans/{}", person(user)), Some(json!({"until": until})))
             }
-            Asked::Unban { user } => ("DELETE", format!("/bans/{}", person(user)), None),
-            Asked::Mute { user } => ("PUT", format!("/mutes/{}", person(user)), Some(json!({}))),
-            Asked::Unmute { user } => ("DELETE", format!("/mutes/{}", person(user)), None),
-            Asked::SlowMode { seconds } => ("PUT", "/slow-mode".into(), Some(json!({"seconds": seconds}))),
-            Asked::Delete => ("DELETE", String::new(), None),
-            Asked::Topic { number } => {
+            OwnerRequest::Unban { user } => ("DELETE", format!("/bans/{}", person(user)), None),
+            OwnerRequest::Mute { user } => ("PUT", format!("/mutes/{}", person(user)), Some(json!({}))),
+            OwnerRequest::Unmute { user } => ("DELETE", format!("/mutes/{}", person(user)), None),
+            OwnerRequest::SlowMode { seconds } => {
+                ("PUT", "/slow-mode".into(), Some(json!({"seconds": seconds})))
+            }
+            OwnerRequest::Delete => ("DELETE", String::new(), None),
+            OwnerRequest::Topic { number } => {
                 ("PATCH", String::new(), Some(json!({"topic": format!("topic {number}")})))
             }
         };
@@ -83,20 +87,20 @@ impl World {
         HttpRequest::new(method, path, token, body.map(|body| body.to_string()))
     }
 
-    fn check_change_answer(&self, room: usize, asked: Asked, status: u16, body: &str) {
-        match (asked, status) {
-            (Asked::Remove { user } | Asked::Ban { user, .. }, 200) => {
+    fn check_change_answer(&self, room: usize, change: OwnerRequest, status: u16, body: &str) {
+        match (change, status) {
+            (OwnerRequest::Remove { user } | OwnerRequest::Ban { user, .. }, 200) => {
                 self.recorder.count("people removed over REST");
                 self.check_removed(room, person(user));
             }
-            (Asked::Mute { user }, 200) => self.start_mute(room, person(user)),
-            (Asked::SlowMode { seconds }, 200) => self.start_slow_mode(room, seconds),
-            (Asked::Delete, 200) => self.check_deletion_answered(room),
+            (OwnerRequest::Mute { user }, 200) => self.start_mute(room, person(user)),
+            (OwnerRequest::SlowMode { seconds }, 200) => self.start_slow_mode(room, seconds),
+            (OwnerRequest::Delete, 200) => self.check_deletion_answered(room),
             // It would have ended before it began.
-            (Asked::Ban { for_ms: Some(_), .. }, 422) => {}
-            (Asked::Add, _) if body.contains("\"banned\"") => {}
+            (OwnerRequest::Ban { for_ms: Some(_), .. }, 422) => {}
+            (OwnerRequest::Add, _) if body.contains("\"banned\"") => {}
             (_, 200 | 404 | 409 | 500 | 503) => {}
-            _ => self.recorder.violation(Checker::Answered, format!("{asked:?}: {status} {body}")),
+            _ => self.recorder.violation(Checker::Answered, format!("{change:?}: {status} {body}")),
         }
     }
 
@@ -151,7 +155,7 @@ impl World {
         for room in self.backends.existing_rooms() {
             for user in 0..PEOPLE.len() - 1 {
                 if self.backends.rows(room, |rows| rows.is_muted(person(user))) {
-                    self.request_change(room, Asked::Unmute { user });
+                    self.request_change(room, OwnerRequest::Unmute { user });
                     self.advance(2_000);
                 }
             }
@@ -182,7 +186,7 @@ impl World {
             rows.change(|room| room.members.retain(|member| member.user_id.as_str() != user));
         };
         self.backends.rows(room, remove);
-        self.recorder.count("removals");
+        self.recorder.count("members removed in Postgres");
         self.expect_removal(room, user);
         let before = self.faults.countdowns();
         let answered = self.read_page(room, "alice", 0);

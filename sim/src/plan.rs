@@ -24,85 +24,87 @@ pub const TABS: [(usize, &str, usize, bool); 10] = [
 #[derive(Clone, Debug, PartialEq)]
 #[rustfmt::skip] // A line an action.
 pub enum Action {
-    Say { tab: usize, bytes: usize, poison: bool },
-    /// Many at once.
+    SendMessage { tab: usize, bytes: usize, poison: bool },
+    /// Many messages at once.
     Burst { tab: usize, count: usize },
     React { tab: usize, nth: usize, emoji: usize, add: bool },
     Reply { tab: usize, nth: usize },
-    /// Of what they may change; `based` on the version they know.
+    /// Edits the `nth` newest message that the person may change; `based` on the version that they know.
     Edit { tab: usize, nth: usize, based: bool, poison: bool },
     Delete { tab: usize, nth: usize },
-    /// Sets the marker back by this much.
-    Unread { tab: usize, back: u64 },
-    /// Something acked is said again.
+    /// Moves the person's read marker back by this much.
+    MarkUnread { tab: usize, back: u64 },
+    /// Sends the last acked operation again.
     Repeat { tab: usize },
     Typing { tab: usize },
     Read { tab: usize },
-    Join { tab: usize },
-    Leave { tab: usize },
+    Connect { tab: usize },
+    Disconnect { tab: usize },
+    /// Drops the connection without a close.
     Vanish { tab: usize },
+    /// The client begins or ceases to read its socket.
     Reading { tab: usize, reads: bool },
-    Pass { ms: u64 },
-    /// After this many effects the process dies.
-    Die { effects: u32 },
-    /// At this statement from now on.
+    Wait { ms: u64 },
+    /// The process dies after this many effects.
+    Kill { effects: u32 },
+    /// A handler panics at this statement from now on.
     Panic { statements: u32 },
     DiskFails { statements: u32 },
     DiskFull { ms: u64 },
     Abort,
     Deploy,
     Hibernate { room: usize },
-    LoseDisk { room: usize },
+    LoseStorage { room: usize },
     PostgresFault(PostgresFault),
-    SetBack { room: usize, rows: u64 },
-    /// Somebody else's row at the log's next seq in Postgres.
-    Stranger { room: usize },
-    Remove { room: usize, user: usize },
-    Add { room: usize },
+    /// Postgres is restored from a backup that lacks the room's last rows.
+    RestoreBackup { room: usize, rows: u64 },
+    /// Somebody else's row appears at the log's next seq in Postgres.
+    InsertForeignRow { room: usize },
+    /// The tenant's backend changes the members.
+    RemoveInPostgres { room: usize, user: usize },
+    AddAllInPostgres { room: usize },
     /// Over REST, while whatever is due to break breaks.
-    Asks { room: usize, change: Asked },
-    /// The operator has rows that were set aside tried again.
-    TryAgain { room: usize },
-    /// The tenant's list of rooms in trouble can't be reached, or can again.
-    List { away: bool },
-    /// A file, and then a message with it.
+    Request { room: usize, request: OwnerRequest },
+    /// The tenant's admin has the quarantined rows tried again.
+    RetryQuarantined { room: usize },
+    AlertList { unavailable: bool },
+    /// Uploads a file, and then sends a message with it.
     Upload { tab: usize },
-    /// The bucket of files can't be reached, or can again.
-    Bucket { away: bool },
-    /// Says a word of which the tenant has something to say, or edits it into something of one's own.
-    Word { tab: usize, word: usize, edits: bool },
-    /// To the moderators.
+    Bucket { unavailable: bool },
+    /// Sends a word of the tenant's rules, or edits it into a message of one's own.
+    ModeratedWord { tab: usize, word: usize, edits: bool },
+    /// Reports a message to the moderators.
     Report { tab: usize, nth: usize },
     AlarmTwice { room: usize },
     AlarmLost { room: usize },
-    /// When all leave at the end, Postgres lacks a table, and the platform has lost the alarms that rooms believe in.
-    HaltsAtNight,
     AlarmLate { room: usize, ms: u64 },
+    /// When all leave at the end, Postgres lacks a table, and the platform loses the alarms that rooms believe in.
+    FinalHalt,
 }
 
 impl Action {
-    /// The room that it is about, past its tabs.
+    /// The room that it is about, other than by a tab.
     pub fn room(&self) -> Option<usize> {
         match *self {
             Self::Hibernate { room }
-            | Self::LoseDisk { room }
-            | Self::SetBack { room, .. }
-            | Self::Stranger { room }
-            | Self::Remove { room, .. }
-            | Self::Add { room }
-            | Self::Asks { room, .. }
-            | Self::TryAgain { room } => Some(room),
+            | Self::LoseStorage { room }
+            | Self::RestoreBackup { room, .. }
+            | Self::InsertForeignRow { room }
+            | Self::RemoveInPostgres { room, .. }
+            | Self::AddAllInPostgres { room }
+            | Self::Request { room, .. }
+            | Self::RetryQuarantined { room } => Some(room),
             _ => None,
         }
     }
 }
 
-/// What the owner asks of a room; `user` counts from the first who isn't the owner.
+/// What the owner requests of a room; `user` counts from the first who is not the owner.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[rustfmt::skip]
-pub enum Asked {
+pub enum OwnerRequest {
     Remove { user: usize },
-    /// Everybody, as far as they aren't there.
+    /// Everybody who is not a member.
     Add,
     Role { user: usize, role: &'static str },
     Ban { user: usize, for_ms: Option<u64> },
@@ -111,7 +113,7 @@ pub enum Asked {
     Mute { user: usize },
     Unmute { user: usize },
     SlowMode { seconds: u32 },
-    /// The room.
+    /// Deletes the room.
     Delete,
 }
 

@@ -217,7 +217,7 @@ impl Platform for Simulated {
         // The queue fails now and then, and its answer may be lost.
         let chance = self.world.clock.random() % 8;
         if chance == 0 {
-            self.world.recorder.count("notices not taken");
+            self.world.recorder.count("notifications refused");
             return false;
         }
         for notice in notices {
@@ -229,7 +229,7 @@ impl Platform for Simulated {
     async fn report_alert(&self, report: &OutboxReport) -> bool {
         self.world.clock.sleep(5).await;
         if self.world.faults.alerts_unavailable.get() {
-            self.world.recorder.count("announcements lost");
+            self.world.recorder.count("alert reports lost");
             return false;
         }
         let key = (report.tenant.to_string(), report.room.to_string());
@@ -238,19 +238,19 @@ impl Platform for Simulated {
         if report.at >= known.0 {
             *known = (report.at, report.problem.is_some());
         }
-        self.world.recorder.count("announcements");
+        self.world.recorder.count("alert reports");
         !self.is_answer_lost()
     }
 
     async fn remove_files(&self, keys: &[String]) -> bool {
         self.world.clock.sleep(LATENCY_MS).await;
         if self.world.faults.bucket_unavailable.get() {
-            self.world.recorder.count("removals that failed");
+            self.world.recorder.count("file removals failed");
             return false;
         }
         let mut bucket = self.world.backends.bucket.borrow_mut();
         let removed = keys.iter().filter(|key| bucket.remove(*key).is_some()).count();
-        (0..removed).for_each(|_| self.world.recorder.count("objects removed"));
+        (0..removed).for_each(|_| self.world.recorder.count("files removed"));
         !self.is_answer_lost()
     }
 
@@ -259,7 +259,7 @@ impl Platform for Simulated {
         if self.world.faults.bucket_unavailable.get() {
             return None;
         }
-        self.world.recorder.count("strays looked for");
+        self.world.recorder.count("searches for strays");
         let bucket = self.world.backends.bucket.borrow();
         Some(bucket.keys().filter_map(|key| key.strip_prefix(prefix).map(str::to_owned)).collect())
     }
@@ -267,7 +267,7 @@ impl Platform for Simulated {
     fn report(&self, entry: &Entry) {
         self.world.recorder.trace(|| format!("{}: {entry}", self.host.name));
         if entry.event() == "row_quarantined" {
-            self.world.recorder.count("rows set aside");
+            self.world.recorder.count("rows quarantined");
         }
     }
 }
@@ -290,7 +290,7 @@ impl World {
             }
             return;
         };
-        self.recorder.count("notices");
+        self.recorder.count("notifications");
         for user in &notice.users {
             if *user == author {
                 let what = format!("{user} is notified of their own {}", notice.seq);

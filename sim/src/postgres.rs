@@ -73,7 +73,7 @@ fn run_later(world: &Rc<World>, ms: u64, input: Value) {
     let then = world.clone();
     world.clock.spawn(async move {
         then.clock.sleep(ms).await;
-        then.recorder.count("stragglers");
+        then.recorder.count("late statements");
         let _ = run(&then, &input);
     });
 }
@@ -124,7 +124,7 @@ fn apply(world: &World, rows: &mut RoomRows, mut set: ChangeSet) -> &'static str
     match rows.membership.apply(&mut rows.room, &set, now) {
         Applied::Done => {}
         Applied::Stale => {
-            world.recorder.count("changes planned anew");
+            world.recorder.count("changes replanned");
             return "stale";
         }
         Applied::Missing => return "missing",
@@ -167,14 +167,14 @@ fn project(world: &World, rows: &mut RoomRows, batch: &Projection) -> Result<Val
     }
     world.recorder.count("batches");
     if is_repeated && matches!(done, Projected::Done { .. }) {
-        world.recorder.count("conflicts seen as the same");
+        world.recorder.count("conflicts compared as equal");
     }
     let (name, last_seq, version, epoch, conflicts) = match done {
         Projected::Done { last_seq, members_version, epoch, conflicts } => {
             ("done", last_seq, members_version, epoch, conflicts)
         }
         Projected::Behind { last_seq, members_version, epoch } => {
-            world.recorder.count("set-backs noticed");
+            world.recorder.count("restored backups noticed");
             ("behind", last_seq, members_version, epoch, Vec::new())
         }
         Projected::Ahead { last_seq, members_version, epoch, conflicts } => {

@@ -3,7 +3,7 @@
 //! (`chinwag::room::moderation`).
 
 use crate::client::shorten;
-use crate::plan::{Asked, PEOPLE};
+use crate::plan::{OwnerRequest, PEOPLE};
 use crate::requests::HttpRequest;
 use crate::stored::{Log, Stored, head, log, state};
 use crate::world::World;
@@ -32,7 +32,7 @@ impl World {
 
     /// Checks that what was refused as content had to be refused.
     pub fn check_blocked(&self, operation: Option<&Operation>) -> CheckResult {
-        self.recorder.count("words refused");
+        self.recorder.count("messages refused by moderation");
         match operation {
             Some(Operation::Message { content, .. } | Operation::Edit { content, .. })
                 if moderated(content).is_some() =>
@@ -116,7 +116,7 @@ impl World {
         for room in self.backends.existing_rooms() {
             self.check_slow_mode(room);
             if self.backends.rows(room, |rows| rows.room.slow_mode_s) > 0 {
-                self.request_change(room, Asked::SlowMode { seconds: 0 });
+                self.request_change(room, OwnerRequest::SlowMode { seconds: 0 });
                 self.advance(2_000);
             }
         }

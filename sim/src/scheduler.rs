@@ -19,7 +19,7 @@ impl World {
             while self.run_turn() {
                 turns += 1;
                 if turns > TURNS_MAX {
-                    let what = "something spins: the clock never moves";
+                    let what = "an endless loop: time never passes";
                     return self.recorder.violation(Checker::Bounds, what.into());
                 }
             }

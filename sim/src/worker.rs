@@ -60,7 +60,7 @@ impl Put for SimPut {
         if self.world.faults.bucket_unavailable.get() {
             return Err(unavailable());
         }
-        self.world.recorder.count("objects stored");
+        self.world.recorder.count("files stored");
         self.world.backends.bucket.borrow_mut().insert(self.key, self.bytes);
         // Its answer may be lost.
         if self.world.clock.random().is_multiple_of(8) { Err(unavailable()) } else { Ok(()) }

@@ -167,7 +167,7 @@ impl Future for Sleep {
 }
 
 /// The payload of an injected panic, which no defect has.
-pub const INJECTED_PANIC: &str = "struck by the simulator";
+pub const INJECTED_PANIC: &str = "injected by the simulator";
 
 fn is_injected(panic: &Box<dyn std::any::Any + Send>) -> bool {
     panic.downcast_ref::<&str>() == Some(&INJECTED_PANIC)
