@@ -1,6 +1,6 @@
 /** The page: who is signed in, which room is open (it stands in the address), and how the parts share the screen. */
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { later } from "@/components/ui/later";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { ChatClient } from "@/lib/chat-client";
 import { cn } from "@/lib/cn";
 import { browserOutbox } from "@/lib/outbox";
@@ -14,9 +14,9 @@ import { openRoom, useRoute } from "./features/chat/route";
 import { useRooms } from "./features/chat/use-rooms";
 import { SignIn } from "./features/session/SignIn";
 
-const HelpDialog = later(() => import("./features/chat/components/HelpDialog"), true);
-const MentionsDialog = later(() => import("./features/chat/components/MentionsDialog"), true);
-const NewChatDialog = later(() => import("./features/chat/components/NewChatDialog"), true);
+const HelpDialog = lazyWithRetry(() => import("./features/chat/components/HelpDialog"), true);
+const MentionsDialog = lazyWithRetry(() => import("./features/chat/components/MentionsDialog"), true);
+const NewChatDialog = lazyWithRetry(() => import("./features/chat/components/NewChatDialog"), true);
 
 export function App() {
   const [session, setSession] = useState<Session | null>(loadSession);
@@ -50,15 +50,15 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
   );
 }
 
-type Asking = "new" | "help" | "mentions" | null;
+type DialogRequest = "new" | "help" | "mentions" | null;
 
 function Home({ onSignOut }: { onSignOut: () => void }) {
   const { userId } = useChat();
   const list = useRooms();
   const { roomId: openId } = useRoute();
-  const [asking, setAsking] = useState<Asking>(null);
+  const [asking, setAsking] = useState<DialogRequest>(null);
   const open = list.rooms.find((room) => room.id === openId);
-  const { refresh, drop } = list;
+  const { refresh, remove } = list;
   useTitle(list.rooms, open, userId);
   useKeys(list.rooms, openId, setAsking);
   // A room that was opened by its address and isn't in the list may be one that somebody has just made.
@@ -89,8 +89,8 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
             showDetails={matchMedia("(min-width: 80rem)").matches}
             onBack={() => openRoom(null)}
             onSignOut={onSignOut}
-            onGone={() => {
-              drop(openId);
+            onLeft={() => {
+              remove(openId);
               openRoom(null);
             }}
           />
@@ -130,7 +130,7 @@ function useTitle(rooms: Room[], open: Room | undefined, me: string): void {
 const isWriting = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;
 
-function useKeys(rooms: Room[], openId: string | null, ask: (what: Asking) => void): void {
+function useKeys(rooms: Room[], openId: string | null, ask: (what: DialogRequest) => void): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const isCommand = event.ctrlKey || event.metaKey;

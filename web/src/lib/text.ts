@@ -1,4 +1,4 @@
-/** Text as a screen shows it: links found in it, names for rooms and people, dates. Pure; nothing here makes HTML. */
+/** Text for display: links, titles of rooms, initials, dates, sizes. Pure; nothing here creates HTML. */
 import type { Room } from "./protocol";
 
 export type Segment = { text: string; href?: string };
@@ -6,7 +6,7 @@ export type Segment = { text: string; href?: string };
 const URLS = /\bhttps?:\/\/[^\s<>"'`]+/gi;
 const TRAILING = /[.,;:!?*_~…]+$/;
 
-/** Splits content at its http(s) addresses. Joined, the segments' texts are the content, to the letter. */
+/** Splits content at its http(s) addresses. The joined texts of the segments equal the content. */
 export function findLinks(content: string): Segment[] {
   const segments: Segment[] = [];
   let end = 0;
@@ -22,7 +22,7 @@ export function findLinks(content: string): Segment[] {
   return segments;
 }
 
-/** Without the punctuation of the sentence around it; a closing bracket stays if it was opened inside. */
+/** Removes the sentence's punctuation from the end. A closing bracket stays if it was opened inside the address. */
 function trimAddress(found: string): string {
   let address = found.replace(TRAILING, "");
   while (address.endsWith(")") && address.split(")").length > address.split("(").length) {
@@ -36,7 +36,7 @@ function safeHref(address: string): string | null {
   return url && (url.protocol === "https:" || url.protocol === "http:") && url.hostname ? url.href : null;
 }
 
-/** What to call a room: a DM is called after the other person. */
+/** The room's title. A direct message is titled after the other person. */
 export function roomTitle(room: Pick<Room, "type" | "name" | "participantIds">, me: string): string {
   const others = room.participantIds.filter((id) => id !== me);
   if (room.type === "direct") return others[0] ?? me;
@@ -49,7 +49,7 @@ export function initials(name: string): string {
   return letters.join("").toUpperCase() || "?";
 }
 
-/** One of twelve hues, the same for the same id everywhere. */
+/** One of twelve hues; the same id always has the same hue. */
 export function hueIndex(id: string): number {
   let hash = 0;
   for (const char of id) hash = (Math.imul(hash, 31) + (char.codePointAt(0) ?? 0)) >>> 0;
@@ -66,11 +66,11 @@ const shortFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: 
 const startOfDay = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
 const daysAgo = (date: Date, now: Date) => Math.round((startOfDay(now) - startOfDay(date)) / dayMs);
 
-export const timeOf = (iso: string): string => timeFormat.format(new Date(iso));
+export const formatTime = (iso: string): string => timeFormat.format(new Date(iso));
 
 export const sameDay = (a: string, b: string): boolean => startOfDay(new Date(a)) === startOfDay(new Date(b));
 
-export function dayName(iso: string, now = new Date()): string {
+export function formatDay(iso: string, now = new Date()): string {
   const date = new Date(iso);
   const days = daysAgo(date, now);
   if (days <= 0) return "Today";
@@ -79,29 +79,29 @@ export function dayName(iso: string, now = new Date()): string {
   return (days < 300 ? dateFormat : yearFormat).format(date);
 }
 
-/** For a list: the time today, then the day. */
-export function shortDate(iso: string, now = new Date()): string {
+/** For lists: the time if it is today, otherwise the day. */
+export function formatShortDate(iso: string, now = new Date()): string {
   const date = new Date(iso);
   const days = daysAgo(date, now);
   if (days <= 0) return timeFormat.format(date);
   return days < 7 ? weekdayFormat.format(date).slice(0, 3) : shortFormat.format(date);
 }
 
-/** As the server counts: code points, not UTF-16 units. */
-export const lengthOf = (text: string): number => [...text].length;
+/** The length as the server counts it: in code points, not UTF-16 units. */
+export const codePointCount = (text: string): number => [...text].length;
 export const CONTENT_MAX = 4_000;
 
 const UNITS = ["B", "KB", "MB", "GB"];
 
 /** `1.4 MB` */
-export function sizeOf(bytes: number): string {
+export function formatBytes(bytes: number): string {
   const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log(bytes) / Math.log(1_000)));
   const value = bytes / 1_000 ** power;
   return `${value >= 10 || power === 0 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
 }
 
-/** About so long, in the unit that suits it. */
-export function durationOf(seconds: number): string {
+/** A duration, rounded up, in a suitable unit. */
+export function formatDuration(seconds: number): string {
   if (seconds < 120) return seconds === 60 ? "1 min" : `${seconds} s`;
   const minutes = Math.ceil(seconds / 60);
   if (minutes < 60) return `${minutes} min`;
@@ -109,6 +109,6 @@ export function durationOf(seconds: number): string {
   return hours <= 48 ? `${hours} h` : `${Math.ceil(hours / 24)} days`;
 }
 
-/** When it was, to the minute: the day is told unless it is today. */
-export const momentOf = (iso: string): string =>
-  sameDay(iso, new Date().toISOString()) ? timeOf(iso) : `${shortDate(iso)}, ${timeOf(iso)}`;
+/** Date and time to the minute; today's date is omitted. */
+export const formatDateTime = (iso: string): string =>
+  sameDay(iso, new Date().toISOString()) ? formatTime(iso) : `${formatShortDate(iso)}, ${formatTime(iso)}`;

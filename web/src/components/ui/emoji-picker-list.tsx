@@ -1,6 +1,6 @@
 import { EmojiPicker, type EmojiPickerListComponents } from "frimousse";
 import { use } from "react";
-import { EmojiSource } from "./emoji-picker";
+import { EmojiSource } from "./emoji-source";
 
 /** The picker's rows and columns count from 0; ARIA's count from 1. */
 const fromOne = (props: React.AriaAttributes, name: "aria-rowindex" | "aria-colindex") => ({

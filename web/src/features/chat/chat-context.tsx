@@ -1,6 +1,6 @@
 /** Who is signed in and how to reach the server, for every hook of this folder. */
 import { createContext, use } from "react";
-import { EmojiSource } from "@/components/ui/emoji-picker";
+import { EmojiSource } from "@/components/ui/emoji-source";
 import type { ChatClient } from "@/lib/chat-client";
 
 const ChatContext = createContext<ChatClient | null>(null);

@@ -1,7 +1,7 @@
 /** What was refused, in words for people: the server's own message is for those who read logs. */
-import { ApiError, SignedOut } from "@/lib/api";
+import { ApiError, SignedOut } from "@/lib/http";
 import type { ErrorBody } from "@/lib/protocol";
-import { durationOf } from "@/lib/text";
+import { formatDuration } from "@/lib/text";
 
 const WORDS: Record<string, string> = {
   archived: "This conversation is archived.",
@@ -27,11 +27,11 @@ const WORDS: Record<string, string> = {
 export function explain(error: ErrorBody): string {
   const words = WORDS[error.code] ?? error.message;
   if (error.retryAfterMs === undefined) return words;
-  return `${words} Wait ${durationOf(Math.ceil(error.retryAfterMs / 1_000))}.`;
+  return `${words} Wait ${formatDuration(Math.ceil(error.retryAfterMs / 1_000))}.`;
 }
 
 /** What to tell a person about a failure. */
-export function messageOf(error: unknown): string {
+export function errorText(error: unknown): string {
   if (error instanceof ApiError) return explain(error.body);
   if (error instanceof SignedOut) return error.message;
   return "Something went wrong on this page.";

@@ -24,7 +24,7 @@ export interface MessageActions {
   retry: (clientId: string) => void;
   discard: (clientId: string) => void;
   /** A word to the person that isn't a message. */
-  say: (text: string) => void;
+  toast: (text: string) => void;
 }
 
 export const MessageActionsContext = createContext<MessageActions | null>(null);
@@ -35,7 +35,7 @@ export function useMessageActions(): MessageActions {
   return actions;
 }
 
-const RANKS: Record<Role, number> = { owner: 3, admin: 2, moderator: 1, member: 0 };
+const ROLE_RANKS: Record<Role, number> = { owner: 3, admin: 2, moderator: 1, member: 0 };
 
 export const isAtLeast = (role: Role | null | undefined, least: Role): boolean =>
-  role !== null && role !== undefined && RANKS[role] >= RANKS[least];
+  role !== null && role !== undefined && ROLE_RANKS[role] >= ROLE_RANKS[least];

@@ -15,12 +15,12 @@ export function openRoom(roomId: string | null, seq?: number): void {
 }
 
 /** Takes the message out of the address again, so that the same one can be gone to once more. */
-export function forgetSeq(roomId: string): void {
+export function clearRouteSeq(roomId: string): void {
   history.replaceState(null, "", roomHref(roomId));
   window.dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
-export function readRoute(hash: string): Route {
+export function parseRoute(hash: string): Route {
   const [, id, seq] = /^#\/r\/([^/]+)(?:\/m\/(\d{1,15}))?$/.exec(hash) ?? [];
   try {
     return { roomId: id === undefined ? null : decodeURIComponent(id), seq: seq ? Number(seq) : null };
@@ -37,5 +37,5 @@ export function useRoute(): Route {
     },
     () => location.hash,
   );
-  return readRoute(hash);
+  return parseRoute(hash);
 }

@@ -13,7 +13,7 @@ export function useChatRoom(roomId: string, userId: string) {
     (replyToId: string, content: string) => client.sendMessage(content, { replyToId }),
     [client],
   );
-  const { window } = state;
+  const { historyWindow } = state;
 
   return {
     messages: client.view.room(state),
@@ -38,10 +38,10 @@ export function useChatRoom(roomId: string, userId: string) {
     discard: client.discard,
     loadOlder: client.loadOlder,
     loadNewer: client.loadNewer,
-    hasMore: window?.hasBefore ?? state.hasMore,
+    hasMore: historyWindow?.hasBefore ?? state.hasMore,
     /** One looks at a stretch of the past, and more follows it. */
-    hasNewer: window?.hasAfter ?? false,
-    isLoadingOlder: "older" in state.loads || "window" in state.loads,
+    hasNewer: historyWindow?.hasAfter ?? false,
+    isLoadingOlder: "older" in state.loads || "historyWindow" in state.loads,
     jumpTo: client.jumpTo,
     jumpToNewest: client.jumpToNewest,
     markRead: client.markRead,
@@ -49,11 +49,11 @@ export function useChatRoom(roomId: string, userId: string) {
     unread: unreadOf(state).unread,
     reconnect: client.reconnect,
     readMarkers: state.readMarkers,
-    openedAtSeq: state.openedAtSeq,
+    unreadLineSeq: state.unreadLineSeq,
     lastSeq: state.seq ?? 0,
     details: state.details,
     role: state.role,
-    roomChanges: state.roomChanges,
+    roomRevision: state.roomRevision,
     notice: state.notice,
     dismissNotice: client.dismissNotice,
   };

@@ -35,7 +35,7 @@ export function useMessages(roomId: string, threadId?: string): MessagesHandle {
   );
   const { state } = useRoomState(client, (snapshot) => snapshot);
   const part = threadId === undefined ? undefined : state.threads[threadId];
-  const loads = threadId === undefined ? ["older", "window"] : [`thread ${threadId}`];
+  const loads = threadId === undefined ? ["older", "historyWindow"] : [`thread ${threadId}`];
   const send = useCallback<RoomClient["sendMessage"]>(
     (content, options) => client.sendMessage(content, threadId ? { ...options, threadId } : options),
     [client, threadId],
@@ -47,7 +47,8 @@ export function useMessages(roomId: string, threadId?: string): MessagesHandle {
   return {
     messages,
     isLoading: state.seq === null && messages.length === 0,
-    hasMore: threadId === undefined ? (state.window?.hasBefore ?? state.hasMore) : (part?.hasBefore ?? true),
+    hasMore:
+      threadId === undefined ? (state.historyWindow?.hasBefore ?? state.hasMore) : (part?.hasBefore ?? true),
     isLoadingOlder: loads.some((key) => key in state.loads),
     loadOlder: loadThread,
     send,

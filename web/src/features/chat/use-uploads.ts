@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Attachment } from "@/lib/protocol";
 import { useChat } from "./chat-context";
-import { messageOf } from "./explain";
+import { errorText } from "./explain";
 
 export interface Upload {
   key: string;
@@ -35,7 +35,7 @@ export function useUploads(roomId: string) {
         const onProgress = (progress: number) => patch(key, { progress });
         patch(key, { attachment: await api.upload(roomId, file, { onProgress, signal: stop.signal }) });
       } catch (failure) {
-        if (!stop.signal.aborted) patch(key, { error: messageOf(failure) });
+        if (!stop.signal.aborted) patch(key, { error: errorText(failure) });
       }
     },
     [api, roomId, patch],

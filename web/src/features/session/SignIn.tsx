@@ -7,7 +7,7 @@ import { Button } from "@/components/ui/button";
 import { Field, FormError, TextAreaField } from "@/components/ui/field";
 import { hasDevSignIn } from "@/lib/api";
 import { devSession, type Session, sessionOfToken } from "@/lib/session";
-import { messageOf } from "../chat/explain";
+import { errorText } from "../chat/explain";
 
 type Door = "asking" | "dev" | "token" | "unreachable";
 
@@ -33,7 +33,7 @@ export function SignIn({ onSession }: { onSession: (session: Session) => void })
         </div>
         <div className="rounded-2xl border bg-card p-6 shadow-sm" data-door={door}>
           {door === "asking" && <p className="text-center text-muted-foreground text-sm">One moment…</p>}
-          {door === "dev" && <DevForm onSession={onSession} onGone={() => setDoor("token")} />}
+          {door === "dev" && <DevForm onSession={onSession} onLeft={() => setDoor("token")} />}
           {door === "token" && <TokenForm onSession={onSession} />}
           {door === "unreachable" && (
             <div className="space-y-4 text-center">
@@ -47,7 +47,7 @@ export function SignIn({ onSession }: { onSession: (session: Session) => void })
   );
 }
 
-function DevForm({ onSession, onGone }: { onSession: (session: Session) => void; onGone: () => void }) {
+function DevForm({ onSession, onLeft }: { onSession: (session: Session) => void; onLeft: () => void }) {
   const [userId, setUserId] = useState("");
   const [tenant, setTenant] = useState("");
   const [error, setError] = useState<string | null>(null);
@@ -57,9 +57,9 @@ function DevForm({ onSession, onGone }: { onSession: (session: Session) => void;
     try {
       const session = await devSession(userId.trim(), tenant.trim(), "");
       if (session) onSession(session);
-      else onGone();
+      else onLeft();
     } catch (failure) {
-      setError(messageOf(failure));
+      setError(errorText(failure));
       setBusy(false);
     }
   };

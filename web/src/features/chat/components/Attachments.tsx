@@ -3,9 +3,9 @@ import { useEffect, useState } from "react";
 import { DownloadIcon, FileIcon } from "@/components/ui/icons";
 import { cn } from "@/lib/cn";
 import type { Attachment } from "@/lib/protocol";
-import { sizeOf } from "@/lib/text";
+import { formatBytes } from "@/lib/text";
 import { useChat } from "../chat-context";
-import { messageOf } from "../explain";
+import { errorText } from "../explain";
 import { Lightbox } from "./Lightbox";
 
 /** Raster formats alone: an SVG is a document that can run things. */
@@ -96,7 +96,7 @@ function FileCard({ file }: { file: Attachment }) {
       <span className="min-w-0">
         <bdi className="block truncate font-medium">{file.name}</bdi>
         <span className="block text-muted-foreground text-xs">
-          {state === "idle" ? sizeOf(file.size) : state === "busy" ? "Downloading…" : state}
+          {state === "idle" ? formatBytes(file.size) : state === "busy" ? "Downloading…" : state}
         </span>
       </span>
       <DownloadIcon className="size-4.5 shrink-0 text-muted-foreground" />
@@ -115,7 +115,7 @@ function FileCard({ file }: { file: Attachment }) {
       save(await api.download(id), file.name);
       setState("idle");
     } catch (failure) {
-      setState(messageOf(failure));
+      setState(errorText(failure));
     }
   };
   return (

@@ -1,7 +1,7 @@
 /** What was done to the room and its people, and by whom: for those who moderate it. */
 import { useCallback } from "react";
 import type { AuditEntry } from "@/lib/protocol";
-import { durationOf, momentOf } from "@/lib/text";
+import { formatDateTime, formatDuration } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { PagedDialog } from "./PagedDialog";
 
@@ -23,8 +23,9 @@ const WORDS: Record<AuditEntry["action"], string> = {
 const NAMES_PEOPLE = ["add", "ban", "mute", "remove", "role", "unban", "unmute"];
 
 function why(action: AuditEntry["action"], reason: string): string {
-  if (action === "slow_mode") return reason === "0" ? "off" : `one message in ${durationOf(Number(reason))}`;
-  if (action === "mute") return `until ${momentOf(reason)}`;
+  if (action === "slow_mode")
+    return reason === "0" ? "off" : `one message in ${formatDuration(Number(reason))}`;
+  if (action === "mute") return `until ${formatDateTime(reason)}`;
   return reason;
 }
 
@@ -49,7 +50,7 @@ export function AuditDialog({ roomId, onClose }: { roomId: string; onClose: () =
           <bdi className="font-medium">{actor}</bdi> {WORDS[action] ?? action}{" "}
           {NAMES_PEOPLE.includes(action) && <bdi className="font-medium">{target}</bdi>}
           <time dateTime={at} className="block text-[11px] text-muted-foreground">
-            {momentOf(at)}
+            {formatDateTime(at)}
           </time>
           {reason && (
             <span dir="auto" className="block text-[13px] text-muted-foreground">

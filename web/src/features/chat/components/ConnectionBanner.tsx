@@ -13,7 +13,7 @@ interface ConnectionBannerProps {
 }
 
 /** A connection that is back within this time isn't worth a word. */
-const QUIET_MS = 700;
+const BANNER_DELAY_MS = 700;
 
 /** Why a connection that isn't tried again has ended, and what one can do. */
 const ENDED: Record<number, { text: string; action?: "reconnect" | "sign_in" }> = {
@@ -33,7 +33,7 @@ const BROKEN = {
 /** Says how things stand whenever they aren't as they should be; empty otherwise. */
 export function ConnectionBanner({ status, unsent, onReconnect, onSignOut }: ConnectionBannerProps) {
   const nowMs = useSeconds(status.kind === "waiting");
-  const loud = useLater(status.kind !== "live", QUIET_MS);
+  const loud = useDelayed(status.kind !== "live", BANNER_DELAY_MS);
   const waiting =
     unsent > 0 ? ` ${unsent === 1 ? "One message waits" : `${unsent} messages wait`} to be sent.` : "";
   const retry = (
@@ -100,7 +100,7 @@ export function ConnectionBanner({ status, unsent, onReconnect, onSignOut }: Con
 }
 
 /** Becomes true when `on` has been so for a while. */
-function useLater(on: boolean, afterMs: number): boolean {
+function useDelayed(on: boolean, afterMs: number): boolean {
   const [later, setLater] = useState(false);
   useEffect(() => {
     if (!on) return;

@@ -4,7 +4,7 @@ import { Button } from "@/components/ui/button";
 import { FormError } from "@/components/ui/field";
 import type { Member, Room } from "@/lib/protocol";
 import { useChat } from "../chat-context";
-import { messageOf } from "../explain";
+import { errorText } from "../explain";
 import { isAtLeast } from "../message-actions";
 import type { ChatRoomHandle } from "../use-chat-room";
 import { AddPeople } from "./AddPeople";
@@ -15,14 +15,14 @@ import { RoomSettings } from "./RoomSettings";
 interface DetailsPanelProps {
   room: ChatRoomHandle;
   details: Room | null;
-  onGone: (() => void) | undefined;
+  onLeft: (() => void) | undefined;
 }
 
-export default function DetailsPanel({ room, details, onGone }: DetailsPanelProps) {
+export default function DetailsPanel({ room, details, onLeft }: DetailsPanelProps) {
   const { userId } = useChat();
   const { client, role, isConnected, onlineUsers } = room;
   const isGroup = details?.type === "group";
-  const list = useMembers(client.roomId, details, room.roomChanges, isGroup && isAtLeast(role, "moderator"));
+  const list = useMembers(client.roomId, details, room.roomRevision, isGroup && isAtLeast(role, "moderator"));
   const [error, setError] = useState<string | null>(null);
   const run = useCallback(async (work: () => Promise<unknown>): Promise<boolean> => {
     setError(null);
@@ -30,7 +30,7 @@ export default function DetailsPanel({ room, details, onGone }: DetailsPanelProp
       await work();
       return true;
     } catch (failure) {
-      setError(messageOf(failure));
+      setError(errorText(failure));
       return false;
     }
   }, []);
@@ -56,7 +56,7 @@ export default function DetailsPanel({ room, details, onGone }: DetailsPanelProp
       )}
       {isGroup && isAtLeast(role, "admin") && <AddPeople roomId={client.roomId} run={run} />}
       <NotificationSettings room={room} run={run} />
-      {details && <RoomSettings {...{ room, details, run, onGone }} />}
+      {details && <RoomSettings {...{ room, details, run, onLeft }} />}
     </div>
   );
 }

@@ -4,7 +4,7 @@ import { PeopleIcon } from "@/components/ui/icons";
 import { cn } from "@/lib/cn";
 
 /** The mention that the caret is in: where its `@` stands, and what follows it. */
-export function mentionAt(text: string, caret: number): { from: number; query: string } | null {
+export function mentionAtCaret(text: string, caret: number): { from: number; query: string } | null {
   const found = /(?:^|[\s([{])@([^\s@<>]{0,64})$/.exec(text.slice(0, caret));
   const query = found?.[1];
   return query === undefined ? null : { from: caret - query.length - 1, query };
@@ -13,7 +13,7 @@ export function mentionAt(text: string, caret: number): { from: number; query: s
 const OPTIONS_MAX = 6;
 
 /** Those whose id begins so come first. */
-export function matching(people: string[], query: string): string[] {
+export function matchPeople(people: string[], query: string): string[] {
   const wanted = query.toLowerCase();
   const named = people.filter((one) => one.toLowerCase().includes(wanted));
   const rank = (one: string) => (one.toLowerCase().startsWith(wanted) ? 0 : 1);

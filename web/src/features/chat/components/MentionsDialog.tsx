@@ -2,7 +2,7 @@
 import { useCallback } from "react";
 import { plainText } from "@/lib/markdown";
 import type { Message } from "@/lib/protocol";
-import { shortDate } from "@/lib/text";
+import { formatShortDate } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { roomHref } from "../route";
 import { PagedDialog } from "./PagedDialog";
@@ -28,7 +28,7 @@ export default function MentionsDialog({ onClose }: { onClose: () => void }) {
             <span className="flex items-baseline gap-2">
               <bdi className="min-w-0 flex-1 truncate font-medium">{userId}</bdi>
               <time dateTime={createdAt} className="shrink-0 text-[11px] text-muted-foreground">
-                {shortDate(createdAt)}
+                {formatShortDate(createdAt)}
               </time>
             </span>
             <span dir="auto" className="line-clamp-3 text-[13px] [overflow-wrap:anywhere]">

@@ -6,23 +6,23 @@ import { FormError, TextAreaField } from "@/components/ui/field";
 import { RichText } from "@/components/ui/rich-text";
 import type { MessageVersion } from "@/lib/protocol";
 import type { ChatMessage } from "@/lib/room-view";
-import { momentOf } from "@/lib/text";
+import { formatDateTime } from "@/lib/text";
 import { useChat } from "../chat-context";
-import { messageOf } from "../explain";
-import type { Asking } from "./ChatRoom";
+import { errorText } from "../explain";
+import type { DialogRequest } from "../panels";
 import { PagedDialog } from "./PagedDialog";
 
 interface MessageDialogsProps {
   roomId: string;
-  asking: NonNullable<Asking>;
+  request: NonNullable<DialogRequest>;
   onClose: () => void;
   onDelete: (messageId: string) => void;
-  onSaid: (text: string) => void;
+  onToast: (text: string) => void;
 }
 
-export default function MessageDialogs({ roomId, asking, onClose, onDelete, onSaid }: MessageDialogsProps) {
-  const { kind, message } = asking;
-  if (kind === "report") return <Report {...{ roomId, message, onClose, onSaid }} />;
+export default function MessageDialogs({ roomId, request, onClose, onDelete, onToast }: MessageDialogsProps) {
+  const { kind, message } = request;
+  if (kind === "report") return <Report {...{ roomId, message, onClose, onToast }} />;
   if (kind === "versions") return <Versions {...{ roomId, message, onClose }} />;
   return (
     <Confirm
@@ -35,7 +35,7 @@ export default function MessageDialogs({ roomId, asking, onClose, onDelete, onSa
   );
 }
 
-function Versions({ roomId, message, onClose }: Omit<ReportProps, "onSaid">) {
+function Versions({ roomId, message, onClose }: Omit<ReportProps, "onToast">) {
   const { api, userId } = useChat();
   const { id } = message;
   const load = useCallback(async () => {
@@ -52,7 +52,9 @@ function Versions({ roomId, message, onClose }: Omit<ReportProps, "onSaid">) {
       {({ version, content, editedAt, editedBy }) => (
         <li key={version} className="border-b py-2 last:border-0 [overflow-wrap:anywhere]">
           <p className="mb-1 text-[11px] text-muted-foreground">
-            {version === 1 || editedAt === null ? "As it was first written" : `Changed ${momentOf(editedAt)}`}
+            {version === 1 || editedAt === null
+              ? "As it was first written"
+              : `Changed ${formatDateTime(editedAt)}`}
             {editedBy !== null && editedBy !== message.userId && (
               <>
                 {" by "}
@@ -73,10 +75,10 @@ interface ReportProps {
   roomId: string;
   message: ChatMessage;
   onClose: () => void;
-  onSaid: (text: string) => void;
+  onToast: (text: string) => void;
 }
 
-function Report({ roomId, message, onClose, onSaid }: ReportProps) {
+function Report({ roomId, message, onClose, onToast }: ReportProps) {
   const { api } = useChat();
   const [reason, setReason] = useState("");
   const [error, setError] = useState<string | null>(null);
@@ -85,10 +87,10 @@ function Report({ roomId, message, onClose, onSaid }: ReportProps) {
     setBusy(true);
     try {
       await api.report(roomId, message.id, reason.trim());
-      onSaid("Reported to the moderators.");
+      onToast("Reported to the moderators.");
       onClose();
     } catch (failure) {
-      setError(messageOf(failure));
+      setError(errorText(failure));
       setBusy(false);
     }
   };

@@ -9,24 +9,21 @@ import { cn } from "@/lib/cn";
 import { decodeMentions, encodeMentions, plainText } from "@/lib/markdown";
 import type { SendOptions } from "@/lib/room-client";
 import type { RoomState } from "@/lib/room-state";
-import type { ChatMessage } from "@/lib/room-view";
-import { CONTENT_MAX, durationOf, lengthOf } from "@/lib/text";
+import { CONTENT_MAX, codePointCount, formatDuration } from "@/lib/text";
 import { useChat } from "../chat-context";
+import type { Composing } from "../panels";
 import { draftKey, useDraft } from "../use-draft";
 import { useSeconds } from "../use-seconds";
 import { FILES_MAX, useUploads } from "../use-uploads";
-import { Mentions, matching, mentionAt } from "./Mentions";
+import { Mentions, matchPeople, mentionAtCaret } from "./Mentions";
 import { UploadList } from "./UploadList";
-
-/** What one writes is an answer to a message, or takes the place of one. */
-export type Composing = { kind: "reply" | "edit"; message: ChatMessage } | null;
 
 interface MessageInputProps {
   roomId: string;
   threadId?: string;
   placeholder: string;
   disabled: boolean;
-  held: RoomState["held"];
+  sendBlocked: RoomState["sendBlocked"];
   /** What slow mode asks of me. */
   slowModeS?: number | undefined;
   /** Who can be mentioned. */
@@ -59,12 +56,12 @@ export function MessageInput(props: MessageInputProps) {
   const isEdit = composing?.kind === "edit";
   const [text, setText] = isEdit ? [edited, setEdited] : [draft, setDraft];
   const content = encodeMentions(text.trim(), people);
-  const left = CONTENT_MAX - lengthOf(content);
+  const left = CONTENT_MAX - codePointCount(content);
   const isUploading = !isEdit && files.uploads.some((one) => one.attachment === null);
   const hasFiles = isEdit ? composing.message.attachments.length > 0 : files.uploads.length > 0;
-  const { isHeld, heldText } = useHeld(props.held, props.slowModeS);
+  const { isBlocked, blockedText } = useSendBlocked(props.sendBlocked, props.slowModeS);
   const sendable =
-    !disabled && (isEdit || !isHeld) && (content !== "" || hasFiles) && left >= 0 && !isUploading;
+    !disabled && (isEdit || !isBlocked) && (content !== "" || hasFiles) && left >= 0 && !isUploading;
   const mention = useMention(text, setText, field, people);
 
   const editing = isEdit ? composing.message : null;
@@ -172,9 +169,9 @@ export function MessageInput(props: MessageInputProps) {
           </button>
         </div>
       </div>
-      {heldText && !isEdit && (
+      {blockedText && !isEdit && (
         <p role="status" className="px-1 pt-2 text-muted-foreground text-xs">
-          {heldText}
+          {blockedText}
         </p>
       )}
       {props.children}
@@ -183,15 +180,15 @@ export function MessageInput(props: MessageInputProps) {
 }
 
 /** In slow mode one can't send before its time; whoever is muted may have been heard again meanwhile, and can try. */
-function useHeld(held: RoomState["held"], slowModeS = 0) {
-  const nowMs = useSeconds(held !== null && Number.isFinite(held.untilMs));
-  const leftS = held === null ? 0 : Math.ceil((held.untilMs - nowMs) / 1_000);
-  const isSlow = held?.code === "slow_mode" && leftS > 0;
-  let heldText = slowModeS > 0 ? `Slow mode: one message in ${durationOf(slowModeS)}.` : null;
-  if (isSlow) heldText = `Slow mode: you can write again in ${durationOf(leftS)}.`;
+function useSendBlocked(sendBlocked: RoomState["sendBlocked"], slowModeS = 0) {
+  const nowMs = useSeconds(sendBlocked !== null && Number.isFinite(sendBlocked.untilMs));
+  const leftS = sendBlocked === null ? 0 : Math.ceil((sendBlocked.untilMs - nowMs) / 1_000);
+  const isSlow = sendBlocked?.code === "slow_mode" && leftS > 0;
+  let blockedText = slowModeS > 0 ? `Slow mode: one message in ${formatDuration(slowModeS)}.` : null;
+  if (isSlow) blockedText = `Slow mode: you can write again in ${formatDuration(leftS)}.`;
   else if (leftS > 0)
-    heldText = `You are muted here${Number.isFinite(leftS) ? ` for another ${durationOf(leftS)}` : ""}.`;
-  return { isHeld: isSlow, heldText };
+    blockedText = `You are muted here${Number.isFinite(leftS) ? ` for another ${formatDuration(leftS)}` : ""}.`;
+  return { isBlocked: isSlow, blockedText };
 }
 
 function Left({ count }: { count: number }) {
@@ -309,8 +306,8 @@ function useMention(
   const [caret, setCaret] = useState(0);
   const [at, setAt] = useState(0);
   const [closedFor, setClosedFor] = useState<string | null>(null);
-  const found = mentionAt(text, caret);
-  const options = found === null || closedFor === found.query ? [] : matching(people, found.query);
+  const found = mentionAtCaret(text, caret);
+  const options = found === null || closedFor === found.query ? [] : matchPeople(people, found.query);
   const chosen = options[Math.min(at, options.length - 1)];
   const take = (person: string) => {
     if (!found) return;

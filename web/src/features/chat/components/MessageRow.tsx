@@ -31,7 +31,7 @@ import { RichText } from "@/components/ui/rich-text";
 import { cn } from "@/lib/cn";
 import { decodeMentions, plainText } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
-import { dayName, sameDay, shortDate, timeOf } from "@/lib/text";
+import { formatDay, formatShortDate, formatTime, sameDay } from "@/lib/text";
 import { explain } from "../explain";
 import { isAtLeast, type MessageActions, useMessageActions } from "../message-actions";
 import { roomHref } from "../route";
@@ -67,13 +67,13 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
   const react = reactable ? (emoji: string) => actions.react(message.id, emoji) : undefined;
   return (
     <>
-      {newDay && <Separator>{dayName(message.createdAt)}</Separator>}
+      {newDay && <Separator>{formatDay(message.createdAt)}</Separator>}
       {isFirstNew && <Separator accent>New messages</Separator>}
       <article
         data-message={message.id}
         data-seq={message.seq}
         data-status={message.status}
-        aria-label={`${own ? "You" : message.userId}, ${timeOf(message.createdAt)}`}
+        aria-label={`${own ? "You" : message.userId}, ${formatTime(message.createdAt)}`}
         tabIndex={-1}
         onKeyDown={(event) => onKey(event, message, actions, () => setPicking(true))}
         className={cn("rounded-lg focus-visible:-outline-offset-2", isTarget && "animate-flash")}
@@ -90,10 +90,12 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
           <ChatBubbleBody>
             {!grouped && (
               <ChatBubbleName name={own ? "You" : message.userId}>
-                <ChatBubbleTimestamp iso={message.createdAt}>{timeOf(message.createdAt)}</ChatBubbleTimestamp>
+                <ChatBubbleTimestamp iso={message.createdAt}>
+                  {formatTime(message.createdAt)}
+                </ChatBubbleTimestamp>
               </ChatBubbleName>
             )}
-            {message.replyToId !== null && !removed && <Answered id={message.replyToId} />}
+            {message.replyToId !== null && !removed && <QuotedMessage id={message.replyToId} />}
             <Content message={message} removed={removed} me={me} />
             <ChatBubbleReactions reactions={message.reactions} me={me} onReaction={react} />
             {message.replyCount > 0 && !props.inThread && <ThreadLink message={message} />}
@@ -124,7 +126,7 @@ function Content({ message, removed, me }: { message: ChatMessage; removed: bool
 }
 
 /** What a message answers, in one line, and the way to it. */
-function Answered({ id }: { id: string }) {
+function QuotedMessage({ id }: { id: string }) {
   const { find, goTo } = useMessageActions();
   const answered = find(id);
   if (!answered)
@@ -158,7 +160,7 @@ function ThreadLink({ message }: { message: ChatMessage }) {
       <ThreadIcon className="size-4" />
       {count}
       {message.lastReplyAt && (
-        <span className="font-normal text-muted-foreground">last {shortDate(message.lastReplyAt)}</span>
+        <span className="font-normal text-muted-foreground">last {formatShortDate(message.lastReplyAt)}</span>
       )}
     </button>
   );
@@ -204,21 +206,21 @@ function Actions({ message, inThread }: { message: ChatMessage; inThread: boolea
           anchor={button}
           label="Message"
           onClose={() => setOpen(false)}
-          items={menuOf(message, actions, canThread)}
+          items={menuItems(message, actions, canThread)}
         />
       )}
     </>
   );
 }
 
-function menuOf(message: ChatMessage, actions: MessageActions, canThread: boolean) {
-  const { me, role, roomId, openThread, say } = actions;
+function menuItems(message: ChatMessage, actions: MessageActions, canThread: boolean) {
+  const { me, role, roomId, openThread, toast } = actions;
   const own = message.userId === me;
   const mayModerate = isAtLeast(role, "moderator");
   const copy = (what: string, text: string) =>
     void navigator.clipboard.writeText(text).then(
-      () => say(`${what} copied.`),
-      () => say("The browser doesn't allow copying here."),
+      () => toast(`${what} copied.`),
+      () => toast("The browser doesn't allow copying here."),
     );
   const icon = "size-4.5";
   return [

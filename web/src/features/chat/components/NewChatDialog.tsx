@@ -5,7 +5,7 @@ import { Field, FormError } from "@/components/ui/field";
 import type { NewRoom } from "@/lib/api";
 import { cn } from "@/lib/cn";
 import type { Room, RoomType } from "@/lib/protocol";
-import { messageOf } from "../explain";
+import { errorText } from "../explain";
 
 interface NewChatDialogProps {
   me: string;
@@ -33,7 +33,7 @@ export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewC
     try {
       onCreated(await onCreate(request));
     } catch (failure) {
-      setError(messageOf(failure));
+      setError(errorText(failure));
       setBusy(false);
     }
   };

@@ -1,6 +1,7 @@
 import { useId } from "react";
+import { isSnoozed } from "@/lib/notify";
 import type { NotifySettings } from "@/lib/protocol";
-import { momentOf } from "@/lib/text";
+import { formatDateTime } from "@/lib/text";
 import type { ChatRoomHandle } from "../use-chat-room";
 import type { Manage } from "./OnlineUsers";
 
@@ -22,7 +23,7 @@ export function NotificationSettings({ room, run }: { room: ChatRoomHandle; run:
   const ids = { level: useId(), mute: useId() };
   const { notify } = room.state;
   if (!notify) return null;
-  const isMuted = notify.muteUntil !== null && Date.parse(notify.muteUntil) > Date.now();
+  const isMuted = isSnoozed(notify);
   const save = (settings: NotifySettings) => void run(() => room.client.setNotify(settings));
   const select = "h-9 w-full rounded-lg border bg-background px-2 text-[16px] sm:text-sm";
   return (
@@ -56,7 +57,9 @@ export function NotificationSettings({ room, run }: { room: ChatRoomHandle; run:
           save({ ...notify, muteUntil: ms === 0 ? null : new Date(Date.now() + ms).toISOString() });
         }}
       >
-        {isMuted && notify.muteUntil && <option value="now">Muted until {momentOf(notify.muteUntil)}</option>}
+        {isMuted && notify.muteUntil && (
+          <option value="now">Muted until {formatDateTime(notify.muteUntil)}</option>
+        )}
         {MUTES.map(({ label, ms }) => (
           <option key={ms} value={ms}>
             {label}

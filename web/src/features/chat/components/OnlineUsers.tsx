@@ -80,7 +80,7 @@ function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
   const [button, setButton] = useState<HTMLButtonElement | null>(null);
   const [open, setOpen] = useState(false);
   const [question, setQuestion] = useState<Question | null>(null);
-  const acts = manage && member && !isMe ? actsOn(member, manage, api, setQuestion) : [];
+  const acts = manage && member && !isMe ? memberActions(member, manage, api, setQuestion) : [];
   return (
     <div className="group/person flex items-center gap-2.5 rounded-lg px-2 py-1.5">
       <Avatar id={userId} size="sm" online={isOnline} />
@@ -125,7 +125,7 @@ const DAY_MS = 86_400_000;
 const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
 
 /** What my role lets me do with somebody of theirs; the server decides, this only leaves out what it would refuse. */
-function actsOn(
+function memberActions(
   member: Member,
   { roomId, role: mine, run }: Manage,
   api: ReturnType<typeof useChat>["api"],

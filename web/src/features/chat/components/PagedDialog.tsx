@@ -2,7 +2,7 @@ import { useCallback, useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { FormError } from "@/components/ui/field";
-import { messageOf } from "../explain";
+import { errorText } from "../explain";
 
 export interface Paged<Item> {
   items: Item[];
@@ -29,7 +29,7 @@ export function PagedDialog<Item>({ title, empty, load, onClose, children }: Pag
         const next = await load(cursor);
         setPage((now) => ({ ...next, items: [...(cursor && now ? now.items : []), ...next.items] }));
       } catch (failure) {
-        setError(messageOf(failure));
+        setError(errorText(failure));
       }
     },
     [load],

@@ -10,8 +10,9 @@ import {
 } from "@/components/ui/icons";
 import { cn } from "@/lib/cn";
 import { plainText } from "@/lib/markdown";
+import { areNotificationsOff } from "@/lib/notify";
 import type { Room } from "@/lib/protocol";
-import { roomTitle, shortDate } from "@/lib/text";
+import { formatShortDate, roomTitle } from "@/lib/text";
 import { roomHref } from "../route";
 import type { RoomsHandle } from "../use-rooms";
 
@@ -86,8 +87,7 @@ export function RoomList({ list, me, openId, onNew, onMentions, onHelp, onSignOu
 function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolean }) {
   const title = roomTitle(room, me);
   const { unread, mentions } = room;
-  const { level, muteUntil } = room.me.notify;
-  const isQuiet = level === "none" || (muteUntil !== null && Date.parse(muteUntil) > Date.now());
+  const isOff = areNotificationsOff(room.me.notify);
   return (
     <li>
       <a
@@ -111,7 +111,7 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
             </bdi>
             {room.lastMessageAt && (
               <time dateTime={room.lastMessageAt} className="shrink-0 text-[11px] text-muted-foreground">
-                {shortDate(room.lastMessageAt)}
+                {formatShortDate(room.lastMessageAt)}
               </time>
             )}
           </span>
@@ -124,7 +124,7 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
             >
               {preview(room, me)}
             </span>
-            {isQuiet && (
+            {isOff && (
               <>
                 <BellOffIcon className="size-3.5 shrink-0 text-muted-foreground" />
                 <span className="sr-only">muted</span>
@@ -137,7 +137,7 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
             )}
             {unread > 0 && (
               <Badge
-                className={isQuiet ? "bg-muted text-muted-foreground" : "bg-primary text-primary-foreground"}
+                className={isOff ? "bg-muted text-muted-foreground" : "bg-primary text-primary-foreground"}
               >
                 {unread >= 100 ? "99+" : unread}
                 <span className="sr-only"> unread</span>

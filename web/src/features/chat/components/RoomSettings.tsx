@@ -2,9 +2,9 @@ import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/dialog";
 import { Field } from "@/components/ui/field";
-import type { RoomChange } from "@/lib/api";
+import type { RoomPatch } from "@/lib/api";
 import type { Room } from "@/lib/protocol";
-import { durationOf } from "@/lib/text";
+import { formatDuration } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { isAtLeast } from "../message-actions";
 import type { ChatRoomHandle } from "../use-chat-room";
@@ -15,7 +15,7 @@ interface RoomSettingsProps {
   room: ChatRoomHandle;
   details: Room;
   run: Manage["run"];
-  onGone: (() => void) | undefined;
+  onLeft: (() => void) | undefined;
 }
 
 type Leaving = "leave" | "delete" | "archive" | null;
@@ -39,18 +39,18 @@ const QUESTIONS = {
 };
 
 /** What owners and admins change of a group, and the ways out of it. */
-export function RoomSettings({ room, details, run, onGone }: RoomSettingsProps) {
+export function RoomSettings({ room, details, run, onLeft }: RoomSettingsProps) {
   const { api } = useChat();
   const [asking, setAsking] = useState<Leaving>(null);
   const [auditing, setAuditing] = useState(false);
   if (details.type === "direct") return null;
   const { roomId } = room.client;
   const isAdmin = isAtLeast(room.role, "admin");
-  const change = (what: RoomChange) => run(() => api.changeRoom(roomId, what));
+  const change = (what: RoomPatch) => run(() => api.updateRoom(roomId, what));
   const go = async (how: NonNullable<Leaving>) => {
     if (how === "archive") return void change({ archived: true });
     const done = await run(() => (how === "leave" ? api.leave(roomId) : api.deleteRoom(roomId)));
-    if (done) onGone?.();
+    if (done) onLeft?.();
   };
   return (
     <section aria-label="Conversation" className="space-y-3 px-2 text-sm">
@@ -104,7 +104,7 @@ export function RoomSettings({ room, details, run, onGone }: RoomSettingsProps) 
 
 interface PartProps {
   details: Room;
-  change: (what: RoomChange) => Promise<boolean>;
+  change: (what: RoomPatch) => Promise<boolean>;
 }
 
 function NameAndTopic({ details, change }: PartProps) {
@@ -176,7 +176,7 @@ function Choice<Value extends string>({ label, value, options, onChange }: Choic
 }
 
 const SLOW = [0, 5, 15, 30, 60, 300, 900, 3_600];
-const slowText = (seconds: number) => (seconds === 0 ? "no limit" : durationOf(seconds));
+const slowText = (seconds: number) => (seconds === 0 ? "no limit" : formatDuration(seconds));
 
 /** The usual ones, and what is set if it is another. Keys that are numbers stand in their order. */
 const slowModes = (now: number): Record<string, string> =>

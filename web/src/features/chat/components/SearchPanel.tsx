@@ -3,9 +3,9 @@ import { useEffect, useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { plainText } from "@/lib/markdown";
 import type { SearchHit } from "@/lib/protocol";
-import { shortDate } from "@/lib/text";
+import { formatShortDate } from "@/lib/text";
 import { useChat } from "../chat-context";
-import { messageOf } from "../explain";
+import { errorText } from "../explain";
 import { roomHref } from "../route";
 
 const PAUSE_MS = 300;
@@ -37,7 +37,7 @@ export default function SearchPanel({ roomId }: { roomId: string }) {
       api.search(asked, stop.signal).then(
         (page) => setFound({ kind: "hits", ...page }),
         (failure: unknown) => {
-          if (!stop.signal.aborted) setFound({ kind: "failed", text: messageOf(failure) });
+          if (!stop.signal.aborted) setFound({ kind: "failed", text: errorText(failure) });
         },
       );
     }, PAUSE_MS);
@@ -53,7 +53,7 @@ export default function SearchPanel({ roomId }: { roomId: string }) {
       const page = await api.search({ ...query, cursor: found.nextCursor });
       setFound({ ...page, kind: "hits", hits: [...found.hits, ...page.hits] });
     } catch (failure) {
-      setFound({ kind: "failed", text: messageOf(failure) });
+      setFound({ kind: "failed", text: errorText(failure) });
     }
   };
   return (
@@ -131,7 +131,7 @@ function Hit({ hit: { message, roomName }, everywhere }: { hit: SearchHit; every
         <span className="flex items-baseline gap-2">
           <bdi className="min-w-0 flex-1 truncate font-medium">{message.userId}</bdi>
           <time dateTime={message.createdAt} className="shrink-0 text-[11px] text-muted-foreground">
-            {shortDate(message.createdAt)}
+            {formatShortDate(message.createdAt)}
           </time>
         </span>
         {everywhere && roomName && (

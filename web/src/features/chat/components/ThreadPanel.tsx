@@ -4,13 +4,14 @@ import { RichText } from "@/components/ui/rich-text";
 import type { SendOptions } from "@/lib/room-client";
 import type { ChatMessage } from "@/lib/room-view";
 import { typingUsers } from "@/lib/room-view";
-import { timeOf } from "@/lib/text";
+import { formatTime } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { type MessageActions, MessageActionsContext, useMessageActions } from "../message-actions";
+import type { Composing } from "../panels";
 import type { ChatRoomHandle } from "../use-chat-room";
 import { useMessages } from "../use-room";
 import { Attachments } from "./Attachments";
-import { type Composing, MessageInput } from "./MessageInput";
+import { MessageInput } from "./MessageInput";
 import { MessageList, MessageListSkeleton } from "./MessageList";
 import { TypingIndicator } from "./TypingIndicator";
 
@@ -30,7 +31,7 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly }: Thread
   const [composing, setComposing] = useState<Composing>(null);
   const [alsoToRoom, setAlsoToRoom] = useState(false);
   const thread = useMessages(client.roomId, rootId);
-  const root = client.view.one(state, rootId);
+  const root = client.view.message(state, rootId);
   const part = state.threads[rootId];
   const isKnown = part !== undefined;
 
@@ -96,7 +97,7 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly }: Thread
           threadId={rootId}
           placeholder="Reply…"
           disabled={room.connection.kind === "stopped"}
-          held={state.held}
+          sendBlocked={state.sendBlocked}
           people={people}
           composing={composing}
           onComposing={setComposing}
@@ -127,7 +128,7 @@ function Root({ message, me }: { message: ChatMessage; me: string }) {
       <p className="mb-1 flex items-baseline gap-2">
         <bdi className="font-semibold">{message.userId === me ? "You" : message.userId}</bdi>
         <time dateTime={message.createdAt} className="text-[11px] text-muted-foreground">
-          {timeOf(message.createdAt)}
+          {formatTime(message.createdAt)}
         </time>
       </p>
       {message.deletedAt ? (

@@ -1,6 +1,6 @@
 import { Button } from "@/components/ui/button";
 import { CloseIcon, FileIcon, RefreshIcon } from "@/components/ui/icons";
-import { sizeOf } from "@/lib/text";
+import { formatBytes } from "@/lib/text";
 import type { Upload } from "../use-uploads";
 
 interface UploadListProps {
@@ -57,7 +57,7 @@ function State({ upload }: { upload: Upload }) {
         {upload.error}
       </span>
     );
-  if (upload.attachment) return <span className="text-muted-foreground">{sizeOf(upload.size)}</span>;
+  if (upload.attachment) return <span className="text-muted-foreground">{formatBytes(upload.size)}</span>;
   return (
     <progress
       className="h-1 w-full"

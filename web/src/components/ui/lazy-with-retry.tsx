@@ -1,20 +1,20 @@
 import { type ComponentType, useEffect, useState } from "react";
 import { cn } from "@/lib/cn";
 
-const AGAIN_MS = 2_000;
+const RETRY_MS = 2_000;
 
 /**
  * A component that comes in when it is first shown. While the network doesn't give it the page stays as it is, says so,
  * and asks again; `React.lazy` would throw the whole page away, and never ask again.
  */
-export function later<Props extends object>(
+export function lazyWithRetry<Props extends object>(
   load: () => Promise<{ default: ComponentType<Props> }>,
   /** It floats over the page, and so does what stands in for it. */
   isDialog = false,
 ) {
   let loaded: ComponentType<Props> | null = null;
   // biome-ignore lint/correctness/noComponentHookFactories: called once a part, outside of components, as lazy is
-  return function Later(props: Props) {
+  return function LazyWithRetry(props: Props) {
     const [, setHere] = useState(false);
     const [failed, setFailed] = useState(false);
     useEffect(() => {
@@ -30,7 +30,7 @@ export function later<Props extends object>(
           () => {
             if (!current) return;
             setFailed(true);
-            timer = setTimeout(ask, AGAIN_MS);
+            timer = setTimeout(ask, RETRY_MS);
           },
         );
       void ask();
