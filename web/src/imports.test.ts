@@ -53,7 +53,9 @@ test("imports point down: features → components → i18n, lib", () => {
 
 test("no file is longer than 400 lines", () => {
   const long = files.filter(
-    (file) => !file.includes("generated/") && readFileSync(join(root, file), "utf8").split("\n").length > 401,
+    (file) =>
+      !/generated\/|messages\.\w+\.ts$/.test(file) &&
+      readFileSync(join(root, file), "utf8").split("\n").length > 401,
   );
   expect(long).toEqual([]);
 });

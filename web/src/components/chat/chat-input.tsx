@@ -3,11 +3,11 @@ import { cn } from "@/lib/cn";
 
 export interface ChatInputProps extends React.ComponentProps<"textarea"> {
   value: string;
-  /** Enter without Shift, and not while a word is being composed. */
+  /** Called on Enter without Shift, but not while an input method is composing. */
   onSubmitText: () => void;
 }
 
-/** A text field that grows with what is written, up to a third of the screen. */
+/** A text field that grows with its content, up to a third of the screen. */
 export function ChatInput({ ref, value, onSubmitText, className, onKeyDown, ...props }: ChatInputProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   useImperativeHandle(ref, () => field.current as HTMLTextAreaElement, []);

@@ -10,7 +10,9 @@ const variants = {
 const sizes = {
   md: "h-10 px-4 text-sm",
   sm: "h-8 px-3 text-sm",
+  iconSm: "size-7",
   icon: "size-9",
+  iconLg: "size-10",
   text: "h-auto text-[length:inherit]",
 };
 

@@ -1,6 +1,7 @@
 /** Pure parts of the UI: routes and mention completion. */
 import { expect, test } from "vitest";
 import { matchPeople, mentionAtCaret } from "./components/Mentions";
+import { roomTitle } from "./room-title";
 import { parseRoute, roomHref } from "./route";
 
 test("a route names a room and a message in it", () => {
@@ -21,4 +22,12 @@ test("a mention is the text after an @ at the start of a word, up to the caret",
 test("ids that start with the query come first", () => {
   expect(matchPeople(["abob", "Bobby", "carol", "room"], "bo")).toEqual(["Bobby", "abob"]);
   expect(matchPeople(["room"], "")).toEqual(["room"]);
+});
+
+test("a DM is titled after the other person, a group after its name or members", () => {
+  expect(roomTitle({ type: "direct", name: null, participantIds: ["alice", "bob"] }, "alice")).toBe("bob");
+  expect(roomTitle({ type: "group", name: "Team", participantIds: [] }, "alice")).toBe("Team");
+  expect(roomTitle({ type: "group", name: null, participantIds: ["alice", "bob", "eve"] }, "alice")).toBe(
+    "bob, eve",
+  );
 });

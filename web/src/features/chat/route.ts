@@ -1,9 +1,9 @@
-/** Which room is open, and at which message: it stands in the address, so that it can be sent to somebody. */
+/** The route: which room is open, and at which message. It is in the fragment of the URL, so it can be shared. */
 import { useSyncExternalStore } from "react";
 
 export interface Route {
   roomId: string | null;
-  /** A message to go to. */
+  /** The message to scroll to. */
   seq: number | null;
 }
 
@@ -14,7 +14,7 @@ export function openRoom(roomId: string | null, seq?: number): void {
   location.hash = roomId === null ? "" : roomHref(roomId, seq);
 }
 
-/** Takes the message out of the address again, so that the same one can be gone to once more. */
+/** Removes the message from the URL, so that the same link works again. */
 export function clearRouteSeq(roomId: string): void {
   history.replaceState(null, "", roomHref(roomId));
   window.dispatchEvent(new HashChangeEvent("hashchange"));

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useState } from "react";
+import { t } from "@/i18n/i18n";
 import { clearRouteSeq, useRoute } from "./route";
 import type { ChatRoomHandle } from "./use-chat-room";
 
@@ -11,7 +12,7 @@ export function useMessageTarget(room: ChatRoomHandle, toast: (text: string) => 
     (to: number) => {
       void client.jumpTo(to).then((isThere) => {
         if (isThere) setTarget({ seq: to });
-        else toast("That message isn't in this conversation, or can't be shown to you.");
+        else toast(t.room.messageNotHere);
       });
     },
     [client, toast],

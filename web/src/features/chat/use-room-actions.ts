@@ -1,4 +1,5 @@
 import { useMemo } from "react";
+import { t } from "@/i18n/i18n";
 import { useChat } from "./chat-context";
 import { errorText } from "./explain";
 import type { MessageActions } from "./message-actions";
@@ -34,7 +35,7 @@ export function useRoomActions(parts: ActionParts): MessageActions {
       openThread: (rootId) => setPanel({ kind: "thread", rootId }),
       markUnread: (message) => {
         client.markUnread(message.seq).then(
-          () => toast("Marked as unread."),
+          () => toast(t.room.markedUnread),
           (failure: unknown) => toast(errorText(failure)),
         );
       },

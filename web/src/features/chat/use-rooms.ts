@@ -1,4 +1,4 @@
-/** My rooms, newest activity first, kept current while a component shows them. */
+/** My rooms, newest activity first, kept current while a component uses them. */
 import { useEffect, useSyncExternalStore } from "react";
 import { useChat } from "./chat-context";
 import { errorText } from "./explain";

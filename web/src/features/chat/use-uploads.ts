@@ -1,4 +1,4 @@
-/** Files on their way up, for one message that is being written. */
+/** The uploads of the message that is being written. */
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Attachment } from "@/lib/protocol";
 import { useChat } from "./chat-context";
@@ -14,7 +14,7 @@ export interface Upload {
   error: string | null;
 }
 
-/** As many as a message may carry. */
+/** The most files that one message may have. */
 export const FILES_MAX = 10;
 
 export function useUploads(roomId: string) {
@@ -23,7 +23,7 @@ export function useUploads(roomId: string) {
   const running = useRef(new Map<string, { stop: AbortController; file: File }>());
 
   const patch = useCallback((key: string, change: Partial<Upload>) => {
-    setUploads((now) => now.map((one) => (one.key === key ? { ...one, ...change } : one)));
+    setUploads((now) => now.map((upload) => (upload.key === key ? { ...upload, ...change } : upload)));
   }, []);
 
   const run = useCallback(
@@ -43,16 +43,16 @@ export function useUploads(roomId: string) {
 
   const add = useCallback(
     (files: File[]) => {
-      const room = FILES_MAX - running.current.size;
-      const taken = files.slice(0, Math.max(0, room)).map((file) => ({ key: crypto.randomUUID(), file }));
+      const free = FILES_MAX - running.current.size;
+      const accepted = files.slice(0, Math.max(0, free)).map((file) => ({ key: crypto.randomUUID(), file }));
       setUploads((now) => [
         ...now,
-        ...taken.map(({ key, file: { name, size } }): Upload => {
+        ...accepted.map(({ key, file: { name, size } }): Upload => {
           return { key, name, size, progress: 0, attachment: null, error: null };
         }),
       ]);
-      for (const { key, file } of taken) void run(key, file);
-      return taken.length === files.length;
+      for (const { key, file } of accepted) void run(key, file);
+      return accepted.length === files.length;
     },
     [run],
   );
@@ -68,7 +68,7 @@ export function useUploads(roomId: string) {
   const remove = useCallback((key: string) => {
     running.current.get(key)?.stop.abort();
     running.current.delete(key);
-    setUploads((now) => now.filter((one) => one.key !== key));
+    setUploads((now) => now.filter((upload) => upload.key !== key));
   }, []);
 
   const clear = useCallback(() => {

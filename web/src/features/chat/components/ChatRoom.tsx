@@ -1,15 +1,17 @@
-/** One room: header, banner, messages, input, and one panel beside them (details, a thread, search). */
+/** A whole room: header, connection banner, messages, input, and at most one side panel. */
+
 import { useEffect, useMemo, useState } from "react";
 import { Button } from "@/components/ui/button";
-import { CloseIcon } from "@/components/ui/icons";
+import { XIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import type { Room } from "@/lib/protocol";
-import { roomTitle } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { explain } from "../explain";
 import { MessageActionsContext } from "../message-actions";
 import type { Composing, DialogRequest, Panel } from "../panels";
+import { roomTitle } from "../room-title";
 import { type ChatRoomHandle, useChatRoom } from "../use-chat-room";
 import { useMessageTarget } from "../use-message-target";
 import { useMarkRead, useOpeningSeq } from "../use-read-tracking";
@@ -27,20 +29,20 @@ const MessageDialogs = lazyWithRetry(() => import("./MessageDialogs"), true);
 
 export interface ChatRoomProps {
   roomId: string;
-  /** As the list has it; a room opened by its address alone is asked for. */
-  listed?: Room | undefined;
-  /** Whether the panel of details is open at first. */
+  /** The room from the list, shown until the room itself is fetched. */
+  listedRoom?: Room | undefined;
+  /** Whether the details panel is open at first. */
   showDetails?: boolean;
   onBack?: () => void;
   onSignOut?: () => void;
-  /** I am not part of it any more. */
+  /** I left the room, or deleted it. */
   onLeft?: () => void;
 }
 
-export function ChatRoom({ roomId, listed, showDetails, onBack, onSignOut, onLeft }: ChatRoomProps) {
+export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, onLeft }: ChatRoomProps) {
   const { userId } = useChat();
   const room = useChatRoom(roomId, userId);
-  const details = useDetails(room, listed);
+  const details = useDetails(room, listedRoom);
   const [panel, setPanel] = useState<Panel>(showDetails ? { kind: "details" } : null);
   const [composing, setComposing] = useState<Composing>(null);
   const [dialog, setDialog] = useState<DialogRequest>(null);
@@ -50,7 +52,7 @@ export function ChatRoom({ roomId, listed, showDetails, onBack, onSignOut, onLef
   const markBottom = useMarkRead(room);
   const openedAt = useOpeningSeq(room);
 
-  const title = details ? roomTitle(details, userId) : "Conversation";
+  const title = details ? roomTitle(details, userId) : t.room.untitled;
   const isDirect = details?.type === "direct";
   const isReadOnly = isStopped(room) || details?.archived === true;
   const people = useMemo(() => {
@@ -69,7 +71,7 @@ export function ChatRoom({ roomId, listed, showDetails, onBack, onSignOut, onLef
   });
   const editLast = () => {
     const last = room.messages.findLast(
-      (one) => one.userId === userId && one.status === "sent" && one.deletedAt === null,
+      (message) => message.userId === userId && message.status === "sent" && message.deletedAt === null,
     );
     if (last) setComposing({ kind: "edit", message: last });
   };
@@ -101,14 +103,12 @@ export function ChatRoom({ roomId, listed, showDetails, onBack, onSignOut, onLef
               onDismiss={toastText ? () => toast(null) : room.dismissNotice}
             />
             {details?.archived ? (
-              <p className="px-5 pb-5 text-center text-muted-foreground text-sm">
-                This conversation is archived. It can be read, but not written to.
-              </p>
+              <p className="px-5 pb-5 text-center text-muted-foreground text-sm">{t.room.archived}</p>
             ) : (
               !(isStopped(room) && room.isLoading) && (
                 <MessageInput
                   roomId={roomId}
-                  placeholder={`Message ${title}`}
+                  placeholder={t.input.messageTo(title)}
                   disabled={isStopped(room)}
                   sendBlocked={room.state.sendBlocked}
                   slowModeS={room.role === "member" ? details?.slowModeS : undefined}
@@ -154,14 +154,14 @@ interface MessagesProps {
 
 function Messages({ room, me, title, target, markBottom, openedAt }: MessagesProps) {
   const { messages, isLoading, loadOlder, loadNewer } = room;
-  // Nothing comes of what one may not enter.
+  // A room that I may not enter stays empty.
   if (isLoading) return isStopped(room) ? <div className="flex-1" /> : <MessageListSkeleton />;
   if (messages.length === 0 && !room.hasMore) return <MessageListEmpty title={title} />;
   return (
     <MessageList
       messages={messages}
       me={me}
-      label={`Messages with ${title}`}
+      label={t.room.messagesWith(title)}
       lineSeq={room.unreadLineSeq}
       startSeq={openedAt}
       readMarkers={room.readMarkers}
@@ -173,7 +173,7 @@ function Messages({ room, me, title, target, markBottom, openedAt }: MessagesPro
       onNewest={room.jumpToNewest}
       onBottomChange={markBottom}
       target={target}
-      beginning="This is where it began."
+      beginning={t.room.beginning}
     />
   );
 }
@@ -184,8 +184,8 @@ function Notice({ text, onDismiss }: { text: string | null; onDismiss: () => voi
       {text && (
         <p className="mb-2 flex items-center gap-2 rounded-lg bg-muted py-1 pr-1 pl-3 text-[13px]">
           <span className="min-w-0 flex-1">{text}</span>
-          <Button variant="ghost" size="icon" className="size-7" aria-label="Dismiss" onClick={onDismiss}>
-            <CloseIcon className="size-4" />
+          <Button variant="ghost" size="iconSm" aria-label={t.common.dismiss} onClick={onDismiss}>
+            <XIcon className="size-4" />
           </Button>
         </p>
       )}
@@ -196,13 +196,13 @@ function Notice({ text, onDismiss }: { text: string | null; onDismiss: () => voi
 /** The room as fetched; it is fetched again when an event says that it or its members changed. */
 function useDetails(
   { client, details, roomRevision, isConnected }: ChatRoomHandle,
-  listed: Room | undefined,
+  listedRoom: Room | undefined,
 ) {
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each change is a reason to ask again
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each change requires another fetch
   useEffect(() => {
     if (isConnected) void client.loadDetails();
   }, [client, roomRevision, isConnected]);
-  return details ?? listed ?? null;
+  return details ?? listedRoom ?? null;
 }
 
 function usePanelKeys(panel: Panel, setPanel: (panel: Panel) => void): void {

@@ -1,7 +1,9 @@
-/** About a room: who is in it, how it tells me of itself, and what those who may can change. */
+/** The details of a room: its members, my notification settings, and the settings that my role may change. */
+
 import { useCallback, useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { FormError } from "@/components/ui/field";
+import { t } from "@/i18n/i18n";
 import type { Member, Room } from "@/lib/protocol";
 import { useChat } from "../chat-context";
 import { errorText } from "../explain";
@@ -51,7 +53,7 @@ export default function DetailsPanel({ room, details, onLeft }: DetailsPanelProp
       />
       {list.hasMore && (
         <Button variant="ghost" size="sm" className="w-full" onClick={() => void run(list.loadMore)}>
-          More people
+          {t.people.more}
         </Button>
       )}
       {isGroup && isAtLeast(role, "admin") && <AddPeople roomId={client.roomId} run={run} />}
@@ -62,8 +64,8 @@ export default function DetailsPanel({ room, details, onLeft }: DetailsPanelProp
 }
 
 /**
- * The first members come with the room; all of them are asked for when there are more. Moderators ask at once and after
- * what they do, because only pages of members tell who is muted.
+ * The members. The room contains the first ones; the others are loaded on demand. For moderators they are loaded at once
+ * and after each action, because only the pages of members say who is muted.
  */
 function useMembers(roomId: string, details: Room | null, changes: number, isModerator: boolean) {
   const { api } = useChat();
@@ -78,7 +80,7 @@ function useMembers(roomId: string, details: Room | null, changes: number, isMod
     },
     [api, roomId],
   );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: whoever joined or left makes the pages old
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a change of members makes the pages stale
   useEffect(() => {
     if (isModerator) load().catch(() => setLoaded(null));
     else setLoaded(null);

@@ -1,9 +1,11 @@
-/** Whom one could mean by what one has begun to write after an `@`. */
+/** Completion of mentions: finds the `@` at the caret and lists the people who match. */
+
 import { Avatar } from "@/components/ui/avatar";
-import { PeopleIcon } from "@/components/ui/icons";
+import { UsersIcon } from "@/components/ui/icons";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 
-/** The mention that the caret is in: where its `@` stands, and what follows it. */
+/** The mention at the caret: the position of its `@`, and the text after it. */
 export function mentionAtCaret(text: string, caret: number): { from: number; query: string } | null {
   const found = /(?:^|[\s([{])@([^\s@<>]{0,64})$/.exec(text.slice(0, caret));
   const query = found?.[1];
@@ -12,11 +14,11 @@ export function mentionAtCaret(text: string, caret: number): { from: number; que
 
 const OPTIONS_MAX = 6;
 
-/** Those whose id begins so come first. */
+/** The people whose id contains the query; ids that start with it come first. */
 export function matchPeople(people: string[], query: string): string[] {
   const wanted = query.toLowerCase();
-  const named = people.filter((one) => one.toLowerCase().includes(wanted));
-  const rank = (one: string) => (one.toLowerCase().startsWith(wanted) ? 0 : 1);
+  const named = people.filter((person) => person.toLowerCase().includes(wanted));
+  const rank = (person: string) => (person.toLowerCase().startsWith(wanted) ? 0 : 1);
   return named.sort((a, b) => rank(a) - rank(b)).slice(0, OPTIONS_MAX);
 }
 
@@ -30,7 +32,7 @@ export function Mentions({ options, chosen, onChoose }: MentionsProps) {
   return (
     <div
       role="listbox"
-      aria-label="People to mention"
+      aria-label={t.input.peopleToMention}
       className="absolute right-4 bottom-full left-4 z-20 mb-1 max-w-72 animate-rise rounded-xl border bg-card p-1 shadow-lg"
     >
       {options.map((person) => (
@@ -40,7 +42,7 @@ export function Mentions({ options, chosen, onChoose }: MentionsProps) {
           role="option"
           tabIndex={-1}
           aria-selected={person === chosen}
-          // Before the field loses the focus.
+          // On pointerdown, before the field loses the focus.
           onPointerDown={(event) => {
             event.preventDefault();
             onChoose(person);
@@ -50,8 +52,8 @@ export function Mentions({ options, chosen, onChoose }: MentionsProps) {
             person === chosen && "bg-muted",
           )}
         >
-          {person === "room" ? <PeopleIcon className="size-7 p-1" /> : <Avatar id={person} size="sm" />}
-          <bdi className="truncate">{person === "room" ? "@room: everybody here" : person}</bdi>
+          {person === "room" ? <UsersIcon className="size-7 p-1" /> : <Avatar id={person} size="sm" />}
+          <bdi className="truncate">{person === "room" ? t.input.mentionRoom : person}</bdi>
         </button>
       ))}
       <span className="sr-only" aria-live="polite">

@@ -1,15 +1,26 @@
-/** Where one writes: with a draft that stays, files, mentions, and what the message answers or replaces. */
+/** The input of a room or thread: a persistent draft, files, mentions, and the message that is quoted or edited. */
+
 import { useEffect, useRef, useState } from "react";
 import { ChatInput } from "@/components/chat/chat-input";
 import { Button } from "@/components/ui/button";
 import { EmojiPicker } from "@/components/ui/emoji-picker";
-import { AttachIcon, CloseIcon, EditIcon, ReplyIcon, SendIcon, SmileIcon } from "@/components/ui/icons";
+import {
+  PaperclipIcon,
+  PencilIcon,
+  ReplyIcon,
+  SendHorizontalIcon,
+  SmileIcon,
+  XIcon,
+} from "@/components/ui/icons";
 import { Popover } from "@/components/ui/popover";
+import { fill } from "@/i18n/fill";
+import { formatDuration } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import { decodeMentions, encodeMentions, plainText } from "@/lib/markdown";
 import type { SendOptions } from "@/lib/room-client";
 import type { RoomState } from "@/lib/room-state";
-import { CONTENT_MAX, codePointCount, formatDuration } from "@/lib/text";
+import { CONTENT_MAX, codePointCount } from "@/lib/text";
 import { useChat } from "../chat-context";
 import type { Composing } from "../panels";
 import { draftKey, useDraft } from "../use-draft";
@@ -24,15 +35,15 @@ interface MessageInputProps {
   placeholder: string;
   disabled: boolean;
   sendBlocked: RoomState["sendBlocked"];
-  /** What slow mode asks of me. */
+  /** The interval of slow mode, if it applies to me. */
   slowModeS?: number | undefined;
-  /** Who can be mentioned. */
+  /** The user ids that can be mentioned. */
   people: string[];
   composing: Composing;
   onComposing: (composing: Composing) => void;
   onSend: (content: string, options: SendOptions) => void;
   onEdit: (messageId: string, content: string) => void;
-  /** The arrow up in an empty field. */
+  /** Called on ArrowUp in an empty field. */
   onEditLast: () => void;
   onTyping: (isTyping: boolean) => void;
   /** Files that were dropped on the room. */
@@ -41,10 +52,10 @@ interface MessageInputProps {
   children?: React.ReactNode;
 }
 
-/** Somebody who pauses this long isn't typing any more. */
+/** After a pause of this length the person counts as no longer typing. */
 const PAUSE_MS = 5_000;
-/** From here on one is told how much is left. */
-const WARN_LEFT = 400;
+/** The number of remaining characters is shown from here on. */
+const WARN_REMAINING = 400;
 
 export function MessageInput(props: MessageInputProps) {
   const { roomId, threadId, disabled, people, composing, onComposing, onTyping } = props;
@@ -56,12 +67,12 @@ export function MessageInput(props: MessageInputProps) {
   const isEdit = composing?.kind === "edit";
   const [text, setText] = isEdit ? [edited, setEdited] : [draft, setDraft];
   const content = encodeMentions(text.trim(), people);
-  const left = CONTENT_MAX - codePointCount(content);
-  const isUploading = !isEdit && files.uploads.some((one) => one.attachment === null);
+  const remaining = CONTENT_MAX - codePointCount(content);
+  const isUploading = !isEdit && files.uploads.some((upload) => upload.attachment === null);
   const hasFiles = isEdit ? composing.message.attachments.length > 0 : files.uploads.length > 0;
   const { isBlocked, blockedText } = useSendBlocked(props.sendBlocked, props.slowModeS);
-  const sendable =
-    !disabled && (isEdit || !isBlocked) && (content !== "" || hasFiles) && left >= 0 && !isUploading;
+  const canSend =
+    !disabled && (isEdit || !isBlocked) && (content !== "" || hasFiles) && remaining >= 0 && !isUploading;
   const mention = useMention(text, setText, field, people);
 
   const editing = isEdit ? composing.message : null;
@@ -75,7 +86,7 @@ export function MessageInput(props: MessageInputProps) {
     if (props.autoFocus && matchMedia("(hover: hover)").matches) field.current?.focus();
   }, [props.autoFocus]);
   const { dropped } = props;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is dropped is taken once
+  // biome-ignore lint/correctness/useExhaustiveDependencies: dropped files are added once
   useEffect(() => {
     if (dropped?.length) files.add(dropped);
   }, [dropped]);
@@ -90,10 +101,10 @@ export function MessageInput(props: MessageInputProps) {
     if (!isEdit) onTyping(value.trim() !== "");
   };
   const submit = () => {
-    if (!sendable) return;
+    if (!canSend) return;
     if (isEdit) props.onEdit(composing.message.id, content);
     else {
-      const attachments = files.uploads.flatMap((one) => one.attachment ?? []);
+      const attachments = files.uploads.flatMap((upload) => upload.attachment ?? []);
       const replyToId = composing?.message.id;
       props.onSend(content, {
         ...(attachments.length > 0 && { attachments }),
@@ -143,7 +154,7 @@ export function MessageInput(props: MessageInputProps) {
             value={text}
             disabled={disabled}
             placeholder={props.placeholder}
-            aria-label={threadId ? "Reply in the thread" : "Message"}
+            aria-label={threadId ? t.input.replyInThread : t.input.message}
             enterKeyHint="send"
             onChange={(event) => change(event.target.value)}
             onSelect={mention.onSelect}
@@ -157,15 +168,15 @@ export function MessageInput(props: MessageInputProps) {
             }}
             onSubmitText={submit}
           />
-          {left < WARN_LEFT && <Left count={left} />}
+          {remaining < WARN_REMAINING && <RemainingCount count={remaining} />}
           <EmojiButton disabled={disabled} onEmoji={insert} />
           <button
             type="submit"
-            disabled={!sendable}
-            aria-label={isEdit ? "Save" : "Send"}
+            disabled={!canSend}
+            aria-label={isEdit ? t.common.save : t.input.send}
             className="flex size-10 shrink-0 items-center justify-center rounded-xl bg-primary text-primary-foreground transition hover:brightness-110 disabled:bg-muted disabled:text-muted-foreground"
           >
-            <SendIcon />
+            <SendHorizontalIcon />
           </button>
         </div>
       </div>
@@ -179,19 +190,19 @@ export function MessageInput(props: MessageInputProps) {
   );
 }
 
-/** In slow mode one can't send before its time; whoever is muted may have been heard again meanwhile, and can try. */
+/** Slow mode prevents sending until its wait ends. A muted person may still try, because the mute may have been lifted. */
 function useSendBlocked(sendBlocked: RoomState["sendBlocked"], slowModeS = 0) {
   const nowMs = useSeconds(sendBlocked !== null && Number.isFinite(sendBlocked.untilMs));
   const leftS = sendBlocked === null ? 0 : Math.ceil((sendBlocked.untilMs - nowMs) / 1_000);
   const isSlow = sendBlocked?.code === "slow_mode" && leftS > 0;
-  let blockedText = slowModeS > 0 ? `Slow mode: one message in ${formatDuration(slowModeS)}.` : null;
-  if (isSlow) blockedText = `Slow mode: you can write again in ${formatDuration(leftS)}.`;
+  let blockedText = slowModeS > 0 ? t.input.slowMode(formatDuration(slowModeS)) : null;
+  if (isSlow) blockedText = t.input.slowModeWait(formatDuration(leftS));
   else if (leftS > 0)
-    blockedText = `You are muted here${Number.isFinite(leftS) ? ` for another ${formatDuration(leftS)}` : ""}.`;
+    blockedText = Number.isFinite(leftS) ? t.input.mutedFor(formatDuration(leftS)) : t.input.muted;
   return { isBlocked: isSlow, blockedText };
 }
 
-function Left({ count }: { count: number }) {
+function RemainingCount({ count }: { count: number }) {
   const ink = count < 0 ? "text-destructive" : "text-muted-foreground";
   return (
     <span className={cn("pb-2.5 text-xs tabular-nums", ink)} aria-live="polite">
@@ -208,22 +219,20 @@ function ComposingBanner({
   onCancel: () => void;
 }) {
   const { kind, message } = composing;
-  const text = plainText(message.content) || message.attachments.map((one) => one.name).join(", ");
+  const text = plainText(message.content) || message.attachments.map((file) => file.name).join(", ");
   return (
     <div className="flex items-center gap-2 border-b px-3 py-1.5 text-muted-foreground text-xs">
-      {kind === "edit" ? <EditIcon className="size-4 shrink-0" /> : <ReplyIcon className="size-4 shrink-0" />}
+      {kind === "edit" ? (
+        <PencilIcon className="size-4 shrink-0" />
+      ) : (
+        <ReplyIcon className="size-4 shrink-0" />
+      )}
       <span className="shrink-0 font-medium">
-        {kind === "edit" ? (
-          "Editing"
-        ) : (
-          <>
-            Answering <bdi>{message.userId}</bdi>
-          </>
-        )}
+        {kind === "edit" ? t.input.editing : fill(t.input.answering, <bdi>{message.userId}</bdi>)}
       </span>
       <span className="min-w-0 flex-1 truncate">{text.slice(0, 200)}</span>
-      <Button variant="ghost" size="icon" className="size-7" aria-label="Cancel" onClick={onCancel}>
-        <CloseIcon className="size-4" />
+      <Button variant="ghost" size="iconSm" aria-label={t.common.cancel} onClick={onCancel}>
+        <XIcon className="size-4" />
       </Button>
     </div>
   );
@@ -238,7 +247,7 @@ function AttachButton({ disabled, onFiles }: { disabled: boolean; onFiles: (file
         type="file"
         multiple
         hidden
-        aria-label={`Files (up to ${FILES_MAX})`}
+        aria-label={t.input.files(FILES_MAX)}
         onChange={(event) => {
           onFiles([...(event.target.files ?? [])]);
           event.target.value = "";
@@ -246,13 +255,12 @@ function AttachButton({ disabled, onFiles }: { disabled: boolean; onFiles: (file
       />
       <Button
         variant="ghost"
-        size="icon"
-        className="size-10"
-        aria-label="Attach files"
+        size="iconLg"
+        aria-label={t.input.attachFiles}
         disabled={disabled}
         onClick={() => input.current?.click()}
       >
-        <AttachIcon />
+        <PaperclipIcon />
       </Button>
     </>
   );
@@ -266,9 +274,9 @@ function EmojiButton({ disabled, onEmoji }: { disabled: boolean; onEmoji: (emoji
       <Button
         ref={setButton}
         variant="ghost"
-        size="icon"
-        className="size-10 max-sm:hidden"
-        aria-label="Insert an emoji"
+        size="iconLg"
+        className="max-sm:hidden"
+        aria-label={t.input.insertEmoji}
         aria-haspopup="dialog"
         aria-expanded={open}
         disabled={disabled}
@@ -280,9 +288,9 @@ function EmojiButton({ disabled, onEmoji }: { disabled: boolean; onEmoji: (emoji
         <Popover
           anchor={button}
           onClose={() => setOpen(false)}
-          className="p-0"
+          shape="flush"
           role="dialog"
-          aria-label="Emojis"
+          aria-label={t.input.emojis}
         >
           <EmojiPicker
             onChoose={(emoji) => {
@@ -296,7 +304,7 @@ function EmojiButton({ disabled, onEmoji }: { disabled: boolean; onEmoji: (emoji
   );
 }
 
-/** While one writes `@…` the people whom it could be; the keys choose among them. */
+/** Completion while the person types `@…`: the matching people, and the keys that choose among them. */
 function useMention(
   text: string,
   setText: (text: string) => void,
@@ -309,7 +317,7 @@ function useMention(
   const found = mentionAtCaret(text, caret);
   const options = found === null || closedFor === found.query ? [] : matchPeople(people, found.query);
   const chosen = options[Math.min(at, options.length - 1)];
-  const take = (person: string) => {
+  const choose = (person: string) => {
     if (!found) return;
     const next = `${text.slice(0, found.from)}@${person} ${text.slice(caret)}`;
     const end = found.from + person.length + 2;
@@ -329,15 +337,15 @@ function useMention(
     onKeyDown: (event: React.KeyboardEvent): boolean => {
       if (!chosen) return false;
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      const isTaken = event.key === "Tab" || (event.key === "Enter" && !event.shiftKey);
+      const isChoice = event.key === "Tab" || (event.key === "Enter" && !event.shiftKey);
       if (step) setAt((Math.min(at, options.length - 1) + step + options.length) % options.length);
-      else if (isTaken && !event.nativeEvent.isComposing) take(chosen);
+      else if (isChoice && !event.nativeEvent.isComposing) choose(chosen);
       else if (event.key === "Escape") setClosedFor(found?.query ?? null);
       else return false;
       event.preventDefault();
       event.stopPropagation();
       return true;
     },
-    list: options.length > 0 && <Mentions options={options} chosen={chosen} onChoose={take} />,
+    list: options.length > 0 && <Mentions options={options} chosen={chosen} onChoose={choose} />,
   };
 }

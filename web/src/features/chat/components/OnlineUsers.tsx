@@ -1,18 +1,21 @@
-/** Who is in the room now, who else belongs to it, and (for those who may) what can be done about it. */
+/** The members of a room, online ones first, and what my role lets me do with each of them. */
+
 import { useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/dialog";
-import { MoreIcon } from "@/components/ui/icons";
+import { EllipsisIcon } from "@/components/ui/icons";
 import { Menu } from "@/components/ui/popover";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import type { Member, Role } from "@/lib/protocol";
 import { useChat } from "../chat-context";
 import { isAtLeast } from "../message-actions";
 
-export interface Manage {
+/** What the member actions need. */
+export interface MemberManagement {
   roomId: string;
-  /** Mine. */
+  /** My own role. */
   role: Role | null;
   run: (work: () => Promise<unknown>) => Promise<boolean>;
 }
@@ -22,9 +25,9 @@ interface OnlineUsersProps {
   members: Member[];
   memberCount: number;
   me: string;
-  /** What is known about presence is only true while connected. */
+  /** Presence is only known while connected. */
   isConnected: boolean;
-  manage?: Manage | null;
+  manage?: MemberManagement | null;
 }
 
 export function OnlineUsers({ users, members, memberCount, me, isConnected, manage }: OnlineUsersProps) {
@@ -46,19 +49,19 @@ export function OnlineUsers({ users, members, memberCount, me, isConnected, mana
   const heading = "mb-1 px-2 font-medium text-muted-foreground text-xs";
   return (
     <div className="space-y-5 text-sm">
-      <section aria-label="Online">
+      <section aria-label={t.people.online}>
         <h2 className={heading}>
-          {isConnected ? `Online · ${online.length}` : "Presence is unknown while disconnected"}
+          {isConnected ? t.people.onlineCount(online.length) : t.people.presenceUnknown}
         </h2>
         <ul data-testid="online">{online.map((userId) => row(userId, true))}</ul>
       </section>
       {(away.length > 0 || more > 0) && (
-        <section aria-label="Away">
+        <section aria-label={t.people.away}>
           <h2 className={heading}>
-            {isConnected ? "Away" : "Members"} · {away.length + Math.max(0, more)}
+            {(isConnected ? t.people.awayCount : t.people.memberCount)(away.length + Math.max(0, more))}
           </h2>
           <ul>{away.map((member) => row(member.userId, false))}</ul>
-          {more > 0 && <p className="px-2 pt-1 text-muted-foreground text-xs">and {more} more</p>}
+          {more > 0 && <p className="px-2 pt-1 text-muted-foreground text-xs">{t.people.andMore(more)}</p>}
         </section>
       )}
     </div>
@@ -70,17 +73,17 @@ interface PersonProps {
   member: Member | undefined;
   isMe: boolean;
   isOnline: boolean;
-  manage: Manage | null;
+  manage: MemberManagement | null;
 }
 
-type Question = { title: string; text: string; action: string; act: () => void };
+type Question = { title: string; text: string; action: string; onConfirm: () => void };
 
 function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
   const { api } = useChat();
   const [button, setButton] = useState<HTMLButtonElement | null>(null);
   const [open, setOpen] = useState(false);
   const [question, setQuestion] = useState<Question | null>(null);
-  const acts = manage && member && !isMe ? memberActions(member, manage, api, setQuestion) : [];
+  const actions = manage && member && !isMe ? memberActions(member, manage, api, setQuestion) : [];
   return (
     <div className="group/person flex items-center gap-2.5 rounded-lg px-2 py-1.5">
       <Avatar id={userId} size="sm" online={isOnline} />
@@ -88,32 +91,34 @@ function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
         <bdi className="truncate" title={userId}>
           {userId}
         </bdi>
-        {isMe && <span className="shrink-0 text-muted-foreground">(you)</span>}
+        {isMe && <span className="shrink-0 text-muted-foreground">{t.people.you}</span>}
       </span>
       {manage && member && member.role !== "member" && (
         <span className="rounded-full bg-muted px-2 py-0.5 text-[11px] text-muted-foreground capitalize">
-          {member.role}
+          {t.people.roles[member.role]}
         </span>
       )}
       {isMuted(member) && (
-        <span className="rounded-full bg-warning px-2 py-0.5 text-[11px] text-warning-foreground">Muted</span>
+        <span className="rounded-full bg-warning px-2 py-0.5 text-[11px] text-warning-foreground">
+          {t.people.muted}
+        </span>
       )}
-      {acts.length > 0 && (
+      {actions.length > 0 && (
         <Button
           ref={setButton}
           variant="ghost"
-          size="icon"
-          className="-my-1 size-7"
-          aria-label={`Manage ${userId}`}
+          size="iconSm"
+          className="-my-1"
+          aria-label={t.people.manage(userId)}
           aria-haspopup="menu"
           aria-expanded={open}
           onClick={() => setOpen(!open)}
         >
-          <MoreIcon className="size-4.5" />
+          <EllipsisIcon className="size-4.5" />
         </Button>
       )}
-      {open && <Menu anchor={button} label={userId} items={acts} onClose={() => setOpen(false)} />}
-      {question && <Confirm {...question} onConfirm={question.act} onClose={() => setQuestion(null)} />}
+      {open && <Menu anchor={button} label={userId} items={actions} onClose={() => setOpen(false)} />}
+      {question && <Confirm {...question} onClose={() => setQuestion(null)} />}
     </div>
   );
 }
@@ -124,64 +129,64 @@ const isMuted = (member: Member | undefined): boolean =>
 const DAY_MS = 86_400_000;
 const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
 
-/** What my role lets me do with somebody of theirs; the server decides, this only leaves out what it would refuse. */
+/** The actions that my role allows on this member. The server decides; this list only omits what it would refuse. */
 function memberActions(
   member: Member,
-  { roomId, role: mine, run }: Manage,
+  { roomId, role: mine, run }: MemberManagement,
   api: ReturnType<typeof useChat>["api"],
-  ask: (question: Question) => void,
+  confirm: (question: Question) => void,
 ) {
   const { userId, role } = member;
   const muted = isMuted(member);
   const isAdmin = isAtLeast(mine, "admin");
   const isAbove = mine === "owner" || (isAtLeast(mine, role) && mine !== role);
   if (!isAbove || !isAtLeast(mine, "moderator")) return [];
-  const roles: Role[] = ["admin", "moderator", "member"];
-  const mayGive = (one: Role) => mine === "owner" || one === "moderator" || one === "member";
+  const roles = ["admin", "moderator", "member"] as const;
+  const mayGive = (given: Role) => mine === "owner" || given === "moderator" || given === "member";
   return [
-    ...(isAdmin ? roles.filter((one) => one !== role && mayGive(one)) : []).map((one) => ({
-      label: `Make ${one}`,
-      onSelect: () => void run(() => api.setRole(roomId, userId, one)),
+    ...(isAdmin ? roles.filter((given) => given !== role && mayGive(given)) : []).map((given) => ({
+      label: t.people.make[given],
+      onSelect: () => void run(() => api.setRole(roomId, userId, given)),
     })),
     mine === "owner" && {
-      label: "Make owner",
+      label: t.people.makeOwner,
       onSelect: () =>
-        ask({
-          title: `Make ${userId} the owner?`,
-          text: "The conversation is theirs then, and you become an admin of it.",
-          action: "Hand over",
-          act: () => void run(() => api.setRole(roomId, userId, "owner")),
+        confirm({
+          title: t.people.makeOwnerTitle(userId),
+          text: t.people.makeOwnerText,
+          action: t.people.handOver,
+          onConfirm: () => void run(() => api.setRole(roomId, userId, "owner")),
         }),
     },
     !muted && {
-      label: "Mute for an hour",
+      label: t.people.muteHour,
       onSelect: () => void run(() => api.mute(roomId, userId, inMs(3_600_000))),
     },
     !muted && {
-      label: "Mute for a day",
+      label: t.people.muteDay,
       onSelect: () => void run(() => api.mute(roomId, userId, inMs(DAY_MS))),
     },
-    muted && { label: "Unmute", onSelect: () => void run(() => api.unmute(roomId, userId)) },
+    muted && { label: t.people.unmute, onSelect: () => void run(() => api.unmute(roomId, userId)) },
     isAdmin && {
-      label: "Remove",
+      label: t.people.remove,
       danger: true,
       onSelect: () =>
-        ask({
-          title: `Remove ${userId}?`,
-          text: "They no longer see this conversation. They can be added again.",
-          action: "Remove",
-          act: () => void run(() => api.removeMember(roomId, userId)),
+        confirm({
+          title: t.people.removeTitle(userId),
+          text: t.people.removeText,
+          action: t.people.remove,
+          onConfirm: () => void run(() => api.removeMember(roomId, userId)),
         }),
     },
     {
-      label: "Ban",
+      label: t.people.ban,
       danger: true,
       onSelect: () =>
-        ask({
-          title: `Ban ${userId}?`,
-          text: "They are removed, and can't be added again until the ban is lifted.",
-          action: "Ban",
-          act: () => void run(() => api.ban(roomId, userId)),
+        confirm({
+          title: t.people.banTitle(userId),
+          text: t.people.banText,
+          action: t.people.ban,
+          onConfirm: () => void run(() => api.ban(roomId, userId)),
         }),
     },
   ].filter((item) => item !== false);

@@ -1,7 +1,9 @@
 /** The header of a room: title, presence, topic, and the buttons that open its side panels. */
+
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
-import { BackIcon, BellOffIcon, InfoIcon, SearchIcon } from "@/components/ui/icons";
+import { BellOffIcon, ChevronLeftIcon, InfoIcon, SearchIcon } from "@/components/ui/icons";
+import { t } from "@/i18n/i18n";
 import { areNotificationsOff } from "@/lib/notify";
 import type { Room } from "@/lib/protocol";
 import type { Panel } from "../panels";
@@ -26,11 +28,11 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
         <Button
           variant="ghost"
           size="icon"
-          aria-label="All conversations"
+          aria-label={t.room.allConversations}
           className="md:hidden"
           onClick={onBack}
         >
-          <BackIcon />
+          <ChevronLeftIcon />
         </Button>
       )}
       <Avatar
@@ -44,7 +46,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
           {areNotificationsOff(room.state.notify) && (
             <>
               <BellOffIcon className="size-4 shrink-0 text-muted-foreground" />
-              <span className="sr-only">(muted)</span>
+              <span className="sr-only">{t.room.muted}</span>
             </>
           )}
         </h1>
@@ -61,7 +63,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
       <Button
         variant="ghost"
         size="icon"
-        aria-label="Search"
+        aria-label={t.common.search}
         aria-pressed={panel?.kind === "search"}
         onClick={() => toggle("search")}
       >
@@ -70,7 +72,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
       <Button
         variant="ghost"
         size="icon"
-        aria-label="Details"
+        aria-label={t.room.details}
         aria-pressed={panel?.kind === "details"}
         onClick={() => toggle("details")}
       >
@@ -81,8 +83,8 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
 }
 
 function presence(room: ChatRoomHandle, other: string | undefined, details: Room | null): string {
-  if (!room.isConnected) return "Not connected";
-  if (other !== undefined) return room.onlineUsers.includes(other) ? "Online" : "Away";
-  const count = details ? ` of ${details.memberCount}` : "";
-  return `${room.onlineUsers.length}${count} online`;
+  if (!room.isConnected) return t.room.notConnected;
+  if (other !== undefined) return room.onlineUsers.includes(other) ? t.room.online : t.room.away;
+  const online = room.onlineUsers.length;
+  return details ? t.room.onlineOf(online, details.memberCount) : t.room.onlineCount(online);
 }

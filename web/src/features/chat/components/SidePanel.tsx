@@ -1,7 +1,9 @@
 /** The panel beside a room: its details, a thread, or search. Each is loaded when it is first opened. */
+
 import { Button } from "@/components/ui/button";
-import { CloseIcon } from "@/components/ui/icons";
+import { XIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import type { Room } from "@/lib/protocol";
 import type { Panel } from "../panels";
@@ -24,7 +26,12 @@ interface SidePanelProps {
 export function SidePanel({ panel, setPanel, room, details, people, isReadOnly, onLeft }: SidePanelProps) {
   if (!panel) return null;
   const close = () => setPanel(null);
-  const label = { details: "Details", search: "Search", thread: "Thread" }[panel.kind];
+  const label = { details: t.room.details, search: t.common.search, thread: t.room.thread }[panel.kind];
+  const closeLabel = {
+    details: t.room.closeDetails,
+    search: t.room.closeSearch,
+    thread: t.room.closeThread,
+  }[panel.kind];
   return (
     <aside
       aria-label={label}
@@ -35,8 +42,8 @@ export function SidePanel({ panel, setPanel, room, details, people, isReadOnly, 
     >
       <div className="flex h-16 shrink-0 items-center justify-between border-b px-4">
         <h1 className="font-semibold text-sm">{label}</h1>
-        <Button variant="ghost" size="icon" aria-label={`Close ${label.toLowerCase()}`} onClick={close}>
-          <CloseIcon className="size-4.5" />
+        <Button variant="ghost" size="icon" aria-label={closeLabel} onClick={close}>
+          <XIcon className="size-4.5" />
         </Button>
       </div>
       {panel.kind === "details" && <DetailsPanel room={room} details={details} onLeft={onLeft} />}

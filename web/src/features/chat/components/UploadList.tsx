@@ -1,6 +1,7 @@
 import { Button } from "@/components/ui/button";
-import { CloseIcon, FileIcon, RefreshIcon } from "@/components/ui/icons";
-import { formatBytes } from "@/lib/text";
+import { FileIcon, RefreshCwIcon, XIcon } from "@/components/ui/icons";
+import { formatBytes } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
 import type { Upload } from "../use-uploads";
 
 interface UploadListProps {
@@ -9,40 +10,38 @@ interface UploadListProps {
   onRemove: (key: string) => void;
 }
 
-/** The files of the message that is being written, and how far each is. */
+/** The files of the message that is being written, with their progress. */
 export function UploadList({ uploads, onRetry, onRemove }: UploadListProps) {
   if (uploads.length === 0) return null;
   return (
-    <ul aria-label="Files to send" className="flex flex-wrap gap-2 border-b p-2">
-      {uploads.map((one) => (
+    <ul aria-label={t.uploads.label} className="flex flex-wrap gap-2 border-b p-2">
+      {uploads.map((upload) => (
         <li
-          key={one.key}
+          key={upload.key}
           className="flex max-w-64 items-center gap-2 rounded-xl border bg-background py-1 pr-1 pl-2.5"
         >
           <FileIcon className="size-4.5 shrink-0 text-muted-foreground" />
           <span className="min-w-0 flex-1 text-xs">
-            <bdi className="block truncate font-medium">{one.name}</bdi>
-            <State upload={one} />
+            <bdi className="block truncate font-medium">{upload.name}</bdi>
+            <UploadStatus upload={upload} />
           </span>
-          {one.error !== null && (
+          {upload.error !== null && (
             <Button
               variant="ghost"
-              size="icon"
-              className="size-7"
-              aria-label={`Upload ${one.name} again`}
-              onClick={() => onRetry(one.key)}
+              size="iconSm"
+              aria-label={t.uploads.again(upload.name)}
+              onClick={() => onRetry(upload.key)}
             >
-              <RefreshIcon className="size-4" />
+              <RefreshCwIcon className="size-4" />
             </Button>
           )}
           <Button
             variant="ghost"
-            size="icon"
-            className="size-7"
-            aria-label={`Remove ${one.name}`}
-            onClick={() => onRemove(one.key)}
+            size="iconSm"
+            aria-label={t.uploads.remove(upload.name)}
+            onClick={() => onRemove(upload.key)}
           >
-            <CloseIcon className="size-4" />
+            <XIcon className="size-4" />
           </Button>
         </li>
       ))}
@@ -50,7 +49,7 @@ export function UploadList({ uploads, onRetry, onRemove }: UploadListProps) {
   );
 }
 
-function State({ upload }: { upload: Upload }) {
+function UploadStatus({ upload }: { upload: Upload }) {
   if (upload.error !== null)
     return (
       <span role="alert" className="block truncate text-destructive">
@@ -63,7 +62,7 @@ function State({ upload }: { upload: Upload }) {
       className="h-1 w-full"
       value={upload.progress}
       max={1}
-      aria-label={`Uploading ${upload.name}`}
+      aria-label={t.uploads.uploading(upload.name)}
     />
   );
 }
