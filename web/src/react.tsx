@@ -21,6 +21,7 @@ export {
   useUnread,
 } from "./features/chat/use-room";
 export { useRooms } from "./features/chat/use-rooms";
+export { chooseLanguage, type Messages, setMessages } from "./i18n/i18n";
 export { ChatRoom };
 
 /** A whole room for embedding in another page. It fills its container. */
