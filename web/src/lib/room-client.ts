@@ -52,6 +52,8 @@ export class RoomClient {
   private readonly outbox: Outbox;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readTimer: ReturnType<typeof setTimeout> | undefined;
+  /** How far the waiting read marker goes. */
+  private readSeq = 0;
   private reloadTimer: ReturnType<typeof setTimeout> | undefined;
   private reloading = false;
   private running = false;
@@ -149,23 +151,42 @@ export class RoomClient {
     this.typingSent = { atMs: isTyping ? nowMs : 0, threadId };
   };
 
-  /** Marks everything that is loaded as read. Sent at most once a second. */
-  markRead = (): void => {
-    const { seq, lastReadSeq, keepUnread } = this.snapshot.state;
-    if (keepUnread || seq === null || seq <= lastReadSeq || this.readTimer !== undefined) return;
-    this.readTimer = setTimeout(() => {
-      this.readTimer = undefined;
-      const { state } = this.snapshot;
-      const upTo = state.seq ?? 0;
-      if (state.keepUnread || upTo <= state.lastReadSeq) return;
-      if (this.socket.send({ type: "read", seq: upTo })) this.dispatch({ type: "read", seq: upTo });
-    }, READ_EVERY_MS);
+  /** Moves my read marker to `seq` (default: everything loaded). Sent at most once a second; see `flushRead`. */
+  markRead = (seq = this.snapshot.state.seq ?? 0): void => {
+    const { lastReadSeq, keepUnread } = this.snapshot.state;
+    if (keepUnread || seq <= lastReadSeq) return;
+    this.readSeq = Math.max(this.readSeq, seq);
+    this.readTimer ??= setTimeout(this.flushRead, READ_EVERY_MS);
   };
+
+  /** Sends a read marker that is waiting, for example because the person leaves the room. */
+  flushRead = (): void => {
+    if (this.readTimer === undefined) return;
+    clearTimeout(this.readTimer);
+    this.readTimer = undefined;
+    const { lastReadSeq, keepUnread } = this.snapshot.state;
+    if (!keepUnread && this.readSeq > lastReadSeq) this.sendRead(this.readSeq);
+  };
+
+  /** Marks everything as read at once, whether it was seen or not, and removes the "New messages" line. */
+  markAllRead = (): void => {
+    const { seq } = this.snapshot.state;
+    if (seq !== null) this.sendRead(seq);
+    this.setUnreadLine(null);
+  };
+
+  private sendRead(seq: number): void {
+    if (this.socket.send({ type: "read", seq })) this.dispatch({ type: "read", seq });
+  }
+
+  /** The person opened the room: the "New messages" line stands after `seq`, and what they see counts as read again. */
+  open = (seq: number | null): void => this.dispatch({ type: "opened", seq });
 
   /** Everything from `seq` on is unread again, until the person reads it or writes. */
   markUnread = async (seq: number): Promise<void> => {
     clearTimeout(this.readTimer);
     this.readTimer = undefined;
+    this.readSeq = 0;
     await this.options.api.unread(this.roomId, seq);
     this.dispatch({ type: "unread", seq });
   };
@@ -200,6 +221,9 @@ export class RoomClient {
     if (!shown()) await this.load({ kind: "jump", seq });
     return shown();
   };
+
+  /** Loads the history around `seq`, which need not be the seq of a message. */
+  showHistory = (seq: number): Promise<void> => this.load({ kind: "jump", seq });
 
   /** Leaves the history window. */
   jumpToNewest = (): void => {

@@ -29,6 +29,7 @@ export type Action =
   | { type: "read"; seq: number }
   | { type: "unread"; seq: number }
   | { type: "set_unread_line"; seq: number | null }
+  | { type: "opened"; seq: number | null }
   | { type: "details"; room: Room }
   | { type: "notify"; settings: NotifySettings }
   | { type: "dismiss" }
@@ -108,6 +109,8 @@ function onUserAction(state: RoomState, action: Action): RoomState {
     }
     case "set_unread_line":
       return { ...state, unreadLineSeq: action.seq };
+    case "opened":
+      return { ...state, unreadLineSeq: action.seq, keepUnread: false };
     case "dismiss":
       return { ...state, notice: null };
     default:

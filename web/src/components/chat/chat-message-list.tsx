@@ -1,7 +1,8 @@
 /**
  * A list of messages that is read from its end. It stays at the bottom while the person is there, keeps its position when
- * older rows are added above, offers a button back to the bottom, and scrolls to a row on demand. It is virtual: only
- * visible rows are rendered. Rows are known by their key only.
+ * older rows are added above, offers a button back to the bottom, scrolls to a row on demand, and reports which rows are
+ * in sight. It is virtual: only visible rows are rendered. Rows are known by their key, which is the `data-key` of their
+ * `<article>`.
  */
 
 import {
@@ -33,8 +34,14 @@ export interface ChatMessageListProps<Row extends { key: string }> {
   header?: React.ReactNode;
   /** The last row is my own message, so a new last row is scrolled into view. */
   lastIsOwn: boolean;
-  /** The row to start at. Default: the end. */
+  /** The row to start at: it is placed in the upper third, or lower if the list ends before. Default: the end. */
   startKey?: string | undefined;
+  /** Called with the rows of which at least half (or half a view) is in sight, when these change. */
+  onVisibleChange?: ((keys: string[]) => void) | undefined;
+  /** New rows below the view. Default: those that were added since the person left the bottom. */
+  newBelow?: number | undefined;
+  /** Shown over the top of the list. */
+  overlay?: React.ReactNode;
   /** Newer messages exist that are not loaded, so the end of the list is not the bottom of the room. */
   hasNewer?: boolean;
   onNearTop?: (() => void) | undefined;
@@ -48,10 +55,14 @@ const NEAR_BOTTOM_PX = 80;
 const NEAR_TOP_PX = 600;
 const BUFFER_PX = 400;
 const HEADER_PX = 40;
+/** The start row is placed this far down in the view. */
+const START_OFFSET = 0.2;
+/** The rows in sight are determined at most this often. */
+const VISIBLE_EVERY_MS = 100;
 
 export function ChatMessageList<Row extends { key: string }>(props: ChatMessageListProps<Row>) {
   const { ref, label, rows, children, header, lastIsOwn, startKey, hasNewer = false } = props;
-  const { onNearTop, onNearBottom, onBottomChange, onNewest } = props;
+  const { onNearTop, onNearBottom, onBottomChange, onNewest, onVisibleChange } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const virtual = useRef<VirtualizerHandle>(null);
@@ -63,8 +74,11 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     hasStarted: false,
     hadNewer: false,
   });
+  /** The start row, until the person scrolls: whatever loads meanwhile, the row stays where it was placed. */
+  const start = useRef(startKey);
   const [atBottom, setAtBottom] = useState(startKey === undefined);
   const [missed, setMissed] = useState(0);
+  const newBelow = props.newBelow ?? missed;
   const [first = "", last = ""] = [keys[0], keys.at(-1)];
   const firstBefore = previous.current.keys[0] ?? "";
   const prepended = firstBefore !== "" && firstBefore !== first && keys.includes(firstBefore);
@@ -73,6 +87,8 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     const view = scroller.current;
     if (view) view.scrollTop = view.scrollHeight;
   }, []);
+
+  const reportVisible = useVisibleRows(scroller, onVisibleChange);
 
   const onScroll = useCallback(() => {
     const view = scroller.current;
@@ -87,18 +103,27 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     if (isAtBottom) setMissed(0);
     if (view.scrollTop < NEAR_TOP_PX) onNearTop?.();
     if (leftPx < NEAR_TOP_PX && hasNewer) onNearBottom?.();
-  }, [hasNewer, onNearTop, onNearBottom]);
+    reportVisible();
+  }, [hasNewer, onNearTop, onNearBottom, reportVisible]);
 
   const scrollToKey = useCallback(
-    (key: string, align: "center" | "start" = "center"): boolean => {
+    (key: string): boolean => {
       const at = keys.indexOf(key);
       if (at === -1) return false;
+      start.current = undefined;
       previous.current.atBottom = false;
-      virtual.current?.scrollToIndex(at, { align });
+      virtual.current?.scrollToIndex(at, { align: "center" });
       return true;
     },
     [keys],
   );
+  const scrollToStart = useCallback((): boolean => {
+    const at = start.current === undefined ? -1 : keys.indexOf(start.current);
+    if (at === -1) return false;
+    const offset = -Math.round((scroller.current?.clientHeight ?? 0) * START_OFFSET);
+    virtual.current?.scrollToIndex(at, { align: "start", offset });
+    return true;
+  }, [keys]);
   useImperativeHandle(
     ref,
     () => ({ scrollToKey, scrollToBottom: toBottom, focus: () => scroller.current?.focus() }),
@@ -110,7 +135,7 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     const lastBefore = before.keys.at(-1) ?? "";
     previous.current = { ...before, keys, hasStarted: true, hadNewer: hasNewer };
     if (!before.hasStarted) {
-      if (!startKey || !scrollToKey(startKey, "start")) toBottom();
+      if (!scrollToStart()) toBottom();
       return;
     }
     const appended = lastBefore !== last;
@@ -118,22 +143,41 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     const known = keys.lastIndexOf(lastBefore);
     // A history window: the code that requested it also scrolls.
     if (known === -1 && hasNewer) return;
-    if (before.atBottom || (lastIsOwn && !hasNewer)) toBottom();
+    if (before.atBottom || (lastIsOwn && !hasNewer)) {
+      start.current = undefined;
+      toBottom();
+    }
     // Rows added after a history window are not new; only rows after the newest message are.
     else if (known !== -1 && !hasNewer && !before.hadNewer)
       setMissed((count) => count + keys.length - 1 - known);
-  }, [keys, last, lastIsOwn, hasNewer, startKey, scrollToKey, toBottom]);
+  }, [keys, last, lastIsOwn, hasNewer, scrollToStart, toBottom]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other rows may be in sight now
+  useEffect(reportVisible, [reportVisible, rows]);
 
   // Any change of height (a reaction, an image, a banner, the phone's keyboard) keeps the end visible.
   useEffect(() => {
     const observer = new ResizeObserver(() => {
-      if (previous.current.atBottom) toBottom();
+      if (!scrollToStart() && previous.current.atBottom) toBottom();
       onScroll();
     });
     if (scroller.current) observer.observe(scroller.current);
     if (content.current) observer.observe(content.current);
     return () => observer.disconnect();
-  }, [toBottom, onScroll]);
+  }, [toBottom, scrollToStart, onScroll]);
+
+  // The person scrolls: from now on the position is theirs.
+  useEffect(() => {
+    const view = scroller.current;
+    const release = () => {
+      start.current = undefined;
+    };
+    const events = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
+    for (const name of events) view?.addEventListener(name, release, { passive: true });
+    return () => {
+      for (const name of events) view?.removeEventListener(name, release);
+    };
+  }, []);
 
   useEffect(() => onBottomChange?.(atBottom), [atBottom, onBottomChange]);
 
@@ -166,23 +210,54 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
           </Virtualizer>
         </div>
       </div>
+      {props.overlay}
       {!atBottom && (
         <button
           type="button"
           onClick={() => {
             setMissed(0);
             if (hasNewer) onNewest?.();
+            start.current = undefined;
             Object.assign(previous.current, { atBottom: true, top: 0 });
             toBottom();
           }}
           className="absolute right-4 bottom-3 flex h-9 animate-rise items-center gap-1.5 rounded-full border bg-card px-3 font-medium text-sm shadow-md hover:bg-muted"
         >
           <ChevronDownIcon className="size-4" />
-          {missed > 0 ? t.room.newCount(missed) : t.room.newest}
+          {newBelow > 0 ? t.room.newCount(newBelow) : t.room.newest}
         </button>
       )}
     </div>
   );
+}
+
+/** Returns a function that reports the rows in sight, soon and at most every `VISIBLE_EVERY_MS`. */
+function useVisibleRows(
+  scroller: React.RefObject<HTMLDivElement | null>,
+  onChange: ((keys: string[]) => void) | undefined,
+) {
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const reported = useRef("");
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return useCallback(() => {
+    if (!onChange || timer.current !== undefined) return;
+    timer.current = setTimeout(() => {
+      timer.current = undefined;
+      const keys = scroller.current ? visibleKeys(scroller.current) : [];
+      if (keys.join() === reported.current) return;
+      reported.current = keys.join();
+      onChange(keys);
+    }, VISIBLE_EVERY_MS);
+  }, [scroller, onChange]);
+}
+
+function visibleKeys(view: HTMLElement): string[] {
+  const { top, bottom, height } = view.getBoundingClientRect();
+  return [...view.querySelectorAll<HTMLElement>("article[data-key]")].flatMap((row) => {
+    const box = row.getBoundingClientRect();
+    const shownPx = Math.min(box.bottom, bottom) - Math.max(box.top, top);
+    return shownPx > 0 && shownPx >= Math.min(box.height, height) / 2 ? (row.dataset.key ?? []) : [];
+  });
 }
 
 /** The arrow keys move the focus between messages; inside a message, its buttons handle the keys. */

@@ -31,6 +31,7 @@ function icon(node: lucide.IconNode) {
   };
 }
 
+export const ArrowUpIcon = /* @__PURE__ */ icon(lucide.ArrowUp);
 export const AtSignIcon = /* @__PURE__ */ icon(lucide.AtSign);
 export const BellOffIcon = /* @__PURE__ */ icon(lucide.BellOff);
 export const CheckIcon = /* @__PURE__ */ icon(lucide.Check);

@@ -7,6 +7,7 @@ import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import type { Room } from "@/lib/protocol";
+import type { ChatMessage } from "@/lib/room-view";
 import { useChat } from "../chat-context";
 import { explain } from "../explain";
 import { MessageActionsContext } from "../message-actions";
@@ -14,7 +15,7 @@ import type { Composing, DialogRequest, Panel } from "../panels";
 import { roomTitle } from "../room-title";
 import { type ChatRoomHandle, useChatRoom } from "../use-chat-room";
 import { useMessageTarget } from "../use-message-target";
-import { useMarkRead, useOpeningSeq } from "../use-read-tracking";
+import { useOpeningSeq, useReadTracking, useUnreadHistory } from "../use-read-tracking";
 import { useRoomActions } from "../use-room-actions";
 import { useToast } from "../use-toast";
 import { ConnectionBanner } from "./ConnectionBanner";
@@ -49,8 +50,9 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
   const [toastText, toast] = useToast();
   const [dropped, setDropped] = useState<File[] | null>(null);
   const [target, goTo] = useMessageTarget(room, toast);
-  const markBottom = useMarkRead(room);
-  const openedAt = useOpeningSeq(room);
+  const openingSeq = useOpeningSeq(room);
+  const isUnreadLoading = useUnreadHistory(room, openingSeq);
+  const onVisibleChange = useReadTracking(room);
 
   const title = details ? roomTitle(details, userId) : t.room.untitled;
   const isDirect = details?.type === "direct";
@@ -75,7 +77,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
     );
     if (last) setComposing({ kind: "edit", message: last });
   };
-  usePanelKeys(panel, setPanel);
+  useRoomKeys(panel, setPanel, room.client.markAllRead);
 
   const unsent = room.messages.filter((message) => message.status === "sending").length;
   return (
@@ -96,7 +98,10 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
             onSignOut={onSignOut}
           />
           <DropZone className="flex min-h-0 flex-1 flex-col" onFiles={setDropped} disabled={isReadOnly}>
-            <Messages {...{ room, title, target, markBottom, openedAt }} me={userId} />
+            <Messages
+              {...{ room, title, target, onVisibleChange, openingSeq, isUnreadLoading }}
+              me={userId}
+            />
             <TypingIndicator users={room.typingUsers} />
             <Notice
               text={toastText ?? (room.notice && explain(room.notice))}
@@ -148,14 +153,16 @@ interface MessagesProps {
   me: string;
   title: string;
   target: { seq: number } | null;
-  markBottom: (atBottom: boolean) => void;
-  openedAt: number | null;
+  onVisibleChange: (messages: ChatMessage[]) => void;
+  openingSeq: number | null;
+  isUnreadLoading: boolean;
 }
 
-function Messages({ room, me, title, target, markBottom, openedAt }: MessagesProps) {
+function Messages({ room, me, title, target, onVisibleChange, openingSeq, isUnreadLoading }: MessagesProps) {
   const { messages, isLoading, loadOlder, loadNewer } = room;
   // A room that I may not enter stays empty.
   if (isLoading) return isStopped(room) ? <div className="flex-1" /> : <MessageListSkeleton />;
+  if (isUnreadLoading) return <MessageListSkeleton />;
   if (messages.length === 0 && !room.hasMore) return <MessageListEmpty title={title} />;
   return (
     <MessageList
@@ -163,7 +170,7 @@ function Messages({ room, me, title, target, markBottom, openedAt }: MessagesPro
       me={me}
       label={t.room.messagesWith(title)}
       lineSeq={room.unreadLineSeq}
-      startSeq={openedAt}
+      startSeq={openingSeq}
       readMarkers={room.readMarkers}
       hasMore={room.hasMore}
       isLoadingOlder={room.isLoadingOlder}
@@ -171,7 +178,9 @@ function Messages({ room, me, title, target, markBottom, openedAt }: MessagesPro
       hasNewer={room.hasNewer}
       onLoadNewer={loadNewer}
       onNewest={room.jumpToNewest}
-      onBottomChange={markBottom}
+      onVisibleChange={onVisibleChange}
+      lastReadSeq={room.state.lastReadSeq}
+      onMarkAllRead={room.client.markAllRead}
       target={target}
       beginning={t.room.beginning}
     />
@@ -205,7 +214,7 @@ function useDetails(
   return details ?? listedRoom ?? null;
 }
 
-function usePanelKeys(panel: Panel, setPanel: (panel: Panel) => void): void {
+function useRoomKeys(panel: Panel, setPanel: (panel: Panel) => void, markAllRead: () => void): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.defaultPrevented) return;
@@ -213,11 +222,14 @@ function usePanelKeys(panel: Panel, setPanel: (panel: Panel) => void): void {
       if (isSearch) {
         event.preventDefault();
         setPanel({ kind: "search" });
+      } else if (event.key === "Escape" && event.shiftKey) {
+        event.preventDefault();
+        markAllRead();
       } else if (event.key === "Escape" && panel && !document.querySelector("dialog[open], :popover-open")) {
         setPanel(null);
       }
     };
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);
-  }, [panel, setPanel]);
+  }, [panel, setPanel, markAllRead]);
 }

@@ -13,6 +13,7 @@ function shortcuts(): { title: string; keys: [string, string][] }[] {
         ["Ctrl Shift F", help.search],
         ["Ctrl K", help.newConversation],
         ["Esc", help.close],
+        ["Shift Esc", help.markAllRead],
       ],
     },
     {

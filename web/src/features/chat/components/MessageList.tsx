@@ -1,8 +1,9 @@
 /** The messages of a room or thread as rows, with the "New messages" line and who has read how far. */
 
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ChatMessageList, type ChatMessageListHandle } from "@/components/chat/chat-message-list";
 import { Button } from "@/components/ui/button";
+import { ArrowUpIcon } from "@/components/ui/icons";
 import { fill } from "@/i18n/fill";
 import { t } from "@/i18n/i18n";
 import { plainText } from "@/lib/markdown";
@@ -24,16 +25,17 @@ interface MessageListProps {
   hasNewer?: boolean;
   onLoadNewer?: () => void;
   onNewest?: () => void;
-  onBottomChange?: (atBottom: boolean) => void;
+  /** Called with the messages in sight. */
+  onVisibleChange?: (messages: ChatMessage[]) => void;
+  /** My read marker: messages of others after it are new. Without it there are no counts. */
+  lastReadSeq?: number;
+  onMarkAllRead?: () => void;
   /** The message to scroll to; a new object for each request. */
   target?: { seq: number } | null;
   inThread?: boolean;
   /** The text above the first message. */
   beginning: string;
 }
-
-/** With fewer new messages than this the list starts at the end, where all of them are visible. */
-const LINE_FIRST_MIN = 8;
 
 export function MessageList(props: MessageListProps) {
   const { messages, me, label, lineSeq, readMarkers, hasMore, isLoadingOlder, onLoadOlder, target } = props;
@@ -42,11 +44,24 @@ export function MessageList(props: MessageListProps) {
   const seen = useSeenBy(messages, readMarkers, me);
   // The line marks messages to be read, so it stands before a message of another person.
   const firstNew = firstAfter(messages, lineSeq, me);
-  const [startKey] = useState(() => {
-    const first = firstAfter(messages, props.startSeq ?? lineSeq, me);
-    const at = messages.findIndex((message) => message.key === first);
-    return messages.length - at > LINE_FIRST_MIN ? first : undefined;
-  });
+  const [startKey] = useState(() => firstAfter(messages, props.startSeq ?? lineSeq, me));
+  const { lastReadSeq } = props;
+  const [visible, setVisible] = useState<string[]>([]);
+  const unread = useMemo(
+    () => (lastReadSeq === undefined ? null : countUnread(messages, visible, lastReadSeq, me)),
+    [messages, visible, lastReadSeq, me],
+  );
+  const firstUnreadKey = firstAfter(messages, lastReadSeq ?? null, me);
+  const latest = useRef(messages);
+  latest.current = messages;
+  const report = props.onVisibleChange;
+  const onVisibleChange = useCallback(
+    (keys: string[]) => {
+      setVisible(keys);
+      report?.(latest.current.filter(({ key }) => keys.includes(key)));
+    },
+    [report],
+  );
 
   const targetSeq = target?.seq;
   const targetKey = messages.find((message) => message.seq === targetSeq)?.key;
@@ -72,7 +87,18 @@ export function MessageList(props: MessageListProps) {
         onNearTop={hasMore && !isLoadingOlder ? onLoadOlder : undefined}
         onNearBottom={props.onLoadNewer}
         onNewest={props.onNewest}
-        {...(props.onBottomChange && { onBottomChange: props.onBottomChange })}
+        onVisibleChange={onVisibleChange}
+        newBelow={unread?.below}
+        overlay={
+          unread !== null &&
+          unread.above > 0 && (
+            <UnreadAbove
+              count={unread.above}
+              onGo={() => firstUnreadKey && list.current?.scrollToKey(firstUnreadKey)}
+              onMarkAllRead={props.onMarkAllRead}
+            />
+          )
+        }
         header={
           <div className="flex h-10 items-center justify-center text-muted-foreground text-xs">
             {hasMore ? (
@@ -102,6 +128,48 @@ export function MessageList(props: MessageListProps) {
         )}
       </ChatMessageList>
     </>
+  );
+}
+
+/** How many unread messages of others are above and below the view. Before the first visit nothing is unread above. */
+function countUnread(messages: ChatMessage[], visible: string[], lastReadSeq: number, me: string) {
+  const seqs = messages.filter(({ key }) => visible.includes(key)).map(({ seq }) => seq);
+  const [firstSeq = 0, endSeq = Number.POSITIVE_INFINITY] = [seqs[0], seqs.at(-1)];
+  const unread = messages.filter(
+    ({ seq, userId, deletedAt }) => seq > lastReadSeq && userId !== me && deletedAt === null,
+  );
+  return {
+    above: lastReadSeq === 0 ? 0 : unread.filter(({ seq }) => seq < firstSeq).length,
+    below: unread.filter(({ seq }) => seq > endSeq).length,
+  };
+}
+
+interface UnreadAboveProps {
+  count: number;
+  onGo: () => void;
+  onMarkAllRead: (() => void) | undefined;
+}
+
+/** Over the top of the list: how many unread messages are above, the way to the first of them, and "Mark as read". */
+function UnreadAbove({ count, onGo, onMarkAllRead }: UnreadAboveProps) {
+  return (
+    <div className="absolute top-2 left-1/2 z-10 flex -translate-x-1/2 animate-rise items-center rounded-full border bg-card font-medium text-sm shadow-md">
+      <button
+        type="button"
+        onClick={onGo}
+        className="flex h-9 items-center gap-1.5 rounded-l-full pr-2 pl-3 hover:bg-muted"
+      >
+        <ArrowUpIcon className="size-4" />
+        {t.room.newAbove(count)}
+      </button>
+      <button
+        type="button"
+        onClick={onMarkAllRead}
+        className="h-9 rounded-r-full border-l pr-3 pl-2 text-muted-foreground hover:bg-muted"
+      >
+        {t.room.markAllRead}
+      </button>
+    </div>
   );
 }
 

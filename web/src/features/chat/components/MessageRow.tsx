@@ -55,6 +55,7 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
       {newDay && <Separator>{formatDay(message.createdAt)}</Separator>}
       {isFirstNew && <Separator accent>{t.room.newMessages}</Separator>}
       <article
+        data-key={message.key}
         data-message={message.id}
         data-seq={message.seq}
         data-status={message.status}
