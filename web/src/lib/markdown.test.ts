@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import {
   type Block,
   decodeMentions,
+  encodeEdit,
   encodeMentions,
   type Inline,
   parseMarkdown,
@@ -80,7 +81,7 @@ test("hostile content stays text", () => {
 });
 
 test("pathological input parses quickly", () => {
-  for (const piece of ["*", "_a", "**a ", "`", "> ", "<@", "~~x", "\\"]) {
+  for (const piece of ["*", "_a", "**a ", "`", "> ", "<@", "~~x", "\\", "https://a.test/((", "https://a-"]) {
     const source = piece.repeat(Math.floor(4_000 / piece.length));
     const startedMs = performance.now();
     parseMarkdown(source);
@@ -96,6 +97,23 @@ test("mentions: typed as @id, sent as <@id>, for members only", () => {
   expect(decodeMentions("<@bob smith> hi")).toBe("@bob smith hi");
   expect(encodeMentions("nobody @here", ids)).toBe("nobody @here");
   expect(encodeMentions("@room @bob", ["room", ...ids])).toBe("@room <@bob>");
+});
+
+test("mentions in code and addresses stay text, in both directions", () => {
+  const ids = ["bob"];
+  for (const literal of ["`@bob`", "```\n@bob\n```", "https://a.test/@bob", "x https://a.test/?u=@bob`"])
+    expect(encodeMentions(literal, ids)).toBe(literal);
+  expect(encodeMentions("`@bob` @bob https://a.test/@bob @bob", ids)).toBe(
+    "`@bob` <@bob> https://a.test/@bob <@bob>",
+  );
+  for (const content of ["`<@bob>` <@bob>", "```\n<@bob>\n```\n<@bob>"])
+    expect(encodeMentions(decodeMentions(content), ids)).toBe(content);
+});
+
+test("an edit without a change keeps the content, whoever has joined since", () => {
+  const original = "thanks @bob, and <@carol>";
+  expect(encodeEdit(decodeMentions(original), original, ["bob", "carol"])).toBe(original);
+  expect(encodeEdit("thanks @carol", original, ["bob", "carol"])).toBe("thanks <@carol>");
 });
 
 test("a preview is one line", () => {

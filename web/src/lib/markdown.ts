@@ -3,7 +3,7 @@
  * produces a tree, never HTML, and unknown syntax stays text. Links with a label (`[text](address)`) are deliberately not
  * supported, so that a reader always sees where a link leads.
  */
-import { findLinks } from "./text";
+import { linkAt } from "./text";
 
 export type Inline =
   | { type: "text"; text: string }
@@ -102,43 +102,39 @@ const MENTION = /^<@([^<>\p{Cc}]{1,128})>/u;
 export function parseInline(source: string, depth = 0): Inline[] {
   const found: Inline[] = [];
   let text = "";
-  const flush = () => {
-    if (text !== "") found.push(...withLinks(text));
+  const add = (inline: Inline) => {
+    if (text !== "") found.push({ type: "text", text });
     text = "";
+    if (inline.type === "text") text = inline.text;
+    else found.push(inline);
   };
   for (let at = 0; at < source.length; ) {
-    const escaped = source[at] === "\\" && /[\\`*_~<>@-]/.test(source[at + 1] ?? "");
-    const parsed = escaped ? null : readInline(source, at, depth);
-    if (escaped) {
-      flush();
-      found.push({ type: "text", text: source[at + 1] ?? "" });
-      at += 2;
-    } else if (parsed) {
-      flush();
-      found.push(parsed.inline);
+    const isEscaped = source[at] === "\\" && /[\\`*_~<>@-]/.test(source[at + 1] ?? "");
+    const parsed = isEscaped ? null : readInline(source, at, depth);
+    if (parsed) {
+      add(parsed.inline);
       at = parsed.next;
     } else {
-      const plain =
-        /^(?:https?:\/\/[^\s<>"'`]+|[\p{L}\p{N} ]+|[\s\S])/iu.exec(source.slice(at, at + 2_048))?.[0] ?? "";
+      PLAIN.lastIndex = at;
+      const plain = isEscaped ? (source[at + 1] ?? "") : (PLAIN.exec(source)?.[0] ?? source[at] ?? "");
       text += plain;
-      at += plain.length || 1;
+      at += plain.length + (isEscaped ? 1 : 0);
     }
   }
-  flush();
+  if (text !== "") found.push({ type: "text", text });
   return found;
 }
 
-function withLinks(text: string): Inline[] {
-  return findLinks(text).map((segment) =>
-    segment.href === undefined
-      ? { type: "text", text: segment.text }
-      : { type: "link", text: segment.text, href: segment.href },
-  );
-}
+/** Text without anything that could start an element: a word with the spaces after it, or one character. */
+const PLAIN = /(?!https?:\/\/)[\p{L}\p{N}]+[ ]*|[\s\S]/iuy;
 
 function readInline(source: string, at: number, depth: number): { inline: Inline; next: number } | null {
   const char = source[at];
   const before = source[at - 1] ?? "";
+  if (char === "h" || char === "H") {
+    const link = linkAt(source, at);
+    return link && { inline: { type: "link", ...link }, next: at + link.text.length };
+  }
   if (char === "`") {
     const close = source.indexOf("`", at + 1);
     const text = source.slice(at + 1, close);
@@ -185,17 +181,37 @@ function readMark(source: string, at: number, { open, type }: (typeof MARKS)[num
 
 const escapeRegExp = (text: string) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 
+/** Code and addresses: what looks like a mention there is text. */
+const LITERAL = /^```[^\n]*\n[\s\S]*?^```[ \t]*$|`[^`\n]+`|https?:\/\/[^\s<>"'`]+/gimu;
+
+/** Replaces in the text outside of code and addresses. */
+function replaceOutsideLiterals(text: string, replace: (part: string) => string): string {
+  let result = "";
+  let end = 0;
+  for (const { 0: literal, index } of text.matchAll(LITERAL)) {
+    result += replace(text.slice(end, index)) + literal;
+    end = index + literal.length;
+  }
+  return result + replace(text.slice(end));
+}
+
 /** Turns `@bob`, as typed, into `<@bob>`, as the server expects it, for members of the room. `@room` is unchanged. */
 export function encodeMentions(text: string, userIds: string[]): string {
   const ids = userIds.filter((id) => id !== "" && id !== "room").sort((a, b) => b.length - a.length);
   if (ids.length === 0 || !text.includes("@")) return text;
   const names = ids.map(escapeRegExp).join("|");
-  return text.replace(new RegExp(`(?<![\\p{L}\\p{N}_<])@(${names})(?![\\p{L}\\p{N}_])`, "gu"), "<@$1>");
+  const mention = new RegExp(`(?<![\\p{L}\\p{N}_<])@(${names})(?![\\p{L}\\p{N}_])`, "gu");
+  return replaceOutsideLiterals(text, (part) => part.replace(mention, "<@$1>"));
 }
 
 /** The inverse, for editing a message. */
 export function decodeMentions(content: string): string {
-  return content.replace(/<@([^<>\p{Cc}]{1,128})>/gu, "@$1");
+  return replaceOutsideLiterals(content, (part) => part.replace(/<@([^<>\p{Cc}]{1,128})>/gu, "@$1"));
+}
+
+/** The content of an edited message. Unchanged text gives the old content, whatever it would mean if typed today. */
+export function encodeEdit(text: string, original: string, userIds: string[]): string {
+  return text === decodeMentions(original).trim() ? original : encodeMentions(text, userIds);
 }
 
 /** A message as one line of plain text, for previews. */

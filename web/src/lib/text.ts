@@ -1,37 +1,63 @@
 /** Text for display: links, initials, hues, length. Pure, in any language; nothing here creates HTML. */
 export type Segment = { text: string; href?: string };
 
-const URLS = /\bhttps?:\/\/[^\s<>"'`]+/gi;
-const TRAILING = /[.,;:!?*_~…]+$/;
+/**
+ * An http(s) address by the rules of linkify-it: the path ends before white space, before punctuation of any script that
+ * a space, the end or more punctuation follows, and before a bracket that the path did not open. Unlike there, quotes end
+ * an address, and so do marks of emphasis at its end.
+ */
+const LETTER = String.raw`[^\p{Z}\p{P}\p{Cc}<>｜\u0060]`;
+const LABEL = `${LETTER}(?:(?:${LETTER}|-)*${LETTER})?`;
+const HOST = String.raw`(?:\[[0-9a-f:.]+\]|${LABEL}(?:\.${LABEL})*)(?::\d{1,5})?(?![@_\d-]|${LETTER}|:\S*@)`;
+const pair = (open: string, close: string) => {
+  const inner = `[^\\s\\p{Cc}"'<>\u0060${open}${close}]`;
+  return `${open}(?:${inner}|${open}${inner}*${close})*${close}`;
+};
+const PATH_PART = [
+  pair(String.raw`\[`, String.raw`\]`),
+  pair(String.raw`\(`, String.raw`\)`),
+  pair(String.raw`\{`, String.raw`\}`),
+  `'(?=${LETTER}|-)`,
+  String.raw`\.{2,}:?[a-zA-Z0-9%/&]`,
+  String.raw`\.(?![\p{Z}\p{Cc}.]|$)`,
+  String.raw`[,;](?![\p{Z}\p{Cc}]|$)`,
+  String.raw`!+(?![\p{Z}\p{Cc}!]|$)`,
+  String.raw`\?(?![\p{Z}\p{Cc}?]|$)`,
+  String.raw`[-\\/:%@#&=_~*]`,
+  LETTER,
+].join("|");
+const ADDRESS = `https?://${HOST}(?:[/?#](?:${PATH_PART})*)?`;
+const ADDRESSES = new RegExp(String.raw`\b${ADDRESS}`, "giu");
+const ADDRESS_HERE = new RegExp(ADDRESS, "iuy");
+const MARKS_AT_END = /[*_~:]+$/;
+
+/** The address that starts at this position of the content, if it is one that may be linked. */
+export function linkAt(content: string, at: number): { text: string; href: string } | null {
+  ADDRESS_HERE.lastIndex = at;
+  const found = /[\p{L}\p{N}_]/u.test(content[at - 1] ?? "") ? null : ADDRESS_HERE.exec(content);
+  return found && toLink(found[0]);
+}
 
 /** Splits content at its http(s) addresses. The joined texts of the segments equal the content. */
 export function findLinks(content: string): Segment[] {
   const segments: Segment[] = [];
   let end = 0;
-  for (const match of content.matchAll(URLS)) {
-    const address = trimAddress(match[0]);
-    const href = safeHref(address);
-    if (!href) continue;
+  for (const match of content.matchAll(ADDRESSES)) {
+    const link = toLink(match[0]);
+    if (!link) continue;
     if (match.index > end) segments.push({ text: content.slice(end, match.index) });
-    segments.push({ text: address, href });
-    end = match.index + address.length;
+    segments.push(link);
+    end = match.index + link.text.length;
   }
   if (end < content.length) segments.push({ text: content.slice(end) });
   return segments;
 }
 
-/** Removes the sentence's punctuation from the end. A closing bracket stays if it was opened inside the address. */
-function trimAddress(found: string): string {
-  let address = found.replace(TRAILING, "");
-  while (address.endsWith(")") && address.split(")").length > address.split("(").length) {
-    address = address.slice(0, -1).replace(TRAILING, "");
-  }
-  return address;
-}
-
-function safeHref(address: string): string | null {
-  const url = URL.parse(address);
-  return url && (url.protocol === "https:" || url.protocol === "http:") && url.hostname ? url.href : null;
+function toLink(found: string): { text: string; href: string } | null {
+  const text = found.replace(MARKS_AT_END, "");
+  const url = URL.parse(text);
+  const isSafe = url && (url.protocol === "https:" || url.protocol === "http:") && url.hostname !== "";
+  return isSafe ? { text, href: url.href } : null;
 }
 
 export function initials(name: string): string {

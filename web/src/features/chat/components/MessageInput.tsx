@@ -17,7 +17,7 @@ import { fill } from "@/i18n/fill";
 import { formatDuration } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
-import { decodeMentions, encodeMentions, plainText } from "@/lib/markdown";
+import { decodeMentions, encodeEdit, encodeMentions, plainText } from "@/lib/markdown";
 import type { SendOptions } from "@/lib/room-client";
 import type { RoomState } from "@/lib/room-state";
 import { CONTENT_MAX, codePointCount } from "@/lib/text";
@@ -66,7 +66,9 @@ export function MessageInput(props: MessageInputProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   const isEdit = composing?.kind === "edit";
   const [text, setText] = isEdit ? [edited, setEdited] : [draft, setDraft];
-  const content = encodeMentions(text.trim(), people);
+  const content = isEdit
+    ? encodeEdit(text.trim(), composing.message.content, people)
+    : encodeMentions(text.trim(), people);
   const remaining = CONTENT_MAX - codePointCount(content);
   const isUploading = !isEdit && files.uploads.some((upload) => upload.attachment === null);
   const hasFiles = isEdit ? composing.message.attachments.length > 0 : files.uploads.length > 0;
