@@ -200,6 +200,8 @@ export const messages = {
     attachFiles: "Attach files",
     insertEmoji: "Insert an emoji",
     emojis: "Emojis",
+    formatting: "Formatting",
+    marks: { bold: "Bold", italic: "Italic", code: "Code", strikethrough: "Strikethrough" },
     dropToAttach: "Drop to attach",
     slowMode: (duration: string) => `Slow mode: one message in ${duration}.`,
     slowModeWait: (duration: string) => `Slow mode: you can write again in ${duration}.`,
@@ -211,6 +213,15 @@ export const messages = {
 
   uploads: {
     label: "Files to send",
+    tooMany: (max: number, refused: number) =>
+      plural(refused, {
+        one: `A message may have ${max} files: # file was left out.`,
+        other: `A message may have ${max} files: # files were left out.`,
+      }),
+    notReady: "A file is still uploading. The message can be sent when it is done.",
+    failedFirst: "A file was not uploaded. Upload it again or remove it, then the message can be sent.",
+    textPasted: "The text was pasted.",
+    attachPicture: "Attach its picture too",
     again: (name: string) => `Upload ${name} again`,
     remove: (name: string) => `Remove ${name}`,
     uploading: (name: string) => `Uploading ${name}`,
@@ -374,6 +385,8 @@ export const messages = {
     editLast: "Edit your last message (in an empty field)",
     mention: "Mention somebody",
     markup: "How text is marked",
+    marks: "Bold, italic, code, strikethrough",
+    enterSends: "Enter sends the message (otherwise Ctrl Enter)",
     markupExample: "**bold** *italic* ~~gone~~ `code`",
     onMessage: "On a message (Tab to the messages, then ↑ ↓)",
     reply: "Reply",

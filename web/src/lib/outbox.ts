@@ -3,8 +3,10 @@
  * one tab. When that tab is gone (reload, crash), another tab takes the entry over under the same `clientId`, so the
  * server applies it once even if two tabs send it. Sending never waits for storage; without storage nothing survives.
  */
+
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { ErrorBody } from "./protocol";
+import { createId } from "./random-id";
 import { newOutgoing, type Op, type Outgoing } from "./room-outgoing";
 
 export interface Outbox {
@@ -57,7 +59,7 @@ interface OutboxEnvironment {
 export function browserOutbox(account: string, environment: OutboxEnvironment = {}): Outbox {
   const locks = "locks" in environment ? environment.locks : globalThis.navigator?.locks;
   const now = environment.now ?? Date.now;
-  const owner = crypto.randomUUID();
+  const owner = createId();
   const scopeOf = (roomId: string) => JSON.stringify([account, roomId]);
   const opened = open();
   /** Writes run one after the other, so that a removal never precedes its insertion. */

@@ -3,10 +3,12 @@
  * and the outbox, and runs the one timer that the state needs. Decisions about messages belong to the reducer,
  * decisions about connections to the socket. No React.
  */
+
 import type { ChatApi } from "./api";
 import { ApiError, type GetToken, SignedOut } from "./http";
 import { noOutbox, type Outbox } from "./outbox";
 import type { Attachment, NotifySettings, ReactionAction, ServerEvent } from "./protocol";
+import { createId } from "./random-id";
 import { ACK_TIMEOUT_MS, isPending, type Op, type Outgoing, sendable, toFrame } from "./room-outgoing";
 import { pageQuery } from "./room-pages";
 import { type Action, roomReducer } from "./room-reducer";
@@ -130,7 +132,7 @@ export class RoomClient {
   };
 
   retry = (clientId: string): void => {
-    this.dispatch({ type: "retry", clientId, newClientId: crypto.randomUUID(), nowMs: Date.now() });
+    this.dispatch({ type: "retry", clientId, newClientId: createId(), nowMs: Date.now() });
   };
 
   discard = (clientId: string): void => this.dispatch({ type: "discard", clientId });
@@ -270,7 +272,7 @@ export class RoomClient {
   }
 
   private perform(op: Op): void {
-    this.dispatch({ type: "perform", clientId: crypto.randomUUID(), op, nowMs: Date.now() });
+    this.dispatch({ type: "perform", clientId: createId(), op, nowMs: Date.now() });
   }
 
   private discardStale(messageId: string): void {

@@ -208,6 +208,7 @@ export function ChatBubbleAction({ className, ...props }: React.ComponentProps<"
   return (
     <button
       type="button"
+      title={props["aria-label"]}
       className={cn(
         "flex size-8 items-center justify-center rounded-full text-muted-foreground hover:bg-muted hover:text-foreground",
         className,

@@ -28,9 +28,16 @@ export function Button({
   type = "button",
   ...props
 }: ButtonProps) {
+  // A button without text shows its label as a tooltip.
+  const title = props.title ?? (size.startsWith("icon") ? props["aria-label"] : undefined);
   const shape = "inline-flex shrink-0 items-center justify-center gap-2 rounded-lg font-medium transition";
   const off = "disabled:pointer-events-none disabled:opacity-50";
   return (
-    <button type={type} className={cn(shape, off, variants[variant], sizes[size], className)} {...props} />
+    <button
+      type={type}
+      className={cn(shape, off, variants[variant], sizes[size], className)}
+      {...props}
+      title={title}
+    />
   );
 }

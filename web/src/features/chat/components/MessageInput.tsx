@@ -2,32 +2,29 @@
 
 import { useEffect, useRef, useState } from "react";
 import { ChatInput } from "@/components/chat/chat-input";
-import { Button } from "@/components/ui/button";
-import { EmojiPicker } from "@/components/ui/emoji-picker";
-import {
-  PaperclipIcon,
-  PencilIcon,
-  ReplyIcon,
-  SendHorizontalIcon,
-  SmileIcon,
-  XIcon,
-} from "@/components/ui/icons";
-import { Popover } from "@/components/ui/popover";
-import { fill } from "@/i18n/fill";
-import { formatDuration } from "@/i18n/format";
+import { SendHorizontalIcon } from "@/components/ui/icons";
 import { t } from "@/i18n/i18n";
-import { cn } from "@/lib/cn";
-import { decodeMentions, encodeEdit, encodeMentions, plainText } from "@/lib/markdown";
+import { decodeMentions, encodeEdit, encodeMentions } from "@/lib/markdown";
 import type { SendOptions } from "@/lib/room-client";
 import type { RoomState } from "@/lib/room-state";
 import { CONTENT_MAX, codePointCount } from "@/lib/text";
 import { useChat } from "../chat-context";
+import { useEnterSends } from "../enter-setting";
 import type { Composing } from "../panels";
+import { readPaste } from "../pasted-files";
+import { markOfKey, toggleMark } from "../text-marks";
 import { draftKey, useDraft } from "../use-draft";
-import { useSeconds } from "../use-seconds";
-import { FILES_MAX, useUploads } from "../use-uploads";
-import { Mentions, matchPeople, mentionAtCaret } from "./Mentions";
+import { useSendBlocked } from "../use-send-blocked";
+import { useUploads } from "../use-uploads";
+import {
+  AttachButton,
+  ComposingBanner,
+  EmojiButton,
+  FormattingBar,
+  RemainingCount,
+} from "./MessageInputParts";
 import { UploadList } from "./UploadList";
+import { useMention } from "./use-mention";
 
 interface MessageInputProps {
   roomId: string;
@@ -60,9 +57,13 @@ const WARN_REMAINING = 400;
 export function MessageInput(props: MessageInputProps) {
   const { roomId, threadId, disabled, people, composing, onComposing, onTyping } = props;
   const { userId } = useChat();
-  const [draft, setDraft] = useDraft(draftKey(userId, roomId, threadId));
+  const scope = draftKey(userId, roomId, threadId);
+  const [draft, setDraft] = useDraft(scope);
   const [edited, setEdited] = useState("");
-  const files = useUploads(roomId);
+  const files = useUploads(roomId, scope);
+  const [offered, setOffered] = useState<File[]>([]);
+  const [blockedSend, setBlockedSend] = useState<string | null>(null);
+  const enterSends = useEnterSends();
   const field = useRef<HTMLTextAreaElement>(null);
   const isEdit = composing?.kind === "edit";
   const [text, setText] = isEdit ? [edited, setEdited] : [draft, setDraft];
@@ -70,6 +71,7 @@ export function MessageInput(props: MessageInputProps) {
     ? encodeEdit(text.trim(), composing.message.content, people)
     : encodeMentions(text.trim(), people);
   const remaining = CONTENT_MAX - codePointCount(content);
+  const isFailed = !isEdit && files.uploads.some((upload) => upload.error !== null);
   const isUploading = !isEdit && files.uploads.some((upload) => upload.attachment === null);
   const hasFiles = isEdit ? composing.message.attachments.length > 0 : files.uploads.length > 0;
   const { isBlocked, blockedText } = useSendBlocked(props.sendBlocked, props.slowModeS);
@@ -103,7 +105,11 @@ export function MessageInput(props: MessageInputProps) {
     if (!isEdit) onTyping(value.trim() !== "");
   };
   const submit = () => {
-    if (!canSend) return;
+    if (!canSend) {
+      if (isUploading) setBlockedSend(isFailed ? t.uploads.failedFirst : t.uploads.notReady);
+      return;
+    }
+    setBlockedSend(null);
     if (isEdit) props.onEdit(composing.message.id, content);
     else {
       const attachments = files.uploads.flatMap((upload) => upload.attachment ?? []);
@@ -126,8 +132,23 @@ export function MessageInput(props: MessageInputProps) {
       field.current?.setSelectionRange(at + piece.length, at + piece.length);
     });
   };
+  const mark = (symbol: string) => {
+    const element = field.current;
+    if (!element) return;
+    const marked = toggleMark({ text, from: element.selectionStart, to: element.selectionEnd }, symbol);
+    change(marked.text);
+    requestAnimationFrame(() => {
+      element.focus();
+      element.setSelectionRange(marked.from, marked.to);
+    });
+  };
   const onKeyDown = (event: React.KeyboardEvent<HTMLTextAreaElement>) => {
     if (mention.onKeyDown(event)) return;
+    const symbol = event.ctrlKey || event.metaKey ? markOfKey(event) : undefined;
+    if (symbol) {
+      event.preventDefault();
+      mark(symbol);
+    }
     if (event.key === "Escape" && composing) {
       event.stopPropagation();
       onComposing(null);
@@ -148,7 +169,19 @@ export function MessageInput(props: MessageInputProps) {
       {mention.list}
       <div className="rounded-2xl border bg-card shadow-sm transition focus-within:border-ring focus-within:ring-3 focus-within:ring-ring/20">
         {composing && <ComposingBanner composing={composing} onCancel={() => onComposing(null)} />}
-        {!isEdit && <UploadList uploads={files.uploads} onRetry={files.retry} onRemove={files.remove} />}
+        {!isEdit && (
+          <UploadList
+            uploads={files.uploads}
+            refusedCount={files.refusedCount}
+            offeredCount={offered.length}
+            onAttachOffered={() => {
+              files.add(offered);
+              setOffered([]);
+            }}
+            onRetry={files.retry}
+            onRemove={files.remove}
+          />
+        )}
         <div className="flex items-end gap-1 py-1.5 pr-1.5 pl-1.5">
           <AttachButton disabled={disabled || isEdit} onFiles={files.add} />
           <ChatInput
@@ -157,20 +190,24 @@ export function MessageInput(props: MessageInputProps) {
             disabled={disabled}
             placeholder={props.placeholder}
             aria-label={threadId ? t.input.replyInThread : t.input.message}
-            enterKeyHint="send"
+            enterKeyHint={enterSends ? "send" : "enter"}
+            enterSends={enterSends}
             onChange={(event) => change(event.target.value)}
             onSelect={mention.onSelect}
             onBlur={() => onTyping(false)}
             onKeyDown={onKeyDown}
             onPaste={(event) => {
-              const pasted = [...event.clipboardData.files];
-              if (pasted.length === 0 || isEdit) return;
+              const { attach, offer } = readPaste(event.clipboardData);
+              if (isEdit) return;
+              setOffered(offer);
+              if (attach.length === 0) return;
               event.preventDefault();
-              files.add(pasted);
+              files.add(attach);
             }}
             onSubmitText={submit}
           />
           {remaining < WARN_REMAINING && <RemainingCount count={remaining} />}
+          <FormattingBar disabled={disabled} onMark={mark} />
           <EmojiButton disabled={disabled} onEmoji={insert} />
           <button
             type="submit"
@@ -182,6 +219,11 @@ export function MessageInput(props: MessageInputProps) {
           </button>
         </div>
       </div>
+      {blockedSend !== null && isUploading && (
+        <p role="alert" className="px-1 pt-2 text-destructive text-xs">
+          {blockedSend}
+        </p>
+      )}
       {blockedText && !isEdit && (
         <p role="status" className="px-1 pt-2 text-muted-foreground text-xs">
           {blockedText}
@@ -190,164 +232,4 @@ export function MessageInput(props: MessageInputProps) {
       {props.children}
     </form>
   );
-}
-
-/** Slow mode prevents sending until its wait ends. A muted person may still try, because the mute may have been lifted. */
-function useSendBlocked(sendBlocked: RoomState["sendBlocked"], slowModeS = 0) {
-  const nowMs = useSeconds(sendBlocked !== null && Number.isFinite(sendBlocked.untilMs));
-  const leftS = sendBlocked === null ? 0 : Math.ceil((sendBlocked.untilMs - nowMs) / 1_000);
-  const isSlow = sendBlocked?.code === "slow_mode" && leftS > 0;
-  let blockedText = slowModeS > 0 ? t.input.slowMode(formatDuration(slowModeS)) : null;
-  if (isSlow) blockedText = t.input.slowModeWait(formatDuration(leftS));
-  else if (leftS > 0)
-    blockedText = Number.isFinite(leftS) ? t.input.mutedFor(formatDuration(leftS)) : t.input.muted;
-  return { isBlocked: isSlow, blockedText };
-}
-
-function RemainingCount({ count }: { count: number }) {
-  const ink = count < 0 ? "text-destructive" : "text-muted-foreground";
-  return (
-    <span className={cn("pb-2.5 text-xs tabular-nums", ink)} aria-live="polite">
-      {count}
-    </span>
-  );
-}
-
-function ComposingBanner({
-  composing,
-  onCancel,
-}: {
-  composing: NonNullable<Composing>;
-  onCancel: () => void;
-}) {
-  const { kind, message } = composing;
-  const text = plainText(message.content) || message.attachments.map((file) => file.name).join(", ");
-  return (
-    <div className="flex items-center gap-2 border-b px-3 py-1.5 text-muted-foreground text-xs">
-      {kind === "edit" ? (
-        <PencilIcon className="size-4 shrink-0" />
-      ) : (
-        <ReplyIcon className="size-4 shrink-0" />
-      )}
-      <span className="shrink-0 font-medium">
-        {kind === "edit" ? t.input.editing : fill(t.input.answering, <bdi>{message.userId}</bdi>)}
-      </span>
-      <span className="min-w-0 flex-1 truncate">{text.slice(0, 200)}</span>
-      <Button variant="ghost" size="iconSm" aria-label={t.common.cancel} onClick={onCancel}>
-        <XIcon className="size-4" />
-      </Button>
-    </div>
-  );
-}
-
-function AttachButton({ disabled, onFiles }: { disabled: boolean; onFiles: (files: File[]) => void }) {
-  const input = useRef<HTMLInputElement>(null);
-  return (
-    <>
-      <input
-        ref={input}
-        type="file"
-        multiple
-        hidden
-        aria-label={t.input.files(FILES_MAX)}
-        onChange={(event) => {
-          onFiles([...(event.target.files ?? [])]);
-          event.target.value = "";
-        }}
-      />
-      <Button
-        variant="ghost"
-        size="iconLg"
-        aria-label={t.input.attachFiles}
-        disabled={disabled}
-        onClick={() => input.current?.click()}
-      >
-        <PaperclipIcon />
-      </Button>
-    </>
-  );
-}
-
-function EmojiButton({ disabled, onEmoji }: { disabled: boolean; onEmoji: (emoji: string) => void }) {
-  const [button, setButton] = useState<HTMLButtonElement | null>(null);
-  const [open, setOpen] = useState(false);
-  return (
-    <>
-      <Button
-        ref={setButton}
-        variant="ghost"
-        size="iconLg"
-        className="max-sm:hidden"
-        aria-label={t.input.insertEmoji}
-        aria-haspopup="dialog"
-        aria-expanded={open}
-        disabled={disabled}
-        onClick={() => setOpen(!open)}
-      >
-        <SmileIcon />
-      </Button>
-      {open && (
-        <Popover
-          anchor={button}
-          onClose={() => setOpen(false)}
-          shape="flush"
-          role="dialog"
-          aria-label={t.input.emojis}
-        >
-          <EmojiPicker
-            onChoose={(emoji) => {
-              setOpen(false);
-              onEmoji(emoji);
-            }}
-          />
-        </Popover>
-      )}
-    </>
-  );
-}
-
-/** Completion while the person types `@…`: the matching people, and the keys that choose among them. */
-function useMention(
-  text: string,
-  setText: (text: string) => void,
-  field: React.RefObject<HTMLTextAreaElement | null>,
-  people: string[],
-) {
-  const [caret, setCaret] = useState(0);
-  const [at, setAt] = useState(0);
-  const [closedFor, setClosedFor] = useState<string | null>(null);
-  const found = mentionAtCaret(text, caret);
-  const options = found === null || closedFor === found.query ? [] : matchPeople(people, found.query);
-  const chosen = options[Math.min(at, options.length - 1)];
-  const choose = (person: string) => {
-    if (!found) return;
-    const next = `${text.slice(0, found.from)}@${person} ${text.slice(caret)}`;
-    const end = found.from + person.length + 2;
-    setText(next);
-    setCaret(end);
-    setAt(0);
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(end, end);
-    });
-  };
-  return {
-    onSelect: (event: React.SyntheticEvent<HTMLTextAreaElement>) => {
-      setCaret(event.currentTarget.selectionStart);
-      setAt(0);
-    },
-    onKeyDown: (event: React.KeyboardEvent): boolean => {
-      if (!chosen) return false;
-      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      const isChoice = event.key === "Tab" || (event.key === "Enter" && !event.shiftKey);
-      if (step) setAt((Math.min(at, options.length - 1) + step + options.length) % options.length);
-      else if (isChoice && !event.nativeEvent.isComposing) choose(chosen);
-      else if (event.key === "Escape") setClosedFor(found?.query ?? null);
-      else return false;
-      event.preventDefault();
-      event.stopPropagation();
-      return true;
-    },
-    list: options.length > 0 && <Mentions options={options} chosen={chosen} onChoose={choose} />,
-  };
 }
