@@ -3,18 +3,18 @@
  * author are props.
  */
 
-import { createContext, use, useEffect, useRef, useState } from "react";
+import { createContext, use, useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
-import { EmojiPicker } from "@/components/ui/emoji-picker";
-import { PlusIcon, SmileIcon } from "@/components/ui/icons";
-import { Popover } from "@/components/ui/popover";
+import { SmileIcon } from "@/components/ui/icons";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { formatFull } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 
 export type BubbleVariant = "sent" | "received";
 
-export const REACTION_EMOJIS = ["👍", "❤️", "😂", "🎉", "😮", "😢"] as const;
+/** Loaded when it is opened for the first time. */
+const ReactionPopover = lazyWithRetry(() => import("./reaction-popover"), true);
 
 const Variant = createContext<BubbleVariant>("received");
 
@@ -228,13 +228,8 @@ interface ReactionPickerProps {
 /** A button next to the bubble that offers six reactions, and from there all emojis. */
 export function ReactionPicker({ onReaction, isOpen, onOpenChange }: ReactionPickerProps) {
   const [button, setButton] = useState<HTMLButtonElement | null>(null);
-  const [all, setAll] = useState(false);
-  const close = () => {
-    onOpenChange(false);
-    setAll(false);
-  };
   const choose = (emoji: string) => {
-    close();
+    onOpenChange(false);
     onReaction(emoji);
   };
   return (
@@ -248,62 +243,7 @@ export function ReactionPicker({ onReaction, isOpen, onOpenChange }: ReactionPic
       >
         <SmileIcon className="size-4.5" />
       </ChatBubbleAction>
-      {isOpen && (
-        <Popover
-          anchor={button}
-          onClose={close}
-          shape={all ? "flush" : "pill"}
-          aria-label={t.message.reactions}
-        >
-          {all ? (
-            <EmojiPicker onChoose={choose} />
-          ) : (
-            <QuickReactions onChoose={choose} onMore={() => setAll(true)} />
-          )}
-        </Popover>
-      )}
+      {isOpen && <ReactionPopover anchor={button} onChoose={choose} onClose={() => onOpenChange(false)} />}
     </>
-  );
-}
-
-function QuickReactions({ onChoose, onMore }: { onChoose: (emoji: string) => void; onMore: () => void }) {
-  const box = useRef<HTMLDivElement>(null);
-  useEffect(() => box.current?.querySelector<HTMLButtonElement>("button")?.focus(), []);
-  const onKeyDown = (event: React.KeyboardEvent) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const buttons = [...(box.current?.querySelectorAll<HTMLButtonElement>("button") ?? [])];
-    const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
-    buttons[(at + step + buttons.length) % buttons.length]?.focus();
-  };
-  return (
-    <div
-      ref={box}
-      role="toolbar"
-      aria-label={t.message.reactions}
-      className="flex gap-0.5"
-      onKeyDown={onKeyDown}
-    >
-      {REACTION_EMOJIS.map((emoji) => (
-        <button
-          key={emoji}
-          type="button"
-          aria-label={t.message.reactWith(emoji)}
-          onClick={() => onChoose(emoji)}
-          className="flex size-9 items-center justify-center rounded-full font-emoji text-xl transition-transform hover:scale-115 hover:bg-muted"
-        >
-          {emoji}
-        </button>
-      ))}
-      <button
-        type="button"
-        aria-label={t.message.moreEmojis}
-        onClick={onMore}
-        className="flex size-9 items-center justify-center rounded-full text-muted-foreground hover:bg-muted"
-      >
-        <PlusIcon className="size-4.5" />
-      </button>
-    </div>
   );
 }

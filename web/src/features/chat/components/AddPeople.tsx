@@ -3,9 +3,9 @@ import { Button } from "@/components/ui/button";
 import { Field } from "@/components/ui/field";
 import { t } from "@/i18n/i18n";
 import { useChat } from "../chat-context";
-import type { MemberManagement } from "./OnlineUsers";
+import type { MemberManagement } from "../member-management";
 
-export function AddPeople({ roomId, run }: Pick<MemberManagement, "roomId" | "run">) {
+export default function AddPeople({ roomId, run }: Pick<MemberManagement, "roomId" | "run">) {
   const { api } = useChat();
   const [people, setPeople] = useState("");
   const [busy, setBusy] = useState(false);

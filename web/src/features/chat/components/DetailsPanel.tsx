@@ -3,16 +3,19 @@
 import { useCallback, useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { FormError } from "@/components/ui/field";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { t } from "@/i18n/i18n";
 import type { Member, Room } from "@/lib/protocol";
 import { useChat } from "../chat-context";
 import { errorText } from "../explain";
 import { isAtLeast } from "../message-actions";
 import type { ChatRoomHandle } from "../use-chat-room";
-import { AddPeople } from "./AddPeople";
 import { NotificationSettings } from "./NotificationSettings";
 import { OnlineUsers } from "./OnlineUsers";
-import { RoomSettings } from "./RoomSettings";
+
+/** Only groups have them. */
+const AddPeople = lazyWithRetry(() => import("./AddPeople"));
+const RoomSettings = lazyWithRetry(() => import("./RoomSettings"));
 
 interface DetailsPanelProps {
   room: ChatRoomHandle;
@@ -58,7 +61,7 @@ export default function DetailsPanel({ room, details, onLeft }: DetailsPanelProp
       )}
       {isGroup && isAtLeast(role, "admin") && <AddPeople roomId={client.roomId} run={run} />}
       <NotificationSettings room={room} run={run} />
-      {details && <RoomSettings {...{ room, details, run, onLeft }} />}
+      {details && isGroup && <RoomSettings {...{ room, details, run, onLeft }} />}
     </div>
   );
 }

@@ -1,7 +1,6 @@
 /** The parts around the text field: what is quoted or edited, attach, formatting, emojis, the remaining length. */
 import { useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
-import { EmojiPicker } from "@/components/ui/emoji-picker";
 import {
   BoldIcon,
   CodeIcon,
@@ -14,7 +13,7 @@ import {
   TypeIcon,
   XIcon,
 } from "@/components/ui/icons";
-import { Popover } from "@/components/ui/popover";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { fill } from "@/i18n/fill";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
@@ -22,6 +21,8 @@ import { plainText } from "@/lib/markdown";
 import type { Composing } from "../panels";
 import { MARKS } from "../text-marks";
 import { FILES_MAX } from "../use-uploads";
+
+const EmojiPopover = lazyWithRetry(() => import("./EmojiPopover"), true);
 
 export function RemainingCount({ count }: { count: number }) {
   const ink = count < 0 ? "text-destructive" : "text-muted-foreground";
@@ -106,20 +107,14 @@ export function EmojiButton({ disabled, onEmoji }: { disabled: boolean; onEmoji:
         <SmileIcon />
       </Button>
       {open && (
-        <Popover
+        <EmojiPopover
           anchor={button}
           onClose={() => setOpen(false)}
-          shape="flush"
-          role="dialog"
-          aria-label={t.input.emojis}
-        >
-          <EmojiPicker
-            onChoose={(emoji) => {
-              setOpen(false);
-              onEmoji(emoji);
-            }}
-          />
-        </Popover>
+          onChoose={(emoji) => {
+            setOpen(false);
+            onEmoji(emoji);
+          }}
+        />
       )}
     </>
   );

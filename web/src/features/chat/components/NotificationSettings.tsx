@@ -3,8 +3,8 @@ import { formatDateTime } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { isSnoozed } from "@/lib/notify";
 import type { NotifySettings } from "@/lib/protocol";
+import type { MemberManagement } from "../member-management";
 import type { ChatRoomHandle } from "../use-chat-room";
-import type { MemberManagement } from "./OnlineUsers";
 
 const LEVELS: NotifySettings["level"][] = ["all", "mentions", "none"];
 

@@ -3,22 +3,15 @@
 import { useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
-import { Confirm } from "@/components/ui/dialog";
 import { EllipsisIcon } from "@/components/ui/icons";
-import { Menu } from "@/components/ui/popover";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
-import type { Member, Role } from "@/lib/protocol";
-import { useChat } from "../chat-context";
-import { isAtLeast } from "../message-actions";
+import type { Member } from "@/lib/protocol";
+import { isMuted, type MemberManagement, mayModerate } from "../member-management";
 
-/** What the member actions need. */
-export interface MemberManagement {
-  roomId: string;
-  /** My own role. */
-  role: Role | null;
-  run: (work: () => Promise<unknown>) => Promise<boolean>;
-}
+/** Loaded when it is opened for the first time. */
+const MemberMenu = lazyWithRetry(() => import("./MemberMenu"), true);
 
 interface OnlineUsersProps {
   users: string[];
@@ -76,14 +69,11 @@ interface PersonProps {
   manage: MemberManagement | null;
 }
 
-type Question = { title: string; text: string; action: string; onConfirm: () => void };
-
 function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
-  const { api } = useChat();
   const [button, setButton] = useState<HTMLButtonElement | null>(null);
   const [open, setOpen] = useState(false);
-  const [question, setQuestion] = useState<Question | null>(null);
-  const actions = manage && member && !isMe ? memberActions(member, manage, api, setQuestion) : [];
+  const [isUsed, setUsed] = useState(false);
+  const canManage = manage !== null && member !== undefined && !isMe && mayModerate(manage.role, member.role);
   return (
     <div className="group/person flex items-center gap-2.5 rounded-lg px-2 py-1.5">
       <Avatar id={userId} size="sm" online={isOnline} />
@@ -103,7 +93,7 @@ function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
           {t.people.muted}
         </span>
       )}
-      {actions.length > 0 && (
+      {canManage && (
         <Button
           ref={setButton}
           variant="ghost"
@@ -112,82 +102,23 @@ function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
           aria-label={t.people.manage(userId)}
           aria-haspopup="menu"
           aria-expanded={open}
-          onClick={() => setOpen(!open)}
+          onClick={() => {
+            setUsed(true);
+            setOpen(!open);
+          }}
         >
           <EllipsisIcon className="size-4.5" />
         </Button>
       )}
-      {open && <Menu anchor={button} label={userId} items={actions} onClose={() => setOpen(false)} />}
-      {question && <Confirm {...question} onClose={() => setQuestion(null)} />}
+      {canManage && isUsed && (
+        <MemberMenu
+          anchor={button}
+          isOpen={open}
+          member={member}
+          manage={manage}
+          onClose={() => setOpen(false)}
+        />
+      )}
     </div>
   );
-}
-
-const isMuted = (member: Member | undefined): boolean =>
-  member?.mutedUntil !== undefined && Date.parse(member.mutedUntil) > Date.now();
-
-const DAY_MS = 86_400_000;
-const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
-
-/** The actions that my role allows on this member. The server decides; this list only omits what it would refuse. */
-function memberActions(
-  member: Member,
-  { roomId, role: mine, run }: MemberManagement,
-  api: ReturnType<typeof useChat>["api"],
-  confirm: (question: Question) => void,
-) {
-  const { userId, role } = member;
-  const muted = isMuted(member);
-  const isAdmin = isAtLeast(mine, "admin");
-  const isAbove = mine === "owner" || (isAtLeast(mine, role) && mine !== role);
-  if (!isAbove || !isAtLeast(mine, "moderator")) return [];
-  const roles = ["admin", "moderator", "member"] as const;
-  const mayGive = (given: Role) => mine === "owner" || given === "moderator" || given === "member";
-  return [
-    ...(isAdmin ? roles.filter((given) => given !== role && mayGive(given)) : []).map((given) => ({
-      label: t.people.make[given],
-      onSelect: () => void run(() => api.setRole(roomId, userId, given)),
-    })),
-    mine === "owner" && {
-      label: t.people.makeOwner,
-      onSelect: () =>
-        confirm({
-          title: t.people.makeOwnerTitle(userId),
-          text: t.people.makeOwnerText,
-          action: t.people.handOver,
-          onConfirm: () => void run(() => api.setRole(roomId, userId, "owner")),
-        }),
-    },
-    !muted && {
-      label: t.people.muteHour,
-      onSelect: () => void run(() => api.mute(roomId, userId, inMs(3_600_000))),
-    },
-    !muted && {
-      label: t.people.muteDay,
-      onSelect: () => void run(() => api.mute(roomId, userId, inMs(DAY_MS))),
-    },
-    muted && { label: t.people.unmute, onSelect: () => void run(() => api.unmute(roomId, userId)) },
-    isAdmin && {
-      label: t.people.remove,
-      danger: true,
-      onSelect: () =>
-        confirm({
-          title: t.people.removeTitle(userId),
-          text: t.people.removeText,
-          action: t.people.remove,
-          onConfirm: () => void run(() => api.removeMember(roomId, userId)),
-        }),
-    },
-    {
-      label: t.people.ban,
-      danger: true,
-      onSelect: () =>
-        confirm({
-          title: t.people.banTitle(userId),
-          text: t.people.banText,
-          action: t.people.ban,
-          onConfirm: () => void run(() => api.ban(roomId, userId)),
-        }),
-    },
-  ].filter((item) => item !== false);
 }

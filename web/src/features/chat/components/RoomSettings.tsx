@@ -7,10 +7,10 @@ import { t } from "@/i18n/i18n";
 import type { RoomPatch } from "@/lib/api";
 import type { Room } from "@/lib/protocol";
 import { useChat } from "../chat-context";
+import type { MemberManagement } from "../member-management";
 import { isAtLeast } from "../message-actions";
 import type { ChatRoomHandle } from "../use-chat-room";
 import { AuditDialog } from "./AuditDialog";
-import type { MemberManagement } from "./OnlineUsers";
 
 interface RoomSettingsProps {
   room: ChatRoomHandle;
@@ -32,11 +32,10 @@ function confirmation(exit: NonNullable<Exit>) {
 }
 
 /** The settings of a group that my role may change, and how to leave, archive or delete it. */
-export function RoomSettings({ room, details, run, onLeft }: RoomSettingsProps) {
+export default function RoomSettings({ room, details, run, onLeft }: RoomSettingsProps) {
   const { api } = useChat();
   const [exit, setExit] = useState<Exit>(null);
   const [auditing, setAuditing] = useState(false);
-  if (details.type === "direct") return null;
   const { roomId } = room.client;
   const isAdmin = isAtLeast(room.role, "admin");
   const change = (what: RoomPatch) => run(() => api.updateRoom(roomId, what));
