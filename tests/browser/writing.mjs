@@ -87,4 +87,22 @@ export async function writing(alice, bob) {
   await alice.input.press("ArrowUp");
   await alice.input.press("Enter");
   await check("an edit without a change changes nothing", same(() => alice.bubble("run").getByText("Edited").count(), 0));
+
+  await alice.input.fill("");
+  await alice.input.pressSequentially("so :rock");
+  await check("two letters after a colon offer emojis", () => alice.page.getByRole("option", { name: "rocket" }).isVisible());
+  await alice.input.press("Tab");
+  await check("and the chosen one is inserted", same(() => alice.input.inputValue(), "so 🚀 "));
+  await alice.input.pressSequentially(":)");
+  await check("emoticons stay text", same(() => alice.page.getByRole("option").count(), 0));
+  await alice.input.press("Enter");
+  await check("and are sent", () => bob.bubble("so 🚀 :)").isVisible());
+  await alice.write("/shrug no idea");
+  await check("/shrug", () => bob.bubble("no idea ¯\\_(ツ)_/¯").isVisible());
+  await alice.write("/me waves");
+  await check("/me", () => bob.bubble("waves").locator("em").isVisible());
+  await alice.write("/mute");
+  await check("/mute snoozes the room", () => alice.page.getByRole("heading", { level: 1 }).getByText("(muted)").isVisible());
+  await alice.write("/etc/passwd is a file");
+  await check("another text with a slash is a message", () => bob.bubble("/etc/passwd is a file").isVisible());
 }

@@ -26,6 +26,13 @@ export const messages = {
     loadFailed: "This can't be loaded just now. Trying again…",
   },
 
+  crash: {
+    title: "This page has failed",
+    text: "Nothing that was sent is lost: unsent messages and drafts are stored. Reload to go on.",
+    reload: "Reload",
+    copyDetails: "Copy details",
+  },
+
   signIn: {
     title: "Chinwag",
     userIdExample: "alice",
@@ -60,6 +67,7 @@ export const messages = {
     keys: "Keys",
     signOut: "Sign out",
     muted: "muted",
+    archived: "archived",
     mentionCount: (count: number) => plural(count, { one: "# mention", other: "# mentions" }),
     unread: "unread",
     unreadCountMax: "99+",

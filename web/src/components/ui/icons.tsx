@@ -31,6 +31,7 @@ function icon(node: lucide.IconNode) {
   };
 }
 
+export const ArchiveIcon = /* @__PURE__ */ icon(lucide.Archive);
 export const ArrowUpIcon = /* @__PURE__ */ icon(lucide.ArrowUp);
 export const AtSignIcon = /* @__PURE__ */ icon(lucide.AtSign);
 export const BellOffIcon = /* @__PURE__ */ icon(lucide.BellOff);

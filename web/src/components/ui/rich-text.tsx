@@ -69,16 +69,7 @@ function InlineView({ node, me }: { node: Inline; me: string | undefined }) {
     case "text":
       return node.text;
     case "link":
-      return (
-        <a
-          href={node.href}
-          target="_blank"
-          rel="noopener nofollow noreferrer"
-          className="underline decoration-1 underline-offset-2 hover:decoration-2"
-        >
-          {node.text}
-        </a>
-      );
+      return <ExternalLink href={node.href}>{node.text}</ExternalLink>;
     case "code":
       return (
         <code className="rounded bg-black/8 px-1 py-0.5 font-mono text-[0.875em] dark:bg-black/30">
@@ -108,6 +99,20 @@ function InlineView({ node, me }: { node: Inline; me: string | undefined }) {
         </del>
       );
   }
+}
+
+/** A link that somebody wrote: it opens another tab and carries nothing of this page. */
+export function ExternalLink({ href, children }: { href: string; children: string }) {
+  return (
+    <a
+      href={href}
+      target="_blank"
+      rel="noopener nofollow noreferrer"
+      className="underline decoration-1 underline-offset-2 hover:decoration-2"
+    >
+      {children}
+    </a>
+  );
 }
 
 function Mention({ isMe, children }: { isMe: boolean; children: string }) {

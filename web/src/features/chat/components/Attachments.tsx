@@ -2,13 +2,15 @@
 
 import { useEffect, useState } from "react";
 import { DownloadIcon, FileIcon } from "@/components/ui/icons";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { formatBytes } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import type { Attachment } from "@/lib/protocol";
 import { useChat } from "../chat-context";
 import { errorText } from "../explain";
-import { Lightbox } from "./Lightbox";
+
+const Lightbox = lazyWithRetry(() => import("./Lightbox"), true);
 
 /** Raster formats only: an SVG can contain scripts. */
 const PREVIEWED = /^image\/(png|jpeg|gif|webp|avif)$/;

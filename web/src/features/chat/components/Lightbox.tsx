@@ -9,7 +9,7 @@ interface LightboxProps {
 }
 
 /** An image as large as the screen allows. */
-export function Lightbox({ url, name, onClose }: LightboxProps) {
+export default function Lightbox({ url, name, onClose }: LightboxProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const element = dialog.current;

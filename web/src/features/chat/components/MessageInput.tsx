@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "react";
 import { ChatInput } from "@/components/chat/chat-input";
 import { SendHorizontalIcon } from "@/components/ui/icons";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { t } from "@/i18n/i18n";
 import { decodeMentions, encodeEdit, encodeMentions } from "@/lib/markdown";
 import type { SendOptions } from "@/lib/room-client";
@@ -10,6 +11,7 @@ import type { RoomState } from "@/lib/room-state";
 import { CONTENT_MAX, codePointCount } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { useEnterSends } from "../enter-setting";
+import { errorText } from "../explain";
 import type { Composing } from "../panels";
 import { readPaste } from "../pasted-files";
 import { markOfKey, toggleMark } from "../text-marks";
@@ -23,8 +25,9 @@ import {
   FormattingBar,
   RemainingCount,
 } from "./MessageInputParts";
-import { UploadList } from "./UploadList";
-import { useMention } from "./use-mention";
+import { useCompletion } from "./use-completion";
+
+const UploadList = lazyWithRetry(() => import("./UploadList"), true);
 
 interface MessageInputProps {
   roomId: string;
@@ -56,13 +59,15 @@ const WARN_REMAINING = 400;
 
 export function MessageInput(props: MessageInputProps) {
   const { roomId, threadId, disabled, people, composing, onComposing, onTyping } = props;
-  const { userId } = useChat();
+  const chat = useChat();
+  const { userId } = chat;
   const scope = draftKey(userId, roomId, threadId);
   const [draft, setDraft] = useDraft(scope);
   const [edited, setEdited] = useState("");
   const files = useUploads(roomId, scope);
   const [offered, setOffered] = useState<File[]>([]);
   const [blockedSend, setBlockedSend] = useState<string | null>(null);
+  const [commandError, setCommandError] = useState<string | null>(null);
   const enterSends = useEnterSends();
   const field = useRef<HTMLTextAreaElement>(null);
   const isEdit = composing?.kind === "edit";
@@ -77,7 +82,7 @@ export function MessageInput(props: MessageInputProps) {
   const { isBlocked, blockedText } = useSendBlocked(props.sendBlocked, props.slowModeS);
   const canSend =
     !disabled && (isEdit || !isBlocked) && (content !== "" || hasFiles) && remaining >= 0 && !isUploading;
-  const mention = useMention(text, setText, field, people);
+  const completion = useCompletion(text, setText, field, people);
 
   const editing = isEdit ? composing.message : null;
   useEffect(() => {
@@ -101,6 +106,7 @@ export function MessageInput(props: MessageInputProps) {
   }, [text, isEdit, onTyping]);
 
   const change = (value: string) => {
+    setCommandError(null);
     setText(value);
     if (!isEdit) onTyping(value.trim() !== "");
   };
@@ -110,6 +116,10 @@ export function MessageInput(props: MessageInputProps) {
       return;
     }
     setBlockedSend(null);
+    if (!isEdit && content.startsWith("/") && files.uploads.length === 0) {
+      void runCommand(content);
+      return;
+    }
     if (isEdit) props.onEdit(composing.message.id, content);
     else {
       const attachments = files.uploads.flatMap((upload) => upload.attachment ?? []);
@@ -122,6 +132,25 @@ export function MessageInput(props: MessageInputProps) {
       files.clear();
     }
     onComposing(null);
+  };
+  /** A slash command; its code is loaded when a message starts with a slash. Unknown ones are messages. */
+  const runCommand = async (command: string) => {
+    const { parseCommand } = await import("../slash-commands");
+    const parsed = parseCommand(command, Date.now());
+    const client = chat.room(roomId);
+    setDraft("");
+    onComposing(null);
+    try {
+      if (parsed === null || parsed.kind === "send") props.onSend(parsed?.content ?? command, {});
+      else if (parsed.kind === "topic") await chat.api.updateRoom(roomId, { topic: parsed.topic });
+      else if (client.getSnapshot().state.notify) {
+        const { level = "all" } = client.getSnapshot().state.notify ?? {};
+        await client.setNotify({ level, muteUntil: new Date(parsed.untilMs).toISOString() });
+      }
+    } catch (failure) {
+      setDraft(command);
+      setCommandError(errorText(failure));
+    }
   };
   const insert = (piece: string) => {
     const at = field.current?.selectionStart ?? text.length;
@@ -143,7 +172,7 @@ export function MessageInput(props: MessageInputProps) {
     });
   };
   const onKeyDown = (event: React.KeyboardEvent<HTMLTextAreaElement>) => {
-    if (mention.onKeyDown(event)) return;
+    if (completion.onKeyDown(event)) return;
     const symbol = event.ctrlKey || event.metaKey ? markOfKey(event) : undefined;
     if (symbol) {
       event.preventDefault();
@@ -166,10 +195,10 @@ export function MessageInput(props: MessageInputProps) {
         submit();
       }}
     >
-      {mention.list}
+      {completion.list}
       <div className="rounded-2xl border bg-card shadow-sm transition focus-within:border-ring focus-within:ring-3 focus-within:ring-ring/20">
         {composing && <ComposingBanner composing={composing} onCancel={() => onComposing(null)} />}
-        {!isEdit && (
+        {!isEdit && (files.uploads.length > 0 || files.refusedCount > 0 || offered.length > 0) && (
           <UploadList
             uploads={files.uploads}
             refusedCount={files.refusedCount}
@@ -193,7 +222,7 @@ export function MessageInput(props: MessageInputProps) {
             enterKeyHint={enterSends ? "send" : "enter"}
             enterSends={enterSends}
             onChange={(event) => change(event.target.value)}
-            onSelect={mention.onSelect}
+            onSelect={completion.onSelect}
             onBlur={() => onTyping(false)}
             onKeyDown={onKeyDown}
             onPaste={(event) => {
@@ -219,6 +248,11 @@ export function MessageInput(props: MessageInputProps) {
           </button>
         </div>
       </div>
+      {commandError && (
+        <p role="alert" className="px-1 pt-2 text-destructive text-xs">
+          {commandError}
+        </p>
+      )}
       {blockedSend !== null && isUploading && (
         <p role="alert" className="px-1 pt-2 text-destructive text-xs">
           {blockedSend}

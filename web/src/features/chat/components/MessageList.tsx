@@ -8,6 +8,7 @@ import { fill } from "@/i18n/fill";
 import { t } from "@/i18n/i18n";
 import { plainText } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
+import { useToday } from "../use-today";
 import { MessageRow } from "./MessageRow";
 
 interface MessageListProps {
@@ -40,6 +41,7 @@ interface MessageListProps {
 export function MessageList(props: MessageListProps) {
   const { messages, me, label, lineSeq, readMarkers, hasMore, isLoadingOlder, onLoadOlder, target } = props;
   const list = useRef<ChatMessageListHandle>(null);
+  const today = useToday();
   const [flashed, setFlashed] = useState<string | null>(null);
   const seen = useSeenBy(messages, readMarkers, me);
   // The line marks messages to be read, so it stands before a message of another person.
@@ -124,6 +126,7 @@ export function MessageList(props: MessageListProps) {
             seenBy={seen.get(message.key)}
             isTarget={message.key === flashed}
             inThread={props.inThread ?? false}
+            today={today}
           />
         )}
       </ChatMessageList>

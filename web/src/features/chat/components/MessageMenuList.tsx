@@ -12,6 +12,7 @@ import {
 } from "@/components/ui/icons";
 import { Menu } from "@/components/ui/popover";
 import { t } from "@/i18n/i18n";
+import { copyText } from "@/lib/copy-text";
 import { decodeMentions } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
 import { isAtLeast, type MessageActions } from "../message-actions";
@@ -47,7 +48,7 @@ function menuItems(message: ChatMessage, actions: MessageActions, canThread: boo
   const own = message.userId === me;
   const mayModerate = isAtLeast(role, "moderator");
   const copy = (text: string, confirmation: string) =>
-    void navigator.clipboard.writeText(text).then(
+    void copyText(text).then(
       () => toast(confirmation),
       () => toast(t.messageMenu.copyRefused),
     );

@@ -30,6 +30,8 @@ export interface MessageRowProps {
   seenBy: string[] | undefined;
   /** The list just scrolled to it. */
   isTarget: boolean;
+  /** The current day: the row renders again when it changes, because "Today" does. */
+  today: number;
   /** The row is in the panel of its thread. */
   inThread: boolean;
 }

@@ -3,9 +3,11 @@
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import { BellOffIcon, ChevronLeftIcon, InfoIcon, SearchIcon } from "@/components/ui/icons";
+import { ExternalLink } from "@/components/ui/rich-text";
 import { t } from "@/i18n/i18n";
 import { areNotificationsOff } from "@/lib/notify";
 import type { Room } from "@/lib/protocol";
+import { findLinks } from "@/lib/text";
 import type { Panel } from "../panels";
 import type { ChatRoomHandle } from "../use-chat-room";
 
@@ -55,7 +57,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
           {details?.topic && (
             <>
               {" · "}
-              <bdi>{details.topic}</bdi>
+              <bdi>{linked(details.topic)}</bdi>
             </>
           )}
         </p>
@@ -81,6 +83,19 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
     </header>
   );
 }
+
+/** The topic, with its addresses as links. */
+const linked = (topic: string) =>
+  findLinks(topic).map(({ text, href }, at) =>
+    href === undefined ? (
+      text
+    ) : (
+      // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have no identity but their position
+      <ExternalLink key={at} href={href}>
+        {text}
+      </ExternalLink>
+    ),
+  );
 
 function presence(room: ChatRoomHandle, other: string | undefined, details: Room | null): string {
   if (!room.isConnected) return t.room.notConnected;

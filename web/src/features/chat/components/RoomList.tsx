@@ -1,6 +1,8 @@
+import { useEffect, useRef } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import {
+  ArchiveIcon,
   AtSignIcon,
   BellOffIcon,
   CircleQuestionMarkIcon,
@@ -18,6 +20,7 @@ import { UNREAD_MAX } from "@/lib/room-view";
 import { roomTitle } from "../room-title";
 import { roomHref } from "../route";
 import type { RoomsHandle } from "../use-rooms";
+import { useToday } from "../use-today";
 
 interface RoomListProps {
   list: RoomsHandle;
@@ -31,6 +34,8 @@ interface RoomListProps {
 
 export function RoomList({ list, me, openId, onNew, onMentions, onHelp, onSignOut }: RoomListProps) {
   const { rooms, isLoading, error } = list;
+  // The times of the rooms change at midnight.
+  useToday();
   return (
     <nav aria-label={t.roomList.label} className="flex h-full min-h-0 flex-col">
       <header className="flex h-16 shrink-0 items-center gap-1 border-b px-4">
@@ -96,9 +101,14 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
   const title = roomTitle(room, me);
   const { unread, mentions } = room;
   const isOff = areNotificationsOff(room.me.notify);
+  const link = useRef<HTMLAnchorElement>(null);
+  useEffect(() => {
+    if (isOpen) link.current?.scrollIntoView({ block: "nearest" });
+  }, [isOpen]);
   return (
     <li>
       <a
+        ref={link}
         href={roomHref(room.id)}
         aria-current={isOpen ? "page" : undefined}
         className={cn(
@@ -132,6 +142,12 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
             >
               {preview(room, me)}
             </span>
+            {room.archived && (
+              <>
+                <ArchiveIcon className="size-3.5 shrink-0 text-muted-foreground" />
+                <span className="sr-only">{t.roomList.archived}</span>
+              </>
+            )}
             {isOff && (
               <>
                 <BellOffIcon className="size-3.5 shrink-0 text-muted-foreground" />

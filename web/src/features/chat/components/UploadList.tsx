@@ -16,9 +16,8 @@ interface UploadListProps {
 }
 
 /** The files of the message that is being written, with their progress. */
-export function UploadList(props: UploadListProps) {
+export default function UploadList(props: UploadListProps) {
   const { uploads, refusedCount, offeredCount, onAttachOffered, onRetry, onRemove } = props;
-  if (uploads.length === 0 && refusedCount === 0 && offeredCount === 0) return null;
   return (
     <div className="border-b p-2">
       {refusedCount > 0 && (
