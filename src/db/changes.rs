@@ -4,6 +4,7 @@
 use super::audit::AuditRow;
 use super::port::{DbError, Postgres, decode, encode};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
+use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
 use serde::{Deserialize, Serialize};
 
 /// Everything that one change writes, planned for the room as it was at `version`.
@@ -32,7 +33,7 @@ pub struct MemberPut {
     pub role: String,
     /// Where a new member begins, and has read up to. An existing member keeps both.
     pub joined_seq: Seq,
-    pub notify_level: String,
+    pub notify_level: NotifyLevel,
     #[serde(rename = "muteUntilMs")]
     pub notifications_snoozed_until_ms: Option<UnixMs>,
     #[serde(rename = "mutedUntilMs")]
@@ -45,8 +46,8 @@ pub struct Settings {
     pub name: Option<String>,
     pub topic: Option<String>,
     pub archived: bool,
-    pub history_visibility: String,
-    pub room_mention: String,
+    pub history_visibility: HistoryVisibility,
+    pub room_mention: RoomMention,
     pub slow_mode_s: u32,
 }
 

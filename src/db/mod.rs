@@ -36,9 +36,7 @@ pub use port::{DbError, Failure, Postgres, ping};
 pub use projection::{
     Marker, MessageRow, Projected, Projection, ReactionRow, VersionRow, messages_after, project,
 };
-pub use rooms::{
-    Created, NewRoom, RoomCursor, RoomKind, RoomPage, RoomSeen, create_room, get_room, list_rooms,
-};
+pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};
 pub use search::{Filter, Has, Hits, Scope, search, search_scope};
 pub use search_words::{Term, Words};
 pub use unread::unread;
