@@ -62,19 +62,28 @@ const SCANNED: &str = "
 impl Postgres for Watched<'_> {
     async fn query(&self, sql: &'static str, input: Value) -> Result<Value, DbError> {
         if !sql.starts_with("EXPLAIN") {
-            let client = &self.pg.client;
-            // The counters begin anew.
-            client.batch_execute("SELECT pg_stat_force_next_flush()").await.expect("flush");
-            client.batch_execute("BEGIN").await.expect("begin");
-            let explain = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}");
-            let plan = one_json(client, &explain, &Json(&input)).await?;
-            let scanned = one_json(client, SCANNED, &Json(json!({}))).await?;
-            client.batch_execute("ROLLBACK").await.expect("rollback");
-            assert_eq!(scanned, Value::Null, "read as a whole by {sql}\n{plan:#}");
-            let pages = |key: &str| plan[0]["Plan"][key].as_f64().unwrap_or(0.0);
-            *self.pages.lock().expect("pages") += pages("Shared Hit Blocks") + pages("Shared Read Blocks");
+            // When other tests create many databases, Postgres tells all backends to read the catalog again.
+            let twice = [self.explain(sql, &input).await?, self.explain(sql, &input).await?];
+            *self.pages.lock().expect("pages") += twice[0].min(twice[1]);
         }
         self.pg.query(sql, input).await
+    }
+}
+
+impl Watched<'_> {
+    /// Runs a statement and takes it back; returns how many pages it read.
+    async fn explain(&self, sql: &str, input: &Value) -> Result<f64, DbError> {
+        let client = &self.pg.client;
+        // The counters begin anew.
+        client.batch_execute("SELECT pg_stat_force_next_flush()").await.expect("flush");
+        client.batch_execute("BEGIN").await.expect("begin");
+        let explain = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}");
+        let plan = one_json(client, &explain, &Json(input)).await?;
+        let scanned = one_json(client, SCANNED, &Json(json!({}))).await?;
+        client.batch_execute("ROLLBACK").await.expect("rollback");
+        assert_eq!(scanned, Value::Null, "read as a whole by {sql}\n{plan:#}");
+        let pages = |key: &str| plan[0]["Plan"][key].as_f64().unwrap_or(0.0);
+        Ok(pages("Shared Hit Blocks") + pages("Shared Read Blocks"))
     }
 }
 
