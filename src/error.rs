@@ -2,6 +2,7 @@
 //! Not here: when an error arises; the code that refuses says so.
 
 use serde_json::{Map, Value, json};
+use thiserror::Error;
 
 macro_rules! codes {
     ($($variant:ident $name:literal $status:literal $retryable:literal,)*) => {
@@ -57,7 +58,8 @@ codes! {
 }
 
 /// One refusal: what a client may be told, over REST and in frames alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}: {message}", code.name())]
 pub struct Refusal {
     pub code: Code,
     pub message: String,

@@ -1,6 +1,7 @@
 //! Names of people, tenants, rooms, messages: newtypes whose `parse` is their validation.
 //! Not here: where ids come from (the shell draws randomness) and what they may do (`auth`).
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -99,46 +100,28 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// Milliseconds as ISO-8601 UTC, `2026-11-23T09:05:03.120Z`.
+/// A time as ISO 8601 in UTC with milliseconds, `2026-11-23T09:05:03.120Z`.
 pub fn iso(ms: UnixMs) -> String {
-    let (days, rest) = (ms / 86_400_000, ms % 86_400_000);
-    // Howard Hinnant's civil-from-days, for days since 1970-01-01.
-    let z = days + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + u64::from(month <= 2);
-    let (h, m, s, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
-    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{milli:03}Z")
+    let time = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis);
+    time.unwrap_or(DateTime::<Utc>::MAX_UTC).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// The milliseconds of what `iso` wrote; `None` for anything else.
+/// The time that `iso` wrote; `None` for any other spelling.
 pub fn parse_iso(text: &str) -> Option<UnixMs> {
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    // Howard Hinnant's days-from-civil.
-    let year = if month <= 2 { year.checked_sub(1)? } else { year };
-    let (era, yoe) = (year / 400, year % 400);
-    let doy = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
-    let days = (era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy).checked_sub(719_468)?;
-    let ms = ((days * 24 + number(11, 13)?) * 60 + number(14, 16)?) * 60_000;
-    let ms = ms + number(17, 19)? * 1_000 + number(20, 23)?;
+    let time = DateTime::parse_from_rfc3339(text).ok()?;
+    let ms = UnixMs::try_from(time.timestamp_millis()).ok()?;
+    // RFC 3339 also allows offsets, lower case and leap seconds.
     (iso(ms) == text).then_some(ms)
 }
 
-/// The milliseconds of a UTC time as people write them, with any fraction of a second or none; what is finer is dropped.
+/// A UTC time with up to nine digits of a second's fraction, or none; anything finer than a millisecond is dropped.
 pub fn parse_time(text: &str) -> Option<UnixMs> {
-    let (seconds, fraction) = match text.strip_suffix('Z')?.split_once('.') {
-        Some((seconds, fraction)) => (seconds, fraction),
-        None => (text.strip_suffix('Z')?, "0"),
-    };
+    let time = text.strip_suffix('Z')?;
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, "0"));
     if fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    parse_iso(&format!("{seconds}.{:0<3.3}Z", fraction))
+    parse_iso(&format!("{seconds}.{fraction:0<3.3}Z"))
 }
 
 #[cfg(test)]

@@ -9,16 +9,20 @@ use crate::limits::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_S};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
+use thiserror::Error;
 
 /// The latest time a token may name, in seconds: its milliseconds still are an exact JavaScript number.
 const TIME_S_MAX: u64 = INTEGER_MAX / 1000;
 
-/// Why a token proves nothing. The texts tell its issuer what to mend, and nothing about our keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a token was not accepted. The messages tell its issuer what to correct, and nothing about our keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum VerifyError {
+    #[error("{0}")]
     Refused(&'static str),
+    #[error("the token has expired")]
     Expired,
-    /// The key set that would tell can't be had now.
+    /// The issuer's key set can't be fetched at the moment.
+    #[error("the token's key can't be looked up at the moment")]
     KeysUnavailable,
 }
 
@@ -26,13 +30,12 @@ use VerifyError::Refused;
 
 impl From<VerifyError> for Refusal {
     fn from(error: VerifyError) -> Self {
-        match error {
-            Refused(why) => Refusal::new(Code::Unauthenticated, why),
-            VerifyError::Expired => Refusal::new(Code::TokenExpired, "the token has expired"),
-            VerifyError::KeysUnavailable => {
-                Refusal::new(Code::UpstreamUnavailable, "the token's key can't be looked up at the moment")
-            }
-        }
+        let code = match error {
+            Refused(_) => Code::Unauthenticated,
+            VerifyError::Expired => Code::TokenExpired,
+            VerifyError::KeysUnavailable => Code::UpstreamUnavailable,
+        };
+        Refusal::new(code, error.to_string())
     }
 }
 

@@ -52,7 +52,8 @@ pub trait Postgres {
 }
 
 /// A statement that gave no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {message}", sqlstate.as_deref().unwrap_or("no SQLSTATE:"))]
 pub struct DbError {
     /// `None`: no word from Postgres itself (I/O, timeout, an answer of another shape).
     pub sqlstate: Option<String>,
@@ -89,12 +90,6 @@ impl DbError {
 
     fn is(&self, state: &str) -> bool {
         self.sqlstate.as_deref() == Some(state)
-    }
-}
-
-impl std::fmt::Display for DbError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.sqlstate.as_deref().unwrap_or("no SQLSTATE:"), self.message)
     }
 }
 

@@ -12,7 +12,6 @@ use crate::limits::{AUDIT_BATCH_MAX, SLOW_LOOK_BACK_EVENTS};
 use crate::mutants::{Mutant, is};
 use crate::oplog::Loggable;
 use mutations::Mutation;
-use std::fmt;
 
 /// One value going into or coming out of a statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,14 +23,9 @@ pub enum SqlValue {
 
 /// Nothing was decided; the room is dropped from memory and the next event loads it again. Its words are logged, so
 /// they never hold what is stored.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct StoreError(pub String);
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 impl Loggable for StoreError {
     fn logged(&self) -> serde_json::Value {
