@@ -1,19 +1,19 @@
-//! Names of people, tenants, rooms, messages: newtypes whose `parse` is their validation.
-//! Not here: where ids come from (the shell draws randomness) and what they may do (`auth`).
+//! Ids of users, tenants, rooms and messages, as newtypes whose `parse` validates; times.
+//! Not here: randomness and clocks (`shell`), and what a person may do (`auth`).
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Unix milliseconds. Always an argument, never read from a clock in here.
+/// Unix milliseconds. Time is always an argument: clocks panic on wasm32 (docs/PLATFORM.md, JSON and JWT).
 pub type UnixMs = u64;
-/// Position in a room's log; the first event has 1, 0 is before it.
+/// A position in a room's log. The first event has 1; 0 is the position before it.
 pub type Seq = u64;
 
-/// The largest integer JSON can carry unharmed through JavaScript.
+/// The largest integer that JavaScript reads from JSON exactly.
 pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 
-/// Code points of an id, see PROTOCOL.md §1.
+/// Code points of an id (PROTOCOL.md, "1. Conventions").
 pub const ID_CHARS_MAX: usize = 128;
 
 fn is_id(text: &str) -> bool {
@@ -47,28 +47,28 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// A person, as the token's `sub` names them.
+    /// A person: the `sub` of their token.
     UserId
 );
 text_id!(
-    /// A customer of the deploying team; everything is kept apart by it.
+    /// A customer of the deploying team. Tenants share nothing.
     TenantId
 );
 text_id!(
-    /// A conversation.
+    /// A room.
     RoomId
 );
 
-/// A message: a UUIDv7 whose tail carries the message's `seq`, so that finding a message by its id
-/// needs no index (an index would cost a written row a message).
+/// A message: a UUIDv7 that ends with the message's `seq`. So a message is found by its id without an index, which would
+/// cost one written row per message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageId(uuid::Uuid);
 
-/// Bits of `seq` in the id: 2^40 events are 3,400 years at 10 a second.
+/// Bits of `seq` in the id: 2^40 events last 3,400 years at 10 a second.
 const SEQ_BITS: u32 = 40;
 
 impl MessageId {
-    /// The id of the message at `seq`, made at `now`, with 34 bits of `random` against guessing.
+    /// The id of the message at `seq`, created at `now`, with 34 bits of `random` so that ids can't be guessed.
     pub fn new(now: UnixMs, seq: Seq, random: u64) -> Self {
         let seq = u128::from(seq) & ((1 << SEQ_BITS) - 1);
         let rand_a = u128::from(random & 0xfff);
@@ -82,13 +82,13 @@ impl MessageId {
         Self(uuid::Uuid::from_u128(bits))
     }
 
-    /// `None` unless it is a UUIDv7 in the canonical lower-case spelling.
+    /// `None` unless the text is a UUIDv7 in its canonical lower-case form.
     pub fn parse(text: &str) -> Option<Self> {
         let id = uuid::Uuid::try_parse(text).ok()?;
         (id.get_version_num() == 7 && id.to_string() == text).then_some(Self(id))
     }
 
-    /// Where in the log the message with this id would stand.
+    /// The position that the message with this id has in the log, if it exists.
     pub fn seq(self) -> Seq {
         (self.0.as_u128() & ((1 << SEQ_BITS) - 1)) as Seq
     }

@@ -136,6 +136,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_log_has_an_errors_sqlstate_and_not_its_message() {
+        let message = "invalid: \"a message of alice\"".into();
+        let error = DbError { sqlstate: Some("22P02".into()), message };
+        let line = crate::oplog::Entry::warn("row_quarantined").with("sqlstate", &error).to_string();
+        assert!(line.contains("22P02") && !line.contains("alice"), "{line}");
+    }
+
+    #[test]
     fn each_sqlstate_has_its_class() {
         let class = |state: &str| DbError { sqlstate: Some(state.into()), message: String::new() }.failure();
         for state in

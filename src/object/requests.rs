@@ -4,7 +4,7 @@
 use super::Object;
 use super::platform::Platform;
 use super::sockets::Socket;
-use crate::api::{Reply, RoomOp, RoomRequest, UpgradeRequest, no_such_room, open_room, unavailable};
+use crate::api::{Reply, RoomOp, RoomRequest, UpgradeRequest, database_unavailable, no_such_room};
 use crate::auth::Identity;
 use crate::db::{self, Applied};
 use crate::error::{Code, Refusal};
@@ -135,7 +135,8 @@ impl<P: Platform> Object<P> {
     async fn open_from_postgres(self: &Rc<Self>, room_request: &RoomRequest) -> Result<(), Refusal> {
         let (caller, id) = (&room_request.caller, &room_request.room);
         let known = self.room.borrow().as_ref().map(Room::members_version);
-        let snapshot = self.ask_db(async |db| open_room(db, caller, id, known).await).await?;
+        let snapshot = self.ask_db(async |db| db::room_snapshot(db, &caller.tenant, id, known).await).await;
+        let snapshot = snapshot.map_err(database_unavailable)?.ok_or_else(no_such_room)?;
         let whole = self.room.borrow().as_ref().is_some_and(|room| snapshot.last_seq <= room.head());
         if whole {
             // What could not be taken over isn't in force: nobody is served by the membership of before.
@@ -197,7 +198,7 @@ impl<P: Platform> Object<P> {
                     (applied, db::room_snapshot(db, &set.tenant, &set.room, Some(set.version)).await)
                 })
                 .await;
-            let snapshot = snapshot.map_err(unavailable)?;
+            let snapshot = snapshot.map_err(database_unavailable)?;
             let known = snapshot.as_ref().is_some_and(|now| Room::knows_of(&now.changes, &id));
             let missing = snapshot.is_none();
             if is(Mutant::RemovedAfterAnswer) {

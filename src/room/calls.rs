@@ -13,7 +13,9 @@ use crate::protocol::message::Attachment;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// What the Worker asks of a room on somebody's behalf.
+/// What the Worker asks of a room on a caller's behalf.
+///
+/// Crosses a deploy: tests/golden/stored/room_request.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "camelCase")]
 pub enum RoomCall {
@@ -135,7 +137,7 @@ impl Room {
         caller: &Identity,
         call: RoomCall,
     ) -> Result<String, RoomError> {
-        self.authorize(caller, Action::TendRoomOutbox)?;
+        self.authorize(caller, Action::OperateOutbox)?;
         match call {
             RoomCall::RetryOutbox => self.retry_outbox(store, now, caller)?,
             RoomCall::Discard { seq } => self.discard(store, now, caller, seq)?,

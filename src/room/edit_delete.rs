@@ -13,7 +13,7 @@ use crate::db::VersionRow;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq, UnixMs, iso};
 use crate::mutants::{Mutant, is};
-use crate::protocol::client::{DeleteDraft, EditDraft, not_empty};
+use crate::protocol::client::{DeleteDraft, EditDraft, ensure_not_empty};
 use crate::protocol::message::Message;
 use crate::protocol::server;
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,7 @@ impl Room {
             return Err(Refusal::new(Code::VersionConflict, now).field("baseVersion").into());
         }
         if message.attachments.is_empty() {
-            not_empty(&draft.content)?;
+            ensure_not_empty(&draft.content)?;
         }
         let unjudged = is(Mutant::EditsUnjudged);
         let flagged = if unjudged { None } else { self.moderate_content(&mut draft.content, &[])? };

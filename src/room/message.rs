@@ -13,7 +13,7 @@ use crate::ids::{MessageId, UnixMs};
 use crate::limits::EMOJI_KINDS_MAX;
 use crate::protocol::client::{MessageDraft, ReactionDraft};
 use crate::protocol::message::{Attachment, Message};
-use crate::protocol::server::{self, Ack};
+use crate::protocol::server::{self, Ack, ReactionDelta};
 use serde::{Deserialize, Serialize};
 
 /// What the log keeps of a reaction besides its sender and its message.
@@ -207,7 +207,12 @@ impl Room {
         self.head = event.seq;
         self.ack(connection, &event, (&message.id, message.version), false);
         let (id, reactions) = (&message.id, &message.reactions);
-        let update = server::reaction_update(event.seq, id, reactions, user, &body.emoji, body.add);
+        let update = server::reaction_update(
+            event.seq,
+            id,
+            reactions,
+            &ReactionDelta { user, emoji: &body.emoji, add: body.add },
+        );
         self.broadcast_about(event.target, event.seq, update);
         Ok(Some(message))
     }

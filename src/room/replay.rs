@@ -8,7 +8,7 @@ use super::store::{Event, Kind, Result, Store, Stored};
 use crate::ids::Seq;
 use crate::limits::*;
 use crate::protocol::message::{Message, Reactions};
-use crate::protocol::server::{self, EventText, ResyncReason};
+use crate::protocol::server::{self, EventText, ReactionDelta, ResyncReason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -142,7 +142,12 @@ fn replayed(store: &Store, event: &Event, targets: &mut Targets) -> Result<Event
             let none = Reactions::new();
             let reactions = target.map_or(&none, |(message, _)| &message.reactions);
             let delta: ReactionBody = serde_json::from_str(&event.body).unwrap_or_default();
-            server::reaction_update(seq, id, reactions, &event.user_id, &delta.emoji, delta.add)
+            server::reaction_update(
+                seq,
+                id,
+                reactions,
+                &ReactionDelta { user: &event.user_id, emoji: &delta.emoji, add: delta.add },
+            )
         }
         Kind::Edit => server::message_updated(seq, target.map_or("null", |(_, body)| body)),
         Kind::Delete => server::message_deleted(seq, id, &event.user_id),

@@ -84,16 +84,16 @@ impl Ports for World {
         Ok(Reply::ok(json!({"asked": true})))
     }
 
-    async fn troubles(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {
+    async fn outbox_alerts(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {
         assert_eq!(tenant.as_str(), "acme", "each tenant has a list of its own");
         OutboxAlerts(&self.list).list().map_err(|_| Refusal::fault())
     }
 
-    async fn keep_ticket(&self, _: &Identity) -> Result<String, Refusal> {
+    async fn create_ticket(&self, _: &Identity) -> Result<String, Refusal> {
         Err(Refusal::fault())
     }
 
-    async fn take_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
+    async fn redeem_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
         Ok(None)
     }
 }

@@ -469,7 +469,7 @@ impl Rig {
         let seconds: i64 = seconds.parse().map_err(|_| bad())?;
         let expires_ms = self.now.saturating_add_signed(seconds * 1000);
         let known = Identity { expires_ms, ..self.person(name) };
-        if known.expired(self.now) { Err(Refusal::new(Code::TokenExpired, "expired")) } else { Ok(known) }
+        if known.is_expired(self.now) { Err(Refusal::new(Code::TokenExpired, "expired")) } else { Ok(known) }
     }
 
     /// Lets time pass: what is due happens when it is due.

@@ -200,15 +200,15 @@ impl Ports for World {
         })
     }
 
-    async fn troubles(&self, _: &TenantId) -> Result<Vec<Listed>, Refusal> {
+    async fn outbox_alerts(&self, _: &TenantId) -> Result<Vec<Listed>, Refusal> {
         Err(Refusal::fault())
     }
 
-    async fn keep_ticket(&self, _: &Identity) -> Result<String, Refusal> {
+    async fn create_ticket(&self, _: &Identity) -> Result<String, Refusal> {
         Err(Refusal::fault())
     }
 
-    async fn take_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
+    async fn redeem_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
         Ok(None)
     }
 }

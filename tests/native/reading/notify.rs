@@ -5,7 +5,7 @@ use super::{deleted, mentioning, says, sql, to_all};
 use crate::db::{DAY_MS, batch, done, group, read as read_to, room, said, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, DbError, Notice, Postgres};
-use chinwag::notify::{self, Notifier, Outcome, Secret, Webhook};
+use chinwag::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 
@@ -143,9 +143,10 @@ async fn notify_7_it_is_told_until_the_receiver_has_taken_it_under_one_id() {
     let answers = vec![Some(500), None, Some(404), Some(302), Some(204), Some(410)];
     let receiver = &Receiver { answers: RefCell::new(answers), heard: RefCell::default() };
     let notice = &notice(1, 1, &["bob"]);
+    let attempt = |now| Attempt { now, queued_at: DAY_MS, random: 7 };
     for n in 0..5 {
         let now = DAY_MS + n * 60_000;
-        let outcome = notify::deliver(pg, (receiver, secret), notice, (now, DAY_MS, 7)).await;
+        let outcome = notify::deliver(pg, receiver, secret, notice, attempt(now)).await;
         assert_eq!(outcome == Outcome::Done, n == 4, "{n}: {outcome:?}");
     }
     let heard = receiver.heard.borrow().clone();
@@ -158,11 +159,11 @@ async fn notify_7_it_is_told_until_the_receiver_has_taken_it_under_one_id() {
     assert_eq!(body["data"]["recipients"], json!([{"userId": "bob", "reason": "message"}]));
     assert_eq!(body["data"]["message"]["preview"], "hi bob");
 
-    let outcome = notify::deliver(pg, (receiver, secret), notice, (DAY_MS, DAY_MS, 7)).await;
+    let outcome = notify::deliver(pg, receiver, secret, notice, attempt(DAY_MS)).await;
     assert_eq!(outcome, Outcome::Unwanted, "410: the receiver wants nothing any more");
 
     let away = Gone(Cell::new(0));
-    let outcome = notify::deliver(&away, (receiver, secret), notice, (DAY_MS, DAY_MS, 7)).await;
+    let outcome = notify::deliver(&away, receiver, secret, notice, attempt(DAY_MS)).await;
     assert!(matches!(outcome, Outcome::Retry(_)) && away.0.get() == 1, "Postgres away: later");
     assert_eq!(receiver.heard.borrow().len(), 6);
 }
