@@ -1,5 +1,5 @@
-//! The closed table of error codes: name, HTTP status, whether a retry can succeed. And `Refusal`, the answer to a client
-//! whose request is refused.
+//! The closed table of error codes: name, HTTP status, whether a retry can succeed. And `Refusal`, the answer to a
+//! client whose request is refused.
 //! Not here: when an error occurs; the code that refuses decides it.
 
 use serde_json::{Map, Value, json};

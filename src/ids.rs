@@ -59,8 +59,8 @@ text_id!(
     RoomId
 );
 
-/// A message: a UUIDv7 that ends with the message's `seq`. So a message is found by its id without an index, which would
-/// cost one written row per message.
+/// A message: a UUIDv7 that ends with the message's `seq`. So a message is found by its id without an index, which
+/// would cost one written row per message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageId(uuid::Uuid);
 

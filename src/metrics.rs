@@ -15,8 +15,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The values in the order of a data point's doubles: `double1` is `acks`, and so on. Stored points are read by this
-    /// order, so new counters are appended.
+    /// The values in the order of a data point's doubles: `double1` is `acks`, and so on. Stored points are read by
+    /// this order, so new counters are appended.
     pub fn in_order(&self) -> [u64; 6] {
         [self.acks, self.batches, self.retries, self.rows_quarantined, self.panics, self.slow_sockets]
     }

@@ -110,8 +110,8 @@ pub fn webhook(secret: &Secret, notice: &Notice, payload: &NotificationPayload, 
     Webhook { signature: secret.sign(&id, timestamp_s, &body), id, timestamp_s, body }
 }
 
-/// Seconds until the next attempt: as long as the notice has waited, so that the delay doubles; of that a random half to
-/// all, so that notices that failed together are not retried together.
+/// Seconds until the next attempt: as long as the notice has waited, so that the delay doubles; of that a random half
+/// to all, so that notices that failed together are not retried together.
 fn retry_s(waited_ms: u64, random: u64) -> u32 {
     let waited_s = u32::try_from(waited_ms / 1000).unwrap_or(u32::MAX);
     let max_s = waited_s.clamp(NOTIFY_RETRY_MIN_S, NOTIFY_RETRY_MAX_S);

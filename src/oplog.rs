@@ -1,5 +1,5 @@
-//! The operator's log: one JSON line per event that matters. Only values of `Loggable` types can be logged: numbers, ids,
-//! codes and constant texts. So no line can hold a message's content, a token or a secret.
+//! The operator's log: one JSON line per event that matters. Only values of `Loggable` types can be logged: numbers,
+//! ids, codes and constant texts. So no line can hold a message's content, a token or a secret.
 //! Not here: where the lines are written (`shell`: the console), and counters (`metrics`).
 
 use crate::ids::{RoomId, TenantId, UserId};

@@ -57,8 +57,8 @@ pub fn upgrade_credential(headers: &HeaderMap, query: &str, config: &AuthConfig)
     if let Some(ticket) = only(values(query, "ticket"))? {
         return found(Credential::Ticket(ticket));
     }
-    // A browser sends cookies with requests of any page. Only `Origin` identifies the page, and every browser sends it with
-    // an upgrade.
+    // A browser sends cookies with requests of any page. Only `Origin` identifies the page, and every browser sends it
+    // with an upgrade.
     if headers.contains_key(ORIGIN) {
         let cookies = items(headers, COOKIE, ';').filter_map(|cookie| cookie.split_once('='));
         let tokens = cookies.filter(|(name, _)| name.trim() == COOKIE_NAME).map(|(_, token)| token.trim());
@@ -74,8 +74,8 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     authorization(headers)?.ok_or_else(missing)
 }
 
-/// Refuses an `Origin` that is neither this server's own host nor in `ALLOWED_ORIGINS`. A request without one doesn't come
-/// from a web page.
+/// Refuses an `Origin` that is neither this server's own host nor in `ALLOWED_ORIGINS`. A request without one doesn't
+/// come from a web page.
 pub fn refuse_foreign_origin(headers: &HeaderMap, config: &AuthConfig) -> Result<(), Refusal> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let allowed = headers.get_all(ORIGIN).iter().all(|origin| {

@@ -72,8 +72,8 @@ impl Jwks {
 
     /// Finds the key, or decides who fetches the key set.
     ///
-    /// # Laws   One fetch at a time. Unknown keys cause at most one fetch a minute, so that invented key ids can't flood
-    ///          the issuer. A known key never waits for a failing issuer: it is used although it is stale.
+    /// # Laws   One fetch at a time. Unknown keys cause at most one fetch a minute, so that invented key ids can't
+    ///          flood the issuer. A known key never waits for a failing issuer: it is used although it is stale.
     pub fn lookup(&mut self, kid: Option<&str>, algorithm: Algorithm, now: UnixMs) -> Lookup {
         let since = |then: Option<UnixMs>| then.map_or(u64::MAX, |then| now.saturating_sub(then));
         let is_fetching = self.is_fetching && since(self.started_ms) < JWKS_FETCH_TIMEOUT_MS;
@@ -108,8 +108,8 @@ impl Jwks {
         Lookup::Fetch
     }
 
-    /// Replaces the key set: a key that is no longer in it is no longer accepted. Keys of other kinds are skipped; a body
-    /// that is no key set counts as a failed fetch.
+    /// Replaces the key set: a key that is no longer in it is no longer accepted. Keys of other kinds are skipped; a
+    /// body that is no key set counts as a failed fetch.
     ///
     /// # Takes  `now`: when the fetch was started. The result is dropped if a later fetch has already succeeded.
     pub fn update(&mut self, body: &[u8], now: UnixMs) {
@@ -132,8 +132,8 @@ impl Jwks {
     }
 }
 
-/// The key of a JWK for signatures if its kind is accepted and it is strong enough. Secrets (`oct`) are never taken from a
-/// URL.
+/// The key of a JWK for signatures if its kind is accepted and it is strong enough. Secrets (`oct`) are never taken
+/// from a URL.
 fn public_key(jwk: &Value) -> Option<PublicKey> {
     let text = |name| jwk.get(name).and_then(Value::as_str);
     let (algorithm, key) = match (text("kty")?, text("crv")) {

@@ -1,6 +1,6 @@
 //! Authentication (token → `Identity`) and authorization (role → permitted actions).
-//! Not here: a clock (time is an argument), the network (`FetchJwks` is a port), memberships (`db`, `room`), and tickets
-//! (`api`).
+//! Not here: a clock (time is an argument), the network (`FetchJwks` is a port), memberships (`db`, `room`), and
+//! tickets (`api`).
 
 mod config;
 mod credential;

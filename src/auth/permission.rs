@@ -31,8 +31,8 @@ impl Role {
     }
 }
 
-/// Everything that needs a permission. `target` is the role of the other person in the room. Removing oneself is another
-/// action (`Leave`); that the last owner can't leave is no permission (409).
+/// Everything that needs a permission. `target` is the role of the other person in the room. Removing oneself is
+/// another action (`Leave`); that the last owner can't leave is no permission (409).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// The room, its members, history, threads, files; typing, markers, notification settings.
@@ -72,8 +72,8 @@ pub enum Action {
     /// `@room` where `roomMention` is `admins`.
     MentionRoomAmongAdmins,
     DeleteRoom,
-    /// Reading a room's outbox, and retrying or discarding quarantined rows. For the tenant's admins, whether or not they
-    /// are members of the room.
+    /// Reading a room's outbox, and retrying or discarding quarantined rows. For the tenant's admins, whether or not
+    /// they are members of the room.
     OperateOutbox,
     /// The tenant's list of outbox alerts.
     ListOutboxAlerts,

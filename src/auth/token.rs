@@ -1,7 +1,7 @@
 //! Verification of one token: form, algorithm, signature, then each claim.
-//! Not here: the `Validation` of jsonwebtoken. It reads a clock, which panics on wasm32, and accepts a missing `iss`, `aud`
-//! or `sub`, an array as `iss`, a future `nbf`, and `crit` (docs/PLATFORM.md, JSON and JWT). Only its signature check is
-//! used.
+//! Not here: the `Validation` of jsonwebtoken. It reads a clock, which panics on wasm32, and accepts a missing `iss`,
+//! `aud` or `sub`, an array as `iss`, a future `nbf`, and `crit` (docs/PLATFORM.md, JSON and JWT). Only its signature
+//! check is used.
 
 use super::config::{Algorithm, AuthConfig};
 use super::identity::Identity;

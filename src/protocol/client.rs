@@ -1,5 +1,5 @@
-//! What a client sends: each frame is decoded into one closed enum, and its values are checked as far as the frame alone
-//! allows.
+//! What a client sends: each frame is decoded into one closed enum, and its values are checked as far as the frame
+//! alone allows.
 //! Not here: whether ids exist, and what the sender may do (`room`).
 
 use super::json::Fields;

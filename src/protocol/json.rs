@@ -7,8 +7,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// JSON in which no object repeats a key (ERR-1). serde_json itself refuses lone surrogates, nesting past 128 and invalid
-/// UTF-8.
+/// JSON in which no object repeats a key (ERR-1). serde_json itself refuses lone surrogates, nesting past 128 and
+/// invalid UTF-8.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -89,7 +89,8 @@ impl Fields {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) if text.contains('\0') => {
-                // Postgres refuses U+0000 in text (docs/PLATFORM.md, Postgres through Hyperdrive), so it must not be acked.
+                // Postgres refuses U+0000 in text (docs/PLATFORM.md, Postgres through Hyperdrive), so it must not be
+                // acked.
                 Err(Refusal::invalid(name, "holds a NUL character"))
             }
             Some(Value::String(text)) => Ok(Some(text)),

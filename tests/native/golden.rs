@@ -7,7 +7,7 @@ use chinwag::ids::MessageId;
 use chinwag::limits::Limits;
 use chinwag::protocol::client::{ClientFrame, DeleteDraft, EditDraft, MessageDraft, ReactionDraft};
 use chinwag::protocol::message::{Attachment, Message};
-use chinwag::protocol::server::{self, Ack, CloseCode, Hello, ResyncReason};
+use chinwag::protocol::server::{self, Ack, CloseCode, Hello, ReactionDelta, ResyncReason};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -222,6 +222,7 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
     let resyncs = [ResyncReason::Epoch, ResyncReason::TooOld, ResyncReason::TooMany, ResyncReason::Ahead];
     let said = |m: &Message| server::new_message(m.seq, &server::body(m), m.client_id.as_deref());
     let reactions = message().reactions;
+    let delta = |add| ReactionDelta { user: "bob", emoji: "👍", add };
     let typings = vec![
         server::typing("bob", true, &["bob", "carol"], None),
         server::typing("bob", false, &[], None),
@@ -236,8 +237,8 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
         (
             "reaction_update",
             vec![
-                server::reaction_update(9, &one, &reactions, "bob", "👍", true),
-                server::reaction_update(10, &one, &BTreeMap::new(), "bob", "👍", false),
+                server::reaction_update(9, &one, &reactions, &delta(true)),
+                server::reaction_update(10, &one, &BTreeMap::new(), &delta(false)),
             ],
         ),
         ("typing", typings),

@@ -10,6 +10,7 @@ mod token;
 
 use super::*;
 use crate::error::{Code, Refusal};
+use crate::ids::{TenantId, UserId};
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::jwk::Jwk;
 use serde_json::{Value, json};
