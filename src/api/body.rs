@@ -34,13 +34,17 @@ pub fn user_ids(
     Ok(users)
 }
 
-/// A text that must be one of these.
-pub fn one_of(fields: &mut Fields, name: &str, allowed: &[&str]) -> Result<Option<String>, Refusal> {
-    let given = fields.text_opt(name)?;
-    match given.as_deref().is_none_or(|value| allowed.contains(&value)) {
-        true => Ok(given),
-        false => Err(Refusal::invalid(name, &allowed.join(" or "))),
-    }
+/// One of the values of an enum, by its name.
+pub fn one_of<T: Copy>(
+    fields: &mut Fields,
+    name: &str,
+    values: &[T],
+    name_of: impl Fn(T) -> &'static str,
+) -> Result<Option<T>, Refusal> {
+    let Some(text) = fields.text_opt(name)? else { return Ok(None) };
+    let value = values.iter().copied().find(|value| name_of(*value) == text);
+    let names = || values.iter().copied().map(&name_of).collect::<Vec<_>>().join(" or ");
+    value.map(Some).ok_or_else(|| Refusal::invalid(name, &names()))
 }
 
 /// One line of text, trimmed. Empty text clears what is stored.

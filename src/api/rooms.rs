@@ -8,11 +8,12 @@ use super::ports::Ports;
 use super::room_access::refuse_strangers;
 use super::room_request::RoomOp;
 use crate::auth::{self, Identity, Role};
-use crate::db::{self, NewRoom, RoomCursor, RoomKind};
+use crate::db::{self, NewRoom, RoomCursor};
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, RoomId, UserId};
 use crate::limits::{GROUP_MEMBERS_MAX, ROOM_NAME_CHARS_MAX, ROOM_TOPIC_CHARS_MAX};
 use crate::protocol::Fields;
+use crate::protocol::room::{HistoryVisibility, RoomKind, RoomMention};
 use crate::room::{AdminChange, Patch};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -24,11 +25,8 @@ pub async fn create<P: Ports, B: Body>(
 ) -> Result<Reply, Refusal> {
     let CallerContext { ports, caller, .. } = cx;
     let mut fields = request.read_fields().await?;
-    let kind = match fields.text("type")?.as_str() {
-        "direct" => RoomKind::Direct,
-        "group" => RoomKind::Group,
-        _ => return Err(Refusal::invalid("type", "\"direct\" or \"group\"")),
-    };
+    let kind = RoomKind::from_name(&fields.text("type")?);
+    let kind = kind.ok_or_else(|| Refusal::invalid("type", "\"direct\" or \"group\""))?;
     let name = line(&mut fields, "name", ROOM_NAME_CHARS_MAX)?.filter(|name| !name.is_empty());
     let participants = user_ids(&mut fields, "participantIds", 0..=usize::MAX)?;
     let people: BTreeSet<&UserId> = participants.iter().chain([&caller.user]).collect();
@@ -112,8 +110,13 @@ fn patch(fields: &mut Fields) -> Result<Patch, Refusal> {
         name: line(fields, "name", ROOM_NAME_CHARS_MAX)?,
         topic: line(fields, "topic", ROOM_TOPIC_CHARS_MAX)?,
         archived: fields.flag_opt("archived")?,
-        history_visibility: one_of(fields, "historyVisibility", &["all", "since_join"])?,
-        room_mention: one_of(fields, "roomMention", &["all", "admins"])?,
+        history_visibility: one_of(
+            fields,
+            "historyVisibility",
+            HistoryVisibility::ALL,
+            HistoryVisibility::name,
+        )?,
+        room_mention: one_of(fields, "roomMention", RoomMention::ALL, RoomMention::name)?,
     };
     if patch == Patch::default() {
         return Err(Refusal::new(Code::BadRequest, "nothing to change"));

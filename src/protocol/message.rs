@@ -10,7 +10,7 @@ pub type Reactions = BTreeMap<String, Vec<String>>;
 
 /// The message object (PROTOCOL.md, "5. Messages").
 ///
-/// Stored in the room's log: tests/golden/stored/message.json
+/// Stored format: tests/golden/stored/message.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
@@ -45,6 +45,8 @@ pub struct Message {
 }
 
 /// A file: a link to another server (`url`) or an upload (`id`).
+///
+/// Stored format: tests/golden/stored/attachment.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {

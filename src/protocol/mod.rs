@@ -5,6 +5,7 @@ pub mod client;
 pub mod file;
 mod json;
 pub mod message;
+pub mod room;
 pub mod server;
 
 pub use json::Fields;

@@ -10,6 +10,7 @@ use crate::rig::Rig;
 use chinwag::auth::Role;
 use chinwag::db::Projected;
 use chinwag::protocol::message::Attachment;
+use chinwag::protocol::room::{HistoryVisibility, NotifyLevel};
 use chinwag::room::{AdminChange, Input, PageQuery, RoomCall};
 use serde_json::{Value, json};
 use std::panic::Location;
@@ -198,7 +199,8 @@ impl Rig {
             ["slows", "to", seconds, "s"] => AdminChange::SlowMode { seconds: seconds.parse().unwrap() },
             ["sets", patch] => AdminChange::Settings(serde_json::from_str(patch).unwrap()),
             ["wants", level] => {
-                AdminChange::Notify { level: (*level).into(), notifications_snoozed_until_ms: None }
+                let level = NotifyLevel::from_name(level).unwrap();
+                AdminChange::Notify { level, notifications_snoozed_until_ms: None }
             }
             other => panic!("nobody {other:?}"),
         }
@@ -318,7 +320,7 @@ impl Rig {
             }
             ["the", "room", "is", "archived"] => self.change(|s| s.archived = true),
             ["history", "is", "seen", "since", "join"] => {
-                self.change(|s| s.history_visibility = "since_join".into());
+                self.change(|s| s.history_visibility = HistoryVisibility::SinceJoin);
             }
             [name, "has", "come", "at", seq] => {
                 let seq = seq.parse().unwrap();
