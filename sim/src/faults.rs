@@ -147,7 +147,7 @@ impl World {
         self.trace(|| format!("{} loses its storage", host.name));
         self.end_object(host);
         let sqlite = Sqlite::new();
-        sqlite.counts.set(false);
+        sqlite.counts_rows.set(false);
         *host.sqlite.borrow_mut() = Rc::new(sqlite);
         host.alarm.set(None);
         for sock in host.sockets.take() {

@@ -57,7 +57,7 @@ pub enum Out {
 impl Host {
     fn new(name: &str, now: UnixMs) -> Self {
         let sqlite = Sqlite::new();
-        sqlite.counts.set(false);
+        sqlite.counts_rows.set(false);
         Self {
             name: name.into(),
             sqlite: RefCell::new(Rc::new(sqlite)),

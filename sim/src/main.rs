@@ -11,18 +11,19 @@ mod client_checks;
 mod content_model;
 mod deletion_checks;
 mod executor;
-#[path = "../../tests/native/fake_postgres.rs"]
-#[allow(dead_code)] // Its faults are the transcripts'; here the weather is around it.
-mod fake_postgres;
+mod fake_postgres {
+    pub use testkit::{FakePostgres as Ledger, POISON, is_poison as poisoned};
+}
 mod faults;
 mod files;
 mod final_checks;
-#[path = "../../tests/native/fixtures.rs"]
-#[allow(dead_code)]
-mod fixtures;
+mod fixtures {
+    pub use testkit::cast::group;
+}
 mod hosts;
-#[path = "../../tests/native/membership.rs"]
-mod membership;
+mod membership {
+    pub use testkit::Membership;
+}
 mod network;
 mod oracle;
 mod people;
@@ -34,9 +35,9 @@ mod rng;
 mod rules;
 mod run;
 mod shrink;
-#[path = "../../tests/native/sqlite.rs"]
-#[allow(dead_code)]
-mod sqlite;
+mod sqlite {
+    pub use testkit::Sqlite;
+}
 mod stored;
 mod worker;
 mod world;

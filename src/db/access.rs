@@ -62,7 +62,7 @@ pub struct SnapshotMember {
     pub read_generation: u64,
     pub notify: Notify,
     /// May not talk until then; `FOREVER_MS`: for good.
-    #[serde(default)]
+    #[serde(default, rename = "mutedUntilMs")]
     pub silenced_until_ms: Option<UnixMs>,
 }
 
@@ -90,6 +90,7 @@ pub struct SnapshotChange {
 pub struct Notify {
     /// `all`, `mentions` or `none`.
     pub level: String,
+    #[serde(rename = "muteUntilMs")]
     pub notifications_snoozed_until_ms: Option<UnixMs>,
 }
 

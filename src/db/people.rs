@@ -36,7 +36,9 @@ pub struct MemberPut {
     /// Where a newcomer begins, and has read up to; somebody who is there already keeps both.
     pub joined_seq: Seq,
     pub notify_level: String,
+    #[serde(rename = "muteUntilMs")]
     pub notifications_snoozed_until_ms: Option<UnixMs>,
+    #[serde(rename = "mutedUntilMs")]
     pub silenced_until_ms: Option<UnixMs>,
 }
 

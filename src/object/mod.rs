@@ -51,13 +51,13 @@ pub struct Object<P: Platform> {
     counts: Cell<Counts>,
 }
 
-/// What a fed input gives back to who fed it.
+/// What a fed input gives back to its caller.
 #[derive(Default)]
-struct Fed {
+pub struct Fed {
     reply: Option<Result<String, Refusal>>,
     project: Option<Rc<Projection>>,
     /// The input was lost to a fault of ours.
-    failed: bool,
+    pub failed: bool,
 }
 
 impl<P: Platform> Object<P> {
@@ -130,8 +130,9 @@ impl<P: Platform> Object<P> {
         }
     }
 
-    /// Feeds one input, after the frames that arrived before it.
-    fn feed(self: &Rc<Self>, input: Input) -> Fed {
+    /// Feeds one input, after the frames that arrived before it. The platform's callbacks do it for what they stand for;
+    /// tests feed answers that come late.
+    pub fn feed(self: &Rc<Self>, input: Input) -> Fed {
         self.process_inbox();
         self.feed_one(input)
     }

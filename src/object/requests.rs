@@ -165,7 +165,8 @@ impl<P: Platform> Object<P> {
         self.is_current(room_request).map(drop)
     }
 
-    pub(super) async fn refresh(self: &Rc<Self>) {
+    /// Asks Postgres for the room and its people, and takes over what it answers.
+    pub async fn refresh(self: &Rc<Self>) {
         let known = self.room.borrow().as_ref().map(|room| (room.key(), room.members_version()));
         let Some(((tenant, id), version)) = known else { return };
         let snapshot = self.ask_db(async |db| db::room_snapshot(db, &tenant, &id, Some(version)).await);
@@ -232,7 +233,9 @@ impl<P: Platform> Object<P> {
     }
 
     /// Looks into the room, which is loaded if it isn't in memory.
-    fn with_room<T>(self: &Rc<Self>, look: impl FnOnce(&Room, UnixMs) -> T) -> Result<T, Refusal> {
+    ///
+    /// # Errors  there is no such room, or its storage fails.
+    pub fn with_room<T>(self: &Rc<Self>, look: impl FnOnce(&Room, UnixMs) -> T) -> Result<T, Refusal> {
         let slot = self.loaded().map_err(|why| self.broken(&why))?;
         slot.as_ref().map(|room| look(room, self.platform.now())).ok_or_else(no_such_room)
     }

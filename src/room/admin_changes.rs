@@ -52,6 +52,7 @@ pub enum AdminChange {
     /// One's own notification settings.
     Notify {
         level: String,
+        #[serde(rename = "muteUntilMs")]
         notifications_snoozed_until_ms: Option<UnixMs>,
     },
 }

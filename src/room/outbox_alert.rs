@@ -42,7 +42,7 @@ pub struct OutboxReport {
 
 /// The room's row while it may stand on the list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Row {
+pub struct AlertRow {
     /// What the list is known to say, and by which announcement.
     told: Option<OutboxProblem>,
     #[serde(default)]
@@ -54,7 +54,7 @@ struct Row {
 
 #[derive(Debug, Default)]
 pub struct AlertState {
-    row: Option<Row>,
+    row: Option<AlertRow>,
     /// The list has still to hear something.
     owed: bool,
     /// With the time since when.
@@ -77,7 +77,7 @@ impl AlertState {
         self.row.iter().flat_map(|row| row.retry_rows.iter().copied())
     }
 
-    fn keep(&mut self, store: &Store, row: Row) -> Result<()> {
+    fn keep(&mut self, store: &Store, row: AlertRow) -> Result<()> {
         if self.row.as_ref() != Some(&row) {
             store.set_state(StateRow::OutboxProblem, serde_json::to_string(&row).unwrap_or_default())?;
             self.row = Some(row);
@@ -89,7 +89,7 @@ impl AlertState {
     pub fn request_retry(&mut self, store: &Store, retry_rows: BTreeSet<Seq>) -> Result<()> {
         self.owed = true;
         let row = self.row.clone().unwrap_or_default();
-        self.keep(store, Row { retry_rows, ..row })
+        self.keep(store, AlertRow { retry_rows, ..row })
     }
 
     /// This one too.
@@ -138,7 +138,7 @@ impl Room {
         // While something waits, the next batch's outcome shows what is to be told.
         let problem = if self.lags() { None } else { self.problem(store, 0)? };
         self.alert.owed = match (&self.alert.row, &problem) {
-            (Some(Row { told: Some(told), .. }), Some(problem)) => !told.is_like(problem),
+            (Some(AlertRow { told: Some(told), .. }), Some(problem)) => !told.is_like(problem),
             (row, problem) => row.is_some() || problem.is_some(),
         };
         Ok(())
@@ -159,7 +159,7 @@ impl Room {
         let fresh = now < alert.told_at.saturating_add(TROUBLE_REFRESH_MS);
         alert.owed = match (&alert.row, &problem) {
             (None, None) => false,
-            (Some(Row { told: Some(told), .. }), Some(problem)) => !told.is_like(problem) || !fresh,
+            (Some(AlertRow { told: Some(told), .. }), Some(problem)) => !told.is_like(problem) || !fresh,
             _ => true,
         };
         let lost = |(since, _): &(UnixMs, OutboxReport)| now >= since.saturating_add(ANNOUNCE_LEASE_MS);
@@ -206,7 +206,7 @@ impl Room {
             }
             Some(problem) => {
                 let row = alert.row.clone().unwrap_or_default();
-                alert.keep(store, Row { told: Some(problem), at: told.at, ..row })?;
+                alert.keep(store, AlertRow { told: Some(problem), at: told.at, ..row })?;
             }
         }
         // It may have changed meanwhile.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The room's row of markers.
 #[derive(Default, Serialize, Deserialize)]
-struct ReadsRow {
+pub struct ReadsRow {
     /// Which writing of the row this is.
     number: u64,
     markers: BTreeMap<String, Seq>,

@@ -2,10 +2,10 @@
 //! That the answers are by the document is checked where every answer is read (`rig::http`).
 //! Not here: what the answers mean; the modules of their subjects say that.
 
-use crate::rig::schema::schema;
 use crate::rig::{Answer, Tenant, client::encoded, client::text};
 use chinwag::api::ROUTES;
 use serde_json::{Value, json};
+use testkit::schema;
 
 /// One operation of the document that the Worker has.
 struct Operation {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use testkit::history::check_sent;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -236,12 +237,9 @@ impl Swarm {
 
 /// What was acked is there once at its seq; what is there was said by somebody; what was heard is there.
 fn lawful(log: &Log, told: &[(String, Told)], others: &BTreeSet<String>) {
-    let invoked: BTreeSet<&String> = told.iter().flat_map(|(_, one)| &one.invoked).chain(others).collect();
-    for message in log.values() {
-        let text = |name: &str| message[name].as_str().unwrap_or_default();
-        let key = format!("{}/{}", text("userId"), text("clientId"));
-        assert!(invoked.contains(&key), "nobody said {message}");
-    }
+    let invoked = told.iter().flat_map(|(_, one)| &one.invoked).chain(others).cloned().collect();
+    check_sent(&checks::operations(log), &invoked).unwrap();
+    assert!(log.values().all(|message| message["clientId"].is_string()), "every message has a clientId");
     for (user, one) in told {
         assert!(!one.acks.is_empty(), "{user} was in it");
         checks::acked(&one.acks, log);

@@ -1,7 +1,6 @@
 //! The documents of src/schema are whole, and they lie about nothing that can be looked at without a runtime.
 //! What is heard and answered by rooms and Workers is held against them where it happens: `telling`, tests/e2e/rig.
 
-use crate::schema::schema;
 use chinwag::api::ROUTES;
 use chinwag::error::Code;
 use chinwag::limits::*;
@@ -10,6 +9,7 @@ use chinwag::protocol::server::CloseCode;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use testkit::schema;
 
 /// Of the contract, and not in `ROUTES` yet. Whoever builds one strikes it here.
 const ROUTES_TO_COME: &[&str] = &[];

@@ -1,7 +1,6 @@
 //! Each frame and each error as it stands on the wire, in `tests/golden`, one file each, a JSON a line; TypeScript reads
 //! the same files. `UPDATE_GOLDEN=1` writes them. Not here: when a frame is sent (`room`).
 
-use crate::rig::NOON;
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::MessageId;
 use chinwag::limits::Limits;
@@ -11,6 +10,7 @@ use chinwag::protocol::server::{self, Ack, CloseCode, Hello, ResyncReason};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+use testkit::cast::NOON;
 
 fn id(seq: u64) -> MessageId {
     MessageId::new(NOON, seq, 0x1234_5678_9abc)

@@ -8,21 +8,19 @@ mod db_people;
 mod db_plans;
 mod db_projection;
 mod db_threads;
-mod fake_postgres;
-mod fixtures;
 mod golden;
+mod golden_stored;
 mod invariants;
-mod membership;
 mod operator;
+mod platform;
 mod postgres;
 mod reading;
 mod render;
 mod rig;
 mod room;
 mod rules;
-#[allow(dead_code)] // The end-to-end tests use the rest.
-#[path = "../schema/mod.rs"]
-mod schema;
-mod sqlite;
+mod tasks;
+mod tidy;
 mod transcript;
 mod uploads;
+mod world;

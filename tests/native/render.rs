@@ -1,13 +1,13 @@
 //! What is heard, in the few words of a transcript. Not here: whether a frame's every field is right (the golden files).
 
-use crate::fake_postgres::POISON;
-use crate::schema::schema;
 use chinwag::db::{DbError, Marker, Notice, Projected, Projection};
 use chinwag::error::Refusal;
 use chinwag::ids::UserId;
 use chinwag::oplog::Entry;
 use chinwag::room::OutboxReport;
 use serde_json::{Value, json};
+use testkit::POISON;
+use testkit::schema;
 
 /// A server event in few words; it is by the contract's schema.
 pub fn event(e: &Value) -> String {

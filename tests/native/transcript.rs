@@ -4,16 +4,15 @@
 //! `UPDATE_TRANSCRIPTS=1` writes what was heard into the source: look at every line of the difference.
 //! Not here: playing (`rig`) and the words for what is heard (`telling`).
 
-use crate::fake_postgres::Fault;
-use crate::fixtures::user;
 use crate::rig::Rig;
 use chinwag::auth::Role;
-use chinwag::db::Projected;
 use chinwag::protocol::message::Attachment;
 use chinwag::room::{AdminChange, Input, PageQuery, RoomCall};
 use serde_json::{Value, json};
 use std::panic::Location;
 use std::sync::Mutex;
+use testkit::Fault;
+use testkit::cast::user;
 
 /// Where what is heard begins.
 const COLUMN: usize = 44;
@@ -74,8 +73,11 @@ impl Rig {
             self.direct(direction.trim_end_matches(')'));
         } else {
             // What is joined by `&` happens within one turn.
-            for action in action.split(" & ") {
+            for (at, action) in action.split(" & ").enumerate() {
                 let (name, what) = action.split_once(' ').expect("somebody does something");
+                if at > 0 && names_message(what) {
+                    self.process_frames();
+                }
                 self.person_does(name, what);
             }
         }
@@ -86,18 +88,16 @@ impl Rig {
         let words: Vec<&str> = what.split(' ').collect();
         match words[0] {
             "joins" => self.joins(name, &words[1..]),
-            "leaves" => {
-                let connection = self.socket(name).expect("a socket");
-                self.sockets.remove(&connection);
-                self.input(Input::Closed { connection });
-            }
+            "leaves" => self.hang_up(name),
             "sends" => {
                 let connection = self.socket(name).expect("a socket");
-                self.input(Input::Binary { connection });
+                self.received_binary(connection);
             }
             "lags" => {
                 let connection = self.socket(name).expect("a socket");
-                self.input(Input::Slow { connection });
+                self.sockets.get_mut(&connection).expect("an open one").is_slow = true;
+                // The next thing that is sent to it finds that nothing has left.
+                self.frame(name, r#"{"type":"ping","t":0}"#);
             }
             "panics" => self.fail(),
             "falls" => {
@@ -148,12 +148,12 @@ impl Rig {
                 let size = words.get(2).map_or(3, |size| size.parse().unwrap());
                 self.call(name, RoomCall::Reserve { upload: words[1].into(), size });
             }
-            "stores" => drop(self.bucket.insert(self.file_key(words[1]))),
+            "stores" => self.store_file(words[1]),
             "finishes" => self.call(name, RoomCall::Uploaded { upload: words[1].into(), file: a_file() }),
             "uploads" => {
                 for upload in &words[1..] {
                     self.call(name, RoomCall::Reserve { upload: (*upload).into(), size: 3 });
-                    self.bucket.insert(self.file_key(upload));
+                    self.store_file(upload);
                     self.call(name, RoomCall::Uploaded { upload: (*upload).into(), file: a_file() });
                 }
             }
@@ -312,7 +312,7 @@ impl Rig {
             ["the", "room", "crashes"] => self.crash(),
             ["the", "room", "panics"] => self.fail(),
             ["the", "room", "is", "rebuilt", ..] => {
-                self.sql = crate::sqlite::Sqlite::new();
+                self.lose_storage();
                 self.crash();
                 self.rebuild(u64::MAX);
             }
@@ -327,7 +327,10 @@ impl Rig {
                     member.unwrap().joined_seq = seq;
                 });
             }
-            ["the", "room", "is", "deleted"] => drop(self.input(Input::Refreshed(None))),
+            ["the", "room", "is", "deleted"] => {
+                self.room_is_missing = true;
+                self.refresh();
+            }
             [name, "is", "removed"] => self.change(|s| s.members.retain(|m| m.user_id.as_str() != name)),
             [name, "becomes", role] => self.change(|s| {
                 let member = s.members.iter_mut().find(|m| m.user_id.as_str() == name);
@@ -341,24 +344,23 @@ impl Rig {
             ["the", "list", "is", "watched"] => self.list_is_watched = true,
             ["the", "list", "is", "away"] => self.list_is_away = true,
             ["the", "list", "is", "back"] => self.list_is_away = false,
-            ["Postgres", "is", "mended"] => self.ledger.mended = true,
+            ["Postgres", "is", "mended"] => self.postgres.accepts_poison = true,
             ["Postgres", "is", "watched"] => self.watched = true,
-            ["Postgres", "fails"] => self.ledger.fault = Fault::Fails(String::new()),
-            ["Postgres", "fails", "with", state] => self.ledger.fault = Fault::Fails(state.into()),
-            ["Postgres", "hangs"] => self.ledger.fault = Fault::Hangs,
-            ["Postgres", "loses", "replies"] => self.ledger.fault = Fault::LosesReply,
-            ["Postgres", "recovers"] => self.ledger.fault = Fault::None,
-            ["Postgres", "is", "set", "back", "to", seq] => self.ledger.set_back(seq.parse().unwrap()),
+            ["Postgres", "fails"] => self.postgres.fault = Fault::Fails(String::new()),
+            ["Postgres", "fails", "with", state] => self.postgres.fault = Fault::Fails(state.into()),
+            ["Postgres", "hangs"] => self.postgres.fault = Fault::Hangs,
+            ["Postgres", "loses", "replies"] => self.postgres.fault = Fault::LosesReply,
+            ["Postgres", "recovers"] => self.postgres.fault = Fault::None,
+            ["Postgres", "is", "set", "back", "to", seq] => self.postgres.set_back(seq.parse().unwrap()),
             ["the", "hung", "batch", "commits"] => {
-                let batch = self.hanging.remove(0);
-                let outcome = self.ledger.commit(&batch);
+                let batch = self.hanging[0].batch.clone();
+                let outcome = self.postgres.commit(&batch);
                 self.tell("postgres", crate::render::batch(&batch, &Some(outcome.clone())));
-                self.answer(batch, outcome);
+                self.answer_hung_batch(outcome);
             }
             ["the", "hung", "batch", "is", "refused"] => {
-                let batch = self.hanging.remove(0);
                 let error = chinwag::db::DbError { sqlstate: Some("22021".into()), message: "late".into() };
-                self.answer(batch, Err::<Projected, _>(error));
+                self.answer_hung_batch(Err(error));
             }
             ["the", "disk", "fails", "at", "statement", n] => self.sql.fails_at.set(n.parse().unwrap()),
             _ => panic!("no such stage direction: {direction}"),
@@ -369,10 +371,17 @@ impl Rig {
     pub fn change(&mut self, change: impl FnOnce(&mut chinwag::db::RoomSnapshot)) {
         change(&mut self.snapshot);
         self.snapshot.members_version += 1;
-        self.ledger.members_version = self.snapshot.members_version;
-        let snapshot = self.snapshot.clone();
-        self.input(Input::Refreshed(Some(snapshot)));
+        self.postgres.members_version = self.snapshot.members_version;
+        self.refresh();
     }
+}
+
+/// Whether an action is about a message, which may have been sent within this turn.
+fn names_message(what: &str) -> bool {
+    let actions = ["> react", "> unreact", "> edit", "> delete"];
+    actions.iter().any(|action| what.starts_with(action))
+        || what.contains("thread=")
+        || what.contains("reply=")
 }
 
 /// `"hi" #c1` → `hi`, ` #c1`; `"a"*4001` is that many.

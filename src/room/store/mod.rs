@@ -5,6 +5,17 @@
 //! there is no outbox table (a watermark is), no row per reader, and a message is found by its id without an index.
 
 pub mod mutations;
+/// The formats of what is stored as JSON, in one place.
+pub mod formats {
+    pub use crate::room::deletion::PendingDeletion;
+    pub use crate::room::edit_delete::ChangeBody;
+    pub use crate::room::message::ReactionBody;
+    pub use crate::room::outbox::LogState;
+    pub use crate::room::outbox_alert::{AlertRow, OutboxProblem, OutboxReport};
+    pub use crate::room::reads::ReadsRow;
+    pub use crate::room::rebuild::RoomInfo;
+    pub use crate::room::replay::MemberBody;
+}
 
 use crate::db::AuditRow;
 use crate::ids::{Seq, UnixMs};

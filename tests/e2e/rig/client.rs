@@ -2,13 +2,13 @@
 //! `chat.v1` and seed clients alike: the frames are checked to be what the subprotocol says.
 //! Not here: clients that reconnect by themselves (`talker`).
 
-use super::schema::schema;
 use super::{Answer, PATIENCE, Stack, http};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use testkit::schema;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio_tungstenite::WebSocketStream;

@@ -5,9 +5,6 @@ pub mod checks;
 pub mod client;
 pub mod http;
 pub mod processes;
-#[allow(dead_code)] // The native tests use the rest.
-#[path = "../../schema/mod.rs"]
-pub mod schema;
 pub mod stack;
 pub mod talker;
 pub mod tenant;

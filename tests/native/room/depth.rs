@@ -11,10 +11,10 @@ const MESSAGES: u64 = 100_000;
 fn long_room() -> Rig {
     let mut rig = Rig::new();
     rig.lawful = false;
-    rig.sql.counts.set(false);
+    rig.sql.counts_rows.set(false);
     rig.prepare("alice joins history=0\nalice > message \"the first\"");
     let first = rig.messages().remove(&1).unwrap();
-    let store = Store(&rig.sql);
+    let store = Store(&*rig.sql);
     let mut insert = || {
         for seq in 2..=MESSAGES {
             let mut message = first.clone();
@@ -39,7 +39,7 @@ fn long_room() -> Rig {
         }
         Ok(())
     };
-    chinwag::room::store::Sql::atomically(&rig.sql, &mut insert).unwrap();
+    chinwag::room::store::Sql::atomically(&*rig.sql, &mut insert).unwrap();
     rig.evict();
     rig
 }

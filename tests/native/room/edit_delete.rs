@@ -178,7 +178,7 @@ fn edit_7_the_first_and_the_newest_50_versions_are_kept() {
     rig.prepare("(9 s pass)");
     let kept = |versions: &[VersionRow]| versions.iter().map(|v| v.version).collect::<Vec<_>>();
     let expected: Vec<u64> = [1].into_iter().chain(10..=59).collect();
-    assert_eq!(kept(&rig.ledger.rows[&1].versions), expected);
+    assert_eq!(kept(&rig.postgres.rows[&1].versions), expected);
     rig.play_freely("bob looks 1");
     let told = rig.heard.pop().unwrap().1;
     assert!(told.starts_with("versions [1 \"v1\" by bob, 10 \"v10\" by bob, 11 \"v11\" by bob, "), "{told}");
@@ -241,7 +241,7 @@ fn del_1_leaves_a_tombstone_and_nothing_of_what_was_said() {
         rig.sql.rows("SELECT seq FROM events WHERE digest IS NOT NULL AND kind IN (1, 3)", []).len(),
         0
     );
-    let rows = format!("{:?}", rig.ledger.rows);
+    let rows = format!("{:?}", rig.postgres.rows);
     assert!(!rows.contains("secret"), "{rows}");
 }
 
@@ -366,5 +366,5 @@ fn del_5_what_waits_for_postgres_goes_there_as_a_tombstone() {
         bob pages                                     bob < page 1 4 of 4
         "#,
     );
-    assert!(!format!("{:?}", rig.ledger.rows).contains("secret"));
+    assert!(!format!("{:?}", rig.postgres.rows).contains("secret"));
 }

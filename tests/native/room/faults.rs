@@ -26,7 +26,7 @@ fn store_1_a_failing_statement_leaves_nothing_half() {
             let mut rig = Rig::new();
             rig.prepare("alice joins\nalice > message \"a\" & alice > react 👍 1\n(9 s pass)");
             rig.prepare(prepared);
-            let (before, head) = (rig.sql.dump(), rig.room().head());
+            let (before, head) = (rig.sql.dump(), rig.head());
             rig.sql.fails_at.set(n);
             rig.play_freely(trial);
             let heard = std::mem::take(&mut rig.heard);
@@ -38,7 +38,7 @@ fn store_1_a_failing_statement_leaves_nothing_half() {
             let events = |dump: &str| dump.split("quarantine").next().unwrap().to_owned();
             let failed = heard.iter().any(|(who, what)| who == "operator" && what.contains("failed"));
             assert!(failed, "{trial} at {n}: {heard:?}");
-            if rig.room().head() == head {
+            if rig.head() == head {
                 assert_eq!(
                     events(&rig.sql.dump()),
                     events(&before),
@@ -49,9 +49,9 @@ fn store_1_a_failing_statement_leaves_nothing_half() {
                 // What happens to a reply happens to its thread too.
                 let events = 1 + u64::from(trial.contains("thread=") || trial.contains("delete 3"));
                 rig.prepare(trial);
-                assert_eq!(rig.room().head(), head + events, "{trial} at {n}: said again, it is there once");
+                assert_eq!(rig.head(), head + events, "{trial} at {n}: said again, it is there once");
                 rig.prepare(trial);
-                assert_eq!(rig.room().head(), head + events, "{trial} at {n}: and stays once");
+                assert_eq!(rig.head(), head + events, "{trial} at {n}: and stays once");
             }
         }
         assert!(struck > 0, "{trial}: the fault never struck");
@@ -100,6 +100,6 @@ fn store_4_a_disk_that_fails_again_and_again_harms_nobody_for_good() {
         rig.prepare(&format!("alice > message \"{n}\" #c{n}"));
         rig.sql.fails_at.set(0);
         rig.prepare(&format!("(1 s passes)\nalice > message \"{n}\" #c{n}"));
-        assert_eq!(rig.room().head(), n);
+        assert_eq!(rig.head(), n);
     }
 }

@@ -22,7 +22,8 @@ fn file_1_who_may_not_talk_here_or_sends_too_much_stores_nothing() {
         alice reserves f4                             alice < 409 archived
         "#,
     );
-    rig.bucket.insert(rig.file_key("f1"));
+    let key = rig.file_key("f1");
+    rig.bucket.insert(key);
 }
 
 #[test]

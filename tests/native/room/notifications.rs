@@ -38,7 +38,7 @@ fn notify_2_what_is_set_and_what_is_read_counts_as_the_room_knows_it() {
         member.notify.notifications_snoozed_until_ms = mute.map(|ms| now + ms);
     }
     rig.snapshot.members_version += 1;
-    rig.ledger.members_version += 1;
+    rig.postgres.members_version += 1;
     rig.prepare("alice joins\nalice > message \"the first\"\n(9 s pass)");
     rig.play(
         r#"

@@ -1,7 +1,7 @@
 //! The way to Postgres: order, bisecting, the three classes of failure, lost replies, hung batches, set-backs.
 
-use crate::fake_postgres::POISON;
 use crate::rig::Rig;
+use testkit::POISON;
 
 #[test]
 fn out_1_what_is_committed_goes_out_in_order_and_as_it_is_now() {
@@ -52,10 +52,10 @@ fn out_2_a_batch_is_250_events_or_a_mebibyte() {
     for _ in 0..70 {
         rig.frame("alice", &long);
     }
-    rig.ledger.tries = 0;
+    rig.postgres.tries = 0;
     rig.prepare("(Postgres recovers)\n(9 s pass)");
-    assert_eq!(rig.ledger.last_seq, 670);
-    assert_eq!(rig.ledger.tries, 2, "70 × 16 KB are two batches");
+    assert_eq!(rig.postgres.last_seq, 670);
+    assert_eq!(rig.postgres.tries, 2, "70 × 16 KB are two batches");
 }
 
 fn poisoned(place: usize) -> Rig {
@@ -108,7 +108,7 @@ fn out_3_poison_in_the_middle_is_set_aside() {
 fn out_3_poison_at_the_last_place_is_set_aside() {
     let mut rig = poisoned(5);
     rig.prepare("(502 ms pass)");
-    assert_eq!((rig.quarantined(), rig.ledger.last_seq), (vec![5], 5));
+    assert_eq!((rig.quarantined(), rig.postgres.last_seq), (vec![5], 5));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn out_3_nothing_but_poison_is_set_aside_whole() {
     rig.prepare("alice joins\n(Postgres fails)");
     rig.prepare("alice > message \"poison\"\nalice > message \"poison\"\nalice > react 👍 1");
     rig.prepare("(Postgres recovers)\n(9 s pass)");
-    assert_eq!((rig.quarantined(), rig.ledger.last_seq, rig.ledger.rows.len()), (vec![1, 2], 3, 0));
+    assert_eq!((rig.quarantined(), rig.postgres.last_seq, rig.postgres.rows.len()), (vec![1, 2], 3, 0));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn out_3_poison_beyond_a_gap_of_a_rebuilt_log_is_found() {
     rig.prepare("(the room is rebuilt from Postgres)\nalice joins history=0");
     rig.prepare("(Postgres is set back to 0)\n(Postgres fails)\nalice > message \"poison\"");
     rig.prepare("(Postgres recovers)\n(9 s pass)");
-    assert_eq!((rig.quarantined(), rig.ledger.last_seq), (vec![6], 6));
+    assert_eq!((rig.quarantined(), rig.postgres.last_seq), (vec![6], 6));
 }
 
 #[test]
@@ -136,16 +136,16 @@ fn out_4_a_schema_or_credentials_error_halts_and_sets_nothing_aside() {
     let mut rig = Rig::new();
     for state in ["42P01", "28P01", "3D000"] {
         rig.prepare(&format!("alice joins\n(Postgres fails with {state})\nalice > message \"a\""));
-        rig.ledger.tries = 0;
+        rig.postgres.tries = 0;
         rig.prepare("(59 s pass)");
-        assert_eq!(rig.ledger.tries, 0, "{state}: an operator has to act first");
+        assert_eq!(rig.postgres.tries, 0, "{state}: an operator has to act first");
         rig.play(
             r#"
             root asks                                     root < outbox halted 0/1 lag 1 for 59000 ms, aside []
             "#,
         );
         rig.prepare("(Postgres recovers)\n(2 s pass)");
-        assert_eq!((rig.ledger.last_seq, rig.quarantined()), (1, vec![]));
+        assert_eq!((rig.postgres.last_seq, rig.quarantined()), (1, vec![]));
         rig.lawful = false;
         rig = Rig::new();
     }
@@ -158,9 +158,9 @@ fn out_5_anything_else_is_tried_for_ever_ever_more_rarely() {
         rig.prepare(&format!("alice joins\n(Postgres fails with {state})\nalice > message \"a\""));
         let mut tries = Vec::new();
         for _ in 0..120 {
-            let before = rig.ledger.tries;
+            let before = rig.postgres.tries;
             rig.prepare("(1 s passes)");
-            tries.push(rig.ledger.tries - before);
+            tries.push(rig.postgres.tries - before);
         }
         assert_eq!(tries[..10], [1, 1, 0, 1, 0, 0, 0, 1, 0, 0], "{state}: after 0.5, 1, 2, 4 s and so on");
         let last_minute = tries[60..].iter().sum::<u64>();
@@ -229,7 +229,7 @@ fn out_7_postgres_set_back_gets_everything_again() {
         (1 s passes)
         "#,
     );
-    assert_eq!(rig.ledger.reads.get("bob").map(|m| m.seq), Some(2), "markers too");
+    assert_eq!(rig.postgres.reads.get("bob").map(|m| m.seq), Some(2), "markers too");
 }
 
 #[test]
@@ -242,10 +242,11 @@ fn out_8_a_hung_batch_holds_its_lease_and_no_longer() {
         alice > message "a"                           alarm < in 5000 ms
                                                       alice < new_message 1 "a"
                                                       postgres < (0, 1] 1 alice:1: hangs
-        (15 s pass)                                   alarm < in 5000 ms / in 5000 ms / in 5000 ms
+        (24 s pass)                                   alarm < in 5000 ms / in 5000 ms / in 5000 ms / in 5000 ms
         alice > message "b"                           alice < new_message 2 "b"
         (Postgres recovers)
-        (1 s passes)                                  postgres < (0, 2] 1–2 alice:2: done
+        (1 s passes)                                  alarm < in 5000 ms
+                                                      postgres < (0, 2] 1–2 alice:2: done
         alice > message "c"                           alice < new_message 3 "c"
                                                       postgres < (2, 3] 3 alice:3: done
         (the hung batch commits)                      postgres < (0, 1] 1 alice:1: ahead 3
@@ -321,7 +322,7 @@ fn out_8_postgres_ahead_of_this_log_by_a_straggler_of_its_own() {
 fn out_10_another_log_in_postgres_halts_and_is_never_overwritten() {
     let mut rig = Rig::new();
     rig.prepare("alice joins");
-    (rig.ledger.last_seq, rig.ledger.epoch) = (7, Some("other".into()));
+    (rig.postgres.last_seq, rig.postgres.epoch) = (7, Some("other".into()));
     rig.play(
         r#"
         alice > message "a"                           alice < new_message 1 "a"
@@ -329,7 +330,7 @@ fn out_10_another_log_in_postgres_halts_and_is_never_overwritten() {
         root asks                                     root < outbox halted 0/1 lag 1 for 0 ms, aside []
         "#,
     );
-    assert!(rig.ledger.rows.is_empty());
+    assert!(rig.postgres.rows.is_empty());
     rig.lawful = false;
 }
 
@@ -339,7 +340,7 @@ fn out_10_another_message_at_a_seq_is_an_alarm_and_never_overwritten() {
     rig.prepare("alice joins\n(Postgres fails)\nalice > message \"mine\"");
     let mut other = Rig::new();
     other.prepare("(1 s passes)\nbob joins\nbob > message \"theirs\"");
-    rig.ledger.rows = std::mem::take(&mut other.ledger.rows);
+    rig.postgres.rows = std::mem::take(&mut other.postgres.rows);
     other.lawful = false;
     rig.prepare("(Postgres recovers)");
     rig.play(
@@ -348,19 +349,19 @@ fn out_10_another_message_at_a_seq_is_an_alarm_and_never_overwritten() {
         root asks                                     root < outbox idle 1/1 lag 0 for 0 ms, aside [1]
         "#,
     );
-    assert_eq!(rig.ledger.rows[&1].content, "theirs");
+    assert_eq!(rig.postgres.rows[&1].content, "theirs");
 }
 
 #[test]
 fn out_11_a_deleted_room_halts_the_outbox() {
     let mut rig = Rig::new();
     rig.prepare("alice joins");
-    rig.ledger.missing = true;
+    rig.postgres.missing = true;
     rig.play(
         r#"
         alice > message "nobody's"                    alice < new_message 1 "nobody's"
                                                       operator < outbox_halted why=Postgres has no such room
         "#,
     );
-    rig.ledger.missing = false;
+    rig.postgres.missing = false;
 }

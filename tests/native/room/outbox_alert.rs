@@ -1,7 +1,7 @@
 //! A room in trouble with Postgres: what its tenant's list is told, and what an operator may do about it.
 
-use crate::fake_postgres::POISON;
 use crate::rig::Rig;
+use testkit::POISON;
 
 fn watched() -> Rig {
     let mut rig = Rig::new();
@@ -174,7 +174,7 @@ fn out_13_retry_sends_what_was_set_aside_again() {
         (9 s pass)
         "#,
     );
-    assert_eq!(rig.ledger.rows.len(), 3, "{POISON} and all");
+    assert_eq!(rig.postgres.rows.len(), 3, "{POISON} and all");
     assert!(rig.quarantined().is_empty());
 }
 
@@ -212,16 +212,16 @@ fn out_13_retry_of_many_halves_and_keeps_back_what_is_refused_again() {
     }
     rig.prepare("(Postgres recovers)\n(60 s pass)");
     assert_eq!(rig.quarantined().len(), 9);
-    let tries = rig.ledger.tries;
+    let tries = rig.postgres.tries;
     rig.prepare("root retries\n(9 s pass)");
     assert_eq!(rig.quarantined().len(), 9);
     assert!(
-        rig.ledger.tries - tries < 30,
+        rig.postgres.tries - tries < 30,
         "each by itself, and the ways there: {}",
-        rig.ledger.tries - tries
+        rig.postgres.tries - tries
     );
     rig.prepare("(Postgres is mended)\nroot retries\n(9 s pass)");
-    assert_eq!((rig.quarantined().len(), rig.ledger.rows.len()), (0, 9));
+    assert_eq!((rig.quarantined().len(), rig.postgres.rows.len()), (0, 9));
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn out_14_discard_gives_one_row_up_for_good() {
         (9 s pass)
         "#,
     );
-    assert_eq!(rig.ledger.rows.len(), 0);
+    assert_eq!(rig.postgres.rows.len(), 0);
 }
 
 #[test]

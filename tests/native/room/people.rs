@@ -185,7 +185,7 @@ fn room_8_a_change_that_the_room_did_not_learn_of_is_told_later_and_once() {
     rig.prepare("alice joins\ncarol joins\n(1 s passes)");
     // The process dies between Postgres' commit and the room's learning of it.
     let (anna, now) = (rig.person("anna"), rig.now);
-    let user = crate::fixtures::user;
+    let user = testkit::cast::user;
     for (nth, change) in [
         AdminChange::Remove { user: user("bob") },
         AdminChange::Add { users: vec![user("erin")] },
@@ -195,11 +195,13 @@ fn room_8_a_change_that_the_room_did_not_learn_of_is_told_later_and_once() {
     .into_iter()
     .enumerate()
     {
-        let set = rig.room().plan(&anna, &change, now, &format!("lost{nth}")).unwrap().unwrap();
-        let set = ChangeSet { version: rig.snapshot.members_version, ..set };
-        rig.membership.apply(&mut rig.snapshot, &set, now);
+        let set =
+            rig.with_room(|room| room.plan(&anna, &change, now, &format!("lost{nth}"))).unwrap().unwrap();
+        let world: &mut crate::world::World = &mut rig;
+        let set = ChangeSet { version: world.snapshot.members_version, ..set };
+        world.membership.apply(&mut world.snapshot, &set, now);
     }
-    rig.ledger.members_version = rig.snapshot.members_version;
+    rig.postgres.members_version = rig.snapshot.members_version;
     rig.play(
         r#"
         (the room crashes)

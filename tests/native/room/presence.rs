@@ -164,7 +164,7 @@ fn type_4_no_timer_runs_where_all_end_it_themselves() {
     let mut rig = Rig::new();
     rig.prepare("alice joins\nbob joins\n(9 s pass)");
     rig.prepare("alice > typing on");
-    assert_eq!(rig.room().deadline(), None);
+    assert_eq!(rig.deadline(), None);
     rig.play(
         r#"
         (60 s pass)
@@ -261,7 +261,7 @@ fn read_3_markers_outlive_eviction_and_crash_and_reach_postgres() {
         (30 s pass)                                   operator < outbox_recovered
         "#,
     );
-    assert_eq!(rig.ledger.reads.get("bob").map(|m| m.seq), Some(2));
+    assert_eq!(rig.postgres.reads.get("bob").map(|m| m.seq), Some(2));
 }
 
 #[test]
@@ -269,10 +269,10 @@ fn read_4_a_marker_saved_but_not_projected_goes_out_after_a_crash_and_only_then(
     let mut rig = Rig::new();
     rig.prepare("alice joins\nbob joins\nalice > message \"a\"\n(9 s pass)");
     rig.prepare("(Postgres hangs)\nbob > read 1\n(the room crashes)\n(Postgres recovers)\n(30 s pass)");
-    assert_eq!(rig.ledger.reads.get("bob").map(|m| m.seq), Some(1));
-    let tries = rig.ledger.tries;
+    assert_eq!(rig.postgres.reads.get("bob").map(|m| m.seq), Some(1));
+    let tries = rig.postgres.tries;
     rig.prepare("(the room is evicted)\nalice joins\n(9 s pass)");
-    assert_eq!(rig.ledger.tries, tries, "waking up alone asks Postgres nothing");
+    assert_eq!(rig.postgres.tries, tries, "waking up alone asks Postgres nothing");
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn read_5_set_back_on_purpose_it_is_unread_again_and_own_tabs_hear_it() {
         bob joins history=0                           bob < hello seq=3 read alice:3 bob:2, online bob, synced 3
         "#,
     );
-    let marker = rig.ledger.reads["bob"];
+    let marker = rig.postgres.reads["bob"];
     assert_eq!((marker.generation, marker.seq), (3, 2));
 }
 
@@ -342,7 +342,7 @@ fn read_6_a_marker_set_back_is_not_overtaken_by_an_older_one() {
         (the room crashes)                            alarm < in 5000 ms
                                                       postgres < (2, 2]  bob:0(1): hangs
         (Postgres recovers)
-        (30 s pass)                                   alarm < in 5000 ms / in 5000 ms / in 5000 ms / in 5000 ms
+        (30 s pass)                                   alarm < in 5000 ms / in 5000 ms / in 5000 ms / in 5000 ms / in 5000 ms
                                                       postgres < (2, 2]  bob:0(1): done
         bob joins history=0                           bob < hello seq=2 read alice:2, online bob, synced 2
         (the room is rebuilt from Postgres)
@@ -350,7 +350,7 @@ fn read_6_a_marker_set_back_is_not_overtaken_by_an_older_one() {
                                                       bob < hello seq=2 read alice:2, online bob, synced 2
         "#,
     );
-    assert_eq!(rig.ledger.reads["bob"].generation, 1);
+    assert_eq!(rig.postgres.reads["bob"].generation, 1);
 }
 
 #[test]
@@ -360,8 +360,8 @@ fn time_1_an_idle_room_has_no_timer_and_no_alarm() {
         "alice joins\nbob joins\nalice > message \"hi\"\nbob > read 1\nbob > typing on\nbob > react 👍 1",
     );
     rig.prepare("(9 s pass)");
-    assert_eq!((rig.room().deadline(), rig.alarm), (None, None));
-    let (tries, rows) = (rig.ledger.tries, rig.sql.rows_written.get());
+    assert_eq!((rig.deadline(), rig.alarm), (None, None));
+    let (tries, rows) = (rig.postgres.tries, rig.sql.rows_written.get());
     rig.prepare("(3600 s pass)");
-    assert_eq!((rig.ledger.tries, rig.sql.rows_written.get()), (tries, rows));
+    assert_eq!((rig.postgres.tries, rig.sql.rows_written.get()), (tries, rows));
 }

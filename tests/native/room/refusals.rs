@@ -41,7 +41,7 @@ fn err_2_what_is_refused_changes_nothing() {
     rig.prepare("alice > message \"\" #c1\nalice > message \"a\" thread=9 #c2\nalice > react 👍 9 #c3");
     assert_eq!(rig.sql.dump(), before);
     rig.prepare("alice > message \"now\" #c1");
-    assert_eq!(rig.room().head(), 2, "a refused clientId is free");
+    assert_eq!(rig.head(), 2, "a refused clientId is free");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn close_4403_the_outbox_notices_a_change_of_members() {
     rig.prepare("alice joins\nbob joins\n(1 s passes)");
     rig.snapshot.members.retain(|m| m.user_id.as_str() != "bob");
     rig.snapshot.members_version = 2;
-    rig.ledger.members_version = 2;
+    rig.postgres.members_version = 2;
     rig.play(
         r#"
         alice > message "this one bob still hears"    alice < new_message 1 "this one bob still hears" / member_removed 2 bob as member by bob

@@ -127,7 +127,7 @@ fn mod_1_words_are_refused_masked_or_noted() {
         (9 s pass)
         "#,
     );
-    let audit: Vec<_> = rig.ledger.audit.values().cloned().collect();
+    let audit: Vec<_> = rig.postgres.audit.values().cloned().collect();
     let id = rig.messages()[&3].id.clone();
     assert_eq!(audit, [("report".into(), "system".into(), Some(id), Some("word".into()))]);
     assert!(!rig.sql.dump().to_lowercase().contains("the heck"), "what was masked stands nowhere");
@@ -179,7 +179,8 @@ fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
         (9 s pass)                                    operator < outbox_recovered
         "#,
     );
-    let audit: Vec<_> = rig.ledger.audit.values().map(|(action, actor, ..)| (&**action, &**actor)).collect();
+    let audit: Vec<_> =
+        rig.postgres.audit.values().map(|(action, actor, ..)| (&**action, &**actor)).collect();
     assert_eq!(audit, [("edit", "carol"), ("delete", "carol"), ("report", "dave")]);
     assert_eq!(rig.sql.rows("SELECT id FROM audit", []).len(), 0, "Postgres has them");
 }
@@ -194,7 +195,7 @@ fn gone_1_a_deleted_room_leaves_nothing_and_one_that_is_only_missing_stays() {
                                                       bob < closed 4410 room_gone
         "#,
     );
-    assert!(!rig.wiped && rig.sql.dump().contains("hi"), "a backup may have lost it");
+    assert!(!rig.is_wiped() && rig.sql.dump().contains("hi"), "a backup may have lost it");
     rig.evict();
     rig.prepare("alice joins\nbob joins\n(9 s pass)");
     rig.input(Input::DeletionRequested);
@@ -203,9 +204,9 @@ fn gone_1_a_deleted_room_leaves_nothing_and_one_that_is_only_missing_stays() {
     rig.prepare("alice joins");
     rig.lawful = false;
     rig.input(Input::Refreshed(None));
-    assert!(!rig.wiped, "a file is in the bucket");
+    assert!(!rig.is_wiped(), "a file is in the bucket");
     rig.turn();
-    assert!(rig.wiped);
+    assert!(rig.is_wiped());
     assert_eq!(rig.sql.rows("SELECT name FROM sqlite_master WHERE type = 'table'", []).len(), 0);
 }
 
@@ -235,7 +236,7 @@ fn gone_2_a_deletion_that_a_fault_broke_off_is_ended_by_the_alarm() {
         rig.lawful = false;
         rig.sql.fails_at.set(statement);
         if rig.input(Input::Refreshed(None)) {
-            assert!(rig.wiped && statement > 10, "{statement}");
+            assert!(rig.is_wiped() && statement > 10, "{statement}");
             return;
         }
         rig.sql.fails_at.set(0);
@@ -245,7 +246,7 @@ fn gone_2_a_deletion_that_a_fault_broke_off_is_ended_by_the_alarm() {
             rig.input(Input::Refreshed(None));
         }
         rig.prepare("(40 s pass)");
-        assert!(rig.wiped, "statement {statement}");
+        assert!(rig.is_wiped(), "statement {statement}");
     }
 }
 
@@ -259,9 +260,9 @@ fn gone_3_a_deleted_room_is_first_taken_off_its_tenants_list() {
     rig.lawful = false;
     rig.input(Input::Refreshed(None));
     rig.turn();
-    assert!(!rig.wiped && !rig.sql.dump().contains("poison"), "what was said is gone at once");
+    assert!(!rig.is_wiped() && !rig.sql.dump().contains("poison"), "what was said is gone at once");
     rig.evict();
     rig.list_is_away = false;
     rig.prepare("alice joins\n(40 s pass)");
-    assert!(rig.wiped && rig.listed.is_none());
+    assert!(rig.is_wiped() && rig.listed.is_none());
 }

@@ -267,10 +267,10 @@ fn rebuild_2_an_unfinished_rebuild_leaves_no_log_behind() {
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
         "#,
     );
-    rig.sql = crate::sqlite::Sqlite::new();
+    rig.lose_storage();
     rig.crash();
     rig.rebuild(0);
-    let store = chinwag::room::store::Store(&rig.sql);
+    let store = chinwag::room::store::Store(&*rig.sql);
     assert!(!store.exists().unwrap(), "half a log counts as none");
     rig.rebuild(u64::MAX);
     rig.play(

@@ -106,11 +106,11 @@ fn thread_5_who_wrote_in_it_or_is_named_in_it_follows() {
     let mut rig = Rig::new();
     rig.prepare("alice joins\nbob joins\nalice > message \"root\"\nalice > message \"no thread <@bob>\"");
     rig.prepare("(9 s pass)\nbob > message \"reply <@carol>\" thread=1 #c1\n(9 s pass)");
-    let followers: Vec<&String> = rig.ledger.followers[&1].iter().collect();
+    let followers: Vec<&String> = rig.postgres.followers[&1].iter().collect();
     assert_eq!(followers, ["alice", "bob", "carol"]);
-    assert!(rig.ledger.followers[&2].is_empty(), "where nobody replied nobody follows");
+    assert!(rig.postgres.followers[&2].is_empty(), "where nobody replied nobody follows");
     rig.prepare("bob > edit 3 \"reply <@dave>\"\n(9 s pass)\nbob > delete 3\n(9 s pass)");
-    let followers: Vec<&String> = rig.ledger.followers[&1].iter().collect();
+    let followers: Vec<&String> = rig.postgres.followers[&1].iter().collect();
     assert_eq!(followers, ["alice", "bob", "carol", "dave"], "who follows stays");
 }
 
