@@ -62,7 +62,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/stored")
 }
 
-/// `log_state.2.json` → `log_state`.
+/// The format whose values a file holds.
 fn format_of(file: &str) -> &str {
     file.split('.').next().unwrap_or_default()
 }
@@ -348,7 +348,7 @@ fn requests() -> Vec<Value> {
 /// The body of an event about the room's settings, as the room writes it.
 fn room_updated_body() -> Value {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nalice sets {\"topic\":\"tea\"}");
+    rig.prepare("alice join\nalice set {\"topic\":\"tea\"}");
     let rows = rig.sql.rows("SELECT body FROM events WHERE kind = 9", []);
     let rusqlite::types::Value::Text(body) = &rows[0][0] else { panic!("a body is text: {rows:?}") };
     serde_json::from_str(body).unwrap()

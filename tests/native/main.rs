@@ -1,6 +1,7 @@
 //! The native tests: what needs no workerd. Postgres is a real one (CHINWAG_TEST_POSTGRES).
 //! The rules of the room are conversations: see `transcript`.
 
+mod actions;
 mod bucket;
 mod contract;
 mod db;
@@ -8,6 +9,8 @@ mod db_people;
 mod db_plans;
 mod db_projection;
 mod db_threads;
+mod directions;
+mod frames;
 mod golden;
 mod golden_stored;
 mod invariants;

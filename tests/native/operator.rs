@@ -240,7 +240,7 @@ async fn the_tenants_list_is_its_admins_and_says_how_long_rooms_wait() {
 #[test]
 fn what_happens_is_counted_once_and_an_idle_room_counts_nothing() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins");
+    rig.prepare("alice join\nbob join");
     rig.counts = Counts::default();
     rig.prepare(
         "alice > message \"a\" #c1\nalice > message \"a\" #c1\nbob > react 👍 1 #r1\nbob > message \"b\"",
@@ -255,7 +255,7 @@ fn what_happens_is_counted_once_and_an_idle_room_counts_nothing() {
         "(Postgres fails)\nalice > message \"poison\" #c2\n(2 s pass)\n(Postgres recovers)\n(9 s pass)",
     );
     // The object reports what it has counted with each batch.
-    rig.prepare("bob lags\nalice > message \"c\"");
+    rig.prepare("bob lag\nalice > message \"c\"");
     let counted = std::mem::take(&mut rig.counts);
     assert_eq!((counted.acks, counted.rows_quarantined, counted.slow_sockets), (1, 1, 1), "{counted:?}");
     assert!(counted.retries >= 2 && counted.batches > counted.retries, "{counted:?}");

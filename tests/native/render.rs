@@ -46,9 +46,9 @@ pub fn event(e: &Value) -> String {
         }
         "hidden" => format!("hidden {}", e["seq"]),
         "typing" => {
-            let what = if e["isTyping"] == true { "types" } else { "types no more" };
+            let what = if e["isTyping"] == true { "typing" } else { "typing off" };
             let thread = e["threadId"].as_str().map(|id| format!(" in {}", seq_of(id))).unwrap_or_default();
-            format!("{} {what}{thread} [{}]", text("userId"), list(&e["typingUsers"]))
+            format!("{what} {}{thread} [{}]", text("userId"), list(&e["typingUsers"]))
         }
         kind @ ("user_joined" | "user_left") => format!("{kind} {}", text("userId")),
         "read_receipt" => format!("read_receipt {} {}", text("userId"), e["seq"]),

@@ -12,7 +12,7 @@ fn long_room() -> Rig {
     let mut rig = Rig::new();
     rig.lawful = false;
     rig.sql.counts_rows.set(false);
-    rig.prepare("alice joins history=0\nalice > message \"the first\"");
+    rig.prepare("alice join history=0\nalice > message \"the first\"");
     let first = rig.messages().remove(&1).unwrap();
     let store = Store(&*rig.sql);
     let mut insert = || {

@@ -7,8 +7,8 @@ fn notify_1_who_has_no_socket_is_notified_of_what_others_say() {
     Rig::new().play(
         r#"
         (the queue is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                     bob < hello seq=0, online alice bob, synced 0
         alice > message "hi"                          alice < new_message 1 "hi"
                                                       bob < new_message 1 "hi"
                                                       queue < 1 for carol dave
@@ -18,7 +18,7 @@ fn notify_1_who_has_no_socket_is_notified_of_what_others_say() {
                                                       queue < 2 for carol dave, 3 for carol dave
         bob > react 👍 1                               alice < reaction_update 4 on 1 +👍 bob {👍 bob}
                                                       bob < reaction_update 4 on 1 +👍 bob {👍 bob}
-        bob leaves
+        bob leave
         (9 s pass)                                    alice < user_left bob
         alice > message "three"                       alice < new_message 5 "three"
                                                       queue < 5 for bob carol dave
@@ -39,7 +39,7 @@ fn notify_2_what_is_set_and_what_is_read_counts_as_the_room_knows_it() {
     }
     rig.snapshot.members_version += 1;
     rig.postgres.members_version += 1;
-    rig.prepare("alice joins\nalice > message \"the first\"\n(9 s pass)");
+    rig.prepare("alice join\nalice > message \"the first\"\n(9 s pass)");
     rig.play(
         r#"
         (the queue is watched)
@@ -63,7 +63,7 @@ fn notify_3_nobody_is_notified_before_postgres_has_it() {
         r#"
         (the queue is watched)
         (Postgres fails)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
         alice > message "one"                         alice < new_message 1 "one"
                                                       operator < postgres_unavailable sqlstate=none why=no answer
         (3 s pass)
@@ -82,7 +82,7 @@ fn notify_4_a_queue_that_takes_nothing_is_offered_it_again_and_holds_up_nothing(
         (the queue is watched)
         (the queue is away)
         (Postgres is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
         alice > message "one"                         alarm < in 5000 ms
                                                       alice < new_message 1 "one"
                                                       postgres < (0, 1] 1 alice:1: done
@@ -109,7 +109,7 @@ fn notify_5_an_edit_tells_those_whom_it_newly_mentions() {
     Rig::new().play(
         r#"
         (the queue is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
         alice > message "for <@bob>"                  alice < new_message 1 "for <@bob>" @bob
                                                       queue < 1 for bob carol dave
         alice > edit 1 "for <@bob> and <@carol>"      alice < message_updated 2 is 1 "for <@bob> and <@carol>" @bob @carol v2

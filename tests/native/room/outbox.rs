@@ -8,7 +8,7 @@ fn out_1_what_is_committed_goes_out_in_order_and_as_it_is_now() {
     Rig::new().play(
         r#"
         (Postgres is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b"     alarm < in 5000 ms
                                                       alice < new_message 1 "a", new_message 2 "b"
                                                       postgres < (0, 2] 1–2 alice:2: done
@@ -34,7 +34,7 @@ fn out_1_what_is_committed_goes_out_in_order_and_as_it_is_now() {
 fn out_2_a_batch_is_250_events_or_a_mebibyte() {
     let mut rig = Rig::new();
     (rig.limits.messages_burst, rig.limits.frames_burst) = (2_000, 2_000);
-    rig.prepare("alice joins\n(Postgres fails)");
+    rig.prepare("alice join\n(Postgres fails)");
     for _ in 0..600 {
         rig.frame("alice", r#"{"type":"message","content":"x"}"#);
     }
@@ -60,7 +60,7 @@ fn out_2_a_batch_is_250_events_or_a_mebibyte() {
 
 fn poisoned(place: usize) -> Rig {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\n(Postgres fails)");
+    rig.prepare("alice join\n(Postgres fails)");
     for n in 1..=5 {
         let content = if n == place { POISON } else { "good" };
         rig.prepare(&format!("alice > message \"{content}\""));
@@ -77,7 +77,7 @@ fn out_3_poison_at_the_first_place_is_set_aside() {
         (500 ms pass)                                 alarm < in 5000 ms
                                                       postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: 22021 / (0, 1] 1 alice:5: 22021 / (0, 1]  alice:5: done / (1, 3] 2–3: done / (3, 5] 4–5: done
                                                       operator < row_quarantined seq=1 sqlstate=22021 / outbox_recovered
-        root asks                                     root < outbox idle 5/5 lag 0 for 0 ms, aside [1]
+        root outbox                                     root < outbox idle 5/5 lag 0 for 0 ms, aside [1]
         "#,
     );
     assert_eq!(rig.quarantined(), [1]);
@@ -114,7 +114,7 @@ fn out_3_poison_at_the_last_place_is_set_aside() {
 #[test]
 fn out_3_nothing_but_poison_is_set_aside_whole() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\n(Postgres fails)");
+    rig.prepare("alice join\n(Postgres fails)");
     rig.prepare("alice > message \"poison\"\nalice > message \"poison\"\nalice > react 👍 1");
     rig.prepare("(Postgres recovers)\n(9 s pass)");
     assert_eq!((rig.quarantined(), rig.postgres.last_seq, rig.postgres.rows.len()), (vec![1, 2], 3, 0));
@@ -123,9 +123,9 @@ fn out_3_nothing_but_poison_is_set_aside_whole() {
 #[test]
 fn out_3_poison_beyond_a_gap_of_a_rebuilt_log_is_found() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nalice > message \"a\"\nalice > message \"b\"");
+    rig.prepare("alice join\nalice > message \"a\"\nalice > message \"b\"");
     rig.prepare("alice > react 👍 1\nalice > react 🎉 1\nalice > message \"c\"");
-    rig.prepare("(the room is rebuilt from Postgres)\nalice joins history=0");
+    rig.prepare("(the room is rebuilt from Postgres)\nalice join history=0");
     rig.prepare("(Postgres is set back to 0)\n(Postgres fails)\nalice > message \"poison\"");
     rig.prepare("(Postgres recovers)\n(9 s pass)");
     assert_eq!((rig.quarantined(), rig.postgres.last_seq), (vec![6], 6));
@@ -135,13 +135,13 @@ fn out_3_poison_beyond_a_gap_of_a_rebuilt_log_is_found() {
 fn out_4_a_schema_or_credentials_error_halts_and_sets_nothing_aside() {
     let mut rig = Rig::new();
     for state in ["42P01", "28P01", "3D000"] {
-        rig.prepare(&format!("alice joins\n(Postgres fails with {state})\nalice > message \"a\""));
+        rig.prepare(&format!("alice join\n(Postgres fails with {state})\nalice > message \"a\""));
         rig.postgres.tries = 0;
         rig.prepare("(59 s pass)");
         assert_eq!(rig.postgres.tries, 0, "{state}: an operator has to act first");
         rig.play(
             r#"
-            root asks                                     root < outbox halted 0/1 lag 1 for 59000 ms, aside []
+            root outbox                                     root < outbox halted 0/1 lag 1 for 59000 ms, aside []
             "#,
         );
         rig.prepare("(Postgres recovers)\n(2 s pass)");
@@ -155,7 +155,7 @@ fn out_4_a_schema_or_credentials_error_halts_and_sets_nothing_aside() {
 fn out_5_anything_else_is_tried_for_ever_ever_more_rarely() {
     for state in ["08006", "40001", "53300", "55P03", "57014", "25006", "XX000"] {
         let mut rig = Rig::new();
-        rig.prepare(&format!("alice joins\n(Postgres fails with {state})\nalice > message \"a\""));
+        rig.prepare(&format!("alice join\n(Postgres fails with {state})\nalice > message \"a\""));
         let mut tries = Vec::new();
         for _ in 0..120 {
             let before = rig.postgres.tries;
@@ -174,7 +174,7 @@ fn out_5_without_an_answer_it_is_tried_again_by_alarm_alone() {
     Rig::new().play(
         r#"
         (Postgres is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
         (Postgres fails)
         alice > message "a"                           alarm < in 5000 ms / in 500 ms
                                                       alice < new_message 1 "a"
@@ -198,7 +198,7 @@ fn out_6_a_lost_reply_changes_nothing() {
     Rig::new().play(
         r#"
         (Postgres is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
         (Postgres loses replies)
         alice > message "a"                           alarm < in 5000 ms / in 500 ms
                                                       alice < new_message 1 "a"
@@ -216,7 +216,7 @@ fn out_6_a_lost_reply_changes_nothing() {
 #[test]
 fn out_7_postgres_set_back_gets_everything_again() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\nalice > message \"a\"\nalice > message \"b\"\nbob > read 2");
+    rig.prepare("alice join\nbob join\nalice > message \"a\"\nalice > message \"b\"\nbob > read 2");
     rig.prepare("alice > message \"c\"\n(9 s pass)\n(Postgres is watched)");
     rig.play(
         r#"
@@ -237,7 +237,7 @@ fn out_8_a_hung_batch_holds_its_lease_and_no_longer() {
     Rig::new().play(
         r#"
         (Postgres is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
         (Postgres hangs)
         alice > message "a"                           alarm < in 5000 ms
                                                       alice < new_message 1 "a"
@@ -261,7 +261,7 @@ fn out_8_a_stragglers_answer_is_no_other_batchs() {
     rig.play(
         r#"
         (Postgres is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
         (Postgres hangs)
         alice > message "a"                           alarm < in 5000 ms
                                                       alice < new_message 1 "a"
@@ -282,7 +282,7 @@ fn out_8_a_stragglers_answer_is_no_other_batchs() {
 fn out_8_a_straggler_commits_after_a_later_batch() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
         (Postgres hangs)
         alice > message "a"                           alice < new_message 1 "a"
         (the room is evicted)
@@ -300,7 +300,7 @@ fn out_8_postgres_ahead_of_this_log_by_a_straggler_of_its_own() {
     Rig::new().play(
         r#"
         (Postgres is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
         (Postgres hangs)
         alice > message "a" & alice > message "b"     alarm < in 5000 ms
                                                       alice < new_message 1 "a", new_message 2 "b"
@@ -321,13 +321,13 @@ fn out_8_postgres_ahead_of_this_log_by_a_straggler_of_its_own() {
 #[test]
 fn out_10_another_log_in_postgres_halts_and_is_never_overwritten() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins");
+    rig.prepare("alice join");
     (rig.postgres.last_seq, rig.postgres.epoch) = (7, Some("other".into()));
     rig.play(
         r#"
         alice > message "a"                           alice < new_message 1 "a"
                                                       operator < log_epoch_conflict lastSeq=7 / outbox_halted why=Postgres holds another log of this room
-        root asks                                     root < outbox halted 0/1 lag 1 for 0 ms, aside []
+        root outbox                                     root < outbox halted 0/1 lag 1 for 0 ms, aside []
         "#,
     );
     assert!(rig.postgres.rows.is_empty());
@@ -337,16 +337,16 @@ fn out_10_another_log_in_postgres_halts_and_is_never_overwritten() {
 #[test]
 fn out_10_another_message_at_a_seq_is_an_alarm_and_never_overwritten() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\n(Postgres fails)\nalice > message \"mine\"");
+    rig.prepare("alice join\n(Postgres fails)\nalice > message \"mine\"");
     let mut other = Rig::new();
-    other.prepare("(1 s passes)\nbob joins\nbob > message \"theirs\"");
+    other.prepare("(1 s passes)\nbob join\nbob > message \"theirs\"");
     rig.postgres.rows = std::mem::take(&mut other.postgres.rows);
     other.lawful = false;
     rig.prepare("(Postgres recovers)");
     rig.play(
         r#"
         (1 s passes)                                  operator < row_quarantined seq=1 why=another message stands there / outbox_recovered
-        root asks                                     root < outbox idle 1/1 lag 0 for 0 ms, aside [1]
+        root outbox                                     root < outbox idle 1/1 lag 0 for 0 ms, aside [1]
         "#,
     );
     assert_eq!(rig.postgres.rows[&1].content, "theirs");
@@ -355,7 +355,7 @@ fn out_10_another_message_at_a_seq_is_an_alarm_and_never_overwritten() {
 #[test]
 fn out_11_a_deleted_room_halts_the_outbox() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins");
+    rig.prepare("alice join");
     rig.postgres.missing = true;
     rig.play(
         r#"

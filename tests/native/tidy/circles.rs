@@ -38,7 +38,7 @@ fn rust_graph<'a>(root: &str, files: &[&'a Source]) -> Graph<'a> {
     let mut graph = Graph::new();
     for source in files {
         let from = module_path(root, &source.path);
-        for name in used_names(&source.code) {
+        for name in used_names(source.production_code()) {
             let Some(target) = resolve(&from, &name, &modules) else { continue };
             let is_family = target.starts_with(&from) || from.starts_with(&target);
             if !is_family {

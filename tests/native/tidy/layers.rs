@@ -34,7 +34,7 @@ pub fn check(sources: &[Source]) -> Vec<Finding> {
             ));
             continue;
         };
-        for (at, line) in source.code.lines().enumerate() {
+        for (at, line) in source.production_code().lines().enumerate() {
             for imported in imported_modules(line) {
                 if layer_of(imported).is_some_and(|other| other < layer) {
                     findings.push(Finding::new(

@@ -9,9 +9,22 @@ const ENDINGS: [&str; 14] =
 const FOLDERS: [&str; 10] =
     ["src", "sim", "tests", "testkit", "xtask", "bench", "web", "migrations", "docs", "examples"];
 /// Made by a build, or no files of ours.
-const ELSEWHERE: [&str; 6] = ["target/", "build/", "dist/", "web/dist", "node_modules/", "worker/"];
+const ELSEWHERE: [&str; 10] = [
+    "target/",
+    "build/",
+    "dist/",
+    "web/dist",
+    "node_modules/",
+    "worker/",
+    "chinwag/",
+    "dir/",
+    "DIR/",
+    "generated/",
+];
+/// Made by `cargo xtask dev` in a stack's folder.
+const RUNTIME_FILES: [&str; 3] = ["stack.json", "run.json", "wrangler.json"];
 /// Names that look like rules and are standards.
-const STANDARDS: [&str; 6] = ["SHA", "UTF", "ISO", "RFC", "HMAC", "AES"];
+const STANDARDS: [&str; 7] = ["SHA", "UTF", "ISO", "RFC", "HMAC", "AES", "PDF"];
 
 pub fn check(sources: &[Source]) -> Vec<Finding> {
     let known = Known::new(sources);
@@ -38,7 +51,8 @@ pub fn check(sources: &[Source]) -> Vec<Finding> {
 /// Issues and paragraphs whose numbers no document of ours has.
 fn numbered_elsewhere(line: &str) -> Option<String> {
     let is_issue = line.split("Issue ").skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    (is_issue || line.contains('§')).then(|| "a number of an issue or a paragraph (§)".to_owned())
+    (is_issue || line.contains('§') && !line.contains("RFC"))
+        .then(|| "a number of an issue or a paragraph (§)".to_owned())
 }
 
 /// What there is to be named.
@@ -52,13 +66,17 @@ struct Known {
 impl Known {
     fn new(sources: &[Source]) -> Self {
         let file_name = |source: &Source| source.path.rsplit('/').next().unwrap_or_default().to_owned();
-        let documents = sources.iter().filter(|source| source.is("md"));
+        // Documents of one name (README.md) share their headings.
+        let mut all_headings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for source in sources.iter().filter(|source| source.is("md")) {
+            all_headings.entry(file_name(source)).or_default().extend(headings(&source.text));
+        }
         let protocol = sources.iter().find(|source| source.path == "docs/PROTOCOL.md");
         let rows = protocol.into_iter().flat_map(|source| source.text.lines());
         let ids = rows.filter_map(|row| row.strip_prefix("| ")?.split(" |").next());
         Self {
             names: sources.iter().map(file_name).collect(),
-            headings: documents.map(|source| (file_name(source), headings(&source.text))).collect(),
+            headings: all_headings,
             rules: ids.filter(|id| rule_ids(id).any(|found| found == *id)).map(str::to_owned).collect(),
         }
     }
@@ -120,14 +138,16 @@ impl Known {
 }
 
 fn is_path(token: &str) -> bool {
-    let has_hole = token.contains(['*', '{', '<', '…', '$', ':', '@']) || token.starts_with(['/', '.', '-']);
-    if has_hole || ELSEWHERE.iter().any(|folder| token.contains(folder)) {
+    let has_hole =
+        token.contains(['*', '{', '}', '<', '…', '$', ':', '@']) || token.starts_with(['/', '.', '-']);
+    if has_hole || RUNTIME_FILES.contains(&token) || ELSEWHERE.iter().any(|folder| token.contains(folder)) {
         return false;
     }
     let (folder, name) = token.rsplit_once('/').unwrap_or(("", token));
     let has_ending =
         name.rsplit_once('.').is_some_and(|(stem, ending)| !stem.is_empty() && ENDINGS.contains(&ending));
-    let is_placeholder = name.split('.').next().is_some_and(|stem| stem == "NAME");
+    let stem = name.split('.').next().unwrap_or_default();
+    let is_placeholder = !name.ends_with(".md") && stem.chars().all(|c| c.is_ascii_uppercase());
     let is_in_folder = FOLDERS.contains(&folder.split('/').next().unwrap_or_default());
     !is_placeholder && (has_ending || is_in_folder && !name.is_empty())
 }

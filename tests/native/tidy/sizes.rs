@@ -62,7 +62,7 @@ fn functions(code: &str) -> Vec<Function> {
         let Some(close) = closing(&rest[open..], '(', ')').map(|length| open + length) else { continue };
         let body = rest[close..].find(['{', ';']).map(|length| close + length);
         let Some(body) = body.filter(|body| rest[*body..].starts_with('{')) else { continue };
-        let end = closing(&rest[body..], '{', '}').map_or(rest.len(), |length| body + length);
+        let end = closing(&rest[body..], '{', '}').map_or(rest.len(), |length| body + length + 1);
         found.push(Function {
             name,
             line: code[..at].lines().count().max(1),
