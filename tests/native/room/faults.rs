@@ -62,14 +62,17 @@ fn store_1_a_failing_statement_leaves_nothing_half() {
 fn store_2_the_sender_is_told_and_the_others_miss_nothing() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         (the disk fails at statement 6)
         alice > message "a" #a & bob > message "b" #b & alice > message "c" #c & alice > message "d" #d
                                                       operator < failed: the disk is gone
-                                                      alice < ack a seq=1, new_message 1 "a", new_message 2 "b" / online alice bob, error internal of message #c, ack d seq=3, new_message 3 "d"
-                                                      bob < new_message 1 "a", ack b seq=2, new_message 2 "b" / online alice bob, new_message 3 "d"
+                                                      alice < ack a seq=1, new_message 1 "a", new_message 2 "b" / online
+                                                          alice bob, error internal of message #c, ack d seq=3,
+                                                          new_message 3 "d"
+                                                      bob < new_message 1 "a", ack b seq=2, new_message 2 "b" / online
+                                                          alice bob, new_message 3 "d"
         alice > message "c" #c                        alice < ack c seq=4, new_message 4 "c"
                                                       bob < new_message 4 "c"
         "#,
@@ -80,12 +83,14 @@ fn store_2_the_sender_is_told_and_the_others_miss_nothing() {
 fn store_3_a_panic_loses_no_event_that_was_committed() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         alice > message "a" #a & bob > react 👍 1 & alice panic & bob > message "b"
-                                                      alice < ack a seq=1, new_message 1 "a", reaction_update 2 on 1 +👍 bob {👍 bob} / online alice bob, new_message 3 "b"
-                                                      bob < new_message 1 "a", reaction_update 2 on 1 +👍 bob {👍 bob} / online alice bob, new_message 3 "b"
+                                                      alice < ack a seq=1, new_message 1 "a", reaction_update 2 on 1 +👍
+                                                          bob {👍 bob} / online alice bob, new_message 3 "b"
+                                                      bob < new_message 1 "a", reaction_update 2 on 1 +👍 bob {👍 bob} /
+                                                          online alice bob, new_message 3 "b"
         alice > message "a" #a                        alice < ack a seq=1 duplicate
         "#,
     );

@@ -8,7 +8,7 @@ fn out_1_what_is_committed_goes_out_in_order_and_as_it_is_now() {
     Rig::new().play(
         r#"
         (Postgres is watched)
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b"     alarm < in 5000 ms
                                                       alice < new_message 1 "a", new_message 2 "b"
                                                       postgres < (0, 2] 1–2 alice:2: done
@@ -16,10 +16,12 @@ fn out_1_what_is_committed_goes_out_in_order_and_as_it_is_now() {
                                                       postgres < (2, 3] 1: done
         (Postgres fails)
         alice > message "c" & alice > react 👍 3 & alice > react 🎉 1 & alice > unreact 👍 1
-                                                      alice < new_message 4 "c", error message_not_found of reaction, reaction_update 5 on 1 +🎉 alice {🎉 alice, 👍 alice}, reaction_update 6 on 1 -👍 alice {🎉 alice}
                                                       postgres < (3, 6] 4 1 alice:4: no answer
                                                       alarm < in 500 ms
                                                       operator < postgres_unavailable sqlstate=none why=no answer
+                                                      alice < new_message 4 "c", error message_not_found of reaction,
+                                                          reaction_update 5 on 1 +🎉 alice {🎉 alice, 👍 alice},
+                                                          reaction_update 6 on 1 -👍 alice {🎉 alice}
         (Postgres recovers)
         (499 ms pass)
         (1 ms pass)                                   alarm < in 5000 ms
@@ -42,7 +44,8 @@ fn out_2_a_batch_is_250_events_or_a_mebibyte() {
     rig.play(
         r#"
         (1001 ms pass)                                alarm < in 5000 ms
-                                                      postgres < (0, 250] 1–250 alice:600: done / (250, 500] 251–500: done / (500, 600] 501–600: done
+                                                      postgres < (0, 250] 1–250 alice:600: done / (250, 500] 251–500:
+                                                          done / (500, 600] 501–600: done
                                                       operator < outbox_recovered
         "#,
     );
@@ -75,9 +78,11 @@ fn out_3_poison_at_the_first_place_is_set_aside() {
     rig.play(
         r#"
         (500 ms pass)                                 alarm < in 5000 ms
-                                                      postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: 22021 / (0, 1] 1 alice:5: 22021 / (0, 1]  alice:5: done / (1, 3] 2–3: done / (3, 5] 4–5: done
+                                                      postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: 22021 /
+                                                          (0, 1] 1 alice:5: 22021 / (0, 1]  alice:5: done / (1, 3] 2–3:
+                                                          done / (3, 5] 4–5: done
                                                       operator < row_quarantined seq=1 sqlstate=22021 / outbox_recovered
-        root outbox                                     root < outbox idle 5/5 lag 0 for 0 ms, aside [1]
+        root outbox                                   root < outbox idle 5/5 lag 0 for 0 ms, aside [1]
         "#,
     );
     assert_eq!(rig.quarantined(), [1]);
@@ -89,7 +94,9 @@ fn out_3_poison_in_the_middle_is_set_aside() {
     rig.play(
         r#"
         (501 ms pass)                                 alarm < in 5000 ms
-                                                      postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: done / (2, 5] 3–5: 22021 / (2, 3] 3: 22021 / (2, 3] : done / (3, 5] 4–5: done
+                                                      postgres < (0, 5] 1–5 alice:5: 22021 / (0, 2] 1–2 alice:5: done /
+                                                          (2, 5] 3–5: 22021 / (2, 3] 3: 22021 / (2, 3] : done / (3, 5]
+                                                          4–5: done
                                                       operator < outbox_recovered / row_quarantined seq=3 sqlstate=22021
         alice > react 👍 3                             alice < reaction_update 6 on 3 +👍 alice {👍 alice}
                                                       postgres < (5, 6] : done
@@ -141,7 +148,7 @@ fn out_4_a_schema_or_credentials_error_halts_and_sets_nothing_aside() {
         assert_eq!(rig.postgres.tries, 0, "{state}: an operator has to act first");
         rig.play(
             r#"
-            root outbox                                     root < outbox halted 0/1 lag 1 for 59000 ms, aside []
+            root outbox                                   root < outbox halted 0/1 lag 1 for 59000 ms, aside []
             "#,
         );
         rig.prepare("(Postgres recovers)\n(2 s pass)");
@@ -174,7 +181,7 @@ fn out_5_without_an_answer_it_is_tried_again_by_alarm_alone() {
     Rig::new().play(
         r#"
         (Postgres is watched)
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         (Postgres fails)
         alice > message "a"                           alarm < in 5000 ms / in 500 ms
                                                       alice < new_message 1 "a"
@@ -184,7 +191,8 @@ fn out_5_without_an_answer_it_is_tried_again_by_alarm_alone() {
                                                       postgres < (0, 1] 1 alice:1: no answer
                                                       operator < postgres_unavailable sqlstate=none why=no answer
         (2 s pass)                                    alarm < in 5000 ms / in 1000 ms / in 5000 ms / in 2000 ms
-                                                      postgres < (0, 1] 1 alice:1: no answer / (0, 1] 1 alice:1: no answer
+                                                      postgres < (0, 1] 1 alice:1: no answer / (0, 1] 1 alice:1: no
+                                                          answer
         (Postgres recovers)
         (9 s pass)                                    alarm < in 5000 ms
                                                       postgres < (0, 1] 1 alice:1: done
@@ -198,7 +206,7 @@ fn out_6_a_lost_reply_changes_nothing() {
     Rig::new().play(
         r#"
         (Postgres is watched)
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         (Postgres loses replies)
         alice > message "a"                           alarm < in 5000 ms / in 500 ms
                                                       alice < new_message 1 "a"
@@ -224,7 +232,8 @@ fn out_7_postgres_set_back_gets_everything_again() {
         alice > message "d"                           alarm < in 5000 ms
                                                       alice < new_message 4 "d"
                                                       bob < new_message 4 "d"
-                                                      postgres < (3, 4] 4 alice:4: behind 1 / (1, 4] 2–4 alice:4 bob:2: done
+                                                      postgres < (3, 4] 4 alice:4: behind 1 / (1, 4] 2–4 alice:4 bob:2:
+                                                          done
                                                       operator < postgres_set_back from=3 to=1
         (1 s passes)
         "#,
@@ -237,7 +246,7 @@ fn out_8_a_hung_batch_holds_its_lease_and_no_longer() {
     Rig::new().play(
         r#"
         (Postgres is watched)
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         (Postgres hangs)
         alice > message "a"                           alarm < in 5000 ms
                                                       alice < new_message 1 "a"
@@ -261,7 +270,7 @@ fn out_8_a_stragglers_answer_is_no_other_batchs() {
     rig.play(
         r#"
         (Postgres is watched)
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         (Postgres hangs)
         alice > message "a"                           alarm < in 5000 ms
                                                       alice < new_message 1 "a"
@@ -282,7 +291,7 @@ fn out_8_a_stragglers_answer_is_no_other_batchs() {
 fn out_8_a_straggler_commits_after_a_later_batch() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         (Postgres hangs)
         alice > message "a"                           alice < new_message 1 "a"
         (the room is evicted)
@@ -300,7 +309,7 @@ fn out_8_postgres_ahead_of_this_log_by_a_straggler_of_its_own() {
     Rig::new().play(
         r#"
         (Postgres is watched)
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         (Postgres hangs)
         alice > message "a" & alice > message "b"     alarm < in 5000 ms
                                                       alice < new_message 1 "a", new_message 2 "b"
@@ -326,8 +335,9 @@ fn out_10_another_log_in_postgres_halts_and_is_never_overwritten() {
     rig.play(
         r#"
         alice > message "a"                           alice < new_message 1 "a"
-                                                      operator < log_epoch_conflict lastSeq=7 / outbox_halted why=Postgres holds another log of this room
-        root outbox                                     root < outbox halted 0/1 lag 1 for 0 ms, aside []
+                                                      operator < log_epoch_conflict lastSeq=7 / outbox_halted
+                                                          why=Postgres holds another log of this room
+        root outbox                                   root < outbox halted 0/1 lag 1 for 0 ms, aside []
         "#,
     );
     assert!(rig.postgres.rows.is_empty());
@@ -345,8 +355,9 @@ fn out_10_another_message_at_a_seq_is_an_alarm_and_never_overwritten() {
     rig.prepare("(Postgres recovers)");
     rig.play(
         r#"
-        (1 s passes)                                  operator < row_quarantined seq=1 why=another message stands there / outbox_recovered
-        root outbox                                     root < outbox idle 1/1 lag 0 for 0 ms, aside [1]
+        (1 s passes)                                  operator < row_quarantined seq=1 why=another message stands there
+                                                          / outbox_recovered
+        root outbox                                   root < outbox idle 1/1 lag 0 for 0 ms, aside [1]
         "#,
     );
     assert_eq!(rig.postgres.rows[&1].content, "theirs");

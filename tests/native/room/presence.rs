@@ -6,16 +6,16 @@ use crate::rig::Rig;
 fn pres_1_a_person_is_there_once_over_all_tabs() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
-        bob' join                                    bob' < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        bob' join                                     bob' < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         bob leave
         (9 s pass)
-        carol join                                   carol < hello seq=0, online alice bob carol, synced 0
+        carol join                                    carol < hello seq=0, online alice bob carol, synced 0
         bob' leave
         (4900 ms pass)                                alice < user_joined carol
-        dave join                                    dave < hello seq=0, online alice bob carol dave, synced 0
+        dave join                                     dave < hello seq=0, online alice bob carol dave, synced 0
         (1 s passes)                                  alice < user_joined dave, user_left bob
                                                       carol < user_joined dave, user_left bob
                                                       dave < user_left bob
@@ -27,12 +27,12 @@ fn pres_1_a_person_is_there_once_over_all_tabs() {
 fn pres_2_coming_back_within_5_s_is_no_news() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         bob leave
         (4 s pass)
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (9 s pass)
         "#,
     );
@@ -42,7 +42,7 @@ fn pres_2_coming_back_within_5_s_is_no_news() {
 fn pres_3_joins_are_gathered_and_never_told_to_oneself() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         bob join & carol join & dave join & bob' join
                                                       bob < hello seq=0, online alice bob, synced 0
                                                       carol < hello seq=0, online alice bob carol, synced 0
@@ -60,12 +60,12 @@ fn pres_3_joins_are_gathered_and_never_told_to_oneself() {
 fn pres_4_after_a_kill_there_is_who_has_a_socket() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         (the room crashes)
-        carol join                                   carol < hello seq=0, online carol, synced 0
-        bob join                                     bob < hello seq=0, online bob carol, synced 0
+        carol join                                    carol < hello seq=0, online carol, synced 0
+        bob join                                      bob < hello seq=0, online bob carol, synced 0
         (9 s pass)                                    carol < user_joined bob
         "#,
     );
@@ -75,13 +75,14 @@ fn pres_4_after_a_kill_there_is_who_has_a_socket() {
 fn pres_5_waking_up_is_no_news() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         (the room is evicted)
         alice > message "hi"                          alice < new_message 1 "hi"
                                                       bob < new_message 1 "hi"
-        carol join                                   carol < hello seq=1 read alice:1, online alice bob carol, new_message 1 "hi", synced 1
+        carol join                                    carol < hello seq=1 read alice:1, online alice bob carol,
+                                                          new_message 1 "hi", synced 1
         (1 s passes)                                  alice < user_joined carol
                                                       bob < user_joined carol
         bob leave
@@ -95,8 +96,8 @@ fn pres_5_waking_up_is_no_news() {
 fn pres_6_after_a_panic_everybody_learns_who_is_there() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         bob leave
         (the room panics)                             alice < online alice
@@ -109,8 +110,8 @@ fn pres_6_after_a_panic_everybody_learns_who_is_there() {
 fn type_1_typing_is_told_to_the_others_and_coalesced() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         alice > typing on                             bob < typing alice [alice]
         (1 s passes)                                  alice < user_joined bob
         alice > typing on
@@ -127,13 +128,13 @@ fn type_1_typing_is_told_to_the_others_and_coalesced() {
 fn type_2_it_ends_by_a_message_and_by_leaving() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join as legacy                             bob < hello seq=0 / online alice bob / synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join as legacy                            bob < hello seq=0 / online alice bob / synced 0
         alice > typing on                             bob < typing alice [alice]
         alice > message "hi"                          alice < new_message 1 "hi"
                                                       bob < new_message 1 "hi" / typing off alice []
         alice > typing on                             bob < typing alice [alice]
-        alice leave                                  bob < typing off alice []
+        alice leave                                   bob < typing off alice []
         (1 s passes)
         "#,
     );
@@ -143,9 +144,9 @@ fn type_2_it_ends_by_a_message_and_by_leaving() {
 fn type_3_seed_clients_are_told_its_end_and_others_end_it_themselves() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join as legacy                             bob < hello seq=0 / online alice bob / synced 0
-        carol join                                   carol < hello seq=0, online alice bob carol, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join as legacy                            bob < hello seq=0 / online alice bob / synced 0
+        carol join                                    carol < hello seq=0, online alice bob carol, synced 0
         (1 s passes)                                  alice < user_joined bob, user_joined carol
                                                       bob < user_joined carol
         alice > typing on                             bob < typing alice [alice]
@@ -168,7 +169,7 @@ fn type_4_no_timer_runs_where_all_end_it_themselves() {
     rig.play(
         r#"
         (60 s pass)
-        carol join as legacy                           carol < hello seq=0 / online alice bob carol / synced 0
+        carol join as legacy                          carol < hello seq=0 / online alice bob carol / synced 0
         (1 s passes)                                  alice < user_joined carol
                                                       bob < user_joined carol
         "#,
@@ -179,7 +180,7 @@ fn type_4_no_timer_runs_where_all_end_it_themselves() {
 fn type_5_what_is_no_typing() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > {"type":"typing"}                     alice < error bad_request isTyping of typing
         alice > {"type":"typing","isTyping":"yes"}    alice < error bad_request isTyping of typing
         alice > {"type":"typing","isTyping":null}     alice < error bad_request isTyping of typing
@@ -191,8 +192,8 @@ fn type_5_what_is_no_typing() {
 fn read_1_a_marker_goes_forward_only_and_no_further_than_the_head() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         alice > message "a" & alice > message "b" & alice > message "c"
                                                       alice < new_message 1 "a", new_message 2 "b", new_message 3 "c"
@@ -219,9 +220,9 @@ fn read_1_a_marker_goes_forward_only_and_no_further_than_the_head() {
 fn read_2_receipts_are_gathered_and_none_is_told_for_an_own_message() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
-        carol join                                   carol < hello seq=0, online alice bob carol, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        carol join                                    carol < hello seq=0, online alice bob carol, synced 0
         (1 s passes)                                  alice < user_joined bob, user_joined carol
                                                       bob < user_joined carol
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
@@ -245,8 +246,8 @@ fn read_3_markers_outlive_eviction_and_crash_and_reach_postgres() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
                                                       bob < new_message 1 "a", new_message 2 "b"
@@ -256,7 +257,8 @@ fn read_3_markers_outlive_eviction_and_crash_and_reach_postgres() {
         (the room is evicted)                         operator < postgres_unavailable sqlstate=none why=no answer
         (1 s passes)
         (the room crashes)                            operator < postgres_unavailable sqlstate=none why=no answer
-        alice join history=0                         alice < hello seq=2 as owner read alice:2 bob:2, online alice, synced 2
+        alice join history=0                          alice < hello seq=2 as owner read alice:2 bob:2, online alice,
+                                                          synced 2
         (Postgres recovers)
         (30 s pass)                                   operator < outbox_recovered
         "#,
@@ -280,9 +282,9 @@ fn read_5_set_back_on_purpose_it_is_unread_again_and_own_tabs_hear_it() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
-        bob' join                                    bob' < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        bob' join                                     bob' < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         alice > message "a" & alice > message "b" & alice > message "c"
                                                       alice < new_message 1 "a", new_message 2 "b", new_message 3 "c"
@@ -292,27 +294,27 @@ fn read_5_set_back_on_purpose_it_is_unread_again_and_own_tabs_hear_it() {
         (1 s passes)                                  alice < read_receipt bob 3
                                                       bob < read_receipt bob 3
                                                       bob' < read_receipt bob 3
-        bob unread 2                                 bob < read 1
+        bob unread 2                                  bob < read 1
         (1 s passes)                                  bob < read_receipt bob 1
                                                       bob' < read_receipt bob 1
-        bob unread 3                                 bob < read 1
-        bob unread 0                                 bob < read 0
+        bob unread 3                                  bob < read 1
+        bob unread 0                                  bob < read 0
         (1 s passes)                                  bob < read_receipt bob 0
                                                       bob' < read_receipt bob 0
-        bob read 2                                   bob < read 2
+        bob read 2                                    bob < read 2
         (1 s passes)                                  alice < read_receipt bob 2
                                                       bob < read_receipt bob 2
                                                       bob' < read_receipt bob 2
-        bob read 99                                  bob < read 3
-        bob unread 3 & bob > read 1                  bob < read 2
+        bob read 99                                   bob < read 3
+        bob unread 3 & bob > read 1                   bob < read 2
         (1 s passes)                                  alice < read_receipt bob 2
                                                       bob < read_receipt bob 2
                                                       bob' < read_receipt bob 2
-        mallory read 1                               mallory < 404 room_not_found
-        mallory unread 1                             mallory < 404 room_not_found
+        mallory read 1                                mallory < 404 room_not_found
+        mallory unread 1                              mallory < 404 room_not_found
         (9 s pass)
         (the room crashes)
-        bob join history=0                           bob < hello seq=3 read alice:3 bob:2, online bob, synced 3
+        bob join history=0                            bob < hello seq=3 read alice:3 bob:2, online bob, synced 3
         "#,
     );
     let marker = rig.postgres.reads["bob"];
@@ -324,8 +326,8 @@ fn read_6_a_marker_set_back_is_not_overtaken_by_an_older_one() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
                                                       bob < new_message 1 "a", new_message 2 "b"
         bob > read 2
@@ -333,21 +335,21 @@ fn read_6_a_marker_set_back_is_not_overtaken_by_an_older_one() {
         (9 s pass)                                    alice < user_joined bob / read_receipt bob 2
                                                       bob < read_receipt bob 2
         (Postgres hangs)
-        bob unread 1                                 bob < read 0
+        bob unread 1                                  bob < read 0
                                                       alarm < in 5000 ms
                                                       postgres < (2, 2]  bob:0(1): hangs
         (the room is evicted)                         alarm < in 5000 ms
                                                       postgres < (2, 2]  bob:0(1): hangs
-        bob join history=0                           bob < hello seq=2 read alice:2, online alice bob, synced 2
+        bob join history=0                            bob < hello seq=2 read alice:2, online alice bob, synced 2
         (the room crashes)                            alarm < in 5000 ms
                                                       postgres < (2, 2]  bob:0(1): hangs
         (Postgres recovers)
-        (30 s pass)                                   alarm < in 5000 ms / in 5000 ms / in 5000 ms / in 5000 ms / in 5000 ms
+        (30 s pass)                                   alarm < in 5000 ms / in 5000 ms / in 5000 ms / in 5000 ms / in
+                                                          5000 ms
                                                       postgres < (2, 2]  bob:0(1): done
-        bob join history=0                           bob < hello seq=2 read alice:2, online bob, synced 2
-        (the room is rebuilt from Postgres)
-        bob join history=0                           alarm < in 3600000 ms
-                                                      bob < hello seq=2 read alice:2, online bob, synced 2
+        bob join history=0                            bob < hello seq=2 read alice:2, online bob, synced 2
+        (the room is rebuilt from Postgres)           alarm < in 3600000 ms
+        bob join history=0                            bob < hello seq=2 read alice:2, online bob, synced 2
         "#,
     );
     assert_eq!(rig.postgres.reads["bob"].generation, 1);

@@ -55,7 +55,7 @@ fn limit_1_messages_are_5_a_second_and_10_at_once_over_all_sockets() {
         r#"
         alice > message "x" #c1                       alice < error rate_limited in 200 ms of message #c1
         alice' > message "x" #c2                      alice' < error rate_limited in 200 ms of message #c2
-        alice post message "x" #c3                   alice < 429 rate_limited in 200 ms
+        alice post message "x" #c3                    alice < 429 rate_limited in 200 ms
         bob > message "y"                             alice < new_message 11 "y"
                                                       alice' < new_message 11 "y"
                                                       bob < new_message 11 "y"
@@ -92,7 +92,7 @@ fn limit_2_reactions_are_10_a_second_and_20_at_once() {
 fn limit_3_typing_is_2_a_second_and_4_at_once() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > typing on & alice > typing off & alice > typing on & alice > typing off
         alice > typing on                             alice < error rate_limited in 500 ms of typing
         (500 ms pass)
@@ -127,11 +127,12 @@ fn limit_5_the_var_overrides_them() {
             .unwrap();
     rig.play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a"                           alice < new_message 1 "a"
         alice > message "b"                           alice < error rate_limited in 1000 ms of message
-        alice' join                                  alice < closed 4409 too_many_connections
-                                                      alice' < hello seq=1 as owner read alice:1, online alice, new_message 1 "a", synced 1
+        alice' join                                   alice < closed 4409 too_many_connections
+                                                      alice' < hello seq=1 as owner read alice:1, online alice,
+                                                          new_message 1 "a", synced 1
         "#,
     );
 }
@@ -162,10 +163,10 @@ fn close_4401_an_expired_token_before_anything_more_is_delivered_or_taken() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join expires_ms=5000                     bob < hello seq=0, online alice bob, synced 0
-        carol join expires_ms=5000                   carol < hello seq=0, online alice bob carol, synced 0
-        dave join expires_ms=60000                   dave < hello seq=0, online alice bob carol dave, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join expires_ms=5000                      bob < hello seq=0, online alice bob, synced 0
+        carol join expires_ms=5000                    carol < hello seq=0, online alice bob carol, synced 0
+        dave join expires_ms=60000                    dave < hello seq=0, online alice bob carol dave, synced 0
         (4 s pass)                                    alice < user_joined bob, user_joined carol, user_joined dave
                                                       bob < user_joined carol, user_joined dave
                                                       carol < user_joined dave
@@ -179,7 +180,9 @@ fn close_4401_an_expired_token_before_anything_more_is_delivered_or_taken() {
                                                       alice < new_message 2 "bob's token is over"
                                                       carol < new_message 2 "bob's token is over"
                                                       dave < new_message 2 "bob's token is over"
-        bob join expires_ms=2000                     bob < hello seq=2 read alice:2, online alice bob carol dave, new_message 1 "heard by all", new_message 2 "bob's token is over", synced 2
+        bob join expires_ms=2000                      bob < hello seq=2 read alice:2, online alice bob carol dave,
+                                                          new_message 1 "heard by all", new_message 2 "bob's token is
+                                                          over", synced 2
         (2 s pass)
         bob > message "too late"                      bob < closed 4401 auth_expired
         (60 s pass)                                   alice < user_left bob
@@ -195,7 +198,7 @@ fn close_4401_an_expired_token_before_anything_more_is_delivered_or_taken() {
 fn auth_1_a_fresh_token_goes_on_and_nobody_elses_does() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > auth alice+3600                       alice < auth_ok 1795428000
         alice > auth bob+3600                         alice < error forbidden of auth
         alice > auth nonsense                         alice < error unauthenticated of auth
@@ -212,7 +215,7 @@ fn auth_1_a_fresh_token_goes_on_and_nobody_elses_does() {
 fn auth_2_a_token_within_its_leeway_lasts_that_long() {
     Rig::new().play(
         r#"
-        alice join expires_ms=-20000                 alice < hello seq=0 as owner, online alice, synced 0
+        alice join expires_ms=-20000                  alice < hello seq=0 as owner, online alice, synced 0
         (9 s pass)
         alice > ping 1                                alice < pong 1 seq=0
         (1 s passes)
@@ -225,9 +228,9 @@ fn auth_2_a_token_within_its_leeway_lasts_that_long() {
 fn close_4403_when_membership_ends() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
-        bob' join                                    bob' < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        bob' join                                     bob' < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         alice > message "to both" & alice > typing on
                                                       alice < new_message 1 "to both"
@@ -251,8 +254,10 @@ fn close_4403_the_outbox_notices_a_change_of_members() {
     rig.postgres.members_version = 2;
     rig.play(
         r#"
-        alice > message "this one bob still hears"    alice < new_message 1 "this one bob still hears" / member_removed 2 bob as member by bob
-                                                      bob < new_message 1 "this one bob still hears" / closed 4403 removed
+        alice > message "this one bob still hears"    alice < new_message 1 "this one bob still hears" / member_removed
+                                                          2 bob as member by bob
+                                                      bob < new_message 1 "this one bob still hears" / closed 4403
+                                                          removed
         alice > message "this one not"                alice < new_message 3 "this one not"
         "#,
     );
@@ -264,9 +269,9 @@ fn close_4408_4413_4415_4420_each_has_its_reason() {
     rig.prepare("alice join\nbob join\ncarol join\ndave join");
     rig.play(
         r#"
-        alice fall silent                            alice < closed 4408 heartbeat_timeout
-        bob send binary                              bob < closed 4415 binary_unsupported
-        carol lag                                    carol < closed 4420 slow_consumer
+        alice fall silent                             alice < closed 4408 heartbeat_timeout
+        bob send binary                               bob < closed 4415 binary_unsupported
+        carol lag                                     carol < closed 4420 slow_consumer
         "#,
     );
     let frame = |bytes: usize| format!(r#"{{"type":"ping","t":"{}"}}"#, "x".repeat(bytes - 22));
@@ -287,12 +292,13 @@ fn close_4409_the_oldest_of_more_than_10_sockets_goes() {
     rig.prepare("(1 s passes)");
     rig.play(
         r#"
-        alice'''''''''' join history=0               alice < closed 4409 too_many_connections
+        alice'''''''''' join history=0                alice < closed 4409 too_many_connections
                                                       alice'''''''''' < hello seq=0 as owner, online alice bob, synced 0
         (9 s pass)
         (the room is evicted)
-        alice''''''''''' join history=0              alice' < closed 4409 too_many_connections
-                                                      alice''''''''''' < hello seq=0 as owner, online alice bob, synced 0
+        alice''''''''''' join history=0               alice' < closed 4409 too_many_connections
+                                                      alice''''''''''' < hello seq=0 as owner, online alice bob, synced
+                                                          0
         "#,
     );
 }
@@ -302,11 +308,11 @@ fn close_4410_when_the_room_is_deleted() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob join                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (the room is deleted)                         alice < closed 4410 room_gone
                                                       bob < closed 4410 room_gone
-        alice join                                   alice < 404 room_not_found
+        alice join                                    alice < 404 room_not_found
         "#,
     );
 }
@@ -323,11 +329,12 @@ fn close_4429_a_sustained_flood() {
         r#"
         alice > ping 1                                alice < closed 4429 flood
         alice' > ping 1                               alice' < closed 4429 flood
-        alice join history=0                         alice < hello seq=0 as owner, online alice bob, synced 0
+        alice join history=0                          alice < hello seq=0 as owner, online alice bob, synced 0
         alice > ping 1                                alice < closed 4429 flood
         bob > message "undisturbed"                   bob < new_message 1 "undisturbed"
         (3 s pass)
-        alice join history=0                         alice < hello seq=1 as owner read bob:1, online alice bob, synced 1
+        alice join history=0                          alice < hello seq=1 as owner read bob:1, online alice bob, synced
+                                                          1
         alice > ping 1                                alice < pong 1 seq=1
         "#,
     );
@@ -337,17 +344,17 @@ fn close_4429_a_sustained_flood() {
 fn out_9_the_outbox_is_shown_to_the_tenants_admins_alone() {
     Rig::new().play(
         r#"
-        alice join                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         (Postgres fails)
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
                                                       operator < postgres_unavailable sqlstate=none why=no answer
         (2 s pass)
-        root outbox                                     root < outbox retrying 0/2 lag 2 for 2000 ms, aside []
-        alice outbox                                    alice < 403 forbidden
-        mallory outbox                                  mallory < 404 room_not_found
+        root outbox                                   root < outbox retrying 0/2 lag 2 for 2000 ms, aside []
+        alice outbox                                  alice < 403 forbidden
+        mallory outbox                                mallory < 404 room_not_found
         (Postgres recovers)
         (9 s pass)                                    operator < outbox_recovered
-        root outbox                                     root < outbox idle 2/2 lag 0 for 0 ms, aside []
+        root outbox                                   root < outbox idle 2/2 lag 0 for 0 ms, aside []
         "#,
     );
 }

@@ -18,12 +18,14 @@ fn store_5_a_room_of_before_gets_what_its_schema_lacks_and_goes_on() {
     }
     rig.play(
         r#"
-        alice join history=0                         alice < hello seq=3 as owner read alice:2, online alice, synced 3
-        alice > edit 1 "the root" #e1                 alice < ack e1 seq=4 v2, message_updated 4 is 1 "the root" replies=1 v2
-        alice versions 1                                 alice < versions [1 "root" by alice, 2 "the root" by alice]
+        alice join history=0                          alice < hello seq=3 as owner read alice:2, online alice, synced 3
+        alice > edit 1 "the root" #e1                 alice < ack e1 seq=4 v2, message_updated 4 is 1 "the root"
+                                                          replies=1 v2
+        alice versions 1                              alice < versions [1 "root" by alice, 2 "the root" by alice]
         alice > delete 1 #d1                          alice < ack d1 seq=5, message_deleted 5 of 1 by alice
-        alice > delete 2 #d2                          alice < ack d2 seq=6, message_deleted 6 of 2 by alice, thread_update 7 of 1 has 0
-        alice thread 1                               alice < thread of 1 tombstone: 2
+        alice > delete 2 #d2                          alice < ack d2 seq=6, message_deleted 6 of 2 by alice,
+                                                          thread_update 7 of 1 has 0
+        alice thread 1                                alice < thread of 1 tombstone: 2
         (9 s pass)
         "#,
     );

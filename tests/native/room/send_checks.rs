@@ -9,10 +9,10 @@ fn mute_1_who_is_muted_says_nothing_until_it_ends() {
     rig.prepare("alice join\nbob join\nbob > message \"before\" #c1\n(1 s passes)");
     rig.play(
         r#"
-        bob mute alice                               bob < 403 forbidden
-        alice mute bob for 60 s                      alice < ok {"until":"2026-11-23T09:01:01.000Z","userId":"bob"}
+        bob mute alice                                bob < 403 forbidden
+        alice mute bob for 60 s                       alice < ok {"until":"2026-11-23T09:01:01.000Z","userId":"bob"}
         bob > message "hi" #c2                        bob < error muted in 60000 ms of message #c2
-        bob post message "hi"                        bob < 403 muted in 60000 ms
+        bob post message "hi"                         bob < 403 muted in 60000 ms
         bob > message "before" #c1                    bob < ack c1 seq=1 duplicate
         bob > react 👍 1                               bob < error muted in 60000 ms of reaction
         bob > edit 1 "after"                          bob < error muted in 60000 ms of edit
@@ -25,12 +25,12 @@ fn mute_1_who_is_muted_says_nothing_until_it_ends() {
         (60 s pass)
         bob > message "hi" #c2                        alice < new_message 3 "hi"
                                                       bob < ack c2 seq=3, new_message 3 "hi"
-        alice mute bob                               alice < ok {"until":null,"userId":"bob"}
+        alice mute bob                                alice < ok {"until":null,"userId":"bob"}
         bob > message "ho"                            bob < error muted of message
         (the room crashes)
-        bob join history=0                           bob < hello seq=3 read bob:3, online bob, synced 3
+        bob join history=0                            bob < hello seq=3 read bob:3, online bob, synced 3
         bob > message "ho"                            bob < error muted of message
-        alice unmute bob                             alice < ok {"userId":"bob"}
+        alice unmute bob                              alice < ok {"userId":"bob"}
         bob > message "ho"                            bob < new_message 4 "ho"
         "#,
     );
@@ -42,21 +42,23 @@ fn ban_1_who_is_banned_is_out_until_it_ends() {
     rig.prepare("alice join\nbob join\n(1 s passes)");
     rig.play(
         r#"
-        bob ban carol                                bob < 403 forbidden
-        alice ban alice                              alice < 403 forbidden
-        alice ban bob for 60 s                       bob < closed 4403 removed
-                                                      alice < ok {"reason":null,"until":"2026-11-23T09:01:01.000Z","userId":"bob"} / member_removed 1 bob as member by alice
-        bob join                                     bob < 404 room_not_found
-        alice add bob                                alice < 409 banned
-        alice add carol bob erin                     alice < 409 banned
-        alice ban erin                               alice < ok {"reason":null,"until":null,"userId":"erin"}
-        alice add erin                               alice < 409 banned
-        alice unban erin                             alice < ok {"userId":"erin"}
-        alice unban erin                             alice < ok {"userId":"erin"}
-        alice add erin                               alice < ok erin member / member_added 2 erin as member by alice
+        bob ban carol                                 bob < 403 forbidden
+        alice ban alice                               alice < 403 forbidden
+        alice ban bob for 60 s                        bob < closed 4403 removed
+                                                      alice < ok
+                                                          {"reason":null,"until":"2026-11-23T09:01:01.000Z","userId":"bob"}
+                                                          / member_removed 1 bob as member by alice
+        bob join                                      bob < 404 room_not_found
+        alice add bob                                 alice < 409 banned
+        alice add carol bob erin                      alice < 409 banned
+        alice ban erin                                alice < ok {"reason":null,"until":null,"userId":"erin"}
+        alice add erin                                alice < 409 banned
+        alice unban erin                              alice < ok {"userId":"erin"}
+        alice unban erin                              alice < ok {"userId":"erin"}
+        alice add erin                                alice < ok erin member / member_added 2 erin as member by alice
         (60 s pass)                                   alice < user_left bob
-        alice add bob                                alice < ok bob member / member_added 3 bob as member by alice
-        bob join history=0                           bob < hello seq=3 read bob:2 erin:1, online alice bob, synced 3
+        alice add bob                                 alice < ok bob member / member_added 3 bob as member by alice
+        bob join history=0                            bob < hello seq=3 read bob:2 erin:1, online alice bob, synced 3
         "#,
     );
 }
@@ -74,27 +76,28 @@ fn slow_1_members_wait_and_nothing_makes_the_room_forget() {
                                                       bob < ack c1 seq=1, new_message 1 "one"
         bob > message "two" #c2                       bob < error slow_mode in 30000 ms of message #c2
         bob > message "one" #c1                       bob < ack c1 seq=1 duplicate
-        carol post message "a moderator's"           carol < message 2 "a moderator's"
+        carol post message "a moderator's"            carol < message 2 "a moderator's"
                                                       alice < new_message 2 "a moderator's"
                                                       bob < new_message 2 "a moderator's"
-        carol post message "and another"             carol < message 3 "and another"
+        carol post message "and another"              carol < message 3 "and another"
                                                       alice < new_message 3 "and another"
                                                       bob < new_message 3 "and another"
         (the room is evicted)
         bob > message "two" #c2                       bob < error slow_mode in 30000 ms of message #c2
         (the room crashes)
-        bob post message "two"                       bob < 429 slow_mode in 30000 ms
-        alice join history=0                         alice < hello seq=3 as owner read bob:1 carol:3, online alice, synced 3
+        bob post message "two"                        bob < 429 slow_mode in 30000 ms
+        alice join history=0                          alice < hello seq=3 as owner read bob:1 carol:3, online alice,
+                                                          synced 3
         (20 s pass)
-        bob post message "two"                       bob < 429 slow_mode in 10000 ms
+        bob post message "two"                        bob < 429 slow_mode in 10000 ms
         (10 s pass)
-        bob post message "two"                       bob < message 4 "two"
+        bob post message "two"                        bob < message 4 "two"
                                                       alice < new_message 4 "two"
-        dave post message "first"                    dave < message 5 "first"
+        dave post message "first"                     dave < message 5 "first"
                                                       alice < new_message 5 "first"
-        bob post message "three"                     bob < 429 slow_mode in 30000 ms
-        alice slow to 0 s                            alice < ok {"seconds":0} / room_updated 6 
-        bob post message "three"                     bob < message 7 "three"
+        bob post message "three"                      bob < 429 slow_mode in 30000 ms
+        alice slow to 0 s                             alice < ok {"seconds":0} / room_updated 6 
+        bob post message "three"                      bob < message 7 "three"
                                                       alice < new_message 7 "three"
         "#,
     );
@@ -142,15 +145,15 @@ fn mod_2_floods_and_repeats_are_the_members() {
     rig.evict();
     rig.play(
         r#"
-        bob post message "a"                         bob < message 1 "a"
-        bob post message "A "                        bob < 422 moderation_blocked content
-        carol post message "a"                       carol < message 2 "a"
-        bob post message "b"                         bob < message 3 "b"
-        bob post message "c"                         bob < 422 moderation_blocked content
+        bob post message "a"                          bob < message 1 "a"
+        bob post message "A "                         bob < 422 moderation_blocked content
+        carol post message "a"                        carol < message 2 "a"
+        bob post message "b"                          bob < message 3 "b"
+        bob post message "c"                          bob < 422 moderation_blocked content
         (10 s pass)
-        bob post message "c"                         bob < 422 moderation_blocked content
-        alice post message "x"                       alice < message 4 "x"
-        alice post message "x"                       alice < message 5 "x"
+        bob post message "c"                          bob < 422 moderation_blocked content
+        alice post message "x"                        alice < message 4 "x"
+        alice post message "x"                        alice < message 5 "x"
         "#,
     );
 }
@@ -163,16 +166,16 @@ fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
     rig.play(
         r#"
         (Postgres fails)
-        dave report 1                                dave < ok 1
+        dave report 1                                 dave < ok 1
                                                       operator < postgres_unavailable sqlstate=none why=no answer
-        dave report 1                                dave < ok 1
-        dave report 9                                dave < 404 message_not_found
-        eve reports 1                                 eve < 404 room_not_found
-        carol patch 1 "mended"                      carol < message 1 "mended"
+        dave report 1                                 dave < ok 1
+        dave report 9                                 dave < 404 message_not_found
+        eve report 1                                  eve < 404 room_not_found
+        carol patch 1 "mended"                        carol < message 1 "mended"
                                                       alice < message_updated 4 is 1 "mended" v2
-        carol delete 2                               carol < deleted 2 at 5
+        carol delete 2                                carol < deleted 2 at 5
                                                       alice < message_deleted 5 of 2 by carol
-        bob delete 3                                 bob < deleted 3 at 6
+        bob delete 3                                  bob < deleted 3 at 6
                                                       alice < message_deleted 6 of 3 by bob
         (the room crashes)                            operator < postgres_unavailable sqlstate=none why=no answer
         (Postgres recovers)
