@@ -11,11 +11,11 @@ mod rig;
 
 mod clients;
 mod commits;
-mod crowd;
 mod environment;
 mod everything;
 mod load;
 mod long_outage;
+mod many_clients;
 mod outages;
 mod proxy;
 mod random;
@@ -24,7 +24,7 @@ mod report;
 mod rooms;
 mod sampler;
 
-use environment::Ground;
+use environment::Environment;
 use random::Random;
 use report::Report;
 use std::future::Future;
@@ -42,7 +42,7 @@ pub fn struck(times: u64, by: impl Into<String>) -> Struck {
     Struck { times, by: by.into() }
 }
 
-type Run = fn(Arc<Ground>) -> Pin<Box<dyn Future<Output = Struck> + Send>>;
+type Run = fn(Arc<Environment>) -> Pin<Box<dyn Future<Output = Struck> + Send>>;
 
 #[derive(Clone, Copy)]
 pub struct Scenario {
@@ -52,7 +52,7 @@ pub struct Scenario {
 
 macro_rules! scenarios {
     ($($module:ident :: $name:ident),* $(,)?) => {
-        &[$(Scenario { name: stringify!($name), run: |ground| Box::pin($module::$name(ground)) }),*]
+        &[$(Scenario { name: stringify!($name), run: |environment| Box::pin($module::$name(environment)) }),*]
     };
 }
 
@@ -100,8 +100,8 @@ const LANES: &[Lane] = &[
             clients::readers_do_not_read,
             clients::frames_come_in_crumbs_and_never_end,
             clients::tokens_expire_live,
-            crowd::members_come_and_go_while_they_send,
-            crowd::five_hundred_clients_are_dropped_and_resume_1000_events,
+            many_clients::members_come_and_go_while_they_send,
+            many_clients::five_hundred_clients_are_dropped_and_resume_1000_events,
         ],
     },
     Lane {
@@ -161,14 +161,14 @@ async fn main() {
 async fn run_lane(
     lane: &'static str,
     scenarios: Vec<Scenario>,
-    stack: Arc<tokio::sync::OnceCell<Arc<Ground>>>,
+    stack: Arc<tokio::sync::OnceCell<Arc<Environment>>>,
     plan: Plan,
     report: Arc<Mutex<Report>>,
 ) {
     if scenarios.is_empty() {
         return;
     }
-    let ground = stack.get_or_init(|| async { Arc::new(Ground::prepare().await) }).await;
+    let environment = stack.get_or_init(|| async { Arc::new(Environment::prepare().await) }).await;
     let mut random = Random::new(plan.seed ^ lane.len() as u64);
     loop {
         let mut round = scenarios.clone();
@@ -178,7 +178,7 @@ async fn run_lane(
         for scenario in round {
             let start = Instant::now();
             println!("[{lane}] {} …", scenario.name);
-            let task = tokio::spawn((scenario.run)(ground.clone()));
+            let task = tokio::spawn((scenario.run)(environment.clone()));
             let abort = task.abort_handle();
             let outcome = match tokio::time::timeout(SCENARIO_MAX, task).await {
                 Ok(Ok(struck)) if struck.times > 0 => Ok(struck),
@@ -190,7 +190,7 @@ async fn run_lane(
                 }
             };
             report.lock().expect("the report").add(scenario.name, start.elapsed(), outcome);
-            ground.heal().await;
+            environment.heal().await;
             if plan.until.is_some_and(|until| Instant::now() >= until) {
                 return;
             }

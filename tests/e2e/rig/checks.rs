@@ -80,8 +80,8 @@ pub fn same(what: &str, a: &Log, b: &Log) {
 
 /// What somebody heard, applied in its order, is what the log holds now.
 #[track_caller]
-pub fn heard(who: &str, heard: &Log, log: &Log) {
-    for (seq, message) in heard {
+pub fn received(who: &str, received: &Log, log: &Log) {
+    for (seq, message) in received {
         let mut kept = log.get(seq).unwrap_or_else(|| panic!("{who} heard {seq}, the log lacks it")).clone();
         if message["deletedAt"] == true {
             assert!(kept["deletedAt"].is_string(), "{who} heard that {seq} was deleted: {kept}");

@@ -1,6 +1,6 @@
 //! Somebody at a WebSocket: dials in any of the contract's ways, keeps every event in order, waits for the next.
 //! `chat.v1` and seed clients alike: the frames are checked to be what the subprotocol says.
-//! Not here: clients that reconnect by themselves (`talker`).
+//! Not here: clients that reconnect by themselves (`load_client`).
 
 use super::{Answer, PATIENCE, Stack, http};
 use futures_util::stream::{SplitSink, SplitStream};

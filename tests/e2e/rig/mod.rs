@@ -4,9 +4,9 @@
 pub mod checks;
 pub mod client;
 pub mod http;
+pub mod load_client;
 pub mod processes;
 pub mod stack;
-pub mod talker;
 pub mod tenant;
 
 use std::future::Future;
