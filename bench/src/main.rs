@@ -1,5 +1,5 @@
-//! One run of load: reads its plan from stdin, connects, sends, listens, and prints what it measured, both JSON.
-//! Not here: the servers, the room and the comparison (xtask/src/bench.rs). One thread, on a core of its own.
+//! One run of load: reads its plan from stdin, connects, sends, receives, and prints its measurements; both are JSON.
+//! Not here: the servers, the room and the comparison (`xtask/src/bench.rs`). One thread, on a core of its own.
 
 mod received;
 mod wire;

@@ -1,5 +1,5 @@
-//! Postgres away, the runtime killed, the storage gone, a reader that doesn't read: while people talk.
-//! Afterwards what was acked is there, once, in one order, for everybody.
+//! Clients keep sending while Postgres is stopped, the runtime is killed, storage is lost or a reader doesn't read.
+//! Afterwards every acked operation is in the log once, in the same order for everybody.
 
 use crate::rig::checks::{self, Log, seq};
 use crate::rig::client::text;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Three people talking in a room until told to stop; dave is a member too, and elsewhere.
+/// Three clients that send in a room until they are stopped; dave is a member too, without a connection.
 struct Conversation {
     t: Tenant,
     room: String,
@@ -97,7 +97,7 @@ impl Conversation {
     }
 }
 
-/// How long acks took that were asked for after `from`: the slowest and the one in the middle.
+/// How long acks of operations sent between `from` and `until` took: the slowest and the median.
 fn ack_ms(reports: &[LoadReport], from: Instant, until: Instant) -> (u64, u64) {
     let within = |(sent, _): &&(Instant, Duration)| *sent >= from && *sent <= until;
     let ms = |(_, took): &(Instant, Duration)| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -278,20 +278,23 @@ async fn a_client_that_reads_nothing_is_closed_and_hurts_nobody() {
     let deaf = t.dial(&room, "deaf").and("history=0").open_deaf().await;
     bob.next("user_joined").await;
     let content = "x".repeat(4_000);
-    let mut said = 0;
+    let mut sent_count = 0;
     let left = |event: &Value| event["type"] == "user_left" && event["userId"] == "deaf";
     let start = Instant::now();
     // The kernel and wrangler's proxy take some megabytes before anything waits in the room.
     while !bob.all().iter().any(left) {
-        assert!(start.elapsed() < Duration::from_secs(90), "never closed, after {said} messages");
+        assert!(start.elapsed() < Duration::from_secs(90), "never closed, after {sent_count} messages");
         for _ in 0..100 {
-            said += 1;
-            alice.send(json!({"type": "message", "content": content, "clientId": format!("c{said}")})).await;
+            sent_count += 1;
+            alice
+                .send(json!({"type": "message", "content": content, "clientId": format!("c{sent_count}")}))
+                .await;
         }
-        alice.ack(&format!("c{said}")).await;
-        bob.until("what was said", |event| event["seq"] == said && event["type"] == "new_message").await;
+        alice.ack(&format!("c{sent_count}")).await;
+        bob.until("what was said", |event| event["seq"] == sent_count && event["type"] == "new_message")
+            .await;
     }
-    println!("the deaf one was closed after {} KiB", said * 4_200 / 1_024);
+    println!("the deaf one was closed after {} KiB", sent_count * 4_200 / 1_024);
     checks::gapless(&bob.all(), 0);
     let (code, reason) = crate::rig::client::close_of(deaf).await;
     assert_eq!((code, reason.as_str()), (4420, "slow_consumer"));

@@ -1,5 +1,5 @@
-//! Notifications over the running stack: room, queue, consumer, and an HTTP receiver that fails, hangs and comes back.
-//! Not here: who is told (`tests/native/room/notices`, `tests/native/reading/notify`).
+//! Notifications on the live stack: room, queue, consumer, and an HTTP receiver that fails, hangs and recovers.
+//! Not here: who is notified (`tests/native/room/notifications.rs`, `tests/native/reading/notify.rs`).
 
 use crate::rig::stack::{Setting, Stack, folder};
 use crate::rig::{PATIENCE, Tenant, eventually};

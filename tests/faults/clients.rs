@@ -1,5 +1,5 @@
-//! Clients that do what clients do: vanish in every way, read nothing, speak in crumbs, outstay their tokens, come and go.
-//! Whoever else is in the room goes on. Not here: hundreds of them at once (`many_clients`).
+//! Faulty clients: they disconnect in every way, don't read, send byte by byte, outlive their tokens. The other clients
+//! in the room are not affected. Not here: hundreds of clients at once (`many_clients`).
 
 use crate::environment::Environment;
 use crate::load::{Load, LoadOptions};
@@ -36,7 +36,7 @@ pub async fn connections_end_by_rst_and_by_fin(environment: Arc<Environment>) ->
     struck(resets + ends, format!("{resets} RST, {ends} FIN; {}", result.summary()))
 }
 
-/// Nobody says goodbye and nobody answers. One that had pinged is closed after 60 s, and meanwhile hurts nobody.
+/// Half-open connections: no close, no answer. One that had pinged is closed after 60 s and affects nobody meanwhile.
 pub async fn clients_are_half_open(environment: Arc<Environment>) -> Struck {
     let way = Proxy::listen(false).await;
     way.to(&environment.stack.host);
@@ -64,7 +64,7 @@ pub async fn clients_are_half_open(environment: Arc<Environment>) -> Struck {
     struck(stalled, format!("noticed after {noticed} s; {}", result.summary()))
 }
 
-/// Three that read nothing, in a room where much is said.
+/// Three clients that read nothing, in a busy room.
 pub async fn readers_do_not_read(environment: Arc<Environment>) -> Struck {
     let t = environment.tenant();
     let room = t.group(&["alice", "bob", "deaf0", "deaf1", "deaf2"]).await;
@@ -74,35 +74,35 @@ pub async fn readers_do_not_read(environment: Arc<Environment>) -> Struck {
         deaf.push(t.dial(&room, &format!("deaf{i}")).and("history=0").open_deaf().await);
     }
     let content = "x".repeat(4_000);
-    let (start, mut said, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+    let (start, mut sent, mut slowest) = (Instant::now(), 0, Duration::ZERO);
     let mut closed = 0;
     while closed < deaf.len() {
-        assert!(start.elapsed() < Duration::from_secs(120), "only {closed} closed, after {said} messages");
+        assert!(start.elapsed() < Duration::from_secs(120), "only {closed} closed, after {sent} messages");
         let asked = Instant::now();
         for _ in 0..50 {
-            said += 1;
-            alice.send(json!({"type": "message", "content": content, "clientId": format!("c{said}")})).await;
+            sent += 1;
+            alice.send(json!({"type": "message", "content": content, "clientId": format!("c{sent}")})).await;
         }
-        alice.ack(&format!("c{said}")).await;
+        alice.ack(&format!("c{sent}")).await;
         slowest = slowest.max(asked.elapsed());
-        let last = format!("c{said}");
+        let last = format!("c{sent}");
         bob.until("what was said", |e| e["type"] == "new_message" && e["clientId"] == *last).await;
         closed = bob.all().iter().filter(|e| e["type"] == "user_left").count();
     }
-    let kib = said * content.len() as u64 / 1_024;
+    let kib = sent * content.len() as u64 / 1_024;
     checks::gapless(&bob.all(), 0);
     for socket in deaf {
         assert_eq!(close_of(socket).await, (4420, "slow_consumer".to_owned()));
     }
     environment.equal(&t, &room, "bob").await;
-    let said = format!(
+    let sent = format!(
         "3 closed 4420 after {kib} KiB; 50 messages were acked within {} ms at most",
         slowest.as_millis()
     );
-    struck(3, said)
+    struck(3, sent)
 }
 
-/// A frame that comes byte by byte is a frame; one that never ends is nobody else's business.
+/// A frame that arrives byte by byte is handled; one that never ends affects nobody else.
 pub async fn frames_come_in_crumbs_and_never_end(environment: Arc<Environment>) -> Struck {
     let way = Proxy::listen(false).await;
     way.to(&environment.stack.host);

@@ -1,5 +1,5 @@
-//! The moments between two commits: the runtime is killed after the room's own and before Postgres', and Postgres
-//! commits without anybody hearing of it. Not here: a Postgres that is away (`outages`).
+//! Faults between two commits: the runtime is killed after the room's commit and before Postgres', or Postgres commits
+//! and the reply is lost. Not here: a Postgres that can't be reached (`outages`).
 
 use crate::environment::Environment;
 use crate::load::{Load, LoadOptions};
@@ -82,9 +82,9 @@ pub async fn the_runtime_is_killed_under_load(environment: Arc<Environment>) -> 
     let (median, slowest) = (whole_ms[whole_ms.len() / 2], whole_ms[whole_ms.len() - 1]);
     // The target is 2 s; a machine that compiles at the same time is given more.
     assert!(median <= 6_000, "all are whole again soon: {whole_ms:?} ms");
-    let said = format!(
+    let summary = format!(
         "{kills} kills, all whole again after {median} ms (median; slowest {slowest}), {}",
         result.summary()
     );
-    struck(kills, said)
+    struck(kills, summary)
 }

@@ -1,5 +1,5 @@
-//! Where a scenario plays: a stack with a fault proxy between Worker and Postgres, another before its clients, and a
-//! page of memory that turns Postgres' clock and fills workerd's disk. Not here: who talks (`load`).
+//! What a scenario runs on: a stack with a fault proxy between the Worker and Postgres, another one before its clients,
+//! and a page of memory that sets Postgres' clock and fills workerd's disk. Not here: who sends (`load`).
 
 use crate::proxy::{Fault, Proxy};
 use crate::rig::stack::{self, NO_RATES, Setting};

@@ -1,4 +1,4 @@
-//! All faults at once, by a seed, for a minute. Not here: each of them alone (the other scenarios).
+//! All faults in a random order for one minute. Not here: each fault by itself (the other scenarios).
 
 use crate::environment::Environment;
 use crate::load::{Load, LoadOptions};

@@ -1,5 +1,5 @@
-//! People talking in a room through whatever happens, and every law checked over what they tell afterwards.
-//! Not here: what happens to them (the scenarios).
+//! Simulated clients that keep sending through a fault, and the checks over everything that they report afterwards.
+//! Not here: the faults (the scenarios).
 
 use crate::environment::{Environment, read_only};
 use crate::rig::checks::{self, Log};
@@ -15,7 +15,7 @@ use testkit::history::check_sent;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Nobody is acked for this long only if something is broken for good: longer than any outage of a scenario in which
+/// Nobody is acked for this long only if something is broken: longer than any outage of a scenario in which
 /// acks may stop, and the platform's own recoveries.
 const STILL_MAX: Duration = Duration::from_secs(60);
 /// A batch may wait for `RETRY_MAX_MS`, one that a missing table halted for `HALTED_RETRY_MS`.
@@ -30,13 +30,13 @@ pub struct Load {
     acked: watch::Receiver<u64>,
     people: Vec<(String, JoinHandle<LoadReport>)>,
     sampler: Sampler,
-    /// Connections that had heard everything when everybody was last there.
+    /// Connections that were synced when everybody was last connected.
     there: u64,
-    /// `user/clientId` of what others said here.
+    /// `user/clientId` of what other clients sent.
     pub others: BTreeSet<String>,
 }
 
-/// What was so in the end.
+/// The log, the clients' reports and the samples at the end.
 pub struct LoadResult {
     pub log: Log,
     pub reports: Vec<LoadReport>,
@@ -104,7 +104,7 @@ impl Load {
                 reacts: i == 2,
                 edits: i == 3,
                 through: options.through_proxy.then(|| environment.client_proxy.address.clone()),
-                // Of one of them it stays unknown what became of some messages.
+                // One client doesn't retry everything.
                 gives_up: i == 1,
             };
             (user, tokio::spawn(run_load_client(plan)))
@@ -129,7 +129,7 @@ impl Load {
         }
     }
 
-    /// Nothing more is said; all stay and listen.
+    /// Nobody sends anything new; all stay connected.
     pub fn stop_sending(&self) {
         self.stop.send_replace(Phase::Settle);
     }
@@ -138,7 +138,7 @@ impl Load {
         *self.acked.borrow()
     }
 
-    /// Waits until everybody has come back since they were last all there, and heard everything.
+    /// Waits until every client has reconnected and is synced.
     pub async fn wait_until_all_are_synced(&mut self) {
         let goal = self.there + self.people.len() as u64;
         let reached = self.synced.wait_for(|count| *count >= goal);
@@ -162,7 +162,7 @@ impl Load {
         took
     }
 
-    /// Panics as the person did who gave up, if one has.
+    /// Panics as a client did, if one has.
     async fn propagate_panic(&mut self) {
         for (_, person) in self.people.iter_mut().filter(|(_, person)| person.is_finished()) {
             person.await.expect("a talker gave up");
@@ -196,7 +196,7 @@ impl Load {
         deleted
     }
 
-    /// Ends it and checks every law, of the history of operations, of every client, REST, the room's file, Postgres.
+    /// Ends the load and checks the history of operations, every client, REST, the room's file and Postgres.
     pub async fn finish(self) -> LoadResult {
         let result = self.finish_after_set_back(0).await;
         assert!(result.samples.rows > 0, "the prefix rule was looked at: {:?}", result.samples);
@@ -219,7 +219,7 @@ impl Load {
         LoadResult { log, reports: reports.into_iter().map(|(_, one)| one).collect(), samples }
     }
 
-    /// Nothing new is said, and all is acked: the head.
+    /// Stops sending, and waits until everything is acked: the head.
     async fn settle(&mut self) -> u64 {
         self.stop.send_replace(Phase::Settle);
         let (t, room, acked) = (self.t.clone(), self.room.clone(), self.acked.clone());
@@ -235,7 +235,7 @@ impl Load {
     }
 }
 
-/// What was acked is there once at its seq; what is there was said by somebody; what was heard is there.
+/// What was acked is in the log once at its seq; everything in the log was sent; what was received is in the log.
 fn check_reports(log: &Log, reports: &[(String, LoadReport)], others: &BTreeSet<String>) {
     let invoked = reports.iter().flat_map(|(_, one)| &one.invoked).chain(others).cloned().collect();
     check_sent(&checks::operations(log), &invoked).unwrap();
@@ -259,7 +259,7 @@ fn check_reports(log: &Log, reports: &[(String, LoadReport)], others: &BTreeSet<
 }
 
 impl Environment {
-    /// Once the room is drained, with nothing set aside: history over REST, the object's file and Postgres tell one log.
+    /// Once the room is drained, without quarantined rows: history over REST, the object's file and Postgres are equal.
     pub async fn equal(&self, t: &Tenant, room: &str, member: &str) -> Log {
         t.drained(room, DRAINED_MAX).await;
         let log = checks::history(t, room, member).await;

@@ -1,5 +1,5 @@
-//! Postgres is stopped for longer than an alarm survives its own failures, and drained after that with nobody there.
-//! A file and a stack of its own, as it lasts over 3 minutes. Not here: short outages (`outages`).
+//! Postgres is stopped for longer than an alarm survives its own failures; afterwards the outbox is drained without
+//! clients. It has a stack of its own because it takes over 3 minutes. Not here: short outages (`outages`).
 
 use crate::environment::Environment;
 use crate::outages::Compared;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The platform gives an alarm up after 7 failures, some 145 s (PLATFORM.md).
+/// The platform gives an alarm up after 7 failures, some 145 s (docs/PLATFORM.md, Hibernation and alarms).
 const STOPPED: Duration = Duration::from_secs(185);
 /// What waits: 10 s of a big room's options, and enough to see a rate.
 const ROWS: u64 = 12_000;
@@ -92,7 +92,7 @@ pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(
     // The targets are 2,000 rows/s and 10 s + rows/2,000; half of that is asserted on a machine that others use.
     assert!(equal.as_secs_f64() < 3.0 * allowed, "equal after {equal:?}");
     let compared = people.end(compared_until).await;
-    let said = format!(
+    let summary = format!(
         "stopped {} s, {ROWS} rows waited (acked within {:.0} s), {} looks in vain; first rows {:.1} s after it was back, then {rate:.0} rows/s, equal after {:.1} s (target {allowed:.0}); {compared}",
         stopped.as_secs(),
         acked_after.as_secs_f64(),
@@ -100,5 +100,5 @@ pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(
         began.duration_since(back).as_secs_f64(),
         equal.as_secs_f64()
     );
-    struck(1, said)
+    struck(1, summary)
 }

@@ -1,9 +1,9 @@
-//! The real parts under every fault: the Worker under `wrangler dev`, a real Postgres, proxies that hurt between them,
-//! people who talk meanwhile and checkers over all they tell. This file runs the scenarios and counts.
+//! The real parts under every fault: the Worker under `wrangler dev`, a real Postgres, fault proxies between them,
+//! clients that keep sending, and checks of everything they report. This file runs the scenarios and counts.
 //!
 //! Run by `cargo xtask test --only faults` (each scenario once) and `cargo xtask faults --minutes N` (again and again
-//! in a random order that a seed tells). Scenarios of one lane follow each other, lanes run at the same time.
-//! A scenario in which its fault never struck fails.
+//! in a random order, repeatable by its seed). Scenarios of one lane run one after the other, lanes run at the same
+//! time. A scenario whose fault never happened fails.
 
 #[allow(dead_code, unused_imports)] // The end-to-end tests use the rest.
 #[path = "../e2e/rig/mod.rs"]
@@ -32,7 +32,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What a scenario has to show: how often its fault struck, and what was measured.
+/// What a scenario returns: how often its fault happened, and what was measured.
 pub struct Struck {
     pub times: u64,
     pub by: String,
@@ -58,7 +58,7 @@ macro_rules! scenarios {
 
 struct Lane {
     name: &'static str,
-    /// Lanes with the same number share a stack: their scenarios hurt connections, and nothing that others stand on.
+    /// Lanes with the same number share a stack: their scenarios disturb connections, and nothing that others depend on.
     stack: usize,
     scenarios: &'static [Scenario],
 }

@@ -1,5 +1,5 @@
-//! Many at once: hundreds who come back together, and members who come and go while they send.
-//! Not here: one client's ways (`clients`).
+//! Many clients at once: hundreds that reconnect together, and members who are added and removed while they send.
+//! Not here: faults of a single client (`clients`).
 
 use crate::environment::Environment;
 use crate::load::{Load, LoadOptions};
@@ -140,11 +140,11 @@ pub async fn members_come_and_go_while_they_send(environment: Arc<Environment>) 
     stop.send_replace(true);
     let (mut acks, mut invoked, mut removed, mut refused) = (BTreeMap::new(), BTreeSet::new(), 0, 0);
     for guest in guests {
-        let told = guest.await.expect("a guest");
-        acks.extend(told.acks);
-        invoked.extend(told.invoked);
-        removed += told.removed;
-        refused += told.refused;
+        let report = guest.await.expect("a guest");
+        acks.extend(report.acks);
+        invoked.extend(report.invoked);
+        removed += report.removed;
+        refused += report.refused;
     }
     for i in 0..4 {
         let dial = load.t.dial(&load.room, &format!("guest{i}"));
@@ -159,12 +159,12 @@ pub async fn members_come_and_go_while_they_send(environment: Arc<Environment>) 
     load.others = invoked;
     let result = load.finish().await;
     checks::acked(&acks, &result.log);
-    let said = format!(
+    let sent = format!(
         "{changes} changes, {} acks of guests, {removed} closed 4403, {refused} refused 404; {}",
         acks.len(),
         result.summary()
     );
-    struck(changes, said)
+    struck(changes, sent)
 }
 
 #[derive(Default)]
@@ -176,28 +176,28 @@ struct Guest {
 }
 
 async fn guest(t: Tenant, room: String, user: String, stop: tokio::sync::watch::Receiver<bool>) -> Guest {
-    let (mut told, mut said) = (Guest::default(), 0);
+    let (mut report, mut sent) = (Guest::default(), 0);
     while !*stop.borrow() {
         let Some(mut client) = t.dial(&room, &user).and("history=0").try_open().await else {
-            told.refused += 1;
+            report.refused += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
         while client.closed().is_none() && !*stop.borrow() {
-            said += 1;
-            told.invoked.insert(format!("{user}/c{said}"));
-            let frame = json!({"type": "message", "content": "while I may", "clientId": format!("c{said}")});
+            sent += 1;
+            report.invoked.insert(format!("{user}/c{sent}"));
+            let frame = json!({"type": "message", "content": "while I may", "clientId": format!("c{sent}")});
             client.send(frame).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         for event in client.all().iter().filter(|event| event["type"] == "ack") {
-            told.acks.insert(format!("{user}/{}", text(&event["clientId"])), checks::seq(event));
+            report.acks.insert(format!("{user}/{}", text(&event["clientId"])), checks::seq(event));
         }
         match client.closed() {
-            Some((4403, _)) => told.removed += 1,
+            Some((4403, _)) => report.removed += 1,
             Some((1006, _)) | None => {}
             other => panic!("closed {other:?}"),
         }
     }
-    told
+    report
 }

@@ -1,5 +1,6 @@
-//! Postgres is away in some way, and people talk on: frozen, a black hole, slow, full, terminated, locked, read-only.
-//! Not here: stopped for minutes (`long_outage`), and a Postgres that refuses rows or lacks a table (`refusals`).
+//! Postgres is unavailable while clients send: frozen, black-holed, slow, out of connections, terminated, locked, read-
+//! only.
+//! Not here: stopped for minutes (`long_outage`); a Postgres that refuses rows or lacks a table (`refusals`).
 
 use crate::environment::Environment;
 use crate::load::{Load, LoadOptions, ack_ms};
@@ -228,7 +229,7 @@ pub async fn the_way_to_postgres_is_bad(environment: Arc<Environment>) -> Struck
     let after = counts();
     let [delayed, throttled, cut, refused] = std::array::from_fn(|i| after[i] - before[i]);
     assert!(delayed > 0 && throttled > 0 && cut > 0 && refused > 0, "each struck: {before:?} to {after:?}");
-    let said =
+    let summary =
         format!("{delayed} pieces delayed, {throttled} throttled, {cut} connections cut, {refused} refused");
-    struck(cut + refused, format!("{said}; {}", people.end(back).await))
+    struck(cut + refused, format!("{summary}; {}", people.end(back).await))
 }

@@ -1,4 +1,4 @@
-//! Postgres answers and refuses: rows that no retry will get in, a table that is gone, a past that came back.
+//! Postgres answers and refuses: rows that no retry can store, a missing table, a restored backup.
 //! Not here: a Postgres that doesn't answer (`outages`).
 
 use crate::environment::Environment;
@@ -45,7 +45,7 @@ impl Poisoned {
         self.alice.ack(&format!("c{BATCH}")).await;
     }
 
-    /// The one row is set aside, and the others are in Postgres.
+    /// The one row is in quarantine, and the others are in Postgres.
     async fn check(&self, t: &Tenant) {
         let what = format!("{} at {} is set aside", self.state, self.place);
         let outbox = eventually(&what, SET_ASIDE_MAX, || async {
@@ -90,12 +90,12 @@ pub async fn every_kind_of_poison_at_each_place_of_a_batch(environment: Arc<Envi
     let counts: Vec<u64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
     // Each place refuses its batch, and its row alone.
     assert!(counts.iter().all(|count| *count >= 2 * PLACES.len() as u64), "each was refused: {counts:?}");
-    let said =
+    let summary =
         format!("{} rows of {POISON:?} set aside after {} refusals", rooms.len(), counts.iter().sum::<u64>());
-    struck(rooms.len() as u64, said)
+    struck(rooms.len() as u64, summary)
 }
 
-/// The schema is wrong: nothing is set aside for that, the outbox halts and says so, and goes on when it is mended.
+/// The schema is wrong: nothing is quarantined for that; the outbox halts, reports it, and continues after the repair.
 pub async fn a_table_is_renamed_away_and_back(environment: Arc<Environment>) -> Struck {
     let mut load =
         Load::start(&environment, LoadOptions { pace: Duration::from_millis(100), ..LoadOptions::default() })

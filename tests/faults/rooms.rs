@@ -1,5 +1,6 @@
-//! What happens to the objects themselves: their disk is full, a room panics, sleeps between any two steps, gets new code;
-//! and Postgres' clock is another one than theirs. Not here: the runtime killed (`commits`).
+//! Faults of the objects: a full disk, a panic, hibernation between any two steps, a deploy; and a wrong clock of
+//! Postgres.
+//! Not here: a killed runtime (`commits`).
 
 use crate::environment::Environment;
 use crate::load::{Load, LoadOptions};
@@ -48,8 +49,8 @@ pub async fn the_disk_of_the_objects_is_full(environment: Arc<Environment>) -> S
     }
     let refused = environment.disk_refusals() - before;
     let result = load.finish().await;
-    let said = format!("{refused} writes refused, acked again after {healed_ms:?} ms");
-    struck(refused.unsigned_abs(), format!("{said}; {}", result.summary()))
+    let summary = format!("{refused} writes refused, acked again after {healed_ms:?} ms");
+    struck(refused.unsigned_abs(), format!("{summary}; {}", result.summary()))
 }
 
 /// Statements that write fail for 2 s while a batch comes back from Postgres, and read markers are not in their row yet.
@@ -87,7 +88,7 @@ pub async fn statements_of_the_store_fail_under_a_drain(environment: Arc<Environ
     struck(complaints as u64, format!("{complaints} statements failed, nothing is lost and nothing spins"))
 }
 
-/// Panics in one room: its people are told and go on, and another room talks and drains as if nothing were.
+/// Panics in one room: its clients get an error and continue, and another room is not affected.
 pub async fn one_room_panics_while_another_works(environment: Arc<Environment>) -> Struck {
     let mut panicking = Load::start(&environment, LoadOptions::default()).await;
     let mut calm = Load::start(&environment, LoadOptions::default()).await;
@@ -109,9 +110,9 @@ pub async fn one_room_panics_while_another_works(environment: Arc<Environment>) 
     let (one, other) = (panicking.finish().await, calm.finish().await);
     let connections: u32 = other.reports.iter().map(|report| report.connections).sum();
     assert_eq!(connections as usize, other.reports.len(), "nobody elsewhere lost a connection");
-    let said =
+    let summary =
         format!("{panics} panics, {drained} rows of the other room drained meanwhile; {}", one.summary());
-    struck(panics, said)
+    struck(panics, summary)
 }
 
 /// Which making of the object answers.
@@ -134,9 +135,9 @@ pub async fn a_room_sleeps_between_every_two_steps(environment: Arc<Environment>
     let room = t.group(&["alice", "bob"]).await;
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let mut made = Vec::new();
-    let said = alice.say("c1", "first").await;
+    let summary = alice.say("c1", "first").await;
     slept(&mut bob, &mut made).await;
-    let like = json!({"type": "reaction", "messageId": said["messageId"], "emoji": "x", "action": "add", "clientId": "r"});
+    let like = json!({"type": "reaction", "messageId": summary["messageId"], "emoji": "x", "action": "add", "clientId": "r"});
     bob.send(like.clone()).await;
     assert_eq!(bob.ack("r").await["seq"], 2);
     slept(&mut alice, &mut made).await;
@@ -189,7 +190,7 @@ pub async fn a_redeploy_with_200_sockets(environment: Arc<Environment>) -> Struc
     struck(1, format!("all 200 whole again {whole_ms} ms after the code changed; {}", result.summary()))
 }
 
-/// Times of the log are the room's, and nobody's order is a clock's.
+/// The times of the log are the room's, and no order depends on a clock.
 pub async fn the_clock_of_postgres_is_a_day_off(environment: Arc<Environment>) -> Struck {
     let mut load = Load::start(&environment, LoadOptions::default()).await;
     // A client whose clock is off shows it in nothing but perhaps its token.

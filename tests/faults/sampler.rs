@@ -1,5 +1,5 @@
-//! Looks every 100 ms whether Postgres is a prefix of a room's log: ascending, no hole but rows set aside, the same
-//! messages, and never ahead of the room. Not here: what must be so at the end (`load`).
+//! Checks every 100 ms that Postgres is a prefix of a room's log: ascending, without a gap except quarantined rows,
+//! with the same messages, and never ahead of the room. Not here: the checks at the end (`load`).
 
 use crate::environment::{Environment, read_only};
 use crate::rig::Tenant;
@@ -12,17 +12,17 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 const EVERY: Duration = Duration::from_millis(100);
-/// A statement that takes longer is one that a fault holds up: the next look has a connection of its own.
+/// A fault holds up a statement that takes longer; the next check opens a new connection.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What was seen.
+/// What the checks found.
 #[derive(Debug, Default, Clone)]
 pub struct Samples {
     pub looks: u64,
-    /// Looks that Postgres didn't answer.
+    /// Checks that Postgres didn't answer.
     pub away: u64,
     pub rows: u64,
-    /// How often Postgres knew less than before.
+    /// How often Postgres had less than before.
     pub set_back: u64,
 }
 
@@ -57,7 +57,7 @@ impl Sampler {
         self.verdict().await.expect("Postgres was a prefix of the log all the time")
     }
 
-    /// What was seen, or what was wrong.
+    /// What the checks found, or what was wrong.
     pub async fn verdict(self) -> Result<Samples, String> {
         self.stop.send_replace(true);
         self.task.await.expect("it looked to the end")
@@ -70,12 +70,12 @@ struct Inspector {
     room: String,
     sql: Option<tokio_postgres::Client>,
     file: Option<PathBuf>,
-    /// Everything up to here was found right.
+    /// Everything up to here was correct.
     checked: i64,
     seen: Samples,
 }
 
-/// One snapshot: how far the projection is said to be, and the messages after a seq.
+/// One snapshot: the position of the projection, and the messages after a seq.
 const LOOK: &str = "
     SELECT r.last_seq, (
         SELECT coalesce(json_object_agg(m.seq, m.id), '{}') FROM chat_messages m

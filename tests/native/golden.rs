@@ -1,5 +1,5 @@
-//! Each frame and each error as it stands on the wire, in `tests/golden`, one file each, a JSON a line; TypeScript reads
-//! the same files. `UPDATE_GOLDEN=1` writes them. Not here: when a frame is sent (`room`).
+//! Each frame and each error as it is on the wire: one file each in `tests/golden`, one JSON value a line. TypeScript
+//! reads the same files. `UPDATE_GOLDEN=1` writes them. Not here: when a frame is sent (`room`).
 
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::MessageId;
@@ -220,7 +220,7 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
         duplicate: false,
     };
     let resyncs = [ResyncReason::Epoch, ResyncReason::TooOld, ResyncReason::TooMany, ResyncReason::Ahead];
-    let said = |m: &Message| server::new_message(m.seq, &server::body(m), m.client_id.as_deref());
+    let new_message = |m: &Message| server::new_message(m.seq, &server::body(m), m.client_id.as_deref());
     let reactions = message().reactions;
     let typings = vec![
         server::typing("bob", true, &["bob", "carol"], None),
@@ -232,7 +232,7 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
         ("online_users", vec![server::online_users(&["alice", "bob"])]),
         ("resync", resyncs.map(|reason| server::resync(reason, 8, "e1")).into()),
         ("synced", vec![server::synced(8)]),
-        ("new_message", vec![said(&plain()), said(&message()), said(&tombstone)]),
+        ("new_message", vec![new_message(&plain()), new_message(&message()), new_message(&tombstone)]),
         (
             "reaction_update",
             vec![

@@ -40,7 +40,7 @@ impl Received {
 }
 
 impl Rig {
-    /// Seqs of messages that the room has set aside.
+    /// Seqs of quarantined messages.
     pub fn quarantined(&self) -> Vec<Seq> {
         let rows = self.sql.rows("SELECT seq FROM quarantine ORDER BY seq", []);
         rows.into_iter().map(|row| whole(&row[0])).collect()
@@ -56,7 +56,7 @@ impl Rig {
         rows.into_iter().map(message).collect()
     }
 
-    /// What the bucket holds at rest: the files of messages that aren't deleted, each with its row, and nothing else.
+    /// At rest the bucket holds the files of messages that aren't deleted, each with its row, and nothing else.
     fn files_are_those_of_messages(&self) {
         let messages = self.messages();
         let attached =
@@ -69,13 +69,13 @@ impl Rig {
         assert!(rows.iter().all(|row| row[0] == Cell::Null), "FILE-5: nothing is left to be removed");
     }
 
-    /// Lets the outbox drain and the room rest, and looks at what there is then.
+    /// Lets the outbox drain and the room become idle, and checks everything that is stored.
     pub fn check(&mut self) {
         self.postgres.fault = Default::default();
         self.turn();
         self.bucket_is_away = false;
         self.pass(180_000);
-        // The day after which nobody sends an upload any more: what was left of them goes then.
+        // Uploads that nobody sent are removed after a day.
         if self.alarm.is_some() {
             self.pass(chinwag::limits::UPLOAD_UNSENT_MS);
         }
@@ -98,15 +98,20 @@ impl Rig {
         for (_, id, ..) in &self.received.acks {
             assert!(messages.values().any(|m| m.id == *id), "ACK-1: {id} is there");
         }
-        let any_aside = self.sql.rows("SELECT seq FROM quarantine WHERE reason <> ''", []).len() as u64;
-        let listed = self.listed.as_ref().map_or(0, |trouble| trouble.quarantined);
-        assert_eq!(listed, any_aside, "OUT-12: the tenant's list says what is set aside");
-        assert_eq!(self.listed.is_some(), any_aside > 0, "OUT-12: nothing else is in trouble at rest");
+        let quarantined_count =
+            self.sql.rows("SELECT seq FROM quarantine WHERE reason <> ''", []).len() as u64;
+        let listed = self.listed.as_ref().map_or(0, |problem| problem.quarantined);
+        assert_eq!(listed, quarantined_count, "OUT-12: the tenant's list says what is set aside");
+        assert_eq!(
+            self.listed.is_some(),
+            quarantined_count > 0,
+            "OUT-12: nothing else is in trouble at rest"
+        );
         let row = self.sql.rows("SELECT value FROM state WHERE id = 4", []);
-        assert_eq!(row.len(), usize::from(any_aside > 0), "OUT-12: a healthy room has no row of it");
+        assert_eq!(row.len(), usize::from(quarantined_count > 0), "OUT-12: a healthy room has no row of it");
         assert_eq!(self.postgres.last_seq, head, "OUT-1: Postgres has all of the log {:?}", self.heard);
-        let aside = self.quarantined();
-        for (seq, message) in messages.iter().filter(|(seq, _)| !aside.contains(seq)) {
+        let quarantined = self.quarantined();
+        for (seq, message) in messages.iter().filter(|(seq, _)| !quarantined.contains(seq)) {
             let row = self.postgres.rows.get(seq).unwrap_or_else(|| panic!("OUT-1: {seq} is in Postgres"));
             assert_eq!((&row.id, &row.content), (&message.id, &message.content), "OUT-1: as it is now");
             let reacted: usize = message.reactions.values().map(Vec::len).sum();

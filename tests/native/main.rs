@@ -1,5 +1,5 @@
-//! The native tests: what needs no workerd. Postgres is a real one (CHINWAG_TEST_POSTGRES).
-//! The rules of the room are conversations: see `transcript`.
+//! Native tests: everything that needs no workerd. Postgres is a real one (CHINWAG_TEST_POSTGRES). The rules of the
+//! room are conversations: see `transcript`.
 
 mod actions;
 mod bucket;

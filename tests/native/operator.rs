@@ -1,5 +1,5 @@
-//! The operator's routes: who may use them, what is asked of a room, and the tenant's list of rooms in problem.
-//! Not here: what a room does when asked (`room/problem.rs`).
+//! The operator's routes: who may use them, what the Worker asks of a room, and the tenant's list of outbox alerts.
+//! Not here: what a room does when asked (`room/outbox_alert.rs`).
 
 use crate::bucket::Objects;
 use crate::db::{group, tenant, user};
@@ -223,7 +223,7 @@ async fn the_tenants_list_is_its_admins_and_says_how_long_rooms_wait() {
     assert_eq!(get("acme/root!").await, (200, all));
     take(report("r3", NOW - 5_000, None));
     take(report("r1", NOW - 4_000, halted(4, NOW - 8_000, 1)));
-    // A straggler from before says nothing.
+    // A late report from before is ignored.
     take(report("r3", NOW - 5_500, halted(1, NOW - 50_000, 0)));
     assert_eq!(get("acme/root!").await.1, json!({"rooms": [row("r1", 4, 8_000, 1), row("r2", 0, 0, 2)]}));
     for token in ["acme/alice", "acme/mallory"] {

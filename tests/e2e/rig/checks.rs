@@ -1,5 +1,5 @@
-//! The laws that hold after whatever happened: gapless, nothing twice, one order for all, nothing acked lost,
-//! and Postgres == history == what people heard.
+//! Checks of a room's log after any fault: gapless, nothing twice, one order for all, no acked operation lost, and
+//! Postgres, history and received events are equal. The checkers that other tests share are in `testkit::history`.
 
 use super::Tenant;
 use super::client::{encoded, text};

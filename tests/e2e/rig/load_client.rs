@@ -1,5 +1,5 @@
-//! Somebody who talks through faults, as a careful client does: resumes by `since` and `epoch`, sends again what
-//! wasn't acked, and checks while listening that nothing is missing, doubled or out of order.
+//! A client that keeps sending through faults: resumes by `since` and `epoch`, retries what wasn't acked, and checks
+//! every event that it receives.
 
 use super::checks::{Log, seq};
 use super::client::{Client, text};
@@ -10,51 +10,51 @@ use std::time::{Duration, Instant};
 use testkit::history::Stream;
 use tokio::sync::watch;
 
-/// As many as 3 people can have under way without a replay of more than 1,000 events.
+/// As many as 3 clients can have in flight without a replay of more than 1,000 events.
 const IN_FLIGHT_MAX: usize = 50;
 
-/// What is to be said, and how.
+/// What a client sends, and how.
 #[derive(Clone)]
 pub struct LoadClientPlan {
     pub tenant: Tenant,
     pub room: String,
     pub user: String,
-    /// Between two messages; a message that wasn't acked is said again on the next connection.
+    /// Between two messages. A message that wasn't acked is retried on the next connection.
     pub pace: Duration,
     pub stop: watch::Receiver<Phase>,
-    /// Counts acks, over all talkers.
+    /// Counts acks, over all clients.
     pub acked: watch::Sender<u64>,
     /// Counts connections that have received everything, over all talkers.
     pub synced: watch::Sender<u64>,
-    /// Says every fifth thing with a reaction to the newest message.
+    /// Every fifth operation is a reaction to the newest message.
     pub reacts: bool,
-    /// Changes its mind: replies in threads, edits and deletes what it said.
+    /// Replies in threads, edits and deletes its own messages.
     pub edits: bool,
     /// A proxy before the stack.
     pub through: Option<String>,
-    /// Doesn't say everything again: what became of the oldest unacked message stays unknown.
+    /// Doesn't retry the oldest unacked message of a connection: whether it is in the log stays unknown.
     pub gives_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Phase {
     Send,
-    /// Say nothing new, have everything acked.
+    /// Send nothing new, and wait until everything is acked.
     Settle,
-    /// Go once everything up to here is received.
+    /// Leave once everything up to here is received.
     LeaveAt(u64),
 }
 
-/// What a load_client has to tell afterwards.
+/// What a client reports at its end.
 #[derive(Default)]
 pub struct LoadReport {
     /// `user/clientId` → seq.
     pub acks: BTreeMap<String, u64>,
     pub received: Log,
-    /// When something was said first, and how long its ack took.
+    /// When an operation was sent first, and how long its ack took.
     pub ack_times: Vec<(Instant, Duration)>,
     pub connections: u32,
-    /// `user/clientId` of all that was ever said.
+    /// `user/clientId` of everything that was ever sent.
     pub invoked: BTreeSet<String>,
     /// Acks of reactions.
     pub reacted: u64,
@@ -64,7 +64,7 @@ pub struct LoadReport {
     pub deleted: BTreeSet<String>,
     /// Errors that were report.
     pub refused: u64,
-    /// `user/clientId` of what was never acked and not said again.
+    /// `user/clientId` of what was never acked and not retried.
     pub unknown: BTreeSet<String>,
 }
 
@@ -129,7 +129,7 @@ impl LoadClient {
         eventually("the room takes me back", Duration::from_secs(40), || dial.try_open()).await
     }
 
-    /// One connection; true when all is said, acked and received.
+    /// Runs one connection; true when everything is sent, acked and received.
     async fn run_connection(&mut self, mut client: Client) -> bool {
         let mut next = tokio::time::interval(self.plan.pace);
         next.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -151,7 +151,7 @@ impl LoadClient {
                         if self.refused_for_good(&event) {
                             continue;
                         }
-                        // Something of ours was not done; the next connection says again what isn't acked.
+                        // An operation failed; the next connection retries what isn't acked.
                         client.leave().await;
                         return false;
                     }
@@ -198,7 +198,7 @@ impl LoadClient {
     fn next_edit_or_deletion(&mut self) -> Option<Value> {
         let edits = self.plan.edits && self.mine.len() > 3;
         let (client_id, frame) = if edits && self.sent.is_multiple_of(11) {
-            // Out of the middle, so that replies and reactions are often there already.
+            // From the middle, so that it often has replies and reactions already.
             let id = self.mine.remove(self.mine.len() / 2);
             let client_id = format!("d{}", self.sent);
             (client_id.clone(), json!({"type": "delete", "messageId": id, "clientId": client_id}))
@@ -217,7 +217,7 @@ impl LoadClient {
         Some(frame)
     }
 
-    /// What can't be done any more because the message it is about went meanwhile.
+    /// Forgets an operation about a message that was deleted meanwhile.
     fn refused_for_good(&mut self, event: &Value) -> bool {
         let gone = event["code"] == "message_not_found" || event["field"] == "threadId";
         let place = self.waiting.iter().position(|(id, ..)| event["clientId"] == **id).filter(|_| gone);
@@ -247,7 +247,7 @@ impl LoadClient {
                     message[name] = value.clone();
                 }
                 message["deletedBy"] = event["deletedBy"].clone();
-                // The event doesn't tell when.
+                // The event doesn't say when.
                 message["deletedAt"] = json!(true);
             }
             "reaction_update" => message["reactions"] = event["reactions"].clone(),

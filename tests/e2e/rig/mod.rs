@@ -1,5 +1,5 @@
-//! What the tests are made of: a stack to start, kill and cut, people who connect and talk, checkers.
-//! Not here: what is true of Chinwag; the test modules say that.
+//! What the tests are made of: a stack to start, kill and cut off; clients; checks.
+//! Not here: what must be true of Chinwag (the test modules).
 
 pub mod checks;
 pub mod client;

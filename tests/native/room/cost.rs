@@ -1,4 +1,4 @@
-//! What a busy and an idle room cost in rows written (PLATFORM.md, What it costs).
+//! What a busy room and an idle room cost in written rows (docs/PLATFORM.md, What it costs).
 
 use crate::rig::Rig;
 

@@ -1,4 +1,4 @@
-//! Editing and deleting: versions, who may, races, and that nothing stays of what is gone.
+//! Editing and deleting: versions, permissions, races, and nothing stays of deleted content.
 
 use crate::rig::Rig;
 use chinwag::db::VersionRow;

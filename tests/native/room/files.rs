@@ -1,4 +1,4 @@
-//! Uploads: noted, sent once, seen by those who see their message, and gone when nobody has them any more.
+//! Uploads: reserved, sent once, visible to those who see the message, and removed when no message has them.
 //! Not here: what a file is (`protocol::file`), and real buckets (`tests/e2e/files.rs`).
 
 use crate::rig::Rig;

@@ -1,4 +1,4 @@
-//! History at any depth: pages of a long room are right back to its first message, and cost what they give.
+//! Pages of a long room: correct back to its first message, at a cost that depends on the page alone.
 
 use crate::rig::Rig;
 use chinwag::room::store::{Event, Kind, Store};

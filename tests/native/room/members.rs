@@ -1,4 +1,4 @@
-//! Who is in the room, as what, and what it is set to.
+//! Members, roles and settings of the room.
 
 use crate::rig::Rig;
 use chinwag::db::ChangeSet;

@@ -1,4 +1,4 @@
-//! Who is notified of what: those without a socket, once it is in Postgres, and never the author.
+//! Who is notified: members without a socket, once the message is in Postgres, and never its author.
 
 use crate::rig::Rig;
 

@@ -1,4 +1,4 @@
-//! The way to Postgres: order, bisecting, the three classes of failure, lost replies, hung batches, set-backs.
+//! The outbox: order, bisecting, the three classes of failure, lost replies, hung batches, restored backups.
 
 use crate::rig::Rig;
 use testkit::POISON;

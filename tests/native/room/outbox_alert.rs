@@ -1,4 +1,4 @@
-//! A room in trouble with Postgres: what its tenant's list is told, and what an operator may do about it.
+//! Outbox alerts: what the tenant's list receives, and what an operator may do.
 
 use crate::rig::Rig;
 use testkit::POISON;

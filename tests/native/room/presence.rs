@@ -1,4 +1,4 @@
-//! Who is there, who types, who has read how far; and that an idle room has no timer.
+//! Presence, typing and read markers; and an idle room has no timer.
 
 use crate::rig::Rig;
 

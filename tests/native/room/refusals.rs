@@ -1,4 +1,4 @@
-//! What is refused and who is closed: bad frames, limits, tokens, close codes.
+//! Refusals and closed connections: malformed frames, limits, tokens, close codes.
 
 use crate::rig::Rig;
 

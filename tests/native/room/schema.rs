@@ -1,4 +1,4 @@
-//! Rooms whose storage was made by code of before.
+//! Rooms whose storage an older version created.
 
 use crate::rig::Rig;
 

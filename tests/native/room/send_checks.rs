@@ -1,4 +1,4 @@
-//! Mutes, bans, slow mode, moderation, reports; and a room's end.
+//! Mutes, bans, slow mode, moderation, reports; and the deletion of a room.
 
 use crate::rig::Rig;
 use chinwag::room::Input;

@@ -1,4 +1,4 @@
-//! How a connection begins: hello, who is there, the replay or the history, synced; and no gap after it.
+//! The beginning of a connection: hello, online_users, the replay or the history, synced; and no gap after it.
 
 use crate::rig::Rig;
 

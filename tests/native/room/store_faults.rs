@@ -1,4 +1,4 @@
-//! The storage fails at each statement in turn: no effect, nothing half, and the same said again succeeds.
+//! The storage fails at each statement in turn: no effect, no partial write, and a retry succeeds.
 
 use crate::rig::Rig;
 

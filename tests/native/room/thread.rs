@@ -1,4 +1,4 @@
-//! Threads: counting, deleting, pages, typing; and what those see who came later.
+//! Threads: counts, deletion, pages, typing; and what members see who joined later.
 
 use crate::rig::Rig;
 
