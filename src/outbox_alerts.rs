@@ -1,10 +1,10 @@
-//! A tenant's list of rooms in trouble with Postgres, in the SQLite of a small object of the tenant's own.
-//! Not here: when a room is in trouble (`room`), and who may see the list (`api`).
+//! A tenant's list of outbox alerts, in the SQLite of a small object of the tenant.
+//! Not here: when a room has an outbox problem (`room`), and who may see the list (`api`).
 
 use crate::ids::UnixMs;
 use crate::limits::{TROUBLE_FORGOTTEN_MS, TROUBLES_LISTED_MAX};
 use crate::room::store::{Result, Row, Sql, SqlValue, StoreError};
-use crate::room::{OutboxProblem, OutboxReport};
+use crate::room::{OutboxProblem, OutboxReport, OutboxState};
 use serde::{Deserialize, Serialize};
 
 /// One room of the list.
@@ -18,13 +18,14 @@ pub struct Listed {
 
 pub struct OutboxAlerts<'a>(pub &'a dyn Sql);
 
-/// `state` NULL: well again. Kept a while, so that an older announcement that comes late is known for one.
+/// `state` NULL: the room has no problem any more. Such a row stays a while, so that an earlier report that arrives late
+/// is recognised.
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS troubles (
     room TEXT PRIMARY KEY, at INTEGER NOT NULL, state TEXT, lag INTEGER NOT NULL, oldest_at INTEGER NOT NULL,
     set_aside INTEGER NOT NULL) WITHOUT ROWID";
 
 impl OutboxAlerts<'_> {
-    /// The list is as this room says, unless a later announcement of it is here already.
+    /// The list shows what this room reports, unless it has a later report of the room.
     pub fn take(&self, report: &OutboxReport) -> Result<()> {
         const TAKE: &str =
             "INSERT INTO troubles (room, at, state, lag, oldest_at, set_aside) VALUES (?, ?, ?, ?, ?, ?)
@@ -33,16 +34,18 @@ impl OutboxAlerts<'_> {
             WHERE excluded.at >= at";
         self.0.exec(SCHEMA, &[])?;
         let problem = report.problem.as_ref();
-        let state = problem.map_or(SqlValue::Null, |t| SqlValue::Text(t.state.clone()));
+        let state = problem.map_or(SqlValue::Null, |p| SqlValue::Text(p.state.name().to_owned()));
         let number = |of: fn(&OutboxProblem) -> u64| int(problem.map_or(0, of));
         let room = SqlValue::Text(report.room.as_str().to_owned());
-        let (lag, oldest, aside) = (number(|t| t.lag), number(|t| t.oldest_at_ms), number(|t| t.quarantined));
-        self.0.exec(TAKE, &[room, int(report.at), state, lag, oldest, aside])?;
-        let over = report.at.saturating_sub(TROUBLE_FORGOTTEN_MS);
-        self.0.exec("DELETE FROM troubles WHERE state IS NULL AND at < ?", &[int(over)]).map(drop)
+        let (lag, oldest) = (number(|p| p.lag), number(|p| p.oldest_at_ms));
+        let quarantined = number(|p| p.quarantined);
+        self.0.exec(TAKE, &[room, int(report.at), state, lag, oldest, quarantined])?;
+        let forgotten = report.at.saturating_sub(TROUBLE_FORGOTTEN_MS);
+        self.0.exec("DELETE FROM troubles WHERE state IS NULL AND at < ?", &[int(forgotten)]).map(drop)
     }
 
-    /// Those that wait longest first. A tenant that never had trouble has no table, and gets none.
+    /// The rooms with a problem, those with the oldest waiting event first. A tenant that never had an alert has no table
+    /// and gets none.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'troubles'";
         if self.0.exec(known, &[])?.is_empty() {
@@ -55,21 +58,23 @@ impl OutboxAlerts<'_> {
 }
 
 fn listed(row: &Row) -> Result<Listed> {
-    let [SqlValue::Text(room), SqlValue::Text(state), rest @ ..] = row.as_slice() else { return Err(odd()) };
-    let [SqlValue::Integer(lag), SqlValue::Integer(oldest), SqlValue::Integer(aside)] = rest else {
-        return Err(odd());
+    let [SqlValue::Text(room), SqlValue::Text(state), rest @ ..] = row.as_slice() else {
+        return Err(corrupt_row());
     };
-    let whole = |n: &i64| u64::try_from(*n).unwrap_or_default();
+    let [SqlValue::Integer(lag), SqlValue::Integer(oldest), SqlValue::Integer(quarantined)] = rest else {
+        return Err(corrupt_row());
+    };
+    let unsigned = |n: &i64| u64::try_from(*n).unwrap_or_default();
     let problem = OutboxProblem {
-        state: state.clone(),
-        lag: whole(lag),
-        oldest_at_ms: whole(oldest),
-        quarantined: whole(aside),
+        state: OutboxState::from_name(state).ok_or_else(corrupt_row)?,
+        lag: unsigned(lag),
+        oldest_at_ms: unsigned(oldest),
+        quarantined: unsigned(quarantined),
     };
     Ok(Listed { room_id: room.clone(), problem })
 }
 
-fn odd() -> StoreError {
+fn corrupt_row() -> StoreError {
     StoreError("a row of troubles is not what was stored".into())
 }
 

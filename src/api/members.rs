@@ -9,6 +9,7 @@ use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, UnixMs, UserId, parse_time};
 use crate::limits::*;
 use crate::protocol::Fields;
+use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
 use crate::room::{AdminChange, Patch, RoomCall};
 use serde_json::{Value, json};
 
@@ -58,6 +59,7 @@ pub async fn answer<P: Ports, B: Body>(
         Route::SlowMode => AdminChange::SlowMode { seconds: seconds(&mut fields)? },
         Route::SetNotify => AdminChange::Notify {
             level: one_of(&mut fields, "level", &["all", "mentions", "none"])?
+                .and_then(|level| NotifyLevel::from_name(&level))
                 .ok_or_else(|| Refusal::bad_field("level", "text"))?,
             notifications_snoozed_until_ms: time(&mut fields, "muteUntil")?,
         },
@@ -163,8 +165,10 @@ fn patch(fields: &mut Fields) -> Result<Patch, Refusal> {
         name: line(fields, "name", ROOM_NAME_CHARS_MAX)?,
         topic: line(fields, "topic", ROOM_TOPIC_CHARS_MAX)?,
         archived: fields.flag_opt("archived")?,
-        history_visibility: one_of(fields, "historyVisibility", &["all", "since_join"])?,
-        room_mention: one_of(fields, "roomMention", &["all", "admins"])?,
+        history_visibility: one_of(fields, "historyVisibility", &["all", "since_join"])?
+            .and_then(|name| HistoryVisibility::from_name(&name)),
+        room_mention: one_of(fields, "roomMention", &["all", "admins"])?
+            .and_then(|name| RoomMention::from_name(&name)),
     };
     if patch == Patch::default() {
         return Err(Refusal::new(Code::BadRequest, "nothing to change"));

@@ -4,11 +4,12 @@
 use super::members::{line, user_id};
 use super::{Ports, Query, Reply, RoomOp, RoomRequest, room_access, unavailable};
 use crate::auth::{self, Identity, Role};
-use crate::db::{self, NewRoom, RoomCursor, RoomKind};
+use crate::db::{self, NewRoom, RoomCursor};
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, RoomId, UserId};
 use crate::limits::{GROUP_MEMBERS_MAX, ROOM_NAME_CHARS_MAX};
 use crate::protocol::Fields;
+use crate::protocol::room::RoomKind;
 use crate::room::{AdminChange, Patch};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -4,6 +4,7 @@
 use super::{DbError, Postgres, decode, unix_ms};
 use crate::ids::{INTEGER_MAX, RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::CHANGES_TOLD_MAX;
+use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -22,18 +23,15 @@ pub struct Access {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomSnapshot {
-    /// `direct` or `group`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: RoomKind,
     pub name: Option<String>,
     pub topic: Option<String>,
     pub created_by: UserId,
     pub created_at_ms: UnixMs,
     pub archived: bool,
-    /// `all` or `since_join`.
-    pub history_visibility: String,
-    /// `all` or `admins`.
-    pub room_mention: String,
+    pub history_visibility: HistoryVisibility,
+    pub room_mention: RoomMention,
     pub slow_mode_s: u32,
     pub members_version: u64,
     /// Where the projection stands.
@@ -62,7 +60,7 @@ pub struct SnapshotMember {
     pub read_generation: u64,
     pub notify: Notify,
     /// May not talk until then; `FOREVER_MS`: for good.
-    #[serde(default, rename = "mutedUntilMs")]
+    #[serde(default)]
     pub silenced_until_ms: Option<UnixMs>,
 }
 
@@ -88,9 +86,7 @@ pub struct SnapshotChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notify {
-    /// `all`, `mentions` or `none`.
-    pub level: String,
-    #[serde(rename = "muteUntilMs")]
+    pub level: NotifyLevel,
     pub notifications_snoozed_until_ms: Option<UnixMs>,
 }
 

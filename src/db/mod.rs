@@ -30,9 +30,7 @@ pub use place::{Found, Place};
 pub use projection::{
     Marker, MessageRow, Projected, Projection, ReactionRow, VersionRow, messages_after, project,
 };
-pub use rooms::{
-    Created, NewRoom, RoomCursor, RoomKind, RoomPage, RoomSeen, create_room, get_room, list_rooms,
-};
+pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};
 pub use search::{Filter, Has, Hits, Scope, Term, Words, search, search_scope};
 pub use unread::unread;
 

@@ -6,6 +6,7 @@ use super::{DbError, Postgres, cursor, decode, encode, iso, unix_ms};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::{BATCH_AGAIN_MAX, FOREVER_MS};
+use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -35,10 +36,8 @@ pub struct MemberPut {
     pub role: String,
     /// Where a newcomer begins, and has read up to; somebody who is there already keeps both.
     pub joined_seq: Seq,
-    pub notify_level: String,
-    #[serde(rename = "muteUntilMs")]
+    pub notify_level: NotifyLevel,
     pub notifications_snoozed_until_ms: Option<UnixMs>,
-    #[serde(rename = "mutedUntilMs")]
     pub silenced_until_ms: Option<UnixMs>,
 }
 
@@ -48,8 +47,8 @@ pub struct Settings {
     pub name: Option<String>,
     pub topic: Option<String>,
     pub archived: bool,
-    pub history_visibility: String,
-    pub room_mention: String,
+    pub history_visibility: HistoryVisibility,
+    pub room_mention: RoomMention,
     pub slow_mode_s: u32,
 }
 

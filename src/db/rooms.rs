@@ -6,16 +6,10 @@ use super::{DbError, Postgres, cursor, decode, iso};
 use crate::error::Refusal;
 use crate::ids::{INTEGER_MAX, RoomId, TenantId, UserId};
 use crate::limits::{ROOM_MEMBERS_LISTED_MAX, UNREAD_MAX};
+use crate::protocol::room::RoomKind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RoomKind {
-    Direct,
-    Group,
-}
 
 /// A room to be made. The caller has checked the number of people: two for `Direct`.
 #[derive(Clone, Debug)]

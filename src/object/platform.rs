@@ -1,5 +1,5 @@
-//! What a room's object needs from the runtime it lives in. Made real by `shell` (workerd) and by the simulator.
-//! Not here: what is done with it (`object`).
+//! What a room's object needs from its runtime. `shell` (workerd) and the simulator implement it.
+//! Not here: what the object does with it.
 
 use crate::auth::Identity;
 use crate::db::{Notice, Postgres};
@@ -12,7 +12,7 @@ use crate::room::store::Sql;
 use crate::room::{ConnectionId, Input, OutboxReport};
 use std::future::Future;
 
-/// A socket that is closing or gone takes nothing any more.
+/// A socket that is closing or gone accepts nothing any more.
 #[derive(Debug)]
 pub struct Gone;
 
@@ -25,52 +25,52 @@ pub trait Platform: 'static {
 
     fn now(&self) -> UnixMs;
     fn random(&self) -> u64;
-    /// While somebody sleeps, the object stays awake and is paid for.
+    /// During a sleep the object stays awake, and its time is billed.
     fn sleep(&self, ms: u64) -> impl Future<Output = ()>;
     /// Runs `work` after this event; the object stays awake for it.
     fn later(&self, work: impl Future<Output = ()> + 'static);
     fn sql(&self) -> &dyn Sql;
     fn db(&self) -> &Self::Db;
-    /// Shuts the connection to Postgres: an open one keeps the object awake.
+    /// Closes the connection to Postgres: an open one keeps the object awake.
     fn close_db(&self);
-    /// Makes the alarm durable together with what this turn writes. At least `ALARM_MIN_MS` ahead.
+    /// The alarm becomes durable together with what this turn writes. `at` is at least `ALARM_MIN_MS` ahead.
     fn set_alarm(&self, at: UnixMs);
 
-    /// A new socket, known by this number in all later callbacks.
+    /// A new socket; all later callbacks use this number.
     fn accept(&self, id: ConnectionId) -> Option<(Self::Socket, Self::Peer)>;
-    /// All sockets that the platform holds for this object and that aren't closing.
+    /// All sockets of this object that are not closing.
     fn sockets(&self) -> Vec<Self::Socket>;
-    /// # Errors  the socket is closing or gone. Never a reason to stop.
+    /// # Errors  the socket is closing or gone. The caller continues nevertheless.
     fn send(&self, socket: &Self::Socket, frame: &str) -> Result<(), Gone>;
-    /// # Errors  it is closing already. Never a reason to stop.
+    /// # Errors  the socket is closing already. The caller continues nevertheless.
     fn close(&self, socket: &Self::Socket, code: CloseCode) -> Result<(), Gone>;
-    /// Bytes that were sent to it and haven't left.
+    /// Bytes that were sent to the socket and are still waiting.
     fn waiting_bytes(&self, socket: &Self::Socket) -> u32;
-    /// What is kept with the socket while the object sleeps (≤ 16,384 bytes).
+    /// Stores this text with the socket, also while the object hibernates (≤ 16,384 bytes).
     fn attach(&self, socket: &Self::Socket, text: &str);
     fn attachment(&self, socket: &Self::Socket) -> Option<String>;
-    /// When the platform last answered this client's ping for us; `None` if it never pinged.
+    /// When the platform last answered a ping of this client; `None` if the client has sent none.
     fn pinged_at(&self, socket: &Self::Socket) -> Option<UnixMs>;
 
     fn authenticate(&self, token: &str) -> impl Future<Output = Result<Identity, Refusal>>;
-    /// Tells the tenant's list of rooms in trouble; true when it took it.
-    fn report_alert(&self, _announcement: &OutboxReport) -> impl Future<Output = bool> {
+    /// Reports to the tenant's list of outbox alerts; true if the list has confirmed.
+    fn report_alert(&self, _report: &OutboxReport) -> impl Future<Output = bool> {
         async { true }
     }
-    /// Removes objects from the bucket of files, those that aren't there too; true when that is done.
+    /// Removes objects from the bucket, if they are there; true when none of them is there any more.
     fn remove_files(&self, keys: &[String]) -> impl Future<Output = bool>;
-    /// What follows the prefix in the keys of the objects there; `None`: the bucket doesn't say.
+    /// The rest of the key of each object with this prefix; `None`: the bucket did not answer.
     fn list_files(&self, prefix: &str) -> impl Future<Output = Option<Vec<String>>>;
-    /// Hands notices to the queue of notifications; true when it has them, or there is no queue.
+    /// Hands notices to the queue of notifications; true if the queue has them, or there is no queue.
     ///
-    /// # Cost  ends within `QUEUE_TIMEOUT_MS`: the outbox waits for it.
+    /// # Cost  at most `QUEUE_TIMEOUT_MS`: the outbox waits for it.
     fn notify(&self, _notices: &[Notice]) -> impl Future<Output = bool> {
         async { true }
     }
-    /// A data point for the operator's graphs.
+    /// Writes a data point for the operator's graphs.
     fn count(&self, _tenant: &TenantId, _room: &RoomId, _counts: &Counts) {}
-    /// A line for the operator's log.
+    /// Writes a line to the operator's log.
     fn report(&self, entry: &Entry);
-    /// A test's chance to panic within the handling of this input.
+    /// A test may panic here, within the handling of this input.
     fn strike(&self, _input: &Input) {}
 }

@@ -1,9 +1,8 @@
-//! The room's door: what the Worker asks on somebody's behalf, opening the log, accepting a socket.
-//! Not here: events of sockets that are open (`object`), and who may come in (`room`).
+//! Requests to a room, which the Worker sends for a caller: calls, admin changes and upgrades. Before each, the log is
+//! opened. Not here: events of open sockets (`mod`), and who may do what (`room`).
 
 use super::Object;
 use super::platform::Platform;
-use super::sockets::Socket;
 use crate::api::{Reply, RoomOp, RoomRequest, UpgradeRequest, no_such_room, open_room, unavailable};
 use crate::auth::Identity;
 use crate::db::{self, Applied};
@@ -14,7 +13,7 @@ use crate::mutants::{self, Mutant, is};
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
-use crate::room::{AdminChange, Connect, ConnectionId, Input, Rebuild, Room, RoomInfo};
+use crate::room::{AdminChange, Connect, Input, Rebuild, Room, RoomInfo};
 use std::rc::Rc;
 
 /// What the Worker gets.
@@ -22,13 +21,15 @@ pub enum Answer<Peer> {
     Reply(Reply),
     Upgraded {
         peer: Peer,
-        /// The client speaks `chat.v1`, and is to be told so.
+        /// The client speaks `chat.v1`, and the answer must confirm it.
         batches: bool,
     },
 }
 
 impl<P: Platform> Object<P> {
-    /// # Errors  what the caller is refused with; nothing happened then.
+    /// Opens the room and does what the caller asks.
+    ///
+    /// # Errors  the caller's refusal; nothing happened then.
     pub async fn handle_request(
         self: Rc<Self>,
         room_request: RoomRequest,
@@ -38,7 +39,7 @@ impl<P: Platform> Object<P> {
             RoomOp::Upgrade(upgrade) => {
                 self.admit(&room_request.caller)?;
                 if is(Mutant::HeadBeforeSocket) {
-                    mutants::remember(self.room.borrow().as_ref().map(Room::head));
+                    mutants::remember(self.memory.look(Room::head));
                     self.platform.sleep(WAIT_STEP_MS).await;
                 }
                 self.upgrade(room_request.caller, upgrade)
@@ -53,49 +54,38 @@ impl<P: Platform> Object<P> {
     }
 
     fn admit(self: &Rc<Self>, caller: &Identity) -> Result<(), Refusal> {
-        let room = self.room.borrow();
-        let room = room.as_ref().ok_or_else(Refusal::fault)?;
-        room.admit(caller)
+        self.memory.look(|room| room.admit(caller)).ok_or_else(Refusal::fault)?
     }
 
-    /// The synchronous end of an upgrade: accept, and everything a connection hears first.
+    /// Accepts the socket and sends everything that a new connection receives first, without an `await`.
     fn upgrade(
         self: &Rc<Self>,
         caller: Identity,
         upgrade: UpgradeRequest,
     ) -> Result<Answer<P::Peer>, Refusal> {
-        // A fault in one of these loads the room again, which must not happen between the socket and its `Connect`.
+        // A fault in one of these frames loads the room again. That must not happen between `accept` and `Connect`.
         self.process_inbox();
-        let id = self.next_connection();
+        let now = self.platform.now();
+        let id = self.sockets.number(self.memory.look(|room| room.next_connection(now)).unwrap_or(1));
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
-        self.sockets.borrow_mut().insert(id, Socket::new(socket.clone(), u32::MAX));
+        self.sockets.insert(id, socket.clone(), u32::MAX);
         let UpgradeRequest { batches, since, history } = upgrade;
         let fed = self.feed(Input::Connect(Connect { id, identity: caller, batches, since, history }));
-        // At once, and with it what the others still had coming: nothing stands between its history and its present.
+        // Flushed at once, and the other sockets with it: no event gets between the replay and the live events.
         if fed.failed || self.feed(Input::Flush).failed {
-            // The room was loaded again, and a socket to which nothing was attached yet is none of those it knows.
-            if self.sockets.borrow_mut().remove(&id).is_some() || !is(Mutant::HalfOpenLeft) {
+            // The room was loaded again. It does not know a socket without a stored state.
+            if self.sockets.remove(id).is_some() || !is(Mutant::HalfOpenLeft) {
                 let _ = self.platform.close(&socket, CloseCode::Internal);
             }
             return Err(Refusal::fault());
         }
-        self.flush_is_due.set(false);
+        self.schedule.flushed();
         Ok(Answer::Upgraded { peer, batches })
     }
 
-    /// Never one that was given before: not even in this millisecond, to a socket that the room, loaded again, knows
-    /// nothing of.
-    fn next_connection(&self) -> ConnectionId {
-        let now = self.platform.now();
-        let id = self.room.borrow().as_ref().map_or(1, |room| room.next_connection(now));
-        let id = if is(Mutant::ConnectionIdTwice) { id } else { id.max(self.next_connection.get()) };
-        self.next_connection.set(id.saturating_add(1));
-        id
-    }
-
-    /// Makes sure that the room is in memory and as new as Postgres said it is.
+    /// Ensures that the room is in memory and at least as new as what Postgres returned to the Worker.
     ///
-    /// # Errors  503 when that takes Postgres and it can't be had; a room that is open goes on without it.
+    /// # Errors  503 if Postgres is needed for that and can't be reached. An open room continues without it.
     async fn open(self: &Rc<Self>, room_request: &RoomRequest) -> Result<(), Refusal> {
         for _ in 0..STATEMENT_TIMEOUT_MS / WAIT_STEP_MS {
             let current = self.is_current(room_request)?;
@@ -103,14 +93,12 @@ impl<P: Platform> Object<P> {
                 return Ok(());
             }
             let now = self.platform.now();
-            let lease = |since: UnixMs| now.saturating_sub(since) > 2 * STATEMENT_TIMEOUT_MS;
-            if self.opening_since.get().is_none_or(lease) {
-                self.opening_since.set(Some(now));
+            if self.opening.take(now, 2 * STATEMENT_TIMEOUT_MS) {
                 let opened = self.open_from_postgres(room_request).await;
-                self.opening_since.set(None);
+                self.opening.release();
                 return opened;
             }
-            // Somebody else is at it, and on Workers nobody can await another request's promise.
+            // Another request opens the log, and on Workers no request can await another one's promise.
             self.platform.sleep(WAIT_STEP_MS).await;
         }
         Err(Refusal::new(Code::UpstreamUnavailable, "the room is still being opened, try again"))
@@ -131,14 +119,14 @@ impl<P: Platform> Object<P> {
         })
     }
 
-    /// Opens a room that has no log here, or one that Postgres is ahead of; or only learns its members.
+    /// Rebuilds a log that is missing or behind Postgres; otherwise only refreshes the members.
     async fn open_from_postgres(self: &Rc<Self>, room_request: &RoomRequest) -> Result<(), Refusal> {
         let (caller, id) = (&room_request.caller, &room_request.room);
-        let known = self.room.borrow().as_ref().map(Room::members_version);
+        let known = self.memory.look(Room::members_version);
         let snapshot = self.ask_db(async |db| open_room(db, caller, id, known).await).await?;
-        let whole = self.room.borrow().as_ref().is_some_and(|room| snapshot.last_seq <= room.head());
-        if whole {
-            // What could not be taken over isn't in force: nobody is served by the membership of before.
+        let is_complete = self.memory.look(|room| snapshot.last_seq <= room.head()).unwrap_or(false);
+        if is_complete {
+            // If the snapshot could not be stored, nobody may be served by the old members.
             let failed = self.feed(Input::Refreshed(Some(snapshot))).failed;
             return if failed { Err(Refusal::fault()) } else { Ok(()) };
         }
@@ -156,18 +144,17 @@ impl<P: Platform> Object<P> {
             rebuild.page(&store, page).map_err(broken)?;
         }
         rebuild.finish(&store, self.platform.now()).map_err(broken)?;
-        // Loaded anew with the new log; sockets of an older one are to come back and see the new epoch.
-        *self.room.borrow_mut() = None;
-        self.delivered_seq.set(None);
+        // The room is loaded with the new log. Older sockets are closed: their clients reconnect and see the new epoch.
+        self.memory.forget();
         self.close_all(CloseCode::Restart);
-        self.sockets.borrow_mut().clear();
+        self.sockets.clear();
         self.platform.close_db();
         self.is_current(room_request).map(drop)
     }
 
-    /// Asks Postgres for the room and its people, and takes over what it answers.
+    /// Asks Postgres for the room and its members.
     pub async fn refresh(self: &Rc<Self>) {
-        let known = self.room.borrow().as_ref().map(|room| (room.key(), room.members_version()));
+        let known = self.memory.look(|room| (room.key(), room.members_version()));
         let Some(((tenant, id), version)) = known else { return };
         let snapshot = self.ask_db(async |db| db::room_snapshot(db, &tenant, &id, Some(version)).await);
         if let Ok(snapshot) = snapshot.await {
@@ -175,9 +162,9 @@ impl<P: Platform> Object<P> {
         }
     }
 
-    /// Changes the room in Postgres, and answers once the change is in force here: who was removed hears nothing any more.
+    /// Changes the room in Postgres, and answers when the change is in force here: removed members receive nothing any more.
     ///
-    /// # Errors  the plan's; 503 when Postgres doesn't answer, and then the change may have been made or not.
+    /// # Errors  the plan's; 503 if Postgres does not answer, and then the change may have been made or not.
     async fn change(
         self: &Rc<Self>,
         caller: &Identity,
@@ -187,11 +174,11 @@ impl<P: Platform> Object<P> {
         for _ in 0..CHANGE_TRIES_MAX {
             let plan = self.with_room(|room, now| room.plan(caller, change, now, &id))??;
             let Some(set) = plan else { return self.answer_to(caller, change) };
-            // Before Postgres hears of it: a crash after that finds out why the room isn't there.
+            // Before Postgres is asked: after a crash the room knows why Postgres does not have it.
             if set.delete && self.feed(Input::DeletionRequested).failed {
                 return Err(Refusal::fault());
             }
-            // No answer: what was done shows in what there is now, and if nothing was, it is tried again.
+            // Without an answer, the snapshot shows whether the change was made; if not, it is tried again.
             let (applied, snapshot) = self
                 .ask_db(async |db| {
                     let applied = db::apply(db, &set).await;
@@ -232,15 +219,13 @@ impl<P: Platform> Object<P> {
         Ok(Answer::Reply(Reply::ok(answer)))
     }
 
-    /// Looks into the room, which is loaded if it isn't in memory.
-    ///
-    /// # Errors  there is no such room, or its storage fails.
+    /// Looks at the room, which is loaded if it is not in memory.
     pub fn with_room<T>(self: &Rc<Self>, look: impl FnOnce(&Room, UnixMs) -> T) -> Result<T, Refusal> {
         let slot = self.loaded().map_err(|why| self.broken(&why))?;
         slot.as_ref().map(|room| look(room, self.platform.now())).ok_or_else(no_such_room)
     }
 
-    /// A storage that fails is told to the operator; the caller learns that it is a fault of ours.
+    /// Reports a failing storage to the operator. The caller learns only that it is a fault of ours.
     fn broken(&self, why: &StoreError) -> Refusal {
         self.platform.report(&Entry::error("store_failed").with("why", why));
         Refusal::fault()

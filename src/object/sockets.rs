@@ -1,66 +1,138 @@
-//! The sockets of a room's object: sending, the budget of a slow one, closing, who went silent.
+//! The sockets of a room's object: their numbers, sending, the budget of a slow one, clients that went silent.
 //! Not here: when any of this is due (`room`).
 
-use super::platform::Platform;
-use super::{Gone, Object};
+use super::Object;
+use super::platform::{Gone, Platform};
+use crate::ids::UnixMs;
 use crate::limits::{HEARTBEAT_SWEEP_MS, HEARTBEAT_TIMEOUT_MS};
 use crate::mutants::{Mutant, is};
-use crate::protocol::server::EventText;
-use crate::room::{ConnectionId, Input};
-use std::cell::Cell;
+use crate::protocol::server::{CloseCode, EventText};
+use crate::room::{ConnectionId, Input, SocketState};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
-pub struct Socket<S> {
-    pub socket: S,
-    /// Bytes that may wait: more than usual until what it got at its beginning has gone.
+struct Socket<S> {
+    socket: S,
+    /// How many bytes may wait: more than usual until the first frames have left.
     waiting_max: Cell<u32>,
 }
 
-impl<P: Platform> Object<P> {
-    /// # Errors  the socket is gone; the effects after this one must be performed all the same.
-    pub(super) fn send(self: &Rc<Self>, connection: ConnectionId, frame: &EventText) -> Result<(), Gone> {
-        let sockets = self.sockets.borrow();
-        let Some(socket) = sockets.get(&connection) else { return Ok(()) };
-        let waiting = self.platform.waiting_bytes(&socket.socket);
-        if waiting <= self.limits.waiting_bytes {
-            socket.waiting_max.set(self.limits.waiting_bytes);
-        }
-        if waiting > socket.waiting_max.get() && !is(Mutant::NoBudgetOnASlowSocket) {
-            drop(sockets);
-            self.later(async move |object| drop(object.feed(Input::Slow { connection })));
-            return Ok(());
-        }
-        self.platform.send(&socket.socket, frame)
+/// The sockets that the room knows.
+pub(super) struct Sockets<S> {
+    open: RefCell<HashMap<ConnectionId, Socket<S>>>,
+    /// Larger than every number that this instance of the object has given.
+    next_id: Cell<ConnectionId>,
+    swept_at: Cell<UnixMs>,
+}
+
+impl<S> Sockets<S> {
+    pub fn new() -> Self {
+        Self { open: RefCell::default(), next_id: Cell::new(0), swept_at: Cell::new(0) }
     }
 
-    /// A socket's own end, however it came.
-    pub fn gone(self: &Rc<Self>, connection: ConnectionId) {
-        self.sockets.borrow_mut().remove(&connection);
-        self.feed(Input::Closed { connection });
+    pub fn insert(&self, id: ConnectionId, socket: S, waiting_max: u32) {
+        self.open.borrow_mut().insert(id, Socket { socket, waiting_max: Cell::new(waiting_max) });
     }
 
-    /// Looks, at most every `HEARTBEAT_SWEEP_MS`, for clients that had pinged and went silent.
-    pub(super) fn sweep(self: &Rc<Self>) {
-        let now = self.platform.now();
-        if now.saturating_sub(self.swept_at.get()) < HEARTBEAT_SWEEP_MS {
-            return;
+    pub fn remove(&self, id: ConnectionId) -> Option<S> {
+        self.open.borrow_mut().remove(&id).map(|open| open.socket)
+    }
+
+    pub fn clear(&self) {
+        self.open.borrow_mut().clear();
+    }
+
+    /// The number for a new socket: the room's proposal, or larger. It was never given before, not even in this
+    /// millisecond to a socket that a reloaded room does not know.
+    pub fn number(&self, proposal: ConnectionId) -> ConnectionId {
+        let is_unchecked = is(Mutant::ConnectionIdTwice);
+        let id = if is_unchecked { proposal } else { proposal.max(self.next_id.get()) };
+        self.next_id.set(id.saturating_add(1));
+        id
+    }
+
+    /// Whether a sweep is due; the next one is due later.
+    fn begin_sweep(&self, now: UnixMs) -> bool {
+        let is_due = now.saturating_sub(self.swept_at.get()) >= HEARTBEAT_SWEEP_MS;
+        if is_due {
+            self.swept_at.set(now);
         }
-        self.swept_at.set(now);
-        let silent = |(id, socket): (&ConnectionId, &Socket<P::Socket>)| {
-            let last_frame_ms = self.room.borrow().as_ref()?.last_frame_ms(*id)?;
-            let last_ms = self.platform.pinged_at(&socket.socket)?.max(last_frame_ms);
-            (now.saturating_sub(last_ms) > HEARTBEAT_TIMEOUT_MS).then_some(*id)
-        };
-        let mut connections: Vec<_> = self.sockets.borrow().iter().filter_map(silent).collect();
-        connections.sort_unstable();
-        if !connections.is_empty() {
-            self.feed(Input::Silent { connections });
-        }
+        is_due
     }
 }
 
 impl<S> Socket<S> {
-    pub fn new(socket: S, waiting_max: u32) -> Self {
-        Self { socket, waiting_max: Cell::new(waiting_max) }
+    /// Whether another frame may be sent.
+    ///
+    /// # Takes  `waiting`: bytes that wait; `usual_max`: the budget from when the first frames have left.
+    fn has_budget(&self, waiting: u32, usual_max: u32) -> bool {
+        if waiting <= usual_max {
+            self.waiting_max.set(usual_max);
+        }
+        waiting <= self.waiting_max.get()
+    }
+}
+
+impl<P: Platform> Object<P> {
+    /// Sends a frame, or reports the socket as slow.
+    ///
+    /// # Errors  the socket is gone; the effects after this one must be performed nevertheless.
+    pub(super) fn send(self: &Rc<Self>, connection: ConnectionId, frame: &EventText) -> Result<(), Gone> {
+        let open = self.sockets.open.borrow();
+        let Some(socket) = open.get(&connection) else { return Ok(()) };
+        let waiting = self.platform.waiting_bytes(&socket.socket);
+        if socket.has_budget(waiting, self.limits.waiting_bytes) || is(Mutant::NoBudgetOnASlowSocket) {
+            return self.platform.send(&socket.socket, frame);
+        }
+        drop(open);
+        self.later(async move |object| drop(object.feed(Input::Slow { connection })));
+        Ok(())
+    }
+
+    /// Closes a socket that the room does not know any more.
+    ///
+    /// # Errors  the socket is gone; the effects after this one must be performed nevertheless.
+    pub(super) fn close(&self, connection: ConnectionId, code: CloseCode) -> Result<(), Gone> {
+        let socket = self.sockets.remove(connection);
+        socket.map_or(Ok(()), |socket| self.platform.close(&socket, code))
+    }
+
+    pub(super) fn close_all(&self, code: CloseCode) {
+        for socket in self.platform.sockets() {
+            let _ = self.platform.close(&socket, code);
+        }
+    }
+
+    /// The platform stores this with the socket.
+    pub(super) fn attach(&self, connection: ConnectionId, state: &SocketState) {
+        if let Some(socket) = self.sockets.open.borrow().get(&connection) {
+            let text = serde_json::to_string(state).unwrap_or_default();
+            self.platform.attach(&socket.socket, &text);
+        }
+    }
+
+    /// A socket has ended, in whatever way.
+    pub fn gone(self: &Rc<Self>, connection: ConnectionId) {
+        self.sockets.remove(connection);
+        self.feed(Input::Closed { connection });
+    }
+
+    /// Looks, at most every `HEARTBEAT_SWEEP_MS`, for clients that have sent pings and are silent now.
+    pub(super) fn sweep(self: &Rc<Self>) {
+        let now = self.platform.now();
+        if !self.sockets.begin_sweep(now) {
+            return;
+        }
+        let silent = |(id, socket): (&ConnectionId, &Socket<P::Socket>)| {
+            let last_frame_ms = self.memory.look(|room| room.last_frame_ms(*id))??;
+            let last_ms = self.platform.pinged_at(&socket.socket)?.max(last_frame_ms);
+            (now.saturating_sub(last_ms) > HEARTBEAT_TIMEOUT_MS).then_some(*id)
+        };
+        let mut connections: Vec<_> = self.sockets.open.borrow().iter().filter_map(silent).collect();
+        connections.sort_unstable();
+        if !connections.is_empty() {
+            self.feed(Input::Silent { connections });
+        }
     }
 }

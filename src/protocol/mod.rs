@@ -4,6 +4,7 @@
 pub mod client;
 pub mod file;
 pub mod message;
+pub mod room;
 pub mod server;
 
 use crate::error::{Code, Refusal};

@@ -1,100 +1,198 @@
-//! One accepted socket as the room knows it, what of it survives hibernation, and the gathering of its
-//! events into frames. Not here: sockets themselves (`shell`).
+//! The room's open connections, and the events that wait for the end of the turn.
+//! Not here: what of a connection survives hibernation (`socket_state`), what an event means, who is online
+//! (`presence`), and the sockets themselves (`shell`).
 
-use super::rate::{Rates, Window};
+use super::effect::Effect;
+use super::rate::Window;
+use super::socket_state::{ConnectionId, SocketState};
 use crate::auth::Identity;
-use crate::db::Marker;
-use crate::ids::{Seq, UnixMs};
-use crate::limits::{FRAME_OUT_BYTES_MAX, MALFORMED_MAX, MALFORMED_WINDOW_MS, TOKEN_LEEWAY_S};
+use crate::ids::UnixMs;
+use crate::limits::{CONNECTIONS_PER_MS, FRAME_OUT_BYTES_MAX, MALFORMED_MAX, MALFORMED_WINDOW_MS};
+use crate::mutants::{Mutant, is};
 use crate::protocol::server::EventText;
-use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-
-/// Unique among a room's sockets; later ones are larger.
-pub type ConnectionId = u64;
-
-/// What the platform keeps with a socket while the room sleeps (≤ 16,384 bytes).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SocketState {
-    pub id: ConnectionId,
-    pub identity: Identity,
-    /// Whether the client speaks `chat.v1`: frames are arrays of events.
-    pub batches: bool,
-    pub expires_ms: UnixMs,
-    pub read_seq: Seq,
-    #[serde(default)]
-    pub read_generation: u64,
-    pub rates: Rates,
-    /// When it last sent a frame. What the platform answers by itself isn't among them.
-    #[serde(default)]
-    pub last_frame_ms: UnixMs,
-}
+use std::collections::{BTreeMap, HashMap};
 
 #[derive(Debug)]
-pub struct Connection {
-    pub state: SocketState,
+struct Connection {
+    state: SocketState,
     /// Events that leave with the next flush.
-    pub pending: Vec<EventText>,
-    /// How many of them the inputs that went well have left: what stays if the next one is lost to a panic.
-    pub settled: usize,
-    /// Whether `kept` has changed since the platform got it.
-    pub changed: bool,
+    pending: Vec<EventText>,
+    /// How many of `pending` come from inputs that succeeded: those stay when the next input is lost to a panic.
+    settled: usize,
+    /// Whether `state` differs from what the platform has stored.
+    changed: bool,
     malformed: Window,
 }
 
 impl Connection {
-    pub fn new(id: ConnectionId, identity: Identity, batches: bool, now: UnixMs) -> Self {
-        let expires_ms = expiry(&identity, now);
-        let (read_seq, read_generation, rates) = (0, 0, Rates::default());
-        let state = SocketState {
-            id,
-            identity,
-            batches,
-            expires_ms,
-            read_seq,
-            read_generation,
-            rates,
-            last_frame_ms: now,
-        };
-        Self { changed: true, ..Self::wake(state) }
-    }
-
-    pub fn wake(state: SocketState) -> Self {
-        Self { state, pending: Vec::new(), settled: 0, changed: false, malformed: Window::default() }
-    }
-
-    pub fn user(&self) -> &str {
-        self.state.identity.user.as_str()
-    }
-
-    pub fn remember_read(&mut self, marker: Marker) {
-        (self.state.read_seq, self.state.read_generation) = (marker.seq, marker.generation);
-    }
-
-    pub fn expired(&self, now: UnixMs) -> bool {
-        now >= self.state.expires_ms
-    }
-
-    /// Counts a malformed frame; true when there were too many.
-    pub fn malformed(&mut self, now: UnixMs) -> bool {
-        self.malformed.count(MALFORMED_WINDOW_MS, now) > MALFORMED_MAX
+    fn new(state: SocketState, pending: Vec<EventText>, changed: bool) -> Self {
+        Self { state, pending, settled: 0, changed, malformed: Window::default() }
     }
 }
 
-/// When a connection with this token ends: at its `exp`, but a token that was accepted within its leeway lasts as
-/// long as that, or the first event would close the connection.
-pub fn expiry(identity: &Identity, now: UnixMs) -> UnixMs {
-    let leeway_ms = if identity.expires_ms > now { 0 } else { TOKEN_LEEWAY_S * 1000 };
-    identity.expires_ms.saturating_add(leeway_ms)
+/// All open connections of the room.
+#[derive(Debug)]
+pub struct Connections {
+    open: BTreeMap<ConnectionId, Connection>,
+    /// Larger than the id of every connection that this room knew.
+    next_id: ConnectionId,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { open: BTreeMap::new(), next_id: 1 }
+    }
+}
+
+impl Connections {
+    /// Adds an accepted socket; `first` are the first events it receives.
+    pub fn open(&mut self, state: SocketState, first: Vec<EventText>) {
+        self.add(Connection::new(state, first, true));
+    }
+
+    /// Adds a socket that stayed open while the room was out of memory.
+    pub fn wake(&mut self, state: SocketState) {
+        self.add(Connection::new(state, Vec::new(), false));
+    }
+
+    fn add(&mut self, connection: Connection) {
+        let id = connection.state.id;
+        self.next_id = self.next_id.max(id.saturating_add(1));
+        self.open.insert(id, connection);
+    }
+
+    /// Removes a connection, and its pending events with it; `None` for one that the room does not know.
+    pub fn remove(&mut self, id: ConnectionId) -> Option<SocketState> {
+        self.open.remove(&id).map(|connection| connection.state)
+    }
+
+    /// The id for the next socket. Ids are never reused, even for sockets that a reloaded room does not know: the late
+    /// close of an old socket must not end another connection.
+    pub fn next_id(&self, now: UnixMs) -> ConnectionId {
+        if is(Mutant::ConnectionIdTwice) {
+            return self.next_id;
+        }
+        self.next_id.max(now.saturating_mul(CONNECTIONS_PER_MS))
+    }
+
+    pub fn get(&self, id: ConnectionId) -> Option<&SocketState> {
+        self.open.get(&id).map(|connection| &connection.state)
+    }
+
+    /// The states of all connections, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &SocketState> {
+        self.open.values().map(|connection| &connection.state)
+    }
+
+    /// The ids of the connections for which `predicate` holds, oldest first.
+    pub fn ids(&self, predicate: impl Fn(&SocketState) -> bool) -> Vec<ConnectionId> {
+        self.iter().filter(|state| predicate(state)).map(|state| state.id).collect()
+    }
+
+    pub fn has_legacy(&self) -> bool {
+        self.iter().any(|state| !state.batches)
+    }
+
+    /// Notes that a frame arrived.
+    pub fn record_frame(&mut self, id: ConnectionId, now: UnixMs) {
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.changed = true;
+            connection.state.last_frame_ms = now;
+        }
+    }
+
+    /// Counts a malformed frame; true when the connection has sent too many.
+    pub fn count_malformed(&mut self, id: ConnectionId, now: UnixMs) -> bool {
+        let connection = self.open.get_mut(&id);
+        connection.is_some_and(|c| c.malformed.count(MALFORMED_WINDOW_MS, now) > MALFORMED_MAX)
+    }
+
+    /// Replaces the connection's token by a newer one of the same person.
+    pub fn renew(&mut self, id: ConnectionId, identity: Identity, now: UnixMs) {
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.state.renew(identity, now);
+            connection.changed = true;
+        }
+    }
+
+    /// The states of this person's connections are stored again with the next flush.
+    pub fn mark_changed(&mut self, user: &str) {
+        let theirs = self.open.values_mut().filter(|connection| connection.state.user() == user);
+        theirs.for_each(|connection| connection.changed = true);
+    }
+
+    // --- Events -----------------------------------------------------------------------------------
+
+    pub fn send(&mut self, id: ConnectionId, event: EventText) {
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.pending.push(event);
+        }
+    }
+
+    pub fn broadcast(&mut self, event: &EventText) {
+        self.send_each(|_| Some(event.clone()));
+    }
+
+    /// Queues for each connection the event that `event_for` gives for it.
+    pub fn send_each(&mut self, event_for: impl Fn(&SocketState) -> Option<EventText>) {
+        for connection in self.open.values_mut() {
+            connection.pending.extend(event_for(&connection.state));
+        }
+    }
+
+    /// Whether a flush has anything to do.
+    pub fn wants_flush(&self) -> bool {
+        self.open.values().any(|c| !c.pending.is_empty() || c.changed)
+    }
+
+    /// An input succeeded: its events are delivered whatever becomes of the next input.
+    pub fn settle(&mut self) {
+        self.open.values_mut().for_each(|c| c.settled = c.pending.len());
+    }
+
+    /// An input failed: its events are not delivered.
+    pub fn drop_unsettled(&mut self) {
+        self.open.values_mut().for_each(|c| c.pending.truncate(c.settled));
+    }
+
+    /// Connections that would receive something although their token has expired.
+    pub fn expired(&self, now: UnixMs) -> Vec<ConnectionId> {
+        let expired = |c: &&Connection| !c.pending.is_empty() && c.state.has_expired(now);
+        self.open.values().filter(expired).map(|c| c.state.id).collect()
+    }
+
+    /// Turns pending events into frames, and changed states into what the platform must store.
+    ///
+    /// # Takes  `update`: brings a changed state up to date before it is stored.
+    pub fn flush(&mut self, update: impl Fn(&mut SocketState)) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut frames = Frames::default();
+        // The texts must live until the end of the loop: `Frames` compares their addresses.
+        let mut sent = Vec::new();
+        for (id, connection) in &mut self.open {
+            let pending = std::mem::take(&mut connection.pending);
+            let shared =
+                if connection.state.batches { frames.for_events(&pending) } else { pending.as_slice() };
+            let send = |frame: &EventText| Effect::Send { connection: *id, frame: frame.clone() };
+            effects.extend(shared.iter().map(send));
+            if std::mem::take(&mut connection.changed) {
+                update(&mut connection.state);
+                let attachment = Box::new(connection.state.clone());
+                effects.push(Effect::Attach { connection: *id, attachment });
+            }
+            sent.push(pending);
+        }
+        effects
+    }
 }
 
 /// Turns gathered events into frames; connections with the same events share one text.
 #[derive(Default)]
-pub struct Frames(HashMap<Vec<*const u8>, Vec<EventText>>);
+struct Frames(HashMap<Vec<*const u8>, Vec<EventText>>);
 
 impl Frames {
-    /// The frames for a `chat.v1` client: arrays, in order, each begun anew past `FRAME_OUT_BYTES_MAX`.
-    pub fn of(&mut self, events: &[EventText]) -> &[EventText] {
+    /// The frames for a `chat.v1` client: arrays, in order. A frame that would exceed `FRAME_OUT_BYTES_MAX` is split.
+    fn for_events(&mut self, events: &[EventText]) -> &[EventText] {
         let key = events.iter().map(|event| event.as_ptr()).collect();
         self.0.entry(key).or_insert_with(|| {
             let mut frames = Vec::new();
@@ -124,11 +222,11 @@ mod tests {
     #[test]
     fn frames_are_arrays_in_order_and_bounded() {
         let small: Vec<EventText> = vec!["1".into(), "2".into()];
-        assert_eq!(Frames::default().of(&small), &["[1,2]".into()]);
+        assert_eq!(Frames::default().for_events(&small), &["[1,2]".into()]);
         let large: Vec<EventText> = (0..3).map(|_| "9".repeat(FRAME_OUT_BYTES_MAX / 2).into()).collect();
         let mut frames = Frames::default();
-        let lengths: Vec<_> = frames.of(&large).iter().map(|f| f.len()).collect();
+        let lengths: Vec<_> = frames.for_events(&large).iter().map(|f| f.len()).collect();
         assert_eq!(lengths.len(), 3, "half a frame and two brackets each: {lengths:?}");
-        assert!(Frames::default().of(&[]).is_empty());
+        assert!(Frames::default().for_events(&[]).is_empty());
     }
 }

@@ -1,129 +1,91 @@
-//! A room's end: its owner wants it deleted, Postgres deletes it, and then nothing of it stays here. That its owner wanted it is
-//! written before Postgres hears of it: only so can a room that Postgres hasn't got be told from one that a backup lost,
-//! which is kept.
-//! Not here: the deletion in Postgres (`db::apply`), and who may want it (`plan`).
+//! A room's deletion: its owner asks for it, Postgres deletes the room, and then the room's storage is emptied. The
+//! request is stored before Postgres is asked. So a room that Postgres does not have was deleted if there is a request,
+//! and lost in a restored backup if there is none; a lost room is kept.
+//! Not here: the deletion in Postgres (`db::apply`), and who may ask for it (`admin_changes`).
 
-use super::store::{Result, StateRow, Store};
-use super::{Effect, Room};
+use super::store::formats::PendingDeletion;
+use super::store::{Result, StateRow, Store, decode, encode};
+use super::turn::Turn;
 use crate::ids::UnixMs;
 use crate::limits::DELETION_CHECK_MS;
 use crate::mutants::{Mutant, is};
-use crate::protocol::server::CloseCode;
-use serde::{Deserialize, Serialize};
 
-/// The row of a room that its owner wants deleted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PendingDeletion {
-    since: UnixMs,
-    /// It is deleted; what stays is for the tenant's list, which has still to hear of it, and for files in the bucket.
-    gone: bool,
-    /// Nobody has to look before this.
-    #[serde(skip)]
-    look_at: UnixMs,
+/// What a check of a pending deletion asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Whether Postgres still has the room.
+    AskPostgres,
+    /// Whether the storage can be wiped: a fault may have prevented it.
+    Wipe,
 }
 
-impl PendingDeletion {
-    pub fn load(store: &Store) -> Result<Option<Self>> {
-        let row = store.state(StateRow::Deletion)?;
-        Ok(row.and_then(|row| serde_json::from_str(&row).ok()).map(|pending_deletion: Self| Self {
-            look_at: pending_deletion.since.saturating_add(DELETION_CHECK_MS),
-            ..pending_deletion
-        }))
-    }
-
-    fn keep(&self, store: &Store) -> Result<()> {
-        store.set_state(StateRow::Deletion, serde_json::to_string(self).unwrap_or_default())
-    }
+/// Owns the row `StateRow::Deletion`.
+#[derive(Debug, Default)]
+pub struct Deletion {
+    pending: Option<PendingDeletion>,
+    /// No check before this.
+    check_at: UnixMs,
 }
 
-impl Room {
-    /// From here on a room that Postgres hasn't got is one that was deleted.
-    pub(super) fn begin_deletion(&mut self, store: &Store, now: UnixMs) -> Result<()> {
-        let pending_deletion =
-            PendingDeletion { since: now, gone: false, look_at: now.saturating_add(DELETION_CHECK_MS) };
+impl Deletion {
+    pub fn load(store: &Store) -> Result<Self> {
+        let pending: Option<PendingDeletion> =
+            store.state(StateRow::Deletion)?.and_then(|row| decode(&row).ok());
+        let check_at = pending.as_ref().map_or(0, |pending| check_after(pending.requested_at));
+        Ok(Self { pending, check_at })
+    }
+
+    /// From now on, a room that Postgres does not have was deleted.
+    pub fn begin(&mut self, turn: Turn) -> Result<()> {
+        let pending = PendingDeletion { requested_at: turn.now, done: false };
         if !is(Mutant::DoomUnwritten) {
-            pending_deletion.keep(store)?;
+            turn.store.set_state(StateRow::Deletion, encode(&pending)?)?;
         }
-        self.pending_deletion = Some(pending_deletion);
+        (self.pending, self.check_at) = (Some(pending), check_after(turn.now));
         Ok(())
     }
 
-    /// When somebody has to look what became of the deletion, or to end it where a fault broke it off.
-    pub(super) fn deletion_check_at(&self) -> Option<UnixMs> {
-        let pending_deletion = self.pending_deletion.as_ref()?;
-        let due = !pending_deletion.gone || !(self.has_unsettled_work() || is(Mutant::WipeForgotten));
-        due.then_some(pending_deletion.look_at)
+    /// When the outcome in Postgres must be checked, or the storage wiped after a fault prevented it.
+    ///
+    /// # Takes  `is_settled`: nothing prevents the wipe.
+    pub fn due(&self, is_settled: bool) -> Option<UnixMs> {
+        let pending = self.pending.as_ref()?;
+        let is_due = !pending.done || (is_settled && !is(Mutant::WipeForgotten));
+        is_due.then_some(self.check_at)
     }
 
-    /// Whether the list has to hear of the room still, or a file is in the bucket.
-    fn has_unsettled_work(&self) -> bool {
-        self.alert.is_listed() || (self.files.due().is_some() && !is(Mutant::RoomFilesForgotten))
+    /// Whether Postgres has deleted the room. What remains in storage is needed to clear its alert and its files.
+    pub fn is_done(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.done)
     }
 
-    /// Whether the room is deleted, and there is nothing left but this.
-    pub(super) fn is_deletion_done(&self) -> bool {
-        self.pending_deletion.as_ref().is_some_and(|pending_deletion| pending_deletion.gone)
-    }
-
-    pub(super) fn check_deletion(&mut self, store: &Store, now: UnixMs) -> Result<()> {
-        let due = |pending_deletion: &&mut PendingDeletion| {
-            pending_deletion.look_at <= now && !(pending_deletion.gone && is(Mutant::WipeForgotten))
-        };
-        if let Some(pending_deletion) = self.pending_deletion.as_mut().filter(due) {
-            pending_deletion.look_at = now.saturating_add(DELETION_CHECK_MS);
-            match pending_deletion.gone {
-                true => self.wipe_when_settled(store)?,
-                false => self.effects.push(Effect::Refresh),
-            }
+    /// The check that is due now, if any; the next one is due later.
+    pub fn check(&mut self, now: UnixMs) -> Option<Check> {
+        let pending = self.pending.as_ref().filter(|_| self.check_at <= now)?;
+        if pending.done && is(Mutant::WipeForgotten) {
+            return None;
         }
-        Ok(())
+        self.check_at = check_after(now);
+        Some(if pending.done { Check::Wipe } else { Check::AskPostgres })
     }
 
-    /// Postgres still has the room: the deletion has failed, once no straggler can do it any more.
-    pub(super) fn cancel_deletion(&mut self, store: &Store, now: UnixMs) -> Result<()> {
-        let over = |pending_deletion: &PendingDeletion| {
-            now >= pending_deletion.since.saturating_add(DELETION_CHECK_MS)
-        };
-        if self.pending_deletion.as_ref().is_some_and(over) {
-            store.clear_state(StateRow::Deletion)?;
-            self.pending_deletion = None;
+    /// Postgres still has the room: the deletion has failed, unless a statement in progress may still delete the room.
+    pub fn cancel(&mut self, turn: Turn) -> Result<()> {
+        if self.pending.as_ref().is_some_and(|pending| turn.now >= check_after(pending.requested_at)) {
+            turn.store.clear_state(StateRow::Deletion)?;
+            self.pending = None;
         }
         Ok(())
     }
 
-    /// Postgres has no such room (any more).
-    pub(super) fn finish_deletion(&mut self, store: &Store, now: UnixMs) -> Result<()> {
-        let all: Vec<_> = self.connections.keys().copied().collect();
-        all.into_iter().for_each(|id| self.close(id, CloseCode::RoomGone, now));
-        self.members.clear();
-        let Some(pending_deletion) = self.pending_deletion.clone() else { return Ok(()) };
-        // Everything said goes at once. That there was a room goes when its tenant's list knows that it isn't in trouble, and when
-        // its files are out of the bucket.
-        self.info.snapshot.members.clear();
-        self.info.snapshot.bans.clear();
-        // Nothing waits for Postgres, and nobody is to be notified.
-        (self.log.projected, self.log.notified) = (self.head, None);
-        let pending_deletion = PendingDeletion { gone: true, ..pending_deletion };
-        let text = |value: serde_json::Result<String>| value.unwrap_or_default();
-        let (log, room) = (text(serde_json::to_string(&self.log)), text(serde_json::to_string(&self.info)));
-        let doom = text(serde_json::to_string(&pending_deletion));
-        store.purge(&[(StateRow::Log, log), (StateRow::Room, room), (StateRow::Deletion, doom)], now)?;
-        self.pending_deletion = Some(pending_deletion);
-        self.reads = Default::default();
-        self.audit_waits = false;
-        self.outbox.forget_all();
-        self.alert.clear_retry_rows(store)?;
-        self.check_alert(store, now)?;
-        self.schedule_all_removals(store, now)?;
-        self.wipe_when_settled(store)
+    /// Postgres has deleted the room, if somebody asked for that. Gives the row, which the caller stores.
+    pub fn finish(&mut self) -> Result<Option<String>> {
+        let Some(pending) = &mut self.pending else { return Ok(None) };
+        pending.done = true;
+        encode(pending).map(Some)
     }
+}
 
-    /// Once nobody has to be told anything and no file is in the bucket, the storage is empty.
-    pub(super) fn wipe_when_settled(&mut self, store: &Store) -> Result<()> {
-        if self.is_deletion_done() && !self.has_unsettled_work() {
-            store.wipe()?;
-            self.effects.push(Effect::Wiped);
-        }
-        Ok(())
-    }
+fn check_after(at: UnixMs) -> UnixMs {
+    at.saturating_add(DELETION_CHECK_MS)
 }

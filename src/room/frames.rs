@@ -1,155 +1,119 @@
-//! One frame of a client: its size, its token, its rate, what it says, and what its sender is told when it is refused.
-//! Not here: decoding (`protocol::client`), and what a message or reaction does to the log (`message`).
+//! One frame of a client: its size, its connection's token, its rate, its operation, and the error that its sender
+//! gets. Not here: decoding (`protocol::client`), and what an operation does (`message`, `edit_delete`, `ephemeral`).
 
-use super::connection::{ConnectionId, expiry};
-use super::rate::{Rate, Rates};
-use super::store::{self, Store};
-use super::{Effect, Room, RoomError};
-use crate::auth::Identity;
+use super::effect::Effect;
+use super::rate::Rate;
+use super::socket_state::ConnectionId;
+use super::store;
+use super::turn::{Request, Turn};
+use super::{Room, RoomError};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
-use crate::limits::RATES_KEPT_MAX;
 use crate::protocol::client::{BadFrame, ClientFrame};
 use crate::protocol::server::{self, CloseCode};
-use std::collections::HashMap;
 
 impl Room {
     pub(super) fn frame(
         &mut self,
-        store: &Store,
-        now: UnixMs,
+        turn: Turn,
         id: ConnectionId,
         text: &str,
         random: u64,
     ) -> store::Result<()> {
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
-        let caller = connection.state.identity.clone();
+        let now = turn.now;
+        let Some(state) = self.connections.get(id) else { return Ok(()) };
         if text.len() > self.limits.frame_bytes as usize {
             self.close(id, CloseCode::FrameTooLarge, now);
             return Ok(());
         }
-        if connection.expired(now) {
+        if state.has_expired(now) {
             self.close(id, CloseCode::AuthExpired, now);
             return Ok(());
         }
-        connection.changed = true;
-        connection.state.last_frame_ms = now;
-        let rates = rates_of(&mut self.rates, caller.user.as_str(), now);
-        if rates.floods(&self.limits, now) {
+        let caller = state.identity.clone();
+        let user = caller.user.as_str();
+        self.connections.record_frame(id, now);
+        if self.rates.count_frame(&self.limits, user, now) {
             self.close(id, CloseCode::Flood, now);
             return Ok(());
         }
-        let within = rates.take(Rate::Frames, &self.limits, now);
+        let within = self.rates.charge(&self.limits, user, Rate::Frames, now);
         let decoded = ClientFrame::decode(text);
-        if let Err(retry_after_ms) = within {
-            let (kind, client_id) = named(&decoded);
-            let refusal = too_many("frames", retry_after_ms);
-            self.send(id, server::error(&refusal, client_id.as_deref(), kind.as_deref()));
+        if let Err(refusal) = within {
+            self.send_error(id, &refusal, FrameName::of(&decoded));
             return Ok(());
         }
         match decoded {
-            Err(bad) => self.malformed(id, bad, now),
+            Err(bad) => self.refuse_frame(id, bad, now),
             Ok(frame) => {
-                let (kind, client_id) = (frame.name(), frame.client_id().map(str::to_owned));
-                match self.dispatch(store, now, id, &caller, frame, random) {
+                let name = FrameName::of_frame(&frame);
+                let request = Request { turn, caller: &caller, connection: Some(id), random };
+                match self.dispatch(request, id, frame) {
                     Ok(()) => {}
                     Err(RoomError::Store(error)) => return Err(error),
-                    Err(RoomError::Refused(refusal)) => {
-                        self.send(id, server::error(&refusal, client_id.as_deref(), Some(kind)));
-                    }
+                    Err(RoomError::Refused(refusal)) => self.send_error(id, &refusal, name),
                 }
             }
         }
         Ok(())
     }
 
-    /// Takes one from this person's bucket.
-    pub(super) fn charge_rate(&mut self, caller: &Identity, rate: Rate, now: UnixMs) -> Result<(), Refusal> {
-        let rates = rates_of(&mut self.rates, caller.user.as_str(), now);
-        let what = format!("{rate:?}").to_lowercase();
-        rates.take(rate, &self.limits, now).map_err(|retry_after_ms| too_many(&what, retry_after_ms))
-    }
-
-    /// The sender of a frame that was lost to a fault of ours is told which one.
-    pub(super) fn failed(&mut self, id: ConnectionId, text: &str) {
-        let (kind, client_id) = named(&ClientFrame::decode(text));
-        let refusal = Refusal::new(Code::Internal, "a fault of ours; what you sent may be sent again");
-        self.send(id, server::error(&refusal, client_id.as_deref(), kind.as_deref()));
-    }
-
-    fn malformed(&mut self, id: ConnectionId, bad: BadFrame, now: UnixMs) {
-        let broken = matches!(bad.refusal.code, Code::BadJson | Code::BadRequest);
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        if broken && connection.malformed(now) {
-            self.close(id, CloseCode::Protocol, now);
-            return;
-        }
-        self.send(id, server::error(&bad.refusal, bad.client_id.as_deref(), bad.kind.as_deref()));
-    }
-
-    fn dispatch(
-        &mut self,
-        store: &Store,
-        now: UnixMs,
-        id: ConnectionId,
-        caller: &Identity,
-        frame: ClientFrame,
-        random: u64,
-    ) -> Result<(), RoomError> {
+    /// Does what a well-formed frame asks for.
+    fn dispatch(&mut self, request: Request, id: ConnectionId, frame: ClientFrame) -> Result<(), RoomError> {
         match frame {
-            ClientFrame::Message(draft) => {
-                self.say(store, now, (caller, Some(id)), draft, random)?;
-            }
-            ClientFrame::Edit(draft) => drop(self.edit(store, now, (caller, Some(id)), draft)?),
-            ClientFrame::Delete(draft) => drop(self.delete(store, now, (caller, Some(id)), draft)?),
-            ClientFrame::Reaction(draft) => drop(self.react(store, now, (caller, Some(id)), draft)?),
-            ClientFrame::Typing { is_typing, thread_id } => {
-                self.set_typing(store, caller, is_typing, thread_id, now)?;
-            }
-            ClientFrame::Read { seq } => self.mark_read(caller, Some(id), seq, now)?,
+            ClientFrame::Message(draft) => drop(self.send_message(request, draft)?),
+            ClientFrame::Edit(draft) => drop(self.edit(request, draft)?),
+            ClientFrame::Delete(draft) => drop(self.delete(request, draft)?),
+            ClientFrame::Reaction(draft) => drop(self.react(request, draft)?),
+            ClientFrame::Typing { is_typing, thread_id } => self.set_typing(request, is_typing, thread_id)?,
+            ClientFrame::Read { seq } => self.mark_read(request, seq)?,
             ClientFrame::Ping { t } => {
-                let pong = server::pong(&t, self.head, &self.log.epoch);
-                self.send(id, pong);
+                let pong = server::pong(&t, self.log.head(), self.log.epoch());
+                self.connections.send(id, pong);
             }
             ClientFrame::Auth { token } => self.effects.push(Effect::Verify { connection: id, token }),
         }
         Ok(())
     }
 
-    pub(super) fn verified(&mut self, id: ConnectionId, outcome: Result<Identity, Refusal>, now: UnixMs) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let state = &mut connection.state;
-        let same = |new: &Identity| new.user == state.identity.user && new.tenant == state.identity.tenant;
-        let other = || Refusal::new(Code::Forbidden, "the token is another person's");
-        let answer = match outcome.and_then(|new| if same(&new) { Ok(new) } else { Err(other()) }) {
-            Ok(new) => {
-                let answer = server::auth_ok(new.expires_ms);
-                state.expires_ms = expiry(&new, now);
-                state.identity = new;
-                connection.changed = true;
-                answer
-            }
-            Err(refusal) => server::error(&refusal, None, Some("auth")),
-        };
-        self.send(id, answer);
+    /// Answers a frame that could not be decoded; too many malformed ones close the connection.
+    fn refuse_frame(&mut self, id: ConnectionId, bad: BadFrame, now: UnixMs) {
+        let malformed = matches!(bad.refusal.code, Code::BadJson | Code::BadRequest);
+        if malformed && self.connections.count_malformed(id, now) {
+            self.close(id, CloseCode::Protocol, now);
+            return;
+        }
+        let BadFrame { refusal, client_id, kind } = bad;
+        self.send_error(id, &refusal, FrameName { kind, client_id });
+    }
+
+    /// Answers a frame that was lost to an internal error.
+    pub(super) fn failed(&mut self, id: ConnectionId, text: &str) {
+        let refusal = Refusal::new(Code::Internal, "a fault of ours; what you sent may be sent again");
+        self.send_error(id, &refusal, FrameName::of(&ClientFrame::decode(text)));
+    }
+
+    fn send_error(&mut self, id: ConnectionId, refusal: &Refusal, frame: FrameName) {
+        let error = server::error(refusal, frame.client_id.as_deref(), frame.kind.as_deref());
+        self.connections.send(id, error);
     }
 }
 
-fn rates_of<'a>(all: &'a mut HashMap<String, Rates>, user: &str, now: UnixMs) -> &'a mut Rates {
-    if all.len() > RATES_KEPT_MAX && !all.contains_key(user) {
-        all.retain(|_, rates| !rates.rested(now));
+/// What identifies a frame to its sender.
+struct FrameName {
+    kind: Option<String>,
+    client_id: Option<String>,
+}
+
+impl FrameName {
+    fn of(decoded: &Result<ClientFrame, BadFrame>) -> Self {
+        match decoded {
+            Ok(frame) => Self::of_frame(frame),
+            Err(bad) => Self { kind: bad.kind.clone(), client_id: bad.client_id.clone() },
+        }
     }
-    all.entry(user.to_owned()).or_default()
-}
 
-fn too_many(what: &str, retry_after_ms: u64) -> Refusal {
-    Refusal::new(Code::RateLimited, format!("too many {what}")).retry_after_ms(retry_after_ms)
-}
-
-/// What names a frame to its sender: type and `clientId`.
-fn named(decoded: &Result<ClientFrame, BadFrame>) -> (Option<String>, Option<String>) {
-    match decoded {
-        Ok(frame) => (Some(frame.name().to_owned()), frame.client_id().map(str::to_owned)),
-        Err(bad) => (bad.kind.clone(), bad.client_id.clone()),
+    fn of_frame(frame: &ClientFrame) -> Self {
+        Self { kind: Some(frame.name().to_owned()), client_id: frame.client_id().map(str::to_owned) }
     }
 }

@@ -1,125 +1,115 @@
-//! Saying something: messages and reactions become events of the log, exactly once by `clientId`.
-//! Not here: edits and deletions (`change`), threads (`thread`), decoding (`protocol::client`), the log's tables (`store`).
+//! Messages and reactions become events of the log, once per `clientId`.
+//! Not here: which checks they pass first (`send_checks`), edits and deletions (`edit_delete`), threads (`thread`),
+//! decoding (`protocol::client`), and the log's tables (`store`).
 
-use super::connection::ConnectionId;
-use super::edit_delete::{calls_all, no_such_message};
-use super::rate::Rate;
+use super::send_checks::{Begin, Operation, RetryKey};
+use super::store::formats::ReactionBody;
 use super::store::mutations::Mutation;
-use super::store::{Event, Kind, Store, StoreError};
+use super::store::{Event, Kind, StoreError};
+use super::thread::ThreadUpdate;
+use super::turn::{Request, Turn};
 use super::{Room, RoomError};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
-use crate::ids::{MessageId, UnixMs};
+use crate::ids::MessageId;
 use crate::limits::EMOJI_KINDS_MAX;
 use crate::protocol::client::{MessageDraft, ReactionDraft};
 use crate::protocol::message::{Attachment, Message};
+use crate::protocol::room::RoomMention;
 use crate::protocol::server::{self, Ack};
-use serde::{Deserialize, Serialize};
 
-/// What the log keeps of a reaction besides its sender and its message.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReactionBody {
-    pub message_id: String,
-    /// Of the message, when it was reacted to.
-    pub version: u64,
-    pub emoji: String,
-    pub add: bool,
-}
-
-/// What became of a message or reaction.
+/// The result of sending a message.
 pub struct SendOutcome {
-    /// The message's object, as it is now.
+    /// The message object as JSON text.
     pub body: String,
     pub duplicate: bool,
 }
 
+/// A message and one of its versions, as an ack names them.
+#[derive(Clone, Copy)]
+pub(super) struct MessageVersion<'a> {
+    pub id: &'a str,
+    pub version: u64,
+}
+
+impl<'a> From<&'a Message> for MessageVersion<'a> {
+    fn from(message: &'a Message) -> Self {
+        Self { id: &message.id, version: message.version }
+    }
+}
+
+pub(super) fn no_such_message() -> Refusal {
+    Refusal::new(Code::MessageNotFound, "no such message")
+}
+
 impl Room {
-    /// Takes a message into the log: one row, and then the ack and the broadcast.
+    /// Appends a message to the log, as one row; then sends the ack and the broadcast.
     ///
+    /// # Errors  those of `begin` and `check_text`; invalid → a thread, reply or upload that does not exist.
     /// # Laws    ACK-2 (durable before acked), DEDUPE-1 (once by `clientId`), SEQ-1 (gapless).
-    pub(super) fn say(
+    pub(super) fn send_message(
         &mut self,
-        store: &Store,
-        now: UnixMs,
-        from: (&Identity, Option<ConnectionId>),
+        request: Request,
         mut draft: MessageDraft,
-        random: u64,
     ) -> Result<SendOutcome, RoomError> {
-        let (caller, connection) = from;
-        self.authorize(caller, Action::Talk)?;
-        let digest = draft.digest();
-        if let Some(event) =
-            self.find_duplicate(store, caller, draft.client_id.as_deref(), Kind::Message, digest)?
-        {
+        let turn = request.turn;
+        let retry = RetryKey { client_id: draft.client_id.as_deref(), digest: draft.digest() };
+        let digest = retry.digest;
+        if let Begin::Duplicate(event) = self.begin(request, Operation::Message, retry)? {
             let id = serde_json::from_str::<Message>(&event.body).map(|m| m.id).unwrap_or_default();
-            self.ack(connection, &event, (&id, 1), true);
+            self.ack(request, &event, MessageVersion { id: &id, version: 1 }, true);
             return Ok(SendOutcome { body: event.body, duplicate: true });
         }
-        self.ensure_not_archived()?;
-        self.ensure_not_muted(caller, now)?;
-        self.charge_rate(caller, Rate::Messages, now)?;
-        let root = self.thread_root(store, caller, draft.thread_id)?;
+        let root = self.thread_root(request, draft.thread_id)?;
         if let Some(id) = draft.reply_to_id {
-            self.find(store, caller, id)?.ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
+            self.find_message(request, id)?
+                .ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
         }
-        let (files, uploads) =
-            self.attachments(store, now, caller, std::mem::take(&mut draft.attachments))?;
-        self.enforce_slow_mode(store, caller, now)?;
-        let by_pace = self.moderate_rate(caller, &mut draft.content, now)?;
-        let flagged = self.moderate_content(&mut draft.content, &files)?.or(by_pace);
-        let message = self.build_message((caller, now), draft, files, random);
-        let seq = message.seq;
-        // Before the message: a note without one does no harm.
+        let attached = std::mem::take(&mut draft.attachments);
+        let (files, uploads) = self.attachments(request, attached)?;
+        let flagged = self.check_text(request, Operation::Message, &mut draft.content, &files)?;
+        let message = self.build_message(request, draft, files);
         if let Some(rule) = flagged {
-            self.note_flagged(store, now, &message.id, rule)?;
+            self.note_flagged(turn, &message.id, rule)?;
         }
         let event = Event {
-            seq,
-            kind: Kind::Message,
-            at: now,
-            user_id: message.user_id.clone(),
             client_id: message.client_id.clone(),
             digest: Some(digest),
-            target: None,
             thread: root.as_ref().map(|root| root.seq),
             body: server::body(&message),
+            ..request.event(message.seq, Kind::Message)
         };
         let update = match root {
             None => {
-                self.write(store, &event, &uploads)?;
-                self.head = seq;
+                self.append_message(turn, &event, &uploads)?;
+                self.log.advance(event.seq);
                 None
             }
-            Some(root) => Some(self.write_reply(store, &event, root, &uploads)?),
+            Some(root) => Some(self.append_reply(turn, &event, root, &uploads)?),
         };
-        self.has_said(&message.user_id, now);
-        self.advance_marker(&message.user_id, seq);
-        self.ack(connection, &event, (&message.id, 1), false);
-        self.broadcast(server::new_message(seq, &event.body, event.client_id.as_deref()));
-        self.stop_typing_in(&message.user_id, message.thread_id.as_deref(), now);
-        if let Some((target, seq, update)) = update {
-            self.broadcast_about(Some(target), seq, update);
+        self.slow_mode.record(&message.user_id, self.members.snapshot().slow_mode_s > 0, turn.now);
+        self.advance_marker(&message.user_id, message.seq);
+        self.ack(request, &event, (&message).into(), false);
+        let new_message = server::new_message(event.seq, &event.body, event.client_id.as_deref());
+        self.connections.broadcast(&new_message);
+        self.stop_typing_in(&message.user_id, message.thread_id.as_deref(), turn.now);
+        if let Some(ThreadUpdate { root, seq, event }) = update {
+            self.broadcast_about(Some(root), seq, event);
         }
         Ok(SendOutcome { body: event.body, duplicate: false })
     }
 
     /// The message that this draft becomes at the next seq.
-    fn build_message(
-        &self,
-        (caller, now): (&Identity, UnixMs),
-        draft: MessageDraft,
-        attachments: Vec<Attachment>,
-        random: u64,
-    ) -> Message {
-        let seq = self.head.saturating_add(1);
-        let (mentions, mentions_room) = self.mentions(caller, &draft.content);
+    fn build_message(&self, request: Request, draft: MessageDraft, attachments: Vec<Attachment>) -> Message {
+        let (seq, now) = (self.log.next_seq(), request.turn.now);
         Message {
-            id: MessageId::new(now, seq, random).to_string(),
+            id: MessageId::new(now, seq, request.random).to_string(),
             seq,
-            tenant_id: self.room_tenant().to_owned(),
-            room_id: self.room_id().to_owned(),
-            user_id: caller.user.as_str().to_owned(),
+            tenant_id: self.members.tenant().as_str().to_owned(),
+            room_id: self.members.room().as_str().to_owned(),
+            user_id: request.user().to_owned(),
+            mentions: self.members.mentioned_in(&draft.content),
+            mentions_room: self.mentions_room(request.caller, &draft.content),
             content: draft.content,
             content_type: "text".into(),
             attachments,
@@ -128,8 +118,6 @@ impl Room {
             thread_id: draft.thread_id.map(|id| id.to_string()),
             reply_to_id: draft.reply_to_id.map(|id| id.to_string()),
             also_to_room: draft.also_to_room,
-            mentions,
-            mentions_room,
             version: 1,
             reply_count: 0,
             last_reply_at: None,
@@ -141,175 +129,142 @@ impl Room {
     }
 
     #[cfg(not(feature = "mutants"))]
-    fn write(&mut self, store: &Store, event: &Event, uploads: &[String]) -> Result<(), StoreError> {
+    fn append_message(&mut self, turn: Turn, event: &Event, uploads: &[String]) -> Result<(), StoreError> {
         match uploads {
-            [] => store.insert(event),
-            uploads => store.append(&[event], &[Mutation::MarkUploadsSent { uploads, message: event.seq }]),
+            [] => turn.store.insert(event),
+            uploads => {
+                turn.store.append(&[event], &[Mutation::MarkUploadsSent { uploads, message: event.seq }])
+            }
         }
     }
 
-    /// One that is acked before it is written.
+    /// With the mutant, the message is acked before it is written.
     #[cfg(feature = "mutants")]
-    fn write(&mut self, store: &Store, event: &Event, uploads: &[String]) -> Result<(), StoreError> {
+    fn append_message(&mut self, turn: Turn, event: &Event, uploads: &[String]) -> Result<(), StoreError> {
         match uploads {
             [] if crate::mutants::is(crate::mutants::Mutant::AckBeforeWrite) => {
                 self.unwritten.push(event.clone());
                 Ok(())
             }
-            [] => store.insert(event),
-            uploads => store.append(&[event], &[Mutation::MarkUploadsSent { uploads, message: event.seq }]),
+            [] => turn.store.insert(event),
+            uploads => {
+                turn.store.append(&[event], &[Mutation::MarkUploadsSent { uploads, message: event.seq }])
+            }
         }
     }
 
-    /// Sets or removes one person's emoji on a message; what changes nothing is no event.
+    /// Sets or removes the caller's emoji on a message. A reaction that changes nothing is not an event.
     ///
-    /// # Gives  the message as it is then; `None` for what was said before.
+    /// # Gives   the message afterwards; `None` for a duplicate.
+    /// # Errors  those of `begin`; message_not_found; invalid → too many different emojis.
     pub(super) fn react(
         &mut self,
-        store: &Store,
-        now: UnixMs,
-        from: (&Identity, Option<ConnectionId>),
+        request: Request,
         draft: ReactionDraft,
     ) -> Result<Option<Message>, RoomError> {
-        let (caller, connection) = from;
-        self.authorize(caller, Action::React)?;
-        let digest = draft.digest();
-        if let Some(event) =
-            self.find_duplicate(store, caller, draft.client_id.as_deref(), Kind::Reaction, digest)?
-        {
+        let retry = RetryKey { client_id: draft.client_id.as_deref(), digest: draft.digest() };
+        let digest = retry.digest;
+        if let Begin::Duplicate(event) = self.begin(request, Operation::React, retry)? {
             let body: ReactionBody = serde_json::from_str(&event.body).unwrap_or_default();
-            self.ack(connection, &event, (&body.message_id, body.version), true);
+            self.ack(request, &event, MessageVersion { id: &body.message_id, version: body.version }, true);
             return Ok(None);
         }
-        self.ensure_not_archived()?;
-        self.ensure_not_muted(caller, now)?;
-        self.charge_rate(caller, Rate::Reactions, now)?;
-        let mut message = self.find(store, caller, draft.message_id)?.ok_or_else(no_such_message)?;
-        let user = caller.user.as_str();
-        if !changed(&mut message, user, &draft)? {
-            self.ack_noop(connection, draft.client_id.as_deref(), "reaction", &message, now);
+        let mut message = self.find_message(request, draft.message_id)?.ok_or_else(no_such_message)?;
+        let user = request.user();
+        if !apply_reaction(&mut message, user, &draft)? {
+            self.ack_noop(request, draft.client_id.as_deref(), "reaction", &message);
             return Ok(Some(message));
         }
         let (message_id, version) = (message.id.clone(), message.version);
         let body = ReactionBody { message_id, version, emoji: draft.emoji, add: draft.add };
         let event = Event {
-            seq: self.head.saturating_add(1),
-            kind: Kind::Reaction,
-            at: now,
-            user_id: user.to_owned(),
             client_id: draft.client_id,
             digest: Some(digest),
             target: Some(message.seq),
-            thread: None,
             body: serde_json::to_string(&body).unwrap_or_default(),
+            ..request.event(self.log.next_seq(), Kind::Reaction)
         };
-        store.append(&[&event], &[Mutation::Body { seq: message.seq, body: &server::body(&message) }])?;
-        self.head = event.seq;
-        self.ack(connection, &event, (&message.id, message.version), false);
+        let mutation = Mutation::Body { seq: message.seq, body: &server::body(&message) };
+        request.turn.store.append(&[&event], &[mutation])?;
+        self.log.advance(event.seq);
+        self.ack(request, &event, (&message).into(), false);
         let (id, reactions) = (&message.id, &message.reactions);
         let update = server::reaction_update(event.seq, id, reactions, user, &body.emoji, body.add);
         self.broadcast_about(event.target, event.seq, update);
         Ok(Some(message))
     }
 
-    /// The event this person already has under this `clientId`, if it is the same thing said again.
-    pub(super) fn find_duplicate(
-        &self,
-        store: &Store,
-        caller: &Identity,
-        client_id: Option<&str>,
-        kind: Kind,
-        digest: u64,
-    ) -> Result<Option<Event>, RoomError> {
-        let Some(client_id) = client_id else { return Ok(None) };
-        let Some(event) = store.by_client(caller.user.as_str(), client_id)? else { return Ok(None) };
-        if event.kind != kind || event.digest.is_some_and(|known| known != digest) {
-            let message = "this clientId stands for another operation or payload";
-            return Err(Refusal::new(Code::ClientIdConflict, message).field("clientId").into());
-        }
-        Ok(Some(event))
-    }
-
-    /// Tells the sending socket what its operation became; without a `clientId` there is no ack.
-    pub(super) fn ack(
-        &mut self,
-        connection: Option<ConnectionId>,
-        event: &Event,
-        message: (&str, u64),
-        duplicate: bool,
-    ) {
-        let (Some(id), Some(client_id)) = (connection, &event.client_id) else { return };
+    /// Confirms an operation to the socket that sent it. REST, and an operation without `clientId`, get no ack.
+    pub(super) fn ack(&mut self, request: Request, event: &Event, message: MessageVersion, duplicate: bool) {
+        let (Some(id), Some(client_id)) = (request.connection, &event.client_id) else { return };
         let op = match event.kind {
             Kind::Message => "message",
             Kind::Edit => "edit",
             Kind::Delete => "delete",
             _ => "reaction",
         };
-        let (message_id, version) = message;
+        let (message_id, version) = (message.id, message.version);
         let (seq, created_at) = (Some(event.seq), event.at);
         self.counts.acks = self.counts.acks.saturating_add(1);
-        self.send(id, server::ack(&Ack { client_id, op, message_id, seq, version, created_at, duplicate }));
+        let ack = Ack { client_id, op, message_id, seq, version, created_at, duplicate };
+        self.connections.send(id, server::ack(&ack));
     }
 
-    /// The same for what changed nothing.
+    /// Confirms an operation that changed nothing, and so has no seq.
     pub(super) fn ack_noop(
         &mut self,
-        connection: Option<ConnectionId>,
+        request: Request,
         client_id: Option<&str>,
         op: &'static str,
         message: &Message,
-        now: UnixMs,
     ) {
-        let (Some(id), Some(client_id)) = (connection, client_id) else { return };
-        let (message_id, version) = (message.id.as_str(), message.version);
-        let ack = Ack { client_id, op, message_id, seq: None, version, created_at: now, duplicate: false };
-        self.send(id, server::ack(&ack));
+        let (Some(id), Some(client_id)) = (request.connection, client_id) else { return };
+        let (message_id, version, created_at) = (message.id.as_str(), message.version, request.turn.now);
+        let ack = Ack { client_id, op, message_id, seq: None, version, created_at, duplicate: false };
+        self.connections.send(id, server::ack(&ack));
     }
 
-    /// The message with this id, unless it is deleted or was said before this person could see it.
-    pub(super) fn find(
+    /// The message with this id, unless it is deleted or hidden from the caller.
+    pub(super) fn find_message(
         &self,
-        store: &Store,
-        caller: &Identity,
+        request: Request,
         id: MessageId,
     ) -> Result<Option<Message>, StoreError> {
-        Ok(self.find_any(store, caller, id)?.filter(|message| message.deleted_at.is_none()))
+        let message = self.find_message_or_tombstone(request, id)?;
+        Ok(message.filter(|message| message.deleted_at.is_none()))
     }
 
-    /// The same, tombstones among them.
-    pub(super) fn find_any(
+    /// The message or tombstone with this id, unless it is hidden from the caller.
+    pub(super) fn find_message_or_tombstone(
         &self,
-        store: &Store,
-        caller: &Identity,
+        request: Request,
         id: MessageId,
     ) -> Result<Option<Message>, StoreError> {
-        if id.seq() <= self.visible_from(caller.user.as_str()) {
+        if id.seq() <= self.members.visible_from(request.user()) {
             return Ok(None);
         }
-        let event = store.by_seq(id.seq())?.filter(|event| event.kind == Kind::Message);
+        let event = request.turn.store.by_seq(id.seq())?.filter(|event| event.kind == Kind::Message);
         let message = event.and_then(|event| serde_json::from_str::<Message>(&event.body).ok());
         Ok(message.filter(|message| message.id == id.to_string()))
     }
 
-    /// Who is named in the text: `<@userId>`, members only, and `@room`, of those who may call all.
-    pub(super) fn mentions(&self, caller: &Identity, content: &str) -> (Vec<String>, bool) {
-        let mut users: Vec<String> = Vec::new();
-        for part in content.split("<@").skip(1) {
-            if let Some((user, _)) = part.split_once('>')
-                && self.members.contains_key(user)
-                && !users.iter().any(|known| known == user)
-            {
-                users.push(user.to_owned());
-            }
-        }
-        let may = self.info.snapshot.room_mention != "admins"
+    /// Whether the text mentions everybody, and the caller may do that.
+    pub(super) fn mentions_room(&self, caller: &Identity, content: &str) -> bool {
+        let allowed = self.members.snapshot().room_mention == RoomMention::All
             || self.authorize(caller, Action::MentionRoomAmongAdmins).is_ok();
-        (users, may && calls_all(content))
+        allowed && has_room_mention(content)
     }
 }
 
+/// Whether `@room` stands in the text as a word.
+pub(super) fn has_room_mention(content: &str) -> bool {
+    let is_mention =
+        |part: &str| part.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@') == "@room";
+    content.split_whitespace().any(is_mention)
+}
+
 /// Applies the reaction; false when it changes nothing.
-fn changed(message: &mut Message, user: &str, draft: &ReactionDraft) -> Result<bool, Refusal> {
+fn apply_reaction(message: &mut Message, user: &str, draft: &ReactionDraft) -> Result<bool, Refusal> {
     let kinds = message.reactions.len();
     if draft.add {
         if kinds >= EMOJI_KINDS_MAX && !message.reactions.contains_key(&draft.emoji) {

@@ -1,18 +1,33 @@
-//! The room as a pure machine: what happened goes in, what follows comes out. All control flow of a room.
-//! Not here: a clock, randomness, a socket, the runtime. They are arguments and effects; `shell` has them.
+//! The room as a pure machine: an input goes in, effects come out. Each part owns its state (`connection`, `members`,
+//! `presence`, `reads`, `rate`, `moderation`, `slow_mode`, `log`, `outbox`, `files` …) and does not know the room.
+//! `Room` feeds the parts and is the only one who knows all of them: clients' operations are in files of their own, and
+//! `background` has the rest.
+//! Not here: a clock, randomness, a socket, the runtime. They are arguments and effects of `object` and `shell`.
 //!
-//! Memory is a cache of the store plus the sockets; only presence and typing live in memory alone.
-//! Recovery is start-up: hibernation, a panic, a deploy and a storage error all go through `Room::load`.
+//! Memory is a cache of the store and the sockets; only presence, typing and recent sends exist in memory alone. So
+//! recovery is the same as start-up: after hibernation, a panic, a deploy or a storage error, `Room::load` creates the
+//! room again.
 
 mod admin_changes;
-pub mod calls;
-pub mod connection;
+mod admin_plan;
+mod alarm;
+mod audit;
+mod background;
+mod backoff;
+mod calls;
+mod connection;
 mod deletion;
 mod edit_delete;
+mod effect;
+mod ephemeral;
 mod files;
+mod folded_text;
 mod frames;
+mod input;
+mod log;
 mod members;
 mod message;
+mod message_row;
 pub mod moderation;
 mod notifications;
 mod operator;
@@ -21,209 +36,68 @@ mod presence;
 mod rate;
 mod reads;
 mod rebuild;
+mod refresh;
 mod replay;
-
-mod outbox_alert;
+mod reports;
 mod send_checks;
 mod session;
+mod slow_mode;
+mod socket_state;
 pub mod store;
 mod thread;
+mod turn;
 mod uploads;
 
 pub use admin_changes::{AdminChange, Patch};
-pub use calls::{PageQuery, RoomCall};
-pub use connection::{ConnectionId, SocketState};
+pub use effect::Effect;
+pub(crate) use effect::RoomError;
 pub use files::{file_prefix, split_id};
-pub use outbox_alert::{OutboxProblem, OutboxReport};
-pub use rebuild::{Rebuild, RoomInfo, message_of};
-pub use session::Connect;
+pub use input::{Connect, Input, PageQuery, RoomCall};
+pub use message_row::message_of;
+pub use rebuild::Rebuild;
+pub use socket_state::{ConnectionId, SocketState};
+pub use store::formats::{OutboxProblem, OutboxReport, OutboxState, RoomInfo};
 
-use crate::auth::{Action, Identity, Role};
-use crate::db::{DbError, Marker, Projected, Projection, RoomSnapshot};
+use crate::auth::{Action, Identity};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
-use crate::limits::{CONNECTIONS_PER_MS, Limits};
+use crate::limits::{BATCH_ROWS_MAX, Limits};
 use crate::metrics::Counts;
 use crate::mutants::{Mutant, is};
 use crate::oplog::Entry;
-use crate::protocol::server::{CloseCode, EventText};
-use connection::{Connection, Frames};
-use deletion::PendingDeletion;
+use crate::protocol::server::CloseCode;
+use alarm::Alarm;
+use audit::AuditNotes;
+use connection::Connections;
+use deletion::Deletion;
 use files::Files;
-use moderation::{Moderation, RecentSends, Rules};
-use outbox::{LogState, Outbox};
-use outbox_alert::AlertState;
+use log::Log;
+use members::Members;
+use moderation::{Moderation, Moderator};
+use notifications::Notifications;
+use outbox::Outbox;
 use presence::Presence;
-use rate::Rates;
+use rate::RateLimits;
 use reads::Reads;
-use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
-use store::{SCHEMA_STEPS, StateRow, Store, StoreError};
-
-/// Something that happened to the room.
-pub enum Input<'a> {
-    /// A member's socket was accepted (see `Room::admit`).
-    Connect(Connect),
-    Frame {
-        connection: ConnectionId,
-        text: &'a str,
-        random: u64,
-    },
-    Binary {
-        connection: ConnectionId,
-    },
-    /// What became of the token of an `auth` frame.
-    Verified {
-        connection: ConnectionId,
-        outcome: Result<Identity, Refusal>,
-    },
-    /// Clients that had pinged and went silent.
-    Silent {
-        connections: Vec<ConnectionId>,
-    },
-    /// More waits for this socket than it may.
-    Slow {
-        connection: ConnectionId,
-    },
-    Closed {
-        connection: ConnectionId,
-    },
-    /// A REST request.
-    Call {
-        caller: &'a Identity,
-        call: RoomCall,
-        random: u64,
-    },
-    /// The turn is over: what was gathered leaves.
-    Flush,
-    /// `Room::deadline` has come.
-    Tick,
-    AlarmFired,
-    /// The outbox may take its next batch.
-    Drain,
-    /// What became of a batch of `Effect::Project`, which comes back with it: an answer that is late, or that a
-    /// reload has made strange, must not be taken for another batch's.
-    Projected {
-        batch: Rc<Projection>,
-        outcome: Result<Projected, DbError>,
-        /// The queue of notifications has taken the batch's notices.
-        notified: bool,
-    },
-    /// Whether the tenant's list took the `Effect::Announce` made at that time.
-    AlertReported {
-        at: UnixMs,
-        taken: bool,
-    },
-    /// Whether the bucket removed the `Effect::RemoveFiles` of these uploads.
-    FilesRemoved {
-        ids: Vec<String>,
-        gone: bool,
-    },
-    /// The uploads of `Effect::ListFiles`; `None`: the bucket didn't say.
-    FilesListed(Option<Vec<String>>),
-    /// The room and its members as Postgres has them now; `None`: it is deleted.
-    Refreshed(Option<RoomSnapshot>),
-    /// Its owner wants the room deleted; Postgres is about to hear of it.
-    DeletionRequested,
-    /// Memory was lost under open sockets (a panic, a failing store). Whatever came after `told`, the head
-    /// at the last flush, was committed and not heard.
-    Recovered {
-        delivered_seq: Seq,
-    },
-    /// This connection's frame could not be dealt with, for a fault of ours.
-    Failed {
-        connection: ConnectionId,
-        text: &'a str,
-    },
-}
-
-/// Something the shell must do, at once and in this order.
-#[derive(Debug)]
-pub enum Effect {
-    /// One frame to one socket.
-    Send {
-        connection: ConnectionId,
-        frame: EventText,
-    },
-    Close {
-        connection: ConnectionId,
-        code: CloseCode,
-    },
-    /// What the platform is to keep with the socket.
-    Attach {
-        connection: ConnectionId,
-        attachment: Box<SocketState>,
-    },
-    /// Verify this token and come back with `Input::Verified`.
-    Verify {
-        connection: ConnectionId,
-        token: String,
-    },
-    /// The answer to a `Call`, as JSON text.
-    Reply(Result<String, Refusal>),
-    /// Bring this to Postgres and come back with `Input::Projected`.
-    Project(Rc<Projection>),
-    /// Ask Postgres for the room and its members; come back with `Input::Refreshed`.
-    Refresh,
-    Alarm(UnixMs),
-    /// The room is deleted and its storage empty: nothing of it is to stay in memory.
-    Wiped,
-    /// Tell the tenant's list of rooms in trouble; come back with `Input::Announced`.
-    ReportAlert(OutboxReport),
-    /// Remove these objects from the bucket; come back with `Input::FilesRemoved`.
-    RemoveFiles {
-        ids: Vec<String>,
-        keys: Vec<String>,
-    },
-    /// Say which uploads' objects stand under this prefix; come back with `Input::FilesListed`.
-    ListFiles(String),
-    /// A line for the operator's log.
-    Report(Entry),
-}
-
-/// Why something was not done.
-pub(crate) enum RoomError {
-    /// The sender is told; nothing happened.
-    Refused(Refusal),
-    Store(StoreError),
-}
-
-impl From<Refusal> for RoomError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<StoreError> for RoomError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
+use slow_mode::SlowMode;
+use store::{StateRow, Store, decode};
+use turn::{Request, Turn};
 
 pub struct Room {
-    log: LogState,
-    head: Seq,
-    /// The head after the last input that went well.
-    settled_head: Seq,
-    info: RoomInfo,
-    members: HashMap<String, Role>,
+    log: Log,
+    members: Members,
     limits: Limits,
-    connections: BTreeMap<ConnectionId, Connection>,
-    next_connection: ConnectionId,
+    connections: Connections,
     presence: Presence,
-    rates: HashMap<String, Rates>,
+    rates: RateLimits,
     reads: Reads,
-    /// When who last said something, as far as it is known; kept while slow mode is on.
-    said_at: HashMap<String, UnixMs>,
-    /// What the tenant doesn't want said, and who said what of late.
-    rules: Option<Rc<Rules>>,
-    recent_sends: HashMap<String, RecentSends>,
-    /// Notes for the audit log that Postgres hasn't got.
-    audit_waits: bool,
-    /// Its owner wants it deleted, and what came of it isn't known: since when, and when that is looked into.
-    pending_deletion: Option<PendingDeletion>,
+    slow_mode: SlowMode,
+    moderator: Moderator,
+    audit: AuditNotes,
+    deletion: Deletion,
     outbox: Outbox,
-    alert: AlertState,
+    notifications: Notifications,
+    alarm: Alarm,
     files: Files,
     counts: Counts,
     effects: Vec<Effect>,
@@ -232,7 +106,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// The room as its storage and its open sockets say it is; `None` when there is no whole log here.
+    /// The room from its storage and its open sockets; `None` when the storage has no complete log.
     pub fn load(
         store: &Store,
         sockets: impl IntoIterator<Item = SocketState>,
@@ -244,69 +118,57 @@ impl Room {
         let (Some(log), Some(room)) = (store.state(StateRow::Log)?, store.state(StateRow::Room)?) else {
             return Ok(None);
         };
-        let corrupt_column =
-            |e: serde_json::Error| StoreError(format!("state: {:?} at column {}", e.classify(), e.column()));
-        let mut log: LogState = serde_json::from_str(&log).map_err(corrupt_column)?;
-        if log.schema < SCHEMA_STEPS {
-            store.upgrade(log.schema)?;
-            log.schema = SCHEMA_STEPS;
-            store.set_state(StateRow::Log, serde_json::to_string(&log).map_err(corrupt_column)?)?;
-        }
-        let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved);
-        // The tail of a log made anew may be reactions, which aren't events here any more.
-        let newest = if is(Mutant::SeqFromMemory) { 0 } else { store.newest()? };
-        let head = newest.max(log.projected).max(log.floor);
+        let log = Log::load(store, &log)?;
+        let reads = Reads::load(store.state(StateRow::Reads)?.as_deref(), log.reads_saved());
+        let members = Members::new(decode(&room)?);
         let mut loaded = Self {
-            head,
-            settled_head: head,
             log,
-            info: serde_json::from_str(&room).map_err(corrupt_column)?,
-            members: HashMap::new(),
             limits,
-            connections: BTreeMap::new(),
-            next_connection: 1,
+            connections: Connections::default(),
             presence: Presence::default(),
-            rates: HashMap::new(),
+            rates: RateLimits::default(),
             reads,
-            said_at: HashMap::new(),
-            rules: None,
-            recent_sends: HashMap::new(),
-            audit_waits: !store.audit_notes()?.is_empty() && !is(Mutant::AuditForgotten),
-            pending_deletion: PendingDeletion::load(store)?,
+            slow_mode: SlowMode::default(),
+            moderator: Moderator::default(),
+            audit: AuditNotes::load(store)?,
+            deletion: Deletion::load(store)?,
             outbox: Outbox::load(store)?,
-            alert: AlertState::default(),
-            files: Files::load(store)?,
+            notifications: Notifications::default(),
+            alarm: Alarm::default(),
+            files: Files::load(store, members.tenant(), members.room())?,
+            members,
             counts: Counts::default(),
             effects: Vec::new(),
             #[cfg(feature = "mutants")]
             unwritten: Vec::new(),
         };
-        loaded.index_members();
-        for state in sockets {
-            // A fault ended the deletion before they were told: with the first input they are.
-            if loaded.is_deletion_done() && !is(Mutant::GoneButOpen) {
-                loaded.effects.push(Effect::Close { connection: state.id, code: CloseCode::RoomGone });
-                continue;
-            }
-            let user = state.identity.user.as_str().to_owned();
-            loaded.presence.wake(&user);
-            loaded.rates.entry(user.clone()).or_default().merge(&state.rates);
-            let marker = Marker { generation: state.read_generation, seq: state.read_seq };
-            loaded.reads.remember(&user, marker);
-            loaded.next_connection = loaded.next_connection.max(state.id.saturating_add(1));
-            loaded.connections.insert(state.id, Connection::wake(state));
-        }
-        loaded.load_alert(store)?;
+        loaded.learn_markers();
+        sockets.into_iter().for_each(|state| loaded.wake_socket(state));
+        let backlog = loaded.backlog();
+        loaded.outbox.load_alert(store, &backlog)?;
         Ok(Some(loaded))
     }
 
-    /// The room of a tenant who doesn't want everything said.
+    /// Takes over a socket that stayed open while the room was out of memory.
+    fn wake_socket(&mut self, state: SocketState) {
+        // The deletion finished, but a fault came before the sockets were closed: the first input closes them.
+        if self.deletion.is_done() && !is(Mutant::GoneButOpen) {
+            self.effects.push(Effect::Close { connection: state.id, code: CloseCode::RoomGone });
+            return;
+        }
+        self.presence.wake_socket(state.user());
+        self.rates.merge(state.user(), &state.rates);
+        self.reads.restore(state.user(), state.marker());
+        self.connections.wake(state);
+    }
+
+    /// The room with its tenant's moderation rules.
     pub fn with_moderation(mut self, moderation: &Moderation) -> Self {
-        self.rules = moderation.of(self.info.tenant.as_str());
+        self.moderator = Moderator::new(moderation.rules_for(self.members.tenant().as_str()));
         self
     }
 
-    /// Takes one thing that happened to the room and says what follows from it.
+    /// Handles one input and gives the effects that follow from it.
     ///
     /// # Takes   `now`: Unix milliseconds. Inputs in the order they arrived.
     /// # Gives   effects, to be performed in this order without an `await` between them.
@@ -316,9 +178,10 @@ impl Room {
         if !matches!(input, Input::Flush) {
             std::mem::take(&mut self.unwritten).iter().try_for_each(|event| store.insert(event))?;
         }
+        let turn = Turn { store, now };
         match input {
-            Input::Connect(connect) => self.connect(store, now, connect)?,
-            Input::Frame { connection, text, random } => self.frame(store, now, connection, text, random)?,
+            Input::Connect(connect) => self.connect(turn, connect)?,
+            Input::Frame { connection, text, random } => self.frame(turn, connection, text, random)?,
             Input::Binary { connection } => self.close(connection, CloseCode::BinaryUnsupported, now),
             Input::Verified { connection, outcome } => self.verified(connection, outcome, now),
             Input::Silent { connections } => {
@@ -330,140 +193,116 @@ impl Room {
                 self.counts.slow_sockets = self.counts.slow_sockets.saturating_add(1);
                 self.close(connection, CloseCode::SlowConsumer, now);
             }
-            Input::Closed { connection } => {
-                if let Some(row) = self.reads.take_unsaved() {
-                    store.set_state(StateRow::Reads, row)?;
-                }
-                self.remove_connection(connection, now);
-                if !is(Mutant::AlarmTrusted) {
-                    self.outbox.expire_alarm(now);
-                }
+            Input::Closed { connection } => self.closed(turn, connection)?,
+            Input::Call { caller, call, random } => {
+                self.call(Request { turn, caller, connection: None, random }, call)?;
             }
-            Input::Call { caller, call, random } => match self.call(store, now, caller, call, random) {
-                Ok(()) => {}
-                Err(RoomError::Refused(refusal)) => self.effects.push(Effect::Reply(Err(refusal))),
-                Err(RoomError::Store(error)) => return Err(error),
-            },
             Input::Flush => self.flush(now),
             Input::Tick => self.tick(now),
-            Input::AlarmFired => self.alarm_fired(store, now)?,
-            Input::Drain => self.take_batch(store, now)?,
+            Input::AlarmFired => self.alarm_fired(turn)?,
+            Input::Drain => self.take_batch(turn)?,
             Input::Projected { batch, outcome, notified } => {
-                self.projected(store, now, &batch, (outcome, notified))?;
+                self.projected(turn, &batch, (outcome, notified))?;
             }
-            Input::AlertReported { at, taken } => self.alert_reported(store, now, at, taken)?,
-            Input::FilesListed(ids) => self.files_listed(store, now, ids)?,
-            Input::FilesRemoved { ids, gone } => self.files_removed(store, now, &ids, gone)?,
-            Input::Refreshed(snapshot) => self.refreshed(store, snapshot, now)?,
-            Input::DeletionRequested => self.begin_deletion(store, now)?,
+            Input::AlertReported { at, taken } => self.alert_reported(turn, at, taken)?,
+            Input::FilesListed(ids) => self.files_listed(turn, ids)?,
+            Input::FilesRemoved { ids, gone } => self.files_removed(turn, &ids, gone)?,
+            Input::Refreshed(snapshot) => self.refreshed(turn, snapshot)?,
+            Input::DeletionRequested => self.deletion.begin(turn)?,
             Input::Recovered { delivered_seq } => self.recovered(store, delivered_seq)?,
             Input::Failed { connection, text } => self.failed(connection, text),
         }
         self.arm(now);
-        self.settled_head = self.head;
-        self.connections.values_mut().for_each(|c| c.settled = c.pending.len());
+        self.log.settle();
+        self.connections.settle();
         Ok(std::mem::take(&mut self.effects))
     }
 
-    /// What the inputs before the one that failed had still to tell, and the head up to which all is told then.
-    /// The shell calls it before it drops the room; what the failed input did is told by `Input::Recovered`.
+    /// Flushes what the inputs before the failed one have left, and gives the head up to which everything is delivered
+    /// then. The object calls this before it drops the room; `Input::Recovered` delivers what the failed input wrote.
     pub fn flush_settled(&mut self, now: UnixMs) -> (Vec<Effect>, Seq) {
         self.effects.clear();
-        self.connections.values_mut().for_each(|c| c.pending.truncate(c.settled));
+        self.connections.drop_unsettled();
         self.flush(now);
-        (std::mem::take(&mut self.effects), self.settled_head)
+        (std::mem::take(&mut self.effects), self.log.settled_head())
     }
 
     /// When `Input::Tick` is due; `None` in an idle room.
     pub fn deadline(&self) -> Option<UnixMs> {
-        let legacy_listens = self.connections.values().any(|c| !c.state.batches);
-        self.presence.deadline(legacy_listens).into_iter().chain(self.reads.deadline()).min()
+        let presence = self.presence.deadline(self.connections.has_legacy());
+        presence.into_iter().chain(self.reads.deadline()).min()
     }
 
-    /// Whether anything waits for `Input::Flush`.
+    /// Whether `Input::Flush` has anything to do.
     pub fn wants_flush(&self) -> bool {
-        self.connections.values().any(|c| !c.pending.is_empty() || c.changed)
+        self.connections.wants_flush()
     }
 
-    /// Larger than any before it, those included that are closing and that a room which was loaded again knows nothing
-    /// of: their late close would else end another's connection.
+    /// The id for the next socket; see `Connections::next_id`.
     pub fn next_connection(&self, now: UnixMs) -> ConnectionId {
-        if is(Mutant::ConnectionIdTwice) {
-            return self.next_connection;
-        }
-        self.next_connection.max(now.saturating_mul(CONNECTIONS_PER_MS))
+        self.connections.next_id(now)
     }
 
     /// When this connection last sent a frame.
     pub fn last_frame_ms(&self, id: ConnectionId) -> Option<UnixMs> {
-        self.connections.get(&id).map(|connection| connection.state.last_frame_ms)
+        self.connections.get(id).map(|state| state.last_frame_ms)
     }
 
     pub fn members_version(&self) -> u64 {
-        self.info.snapshot.members_version
+        self.members.snapshot().members_version
     }
 
-    /// What happened since it was last asked.
+    /// What was counted since the last call.
     pub fn take_counts(&mut self) -> Counts {
-        std::mem::take(&mut self.counts)
+        std::mem::take(&mut self.counts).plus(&self.outbox.take_counts())
     }
 
     pub fn key(&self) -> (TenantId, RoomId) {
-        (self.info.tenant.clone(), self.info.id.clone())
+        (self.members.tenant().clone(), self.members.room().clone())
     }
 
     pub fn head(&self) -> Seq {
-        self.head
+        self.log.head()
     }
 
-    /// Whether this person may enter, by the membership the room knows.
+    /// Whether what waits for Postgres fills a batch.
+    pub fn has_a_full_batch(&self) -> bool {
+        self.log.lag() >= BATCH_ROWS_MAX
+    }
+
+    /// Whether a batch should be taken now.
+    pub fn wants_drain(&self, now: UnixMs) -> bool {
+        self.outbox.is_batch_due(now, &self.backlog())
+    }
+
+    /// Whether this person may enter, by the room's copy of its members.
     ///
-    /// # Errors  `room_not_found`: existence isn't revealed to those outside.
+    /// # Errors  `room_not_found`: outsiders do not learn whether the room exists.
     pub fn admit(&self, caller: &Identity) -> Result<(), Refusal> {
         self.authorize(caller, Action::Read)
     }
 
-    // --- Leaving: to sockets --------------------------------------------------------------------
+    fn authorize(&self, caller: &Identity, action: Action) -> Result<(), Refusal> {
+        self.members.authorize(caller, action)
+    }
 
-    /// Everything gathered leaves: an array of events a socket, or an event a frame for seed clients.
+    /// Sends what is pending. A connection whose token has expired is closed instead.
     fn flush(&mut self, now: UnixMs) {
-        let expired = |c: &&Connection| !c.pending.is_empty() && c.expired(now);
-        let expired: Vec<_> = self.connections.values().filter(expired).map(|c| c.state.id).collect();
-        for id in expired {
+        for id in self.connections.expired(now) {
             self.close(id, CloseCode::AuthExpired, now);
         }
-        let mut frames = Frames::default();
-        // The texts must outlive the walk: their addresses tell equal frames apart.
-        let mut sent = Vec::new();
-        for (id, connection) in &mut self.connections {
-            let pending = std::mem::take(&mut connection.pending);
-            let shared = if connection.state.batches { frames.of(&pending) } else { pending.as_slice() };
-            let send = |frame: &EventText| Effect::Send { connection: *id, frame: frame.clone() };
-            self.effects.extend(shared.iter().map(send));
-            if std::mem::take(&mut connection.changed) {
-                if let Some(rates) = self.rates.get(connection.user()) {
-                    connection.state.rates = *rates;
-                }
-                connection.remember_read(self.reads.marker(connection.user()));
-                let attachment = Box::new(connection.state.clone());
-                self.effects.push(Effect::Attach { connection: *id, attachment });
+        let (rates, reads) = (&self.rates, &self.reads);
+        let effects = self.connections.flush(|state| {
+            if let Some(rates) = rates.get(state.user()) {
+                state.rates = *rates;
             }
-            sent.push(pending);
-        }
-    }
-
-    fn send(&mut self, id: ConnectionId, event: EventText) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.pending.push(event);
-        }
-    }
-
-    fn broadcast(&mut self, event: EventText) {
-        self.connections.values_mut().for_each(|c| c.pending.push(event.clone()));
+            state.set_marker(reads.marker(state.user()));
+        });
+        self.effects.extend(effects);
     }
 
     fn report(&mut self, entry: Entry) {
-        let entry = entry.with("tenant", &self.info.tenant).with("room", &self.info.id);
+        let entry = entry.with("tenant", self.members.tenant()).with("room", self.members.room());
         self.effects.push(Effect::Report(entry));
     }
 }

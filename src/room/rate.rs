@@ -1,11 +1,13 @@
-//! Limits on what one person does in one room, over all their sockets (GCRA: one number a rate).
-//! Not here: the numbers (`limits`), and what is answered to who is over one (`room`).
+//! Rate limits of one person in one room, over all their sockets (GCRA: one number per rate).
+//! Not here: the numbers (`limits`), and which operation is charged with which rate (`send_checks`, `frames`).
 
+use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
-use crate::limits::{FLOOD_FACTOR, FLOOD_WINDOW_MS, Limits};
+use crate::limits::{FLOOD_FACTOR, FLOOD_WINDOW_MS, Limits, RATES_KEPT_MAX};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
     Messages,
     Reactions,
@@ -13,7 +15,55 @@ pub enum Rate {
     Frames,
 }
 
-/// For each rate the time at which its bucket is full again; 0 when it is.
+impl Rate {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Reactions => "reactions",
+            Self::Typing => "typing",
+            Self::Frames => "frames",
+        }
+    }
+}
+
+/// The rates of everybody who sent something recently. A copy lives in each socket's state.
+#[derive(Debug, Default)]
+pub struct RateLimits(HashMap<String, Rates>);
+
+impl RateLimits {
+    /// Takes one from this person's bucket.
+    ///
+    /// # Errors  rate_limited, with `retryAfterMs`.
+    pub fn charge(&mut self, limits: &Limits, user: &str, rate: Rate, now: UnixMs) -> Result<(), Refusal> {
+        self.rates_of(user, now).charge(rate, limits, now).map_err(|retry_after_ms| {
+            let message = format!("too many {}", rate.name());
+            Refusal::new(Code::RateLimited, message).retry_after_ms(retry_after_ms)
+        })
+    }
+
+    /// Counts one frame; true when this person's sockets must be closed for a flood.
+    pub fn count_frame(&mut self, limits: &Limits, user: &str, now: UnixMs) -> bool {
+        self.rates_of(user, now).count_frame(limits, now)
+    }
+
+    /// Takes over what a socket's state remembers.
+    pub fn merge(&mut self, user: &str, rates: &Rates) {
+        self.0.entry(user.to_owned()).or_default().merge(rates);
+    }
+
+    pub fn get(&self, user: &str) -> Option<&Rates> {
+        self.0.get(user)
+    }
+
+    fn rates_of(&mut self, user: &str, now: UnixMs) -> &mut Rates {
+        if self.0.len() > RATES_KEPT_MAX && !self.0.contains_key(user) {
+            self.0.retain(|_, rates| !rates.is_rested(now));
+        }
+        self.0.entry(user.to_owned()).or_default()
+    }
+}
+
+/// For each rate the time at which its bucket is full again; 0 when it is full. Stored with sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     full_at_ms: [f64; 4],
@@ -30,14 +80,14 @@ pub struct Window {
 impl Window {
     /// Counts one more, in a new window when the old one is over; gives the count.
     pub fn count(&mut self, window_ms: u64, now: UnixMs) -> u64 {
-        if self.over(window_ms, now) {
+        if self.is_over(window_ms, now) {
             *self = Self { from_ms: now, count: 0 };
         }
         self.count = self.count.saturating_add(1);
         self.count
     }
 
-    fn over(&self, window_ms: u64, now: UnixMs) -> bool {
+    fn is_over(&self, window_ms: u64, now: UnixMs) -> bool {
         now.saturating_sub(self.from_ms) >= window_ms
     }
 }
@@ -45,8 +95,8 @@ impl Window {
 impl Rates {
     /// Takes one from the bucket.
     ///
-    /// # Errors  the milliseconds after which it holds one again.
-    pub fn take(&mut self, rate: Rate, limits: &Limits, now: UnixMs) -> Result<(), u64> {
+    /// # Errors  the milliseconds after which the bucket holds one again.
+    fn charge(&mut self, rate: Rate, limits: &Limits, now: UnixMs) -> Result<(), u64> {
         let (slot, per_s, burst) = match rate {
             Rate::Messages => (0, limits.messages_per_s, limits.messages_burst),
             Rate::Reactions => (1, limits.reactions_per_s, limits.reactions_burst),
@@ -64,19 +114,19 @@ impl Rates {
         Ok(())
     }
 
-    /// Counts one frame; true when this person has sent more than the flood rule bears.
-    pub fn floods(&mut self, limits: &Limits, now: UnixMs) -> bool {
-        let bearable = limits.frames_per_s * (FLOOD_FACTOR * FLOOD_WINDOW_MS / 1000) as f64;
-        self.frames.count(FLOOD_WINDOW_MS, now) as f64 > bearable
+    /// Counts one frame; true when there were more in the window than the flood rule allows.
+    fn count_frame(&mut self, limits: &Limits, now: UnixMs) -> bool {
+        let allowed = limits.frames_per_s * (FLOOD_FACTOR * FLOOD_WINDOW_MS / 1000) as f64;
+        self.frames.count(FLOOD_WINDOW_MS, now) as f64 > allowed
     }
 
-    /// Whether nothing would be lost by forgetting these.
-    pub fn rested(&self, now: UnixMs) -> bool {
-        self.full_at_ms.iter().all(|at| *at <= now as f64) && self.frames.over(FLOOD_WINDOW_MS, now)
+    /// Whether all buckets are full and no window is open, so that forgetting these rates loses nothing.
+    fn is_rested(&self, now: UnixMs) -> bool {
+        self.full_at_ms.iter().all(|at| *at <= now as f64) && self.frames.is_over(FLOOD_WINDOW_MS, now)
     }
 
-    /// The stricter of two memories of the same person.
-    pub fn merge(&mut self, other: &Self) {
+    /// Keeps the stricter of two memories of the same person.
+    fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.full_at_ms.iter_mut().zip(other.full_at_ms) {
             *mine = mine.max(theirs);
         }
@@ -94,19 +144,19 @@ mod tests {
     fn a_burst_passes_and_then_the_rate() {
         let (limits, mut rates) = (Limits::default(), Rates::default());
         for _ in 0..10 {
-            assert_eq!(rates.take(Rate::Messages, &limits, 1_000), Ok(()));
+            assert_eq!(rates.charge(Rate::Messages, &limits, 1_000), Ok(()));
         }
-        assert_eq!(rates.take(Rate::Messages, &limits, 1_000), Err(200));
-        assert_eq!(rates.take(Rate::Messages, &limits, 1_100), Err(100));
-        assert_eq!(rates.take(Rate::Messages, &limits, 1_200), Ok(()));
-        assert!(!rates.rested(1_201) && rates.rested(20_000));
+        assert_eq!(rates.charge(Rate::Messages, &limits, 1_000), Err(200));
+        assert_eq!(rates.charge(Rate::Messages, &limits, 1_100), Err(100));
+        assert_eq!(rates.charge(Rate::Messages, &limits, 1_200), Ok(()));
+        assert!(!rates.is_rested(1_201) && rates.is_rested(20_000));
     }
 
     #[test]
     fn a_flood_is_five_times_the_limit_over_ten_seconds() {
         let (limits, mut rates) = (Limits::default(), Rates::default());
-        assert_eq!((0..1_500).filter(|i| rates.floods(&limits, 20_000 + i)).count(), 0);
-        assert!(rates.floods(&limits, 21_501));
-        assert!(!rates.floods(&limits, 31_000), "a new window");
+        assert_eq!((0..1_500).filter(|i| rates.count_frame(&limits, 20_000 + i)).count(), 0);
+        assert!(rates.count_frame(&limits, 21_501));
+        assert!(!rates.count_frame(&limits, 31_000), "a new window");
     }
 }

@@ -1,42 +1,38 @@
-//! Read markers: how far each person has read, and which of that others and Postgres don't know yet.
-//! A row a marker would cost more than all messages, so markers live with the sockets and in one row.
+//! Read markers: how far each person has read, which receipts are due, and which markers Postgres lacks.
+//! A row per marker would cost more than all messages (docs/PLATFORM.md, What it costs), so markers are stored with the
+//! sockets and in one row per room. Not here: who may see a receipt (`ephemeral`).
 
+use super::store::formats::ReadsRow;
 use crate::db::Marker;
 use crate::ids::{Seq, UnixMs, UserId};
 use crate::limits::RECEIPT_GATHER_MS;
 use crate::mutants::{Mutant, is};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The room's row of markers.
-#[derive(Default, Serialize, Deserialize)]
-pub struct ReadsRow {
-    /// Which writing of the row this is.
-    number: u64,
-    markers: BTreeMap<String, Seq>,
-    /// Not in Postgres when this was written.
-    unprojected: BTreeSet<String>,
-    /// Of those who have ever set theirs back.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    generations: BTreeMap<String, u64>,
-}
 
 #[derive(Debug, Default)]
 pub struct Reads {
     markers: BTreeMap<String, Marker>,
-    /// Not yet in Postgres.
+    /// People whose marker is not yet in Postgres.
     unprojected: BTreeSet<String>,
-    /// Not yet in the room's row.
+    /// Whether the room's row is out of date.
     unsaved: bool,
-    /// The last writing of the row.
+    /// The number of the last writing of the row.
     number: u64,
-    /// Who is to be told of, and whether to their own tabs alone.
+    /// People whose receipt is due, and whether only their own tabs get it.
     receipts: BTreeMap<String, bool>,
-    receipts_told_at: Option<UnixMs>,
+    receipts_due_at: Option<UnixMs>,
+}
+
+/// A read receipt to be sent.
+pub struct Receipt {
+    pub user: String,
+    pub seq: Seq,
+    /// Whether only the person's own tabs get it.
+    pub own_only: bool,
 }
 
 impl Reads {
-    /// What the store and Postgres know, the later one of each.
+    /// Takes over a marker of the snapshot, unless a later one is known.
     pub fn learn(&mut self, user: &str, marker: Marker) {
         let known = self.markers.entry(user.to_owned()).or_default();
         if is(Mutant::StaleMarkerWins) {
@@ -46,7 +42,7 @@ impl Reads {
         *known = (*known).max(marker);
     }
 
-    /// No member any more: who comes back begins anew.
+    /// The membership ended: somebody who comes back starts with a new marker.
     pub fn forget(&mut self, user: &str) {
         self.unsaved |= self.markers.remove(user).is_some();
         self.unprojected.remove(user);
@@ -55,19 +51,20 @@ impl Reads {
     /// Moves the marker forward; true when it moved.
     pub fn advance(&mut self, user: &str, seq: Seq) -> bool {
         let Marker { generation, .. } = self.marker(user);
-        self.take(user, Marker { generation, seq })
+        self.set(user, Marker { generation, seq })
     }
 
-    /// Everything after `seq` is unread again; true when anything is that wasn't.
+    /// Everything after `seq` is unread again; true when that changed the marker.
     pub fn set_back(&mut self, user: &str, seq: Seq) -> bool {
         let known = self.marker(user);
         let generation = known.generation.saturating_add(1);
-        seq < known.seq && self.take(user, Marker { generation, seq })
+        seq < known.seq && self.set(user, Marker { generation, seq })
     }
 
-    fn take(&mut self, user: &str, marker: Marker) -> bool {
+    /// Sets a later marker; false when it is not later.
+    fn set(&mut self, user: &str, marker: Marker) -> bool {
         let later = match is(Mutant::StaleMarkerWins) {
-            true => marker.seq > self.of(user),
+            true => marker.seq > self.seq_of(user),
             false => marker > self.marker(user),
         };
         if later {
@@ -78,24 +75,24 @@ impl Reads {
         later
     }
 
-    /// Lets the others know soon, or the person's own tabs alone.
-    pub fn queue_receipt(&mut self, user: &str, own_alone: bool, now: UnixMs) {
-        let own = self.receipts.entry(user.to_owned()).or_insert(own_alone);
-        *own &= own_alone;
-        self.receipts_told_at.get_or_insert(now.saturating_add(RECEIPT_GATHER_MS));
+    /// A receipt becomes due soon, for everybody or for the person's own tabs.
+    pub fn queue_receipt(&mut self, user: &str, own_only: bool, now: UnixMs) {
+        let own = self.receipts.entry(user.to_owned()).or_insert(own_only);
+        *own &= own_only;
+        self.receipts_due_at.get_or_insert(now.saturating_add(RECEIPT_GATHER_MS));
     }
 
-    /// Who has read how far, and whether their own tabs alone hear it.
-    pub fn take_receipts(&mut self, now: UnixMs) -> Vec<(String, Seq, bool)> {
-        if self.receipts_told_at.is_none_or(|at| at > now) {
+    /// The receipts that are due.
+    pub fn take_receipts(&mut self, now: UnixMs) -> Vec<Receipt> {
+        if self.receipts_due_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
-        self.receipts_told_at = None;
-        let users = std::mem::take(&mut self.receipts);
-        users.into_iter().map(|(user, own)| (self.of(&user), user, own)).map(|(s, u, o)| (u, s, o)).collect()
+        self.receipts_due_at = None;
+        let due = std::mem::take(&mut self.receipts);
+        due.into_iter().map(|(user, own_only)| Receipt { seq: self.seq_of(&user), user, own_only }).collect()
     }
 
-    pub fn of(&self, user: &str) -> Seq {
+    pub fn seq_of(&self, user: &str) -> Seq {
         self.marker(user).seq
     }
 
@@ -103,22 +100,23 @@ impl Reads {
         self.markers.get(user).copied().unwrap_or_default()
     }
 
+    /// When receipts are due.
     pub fn deadline(&self) -> Option<UnixMs> {
-        self.receipts_told_at
+        self.receipts_due_at
     }
 
-    pub fn unprojected(&self) -> bool {
+    pub fn has_unprojected(&self) -> bool {
         !self.unprojected.is_empty()
     }
 
-    /// What Postgres is to be told now.
+    /// The markers that Postgres lacks.
     pub fn batch(&self) -> BTreeMap<UserId, Marker> {
         let marker = |user: &String| Some((UserId::parse(user)?, self.marker(user)));
         self.unprojected.iter().filter_map(marker).collect()
     }
 
-    /// Postgres has these.
-    pub fn projected(&mut self, batch: &BTreeMap<UserId, Marker>) {
+    /// Postgres has these markers. One that moved meanwhile stays unprojected.
+    pub fn mark_projected(&mut self, batch: &BTreeMap<UserId, Marker>) {
         for (user, marker) in batch {
             if self.marker(user.as_str()) <= *marker {
                 self.unprojected.remove(user.as_str());
@@ -126,14 +124,14 @@ impl Reads {
         }
     }
 
-    /// Postgres may have lost any of them.
+    /// Postgres may have lost any marker: all go again.
     pub fn unproject_all(&mut self) {
         let read = self.markers.iter().filter(|(_, marker)| **marker > Marker::default());
         self.unprojected = read.map(|(user, _)| user.clone()).collect();
         self.unsaved = true;
     }
 
-    /// The row to write, if it would differ.
+    /// The row's new text, if it is out of date. The caller must write it.
     pub fn take_unsaved(&mut self) -> Option<String> {
         if !std::mem::take(&mut self.unsaved) {
             return None;
@@ -151,12 +149,12 @@ impl Reads {
         serde_json::to_string(&saved).ok()
     }
 
-    /// The last writing of the row.
+    /// The number of the last writing of the row.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// From the row; Postgres has what the writing `projected` held.
+    /// Loads the row. Postgres has the markers of all writings up to `projected`.
     pub fn load(row: Option<&str>, projected: u64) -> Self {
         let saved: ReadsRow = row.and_then(|row| serde_json::from_str(row).ok()).unwrap_or_default();
         let unprojected = if saved.number > projected { saved.unprojected } else { BTreeSet::new() };
@@ -168,8 +166,8 @@ impl Reads {
         Self { markers, unprojected, number: saved.number, ..Self::default() }
     }
 
-    /// Markers that the sockets remember but the row doesn't: Postgres may lack them too.
-    pub fn remember(&mut self, user: &str, marker: Marker) {
-        self.take(user, marker);
+    /// Takes over the marker of a socket's state. If the row does not have it, Postgres may lack it too.
+    pub fn restore(&mut self, user: &str, marker: Marker) {
+        self.set(user, marker);
     }
 }

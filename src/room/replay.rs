@@ -1,33 +1,36 @@
-//! The log told again: a replay, the history of a new connection, what memory lost. An event is told as it would go out
-//! now, with the state its message has today; what somebody may not see keeps its place alone.
-//! Not here: when (`session`), and pages over REST (`pages`).
+//! The log as it is delivered again: a replay, the history of a new connection, and what a reload left undelivered. An
+//! event is sent with the state its message has today; an event about a message that the recipient may not see is
+//! `hidden`. Not here: when that happens (`session`), and pages over REST (`calls`).
 
 use super::Room;
-use super::message::ReactionBody;
+use super::store::formats::{MemberBody, ReactionBody};
 use super::store::{Event, Kind, Result, Store, Stored};
 use crate::ids::Seq;
 use crate::limits::*;
 use crate::protocol::message::{Message, Reactions};
+use crate::protocol::room::HistoryVisibility;
 use crate::protocol::server::{self, EventText, ResyncReason};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// What the log keeps of a change of membership; who made it is the event's person.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MemberBody {
-    pub user_id: String,
-    pub role: String,
+/// A part of the log for one person.
+#[derive(Clone, Copy)]
+pub struct Range {
+    /// Events up to here are left out.
+    pub since: Seq,
+    /// The last event.
+    pub to: Seq,
+    /// Messages up to here are hidden from this person.
+    pub visible_from: Seq,
 }
 
 /// The messages that a replay's events are about, each read once.
 #[derive(Default)]
-pub struct Targets(HashMap<Seq, Option<(Message, String)>>);
+struct Targets(HashMap<Seq, Option<(Message, String)>>);
 
 impl Targets {
-    fn of(&mut self, store: &Store, event: &Event) -> Result<Option<&(Message, String)>> {
+    fn target_of(&mut self, store: &Store, event: &Event) -> Result<Option<&(Message, String)>> {
         let Some(seq) = event.target else { return Ok(None) };
         if let Entry::Vacant(slot) = self.0.entry(seq) {
             let body = store.by_seq(seq)?.filter(|event| event.kind == Kind::Message).map(|event| event.body);
@@ -38,43 +41,32 @@ impl Targets {
 }
 
 impl Room {
-    /// Nothing said up to here, and nothing about it, is shown to this person: with `since_join`, what was before they came.
-    pub(super) fn visible_from(&self, user: &str) -> Seq {
-        if self.info.snapshot.history_visibility != "since_join" {
-            return 0;
-        }
-        let member = self.info.snapshot.members.iter().find(|m| m.user_id.as_str() == user);
-        member.map_or(0, |m| m.joined_seq)
-    }
-
-    /// The events in (since, head] as they would go out live, or why that can't be done whole.
-    ///
-    /// # Takes  `visible_from`: nothing up to there is shown.
+    /// The events of (since, to] as they would be delivered live now, or the reason why they can't be complete.
     pub(super) fn replay(
         &self,
         store: &Store,
-        (since, to): (Seq, Seq),
+        range: Range,
         epoch: &str,
-        visible_from: Seq,
     ) -> Result<std::result::Result<Vec<EventText>, ResyncReason>> {
-        if epoch != self.log.epoch {
+        let Range { since, to, visible_from } = range;
+        if epoch != self.log.epoch() {
             return Ok(Err(ResyncReason::Epoch));
         }
-        if since > self.head {
+        if since > self.log.head() {
             return Ok(Err(ResyncReason::Ahead));
         }
-        if since < self.log.floor.max(visible_from) {
+        if since < self.log.floor().max(visible_from) {
             return Ok(Err(ResyncReason::TooOld));
         }
-        if self.head.saturating_sub(since) > REPLAY_EVENTS_MAX {
+        if self.log.head().saturating_sub(since) > REPLAY_EVENTS_MAX {
             return Ok(Err(ResyncReason::TooMany));
         }
         let mut targets = Targets::default();
         let (mut events, mut bytes) = (Vec::new(), 0usize);
         for event in store.between(since, to, REPLAY_EVENTS_MAX)? {
-            let text = match hides(&event, visible_from) {
+            let text = match is_hidden(&event, visible_from) {
                 true => server::hidden(event.seq),
-                false => replayed(store, &event, &mut targets)?,
+                false => event_text(store, &event, &mut targets)?,
             };
             bytes = bytes.saturating_add(text.len());
             if bytes > REPLAY_BYTES_MAX {
@@ -85,56 +77,48 @@ impl Room {
         Ok(Ok(events))
     }
 
-    /// Tells everybody what memory lost: the events after `told`, and who is there.
+    /// Delivers to everybody what a reload left undelivered: the events after `delivered_seq`, and who is online.
     pub(super) fn recovered(&mut self, store: &Store, delivered_seq: Seq) -> Result<()> {
         let mut targets = Targets::default();
-        for event in store.between(delivered_seq, self.head, REPLAY_EVENTS_MAX)? {
-            let text = replayed(store, &event, &mut targets)?;
+        for event in store.between(delivered_seq, self.log.head(), REPLAY_EVENTS_MAX)? {
+            let text = event_text(store, &event, &mut targets)?;
             self.broadcast_about(event.target, event.seq, text);
         }
         let online = server::online_users(&self.presence.online());
-        self.broadcast(online);
+        self.connections.broadcast(&online);
         Ok(())
     }
 
-    pub(super) fn history(
-        &self,
-        store: &Store,
-        (from, to): (Seq, Seq),
-        count: u64,
-    ) -> Result<Vec<EventText>> {
-        let newest = store.messages_before(to.saturating_add(1), None, count.min(HISTORY_MAX))?;
+    /// The newest messages of the range, at most `count`, oldest first.
+    pub(super) fn history(&self, store: &Store, range: Range, count: u64) -> Result<Vec<EventText>> {
+        let newest = store.messages_before(range.to.saturating_add(1), None, count.min(HISTORY_MAX))?;
         let text = |m: &Stored| server::new_message(m.seq, &m.body, m.client_id.as_deref());
-        Ok(newest.iter().rev().filter(|m| m.seq > from).map(text).collect())
+        Ok(newest.iter().rev().filter(|m| m.seq > range.since).map(text).collect())
     }
 
-    /// Tells everybody of the event `seq`; those who may not see the message it is about hear of its place alone.
+    /// Sends the event `seq` to everybody. People who may not see the message at `target` get `hidden` instead; legacy
+    /// clients, which do not know `hidden`, get nothing.
     pub(super) fn broadcast_about(&mut self, target: Option<Seq>, seq: Seq, event: EventText) {
-        let Some(target) = target.filter(|_| self.info.snapshot.history_visibility == "since_join") else {
-            return self.broadcast(event);
+        let since_join = self.members.snapshot().history_visibility == HistoryVisibility::SinceJoin;
+        let Some(target) = target.filter(|_| since_join) else {
+            return self.connections.broadcast(&event);
         };
-        let blind: Vec<_> =
-            self.connections.values().map(|c| target <= self.visible_from(c.user())).collect();
-        let hidden = server::hidden(seq);
-        for (connection, blind) in self.connections.values_mut().zip(blind) {
-            match (blind, connection.state.batches) {
-                (false, _) => connection.pending.push(event.clone()),
-                (true, true) => connection.pending.push(hidden.clone()),
-                // Clients of the original protocol know no places.
-                (true, false) => {}
-            }
-        }
+        let (members, hidden) = (&self.members, server::hidden(seq));
+        self.connections.send_each(|c| match target <= members.visible_from(c.user()) {
+            false => Some(event.clone()),
+            true => c.batches.then(|| hidden.clone()),
+        });
     }
 }
 
-fn hides(event: &Event, visible_from: Seq) -> bool {
+fn is_hidden(event: &Event, visible_from: Seq) -> bool {
     event.target.is_some_and(|target| target <= visible_from)
 }
 
-/// An event as it would go out now: with the state its message has today.
-fn replayed(store: &Store, event: &Event, targets: &mut Targets) -> Result<EventText> {
+/// An event as it would be delivered live now: with the state its message has today.
+fn event_text(store: &Store, event: &Event, targets: &mut Targets) -> Result<EventText> {
     let seq = event.seq;
-    let target = targets.of(store, event)?;
+    let target = targets.target_of(store, event)?;
     let id = target.map_or("", |(message, _)| message.id.as_str());
     Ok(match event.kind {
         Kind::Message => server::new_message(seq, &event.body, event.client_id.as_deref()),
@@ -156,7 +140,7 @@ fn replayed(store: &Store, event: &Event, targets: &mut Targets) -> Result<Event
     })
 }
 
-/// An event about the room or its people, which says everything itself.
+/// An event about the room or its members; it needs no message.
 pub(super) fn member_event_text(event: &Event) -> EventText {
     let kind = match event.kind {
         Kind::MemberAdded => "member_added",

@@ -1,161 +1,194 @@
-//! What stands in the way of somebody who may talk: a mute, slow mode, what the tenant doesn't want said. And what the room
-//! notes for the audit log, which goes to Postgres with the next batch.
-//! Not here: how texts are judged (`moderation`), and mutes and slow mode being set (`plan`).
+//! The one gate of all operations: which checks each of them must pass, in which order, and the duplicate that answers
+//! a retry. The order is that of PROTOCOL.md, "5. Messages".
+//! Not here: the checks of what an operation refers to (`message`, `edit_delete`, `thread`, `files`), and how texts are
+//! judged (`moderation`).
 
-use super::edit_delete::no_such_message;
-use super::moderation::{Measure, Verdict};
-use super::store::{self, Store};
+use super::rate::Rate;
+use super::store::{Event, Kind};
+use super::turn::Request;
 use super::{Room, RoomError};
-use crate::auth::{Action, Identity, Role};
-use crate::db::AuditRow;
+use crate::auth::{Action, Role};
 use crate::error::{Code, Refusal};
-use crate::ids::{MessageId, UnixMs};
-use crate::limits::{FOREVER_MS, RATES_KEPT_MAX};
 use crate::mutants::{Mutant, is};
 use crate::protocol::message::Attachment;
-use serde_json::{Value, json};
 
-/// Who did it where the rules did.
-const SYSTEM: &str = "system";
+/// An operation of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Message,
+    Edit,
+    Delete,
+    React,
+    Type,
+    Report,
+}
 
-impl Room {
-    /// # Errors  muted, with `retryAfterMs` when that ends.
-    pub(super) fn ensure_not_muted(&self, caller: &Identity, now: UnixMs) -> Result<(), Refusal> {
-        let member = self.info.snapshot.members.iter().find(|m| m.user_id == caller.user);
-        let until = member.and_then(|m| m.silenced_until_ms).filter(|until| *until > now);
-        match until.filter(|_| !is(Mutant::MuteForgotten)) {
-            None => Ok(()),
-            Some(FOREVER_MS..) => Err(Refusal::new(Code::Muted, "you are muted in this room")),
-            Some(until) => Err(Refusal::new(Code::Muted, "you are muted in this room for a while")
-                .retry_after_ms(until.saturating_sub(now))),
+/// Whom an archived room, or a mute, stops.
+#[derive(Clone, Copy)]
+enum Stops {
+    Everybody,
+    /// Everybody below moderator.
+    Members,
+    Nobody,
+}
+
+/// What is checked about the text that an operation writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Text {
+    /// Slow mode, floods and repeats, words and links.
+    Sent,
+    /// Words and links.
+    Edited,
+    Absent,
+}
+
+/// Permission, whom an archived room stops, whom a mute stops, the rate that is charged, the check of the text.
+struct Checks(Action, Stops, Stops, Rate, Text);
+
+impl Operation {
+    /// The table. An operation passes the checks of its row from left to right. A duplicate is answered after the
+    /// first, and what the operation refers to is looked up before the last.
+    #[rustfmt::skip]
+    const fn checks(self) -> Checks {
+        use Action::{DeleteOwn, EditOwn, React, Report, Talk};
+        use Rate::{Messages, Reactions, Typing};
+        use Stops::{Everybody, Members, Nobody};
+        use Text::{Edited, Absent, Sent};
+        match self {
+            //                        permission  archived   muted      rate       text
+            Self::Message   => Checks(Talk,       Everybody, Everybody, Messages,  Sent),
+            Self::Edit      => Checks(EditOwn,    Everybody, Everybody, Messages,  Edited),
+            Self::Delete    => Checks(DeleteOwn,  Members,   Nobody,    Messages,  Absent),
+            Self::React     => Checks(React,      Everybody, Everybody, Reactions, Absent),
+            Self::Type      => Checks(Talk,       Nobody,    Everybody, Typing,    Absent),
+            Self::Report    => Checks(Report,     Nobody,    Nobody,    Reactions, Absent),
         }
     }
 
-    /// # Errors  slow_mode, with `retryAfterMs`, for members alone.
-    pub(super) fn enforce_slow_mode(
-        &mut self,
-        store: &Store,
-        caller: &Identity,
-        now: UnixMs,
-    ) -> Result<(), RoomError> {
-        let slow_ms = u64::from(self.info.snapshot.slow_mode_s).saturating_mul(1_000);
-        if slow_ms == 0 || self.authorize(caller, Action::IgnoreSlowMode).is_ok() {
-            return Ok(());
+    /// The kind of the event that the operation becomes in the log; `None`: it leaves none.
+    const fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Message => Some(Kind::Message),
+            Self::Edit => Some(Kind::Edit),
+            Self::Delete => Some(Kind::Delete),
+            Self::React => Some(Kind::Reaction),
+            Self::Type | Self::Report => None,
         }
-        let user = caller.user.as_str();
-        let said_at = match self.said_at.get(user) {
-            Some(at) => *at,
-            None if is(Mutant::SlowModeForgotten) => 0,
-            // Memory was lost: the log knows.
-            None => store.said_at(user, self.head, now.saturating_sub(slow_ms))?.unwrap_or(0),
-        };
-        self.said_at.insert(user.to_owned(), said_at);
-        let free_at = said_at.saturating_add(slow_ms);
-        if said_at == 0 || now >= free_at {
-            return Ok(());
-        }
-        let refusal = Refusal::new(Code::SlowMode, "slow mode: wait before the next message");
-        Err(refusal.retry_after_ms(free_at.saturating_sub(now)).into())
-    }
-
-    /// Somebody has said something: slow mode counts from here.
-    pub(super) fn has_said(&mut self, user: &str, now: UnixMs) {
-        if self.info.snapshot.slow_mode_s == 0 {
-            self.said_at.clear();
-        } else {
-            self.said_at.insert(user.to_owned(), now);
-        }
-    }
-
-    /// The text as it may be said.
-    ///
-    /// # Gives   the rule for which it is to stand in the audit log, if any.
-    /// # Errors  moderation_blocked.
-    pub(super) fn moderate_content(
-        &self,
-        content: &mut String,
-        attachments: &[Attachment],
-    ) -> Result<Option<&'static str>, Refusal> {
-        let Some(rules) = &self.rules else { return Ok(None) };
-        judged(rules.judge(content, attachments.iter().map(|file| file.url.as_str())), content)
-    }
-
-    /// How often somebody speaks, and whether always the same: for members alone, as slow mode is.
-    pub(super) fn moderate_rate(
-        &mut self,
-        caller: &Identity,
-        content: &mut String,
-        now: UnixMs,
-    ) -> Result<Option<&'static str>, Refusal> {
-        let Some(rules) = self.rules.clone() else { return Ok(None) };
-        if self.role(caller).is_some_and(|role| role > Role::Member) {
-            return Ok(None);
-        }
-        if self.recent_sends.len() > RATES_KEPT_MAX {
-            self.recent_sends.clear();
-        }
-        let recent_sends = self.recent_sends.entry(caller.user.as_str().to_owned()).or_default();
-        judged(rules.pace(recent_sends, content, now), content)
-    }
-
-    /// Notes something for the audit log; the same `id` again is the same note.
-    ///
-    /// # Takes  `target`: a user's or a message's id. No content may stand in `reason`, but what its giver wrote as one.
-    pub(super) fn note_audit(
-        &mut self,
-        store: &Store,
-        now: UnixMs,
-        (actor, action): (&str, &str),
-        (id, target): (String, &str),
-        reason: Option<String>,
-    ) -> store::Result<()> {
-        let (actor, action, target) = (actor.to_owned(), action.to_owned(), Some(target.to_owned()));
-        store.note_audit(&AuditRow { id, at_ms: now, actor, action, target, reason })?;
-        self.audit_waits = true;
-        Ok(())
-    }
-
-    /// What the rules flagged.
-    pub(super) fn note_flagged(
-        &mut self,
-        store: &Store,
-        now: UnixMs,
-        message_id: &str,
-        rule: &str,
-    ) -> store::Result<()> {
-        let id = format!("flag.{message_id}");
-        self.note_audit(store, now, (SYSTEM, "report"), (id, message_id), Some(rule.to_owned()))
-    }
-
-    /// `POST /rooms/:id/messages/:mid/report`: once for a person and message.
-    ///
-    /// # Errors  message_not_found.
-    pub(super) fn report_message(
-        &mut self,
-        store: &Store,
-        now: UnixMs,
-        caller: &Identity,
-        message: &str,
-        reason: String,
-    ) -> Result<Value, RoomError> {
-        self.authorize(caller, Action::Report)?;
-        self.charge_rate(caller, super::rate::Rate::Reactions, now)?;
-        let id = MessageId::parse(message).ok_or_else(no_such_message)?;
-        self.find(store, caller, id)?.ok_or_else(no_such_message)?;
-        let user = caller.user.as_str();
-        let note = format!("report.{message}.{user}");
-        self.note_audit(store, now, (user, "report"), (note, message), Some(reason))?;
-        Ok(json!({"messageId": message}))
     }
 }
 
-fn judged(verdict: Verdict, content: &mut String) -> Result<Option<&'static str>, Refusal> {
-    if let Some((Measure::Reject, rule)) = verdict.measure {
-        let message = format!("this can't be said here ({rule})");
-        return Err(Refusal::new(Code::ModerationBlocked, message).field("content"));
+/// What recognises a retry (DEDUPE-1).
+#[derive(Clone, Copy)]
+pub(super) struct RetryKey<'a> {
+    pub client_id: Option<&'a str>,
+    pub digest: u64,
+}
+
+/// What an operation is at its beginning.
+pub(super) enum Begin {
+    /// A retry: the event that the operation became the first time.
+    Duplicate(Event),
+    /// A new operation that has passed the checks which need nothing but the room and the caller.
+    New,
+}
+
+impl Room {
+    /// Begins an operation that becomes an event of the log.
+    ///
+    /// # Errors  room_not_found, forbidden; client_id_conflict; archived; muted; rate_limited.
+    pub(super) fn begin(
+        &mut self,
+        request: Request,
+        operation: Operation,
+        retry: RetryKey,
+    ) -> Result<Begin, RoomError> {
+        self.authorize(request.caller, operation.checks().0)?;
+        match self.find_duplicate(request, operation, retry)? {
+            Some(event) => Ok(Begin::Duplicate(event)),
+            None => {
+                self.check_sender(request, operation)?;
+                Ok(Begin::New)
+            }
+        }
     }
-    if let Some(masked) = verdict.masked {
-        *content = masked;
+
+    /// Begins an operation that leaves no event in the log.
+    ///
+    /// # Errors  room_not_found, forbidden; archived; muted; rate_limited.
+    pub(super) fn check_operation(&mut self, request: Request, operation: Operation) -> Result<(), Refusal> {
+        self.authorize(request.caller, operation.checks().0)?;
+        self.check_sender(request, operation)
     }
-    Ok(verdict.flagged)
+
+    /// The event of the same operation, if the caller has sent it before.
+    fn find_duplicate(
+        &self,
+        request: Request,
+        operation: Operation,
+        retry: RetryKey,
+    ) -> Result<Option<Event>, RoomError> {
+        let Some(client_id) = retry.client_id else { return Ok(None) };
+        let Some(event) = request.turn.store.by_client(request.user(), client_id)? else { return Ok(None) };
+        let other_payload = event.digest.is_some_and(|digest| digest != retry.digest);
+        if Some(event.kind) != operation.kind() || other_payload {
+            let message = "this clientId stands for another operation or payload";
+            return Err(Refusal::new(Code::ClientIdConflict, message).field("clientId").into());
+        }
+        Ok(Some(event))
+    }
+
+    fn check_sender(&mut self, request: Request, operation: Operation) -> Result<(), Refusal> {
+        let Checks(_, archived, muted, rate, _) = operation.checks();
+        if self.is_stopped(request, archived) {
+            self.members.ensure_not_archived()?;
+        }
+        if self.is_stopped(request, muted) {
+            self.members.ensure_not_muted(request.caller, request.turn.now)?;
+        }
+        self.rates.charge(&self.limits, request.user(), rate, request.turn.now)
+    }
+
+    fn is_stopped(&self, request: Request, stops: Stops) -> bool {
+        match stops {
+            Stops::Everybody => true,
+            Stops::Members => self.authorize(request.caller, Action::DeleteOthers).is_err(),
+            Stops::Nobody => false,
+        }
+    }
+
+    /// Checks the text that the operation writes, last of all, and masks it where the tenant's rules ask for it.
+    ///
+    /// # Gives   the rule for which the message must be noted in the audit log, if any.
+    /// # Errors  slow_mode; moderation_blocked.
+    pub(super) fn check_text(
+        &mut self,
+        request: Request,
+        operation: Operation,
+        content: &mut String,
+        files: &[Attachment],
+    ) -> Result<Option<&'static str>, RoomError> {
+        let text = operation.checks().4;
+        if text == Text::Absent || (text == Text::Edited && is(Mutant::EditsUnjudged)) {
+            return Ok(None);
+        }
+        let mut flagged_by_frequency = None;
+        if text == Text::Sent {
+            self.enforce_slow_mode(request)?;
+            let exempt = self.members.role(request.caller).is_some_and(|role| role > Role::Member);
+            if !exempt {
+                flagged_by_frequency =
+                    self.moderator.check_frequency(request.user(), content, request.turn.now)?;
+            }
+        }
+        Ok(self.moderator.check_content(content, files)?.or(flagged_by_frequency))
+    }
+
+    /// # Errors  slow_mode, with `retryAfterMs`, for members alone.
+    fn enforce_slow_mode(&mut self, request: Request) -> Result<(), RoomError> {
+        let interval_ms = u64::from(self.members.snapshot().slow_mode_s).saturating_mul(1_000);
+        if interval_ms == 0 || self.authorize(request.caller, Action::IgnoreSlowMode).is_ok() {
+            return Ok(());
+        }
+        self.slow_mode.enforce(request.turn, request.user(), self.log.head(), interval_ms)
+    }
 }

@@ -1,95 +1,128 @@
-//! A connection's beginning: hello, who is there, the replay or the history, synced. And its end.
-//! Not here: what is replayed (`replay`), who may connect at all (`Room::admit`), and the upgrade itself (`shell`).
+//! The beginning and the end of a connection: hello, who is online, the replay or the history, synced.
+//! Not here: what is replayed (`replay`), who may connect (`Room::admit`), and the upgrade itself (`object`).
 
-use super::connection::{Connection, ConnectionId};
-use super::store::{Result, Store};
-use super::{Effect, Room};
+use super::Room;
+use super::effect::Effect;
+use super::input::Connect;
+use super::replay::Range;
+use super::socket_state::{ConnectionId, SocketState};
+use super::store::Result;
+use super::turn::Turn;
 use crate::auth::Identity;
-use crate::ids::{Seq, UnixMs};
-use crate::mutants;
+use crate::error::{Code, Refusal};
+use crate::ids::UnixMs;
+use crate::mutants::{self, Mutant, is};
 use crate::protocol::server::{self, CloseCode, EventText};
 
-/// A socket that was just accepted, of a member.
-#[derive(Clone, Debug)]
-pub struct Connect {
-    pub id: ConnectionId,
-    pub identity: Identity,
-    /// Whether the client speaks `chat.v1`.
-    pub batches: bool,
-    /// Where it wants to go on, and in which log.
-    pub since: Option<(Seq, String)>,
-    /// How many messages it wants otherwise.
-    pub history: u64,
-}
-
 impl Room {
-    /// Everything a new connection hears first, in the contract's order.
-    pub(super) fn connect(&mut self, store: &Store, now: UnixMs, connect: Connect) -> Result<()> {
+    /// Queues everything that a new connection receives first, in the order of PROTOCOL.md, "3. Connecting".
+    pub(super) fn connect(&mut self, turn: Turn, connect: Connect) -> Result<()> {
         let Connect { id, identity, batches, since, history } = connect;
-        let to = mutants::remembered().unwrap_or(self.head);
-        let from = self.visible_from(identity.user.as_str());
+        let now = turn.now;
+        let to = mutants::remembered().unwrap_or(self.log.head());
+        let visible_from = self.members.visible_from(identity.user.as_str());
         // What may fail comes first: an error must leave nothing half done.
         let past = match since {
-            Some((since, epoch)) => match self.replay(store, (since, to), &epoch, from)? {
-                Ok(replay) => replay,
-                Err(reason) => vec![server::resync(reason, self.head, &self.log.epoch)],
-            },
-            None => self.history(store, (from, to), history)?,
+            Some((since, epoch)) => {
+                match self.replay(turn.store, Range { since, to, visible_from }, &epoch)? {
+                    Ok(events) => events,
+                    Err(reason) => vec![server::resync(reason, self.log.head(), self.log.epoch())],
+                }
+            }
+            None => self.history(turn.store, Range { since: visible_from, to, visible_from }, history)?,
         };
-        // What was due before is told to those who were there then.
+        // Events that were due before go to the connections of before.
         self.tick(now);
+        self.close_oldest_of(&identity, now);
         let user = identity.user.as_str().to_owned();
-        while self.presence.sockets(&user) >= self.limits.sockets_per_person.max(1) {
-            let oldest = self.connections.iter().find(|(_, c)| c.user() == user).map(|(id, _)| *id);
-            let Some(oldest) = oldest else { break };
-            self.close(oldest, CloseCode::TooManyConnections, now);
-        }
-        self.next_connection = self.next_connection.max(id.saturating_add(1));
-        self.presence.arrive(&user, id, now);
-        let mut connection = Connection::new(id, identity, batches, now);
-        connection.remember_read(self.reads.marker(&user));
-        let mut events = vec![self.hello(&connection), server::online_users(&self.presence.online())];
+        self.presence.add_socket(&user, id, now);
+        let mut state = SocketState::new(id, identity, batches, now);
+        state.set_marker(self.reads.marker(&user));
+        let mut events = vec![self.hello(&state), server::online_users(&self.presence.online())];
         events.extend(past);
-        events.push(server::synced(self.head));
-        connection.pending = events;
-        self.connections.insert(id, connection);
+        events.push(server::synced(self.log.head()));
+        self.connections.open(state, events);
         Ok(())
     }
 
-    fn hello(&self, connection: &Connection) -> EventText {
-        let user = connection.user();
-        let shared = self.shares_receipts();
-        let members = self.info.snapshot.members.iter().map(|m| m.user_id.as_str());
+    /// Makes place for one more socket of this person.
+    fn close_oldest_of(&mut self, identity: &Identity, now: UnixMs) {
+        let user = identity.user.as_str();
+        while self.presence.sockets(user) >= self.limits.sockets_per_person.max(1) {
+            let oldest = self.connections.iter().find(|c| c.user() == user).map(|c| c.id);
+            let Some(oldest) = oldest else { break };
+            self.close(oldest, CloseCode::TooManyConnections, now);
+        }
+    }
+
+    fn hello(&self, state: &SocketState) -> EventText {
+        let user = state.user();
+        let shared = self.members.shares_receipts();
+        let members = self.members.snapshot().members.iter().map(|m| m.user_id.as_str());
         let shown = members.filter(|member| shared || *member == user);
-        let read_markers = shown.map(|member| (member, self.reads.of(member)));
+        let read_markers = shown.map(|member| (member, self.reads.seq_of(member)));
         server::hello(&server::Hello {
-            connection_id: connection.state.id.to_string(),
-            room_id: self.room_id(),
+            connection_id: state.id.to_string(),
+            room_id: self.members.room().as_str(),
             user_id: user,
-            role: self.role(&connection.state.identity).map_or("member", |role| role.name()),
-            seq: self.head,
-            epoch: &self.log.epoch,
+            role: self.members.role(&state.identity).map_or("member", |role| role.name()),
+            seq: self.log.head(),
+            epoch: self.log.epoch(),
             limits: &self.limits,
-            last_read_seq: self.reads.of(user),
-            notify: self.notify(user),
+            last_read_seq: self.reads.seq_of(user),
+            notify: self.members.notify_settings(user),
             read_markers: read_markers.filter(|(_, seq)| *seq > 0).collect(),
         })
     }
 
-    /// Ends a connection from our side.
+    /// The token of an `auth` frame was verified: the connection continues with it, or its client gets an error.
+    pub(super) fn verified(
+        &mut self,
+        id: ConnectionId,
+        outcome: std::result::Result<Identity, Refusal>,
+        now: UnixMs,
+    ) {
+        let Some(state) = self.connections.get(id) else { return };
+        let same = |new: &Identity| new.user == state.identity.user && new.tenant == state.identity.tenant;
+        let other = || Refusal::new(Code::Forbidden, "the token is another person's");
+        let answer = match outcome.and_then(|new| if same(&new) { Ok(new) } else { Err(other()) }) {
+            Ok(new) => {
+                let answer = server::auth_ok(new.expires_ms);
+                self.connections.renew(id, new, now);
+                answer
+            }
+            Err(refusal) => server::error(&refusal, None, Some("auth")),
+        };
+        self.connections.send(id, answer);
+    }
+
+    /// Closes a connection from our side.
     pub(super) fn close(&mut self, id: ConnectionId, code: CloseCode, now: UnixMs) {
         if self.remove_connection(id, now) {
             self.effects.push(Effect::Close { connection: id, code });
         }
     }
 
-    /// A socket is no more; false when the room didn't know it.
-    pub(super) fn remove_connection(&mut self, id: ConnectionId, now: UnixMs) -> bool {
-        let Some(connection) = self.connections.remove(&id) else { return false };
-        let user = connection.user();
-        self.presence.depart(user, now);
+    /// A socket was closed from the other side.
+    pub(super) fn closed(&mut self, turn: Turn, id: ConnectionId) -> Result<()> {
+        // The socket's stored state held the person's marker until now.
+        self.save_reads(turn.store)?;
+        self.remove_connection(id, turn.now);
+        if !is(Mutant::AlarmTrusted) {
+            self.alarm.expire(turn.now);
+        }
+        Ok(())
+    }
+
+    /// Forgets a connection; false when the room did not know it.
+    fn remove_connection(&mut self, id: ConnectionId, now: UnixMs) -> bool {
+        let Some(state) = self.connections.remove(id) else { return false };
+        let user = state.user();
+        self.presence.remove_socket(user, now);
         if self.presence.sockets(user) == 0 {
-            self.stop_typing(user, now);
+            for update in self.presence.stop_typing_everywhere(user, now) {
+                self.announce_typing(&update);
+            }
         }
         true
     }

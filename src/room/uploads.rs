@@ -1,96 +1,80 @@
-//! The table of uploads in the room's SQLite, and every statement over it.
-//! Not here: what an upload may become (`files`).
+//! What members ask about files: who may upload, send and download. Not here: what becomes of an upload (`files`).
 
-use super::store::{Result, Row, SqlValue, Store, int, int_opt_at, text_at, text_opt_at};
-use crate::ids::{Seq, UnixMs};
+use super::files::{is_own_and_kept, no_such_file};
+use super::store::Kind;
+use super::turn::Request;
+use super::{Room, RoomError};
+use crate::auth::Action;
+use crate::error::{Code, Refusal};
+use crate::protocol::message::{Attached, Attachment, Message};
+use serde_json::json;
 
-/// `file`: the attachment's JSON, once it is in the bucket and until it is in a message. `message`: the seq of that one.
-/// `due`: when the object is to be removed; NULL: it stays.
-pub const SCHEMA: [&str; 2] = [
-    "CREATE TABLE IF NOT EXISTS uploads (
-        id TEXT PRIMARY KEY, user_id TEXT NOT NULL, file TEXT, message INTEGER, due INTEGER) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS uploads_due ON uploads (due) WHERE due IS NOT NULL",
-];
+/// The answer to an operation that returns nothing else.
+const NOTED: &str = r#"{"noted":true}"#;
 
-/// The row that stands for objects without one: those of uploads that a lost log knew and no message names.
-pub const STRAYS: &str = "";
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Upload {
-    pub user_id: String,
-    pub file: Option<String>,
-    pub message: Option<Seq>,
-    pub due: Option<UnixMs>,
-}
-
-impl Store<'_> {
-    /// Takes note of an object before there is one, so that none can be without its row.
-    pub fn reserve_upload(&self, id: &str, user: &str, due: UnixMs) -> Result<()> {
-        let sql = "INSERT INTO uploads (id, user_id, due) VALUES (?, ?, ?)";
-        self.0.exec(sql, &[text(id), text(user), int(due)]).map(drop)
+impl Room {
+    /// `POST /rooms/:id/attachments`, before a byte is stored.
+    pub(super) fn reserve_upload(
+        &mut self,
+        request: Request,
+        id: &str,
+        size: u64,
+    ) -> Result<String, RoomError> {
+        self.authorize(request.caller, Action::Talk)?;
+        self.members.ensure_not_archived()?;
+        let max = self.limits.attachment_bytes;
+        if size > max {
+            return Err(Refusal::new(Code::TooLarge, format!("a file of at most {max} bytes")).into());
+        }
+        self.files.reserve(request.turn, request.user(), id, &self.limits)?;
+        Ok(NOTED.to_owned())
     }
 
-    /// The upload is in the bucket.
-    pub fn mark_upload_stored(&self, id: &str, file: &str, due: UnixMs) -> Result<()> {
-        let sql = "UPDATE uploads SET file = ?, due = ? WHERE id = ?";
-        self.0.exec(sql, &[text(file), int(due), text(id)]).map(drop)
+    /// The upload's file is in the bucket.
+    pub(super) fn upload_done(
+        &mut self,
+        request: Request,
+        id: &str,
+        file: Attachment,
+    ) -> Result<String, RoomError> {
+        self.authorize(request.caller, Action::Talk)?;
+        let file = self.files.complete(request.turn, request.user(), id, file)?;
+        Ok(json!({"attachment": file}).to_string())
     }
 
-    /// The upload is in a message, whose body says everything of it.
-    pub fn mark_upload_sent(&self, id: &str, message: Seq) -> Result<()> {
-        let sql = "UPDATE uploads SET file = NULL, message = ?, due = NULL WHERE id = ?";
-        self.0.exec(sql, &[int(message), text(id)]).map(drop)
+    /// The upload's file is not in the bucket.
+    pub(super) fn upload_failed(&mut self, request: Request, id: &str) -> Result<String, RoomError> {
+        self.files.fail(request.turn, request.user(), id)?;
+        Ok(NOTED.to_owned())
     }
 
-    /// As a message that was taken over from Postgres has it.
-    pub fn import_upload(&self, id: &str, user: &str, message: Seq) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO uploads (id, user_id, message) VALUES (?, ?, ?)";
-        self.0.exec(sql, &[text(id), text(user), int(message)]).map(drop)
-    }
-
-    /// Objects may be there that no row tells of: at `due` they are looked for.
-    pub fn expect_strays(&self, due: UnixMs) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO uploads (id, user_id, due) VALUES (?, '', ?)";
-        self.0.exec(sql, &[text(STRAYS), int(due)]).map(drop)
-    }
-
-    pub fn schedule_upload_removal(&self, id: &str, due: UnixMs) -> Result<()> {
-        self.0.exec("UPDATE uploads SET due = ? WHERE id = ?", &[int(due), text(id)]).map(drop)
-    }
-
-    pub fn forget_upload(&self, id: &str) -> Result<()> {
-        self.0.exec("DELETE FROM uploads WHERE id = ?", &[text(id)]).map(drop)
-    }
-
-    pub fn upload(&self, id: &str) -> Result<Option<Upload>> {
-        let sql = "SELECT user_id, file, message, due FROM uploads WHERE id = ?";
-        let upload = |row: &Row| {
-            let (message, due) = (int_opt_at(row, 2), int_opt_at(row, 3));
-            Ok(Upload { user_id: text_at(row, 0)?, file: text_opt_at(row, 1), message, due })
+    /// `GET /attachments/:id`: the file, if this person may download it now.
+    pub(super) fn file(&self, request: Request, id: &str) -> Result<String, RoomError> {
+        self.authorize(request.caller, Action::Read)?;
+        let (store, user) = (request.turn.store, request.user());
+        let upload = store.upload(id)?.ok_or_else(no_such_file)?;
+        let Some(seq) = upload.message else {
+            let is_own = is_own_and_kept(&upload, user, request.turn.now);
+            return Ok(upload.file.filter(|_| is_own).ok_or_else(no_such_file)?);
         };
-        self.0.exec(sql, &[text(id)])?.first().map(upload).transpose()
+        let event = store.by_seq(seq)?.filter(|event| event.kind == Kind::Message);
+        let visible = event.filter(|event| event.seq > self.members.visible_from(user));
+        let message = visible.and_then(|event| serde_json::from_str::<Message>(&event.body).ok());
+        let public = self.files.public_id(id);
+        let files = message.filter(|m| m.deleted_at.is_none()).map(|m| m.attachments).unwrap_or_default();
+        let file = files.into_iter().find(|file| file.id.as_ref() == Some(&public));
+        Ok(serde_json::to_string(&file.ok_or_else(no_such_file)?).unwrap_or_default())
     }
 
-    /// When this person's uploads that are in no message are due, those after `now`.
-    pub fn unsent_dues(&self, user: &str, now: UnixMs) -> Result<Vec<UnixMs>> {
-        let sql = "SELECT due FROM uploads WHERE due > ? AND user_id = ? ORDER BY due";
-        let rows = self.0.exec(sql, &[int(now), text(user)])?;
-        Ok(rows.iter().filter_map(|row| int_opt_at(row, 0)).collect())
+    /// What a message has as attachments, and which uploads are among them.
+    ///
+    /// # Errors  `invalid` unless each upload is the sender's own, complete, in no message, and named once.
+    pub(super) fn attachments(
+        &self,
+        request: Request,
+        attached: Vec<Attached>,
+    ) -> Result<(Vec<Attachment>, Vec<String>), RoomError> {
+        let max = self.limits.attachments_per_message;
+        self.files.attach(request.turn, request.user(), attached, max)
     }
-
-    /// Uploads whose objects are to be removed by now.
-    pub fn due_uploads(&self, now: UnixMs, count: u64) -> Result<Vec<String>> {
-        let sql = "SELECT id FROM uploads WHERE due <= ? ORDER BY due LIMIT ?";
-        self.0.exec(sql, &[int(now), int(count)])?.iter().map(|row| text_at(row, 0)).collect()
-    }
-
-    /// When the next object is to be removed.
-    pub fn next_due(&self) -> Result<Option<UnixMs>> {
-        let rows = self.0.exec("SELECT min(due) FROM uploads WHERE due IS NOT NULL", &[])?;
-        Ok(rows.first().and_then(|row| int_opt_at(row, 0)))
-    }
-}
-
-fn text(text: &str) -> SqlValue {
-    SqlValue::Text(text.to_owned())
 }

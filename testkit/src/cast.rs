@@ -2,6 +2,7 @@
 
 use chinwag::db::{Notify, RoomSnapshot, SnapshotMember};
 use chinwag::ids::{UnixMs, UserId};
+use chinwag::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
 
 /// 2026-11-23T09:00:00Z.
 pub const NOON: UnixMs = 1_795_424_400_000;
@@ -18,7 +19,7 @@ pub fn member(name: &str, role: &str) -> SnapshotMember {
         joined_seq: 0,
         last_read_seq: 0,
         read_generation: 0,
-        notify: Notify { level: "all".into(), notifications_snoozed_until_ms: None },
+        notify: Notify { level: NotifyLevel::All, notifications_snoozed_until_ms: None },
         silenced_until_ms: None,
     }
 }
@@ -27,14 +28,14 @@ pub fn member(name: &str, role: &str) -> SnapshotMember {
 pub fn group(people: &[&str]) -> RoomSnapshot {
     let members = people.iter().enumerate();
     RoomSnapshot {
-        kind: "group".into(),
+        kind: RoomKind::Group,
         name: Some("Lunch".into()),
         topic: None,
         created_by: user(people[0]),
         created_at_ms: NOON,
         archived: false,
-        history_visibility: "all".into(),
-        room_mention: "all".into(),
+        history_visibility: HistoryVisibility::All,
+        room_mention: RoomMention::All,
         slow_mode_s: 0,
         members_version: 1,
         last_seq: 0,

@@ -24,7 +24,7 @@ impl Membership {
         room.members.retain(|m| !set.gone.contains(&m.user_id));
         for put in &set.put {
             let notify = Notify {
-                level: put.notify_level.clone(),
+                level: put.notify_level,
                 notifications_snoozed_until_ms: put.notifications_snoozed_until_ms,
             };
             if let Some(known) = room.members.iter_mut().find(|m| m.user_id == put.user_id) {
@@ -48,8 +48,8 @@ impl Membership {
         if let Some(settings) = &set.settings {
             (room.name, room.topic) = (settings.name.clone(), settings.topic.clone());
             (room.archived, room.slow_mode_s) = (settings.archived, settings.slow_mode_s);
-            room.history_visibility = settings.history_visibility.clone();
-            room.room_mention = settings.room_mention.clone();
+            room.history_visibility = settings.history_visibility;
+            room.room_mention = settings.room_mention;
         }
         let is_banned_again = |user: &chinwag::ids::UserId| set.bans.iter().any(|ban| ban.user_id == *user);
         room.bans.retain(|b| !set.unbanned.contains(&b.user_id) && !is_banned_again(&b.user_id));

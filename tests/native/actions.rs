@@ -4,6 +4,7 @@
 use crate::rig::Rig;
 use chinwag::auth::Role;
 use chinwag::protocol::message::Attachment;
+use chinwag::protocol::room::NotifyLevel;
 use chinwag::room::{AdminChange, ConnectionId, Input, PageQuery, RoomCall};
 use serde_json::{Value, json};
 use testkit::cast::user;
@@ -163,7 +164,8 @@ impl Rig {
             ["slow", "to", seconds, "s"] => AdminChange::SlowMode { seconds: seconds.parse().unwrap() },
             ["set", patch] => AdminChange::Settings(serde_json::from_str(patch).unwrap()),
             ["notify", level] => {
-                AdminChange::Notify { level: (*level).into(), notifications_snoozed_until_ms: None }
+                let level = NotifyLevel::from_name(level).unwrap();
+                AdminChange::Notify { level, notifications_snoozed_until_ms: None }
             }
             other => panic!("no such action: {other:?}"),
         }

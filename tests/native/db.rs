@@ -1,8 +1,9 @@
 //! Rooms, lists and access on a real Postgres. The projection is in `db_projection`, plans and times in `db_plans`.
 
 use crate::postgres::{Database, NativePostgres};
-use chinwag::db::{self, Created, Marker, MessageRow, NewRoom, Projected, Projection, RoomCursor, RoomKind};
+use chinwag::db::{self, Created, Marker, MessageRow, NewRoom, Projected, Projection, RoomCursor};
 use chinwag::ids::{RoomId, TenantId, UserId};
+use chinwag::protocol::room::RoomKind;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

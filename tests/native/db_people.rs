@@ -5,6 +5,7 @@ use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{
     self, Applied, AuditCursor, AuditRow, BanPut, ChangeSet, MemberPut, RoomSnapshot, Settings,
 };
+use chinwag::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
 use serde_json::{Value, json};
 
 fn set(version: u64) -> ChangeSet {
@@ -27,7 +28,7 @@ fn put(name: &str, role: &str, joined_seq: u64) -> MemberPut {
         user_id: user(name),
         role: role.into(),
         joined_seq,
-        notify_level: "all".into(),
+        notify_level: NotifyLevel::All,
         notifications_snoozed_until_ms: None,
         silenced_until_ms: None,
     }
@@ -94,14 +95,14 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
         name: None,
         topic: Some("tea".into()),
         archived: true,
-        history_visibility: "since_join".into(),
-        room_mention: "admins".into(),
+        history_visibility: HistoryVisibility::SinceJoin,
+        room_mention: RoomMention::Admins,
         slow_mode_s: 30,
     };
     let far = 253_402_300_799_000;
     change.settings = Some(settings.clone());
     change.put = vec![MemberPut {
-        notify_level: "none".into(),
+        notify_level: NotifyLevel::None,
         notifications_snoozed_until_ms: Some(1_795_424_703_120),
         silenced_until_ms: Some(far),
         ..put("bob", "member", 0)
@@ -112,9 +113,12 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done));
     let now = see(&pg, None).await;
     assert_eq!((now.name.as_deref(), now.topic.as_deref(), now.archived), (None, Some("tea"), true));
-    assert_eq!((&*now.history_visibility, &*now.room_mention, now.slow_mode_s), ("since_join", "admins", 30));
+    assert_eq!(
+        (now.history_visibility, now.room_mention, now.slow_mode_s),
+        (HistoryVisibility::SinceJoin, RoomMention::Admins, 30)
+    );
     let bob = &now.members[1];
-    assert_eq!((bob.silenced_until_ms, &*bob.notify.level), (Some(far), "none"));
+    assert_eq!((bob.silenced_until_ms, bob.notify.level), (Some(far), NotifyLevel::None));
     assert_eq!(bob.notify.notifications_snoozed_until_ms, Some(1_795_424_703_120));
     let bans: Vec<_> = now.bans.iter().map(|b| (b.user_id.as_str(), b.until_ms)).collect();
     assert_eq!(bans, [("eve", Some(far)), ("mallory", None)], "one that is over isn't told");

@@ -2,6 +2,7 @@
 
 use crate::rig::Rig;
 use chinwag::db::DbError;
+use chinwag::protocol::room::HistoryVisibility;
 use testkit::Fault;
 
 impl Rig {
@@ -24,7 +25,7 @@ impl Rig {
             }
             ["the", "room", "is", "archived"] => self.change(|s| s.archived = true),
             ["history", "is", "visible", "since", "join"] => {
-                self.change(|s| s.history_visibility = "since_join".into());
+                self.change(|s| s.history_visibility = HistoryVisibility::SinceJoin);
             }
             [name, "joined", "at", seq] => {
                 let seq = seq.parse().unwrap();

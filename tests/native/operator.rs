@@ -12,7 +12,7 @@ use chinwag::error::{Code, Refusal};
 use chinwag::ids::{RoomId, TenantId, UnixMs};
 use chinwag::metrics::Counts;
 use chinwag::outbox_alerts::{Listed, OutboxAlerts};
-use chinwag::room::{OutboxProblem, OutboxReport, RoomCall};
+use chinwag::room::{OutboxProblem, OutboxReport, OutboxState, RoomCall};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -204,7 +204,7 @@ fn report(room: &str, at: UnixMs, problem: Option<OutboxProblem>) -> OutboxRepor
 }
 
 fn halted(lag: u64, oldest_at_ms: UnixMs, quarantined: u64) -> Option<OutboxProblem> {
-    Some(OutboxProblem { lag, oldest_at_ms, state: "halted".into(), quarantined })
+    Some(OutboxProblem { lag, oldest_at_ms, state: OutboxState::Halted, quarantined })
 }
 
 #[tokio::test]

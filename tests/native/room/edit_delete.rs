@@ -2,6 +2,7 @@
 
 use crate::rig::Rig;
 use chinwag::db::VersionRow;
+use chinwag::protocol::room::RoomMention;
 
 #[test]
 fn edit_1_gives_a_message_other_words_and_a_version() {
@@ -156,7 +157,7 @@ fn edit_6_mentions_are_read_anew_and_only_new_ones_are_news() {
     let rusqlite::types::Value::Text(body) = body else { panic!("{body:?}") };
     let news: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(news["mentioned"], serde_json::json!(["carol"]), "alice was named before");
-    let mut rig = Rig::new().given(|room| room.room_mention = "admins".into());
+    let mut rig = Rig::new().given(|room| room.room_mention = RoomMention::Admins);
     rig.play(
         r#"
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0

@@ -2,6 +2,7 @@
 
 use crate::rig::Rig;
 use chinwag::db::ChangeSet;
+use chinwag::protocol::room::{NotifyLevel, RoomKind};
 use chinwag::room::AdminChange;
 
 /// alice owns the room, anna is an admin of it, mo a moderator.
@@ -122,7 +123,7 @@ fn room_4_roles_are_given_below_ones_own_and_the_owner_hands_the_room_over() {
 
 #[test]
 fn room_5_the_people_of_a_direct_room_are_fixed() {
-    let mut rig = Rig::of(&["alice", "bob"]).given(|room| room.kind = "direct".into());
+    let mut rig = Rig::of(&["alice", "bob"]).given(|room| room.kind = RoomKind::Direct);
     rig.play(
         r#"
         alice add carol                               alice < 403 forbidden
@@ -297,6 +298,6 @@ fn room_10_notification_settings_are_told_by_hello() {
         "#,
     );
     let bob = rig.snapshot.members.iter().find(|m| m.user_id.as_str() == "bob").unwrap();
-    assert_eq!(bob.notify.level, "none");
+    assert_eq!(bob.notify.level, NotifyLevel::None);
     assert_eq!(rig.snapshot.members_version, 2, "what changes nothing is no change");
 }

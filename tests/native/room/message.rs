@@ -1,6 +1,7 @@
 //! Messages and reactions: sequence, acks, exactly once, and what is refused.
 
 use crate::rig::Rig;
+use chinwag::protocol::room::RoomKind;
 
 #[test]
 fn ack_1_the_sending_socket_alone_is_acked_and_before_the_broadcast() {
@@ -381,7 +382,7 @@ fn auth_3_who_is_no_member_any_more_says_nothing() {
 #[test]
 fn dm_1_two_people_talk_like_any_others() {
     let mut rig = Rig::of(&["alice", "bob"]);
-    rig.snapshot.kind = "direct".into();
+    rig.snapshot.kind = RoomKind::Direct;
     rig.snapshot.name = None;
     rig.rebuild(u64::MAX);
     rig.play(

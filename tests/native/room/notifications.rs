@@ -1,6 +1,7 @@
 //! Who is notified: members without a socket, once the message is in Postgres, and never its author.
 
 use crate::rig::Rig;
+use chinwag::protocol::room::NotifyLevel;
 
 #[test]
 fn notify_1_who_has_no_socket_is_notified_of_what_others_say() {
@@ -34,7 +35,7 @@ fn notify_2_what_is_set_and_what_is_read_counts_as_the_room_knows_it() {
     {
         let now = rig.now;
         let member = rig.snapshot.members.iter_mut().find(|m| m.user_id.as_str() == name).unwrap();
-        member.notify.level = level.into();
+        member.notify.level = NotifyLevel::from_name(level).unwrap();
         member.notify.notifications_snoozed_until_ms = mute.map(|ms| now + ms);
     }
     rig.snapshot.members_version += 1;

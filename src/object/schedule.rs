@@ -1,0 +1,106 @@
+//! When the room's turn ends and when its deadline comes: frames gathered until then, the flush, the tick.
+//! Not here: what a flush or a tick does (`room`), and batches for Postgres (`drain`).
+
+use super::Object;
+use super::platform::Platform;
+use crate::ids::UnixMs;
+use crate::room::{ConnectionId, Input, Room};
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+
+/// What is scheduled.
+#[derive(Default)]
+pub(super) struct Schedule {
+    /// Frames that wait for the end of the turn. Handled when it arrives, each would be a commit and a wait for the disk.
+    inbox: RefCell<Vec<(ConnectionId, String)>>,
+    flush_is_due: Cell<bool>,
+    tick_at: Cell<Option<UnixMs>>,
+}
+
+impl Schedule {
+    pub fn push_frame(&self, connection: ConnectionId, text: String) {
+        self.inbox.borrow_mut().push((connection, text));
+    }
+
+    pub fn take_frames(&self) -> Vec<(ConnectionId, String)> {
+        self.inbox.take()
+    }
+
+    /// A flush is due; true if none was before.
+    fn request_flush(&self) -> bool {
+        !self.flush_is_due.replace(true)
+    }
+
+    /// Nothing waits for a flush any more.
+    pub fn flushed(&self) {
+        self.flush_is_due.set(false);
+    }
+
+    /// A tick is due at this time; true if none was due at this time or earlier.
+    fn request_tick(&self, at: UnixMs) -> bool {
+        let is_new = self.tick_at.get().is_none_or(|due| at < due);
+        if is_new {
+            self.tick_at.set(Some(at));
+        }
+        is_new
+    }
+
+    /// Whether the tick of this time is still due; it is not any more.
+    fn take_tick(&self, at: UnixMs) -> bool {
+        let is_due = self.tick_at.get() == Some(at);
+        if is_due {
+            self.cancel_tick();
+        }
+        is_due
+    }
+
+    pub fn cancel_tick(&self) {
+        self.tick_at.set(None);
+    }
+}
+
+impl<P: Platform> Object<P> {
+    /// Does something after this event; the object stays awake for it.
+    pub(super) fn later<F: Future<Output = ()> + 'static>(self: &Rc<Self>, work: impl FnOnce(Rc<Self>) -> F) {
+        self.platform.later(work(self.clone()));
+    }
+
+    /// Flushes at the end of the turn: what arrives together is committed together, and each socket gets one frame.
+    pub(super) fn flush_later(self: &Rc<Self>) {
+        if !self.schedule.request_flush() {
+            return;
+        }
+        self.later(async move |object| {
+            object.platform.sleep(0).await;
+            if object.schedule.flush_is_due.get() {
+                // While the flush is still due: these frames need no other one.
+                object.process_inbox();
+                object.schedule.flushed();
+                object.feed_one(Input::Flush);
+                object.sweep();
+            }
+        });
+    }
+
+    /// Schedules what the room needs next: a flush, a tick, a drain.
+    pub(super) fn schedule_next(self: &Rc<Self>) {
+        let now = self.platform.now();
+        let look = |room: &Room| (room.wants_flush(), room.deadline(), room.wants_drain(now));
+        let Some((wants_flush, deadline, wants_drain)) = self.memory.look(look) else { return };
+        if wants_flush {
+            self.flush_later();
+        }
+        if let Some(at) = deadline.filter(|at| self.schedule.request_tick(*at)) {
+            self.later(async move |object| {
+                object.platform.sleep(at.saturating_sub(object.platform.now())).await;
+                if object.schedule.take_tick(at) {
+                    object.feed(Input::Tick);
+                }
+            });
+        }
+        if wants_drain {
+            self.start_drain(now);
+        }
+    }
+}

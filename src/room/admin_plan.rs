@@ -1,0 +1,396 @@
+//! Plans an admin change: decides over the room's copy of its members who may do it, and what Postgres must write.
+//! Postgres checks the version of the copy; if it was old, the change is planned again.
+//! Not here: the table of permissions (`auth`), the statement (`db`), and what follows for the room (`refresh`).
+
+use super::Room;
+use super::admin_changes::{AdminChange, Patch};
+use super::members::Members;
+use crate::auth::{Action, Identity, Role, is_membership_change};
+use crate::db::{
+    AuditRow, BanPut, ChangeSet, MemberPut, Settings, SnapshotBan, SnapshotChange, SnapshotMember,
+};
+use crate::error::{Code, Refusal};
+use crate::ids::{Seq, UnixMs, UserId, iso};
+use crate::limits::{BANS_MAX, FOREVER_MS, GROUP_MEMBERS_MAX};
+use crate::mutants::{Mutant, is};
+use crate::protocol::room::{NotifyLevel, RoomKind};
+use serde_json::{Value, json};
+
+impl Room {
+    /// What Postgres must write for this change; `None` when nothing changes.
+    ///
+    /// # Takes   `id`: of this request, the same each time it is planned.
+    /// # Errors  why the caller may not do it; nothing happened.
+    pub fn plan(
+        &self,
+        caller: &Identity,
+        change: &AdminChange,
+        now: UnixMs,
+        id: &str,
+    ) -> Result<Option<ChangeSet>, Refusal> {
+        let set = ChangeSet {
+            tenant: self.members.tenant().clone(),
+            room: self.members.room().clone(),
+            version: self.members_version(),
+            put: Vec::new(),
+            gone: Vec::new(),
+            settings: None,
+            bans: Vec::new(),
+            unbanned: Vec::new(),
+            audit: Vec::new(),
+            delete: false,
+        };
+        let mut plan = Plan { members: &self.members, head: self.log.head(), caller, now, id, set };
+        plan.add_change(change)?;
+        let set = plan.set;
+        let nothing = set.put.is_empty() && set.audit.is_empty() && !set.delete;
+        Ok((!nothing).then_some(set))
+    }
+
+    /// Whether the request `id` was carried out although its answer was lost: the newest changes in Postgres say so.
+    pub fn knows_of(changes: &[SnapshotChange], id: &str) -> bool {
+        let first = audit_id(id, 0);
+        changes.iter().any(|change| change.id == first)
+    }
+
+    /// The answer to the caller once the change is in force.
+    pub fn answer_to(&self, caller: &Identity, change: &AdminChange) -> Value {
+        let member = |user: &UserId| self.members.member(user.as_str()).map(member_object);
+        match change {
+            AdminChange::Add { users } => {
+                json!({"members": users.iter().filter_map(member).collect::<Vec<_>>()})
+            }
+            AdminChange::SetRole { user, .. } => json!({"member": member(user)}),
+            AdminChange::Remove { user } | AdminChange::Unmute { user } | AdminChange::Unban { user } => {
+                json!({"userId": user})
+            }
+            AdminChange::Mute { user, until_ms } => json!({"userId": user, "until": until_ms.map(iso)}),
+            AdminChange::Ban { user, until_ms, reason } => {
+                json!({"userId": user, "until": until_ms.map(iso), "reason": reason})
+            }
+            AdminChange::SlowMode { seconds } => json!({"seconds": seconds}),
+            AdminChange::Notify { .. } => self.members.notify_settings(caller.user.as_str()),
+            AdminChange::Settings(_) => json!({"room": self.members.room_object()}),
+            AdminChange::Leave | AdminChange::Delete => json!({"roomId": self.members.room()}),
+        }
+    }
+}
+
+/// A plan in progress.
+struct Plan<'a> {
+    members: &'a Members,
+    head: Seq,
+    caller: &'a Identity,
+    now: UnixMs,
+    id: &'a str,
+    set: ChangeSet,
+}
+
+impl<'a> Plan<'a> {
+    fn add_change(&mut self, change: &AdminChange) -> Result<(), Refusal> {
+        match change {
+            AdminChange::Add { users } => self.add_members(users),
+            AdminChange::Remove { user } if *user == self.caller.user => self.leave(),
+            AdminChange::Remove { user } => self.remove_member(user),
+            AdminChange::Leave => self.leave(),
+            AdminChange::SetRole { user, role } => self.set_role(user, *role),
+            AdminChange::Settings(patch) => self.change_settings(patch),
+            AdminChange::Delete => {
+                self.ensure_may_change(Action::DeleteRoom)?;
+                self.set.delete = true;
+                Ok(())
+            }
+            AdminChange::Mute { user, until_ms } => {
+                let until_ms = until_ms.unwrap_or(FOREVER_MS).min(FOREVER_MS);
+                self.set_mute(user, Some(until_ms))
+            }
+            AdminChange::Unmute { user } => self.set_mute(user, None),
+            AdminChange::Ban { user, until_ms, reason } => self.ban(user, *until_ms, reason.clone()),
+            AdminChange::Unban { user } => self.unban(user),
+            AdminChange::SlowMode { seconds } => self.set_slow_mode(*seconds),
+            AdminChange::Notify { level, notifications_snoozed_until_ms } => {
+                self.set_notify(*level, *notifications_snoozed_until_ms)
+            }
+        }
+    }
+
+    // --- What the plan consists of ------------------------------------------------------------------
+
+    fn note(&mut self, action: &str, target: Option<&UserId>, reason: Option<String>) {
+        self.set.audit.push(AuditRow {
+            id: audit_id(self.id, self.set.audit.len()),
+            at_ms: self.now,
+            actor: self.caller.user.to_string(),
+            action: action.to_owned(),
+            target: target.map(UserId::to_string),
+            reason,
+        });
+    }
+
+    fn put(&mut self, member: &SnapshotMember, change: impl FnOnce(&mut MemberPut)) {
+        let mut put = MemberPut {
+            user_id: member.user_id.clone(),
+            role: member.role.clone(),
+            joined_seq: member.joined_seq,
+            notify_level: member.notify.level,
+            notifications_snoozed_until_ms: member.notify.notifications_snoozed_until_ms,
+            silenced_until_ms: member.silenced_until_ms,
+        };
+        change(&mut put);
+        self.set.put.push(put);
+    }
+
+    /// Ends a membership, unless the room would be left without an owner.
+    fn end_membership(&mut self, user: &UserId) -> Result<(), Refusal> {
+        self.ensure_owner_without(user)?;
+        self.set.gone.push(user.clone());
+        Ok(())
+    }
+
+    // --- What the copy says -------------------------------------------------------------------------
+
+    /// The members of a direct room are fixed: neither of two people has power over the other.
+    fn ensure_may_change(&self, action: Action) -> Result<(), Refusal> {
+        self.members.authorize(self.caller, action)?;
+        let fixed = is_membership_change(action)
+            || matches!(action, Action::Mute { .. } | Action::Ban { .. } | Action::SetSlowMode);
+        match fixed && self.members.snapshot().kind == RoomKind::Direct {
+            true => Err(Refusal::new(Code::Forbidden, "the people of a direct room are fixed")),
+            false => Ok(()),
+        }
+    }
+
+    fn member(&self, user: &UserId) -> Result<&'a SnapshotMember, Refusal> {
+        let found = self.members.member(user.as_str());
+        found.ok_or_else(|| Refusal::new(Code::MemberNotFound, "there is no such member"))
+    }
+
+    /// People who are not in the room count as members: that decides who may mute, ban or unban them.
+    fn role_of(&self, user: &UserId) -> Role {
+        self.members.room_role(user.as_str()).unwrap_or(Role::Member)
+    }
+
+    fn is_banned(&self, user: &UserId) -> bool {
+        self.bans().any(|ban| ban.user_id == *user)
+    }
+
+    /// The bans in force. Some may have ended since the snapshot was taken.
+    fn bans(&self) -> impl Iterator<Item = &'a SnapshotBan> {
+        let now = self.now;
+        let in_force = move |until: UnixMs| until > now || is(Mutant::BanWithoutEnd);
+        self.members.snapshot().bans.iter().filter(move |ban| ban.until_ms.is_none_or(in_force))
+    }
+
+    fn ensure_owner_without(&self, user: &UserId) -> Result<(), Refusal> {
+        let is_owner = |m: &&SnapshotMember| m.role == Role::Owner.name();
+        let mut owners = self.members.snapshot().members.iter().filter(is_owner);
+        match self.role_of(user) == Role::Owner && !owners.any(|m| m.user_id != *user) {
+            true => Err(Refusal::new(Code::LastOwner, "the room would have no owner: hand it over first")),
+            false => Ok(()),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let room = self.members.snapshot();
+        Settings {
+            name: room.name.clone(),
+            topic: room.topic.clone(),
+            archived: room.archived,
+            history_visibility: room.history_visibility,
+            room_mention: room.room_mention,
+            slow_mode_s: room.slow_mode_s,
+        }
+    }
+
+    // --- The changes --------------------------------------------------------------------------------
+
+    fn add_members(&mut self, users: &[UserId]) -> Result<(), Refusal> {
+        self.ensure_may_change(Action::AddPeople)?;
+        self.members.ensure_not_archived()?;
+        if !is(Mutant::BannedCanBeAdded) && users.iter().any(|user| self.is_banned(user)) {
+            return Err(Refusal::new(Code::Banned, "somebody of these is banned from the room"));
+        }
+        for user in users {
+            let known = |put: &MemberPut| put.user_id == *user;
+            if self.member(user).is_ok() || self.set.put.iter().any(known) {
+                continue;
+            }
+            self.set.put.push(MemberPut {
+                user_id: user.clone(),
+                role: Role::Member.name().to_owned(),
+                joined_seq: self.head,
+                notify_level: NotifyLevel::All,
+                notifications_snoozed_until_ms: None,
+                silenced_until_ms: None,
+            });
+            self.note("add", Some(user), None);
+        }
+        if self.members.count().saturating_add(self.set.put.len()) > GROUP_MEMBERS_MAX {
+            return Err(Refusal::invalid("userIds", &format!("more than {GROUP_MEMBERS_MAX} people")));
+        }
+        Ok(())
+    }
+
+    fn remove_member(&mut self, user: &UserId) -> Result<(), Refusal> {
+        self.ensure_may_change(Action::RemovePerson { target: self.role_of(user) })?;
+        self.member(user)?;
+        self.end_membership(user)?;
+        self.note("remove", Some(user), None);
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<(), Refusal> {
+        let user = &self.caller.user;
+        self.ensure_may_change(Action::Leave)?;
+        self.end_membership(user)?;
+        self.note("remove", Some(user), None);
+        Ok(())
+    }
+
+    fn set_role(&mut self, user: &UserId, to: Role) -> Result<(), Refusal> {
+        let target = self.role_of(user);
+        if *user == self.caller.user && target == Role::Owner {
+            // An owner who stays one changes nothing; one who steps down needs another.
+            self.ensure_may_change(Action::SetRole { target: Role::Member, to: Role::Member })?;
+            if to != Role::Owner {
+                self.ensure_owner_without(user)?;
+            }
+        } else {
+            self.ensure_may_change(Action::SetRole { target, to })?;
+        }
+        let member = self.member(user)?;
+        if target == to {
+            return Ok(());
+        }
+        self.put(member, |m| m.role = to.name().to_owned());
+        self.note("role", Some(user), Some(to.name().to_owned()));
+        // There is one owner: handing the room over makes the previous one an admin.
+        if to == Role::Owner {
+            let previous = self.member(&self.caller.user)?;
+            self.put(previous, |m| m.role = Role::Admin.name().to_owned());
+            self.note("role", Some(&previous.user_id), Some(Role::Admin.name().to_owned()));
+        }
+        Ok(())
+    }
+
+    fn change_settings(&mut self, patch: &Patch) -> Result<(), Refusal> {
+        self.ensure_may_change(Action::ChangeRoom)?;
+        let before = self.settings();
+        let mut after = before.clone();
+        let text = |text: &String| (!text.is_empty()).then(|| text.clone());
+        if let Some(name) = &patch.name {
+            after.name = text(name);
+        }
+        if let Some(topic) = &patch.topic {
+            after.topic = text(topic);
+        }
+        after.archived = patch.archived.unwrap_or(before.archived);
+        after.history_visibility = patch.history_visibility.unwrap_or(before.history_visibility);
+        after.room_mention = patch.room_mention.unwrap_or(before.room_mention);
+        let changed = [
+            ("name", before.name != after.name),
+            ("topic", before.topic != after.topic),
+            ("archived", before.archived != after.archived),
+            ("historyVisibility", before.history_visibility != after.history_visibility),
+            ("roomMention", before.room_mention != after.room_mention),
+        ];
+        let names: Vec<&str> =
+            changed.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        // An archived room accepts no other change than `archived: false` (ROOM-6).
+        if before.archived && after.archived {
+            self.members.ensure_not_archived()?;
+        }
+        self.set.settings = Some(after);
+        self.note("settings", None, Some(names.join(", ")));
+        Ok(())
+    }
+
+    fn set_slow_mode(&mut self, seconds: u32) -> Result<(), Refusal> {
+        self.ensure_may_change(Action::SetSlowMode)?;
+        let before = self.settings();
+        if before.slow_mode_s != seconds {
+            self.set.settings = Some(Settings { slow_mode_s: seconds, ..before });
+            self.note("slow_mode", None, Some(seconds.to_string()));
+        }
+        Ok(())
+    }
+
+    /// # Takes  `until_ms`: `None` ends the mute.
+    fn set_mute(&mut self, user: &UserId, until_ms: Option<UnixMs>) -> Result<(), Refusal> {
+        self.ensure_may_change(Action::Mute { target: self.role_of(user) })?;
+        let member = self.member(user)?;
+        refuse_past(until_ms, self.now)?;
+        if member.silenced_until_ms == until_ms {
+            return Ok(());
+        }
+        self.put(member, |m| m.silenced_until_ms = until_ms);
+        match until_ms {
+            Some(until) => self.note("mute", Some(user), (until < FOREVER_MS).then(|| iso(until))),
+            None => self.note("unmute", Some(user), None),
+        }
+        Ok(())
+    }
+
+    fn ban(
+        &mut self,
+        user: &UserId,
+        until_ms: Option<UnixMs>,
+        reason: Option<String>,
+    ) -> Result<(), Refusal> {
+        self.ensure_may_change(Action::Ban { target: self.role_of(user) })?;
+        if *user == self.caller.user {
+            return Err(Refusal::new(Code::Forbidden, "nobody bans themselves: leave"));
+        }
+        refuse_past(until_ms, self.now)?;
+        if !self.is_banned(user) && self.bans().count() >= BANS_MAX {
+            return Err(Refusal::invalid("userId", &format!("more than {BANS_MAX} bans in one room")));
+        }
+        if self.member(user).is_ok() {
+            self.end_membership(user)?;
+        }
+        self.set.bans.push(BanPut { user_id: user.clone(), until_ms, reason: reason.clone() });
+        self.note("ban", Some(user), reason);
+        Ok(())
+    }
+
+    fn unban(&mut self, user: &UserId) -> Result<(), Refusal> {
+        self.ensure_may_change(Action::Ban { target: self.role_of(user) })?;
+        if self.is_banned(user) {
+            self.set.unbanned.push(user.clone());
+            self.note("unban", Some(user), None);
+        }
+        Ok(())
+    }
+
+    fn set_notify(&mut self, level: NotifyLevel, snoozed_until_ms: Option<UnixMs>) -> Result<(), Refusal> {
+        self.members.authorize(self.caller, Action::Read)?;
+        let member = self.member(&self.caller.user)?;
+        let notify = &member.notify;
+        if (notify.level, notify.notifications_snoozed_until_ms) != (level, snoozed_until_ms) {
+            self.put(member, |m| {
+                (m.notify_level, m.notifications_snoozed_until_ms) = (level, snoozed_until_ms);
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The id of the `nth` audit entry of a request.
+fn audit_id(request: &str, nth: usize) -> String {
+    format!("{request}.{nth}")
+}
+
+fn refuse_past(until_ms: Option<UnixMs>, now: UnixMs) -> Result<(), Refusal> {
+    match until_ms.is_some_and(|until| until <= now) {
+        true => Err(Refusal::invalid("until", "has passed already")),
+        false => Ok(()),
+    }
+}
+
+/// A member as REST shows it.
+fn member_object(member: &SnapshotMember) -> Value {
+    json!({"userId": member.user_id, "role": member.role, "joinedAt": iso(member.joined_at_ms)})
+}

@@ -1,0 +1,229 @@
+//! What the room does besides clients' operations: batches to Postgres, the alarm, alerts, removals of files, and its
+//! deletion. Control flow only: each step is a part's method, and what it returns leads to the next step.
+
+use super::Room;
+use super::deletion::Check;
+use super::effect::Effect;
+use super::files::Removals;
+use super::notifications::Audience;
+use super::outbox::{AlertAnswer, AlertReport, Backlog, Next};
+use super::store::formats::OutboxReport;
+use super::store::{Result, StateRow, Store, encode};
+use super::turn::Turn;
+use crate::db::{DbError, Projected, Projection};
+use crate::ids::UnixMs;
+use crate::mutants::{Mutant, is};
+use crate::protocol::server::CloseCode;
+use std::rc::Rc;
+
+impl Room {
+    // --- The alarm ------------------------------------------------------------------------------------
+
+    /// Ensures that an alarm finishes what a crash would leave undone.
+    pub(super) fn arm(&mut self, now: UnixMs) {
+        let dues = [self.outbox.due(&self.backlog()), self.files.due(), self.deletion.due(self.is_settled())];
+        if let Some(due) = dues.into_iter().flatten().min() {
+            self.effects.extend(self.alarm.arm(now, due));
+        }
+    }
+
+    pub(super) fn alarm_fired(&mut self, turn: Turn) -> Result<()> {
+        self.alarm.fired();
+        match self.deletion.check(turn.now) {
+            Some(Check::Wipe) => self.wipe_when_settled(turn.store)?,
+            Some(Check::AskPostgres) => self.effects.push(Effect::Refresh),
+            None => {}
+        }
+        self.remove_due_files(turn)?;
+        if self.outbox.is_report_due() { self.check_alert(turn) } else { Ok(()) }
+    }
+
+    // --- Batches --------------------------------------------------------------------------------------
+
+    /// What the parts have for Postgres.
+    pub(super) fn backlog(&self) -> Backlog {
+        Backlog {
+            head: self.log.head(),
+            projected: self.log.projected(),
+            side_rows: self.reads.has_unprojected() || self.audit.is_waiting(),
+            notices_at: self.notifications.due(&self.log),
+        }
+    }
+
+    /// Stores the read markers, if they have changed.
+    pub(super) fn save_reads(&mut self, store: &Store) -> Result<()> {
+        match self.reads.take_unsaved() {
+            Some(row) => store.set_state(StateRow::Reads, row),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the next batch, if one is due: events that Postgres lacks, with the present state of their messages.
+    pub(super) fn take_batch(&mut self, turn: Turn) -> Result<()> {
+        let Turn { store, now } = turn;
+        let backlog = self.backlog();
+        if !self.outbox.is_batch_due(now, &backlog) {
+            return Ok(());
+        }
+        // A marker in a batch must be in storage, or a crash would forget which markers Postgres may lack.
+        self.save_reads(store)?;
+        let rows = self.outbox.next_rows(store, &backlog)?;
+        let audience = Audience {
+            info: self.members.info(),
+            connected: self.connections.iter().map(|connection| connection.user()).collect(),
+            reads: &self.reads,
+        };
+        let (notices, notices_to) = self.notifications.collect(turn, &self.log, rows.to, &audience)?;
+        let batch = Rc::new(Projection {
+            tenant: self.members.tenant().clone(),
+            room: self.members.room().clone(),
+            epoch: self.log.epoch().to_owned(),
+            from: backlog.projected,
+            to: rows.to,
+            messages: rows.messages,
+            reads: self.reads.batch(),
+            audit: self.audit.batch(store)?,
+            notices,
+            notices_to,
+        });
+        self.outbox.begin(now, &batch, self.reads.number());
+        self.effects.push(Effect::Project(batch));
+        Ok(())
+    }
+
+    /// Takes the answer to a batch; a late one is ignored.
+    pub(super) fn projected(
+        &mut self,
+        turn: Turn,
+        batch: &Rc<Projection>,
+        (outcome, notified): (std::result::Result<Projected, DbError>, bool),
+    ) -> Result<()> {
+        let Some(next) = self.outbox.answered(turn, self.log.head(), batch, outcome)? else { return Ok(()) };
+        for next in next {
+            self.follow(turn, batch, notified, next)?;
+        }
+        self.check_alert(turn)
+    }
+
+    fn follow(&mut self, turn: Turn, batch: &Projection, notified: bool, next: Next) -> Result<()> {
+        let Turn { store, now } = turn;
+        match next {
+            Next::Report(entry) => self.report(entry),
+            Next::WakeBy(at) => self.effects.extend(self.alarm.wake_by(now, at)),
+            Next::SideRowsProjected => {
+                self.reads.mark_projected(&batch.reads);
+                self.audit.projected(store, &batch.audit)?;
+            }
+            Next::MarkersLost => {
+                self.reads.unproject_all();
+                // In memory alone, a crash would forget that they must be sent again.
+                if !is(Mutant::SetBackForgotten) {
+                    self.save_reads(store)?;
+                } else {
+                    drop(self.reads.take_unsaved());
+                }
+            }
+            Next::MoveWatermark { projected, reads_saved } => {
+                let notified = self.notifications.offered(now, batch, notified);
+                self.log.move_watermarks(store, projected, reads_saved, notified)?;
+            }
+            Next::MembersVersion(version) => {
+                if version != self.members_version() {
+                    self.effects.push(Effect::Refresh);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // --- Alerts ---------------------------------------------------------------------------------------
+
+    /// Reports to the tenant's list what it does not know yet.
+    pub(super) fn check_alert(&mut self, turn: Turn) -> Result<()> {
+        let backlog = self.backlog();
+        if let Some(AlertReport { at, problem }) = self.outbox.begin_report(turn, &backlog)? {
+            let (tenant, room) = self.key();
+            self.effects.push(Effect::ReportAlert(OutboxReport { tenant, room, at, problem }));
+        }
+        Ok(())
+    }
+
+    /// Takes the list's answer to the report of that time.
+    pub(super) fn alert_reported(&mut self, turn: Turn, at: UnixMs, confirmed: bool) -> Result<()> {
+        match self.outbox.report_answered(turn, at, confirmed)? {
+            AlertAnswer::Unknown | AlertAnswer::Failed => Ok(()),
+            AlertAnswer::Cleared if self.deletion.is_done() => self.wipe_when_settled(turn.store),
+            // The problem may have changed meanwhile.
+            AlertAnswer::Cleared | AlertAnswer::Listed => self.check_alert(turn),
+        }
+    }
+
+    // --- Removals of files ------------------------------------------------------------------------------
+
+    /// The rows of these uploads say that their objects must be removed.
+    pub(super) fn schedule_removal(&mut self, now: UnixMs, ids: Vec<String>) {
+        self.effects.extend(self.files.remove_now(now, ids));
+    }
+
+    fn remove_due_files(&mut self, turn: Turn) -> Result<()> {
+        match self.files.remove_due(turn)? {
+            Removals::NotDue => {}
+            Removals::NoneLeft => self.wipe_when_settled(turn.store)?,
+            Removals::Ask(effect) => self.effects.push(effect),
+        }
+        Ok(())
+    }
+
+    pub(super) fn files_removed(&mut self, turn: Turn, ids: &[String], gone: bool) -> Result<()> {
+        if self.files.removed(turn, ids, gone)? { self.bucket_answered(turn) } else { Ok(()) }
+    }
+
+    pub(super) fn files_listed(&mut self, turn: Turn, ids: Option<Vec<String>>) -> Result<()> {
+        if self.files.listed(turn, ids)? { self.bucket_answered(turn) } else { Ok(()) }
+    }
+
+    /// The bucket did what it was asked for: the next removals follow.
+    fn bucket_answered(&mut self, turn: Turn) -> Result<()> {
+        self.wipe_when_settled(turn.store)?;
+        self.remove_due_files(turn)
+    }
+
+    // --- Deletion ---------------------------------------------------------------------------------------
+
+    /// Postgres does not have the room. Every socket is closed; if the owner has asked for the deletion, all content is
+    /// deleted at once. The rest of the storage goes when the tenant's list shows no alert and the bucket has no file.
+    pub(super) fn finish_deletion(&mut self, turn: Turn) -> Result<()> {
+        self.connections
+            .ids(|_| true)
+            .into_iter()
+            .for_each(|id| self.close(id, CloseCode::RoomGone, turn.now));
+        self.members.revoke_all();
+        let Some(deletion) = self.deletion.finish()? else { return Ok(()) };
+        self.members.forget_people();
+        let (log, room) = (self.log.close()?, encode(self.members.info())?);
+        let rows = [(StateRow::Log, log), (StateRow::Room, room), (StateRow::Deletion, deletion)];
+        turn.store.purge(&rows, turn.now)?;
+        self.reads = Default::default();
+        self.audit.clear();
+        self.outbox.clear(turn.store)?;
+        self.check_alert(turn)?;
+        if self.files.schedule_all(turn.store)? {
+            self.remove_due_files(turn)?;
+        }
+        self.wipe_when_settled(turn.store)
+    }
+
+    /// Whether the tenant's list shows no alert of the room and the bucket has no file of it.
+    fn is_settled(&self) -> bool {
+        !self.outbox.is_listed() && (!self.files.has_any() || is(Mutant::RoomFilesForgotten))
+    }
+
+    /// Empties the storage of a deleted room once nothing in it is needed.
+    fn wipe_when_settled(&mut self, store: &Store) -> Result<()> {
+        if self.deletion.is_done() && self.is_settled() {
+            store.wipe()?;
+            self.effects.push(Effect::Wiped);
+        }
+        Ok(())
+    }
+}

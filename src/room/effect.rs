@@ -1,0 +1,76 @@
+//! What comes out of `Room::handle`, and why an operation may come to nothing.
+//! Not here: performing effects (`object`).
+
+use super::socket_state::{ConnectionId, SocketState};
+use super::store::StoreError;
+use super::store::formats::OutboxReport;
+use crate::db::Projection;
+use crate::error::Refusal;
+use crate::ids::UnixMs;
+use crate::oplog::Entry;
+use crate::protocol::server::{CloseCode, EventText};
+use std::rc::Rc;
+
+/// Something the shell must do, at once and in this order.
+#[derive(Debug)]
+pub enum Effect {
+    /// One frame to one socket.
+    Send {
+        connection: ConnectionId,
+        frame: EventText,
+    },
+    Close {
+        connection: ConnectionId,
+        code: CloseCode,
+    },
+    /// The state that the platform must store with the socket.
+    Attach {
+        connection: ConnectionId,
+        attachment: Box<SocketState>,
+    },
+    /// Verify this token and answer with `Input::Verified`.
+    Verify {
+        connection: ConnectionId,
+        token: String,
+    },
+    /// The answer to an `Input::Call`, as JSON text.
+    Reply(Result<String, Refusal>),
+    /// Write this to Postgres and answer with `Input::Projected`.
+    Project(Rc<Projection>),
+    /// Ask Postgres for the room and its members; answer with `Input::Refreshed`.
+    Refresh,
+    Alarm(UnixMs),
+    /// The room is deleted and its storage empty: nothing of it may stay in memory.
+    Wiped,
+    /// Send this to the tenant's list of outbox alerts; answer with `Input::AlertReported`.
+    ReportAlert(OutboxReport),
+    /// Remove these objects from the bucket; answer with `Input::FilesRemoved`.
+    RemoveFiles {
+        ids: Vec<String>,
+        keys: Vec<String>,
+    },
+    /// List the uploads whose objects have this prefix; answer with `Input::FilesListed`.
+    ListFiles(String),
+    /// A line for the operator's log.
+    Report(Entry),
+}
+
+/// Why an operation was not done.
+#[derive(Debug)]
+pub(crate) enum RoomError {
+    /// The caller gets this refusal; nothing happened.
+    Refused(Refusal),
+    Store(StoreError),
+}
+
+impl From<Refusal> for RoomError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for RoomError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

@@ -1,0 +1,225 @@
+//! The way of the log to Postgres: when a batch is due, what it contains, and the state of the tries. `answer` has what
+//! an answer of Postgres means, `quarantine` the refused rows, `alert` the reports to the tenant's list.
+//! Not here: the statement (`db`), who awaits it (`object`), the watermark (`log`), markers and audit notes (`reads`,
+//! `audit`), which go with a batch.
+
+mod alert;
+mod answer;
+mod quarantine;
+
+pub use alert::{AlertAnswer, AlertReport};
+pub use answer::Next;
+
+use super::backoff::Backoff;
+use super::message_row::{row_of, versions_bytes};
+use super::store::formats::OutboxState;
+use super::store::{Event, Kind, Result, Store};
+use crate::db::{MessageRow, Projection};
+use crate::ids::{Seq, UnixMs};
+use crate::limits::*;
+use crate::metrics::Counts;
+use alert::Alert;
+use quarantine::Quarantine;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Retrying,
+    Halted,
+}
+
+/// The batch in progress. An answer belongs to it only by identity.
+#[derive(Debug)]
+struct InProgress {
+    since: UnixMs,
+    batch: Rc<Projection>,
+    /// The number of the `ReadsRow` whose markers it contains.
+    reads_saved: u64,
+}
+
+/// What other parts have for Postgres.
+#[derive(Clone, Copy, Debug)]
+pub struct Backlog {
+    pub head: Seq,
+    pub projected: Seq,
+    /// Read markers or audit notes wait.
+    pub side_rows: bool,
+    /// Notifications of events that are in Postgres wait, until this time at least.
+    pub notices_at: Option<UnixMs>,
+}
+
+impl Backlog {
+    fn lag(&self) -> u64 {
+        self.head.saturating_sub(self.projected)
+    }
+}
+
+/// The message rows of a batch, and up to where it brings the watermark.
+pub struct Rows {
+    pub to: Seq,
+    pub messages: Vec<MessageRow>,
+}
+
+pub struct Outbox {
+    state: State,
+    backoff: Backoff,
+    /// No try before this.
+    retry_at: UnixMs,
+    in_progress: Option<InProgress>,
+    /// The most events in a batch; halved while one of its rows is refused.
+    batch_events: u64,
+    /// Postgres was further than the last batch. Rows from quarantine wait: a batch that ends at the watermark would get
+    /// the same answer.
+    ahead: bool,
+    /// Postgres has answered since the room was loaded.
+    has_answer: bool,
+    quarantine: Quarantine,
+    alert: Alert,
+    counts: Counts,
+}
+
+impl Outbox {
+    /// The outbox of a room that was just loaded; `load_alert` completes it.
+    pub fn load(store: &Store) -> Result<Self> {
+        Ok(Self {
+            state: State::Idle,
+            backoff: Backoff::default(),
+            retry_at: 0,
+            in_progress: None,
+            batch_events: BATCH_ROWS_MAX,
+            ahead: false,
+            has_answer: false,
+            quarantine: Quarantine::load(store)?,
+            alert: Alert::default(),
+            counts: Counts::default(),
+        })
+    }
+
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// The room is deleted: nothing waits for Postgres, no row is in quarantine.
+    pub fn clear(&mut self, store: &Store) -> Result<()> {
+        (self.state, self.retry_at) = (State::Idle, 0);
+        self.backoff.succeed();
+        self.in_progress = None;
+        self.quarantine.clear();
+        self.alert.clear_retry_rows(store)
+    }
+
+    fn state(&self, backlog: &Backlog) -> OutboxState {
+        match self.state {
+            State::Halted => OutboxState::Halted,
+            State::Retrying => OutboxState::Retrying,
+            State::Idle if backlog.lag() > 0 || self.in_progress.is_some() => OutboxState::Draining,
+            State::Idle => OutboxState::Idle,
+        }
+    }
+
+    // --- When ---------------------------------------------------------------------------------------
+
+    fn has_backlog(&self, backlog: &Backlog) -> bool {
+        backlog.lag() > 0 || backlog.side_rows || self.alert.has_retry_rows()
+    }
+
+    /// When a batch is due; `None` if nothing waits.
+    fn batch_due(&self, backlog: &Backlog) -> Option<UnixMs> {
+        if self.has_backlog(backlog) {
+            return Some(self.retry_at);
+        }
+        backlog.notices_at.map(|at| self.retry_at.max(at))
+    }
+
+    /// When the outbox has something to do: a batch, or a report to the tenant's list.
+    pub fn due(&self, backlog: &Backlog) -> Option<UnixMs> {
+        self.batch_due(backlog).or_else(|| self.alert.due())
+    }
+
+    /// Whether a batch should be taken now.
+    pub fn is_batch_due(&self, now: UnixMs, backlog: &Backlog) -> bool {
+        // A batch that gets no answer is given up.
+        let expired = |batch: &InProgress| now >= batch.since.saturating_add(2 * STATEMENT_TIMEOUT_MS);
+        self.batch_due(backlog).is_some_and(|at| now >= at) && self.in_progress.as_ref().is_none_or(expired)
+    }
+
+    // --- What ---------------------------------------------------------------------------------------
+
+    /// The rows of the next batch: rows from quarantine that are tried again, else the oldest events that Postgres lacks.
+    pub fn next_rows(&mut self, store: &Store, backlog: &Backlog) -> Result<Rows> {
+        if self.alert.has_retry_rows() && !self.ahead {
+            return Ok(Rows { to: backlog.projected, messages: self.retry_rows(store)? });
+        }
+        let events = store.between(backlog.projected, backlog.head, self.batch_events)?;
+        let (mut rows, mut seen) = (Gathered::default(), BTreeSet::new());
+        let mut to = backlog.projected;
+        for event in events {
+            let seq = event.seq;
+            let message = if event.kind == Kind::Message { Some(seq) } else { event.target };
+            if let Some(message) = message.filter(|message| !self.quarantine.contains(*message))
+                && seen.insert(message)
+                && !rows.add(store, &present_body(store, event, message)?)?
+            {
+                break;
+            }
+            to = seq;
+        }
+        // A log that was rebuilt from Postgres may have no event up to its head.
+        let is_empty = seen.is_empty() && to == backlog.projected;
+        Ok(Rows { to: if is_empty { backlog.head } else { to }, messages: rows.messages })
+    }
+
+    /// Rows from quarantine. They bring the watermark no further.
+    fn retry_rows(&mut self, store: &Store) -> Result<Vec<MessageRow>> {
+        let (mut rows, mut lost) = (Gathered::default(), Vec::new());
+        for seq in self.alert.retry_rows() {
+            let body = store.by_seq(seq)?.map(|event| event.body).unwrap_or_default();
+            let count = rows.messages.len();
+            if count as u64 >= self.batch_events || !rows.add(store, &body)? {
+                break;
+            }
+            if rows.messages.len() == count {
+                lost.push(seq);
+            }
+        }
+        self.alert.remove_retry_rows(store, &lost)?;
+        Ok(rows.messages)
+    }
+
+    /// The batch is in progress from now on.
+    pub fn begin(&mut self, now: UnixMs, batch: &Rc<Projection>, reads_saved: u64) {
+        self.in_progress = Some(InProgress { since: now, batch: batch.clone(), reads_saved });
+    }
+}
+
+/// The body that the message has now: of its own event, or of the event's target.
+fn present_body(store: &Store, event: Event, message: Seq) -> Result<String> {
+    Ok(match event.kind {
+        Kind::Message => event.body,
+        _ => store.by_seq(message)?.map(|event| event.body).unwrap_or_default(),
+    })
+}
+
+/// Message rows up to the size of a batch.
+#[derive(Default)]
+struct Gathered {
+    messages: Vec<MessageRow>,
+    bytes: usize,
+}
+
+impl Gathered {
+    /// Adds a message with its earlier versions; false if it does not fit. The first one always fits.
+    fn add(&mut self, store: &Store, body: &str) -> Result<bool> {
+        // This code writes no body that isn't a message; if there is one, the rows behind it must not wait for it.
+        let row = row_of(store, body)?;
+        let bytes = body.len().saturating_add(row.as_ref().map_or(0, versions_bytes));
+        if self.bytes > 0 && self.bytes.saturating_add(bytes) > BATCH_BYTES_MAX {
+            return Ok(false);
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.messages.extend(row);
+        Ok(true)
+    }
+}

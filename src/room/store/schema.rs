@@ -1,0 +1,103 @@
+//! The tables, how a room's storage gets them, and how it is emptied. Not here: the other statements.
+
+use super::sql::{Result, Store, int};
+use super::state::StateRow;
+use crate::ids::UnixMs;
+
+/// What each step of the schema added; `LogState::schema` says how many of them a room has. An older room gets the rest
+/// when it is loaded. So a step never changes; new steps are appended.
+const SCHEMA: [&[&str]; 4] = [
+    &[
+        // `target`: the seq of the message that the event is about, NULL for a message. `thread`: the seq of a reply's
+        // root. `body`: a message's object as clients see it now; for other kinds see `formats`. `digest` NULL: any
+        // payload matches.
+        "CREATE TABLE IF NOT EXISTS events (
+            seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, at INTEGER NOT NULL, user_id TEXT NOT NULL,
+            client_id TEXT, digest INTEGER, target INTEGER, thread INTEGER, body TEXT NOT NULL)",
+        "CREATE UNIQUE INDEX IF NOT EXISTS events_by_client ON events (user_id, client_id)
+            WHERE client_id IS NOT NULL",
+        // One row of JSON per `StateRow`.
+        "CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY, value TEXT NOT NULL)",
+        // Messages that Postgres refuses. `reason`: see `QuarantineReason`.
+        "CREATE TABLE IF NOT EXISTS quarantine (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL)",
+    ],
+    &[
+        // Earlier versions of edited messages. `edit`: the seq of the event that replaced the version; `body`: a
+        // `VersionRow`.
+        "CREATE TABLE IF NOT EXISTS versions (
+            seq INTEGER NOT NULL, version INTEGER NOT NULL, edit INTEGER, body TEXT NOT NULL,
+            PRIMARY KEY (seq, version)) WITHOUT ROWID",
+        // A thread's replies in their order; only replies have an entry.
+        "CREATE INDEX IF NOT EXISTS events_by_thread ON events (thread) WHERE thread IS NOT NULL",
+    ],
+    &[
+        // `file`: the attachment's JSON, from when it is in the bucket until it is in a message. `message`: the seq of
+        // that message. `due`: when the object must be removed; NULL: it stays.
+        "CREATE TABLE IF NOT EXISTS uploads (
+            id TEXT PRIMARY KEY, user_id TEXT NOT NULL, file TEXT, message INTEGER, due INTEGER) WITHOUT ROWID",
+        "CREATE INDEX IF NOT EXISTS uploads_due ON uploads (due) WHERE due IS NOT NULL",
+    ],
+    &[
+        // Audit notes that Postgres does not have yet. `body`: an `AuditRow`.
+        "CREATE TABLE IF NOT EXISTS audit (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
+    ],
+];
+
+/// How many steps a room has that this code creates.
+pub const SCHEMA_STEPS: u64 = SCHEMA.len() as u64;
+
+/// Every table but `uploads`, whose objects are still in the bucket. `state` is last: without it there is no log.
+const DROPS: [&str; 5] = [
+    "DROP TABLE IF EXISTS events",
+    "DROP TABLE IF EXISTS versions",
+    "DROP TABLE IF EXISTS audit",
+    "DROP TABLE IF EXISTS quarantine",
+    "DROP TABLE IF EXISTS state",
+];
+
+impl Store<'_> {
+    /// Whether a complete log is here. Creates nothing.
+    pub fn exists(&self) -> Result<bool> {
+        let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'state'";
+        Ok(!self.0.exec(sql, &[])?.is_empty() && self.state(StateRow::Log)?.is_some())
+    }
+
+    /// Creates an empty log; what an unfinished rebuild left is gone.
+    pub fn create(&self) -> Result<()> {
+        for statement in DROPS {
+            self.0.exec(statement, &[])?;
+        }
+        self.upgrade(0)
+    }
+
+    /// A log that has the first `steps` of the schema has all of it.
+    pub fn upgrade(&self, steps: u64) -> Result<()> {
+        let missing = SCHEMA.iter().skip(usize::try_from(steps).unwrap_or(usize::MAX));
+        let statements: Vec<&str> = missing.flat_map(|step| step.iter().copied()).collect();
+        self.0.atomically(&mut || statements.iter().try_for_each(|sql| self.0.exec(sql, &[]).map(drop)))
+    }
+
+    /// Drops every table: the room is deleted and can't be loaded afterwards.
+    pub fn wipe(&self) -> Result<()> {
+        self.0.atomically(&mut || {
+            self.0.exec("DROP TABLE IF EXISTS uploads", &[])?;
+            DROPS.iter().try_for_each(|sql| self.0.exec(sql, &[]).map(drop))
+        })
+    }
+
+    /// Deletes all content. Of the state, only `rows` and the outbox alert stay. Objects in the bucket are due at once;
+    /// an upload in progress may still complete, so it keeps its time.
+    pub fn purge(&self, rows: &[(StateRow, String)], now: UnixMs) -> Result<()> {
+        self.0.atomically(&mut || {
+            for sql in
+                ["DELETE FROM events", "DELETE FROM versions", "DELETE FROM audit", "DELETE FROM quarantine"]
+            {
+                self.0.exec(sql, &[])?;
+            }
+            let complete = "UPDATE uploads SET due = ? WHERE file IS NOT NULL OR message IS NOT NULL";
+            self.0.exec(complete, &[int(now)])?;
+            self.clear_state(StateRow::Reads)?;
+            rows.iter().try_for_each(|(row, value)| self.set_state(*row, value.clone()))
+        })
+    }
+}
