@@ -1,7 +1,7 @@
 //! The checks of a room's log at the end of a run: against the model, within itself, against Postgres and REST.
 //! Not here: when they run (`final_checks`), members (`people`), files (`files`), the audit log (`rules`).
 
-use crate::fake_postgres::POISON;
+use testkit::POISON;
 use crate::plan::{PEOPLE, ROOMS};
 use crate::requests::HttpRequest;
 use crate::stored::{Log, Stored, quarantined, versions};
@@ -223,8 +223,8 @@ pub fn log_equals_postgres(world: &World, room: usize, log: &Log) -> CheckResult
                 quarantine_has_reason(rows, &message, before)?;
                 continue;
             }
-            let Some(row) = rows.ledger.rows.get(&seq) else {
-                let what = format!("{seq} is missing, Postgres stands at {}", rows.ledger.last_seq);
+            let Some(row) = rows.postgres.rows.get(&seq) else {
+                let what = format!("{seq} is missing, Postgres stands at {}", rows.postgres.last_seq);
                 return Err((Checker::Postgres, what));
             };
             if !is_same_row(row, &message, before) {
@@ -234,7 +234,7 @@ pub fn log_equals_postgres(world: &World, room: usize, log: &Log) -> CheckResult
         let is_known = |seq: &Seq| {
             log.get(seq).and_then(Stored::message).is_some() || rows.foreign_rows.contains_key(seq)
         };
-        match rows.ledger.rows.keys().find(|seq| !is_known(seq)) {
+        match rows.postgres.rows.keys().find(|seq| !is_known(seq)) {
             Some(seq) => Err((Checker::Postgres, format!("Postgres has {seq}, the log does not"))),
             None => Ok(()),
         }

@@ -1,7 +1,7 @@
 //! Postgres as the system's statements see it: the rules of `chinwag::db` over plain maps, under every fault.
 //! Not here: SQL; the real statements are tested against a real Postgres.
 
-use crate::fake_postgres::poisoned;
+use testkit::is_poison;
 use crate::plan::{PostgresFault, ROOMS};
 use crate::stored;
 use crate::world::World;
@@ -103,11 +103,11 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
     }
     if let Some(after) = input["after"].as_u64() {
         let limit = input["limit"].as_u64().unwrap_or(0) as usize;
-        let page = rows.ledger.rows.range(after + 1..).map(|(_, row)| row);
+        let page = rows.postgres.rows.range(after + 1..).map(|(_, row)| row);
         return Ok(json!(page.take(limit).collect::<Vec<&MessageRow>>()));
     }
     if let Some(user) = input["user"].as_str() {
-        let (version, last_seq) = (rows.ledger.members_version, rows.ledger.last_seq);
+        let (version, last_seq) = (rows.postgres.members_version, rows.postgres.last_seq);
         let access = |role| json!({"role": role, "membersVersion": version, "lastSeq": last_seq});
         return Ok(rows.role(user).map_or(Value::Null, access));
     }
@@ -129,7 +129,7 @@ fn apply(world: &World, rows: &mut RoomRows, mut set: ChangeSet) -> &'static str
         }
         Applied::Missing => return "missing",
     }
-    rows.ledger.members_version = rows.room.members_version;
+    rows.postgres.members_version = rows.room.members_version;
     world.recorder.count("changes");
     let wrong = |what: String| world.recorder.violation(Checker::People, what);
     let added =
@@ -151,19 +151,19 @@ fn apply(world: &World, rows: &mut RoomRows, mut set: ChangeSet) -> &'static str
 
 /// A batch of the outbox.
 fn project(world: &World, rows: &mut RoomRows, batch: &Projection) -> Result<Value, DbError> {
-    let is_known = |row: &&MessageRow| rows.ledger.rows.contains_key(&row.seq);
+    let is_known = |row: &&MessageRow| rows.postgres.rows.contains_key(&row.seq);
     if is(Mutant::InsertWithoutConflict) && batch.messages.iter().any(|row| is_known(&row)) {
         let message = "duplicate key value violates unique constraint".into();
         return Err(DbError { sqlstate: Some("23505".into()), message });
     }
     let is_repeated = batch.from < batch.to
-        && rows.ledger.last_seq == batch.to
+        && rows.postgres.last_seq == batch.to
         && batch.messages.iter().all(|row| is_known(&row));
-    let has_poison = batch.messages.iter().any(poisoned);
-    let done = rows.ledger.commit(batch)?;
+    let has_poison = batch.messages.iter().any(is_poison);
+    let done = rows.postgres.commit(batch)?;
     check_prefix(world, rows, batch, &done);
     if has_poison && matches!(done, Projected::Done { .. }) {
-        world.recorder.violation(Checker::Postgres, "a poisoned row was accepted".into());
+        world.recorder.violation(Checker::Postgres, "a is_poison row was accepted".into());
     }
     world.recorder.count("batches");
     if is_repeated && matches!(done, Projected::Done { .. }) {
@@ -200,7 +200,7 @@ fn check_prefix(world: &World, rows: &RoomRows, batch: &Projection, done: &Proje
     let quarantined = stored::quarantined(world, room);
     let missing = stored::messages_between(world, room, batch.from, *last_seq)
         .into_iter()
-        .find(|seq| !rows.ledger.rows.contains_key(seq) && !quarantined.contains(seq));
+        .find(|seq| !rows.postgres.rows.contains_key(seq) && !quarantined.contains(seq));
     if let Some(seq) = missing {
         world.recorder.violation(Checker::Postgres, format!("stands at {last_seq} and lacks {seq}"));
     }

@@ -154,7 +154,7 @@ impl<P: Platform> Object<P> {
     }
 
     /// Asks Postgres for the room and its members.
-    pub(super) async fn refresh(self: &Rc<Self>) {
+    pub async fn refresh(self: &Rc<Self>) {
         let known = self.memory.look(|room| (room.key(), room.members_version()));
         let Some(((tenant, id), version)) = known else { return };
         let snapshot = self.ask_db(async |db| db::room_snapshot(db, &tenant, &id, Some(version)).await);
@@ -221,7 +221,7 @@ impl<P: Platform> Object<P> {
     }
 
     /// Looks at the room, which is loaded if it is not in memory.
-    fn with_room<T>(self: &Rc<Self>, look: impl FnOnce(&Room, UnixMs) -> T) -> Result<T, Refusal> {
+    pub fn with_room<T>(self: &Rc<Self>, look: impl FnOnce(&Room, UnixMs) -> T) -> Result<T, Refusal> {
         let slot = self.loaded().map_err(|why| self.broken(&why))?;
         slot.as_ref().map(|room| look(room, self.platform.now())).ok_or_else(no_such_room)
     }

@@ -1,5 +1,5 @@
-//! Every frame of a `chat.v1` client, and what comes back. Not here: limits and closes (`limits`), presence,
-//! resuming.
+//! Every frame of a `chat.v1` client and its answer.
+//! Not here: limits and close codes (`limits`), presence (`presence`), resuming (`resume`).
 
 use crate::rig::checks::{gapless, recent, seq};
 use crate::rig::client::text;

@@ -1,4 +1,4 @@
-//! Rates, and every close code that a client can bring upon itself. Whoever else is in the room goes on.
+//! Rate limits, and every close code that a client can cause. The other clients in the room are not affected.
 
 use crate::rig::tenant::now_ms;
 use crate::rig::{Client, Dial, Tenant};

@@ -1,5 +1,4 @@
-//! Every route of REST: what it answers, in which order, clamped how.
-//! Not here: what it refuses (`rest_refusals`).
+//! Every route of REST: what it answers, in which order, with which limits. Not here: refusals (`rest_refusals`).
 
 use crate::rig::checks::{recent, seq};
 use crate::rig::client::text;

@@ -1,5 +1,5 @@
-//! Files over REST up to the ports: what is asked of the room and of the bucket, in which order, and what comes of it when
-//! either fails. Not here: what the room decides (`room/files`), R2 and workerd (`tests/e2e/files`).
+//! Uploads and downloads over REST up to the ports: the calls to the room and to the bucket, their order, and what
+//! follows when either fails. Not here: the room's decisions (`room/files.rs`), R2 and workerd (`tests/e2e/files.rs`).
 
 use crate::bucket::{Object, Objects};
 use crate::db::{tenant, user};
@@ -27,7 +27,7 @@ impl Postgres for Db {
     }
 }
 
-/// A bucket that fails where it is told to.
+/// A bucket that fails on demand.
 struct Bound {
     objects: Objects,
     fails: Option<&'static str>,

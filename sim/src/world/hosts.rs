@@ -3,7 +3,7 @@
 
 use super::network::SimSocket;
 use crate::plan::ROOMS;
-use crate::sqlite::Sqlite;
+use testkit::Sqlite;
 use chinwag::api::{RoomRequest, object_name};
 use chinwag::error::Refusal;
 use chinwag::ids::{RoomId, TenantId, UnixMs};
@@ -119,7 +119,7 @@ impl Host {
 
 fn empty_storage() -> Rc<Sqlite> {
     let sqlite = Sqlite::new();
-    sqlite.counts.set(false);
+    sqlite.counts_rows.set(false);
     Rc::new(sqlite)
 }
 

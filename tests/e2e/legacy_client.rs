@@ -1,5 +1,5 @@
-//! A client with the original protocol: no subprotocol, no `clientId`, `tenantId:"current-tenant-id"`, `userId` in
-//! the query. It must send and hear everything that the seed's `useChatRoom` does.
+//! A legacy client: no subprotocol, no `clientId`, `tenantId: "current-tenant-id"`, `userId` in the query. It must be
+//! able to send and receive everything that the hook `useChatRoom` of such clients does.
 
 use crate::rig::client::{Dial, encoded};
 use crate::rig::stack::APP_ORIGIN;
@@ -41,14 +41,14 @@ async fn it_sends_and_hears_everything_the_hook_does() {
     alice.send(message("from the seed")).await;
     for client in [&mut alice, &mut bob, &mut carol] {
         let new = client.next("new_message").await;
-        let said = &new["message"];
-        assert_eq!((&said["content"], &said["userId"]), (&json!("from the seed"), &json!("alice")));
+        let message = &new["message"];
+        assert_eq!((&message["content"], &message["userId"]), (&json!("from the seed"), &json!("alice")));
         assert_eq!(
-            (&said["tenantId"], &said["roomId"]),
+            (&message["tenantId"], &message["roomId"]),
             (&json!(t.id), &json!(room)),
             "the token's, not the frame's"
         );
-        assert_eq!((&said["reactions"], &said["attachments"]), (&json!({}), &json!([])));
+        assert_eq!((&message["reactions"], &message["attachments"]), (&json!({}), &json!([])));
     }
     let id = bob.all().last().expect("heard")["message"]["id"].clone();
     bob.send(json!({"type": "typing", "isTyping": true})).await;

@@ -1,5 +1,5 @@
-//! Somebody who talks through faults, as a careful client does: resumes by `since` and `epoch`, sends again what
-//! wasn't acked, and checks while listening that nothing is missing, doubled or out of order.
+//! A client that keeps sending through faults: resumes by `since` and `epoch`, retries what wasn't acked, and checks
+//! every event that it receives.
 
 use super::checks::{Log, seq};
 use super::client::{Client, text};
@@ -7,53 +7,54 @@ use super::{Tenant, eventually};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
+use testkit::history::Stream;
 use tokio::sync::watch;
 
-/// As many as 3 people can have under way without a replay of more than 1,000 events.
+/// As many as 3 clients can have in flight without a replay of more than 1,000 events.
 const IN_FLIGHT_MAX: usize = 50;
 
-/// What is to be said, and how.
+/// What a client sends, and how.
 #[derive(Clone)]
-pub struct Plan {
+pub struct LoadClientPlan {
     pub tenant: Tenant,
     pub room: String,
     pub user: String,
-    /// Between two messages; a message that wasn't acked is said again on the next connection.
+    /// Between two messages. A message that wasn't acked is retried on the next connection.
     pub pace: Duration,
-    pub stop: watch::Receiver<Stop>,
-    /// Counts acks, over all talkers.
+    pub stop: watch::Receiver<Phase>,
+    /// Counts acks, over all clients.
     pub acked: watch::Sender<u64>,
-    /// Counts connections that have heard everything, over all talkers.
+    /// Counts connections that have received everything, over all talkers.
     pub synced: watch::Sender<u64>,
-    /// Says every fifth thing with a reaction to the newest message.
+    /// Every fifth operation is a reaction to the newest message.
     pub reacts: bool,
-    /// Changes its mind: replies in threads, edits and deletes what it said.
+    /// Replies in threads, edits and deletes its own messages.
     pub edits: bool,
     /// A proxy before the stack.
     pub through: Option<String>,
-    /// Doesn't say everything again: what became of the oldest unacked message stays unknown.
-    pub forgetful: bool,
+    /// Doesn't retry the oldest unacked message of a connection: whether it is in the log stays unknown.
+    pub gives_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Stop {
-    Talk,
-    /// Say nothing new, have everything acked.
-    Finish,
-    /// Go once everything up to here is heard.
-    At(u64),
+pub enum Phase {
+    Send,
+    /// Send nothing new, and wait until everything is acked.
+    Settle,
+    /// Leave once everything up to here is received.
+    LeaveAt(u64),
 }
 
-/// What a talker has to tell afterwards.
+/// What a client reports at its end.
 #[derive(Default)]
-pub struct Told {
+pub struct LoadReport {
     /// `user/clientId` → seq.
     pub acks: BTreeMap<String, u64>,
-    pub heard: Log,
-    /// When something was said first, and how long its ack took.
+    pub received: Log,
+    /// When an operation was sent first, and how long its ack took.
     pub ack_times: Vec<(Instant, Duration)>,
     pub connections: u32,
-    /// `user/clientId` of all that was ever said.
+    /// `user/clientId` of everything that was ever sent.
     pub invoked: BTreeSet<String>,
     /// Acks of reactions.
     pub reacted: u64,
@@ -61,41 +62,53 @@ pub struct Told {
     pub edited: BTreeMap<String, (u64, String)>,
     /// Ids of messages whose deletion was acked.
     pub deleted: BTreeSet<String>,
-    /// Errors that were told.
+    /// Errors that were report.
     pub refused: u64,
-    /// `user/clientId` of what was never acked and not said again.
+    /// `user/clientId` of what was never acked and not retried.
     pub unknown: BTreeSet<String>,
 }
 
-struct Talker {
-    plan: Plan,
-    told: Told,
+struct LoadClient {
+    plan: LoadClientPlan,
+    report: LoadReport,
     waiting: VecDeque<(String, Value, Instant)>,
-    /// The last seq heard and the log's epoch.
+    /// The last seq received and the log's epoch.
     at: Option<(u64, String)>,
-    said: u32,
-    /// The id of the newest message heard.
+    /// What the present connection received.
+    stream: Stream,
+    sent: u32,
+    /// The id of the newest message received.
     newest: Option<Value>,
-    /// The id of the newest message heard that is in no thread.
+    /// The id of the newest message received that is in no thread.
     root: Option<Value>,
     /// Ids of my own messages that I may still edit or delete, newest last.
     mine: Vec<String>,
 }
 
-/// Talks until told to stop, and has then heard everything up to the given head.
-pub async fn talk(plan: Plan) -> Told {
-    let (told, waiting) = (Told::default(), VecDeque::new());
+/// Talks until report to stop, and has then received everything up to the given head.
+pub async fn run_load_client(plan: LoadClientPlan) -> LoadReport {
+    let (report, waiting) = (LoadReport::default(), VecDeque::new());
     let (mine, root) = (Vec::new(), None);
-    let mut talker = Talker { plan, told, waiting, at: None, said: 0, newest: None, root, mine };
+    let mut client = LoadClient {
+        plan,
+        report,
+        waiting,
+        at: None,
+        stream: Stream::new(None),
+        sent: 0,
+        newest: None,
+        root,
+        mine,
+    };
     loop {
-        let client = talker.connect().await;
-        if talker.stay(client).await {
-            return talker.told;
+        let socket = client.connect().await;
+        if client.run_connection(socket).await {
+            return client.report;
         }
     }
 }
 
-impl Talker {
+impl LoadClient {
     async fn connect(&mut self) -> Client {
         let dial = self.plan.tenant.dial(&self.plan.room, &self.plan.user);
         let dial = match &self.at {
@@ -106,38 +119,39 @@ impl Talker {
             Some(host) => dial.through(host),
             None => dial,
         };
-        self.told.connections += 1;
-        if self.plan.forgetful
+        self.report.connections += 1;
+        self.stream = Stream::new(self.at.as_ref().map(|(since, _)| *since));
+        if self.plan.gives_up
             && let Some((client_id, ..)) = self.waiting.pop_front()
         {
-            self.told.unknown.insert(format!("{}/{client_id}", self.plan.user));
+            self.report.unknown.insert(format!("{}/{client_id}", self.plan.user));
         }
         eventually("the room takes me back", Duration::from_secs(40), || dial.try_open()).await
     }
 
-    /// One connection; true when all is said, acked and heard.
-    async fn stay(&mut self, mut client: Client) -> bool {
+    /// Runs one connection; true when everything is sent, acked and received.
+    async fn run_connection(&mut self, mut client: Client) -> bool {
         let mut next = tokio::time::interval(self.plan.pace);
         next.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stop = self.plan.stop.clone();
         let mut synced = false;
         loop {
             let now = *stop.borrow_and_update();
-            let heard = self.at.as_ref().map_or(0, |(seq, _)| *seq);
-            if synced && self.waiting.is_empty() && matches!(now, Stop::At(head) if heard >= head) {
+            let received = self.at.as_ref().map_or(0, |(seq, _)| *seq);
+            if synced && self.waiting.is_empty() && matches!(now, Phase::LeaveAt(head) if received >= head) {
                 client.leave().await;
                 return true;
             }
             tokio::select! {
                 event = client.event_or_closed() => {
                     let Some(event) = event else { return false };
-                    self.hear(&event);
+                    self.receive(&event);
                     if event["type"] == "error" {
-                        self.told.refused += 1;
+                        self.report.refused += 1;
                         if self.refused_for_good(&event) {
                             continue;
                         }
-                        // Something of ours was not done; the next connection says again what isn't acked.
+                        // An operation failed; the next connection retries what isn't acked.
                         client.leave().await;
                         return false;
                     }
@@ -149,8 +163,8 @@ impl Talker {
                         }
                     }
                 }
-                _ = next.tick(), if synced && now == Stop::Talk && self.waiting.len() < IN_FLIGHT_MAX => {
-                    let frame = self.say();
+                _ = next.tick(), if synced && now == Phase::Send && self.waiting.len() < IN_FLIGHT_MAX => {
+                    let frame = self.next_operation();
                     client.send(frame).await;
                 }
                 changed = stop.changed() => changed.expect("the test still runs"),
@@ -158,40 +172,40 @@ impl Talker {
         }
     }
 
-    fn say(&mut self) -> Value {
-        self.said += 1;
-        if let Some(id) = self.newest.take_if(|_| self.plan.reacts && self.said.is_multiple_of(5)) {
-            let client_id = format!("r{}", self.said);
-            let action = if self.said.is_multiple_of(10) { "remove" } else { "add" };
+    fn next_operation(&mut self) -> Value {
+        self.sent += 1;
+        if let Some(id) = self.newest.take_if(|_| self.plan.reacts && self.sent.is_multiple_of(5)) {
+            let client_id = format!("r{}", self.sent);
+            let action = if self.sent.is_multiple_of(10) { "remove" } else { "add" };
             let frame = json!({"type": "reaction", "messageId": id, "emoji": "👍", "action": action, "clientId": client_id});
             self.waiting.push_back((client_id, frame.clone(), Instant::now()));
             return frame;
         }
-        if let Some(frame) = self.changes_its_mind() {
+        if let Some(frame) = self.next_edit_or_deletion() {
             return frame;
         }
-        let client_id = format!("c{}", self.said);
-        self.told.invoked.insert(format!("{}/{client_id}", self.plan.user));
-        let content = format!("{} says {}", self.plan.user, self.said);
+        let client_id = format!("c{}", self.sent);
+        self.report.invoked.insert(format!("{}/{client_id}", self.plan.user));
+        let content = format!("{} says {}", self.plan.user, self.sent);
         let mut frame = json!({"type": "message", "content": content, "clientId": client_id});
-        if let Some(root) = self.root.as_ref().filter(|_| self.plan.edits && self.said.is_multiple_of(4)) {
+        if let Some(root) = self.root.as_ref().filter(|_| self.plan.edits && self.sent.is_multiple_of(4)) {
             frame["threadId"] = root.clone();
         }
         self.waiting.push_back((client_id, frame.clone(), Instant::now()));
         frame
     }
 
-    fn changes_its_mind(&mut self) -> Option<Value> {
+    fn next_edit_or_deletion(&mut self) -> Option<Value> {
         let edits = self.plan.edits && self.mine.len() > 3;
-        let (client_id, frame) = if edits && self.said.is_multiple_of(11) {
-            // Out of the middle, so that replies and reactions are often there already.
+        let (client_id, frame) = if edits && self.sent.is_multiple_of(11) {
+            // From the middle, so that it often has replies and reactions already.
             let id = self.mine.remove(self.mine.len() / 2);
-            let client_id = format!("d{}", self.said);
+            let client_id = format!("d{}", self.sent);
             (client_id.clone(), json!({"type": "delete", "messageId": id, "clientId": client_id}))
-        } else if edits && self.said.is_multiple_of(3) {
-            let id = &self.mine[self.said as usize % self.mine.len()];
-            let client_id = format!("e{}", self.said);
-            let content = format!("{} says rather {}", self.plan.user, self.said);
+        } else if edits && self.sent.is_multiple_of(3) {
+            let id = &self.mine[self.sent as usize % self.mine.len()];
+            let client_id = format!("e{}", self.sent);
+            let content = format!("{} says rather {}", self.plan.user, self.sent);
             (
                 client_id.clone(),
                 json!({"type": "edit", "messageId": id, "content": content, "clientId": client_id}),
@@ -203,16 +217,16 @@ impl Talker {
         Some(frame)
     }
 
-    /// What can't be done any more because the message it is about went meanwhile.
+    /// Forgets an operation about a message that was deleted meanwhile.
     fn refused_for_good(&mut self, event: &Value) -> bool {
         let gone = event["code"] == "message_not_found" || event["field"] == "threadId";
         let place = self.waiting.iter().position(|(id, ..)| event["clientId"] == **id).filter(|_| gone);
         let Some((client_id, ..)) = place.and_then(|place| self.waiting.remove(place)) else { return false };
-        self.told.invoked.remove(&format!("{}/{client_id}", self.plan.user));
+        self.report.invoked.remove(&format!("{}/{client_id}", self.plan.user));
         true
     }
 
-    /// What somebody's screen would show: everything heard, applied in its order.
+    /// What somebody's screen would show: everything received, applied in its order.
     fn apply(&mut self, event: &Value) {
         let id = if event["threadId"].is_string() { &event["threadId"] } else { &event["messageId"] };
         let changed = &event["message"];
@@ -222,7 +236,9 @@ impl Talker {
             self.root.take_if(|root| root == id);
             self.newest.take_if(|newest| newest == id);
         }
-        let Some(message) = self.told.heard.values_mut().find(|message| message["id"] == *id) else { return };
+        let Some(message) = self.report.received.values_mut().find(|message| message["id"] == *id) else {
+            return;
+        };
         match event["type"].as_str().unwrap_or_default() {
             "message_updated" => *message = changed.clone(),
             "message_deleted" => {
@@ -231,7 +247,7 @@ impl Talker {
                     message[name] = value.clone();
                 }
                 message["deletedBy"] = event["deletedBy"].clone();
-                // The event doesn't tell when.
+                // The event doesn't say when.
                 message["deletedAt"] = json!(true);
             }
             "reaction_update" => message["reactions"] = event["reactions"].clone(),
@@ -242,26 +258,17 @@ impl Talker {
         }
     }
 
-    fn hear(&mut self, event: &Value) {
+    fn receive(&mut self, event: &Value) {
         let me = &self.plan.user;
+        self.stream.receive(event).unwrap_or_else(|wrong| panic!("{me}: {wrong}"));
         match event["type"].as_str().unwrap_or_default() {
             "hello" => {
                 let epoch = text(&event["epoch"]);
                 let known = self.at.as_ref().map_or(&epoch, |(_, epoch)| epoch);
                 assert_eq!(&epoch, known, "{me}: the log is another one");
             }
-            "synced" if self.at.is_none() => {}
-            "synced" => {
-                assert_eq!(self.at.as_ref().map(|(at, _)| *at), event["seq"].as_u64(), "{me}: all replayed")
-            }
             "new_message" => {
-                let last = self.at.as_ref().map(|(at, _)| *at);
-                assert_eq!(
-                    seq(event),
-                    last.expect("after synced") + 1,
-                    "{me}: nothing missing or twice: {event}"
-                );
-                self.told.heard.insert(seq(event), event["message"].clone());
+                self.report.received.insert(seq(event), event["message"].clone());
                 let message = &event["message"];
                 if message["deletedAt"].is_null() {
                     self.newest = Some(message["id"].clone());
@@ -273,15 +280,13 @@ impl Talker {
                 }
                 self.at.as_mut().expect("after synced").0 = seq(event);
                 // After a reconnect the ack may have gone to the socket that broke.
-                let mine = event["message"]["userId"] == **me && self.told.connections == 1;
+                let mine = event["message"]["userId"] == **me && self.report.connections == 1;
                 let unacked = self.waiting.iter().any(|(id, ..)| event["clientId"] == **id);
                 assert!(!(mine && unacked), "{me}: an ack comes before its message: {event}");
             }
             "reaction_update" | "message_updated" | "message_deleted" | "thread_update" | "member_added"
             | "member_removed" | "member_updated" | "room_updated" => {
-                let at = self.at.as_mut().expect("after synced");
-                assert_eq!(seq(event), at.0 + 1, "{me}: nothing missing or twice: {event}");
-                at.0 = seq(event);
+                self.at.as_mut().expect("after synced").0 = seq(event);
                 self.apply(event);
             }
             "ack" => self.acked(event),
@@ -298,24 +303,24 @@ impl Talker {
         let client_id = text(&ack["clientId"]);
         if let Some(place) = self.waiting.iter().position(|(id, ..)| *id == client_id) {
             let (_, _, sent) = self.waiting.remove(place).expect("it is there");
-            self.told.ack_times.push((sent, sent.elapsed()));
+            self.report.ack_times.push((sent, sent.elapsed()));
             self.plan.acked.send_modify(|count| *count += 1);
         }
         let id = text(&ack["messageId"]);
         match client_id.chars().next() {
-            Some('r') => return self.told.reacted += 1,
+            Some('r') => return self.report.reacted += 1,
             Some('d') => {
-                self.told.deleted.insert(id);
+                self.report.deleted.insert(id);
                 return;
             }
             Some('e') => {
-                let newest = self.told.edited.entry(id).or_default();
+                let newest = self.report.edited.entry(id).or_default();
                 let content = format!("{} says rather {}", self.plan.user, &client_id[1..]);
                 return *newest = std::mem::take(newest).max((seq(ack), content));
             }
             _ => {}
         }
-        let before = self.told.acks.insert(format!("{}/{client_id}", self.plan.user), seq(ack));
+        let before = self.report.acks.insert(format!("{}/{client_id}", self.plan.user), seq(ack));
         assert!(before.is_none_or(|before| before == seq(ack)), "acked at another seq: {ack}");
     }
 }

@@ -1,20 +1,21 @@
-//! A model of Postgres' side of a change: the laws of `db::apply` and `db::room_snapshot` over a plain snapshot.
-//! Not here: SQL; the real statements are tested against a real Postgres (`db_people`).
+//! Postgres' side of an admin change: the rules of `db::apply` and `db::room_snapshot` over a plain snapshot.
+//! Not here: SQL. The statements are tested against a real Postgres (`tests/native/db_people.rs`).
 
 use chinwag::db::{Applied, ChangeSet, Notify, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember};
 use chinwag::ids::UnixMs;
 
 #[derive(Default)]
 pub struct Membership {
-    /// Who made which version.
+    /// Each change with the members version that it made.
     pub changes: Vec<(u64, SnapshotChange)>,
     /// The whole audit log: action, actor, target.
     pub audit: Vec<(String, String, Option<String>)>,
-    /// Time of the last joining: no two are at the same.
-    joined_at: UnixMs,
+    /// When the newest member joined; no two members join at the same time.
+    last_joined_at: UnixMs,
 }
 
 impl Membership {
+    /// Applies a change set to the room, unless the room has another version by now.
     pub fn apply(&mut self, room: &mut RoomSnapshot, set: &ChangeSet, now: UnixMs) -> Applied {
         if room.members_version != set.version {
             return Applied::Stale;
@@ -31,11 +32,11 @@ impl Membership {
                 (known.notify, known.silenced_until_ms) = (notify, put.silenced_until_ms);
                 continue;
             }
-            self.joined_at = now.max(self.joined_at + 1);
+            self.last_joined_at = now.max(self.last_joined_at + 1);
             room.members.push(SnapshotMember {
                 user_id: put.user_id.clone(),
                 role: put.role.clone(),
-                joined_at_ms: self.joined_at,
+                joined_at_ms: self.last_joined_at,
                 joined_seq: put.joined_seq,
                 last_read_seq: put.joined_seq,
                 read_generation: 0,
@@ -50,8 +51,8 @@ impl Membership {
             room.history_visibility = settings.history_visibility;
             room.room_mention = settings.room_mention;
         }
-        let banned_anew = |user: &chinwag::ids::UserId| set.bans.iter().any(|ban| ban.user_id == *user);
-        room.bans.retain(|b| !set.unbanned.contains(&b.user_id) && !banned_anew(&b.user_id));
+        let is_banned_again = |user: &chinwag::ids::UserId| set.bans.iter().any(|ban| ban.user_id == *user);
+        room.bans.retain(|b| !set.unbanned.contains(&b.user_id) && !is_banned_again(&b.user_id));
         let ban = |b: &chinwag::db::BanPut| SnapshotBan { user_id: b.user_id.clone(), until_ms: b.until_ms };
         room.bans.extend(set.bans.iter().map(ban));
         for row in &set.audit {
@@ -63,12 +64,12 @@ impl Membership {
         Applied::Done
     }
 
-    /// What a room that knows this version is told.
+    /// The snapshot for a room object that knows the members version `known`.
     pub fn snapshot(&self, room: &RoomSnapshot, known: u64, now: UnixMs) -> RoomSnapshot {
-        let mut told = room.clone();
-        told.bans.retain(|ban| ban.until_ms.is_none_or(|until| until > now));
+        let mut snapshot = room.clone();
+        snapshot.bans.retain(|ban| ban.until_ms.is_none_or(|until| until > now));
         let newer = self.changes.iter().filter(|(version, _)| *version > known);
-        told.changes = newer.map(|(_, change)| change.clone()).collect();
-        told
+        snapshot.changes = newer.map(|(_, change)| change.clone()).collect();
+        snapshot
     }
 }

@@ -1,5 +1,5 @@
-//! `room::store::Sql` over an in-process SQLite, which counts the rows it writes as the platform bills them and
-//! fails on demand. Not here: any statement; those are `room::store`'s.
+//! The port `room::store::Sql` over an in-process SQLite, which counts written rows as the platform bills them and fails
+//! on demand. Not here: statements (`src/room/store`).
 
 use chinwag::room::store::{Row, Sql, SqlValue, StoreError};
 use rusqlite::types::Value;
@@ -8,13 +8,19 @@ use std::cell::Cell;
 
 pub struct Sqlite {
     db: Connection,
-    /// Rows written, by the rules of PLATFORM.md "What it costs": one a table row, one an index entry.
+    /// Rows written by the rules of docs/PLATFORM.md, What it costs: one for a table row, one for an index entry.
     pub rows_written: Cell<u64>,
     pub statements: Cell<u64>,
-    /// The statement, counted from now, that fails without effect; 0: none.
+    /// Which statement, counted from now, fails without effect; 0: none.
     pub fails_at: Cell<u64>,
-    /// Whether rows are counted; that takes longer than writing them.
-    pub counts: Cell<bool>,
+    /// Whether written rows are counted. Counting takes longer than writing.
+    pub counts_rows: Cell<bool>,
+}
+
+impl Default for Sqlite {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Sqlite {
@@ -22,7 +28,7 @@ impl Sqlite {
         let db = Connection::open_in_memory().unwrap();
         db.set_prepared_statement_cache_capacity(64);
         let zero = || Cell::new(0);
-        Self { db, rows_written: zero(), statements: zero(), fails_at: zero(), counts: Cell::new(true) }
+        Self { db, rows_written: zero(), statements: zero(), fails_at: zero(), counts_rows: Cell::new(true) }
     }
 
     /// Every row of every table, to compare before and after.
@@ -38,7 +44,7 @@ impl Sqlite {
         dump
     }
 
-    /// For tests to look at, and to damage, what is stored; neither counted nor failed.
+    /// Runs a statement of a test, which may read and damage what is stored. It is not counted and never fails.
     pub fn rows<P: rusqlite::Params>(&self, sql: &str, params: P) -> Vec<Vec<Value>> {
         let mut statement = self.db.prepare_cached(sql).unwrap();
         let columns = statement.column_count();
@@ -65,10 +71,10 @@ impl Sqlite {
         statement.query_map(params_from_iter(params), row)?.collect()
     }
 
-    /// What a successful statement is billed: its table rows, plus for each inserted row one for every index that
-    /// holds it (a partial index that doesn't match costs nothing), and for each update of an indexed column one more.
-    /// Statements of several inserted rows would need more; the room has none, and the assert sees to it.
-    fn bill(&self, sql: &str) -> u64 {
+    /// How many rows a successful statement is billed for: its table rows, plus one for every index that holds an
+    /// inserted row (a partial index that doesn't match costs nothing), plus one for each updated indexed column.
+    /// An insert of several rows would need more; the room has none, and the assert makes sure of it.
+    fn billed_rows(&self, sql: &str) -> u64 {
         let words: Vec<&str> = sql.split_whitespace().collect();
         if !matches!(words[0], "INSERT" | "UPDATE" | "DELETE") {
             return 0;
@@ -81,18 +87,18 @@ impl Sqlite {
         );
         let mut entries = 0;
         for index in &indexes {
-            let Value::Text(made) = &index[1] else { panic!("an index without SQL") };
-            let column = made.split(['(', ')']).nth(1).unwrap();
+            let Value::Text(definition) = &index[1] else { panic!("an index without SQL") };
+            let column = definition.split(['(', ')']).nth(1).unwrap();
             if words[0] == "UPDATE" {
                 let set = sql.split("SET").nth(1).unwrap().split("WHERE").next().unwrap();
                 let mut set = set.split(',').map(|one| one.split('=').next().unwrap().trim());
-                entries += if set.any(|set| made.contains(set)) { changed } else { 0 };
+                entries += if set.any(|set| definition.contains(set)) { changed } else { 0 };
             } else if words[0] == "INSERT" && changed > 0 {
                 assert_eq!(changed, 1, "several rows in one insert: teach this counter");
-                let holds = made.split_once("WHERE").map_or("1", |(_, condition)| condition);
+                let holds = definition.split_once("WHERE").map_or("1", |(_, condition)| condition);
                 let matching = format!("SELECT 1 FROM {table} WHERE rowid = ? AND ({holds})");
                 entries += match table {
-                    // It has no rowid to be found by; what an insert doesn't name is NULL, and not in its index.
+                    // The table has no rowid. A column that the insert doesn't name is NULL, and so not in its index.
                     "uploads" => u64::from(sql.contains(column)),
                     _ => self.rows(&matching, [self.db.last_insert_rowid()]).len() as u64,
                 };
@@ -112,8 +118,8 @@ impl Sql for Sqlite {
             }
         }
         let rows = self.run(sql, params).map_err(|e| StoreError(format!("{e}: {sql}")))?;
-        if self.counts.get() {
-            self.rows_written.set(self.rows_written.get() + self.bill(sql));
+        if self.counts_rows.get() {
+            self.rows_written.set(self.rows_written.get() + self.billed_rows(sql));
         }
         Ok(rows)
     }

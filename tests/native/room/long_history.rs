@@ -1,4 +1,4 @@
-//! History at any depth: pages of a long room are right back to its first message, and cost what they give.
+//! Pages of a long room: correct back to its first message, at a cost that depends on the page alone.
 
 use crate::rig::Rig;
 use chinwag::room::store::{Event, Kind, Store};
@@ -11,10 +11,10 @@ const MESSAGES: u64 = 100_000;
 fn long_room() -> Rig {
     let mut rig = Rig::new();
     rig.lawful = false;
-    rig.sql.counts.set(false);
-    rig.prepare("alice joins history=0\nalice > message \"the first\"");
+    rig.sql.counts_rows.set(false);
+    rig.prepare("alice join history=0\nalice > message \"the first\"");
     let first = rig.messages().remove(&1).unwrap();
-    let store = Store(&rig.sql);
+    let store = Store(&*rig.sql);
     let mut insert = || {
         for seq in 2..=MESSAGES {
             let mut message = first.clone();
@@ -39,7 +39,7 @@ fn long_room() -> Rig {
         }
         Ok(())
     };
-    chinwag::room::store::Sql::atomically(&rig.sql, &mut insert).unwrap();
+    chinwag::room::store::Sql::atomically(&*rig.sql, &mut insert).unwrap();
     rig.evict();
     rig
 }

@@ -1,8 +1,8 @@
-//! Many at once: hundreds who come back together, and members who come and go while they send.
-//! Not here: one client's ways (`clients`).
+//! Many clients at once: hundreds that reconnect together, and members who are added and removed while they send.
+//! Not here: faults of a single client (`clients`).
 
-use crate::environment::Ground;
-use crate::load::{Swarm, Talk};
+use crate::environment::Environment;
+use crate::load::{Load, LoadOptions};
 use crate::rig::client::{Socket, text};
 use crate::rig::{Dial, Tenant, checks, eventually};
 use crate::{Struck, struck};
@@ -12,21 +12,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const CROWD: usize = 500;
+const CLIENTS: usize = 500;
 const MISSED: u64 = 1_000;
 /// 500,000 events through wrangler's proxy on two cores.
 const BACK_MAX: Duration = Duration::from_secs(120);
 
 /// 500 lose their connections in one moment, miss 1,000 events and come back in one moment.
-pub async fn five_hundred_clients_are_dropped_and_resume_1000_events(ground: Arc<Ground>) -> Struck {
-    let t = ground.tenant();
-    let users: Vec<String> = (0..CROWD).map(|i| format!("u{i}")).collect();
+pub async fn five_hundred_clients_are_dropped_and_resume_1000_events(
+    environment: Arc<Environment>,
+) -> Struck {
+    let t = environment.tenant();
+    let users: Vec<String> = (0..CLIENTS).map(|i| format!("u{i}")).collect();
     let members: Vec<&str> = users.iter().map(String::as_str).collect();
     let room = t.group(&members).await;
     let mut alice = t.dial(&room, "u0").and("history=0").open().await;
     let epoch = text(&alice.greeting().await.hello["epoch"]);
     let since = checks::seq(&alice.say("c0", "before").await);
-    let dial = |user: &String, more: &str| t.dial(&room, user).and(more).through(&ground.door.address);
+    let dial =
+        |user: &String, more: &str| t.dial(&room, user).and(more).through(&environment.client_proxy.address);
     let mut there = Vec::new();
     for some in users.chunks(50) {
         let joining = some.iter().map(|user| {
@@ -38,9 +41,9 @@ pub async fn five_hundred_clients_are_dropped_and_resume_1000_events(ground: Arc
             there.push(joined.expect("joined in time").expect("joined").0);
         }
     }
-    let before = ground.door.count(|s| &s.reset);
-    ground.door.reset_all();
-    ground.door.strikes(|s| &s.reset, before, CROWD as u64).await;
+    let before = environment.client_proxy.count(|s| &s.reset);
+    environment.client_proxy.reset_all();
+    environment.client_proxy.strikes(|s| &s.reset, before, CLIENTS as u64).await;
     drop(there);
     for i in 1..=MISSED {
         let frame = json!({"type": "message", "content": format!("message {i} that they miss"), "clientId": format!("c{i}")});
@@ -71,12 +74,12 @@ pub async fn five_hundred_clients_are_dropped_and_resume_1000_events(ground: Arc
     for socket in &mut sockets {
         assert!(hears(socket, &format!("\"seq\":{seq}")).await, "and live again");
     }
-    let (middle, last) = (took[CROWD / 2].as_secs_f64(), took[CROWD - 1].as_secs_f64());
-    ground.equal(&t, &room, "u0").await;
-    let rate = CROWD as f64 * MISSED as f64 / last;
+    let (middle, last) = (took[CLIENTS / 2].as_secs_f64(), took[CLIENTS - 1].as_secs_f64());
+    environment.equal(&t, &room, "u0").await;
+    let rate = CLIENTS as f64 * MISSED as f64 / last;
     struck(
-        CROWD as u64,
-        format!("{CROWD} reset; half back after {middle:.1} s, all after {last:.1} s, {rate:.0} events/s"),
+        CLIENTS as u64,
+        format!("{CLIENTS} reset; half back after {middle:.1} s, all after {last:.1} s, {rate:.0} events/s"),
     )
 }
 
@@ -115,22 +118,20 @@ async fn hears(socket: &mut Socket, what: &str) -> bool {
 }
 
 /// Four people are made members and removed again, 20 times a second, and say what they can while they may.
-pub async fn members_come_and_go_while_they_send(ground: Arc<Ground>) -> Struck {
-    let mut swarm = Swarm::begin(&ground, Talk::default()).await;
+pub async fn members_come_and_go_while_they_send(environment: Arc<Environment>) -> Struck {
+    let mut load = Load::start(&environment, LoadOptions::default()).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let guests: Vec<_> = (0..4)
-        .map(|i| {
-            tokio::spawn(guest(swarm.t.clone(), swarm.room.clone(), format!("guest{i}"), stopped.clone()))
-        })
+        .map(|i| tokio::spawn(guest(load.t.clone(), load.room.clone(), format!("guest{i}"), stopped.clone())))
         .collect();
-    let members = format!("/rooms/{}/members", swarm.room);
+    let members = format!("/rooms/{}/members", load.room);
     let mut changes = 0;
     // Each comes and goes in turn: in the end they are out.
     while changes < 240 {
         let user = format!("guest{}", changes % 4);
         let answer = match changes / 4 % 2 {
-            0 => swarm.t.rest("u0", "POST", &members, Some(json!({"userIds": [user]}))).await,
-            _ => swarm.t.rest("u0", "DELETE", &format!("{members}/{user}"), None).await,
+            0 => load.t.rest("u0", "POST", &members, Some(json!({"userIds": [user]}))).await,
+            _ => load.t.rest("u0", "DELETE", &format!("{members}/{user}"), None).await,
         };
         answer.ok();
         changes += 1;
@@ -139,14 +140,14 @@ pub async fn members_come_and_go_while_they_send(ground: Arc<Ground>) -> Struck 
     stop.send_replace(true);
     let (mut acks, mut invoked, mut removed, mut refused) = (BTreeMap::new(), BTreeSet::new(), 0, 0);
     for guest in guests {
-        let told = guest.await.expect("a guest");
-        acks.extend(told.acks);
-        invoked.extend(told.invoked);
-        removed += told.removed;
-        refused += told.refused;
+        let report = guest.await.expect("a guest");
+        acks.extend(report.acks);
+        invoked.extend(report.invoked);
+        removed += report.removed;
+        refused += report.refused;
     }
     for i in 0..4 {
-        let dial = swarm.t.dial(&swarm.room, &format!("guest{i}"));
+        let dial = load.t.dial(&load.room, &format!("guest{i}"));
         dial.refused().await.refusal(404, "room_not_found");
     }
     assert!(
@@ -154,16 +155,16 @@ pub async fn members_come_and_go_while_they_send(ground: Arc<Ground>) -> Struck 
         "{} acks, {removed} removed, {refused} refused",
         acks.len()
     );
-    swarm.goes_on(40).await;
-    swarm.others = invoked;
-    let whole = swarm.end().await;
-    checks::acked(&acks, &whole.log);
-    let said = format!(
+    load.wait_for_acks(40).await;
+    load.others = invoked;
+    let result = load.finish().await;
+    checks::acked(&acks, &result.log);
+    let sent = format!(
         "{changes} changes, {} acks of guests, {removed} closed 4403, {refused} refused 404; {}",
         acks.len(),
-        whole.told()
+        result.summary()
     );
-    struck(changes, said)
+    struck(changes, sent)
 }
 
 #[derive(Default)]
@@ -175,28 +176,28 @@ struct Guest {
 }
 
 async fn guest(t: Tenant, room: String, user: String, stop: tokio::sync::watch::Receiver<bool>) -> Guest {
-    let (mut told, mut said) = (Guest::default(), 0);
+    let (mut report, mut sent) = (Guest::default(), 0);
     while !*stop.borrow() {
         let Some(mut client) = t.dial(&room, &user).and("history=0").try_open().await else {
-            told.refused += 1;
+            report.refused += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
         while client.closed().is_none() && !*stop.borrow() {
-            said += 1;
-            told.invoked.insert(format!("{user}/c{said}"));
-            let frame = json!({"type": "message", "content": "while I may", "clientId": format!("c{said}")});
+            sent += 1;
+            report.invoked.insert(format!("{user}/c{sent}"));
+            let frame = json!({"type": "message", "content": "while I may", "clientId": format!("c{sent}")});
             client.send(frame).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         for event in client.all().iter().filter(|event| event["type"] == "ack") {
-            told.acks.insert(format!("{user}/{}", text(&event["clientId"])), checks::seq(event));
+            report.acks.insert(format!("{user}/{}", text(&event["clientId"])), checks::seq(event));
         }
         match client.closed() {
-            Some((4403, _)) => told.removed += 1,
+            Some((4403, _)) => report.removed += 1,
             Some((1006, _)) | None => {}
             other => panic!("closed {other:?}"),
         }
     }
-    told
+    report
 }

@@ -1,4 +1,4 @@
-//! Who is in the room of a conversation. Not here: what they do.
+//! The room that most tests begin with: its time, its people, its snapshot. Not here: what the people do.
 
 use chinwag::db::{Notify, RoomSnapshot, SnapshotMember};
 use chinwag::ids::{UnixMs, UserId};
@@ -11,7 +11,7 @@ pub fn user(name: &str) -> UserId {
     UserId::parse(name).unwrap()
 }
 
-fn member(name: &str, role: &str) -> SnapshotMember {
+pub fn member(name: &str, role: &str) -> SnapshotMember {
     SnapshotMember {
         user_id: user(name),
         role: role.into(),
@@ -24,7 +24,7 @@ fn member(name: &str, role: &str) -> SnapshotMember {
     }
 }
 
-/// A group whose first one is the owner.
+/// A group; the first of the people owns it.
 pub fn group(people: &[&str]) -> RoomSnapshot {
     let members = people.iter().enumerate();
     RoomSnapshot {

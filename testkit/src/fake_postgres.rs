@@ -1,5 +1,5 @@
-//! A model of Postgres as the outbox sees it: the laws of `db::project` over plain maps, with faults.
-//! Not here: SQL; the real statement is tested against real Postgres.
+//! Postgres as the outbox sees it: the rules of `db::project` over plain maps, with faults.
+//! Not here: SQL. The statement itself is tested against a real Postgres (`tests/native/db_projection.rs`).
 
 use chinwag::db::{DbError, Marker, MessageRow, Projected, Projection};
 use chinwag::ids::Seq;
@@ -9,40 +9,46 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Fault {
     #[default]
     None,
-    /// Each statement fails with this SQLSTATE; empty: without one.
+    /// Each statement fails with this SQLSTATE; empty: with an I/O error.
     Fails(String),
-    /// No answer ever comes; nothing is committed until the test says so.
+    /// No statement is answered, and none is committed until the test commits it.
     Hangs,
-    /// Commits, but the answer is an I/O error.
+    /// Each statement is committed, and its answer is an I/O error.
     LosesReply,
 }
 
+/// The rows of one room.
 #[derive(Default)]
-pub struct Ledger {
+pub struct FakePostgres {
     pub fault: Fault,
     pub rows: BTreeMap<Seq, MessageRow>,
     pub reads: BTreeMap<String, Marker>,
-    /// How they came: where Postgres stood then, whose, and to where.
-    pub reads_came: Vec<(Seq, String, Marker)>,
-    /// By thread.
+    /// Every read marker in the order of arrival, with the `last_seq` of its batch.
+    pub reads_log: Vec<(Seq, String, Marker)>,
+    /// The followers of each thread.
     pub followers: BTreeMap<Seq, BTreeSet<String>>,
-    /// Action, actor, target and reason, by id.
+    /// Action, actor, target and reason of each note, by id.
     pub audit: BTreeMap<String, (String, String, Option<String>, Option<String>)>,
     pub last_seq: Seq,
     pub epoch: Option<String>,
     pub members_version: u64,
     pub missing: bool,
-    /// It takes poison now: whatever refused it is gone.
-    pub mended: bool,
-    /// How many statements came.
+    /// Poison is accepted, because what refused it was repaired.
+    pub accepts_poison: bool,
+    /// How many batches arrived.
     pub tries: u64,
 }
 
-/// Content that Postgres refuses for good.
+/// Content that Postgres refuses permanently.
 pub const POISON: &str = "poison";
 
-impl Ledger {
-    /// `None`: it hangs.
+impl FakePostgres {
+    /// The room as it was created: empty, with the first version of its members.
+    pub fn new() -> Self {
+        Self { members_version: 1, ..Self::default() }
+    }
+
+    /// Answers a batch as the present fault says; `None`: no answer comes.
     pub fn take(&mut self, batch: &Projection) -> Option<Result<Projected, DbError>> {
         self.tries += 1;
         let io = || DbError { sqlstate: None, message: "connection reset".into() };
@@ -57,6 +63,7 @@ impl Ledger {
         }
     }
 
+    /// Does what `db::project` does, without a fault.
     pub fn commit(&mut self, batch: &Projection) -> Result<Projected, DbError> {
         let (last_seq, members_version, epoch) = (self.last_seq, self.members_version, self.epoch.clone());
         if self.missing {
@@ -69,7 +76,7 @@ impl Ledger {
             let conflicts = self.conflicts(batch);
             return Ok(Projected::Ahead { last_seq, members_version, epoch, conflicts });
         }
-        if !self.mended && batch.messages.iter().any(poisoned) {
+        if !self.accepts_poison && batch.messages.iter().any(is_poison) {
             let message = "invalid byte sequence".into();
             return Err(DbError { sqlstate: Some("22021".into()), message });
         }
@@ -83,7 +90,7 @@ impl Ledger {
             }
         }
         for (user, read) in &batch.reads {
-            self.reads_came.push((batch.to, user.to_string(), *read));
+            self.reads_log.push((batch.to, user.to_string(), *read));
             self.mark(user.as_str(), *read);
         }
         for row in batch.audit.iter().cloned() {
@@ -96,7 +103,7 @@ impl Ledger {
     fn put(&mut self, row: &MessageRow) {
         let thread = row.thread_seq.unwrap_or(row.seq);
         self.followers.entry(thread).or_default().extend(row.followers.iter().cloned());
-        // Nobody asks who followed because of which message, and of a deleted one no version is kept.
+        // Followers belong to the thread, and a deleted message keeps no versions.
         let mut row = MessageRow { followers: Vec::new(), ..row.clone() };
         if row.deleted_at_ms.is_some() {
             row.versions.clear();
@@ -114,18 +121,18 @@ impl Ledger {
         batch.messages.iter().filter(other).map(|row| row.seq).collect()
     }
 
-    /// Restored from an older backup: from just before what came after `last_seq` came.
+    /// Restores an older backup: everything that arrived after `last_seq` is lost.
     pub fn set_back(&mut self, last_seq: Seq) {
         self.rows.retain(|seq, _| *seq <= last_seq);
         self.reads.clear();
-        self.reads_came.retain(|(at, ..)| *at <= last_seq);
-        self.reads_came.clone().iter().for_each(|(_, user, read)| self.mark(user, *read));
+        self.reads_log.retain(|(at, ..)| *at <= last_seq);
+        self.reads_log.clone().iter().for_each(|(_, user, read)| self.mark(user, *read));
         self.followers.retain(|thread, _| *thread <= last_seq);
         self.last_seq = last_seq;
     }
 }
 
-/// Whether Postgres refuses this row: for what it says, or said before.
-pub fn poisoned(row: &MessageRow) -> bool {
+/// Whether Postgres refuses this row, for its content or for an older version of it.
+pub fn is_poison(row: &MessageRow) -> bool {
     row.content.contains(POISON) || row.versions.iter().any(|version| version.content.contains(POISON))
 }

@@ -1,6 +1,6 @@
-//! The two documents of src/schema as validators, for all that tests hear and are answered. Stricter than they are for
-//! clients: a field that a document doesn't know is wrong here, or it would stay undocumented.
-//! Not here: whether the documents are complete (`tests/native/schema.rs`).
+//! The two documents of src/schema as validators of every event and every answer that a test receives. They are stricter
+//! than for clients: an undocumented field fails here.
+//! Not here: whether the documents are complete (`tests/native/contract.rs`).
 
 use chinwag::schema::{OPENAPI, PROTOCOL};
 use jsonschema::{Draft, Registry, Validator};
@@ -33,7 +33,7 @@ pub fn schema() -> &'static Schema {
     })
 }
 
-/// No object may have fields beyond those that are named.
+/// Forbids fields that an object schema doesn't name.
 fn strict(mut value: Value) -> Value {
     match &mut value {
         Value::Object(map) => {
@@ -49,7 +49,9 @@ fn strict(mut value: Value) -> Value {
 }
 
 impl Schema {
-    /// What is wrong with this value, by the schema at `place` (`protocol.json#/$defs/Message`).
+    /// Checks a value by the schema at `place` (`protocol.json#/$defs/Message`).
+    ///
+    /// # Errors  what is wrong with the value.
     pub fn check(&self, place: &str, value: &Value) -> Result<(), String> {
         let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
         let validator = compiled.unwrap_or_else(|| {
@@ -69,12 +71,12 @@ impl Schema {
         }
     }
 
-    /// What is wrong with an event of the server's.
+    /// Checks an event that the server sent.
     pub fn check_event(&self, event: &Value) -> Result<(), String> {
         self.check("protocol.json#/$defs/ServerEvent", event)
     }
 
-    /// The operation's place in the document, and itself. `path` as it stands in a URL.
+    /// The operation and its place in the document. `path` is the path of a URL.
     pub fn operation(&self, method: &str, path: &str) -> Option<(String, &Value)> {
         let segments: Vec<&str> = path.split('?').next().unwrap_or_default().split('/').collect();
         let fits = |template: &str| {
@@ -87,14 +89,15 @@ impl Schema {
         };
         let method = method.to_ascii_lowercase();
         let paths = self.openapi["paths"].as_object()?;
-        // A path without names goes before one with them.
+        // A path without parameters wins over one with them.
         let found = paths.iter().filter(|(template, _)| fits(template));
         let (template, of) = found.min_by_key(|(template, _)| template.matches('{').count())?;
         Some((format!("/paths/{}/{method}", template.replace('/', "~1")), of.get(&method)?))
     }
 
-    /// What is wrong with an answer: a status that the operation doesn't name, another type, another body.
-    /// A path or method that the document doesn't know must be refused.
+    /// Checks an answer. A path or method that the document doesn't name must be refused.
+    ///
+    /// # Errors  a status that the operation doesn't name, another content type, a body of another shape.
     pub fn check_answer(
         &self,
         (method, path): (&str, &str),
@@ -102,44 +105,45 @@ impl Schema {
         content_type: &str,
         body: &str,
     ) -> Result<(), String> {
-        let asked = format!("{method} {path} → {status}");
-        let json = || serde_json::from_str(body).map_err(|_| format!("{asked}: not JSON: {body}"));
+        let request = format!("{method} {path} → {status}");
+        let json = || serde_json::from_str(body).map_err(|_| format!("{request}: not JSON: {body}"));
         let Some((place, operation)) = self.operation(method, path) else {
             let named = if status == 405 { "MethodNotAllowed" } else { "NotFound" };
             return self.check_json(
                 &format!("/components/responses/{named}"),
-                &asked,
+                &request,
                 content_type,
                 &json()?,
             );
         };
         let response = &operation["responses"][status.to_string()];
         if response.is_null() {
-            return Err(format!("{asked}: openapi.json names no such answer\n{body}"));
+            return Err(format!("{request}: openapi.json names no such answer\n{body}"));
         }
         let place = match response["$ref"].as_str() {
             Some(place) => place.trim_start_matches('#').to_owned(),
             None => format!("{place}/responses/{status}"),
         };
-        let described = self.openapi.pointer(&place).ok_or_else(|| format!("{asked}: {place} is nowhere"))?;
+        let described =
+            self.openapi.pointer(&place).ok_or_else(|| format!("{request}: {place} is nowhere"))?;
         match described["content"]["application/json"]["schema"].is_null() || method == "HEAD" {
             true => Ok(()),
-            false => self.check_json(&place, &asked, content_type, &json()?),
+            false => self.check_json(&place, &request, content_type, &json()?),
         }
     }
 
     fn check_json(
         &self,
         response: &str,
-        asked: &str,
+        request: &str,
         content_type: &str,
         body: &Value,
     ) -> Result<(), String> {
         if !content_type.starts_with("application/json") {
-            return Err(format!("{asked}: of type {content_type:?}"));
+            return Err(format!("{request}: of type {content_type:?}"));
         }
         let place = format!("openapi.json#{response}/content/application~1json/schema");
         self.check(&place.replace('{', "%7B").replace('}', "%7D"), body)
-            .map_err(|wrong| format!("{asked}: {wrong}"))
+            .map_err(|wrong| format!("{request}: {wrong}"))
     }
 }

@@ -1,14 +1,15 @@
-//! What one socket heard, and whether it is what it should have: every message once, in one order for all.
+//! What one socket received, and whether it is every message once, in the same order as on all other sockets.
 //! Not here: sockets and frames (`wire`), and time (`main`).
 //!
-//! A message is known by the mark at its content's beginning, `#sender-number `; nothing else of it is parsed.
+//! A message is identified by the mark that begins its content, `#sender-number `; nothing else of it is parsed.
 
 use memchr::memmem::Finder;
+use testkit::history::Position;
 
 const SEQ: &str = r#""type":"new_message","seq":"#;
 const CONTENT: &str = r##""content":"#"##;
 
-/// One message as it is heard: its place in the room's order (0 where the server gives none), and whose it is.
+/// One received message: its place in the room's order (0 where the server gives none), its sender and its number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mark {
     pub seq: u64,
@@ -24,7 +25,7 @@ pub fn content(sender: usize, number: u64, bytes: usize) -> String {
     text
 }
 
-/// Finds the messages in a frame's text; made once, for the search is prepared by it.
+/// Finds the messages in a frame's text. Creating it prepares the search, so it is created once.
 pub struct Marks {
     seq: Finder<'static>,
     content: Finder<'static>,
@@ -35,7 +36,7 @@ impl Marks {
         Self { seq: Finder::new(SEQ), content: Finder::new(CONTENT) }
     }
 
-    /// Calls `each` for each message of the frame, in order. Other events are passed over.
+    /// Calls `each` for each message of the frame, in order. Other events are skipped.
     pub fn find(&self, frame: &[u8], mut each: impl FnMut(Mark)) -> Result<(), String> {
         let mut rest = frame;
         while let Some(at) = self.seq.find(rest) {
@@ -58,43 +59,43 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
 }
 
-/// One socket's hearing.
-pub struct Heard {
-    /// The last number heard of each sender.
-    last: Vec<u64>,
-    seq: u64,
-    /// Whether the server numbers its messages 1, 2, 3, …
-    sequenced: bool,
-    /// A hash of all marks in the order heard: equal on two sockets if the order was.
+/// What one socket received: every message of every sender once and in order.
+pub struct Received {
+    /// By sender.
+    senders: Vec<Position>,
+    /// The room's numbers; `None`: the server gives none.
+    room: Option<Position>,
+    /// A hash of all marks in the order of arrival: two sockets with the same order have the same hash.
     order: u64,
 }
 
-impl Heard {
-    pub fn new(senders: usize, sequenced: bool) -> Self {
-        Self { last: vec![0; senders], seq: 0, sequenced, order: 0xcbf2_9ce4_8422_2325 }
+impl Received {
+    pub fn new(senders: usize, has_seqs: bool) -> Self {
+        let room = has_seqs.then(Position::default);
+        Self { senders: vec![Position::default(); senders], room, order: 0xcbf2_9ce4_8422_2325 }
     }
 
-    /// Takes the next message. # Errors  it isn't the next one of its sender, or of the room.
-    pub fn take(&mut self, mark: Mark) -> Result<(), String> {
-        let last = self.last.get_mut(mark.sender).ok_or_else(|| format!("{mark:?}: no such sender"))?;
-        if mark.number != *last + 1 {
-            return Err(format!("{mark:?} after number {last}: lost, doubled or out of order"));
+    /// Takes the next message.
+    ///
+    /// # Errors  it isn't the next one of its sender or of the room.
+    pub fn receive(&mut self, mark: Mark) -> Result<(), String> {
+        let sender = self.senders.get_mut(mark.sender).ok_or_else(|| format!("{mark:?}: no such sender"))?;
+        sender.advance(mark.number).map_err(|wrong| format!("{mark:?} of its sender: {wrong}"))?;
+        if let Some(room) = &mut self.room {
+            room.advance(mark.seq).map_err(|wrong| format!("{mark:?} of the room: {wrong}"))?;
         }
-        if self.sequenced && mark.seq != self.seq + 1 {
-            return Err(format!("{mark:?} after seq {}: lost, doubled or out of order", self.seq));
-        }
-        (*last, self.seq) = (mark.number, mark.seq);
         for part in [mark.sender as u64, mark.number] {
             self.order = (self.order ^ part).wrapping_mul(0x0100_0000_01b3);
         }
         Ok(())
     }
 
-    pub fn has_all(&self, sent: &[u64]) -> bool {
-        self.last == sent
+    /// Whether this many messages of each sender have arrived.
+    pub fn is_complete(&self, sent: &[u64]) -> bool {
+        self.senders.iter().map(|sender| sender.last()).eq(sent.iter().copied())
     }
 
-    pub fn same_order(&self, other: &Heard) -> bool {
+    pub fn has_order_of(&self, other: &Received) -> bool {
         self.order == other.order
     }
 }
@@ -107,9 +108,9 @@ mod tests {
         Mark { seq, sender, number }
     }
 
-    fn heard(marks: &[Mark]) -> Result<Heard, String> {
-        let mut heard = Heard::new(2, true);
-        marks.iter().try_for_each(|mark| heard.take(*mark)).map(|()| heard)
+    fn receive(marks: &[Mark]) -> Result<Received, String> {
+        let mut received = Received::new(2, true);
+        marks.iter().try_for_each(|mark| received.receive(*mark)).map(|()| received)
     }
 
     #[test]
@@ -127,31 +128,31 @@ mod tests {
         let mut found = Vec::new();
         Marks::new().find(frame.as_bytes(), |mark| found.push(mark)).unwrap();
         assert_eq!(found, [mark(7, 0, 3), mark(8, 1, 12)]);
-        let strange = br#"{"type":"new_message","seq":1,"message":{"content":"hello"}}"#;
-        assert!(Marks::new().find(strange, |_| {}).is_err());
+        let unmarked = br#"{"type":"new_message","seq":1,"message":{"content":"hello"}}"#;
+        assert!(Marks::new().find(unmarked, |_| {}).is_err());
     }
 
     #[test]
-    fn what_is_lost_doubled_or_out_of_order_is_seen() {
-        let whole = heard(&[mark(1, 0, 1), mark(2, 1, 1), mark(3, 0, 2)]).unwrap();
-        assert!(whole.has_all(&[2, 1]) && !whole.has_all(&[2, 2]));
-        assert!(heard(&[mark(1, 0, 1), mark(3, 0, 2)]).is_err(), "a seq is missing");
-        assert!(heard(&[mark(1, 0, 1), mark(2, 0, 3)]).is_err(), "a message is missing");
-        assert!(heard(&[mark(1, 0, 1), mark(1, 0, 1)]).is_err(), "twice");
-        assert!(heard(&[mark(2, 1, 1), mark(1, 0, 1)]).is_err(), "out of order");
-        assert!(heard(&[mark(1, 2, 1)]).is_err(), "nobody's");
+    fn a_lost_repeated_or_reordered_message_is_detected() {
+        let whole = receive(&[mark(1, 0, 1), mark(2, 1, 1), mark(3, 0, 2)]).unwrap();
+        assert!(whole.is_complete(&[2, 1]) && !whole.is_complete(&[2, 2]));
+        assert!(receive(&[mark(1, 0, 1), mark(3, 0, 2)]).is_err(), "a seq is missing");
+        assert!(receive(&[mark(1, 0, 1), mark(2, 0, 3)]).is_err(), "a message is missing");
+        assert!(receive(&[mark(1, 0, 1), mark(1, 0, 1)]).is_err(), "twice");
+        assert!(receive(&[mark(2, 1, 1), mark(1, 0, 1)]).is_err(), "out of order");
+        assert!(receive(&[mark(1, 2, 1)]).is_err(), "no such sender");
     }
 
     #[test]
     fn two_orders_of_the_same_messages_differ() {
         let of = |marks: [Mark; 2]| {
-            let mut heard = Heard::new(2, false);
-            marks.into_iter().for_each(|mark| heard.take(mark).unwrap());
-            heard
+            let mut received = Received::new(2, false);
+            marks.into_iter().for_each(|mark| received.receive(mark).unwrap());
+            received
         };
         let (one, two) = (of([mark(0, 0, 1), mark(0, 1, 1)]), of([mark(0, 1, 1), mark(0, 0, 1)]));
-        assert!(one.has_all(&[1, 1]) && two.has_all(&[1, 1]));
-        assert!(!one.same_order(&two));
-        assert!(one.same_order(&of([mark(0, 0, 1), mark(0, 1, 1)])));
+        assert!(one.is_complete(&[1, 1]) && two.is_complete(&[1, 1]));
+        assert!(!one.has_order_of(&two));
+        assert!(one.has_order_of(&of([mark(0, 0, 1), mark(0, 1, 1)])));
     }
 }
