@@ -61,8 +61,6 @@ pub struct BanPut {
 }
 
 /// An entry of the audit log.
-///
-/// Stored format: tests/golden/stored/audit_row.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRow {

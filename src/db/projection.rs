@@ -56,8 +56,6 @@ pub struct ReactionRow {
 }
 
 /// What a message said before an edit: who had written that when, and who the next.
-///
-/// Stored format: tests/golden/stored/version_row.json
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionRow {

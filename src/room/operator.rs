@@ -22,7 +22,7 @@ impl Room {
     /// # Errors  `message_not_found`: no such row is in quarantine.
     pub(super) fn discard(&mut self, request: Request, seq: Seq) -> std::result::Result<(), RoomError> {
         if !self.outbox.discard(request.turn.store, seq)? {
-            return Err(Refusal::new(Code::MessageNotFound, "no row of this seq is set aside").into());
+            return Err(Refusal::new(Code::MessageNotFound, "no row of this seq is in quarantine").into());
         }
         self.report(Entry::warn("row_given_up").with("by", &request.caller.user).with("seq", &seq));
         Ok(self.check_alert(request.turn)?)

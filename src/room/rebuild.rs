@@ -4,7 +4,7 @@
 use super::files::uploads_of;
 use super::log::Log;
 use super::message_row::message_of;
-use super::store::formats::RoomInfo;
+use super::store::formats::{AlertRow, RoomInfo};
 use super::store::mutations::Mutation;
 use super::store::{Event, Kind, Result, StateRow, Store, encode};
 use crate::db::MessageRow;
@@ -64,7 +64,7 @@ impl Rebuild {
         store.set_state(StateRow::Room, encode(&self.info)?)?;
         // What the lost log had reported to its tenant's list is unknown: a row without a report causes one.
         if self.info.snapshot.epoch.is_some() {
-            store.set_state(StateRow::OutboxProblem, "{}".to_owned())?;
+            store.set_state(StateRow::Alert, encode(&AlertRow::default())?)?;
         }
         // Uploads that only the lost log knew have no row now. Those in progress end before the listing.
         if last_seq > 0 && !is(Mutant::StraysForgotten) {

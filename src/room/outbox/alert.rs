@@ -34,7 +34,7 @@ pub enum AlertAnswer {
     Cleared,
 }
 
-/// Owns the row `StateRow::OutboxProblem`. The row also holds the quarantined rows that are tried again, since both
+/// Owns the row `StateRow::Alert`. The row also holds the quarantined rows that are tried again, since both
 /// outlive the memory for the same time.
 #[derive(Debug, Default)]
 pub struct Alert {
@@ -42,12 +42,12 @@ pub struct Alert {
     row: Option<AlertRow>,
     /// The list does not know the present state.
     is_report_due: bool,
-    /// The report in progress, and since when.
-    in_progress: Option<(UnixMs, AlertReport)>,
-    /// The time of the last report.
+    in_progress: Option<AlertReport>,
+    /// The time of the last report, confirmed or not.
     last_at: UnixMs,
     backoff: Backoff,
-    retry_at: UnixMs,
+    /// No report before this: the lease of the one in progress, or the backoff after a failure.
+    not_before: UnixMs,
     /// When the list last confirmed a report; right after a load, when the room first looked.
     confirmed_at: Option<UnixMs>,
 }
@@ -55,14 +55,14 @@ pub struct Alert {
 impl Alert {
     pub fn load(store: &Store) -> Result<Self> {
         let row: Option<AlertRow> =
-            store.state(StateRow::OutboxProblem)?.map(|row| serde_json::from_str(&row).unwrap_or_default());
+            store.state(StateRow::Alert)?.map(|row| serde_json::from_str(&row).unwrap_or_default());
         let last_at = row.as_ref().map_or(0, |row| row.reported_at);
         Ok(Self { row, last_at, ..Self::default() })
     }
 
     /// When a report is due.
     pub fn due(&self) -> Option<UnixMs> {
-        self.is_report_due.then_some(self.retry_at)
+        self.is_report_due.then_some(self.not_before)
     }
 
     /// Whether the room may be on the list.
@@ -72,7 +72,7 @@ impl Alert {
 
     fn keep(&mut self, store: &Store, row: AlertRow) -> Result<()> {
         if self.row.as_ref() != Some(&row) {
-            store.set_state(StateRow::OutboxProblem, encode(&row)?)?;
+            store.set_state(StateRow::Alert, encode(&row)?)?;
             self.row = Some(row);
         }
         Ok(())
@@ -133,9 +133,7 @@ impl Alert {
         let Turn { store, now } = turn;
         let confirmed_at = *self.confirmed_at.get_or_insert(now);
         self.compare(problem.as_ref(), now < confirmed_at.saturating_add(TROUBLE_REFRESH_MS));
-        let expired = |(since, _): &(UnixMs, AlertReport)| now >= since.saturating_add(ANNOUNCE_LEASE_MS);
-        let is_free = self.in_progress.as_ref().is_none_or(expired);
-        if !self.is_report_due || now < self.retry_at || !is_free {
+        if !self.is_report_due || now < self.not_before {
             return Ok(None);
         }
         // Stored before it is sent: after any crash, a room on the list knows that it may be there.
@@ -143,24 +141,24 @@ impl Alert {
         self.keep(store, row)?;
         self.last_at = now.max(self.last_at.saturating_add(1));
         let report = AlertReport { at: self.last_at, problem };
-        self.in_progress = Some((now, report.clone()));
+        (self.in_progress, self.not_before) = (Some(report.clone()), now.saturating_add(ANNOUNCE_LEASE_MS));
         Ok(Some(report))
     }
 
     /// Takes the answer to the report of that time. A late answer says nothing about the report in progress.
     pub fn answered(&mut self, turn: Turn, at: UnixMs, confirmed: bool) -> Result<AlertAnswer> {
         let Turn { store, now } = turn;
-        let Some((_, report)) = self.in_progress.take_if(|(_, report)| report.at == at) else {
+        let Some(report) = self.in_progress.take_if(|report| report.at == at) else {
             return Ok(AlertAnswer::Unknown);
         };
         if !confirmed {
-            self.retry_at = now.saturating_add(self.backoff.fail(RETRY_MIN_MS, ANNOUNCE_RETRY_MAX_MS));
+            self.not_before = now.saturating_add(self.backoff.fail(RETRY_MIN_MS, ANNOUNCE_RETRY_MAX_MS));
             return Ok(AlertAnswer::Failed);
         }
         self.backoff.succeed();
-        (self.retry_at, self.confirmed_at) = (0, Some(now));
+        (self.not_before, self.confirmed_at) = (0, Some(now));
         let Some(problem) = report.problem else {
-            store.clear_state(StateRow::OutboxProblem)?;
+            store.clear_state(StateRow::Alert)?;
             self.row = None;
             return Ok(AlertAnswer::Cleared);
         };

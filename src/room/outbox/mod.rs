@@ -1,5 +1,5 @@
 //! The way of the log to Postgres: when a batch is due, what it contains, and the state of the tries. `answer` has what
-//! an answer of Postgres means, `quarantine` the refused rows, `alert` what the tenant's list is told.
+//! an answer of Postgres means, `quarantine` the refused rows, `alert` the reports to the tenant's list.
 //! Not here: the statement (`db`), who awaits it (`object`), the watermark (`log`), markers and audit notes (`reads`,
 //! `audit`), which go with a batch.
 

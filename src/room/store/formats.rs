@@ -1,8 +1,13 @@
 //! The formats of what a room stores as JSON. They are together because they only grow: a value that an older version
 //! has stored must be read by this one, and golden files in `tests/golden/stored/` hold examples of each.
-//! Not here: what is done with the values. Also stored, and defined where their fields are explained: a message's body
-//! (`protocol::message::Message`, in `events`), `connection::SocketState` (with each socket), `db::AuditRow` (in
-//! `audit`), `db::VersionRow` (in `versions`) and `protocol::message::Attachment` (in `uploads`).
+//! Not here: what is done with the values.
+//!
+//! Also stored, and defined where their fields are explained:
+//! - `protocol::message::Message`, the body of a message in `events`: tests/golden/stored/message.json
+//! - `protocol::message::Attachment`, the file of an upload that is in no message yet: tests/golden/stored/attachment.json
+//! - `SocketState`, with each socket: tests/golden/stored/socket_state.json
+//! - `db::AuditRow` in `audit`: tests/golden/stored/audit_row.json
+//! - `db::VersionRow` in `versions`: tests/golden/stored/version_row.json
 
 use crate::db::RoomSnapshot;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};

@@ -14,7 +14,7 @@ pub enum StateRow {
     /// `ReadsRow`: everybody's read marker.
     Reads = 3,
     /// `AlertRow`. Present only while the room may be on its tenant's list of outbox alerts.
-    OutboxProblem = 4,
+    Alert = 4,
     /// `PendingDeletion`. Present from the owner's request until the storage is wiped or the deletion has failed.
     Deletion = 9,
 }
