@@ -47,6 +47,7 @@ pub enum AdminChange {
     /// The caller's own notification settings.
     Notify {
         level: NotifyLevel,
+        #[serde(rename = "muteUntilMs")]
         notifications_snoozed_until_ms: Option<UnixMs>,
     },
 }

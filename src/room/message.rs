@@ -172,7 +172,7 @@ impl Room {
         let mut message = self.find_message(request, draft.message_id)?.ok_or_else(no_such_message)?;
         let user = request.user();
         if !apply_reaction(&mut message, user, &draft)? {
-            self.ack_noop(request, draft.client_id.as_deref(), "reaction", &message);
+            self.ack_noop(request, draft.client_id.as_deref(), Kind::Reaction, &message);
             return Ok(Some(message));
         }
         let (message_id, version) = (message.id.clone(), message.version);
@@ -202,12 +202,7 @@ impl Room {
     /// Confirms an operation to the socket that sent it. REST, and an operation without `clientId`, get no ack.
     pub(super) fn ack(&mut self, request: Request, event: &Event, message: MessageVersion, duplicate: bool) {
         let (Some(id), Some(client_id)) = (request.connection, &event.client_id) else { return };
-        let op = match event.kind {
-            Kind::Message => "message",
-            Kind::Edit => "edit",
-            Kind::Delete => "delete",
-            _ => "reaction",
-        };
+        let op = operation_name(event.kind);
         let (message_id, version) = (message.id, message.version);
         let (seq, created_at) = (Some(event.seq), event.at);
         self.counts.acks = self.counts.acks.saturating_add(1);
@@ -220,11 +215,12 @@ impl Room {
         &mut self,
         request: Request,
         client_id: Option<&str>,
-        op: &'static str,
+        kind: Kind,
         message: &Message,
     ) {
         let (Some(id), Some(client_id)) = (request.connection, client_id) else { return };
         let (message_id, version, created_at) = (message.id.as_str(), message.version, request.turn.now);
+        let op = operation_name(kind);
         let ack = Ack { client_id, op, message_id, seq: None, version, created_at, duplicate: false };
         self.connections.send(id, server::ack(&ack));
     }
@@ -261,7 +257,17 @@ impl Room {
     }
 }
 
-/// Whether `@room` stands in the text as a word.
+/// The name of the operation that becomes such an event, in acks and in the audit log.
+pub(super) fn operation_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Message => "message",
+        Kind::Edit => "edit",
+        Kind::Delete => "delete",
+        _ => "reaction",
+    }
+}
+
+/// Whether the text contains `@room` as a word.
 pub(super) fn has_room_mention(content: &str) -> bool {
     let is_mention =
         |part: &str| part.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@') == "@room";
