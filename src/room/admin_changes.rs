@@ -45,6 +45,7 @@ pub enum AdminChange {
     /// The caller's own notification settings.
     Notify {
         level: NotifyLevel,
+        #[serde(rename = "muteUntilMs")]
         notifications_snoozed_until_ms: Option<UnixMs>,
     },
 }

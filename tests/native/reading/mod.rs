@@ -43,7 +43,7 @@ fn row(r: &str, unread: u64, mentions: u64, last: u64, read: u64) -> Value {
 }
 
 #[tokio::test]
-async fn unread_1_what_others_said_and_i_may_see_and_have_not_read_is_counted() {
+async fn unread_1_what_others_sent_and_i_may_see_and_have_not_read_is_counted() {
     let rig = Database::new().await;
     let pg = &rig.connect().await;
     for r in ["r1", "r2", "r3", "r4"] {
