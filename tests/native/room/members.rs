@@ -288,7 +288,7 @@ fn room_9_a_newcomer_begins_at_the_head() {
 }
 
 #[test]
-fn room_10_notification_settings_are_notified_by_hello() {
+fn room_10_hello_carries_notification_settings() {
     let mut rig = ranks();
     rig.play(
         r#"

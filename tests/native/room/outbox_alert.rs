@@ -64,7 +64,7 @@ fn out_12_a_halted_room_is_reported_at_once() {
 }
 
 #[test]
-fn out_12_rows_set_aside_are_notified_with_their_number() {
+fn out_12_quarantined_rows_are_reported_with_their_number() {
     let mut rig = watched();
     rig.play(
         r#"
@@ -306,10 +306,10 @@ fn out_15_only_the_tenants_admins_tend_an_outbox() {
 fn out_12_a_clock_that_goes_back_takes_no_room_off_the_list_nor_leaves_it_there() {
     let mut rig = watched();
     rig.prepare("alice > message \"poison\"\n(9 s pass)");
-    let told_at = rig.listed_at;
+    let reported_at = rig.listed_at;
     rig.evict();
     rig.now -= 3_600_000;
     rig.prepare("root discard 1\n(9 s pass)");
     assert_eq!(rig.listed, None);
-    assert!(rig.listed_at > told_at, "the list would drop what comes from before");
+    assert!(rig.listed_at > reported_at, "the list would drop what comes from before");
 }
