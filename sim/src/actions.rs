@@ -1,7 +1,6 @@
 //! What each action of a plan does. Not here: how the world reacts.
 
 use crate::client::shorten;
-use testkit::POISON;
 use crate::plan::{Action, PEOPLE, ROOMS};
 use crate::requests::HttpRequest;
 use crate::stored;
@@ -14,6 +13,7 @@ use crate::world::network::HttpOutcome;
 use crate::world::operation::Operation;
 use chinwag::db::MessageRow;
 use std::rc::Rc;
+use testkit::POISON;
 
 const EMOJI: [&str; 3] = ["👍", "🎉", "😀"];
 

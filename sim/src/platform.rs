@@ -3,7 +3,6 @@
 //! Not here: when an object runs (`objects`), crashes (`outages`), networks (`transport`).
 
 use crate::postgres::Db;
-use testkit::Sqlite;
 use crate::stored;
 use crate::token::parse_token;
 use crate::world::World;
@@ -23,6 +22,7 @@ use chinwag::room::store::{Result, Row, Sql, SqlValue, StoreError};
 use chinwag::room::{ConnectionId, OutboxReport};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
+use testkit::Sqlite;
 
 pub struct Simulated {
     world: Rc<World>,

@@ -1,6 +1,5 @@
 //! Reads what a room's object stores, past the code that wrote it. Not here: what it should be (`final_checks`).
 
-use testkit::Sqlite;
 use crate::world::World;
 use chinwag::ids::Seq;
 use chinwag::protocol::message::Message;
@@ -8,6 +7,7 @@ use rusqlite::types::Value as Cell;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use testkit::Sqlite;
 
 /// An event as the log has it.
 pub struct Stored {

@@ -60,7 +60,7 @@ pub struct SnapshotMember {
     pub read_generation: u64,
     pub notify: Notify,
     /// May not talk until then; `FOREVER_MS`: for good.
-    #[serde(default)]
+    #[serde(default, rename = "mutedUntilMs")]
     pub silenced_until_ms: Option<UnixMs>,
 }
 
@@ -87,6 +87,7 @@ pub struct SnapshotChange {
 #[serde(rename_all = "camelCase")]
 pub struct Notify {
     pub level: NotifyLevel,
+    #[serde(rename = "muteUntilMs")]
     pub notifications_snoozed_until_ms: Option<UnixMs>,
 }
 

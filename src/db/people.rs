@@ -37,7 +37,9 @@ pub struct MemberPut {
     /// Where a newcomer begins, and has read up to; somebody who is there already keeps both.
     pub joined_seq: Seq,
     pub notify_level: NotifyLevel,
+    #[serde(rename = "muteUntilMs")]
     pub notifications_snoozed_until_ms: Option<UnixMs>,
+    #[serde(rename = "mutedUntilMs")]
     pub silenced_until_ms: Option<UnixMs>,
 }
 

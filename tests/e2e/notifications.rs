@@ -119,7 +119,7 @@ async fn says(t: &Tenant, room: &str, content: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_absent_are_told_whatever_the_receiver_does_and_nobody_of_what_is_gone_or_read() {
+async fn the_absent_are_notified_whatever_the_receiver_does_and_nobody_of_what_is_gone_or_read() {
     let receiver = Receiver::start().await;
     let url = format!("NOTIFY_WEBHOOK_URL={}", receiver.url);
     let stack = Stack::start(&[&url, &format!("NOTIFY_WEBHOOK_SECRET={SECRET}")]);
@@ -198,7 +198,7 @@ async fn the_absent_are_told_whatever_the_receiver_does_and_nobody_of_what_is_go
 
 /// The queue of wrangler.toml, but that it gives up after the third try and not after the thirtieth.
 #[tokio::test]
-async fn what_cant_be_told_becomes_a_dead_letter_and_a_receiver_that_is_gone_is_left_alone() {
+async fn what_cant_be_delivered_becomes_a_dead_letter_and_a_receiver_that_is_gone_is_left_alone() {
     let receiver = Receiver::start().await;
     let vars = [format!("NOTIFY_WEBHOOK_URL={}", receiver.url), format!("NOTIFY_WEBHOOK_SECRET={SECRET}")];
     let env = vec![("CHINWAG_QUEUE_RETRIES".to_owned(), "2".to_owned())];

@@ -201,7 +201,7 @@ async fn of_two_who_race_one_wins_and_the_room_stays_whole() {
 }
 
 #[tokio::test]
-async fn bad_input_is_told_by_its_code_and_changes_nothing() {
+async fn bad_input_is_reported_by_its_code_and_changes_nothing() {
     let t = Tenant::shared();
     let room = ranks(&t).await;
     let path = format!("/rooms/{room}");
@@ -241,7 +241,7 @@ async fn bad_input_is_told_by_its_code_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_muted_and_the_hasty_are_told_so_and_the_banned_are_out() {
+async fn the_muted_and_the_rate_limited_get_an_error_and_the_banned_are_out() {
     let t = Tenant::shared();
     let room = ranks(&t).await;
     let path = format!("/rooms/{room}");

@@ -55,7 +55,7 @@ async fn who_comes_back_within_the_grace_was_never_away() {
 }
 
 #[tokio::test]
-async fn typing_is_told_to_the_others_and_ends_with_the_message() {
+async fn typing_is_sent_to_the_others_and_ends_with_the_message() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
@@ -79,7 +79,7 @@ async fn typing_is_told_to_the_others_and_ends_with_the_message() {
 }
 
 #[tokio::test]
-async fn typing_again_and_again_is_told_now_and_then() {
+async fn typing_again_and_again_is_sent_now_and_then() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;

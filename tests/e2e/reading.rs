@@ -20,7 +20,7 @@ async fn found(t: &Tenant, who: &str, q: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_is_said_is_unread_mentions_and_is_found_until_it_is_read() {
+async fn what_is_sent_is_unread_mentions_and_is_found_until_it_is_read() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let quiet = t.group(&["alice", "bob"]).await;

@@ -173,7 +173,7 @@ async fn history_pages_ascend_and_say_whether_there_is_more() {
 }
 
 #[tokio::test]
-async fn a_message_over_rest_is_heard_acked_and_said_once() {
+async fn a_message_over_rest_is_heard_acked_and_sent_once() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let mut bob = t.join(&room, "bob").await;

@@ -151,7 +151,7 @@ async fn the_same_request_many_times_at_once_makes_one_room() {
 }
 
 #[tokio::test]
-async fn pairs_are_told_apart_whatever_their_names_are_made_of() {
+async fn pairs_are_distinguished_whatever_their_names_are_made_of() {
     let rig = Database::new().await;
     let pg = rig.connect().await;
     let pairs = [

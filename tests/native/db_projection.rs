@@ -87,7 +87,7 @@ async fn physical(pg: &NativePostgres) -> Value {
 }
 
 #[tokio::test]
-async fn overlapping_batches_bring_the_newest_and_stragglers_change_nothing() {
+async fn overlapping_batches_bring_the_newest_and_late_ones_change_nothing() {
     let (_rig, pg) = rig().await;
     done(&pg, &talk(0, 5)).await;
     let mut next = talk(3, 8);

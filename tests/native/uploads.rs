@@ -292,7 +292,7 @@ async fn what_is_refused_beforehand_is_not_read_and_the_bucket_hears_nothing_of_
 }
 
 #[tokio::test]
-async fn what_breaks_on_the_way_leaves_no_object_that_counts_and_the_room_is_told() {
+async fn a_broken_upload_leaves_no_object_that_counts_and_the_room_learns_of_it() {
     let slow: Vec<&[u8]> = vec![b"a", b"b", b"c", b"d"];
     for (world, length, pieces, code) in [
         (World::new(), "4", vec![b"abc".as_slice()], "bad_request"),

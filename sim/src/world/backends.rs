@@ -1,14 +1,14 @@
 //! The services behind the rooms as they stand: Postgres' rows of each room, the bucket, the tenants' alert lists.
 //! Not here: how a statement changes them and how it fails (`postgres`).
 
-use testkit::FakePostgres;
-use testkit::cast;
-use testkit::Membership;
 use crate::plan::{PEOPLE, ROOMS};
 use chinwag::db::{Marker, RoomSnapshot, SnapshotBan, SnapshotMember};
 use chinwag::ids::{Seq, UnixMs};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use testkit::FakePostgres;
+use testkit::Membership;
+use testkit::cast;
 
 /// Postgres' rows of one room.
 pub struct RoomRows {

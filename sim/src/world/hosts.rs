@@ -3,7 +3,6 @@
 
 use super::network::SimSocket;
 use crate::plan::ROOMS;
-use testkit::Sqlite;
 use chinwag::api::{RoomRequest, object_name};
 use chinwag::error::Refusal;
 use chinwag::ids::{RoomId, TenantId, UnixMs};
@@ -13,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
+use testkit::Sqlite;
 
 pub type RoomAnswer = Result<Answer<Rc<SimSocket>>, Refusal>;
 pub type Work<T> = Pin<Box<dyn Future<Output = T>>>;

@@ -24,7 +24,7 @@ pub struct LoadClientPlan {
     pub stop: watch::Receiver<Phase>,
     /// Counts acks, over all clients.
     pub acked: watch::Sender<u64>,
-    /// Counts connections that have received everything, over all talkers.
+    /// Counts synced connections, over all clients.
     pub synced: watch::Sender<u64>,
     /// Every fifth operation is a reaction to the newest message.
     pub reacts: bool,
@@ -62,7 +62,7 @@ pub struct LoadReport {
     pub edited: BTreeMap<String, (u64, String)>,
     /// Ids of messages whose deletion was acked.
     pub deleted: BTreeSet<String>,
-    /// Errors that were report.
+    /// Errors that were received.
     pub refused: u64,
     /// `user/clientId` of what was never acked and not retried.
     pub unknown: BTreeSet<String>,

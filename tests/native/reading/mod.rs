@@ -43,7 +43,7 @@ fn row(r: &str, unread: u64, mentions: u64, last: u64, read: u64) -> Value {
 }
 
 #[tokio::test]
-async fn unread_1_what_others_said_and_i_may_see_and_have_not_read_is_counted() {
+async fn unread_1_what_others_sent_and_i_may_see_and_have_not_read_is_counted() {
     let rig = Database::new().await;
     let pg = &rig.connect().await;
     for r in ["r1", "r2", "r3", "r4"] {
@@ -237,7 +237,7 @@ async fn found(pg: &NativePostgres, who: &str, words: &[&str]) -> Vec<u64> {
     search(pg, who, &filter(words)).await.iter().map(|found| found.message.seq).collect()
 }
 
-const SAID: [&str; 12] = [
+const TEXTS: [&str; 12] = [
     "Lunch at noon?",
     "I had lunch, thanks",
     "the launch is at 100% now",
@@ -257,7 +257,7 @@ async fn room_of_words(pg: &NativePostgres) {
     send_rows(
         pg,
         "r1",
-        SAID.iter().enumerate().map(|(n, text)| message_row("r1", n as u64 + 1, "bob", text)).collect(),
+        TEXTS.iter().enumerate().map(|(n, text)| message_row("r1", n as u64 + 1, "bob", text)).collect(),
     )
     .await;
 }

@@ -38,7 +38,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 const ALL: [&str; 6] = ["bob", "carol", "dave", "erin", "alice", "stranger"];
 
 #[tokio::test]
-async fn notify_6_who_is_told_is_decided_when_it_is_told() {
+async fn notify_6_recipients_are_decided_at_delivery() {
     let rig = Database::new().await;
     let pg = &rig.connect().await;
     group(pg, "acme", "r1", "alice", &["bob", "carol", "dave", "erin"]).await;
@@ -135,7 +135,7 @@ impl Postgres for Gone {
 }
 
 #[tokio::test]
-async fn notify_7_it_is_told_until_the_receiver_has_taken_it_under_one_id() {
+async fn notify_7_delivery_repeats_under_one_id_until_the_receiver_has_taken_it() {
     let rig = Database::new().await;
     let pg = &rig.connect().await;
     group(pg, "acme", "r1", "alice", &["bob"]).await;

@@ -29,7 +29,7 @@ fn rows_each(count: u64, does: impl Fn(u64) -> String) -> f64 {
 }
 
 #[test]
-fn cost_1_a_message_is_at_most_3_rows_all_told() {
+fn cost_1_a_message_is_at_most_3_rows_in_total() {
     let rows = rows_each(1_000, |n| format!("message \"{n}\" #c{n}"));
     assert!((2.0..=3.0).contains(&rows), "{rows}");
     let without = rows_each(1_000, |n| format!("message \"{n}\""));

@@ -191,9 +191,9 @@ fn edit_7_the_first_and_the_newest_50_versions_are_kept() {
     let expected: Vec<u64> = [1].into_iter().chain(10..=59).collect();
     assert_eq!(kept(&rig.postgres.rows[&1].versions), expected);
     rig.play_freely("bob versions 1");
-    let told = rig.heard.pop().unwrap().1;
-    assert!(told.starts_with("versions [1 \"v1\" by bob, 10 \"v10\" by bob, 11 \"v11\" by bob, "), "{told}");
-    assert!(told.ends_with("59 \"v59\" by bob, 60 \"v60\" by bob]"), "{told}");
+    let line = rig.heard.pop().unwrap().1;
+    assert!(line.starts_with("versions [1 \"v1\" by bob, 10 \"v10\" by bob, 11 \"v11\" by bob, "), "{line}");
+    assert!(line.ends_with("59 \"v59\" by bob, 60 \"v60\" by bob]"), "{line}");
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn edit_8_counts_as_a_message_to_the_limits_and_so_does_a_deletion() {
 }
 
 #[test]
-fn del_1_leaves_a_tombstone_and_nothing_of_what_was_said() {
+fn del_1_leaves_a_tombstone_and_nothing_of_what_was_sent() {
     let mut rig = Rig::new();
     rig.play(
         r#"

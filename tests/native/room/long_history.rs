@@ -67,12 +67,12 @@ fn hist_3_a_long_room_has_no_hole_at_any_depth() {
     let mut seen = Vec::new();
     loop {
         rig.call("bob", RoomCall::Page(PageQuery { before, limit: Some(100), ..PageQuery::default() }));
-        let told = rig.heard.pop().unwrap().1;
-        let mut page: Vec<u64> = told.split(' ').filter_map(|word| word.parse().ok()).collect();
+        let line = rig.heard.pop().unwrap().1;
+        let mut page: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
         page.pop();
         let Some(first) = page.first().copied() else { break };
         (before, seen) = (Some(first), [page, seen].concat());
-        if !told.starts_with("page …") {
+        if !line.starts_with("page …") {
             break;
         }
         // Only the first and the last few pages are put in order: all of them would be 1,000 copies.

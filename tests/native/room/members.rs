@@ -192,7 +192,7 @@ fn room_7_a_room_has_500_people_at_most() {
 }
 
 #[test]
-fn room_8_a_change_that_the_room_did_not_learn_of_is_told_later_and_once() {
+fn room_8_a_change_that_the_room_did_not_learn_of_is_reported_later_and_once() {
     let mut rig = ranks();
     rig.prepare("alice join\ncarol join\n(1 s passes)");
     // The process dies between Postgres' commit and the room's learning of it.
@@ -288,7 +288,7 @@ fn room_9_a_newcomer_begins_at_the_head() {
 }
 
 #[test]
-fn room_10_notification_settings_are_told_by_hello() {
+fn room_10_hello_carries_notification_settings() {
     let mut rig = ranks();
     rig.play(
         r#"

@@ -265,7 +265,7 @@ fn out_8_a_hung_batch_holds_its_lease_and_no_longer() {
 }
 
 #[test]
-fn out_8_a_stragglers_answer_is_no_other_batchs() {
+fn out_8_a_late_answer_is_no_other_batchs() {
     let mut rig = Rig::new();
     rig.play(
         r#"
@@ -288,7 +288,7 @@ fn out_8_a_stragglers_answer_is_no_other_batchs() {
 }
 
 #[test]
-fn out_8_a_straggler_commits_after_a_later_batch() {
+fn out_8_a_late_batch_commits_after_a_later_batch() {
     Rig::new().play(
         r#"
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0
@@ -305,7 +305,7 @@ fn out_8_a_straggler_commits_after_a_later_batch() {
 }
 
 #[test]
-fn out_8_postgres_ahead_of_this_log_by_a_straggler_of_its_own() {
+fn out_8_postgres_ahead_of_this_log_by_a_late_batch_of_its_own() {
     Rig::new().play(
         r#"
         (Postgres is watched)

@@ -27,7 +27,7 @@ fn out_12_a_healthy_room_tells_the_list_nothing() {
 }
 
 #[test]
-fn out_12_a_lag_of_more_than_30_s_is_told_and_that_it_is_over() {
+fn out_12_a_lag_of_more_than_30_s_is_reported_and_that_it_is_over() {
     let mut rig = watched();
     rig.play(
         r#"
@@ -47,7 +47,7 @@ fn out_12_a_lag_of_more_than_30_s_is_told_and_that_it_is_over() {
 }
 
 #[test]
-fn out_12_a_halted_room_is_told_at_once() {
+fn out_12_a_halted_room_is_reported_at_once() {
     let mut rig = watched();
     rig.play(
         r#"
@@ -64,7 +64,7 @@ fn out_12_a_halted_room_is_told_at_once() {
 }
 
 #[test]
-fn out_12_rows_set_aside_are_told_with_their_number() {
+fn out_12_quarantined_rows_are_reported_with_their_number() {
     let mut rig = watched();
     rig.play(
         r#"
@@ -81,7 +81,7 @@ fn out_12_rows_set_aside_are_told_with_their_number() {
 }
 
 #[test]
-fn out_12_a_list_that_is_away_is_told_later_without_traffic() {
+fn out_12_a_list_that_is_away_is_reported_later_without_traffic() {
     let mut rig = watched();
     rig.play(
         r#"
@@ -277,7 +277,7 @@ fn out_14_discard_gives_one_row_up_for_good() {
         root outbox                                   root < outbox idle 3/3 lag 0 for 0 ms, aside [2]
         root discard 2                                operator < row_given_up by=root seq=2
                                                       root < outbox idle 3/3 lag 0 for 0 ms, aside []
-                                                      alarm < in 5000 ms
+                                                      alarm < in 10000 ms
                                                       list < well again
         (9 s pass)
         "#,
@@ -306,10 +306,10 @@ fn out_15_only_the_tenants_admins_tend_an_outbox() {
 fn out_12_a_clock_that_goes_back_takes_no_room_off_the_list_nor_leaves_it_there() {
     let mut rig = watched();
     rig.prepare("alice > message \"poison\"\n(9 s pass)");
-    let told_at = rig.listed_at;
+    let reported_at = rig.listed_at;
     rig.evict();
     rig.now -= 3_600_000;
     rig.prepare("root discard 1\n(9 s pass)");
     assert_eq!(rig.listed, None);
-    assert!(rig.listed_at > told_at, "the list would drop what comes from before");
+    assert!(rig.listed_at > reported_at, "the list would drop what comes from before");
 }

@@ -39,7 +39,7 @@ fn pres_2_coming_back_within_5_s_is_no_news() {
 }
 
 #[test]
-fn pres_3_joins_are_gathered_and_never_told_to_oneself() {
+fn pres_3_joins_are_gathered_and_never_sent_to_oneself() {
     Rig::new().play(
         r#"
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0
@@ -107,7 +107,7 @@ fn pres_6_after_a_panic_everybody_learns_who_is_there() {
 }
 
 #[test]
-fn type_1_typing_is_told_to_the_others_and_coalesced() {
+fn type_1_typing_is_sent_to_the_others_and_coalesced() {
     Rig::new().play(
         r#"
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0
@@ -141,7 +141,7 @@ fn type_2_it_ends_by_a_message_and_by_leaving() {
 }
 
 #[test]
-fn type_3_seed_clients_are_told_its_end_and_others_end_it_themselves() {
+fn type_3_legacy_clients_receive_its_end_and_others_end_it_themselves() {
     Rig::new().play(
         r#"
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0
@@ -217,7 +217,7 @@ fn read_1_a_marker_goes_forward_only_and_no_further_than_the_head() {
 }
 
 #[test]
-fn read_2_receipts_are_gathered_and_none_is_told_for_an_own_message() {
+fn read_2_receipts_are_gathered_and_none_is_sent_for_an_own_message() {
     Rig::new().play(
         r#"
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0

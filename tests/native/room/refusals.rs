@@ -3,7 +3,7 @@
 use crate::rig::Rig;
 
 #[test]
-fn err_1_a_bad_frame_is_told_with_code_field_and_type() {
+fn err_1_a_bad_frame_is_reported_with_code_field_and_type() {
     let mut rig = Rig::new();
     rig.prepare("alice join\nbob join\ncarol join\ndave join");
     rig.play(

@@ -244,8 +244,8 @@ fn gone_2_a_deletion_that_a_fault_broke_off_is_ended_by_the_alarm() {
         }
         rig.sql.fails_at.set(0);
         rig.evict();
-        let doomed = rig.sql.rows("SELECT value FROM state WHERE id = 9", []);
-        if !format!("{doomed:?}").contains("true") {
+        let pending = rig.sql.rows("SELECT value FROM state WHERE id = 9", []);
+        if !format!("{pending:?}").contains("true") {
             rig.input(Input::Refreshed(None));
         }
         rig.prepare("(40 s pass)");

@@ -59,7 +59,7 @@ fn store_1_a_failing_statement_leaves_nothing_half() {
 }
 
 #[test]
-fn store_2_the_sender_is_told_and_the_others_miss_nothing() {
+fn store_2_the_sender_gets_an_error_and_the_others_miss_nothing() {
     Rig::new().play(
         r#"
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0

@@ -85,7 +85,7 @@ fn thread_3_a_root_that_goes_leaves_its_replies() {
 }
 
 #[test]
-fn thread_4_typing_in_a_thread_is_told_with_it() {
+fn thread_4_typing_in_a_thread_names_the_thread() {
     Rig::new().play(
         r#"
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0

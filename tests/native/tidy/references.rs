@@ -57,6 +57,7 @@ fn numbered_elsewhere(line: &str) -> Option<String> {
 
 /// What there is to be named.
 struct Known {
+    paths: BTreeSet<String>,
     names: BTreeSet<String>,
     /// By the document's file name.
     headings: BTreeMap<String, Vec<String>>,
@@ -75,6 +76,7 @@ impl Known {
         let rows = protocol.into_iter().flat_map(|source| source.text.lines());
         let ids = rows.filter_map(|row| row.strip_prefix("| ")?.split(" |").next());
         Self {
+            paths: sources.iter().map(|source| source.path.clone()).collect(),
             names: sources.iter().map(file_name).collect(),
             headings: all_headings,
             rules: ids.filter(|id| rule_ids(id).any(|found| found == *id)).map(str::to_owned).collect(),
@@ -91,6 +93,9 @@ impl Known {
     fn resolves(&self, source: &Source, token: &str) -> bool {
         if !token.contains('/') {
             return self.names.contains(token) || root().join(token).exists();
+        }
+        if self.paths.iter().any(|path| path.ends_with(&format!("/{token}"))) {
+            return true;
         }
         let mut folders: Vec<&str> =
             vec!["", "src", "tests", "tests/native", "docs", "web", "web/src", "web/src/lib"];
@@ -146,8 +151,8 @@ fn is_path(token: &str) -> bool {
     let (folder, name) = token.rsplit_once('/').unwrap_or(("", token));
     let has_ending =
         name.rsplit_once('.').is_some_and(|(stem, ending)| !stem.is_empty() && ENDINGS.contains(&ending));
-    let stem = name.split('.').next().unwrap_or_default();
-    let is_placeholder = !name.ends_with(".md") && stem.chars().all(|c| c.is_ascii_uppercase());
+    let is_upper = |part: &str| part.len() > 1 && part.chars().all(|c| c.is_ascii_uppercase());
+    let is_placeholder = !name.ends_with(".md") && name.split('.').any(is_upper);
     let is_in_folder = FOLDERS.contains(&folder.split('/').next().unwrap_or_default());
     !is_placeholder && (has_ending || is_in_folder && !name.is_empty())
 }
@@ -159,7 +164,8 @@ fn headings(text: &str) -> Vec<String> {
     titles
         .flat_map(|title| {
             let bare = title.split_once(". ").filter(|(number, _)| number.parse::<u32>().is_ok());
-            [title.to_owned(), bare.map_or(title, |(_, rest)| rest).to_owned()]
+            let short = title.split(':').next().unwrap_or(title);
+            [title.to_owned(), bare.map_or(title, |(_, rest)| rest).to_owned(), short.to_owned()]
         })
         .collect()
 }
