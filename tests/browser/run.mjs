@@ -1,5 +1,5 @@
 /**
- * Two people in two browsers go through what the page is for, against the real stack, and pictures are taken.
+ * The browser tests: two or three people use the page in separate browsers against the real stack; pictures are taken.
  *
  *   CHINWAG_XTASK   the xtask binary that starts the stack
  *   CHINWAG_URL     or: the address of a stack that runs already
@@ -7,7 +7,7 @@
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
  *   arguments       which parts: story, moderation, reading, writing, hostile, trouble, package (default all)
  *
- * What deliberately isn't here: rules of the protocol (tests/e2e) and of the reducer (web/src/lib/*.test.ts).
+ * The rules of the protocol are tested in tests/e2e, those of the reducer in web/src/lib/*.test.ts.
  */
 import { gzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
@@ -41,7 +41,7 @@ async function talking(alice, bob) {
   await check("the room says whom it is with", () => alice.page.getByRole("heading", { name: bob.id }).isVisible());
   await check("an empty room says so", () => alice.page.getByText("Nothing here yet").isVisible());
   await alice.say("Hello Bob");
-  // The list comes from Postgres, which follows the room by a moment.
+  // The list comes from Postgres, which lags behind the room.
   await check("bob's list shows who wrote what", async () => {
     await bob.refresh();
     await bob.page.waitForTimeout(300);
@@ -265,7 +265,7 @@ async function losingTheNetwork(alice, bob) {
 
 async function longHistory(alice, bob) {
   const count = 65;
-  // Faster than the limit of 5 a second allows: what is refused is sent again, and the order stays.
+  // Faster than the limit of 5 per second: refused messages are sent again, in order.
   for (let at = 1; at <= count; at++) await alice.write(`line ${at}`);
   const lines = Array.from({ length: count }, (_, at) => `line ${at + 1}`);
   const heard = async (person) => (await person.contents()).filter((content) => content.startsWith("line "));
@@ -273,7 +273,7 @@ async function longHistory(alice, bob) {
   const all = await alice.contents();
   await bob.page.reload();
   await check("a reload brings the newest", () => bob.bubble("line 65").isVisible());
-  // The page of older messages takes its time, so that one sees where things stood before it came.
+  // The page of older messages is delayed, so that the position before it arrives can be measured.
   await bob.page.route("**/messages?**", async (route) => {
     await new Promise((done) => setTimeout(done, 700));
     await route.continue();
@@ -298,15 +298,15 @@ async function longHistory(alice, bob) {
   await check("and back down", () => bob.bubble("line 65").isVisible());
 }
 
-async function doorWithoutDevSignIn(browser, url, alice) {
+async function tokenSignIn(browser, url, alice) {
   const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ sub: alice.id }) };
   const { token } = await (await fetch(`${url}/api/chat/dev/token`, asked)).json();
   const page = await (await browser.newContext()).newPage();
   const refusal = { error: { code: "not_found", message: "Not found.", retryable: false } };
   await page.route("**/api/chat/dev/token", (route) => route.fulfill({ status: 404, json: refusal }));
   await page.goto(url);
-  await check("without the dev door one is asked for a token", () => page.getByLabel("Token").isVisible());
-  await view({ page, colorScheme: "light" }, "door-token");
+  await check("without /dev/token the page asks for a token", () => page.getByLabel("Token").isVisible());
+  await view({ page, colorScheme: "light" }, "sign-in-token");
   await page.getByLabel("Token").fill("nonsense");
   await page.getByRole("button", { name: "Continue" }).click();
   await check("what is no token is refused", () => page.getByText("That is no JWT").isVisible());
@@ -328,31 +328,31 @@ async function doorWithoutDevSignIn(browser, url, alice) {
   await page.context().close();
 }
 
-/** What the first screen loads, a room with messages in it included, as it goes over the wire. */
+/** The JavaScript that the first screen loads, with a room open, compressed as it is sent. */
 async function firstScreen(alice) {
   const scripts = new Map();
-  const hear = async (response) => {
+  const record = async (response) => {
     if (response.request().resourceType() === "script") scripts.set(response.url(), gzipSync(await response.body(), { level: 9 }).length);
   };
-  alice.page.on("response", hear);
+  alice.page.on("response", record);
   await alice.page.reload();
   await alice.connected();
   await alice.page.waitForTimeout(500);
-  alice.page.off("response", hear);
-  // The panel of details is beside the room on a wide screen, and comes after it.
+  alice.page.off("response", record);
+  // The details panel, which a wide screen opens, is loaded after the room.
   const bytes = [...scripts].filter(([url]) => url.includes("/index-")).reduce((sum, [, size]) => sum + size, 0);
   const all = [...scripts.values()].reduce((sum, size) => sum + size, 0);
   await check(`JavaScript of the first screen: ${Math.round(bytes / 1024)} KB gzip, with the panel ${Math.round(all / 1024)} KB`, bytes > 50_000 && all <= FIRST_SCREEN_MAX_BYTES);
 }
 
-/** Two people and a phone, from the door to a group of three. */
+/** Two people and a phone, from sign-in to a group of three. */
 async function story({ arrive, browser, stack }) {
   const alice = await arrive("alice", DESKTOP);
   const bob = await arrive("bob", { ...DESKTOP, colorScheme: "dark" });
   const carol = await arrive("carol", { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
   const picture = (who, file) => who.page.screenshot({ path: `${artifacts}/${file}.png` });
 
-  await view(alice, "door");
+  await view(alice, "sign-in");
   await signingIn(alice, bob);
   await view(alice, "nothing-yet");
   await carol.signIn();
@@ -384,11 +384,11 @@ async function story({ arrive, browser, stack }) {
   await view(alice, "group");
   await unread(alice, bob);
   await searching(alice, bob);
-  await doorWithoutDevSignIn(browser, stack.url, alice);
+  await tokenSignIn(browser, stack.url, alice);
   return [alice, bob, carol];
 }
 
-/** Two people who have an empty conversation. */
+/** Two people with a conversation. */
 async function pair(arrive) {
   const [alice, bob] = [await arrive("alice", DESKTOP), await arrive("bob", DESKTOP)];
   for (const person of [alice, bob]) await person.signIn();
@@ -452,7 +452,7 @@ async function main() {
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", chromiumSandbox: false, args });
     for (const part of wanted) {
       console.log(`----- ${part}`);
-      // Each part has people of its own.
+      // Each part has its own people.
       const nonce = Date.now().toString(36);
       const arrive = (who, options) => Person.arrive(browser, stack.url, `${who}-${nonce}`, options);
       const people = await PARTS[part]({ arrive, browser, stack, examples });
