@@ -7,7 +7,8 @@ mod rest;
 mod server;
 
 use crate::log::{self, say, step};
-use crate::{build, config, dev, inputs, migrate, postgres, process, root, setup, token};
+use crate::worker::{self, Profile};
+use crate::{config, dev, inputs, migrate, postgres, process, root, setup, token};
 use anyhow::{Context, Result, ensure};
 use report::{Results, line, number, report};
 use serde_json::{Value, json};
@@ -49,16 +50,16 @@ pub fn run(options: &Options) -> Result<()> {
         cfg!(target_os = "linux"),
         "the bench reads /proc and pins processes to cores: it runs on Linux only"
     );
-    let tools = setup::all()?;
+    setup::all()?;
     let worker = match &options.worker {
         Some(built) => std::path::absolute(built)?,
         None => {
             let out = root().join("build");
-            build::worker(&tools, &out, &[], build::Make::Release)?;
+            worker::build(&out, &[], Profile::Release)?;
             out
         }
     };
-    step("the load", || {
+    step("the load", "1 minute the first time", || {
         let cargo = ["build", "--quiet", "--release", "--package", "chinwag-bench"];
         process::show(Command::new("cargo").args(cargo).current_dir(root()))
     })?;

@@ -5,6 +5,7 @@
 //! `DIR/stack.json` is there only while the stack answers. Tests take Postgres away by making the file
 //! `DIR/postgres.hold` and stopping it; it comes back once that file is gone.
 
+use crate::worker::Profile;
 use crate::wrangler::Wrangler;
 use crate::{build, config, inputs, log, migrate, postgres, process, root, setup};
 use anyhow::{Context, Result, bail};
@@ -56,14 +57,13 @@ pub fn run(options: Options) -> Result<()> {
     // A folder with a secret in it is never committed, wherever it is.
     inputs::write_whole(&data.join(".gitignore"), "*\n")?;
     let port = port(options.port)?;
-    let tools = setup::all()?;
     let features = features();
     match &options.worker {
-        Some(built) => copy_worker(built, &data.join("worker"))?,
-        None => {
-            build::worker(&tools, &data.join("worker"), &features, build::Make::Dev)?;
-            build::web()?;
+        Some(built) => {
+            setup::all()?;
+            copy_worker(built, &data.join("worker"))?;
         }
+        None => build::all(&data.join("worker"), &features, Profile::Dev)?,
     }
     // One thread: Linux ties the children's death signal to the thread that started them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -4,13 +4,15 @@ use anyhow::Result;
 use std::io::{IsTerminal, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Runs a step that may take long: says that it began, and how long it took.
-pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Runs a step that may take long: says that it begins and how long that usually takes, then how long it took.
+/// A failure is told at once, for other steps may be running beside it.
+pub fn step<T>(name: &str, usually: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
-    say(&format!("{name} …"));
+    say(&format!("{name} … ({usually})"));
     let result = work();
-    if result.is_ok() {
-        done(name, start);
+    match &result {
+        Ok(_) => done(name, start),
+        Err(_) => say(&format!("{name}: failed after {}", seconds(start))),
     }
     result
 }

@@ -1,6 +1,4 @@
 //! `cargo xtask`: everything the project does to itself. This file reads the command line and nothing more.
-//!
-//! The same program also stands in for `cargo`, `rustc` and `rustup` below worker-build (`shim.rs`).
 
 mod bench;
 mod build;
@@ -13,11 +11,11 @@ mod migrate;
 mod postgres;
 mod process;
 mod setup;
-mod shim;
 mod sim;
 mod suite;
 mod token;
 mod verify;
+mod worker;
 mod wrangler;
 
 use anyhow::{Context, Result, bail};
@@ -39,9 +37,6 @@ Environment: CHINWAG_FEATURES cargo features of the Worker, CHINWAG_TEST_WORKER 
 CHINWAG_QUEUE_RETRIES how often a stack's queue of notifications tries again, CHINWAG_TOKEN what `verify` shows without --token.";
 
 fn main() {
-    if let Some(code) = shim::run_if_called_as_one() {
-        std::process::exit(code);
-    }
     if let Err(error) = run() {
         eprintln!("xtask: {error:#}");
         std::process::exit(1);
@@ -71,72 +66,83 @@ fn run() -> Result<()> {
     }
     match command.as_str() {
         "dev" => dev::run(dev_options(args)?),
-        "build" => {
-            let mut options = build::Options { features: build::features_from_env(), ..Default::default() };
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("features") => options.features = build::parse_features(&args.value()?.string()?),
-                    Long("out") => options.out = Some(PathBuf::from(args.value()?)),
-                    Long("rebuild") => options.rebuild = true,
-                    other => return Err(other.unexpected().into()),
-                }
-            }
-            build::run(options)
-        }
-        "check" => {
-            no_more(args)?;
-            check::run()
-        }
-        "test" => {
-            let mut options = suite::Options::default();
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("only") => options.only = Some(args.value()?.string()?.parse()?),
-                    Long("keep") => options.keep = true,
-                    other => return Err(other.unexpected().into()),
-                }
-            }
-            suite::run(&options)
-        }
-        "faults" => {
-            let (mut minutes, mut seed) = (None, None);
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("minutes") => minutes = Some(args.value()?.parse()?),
-                    Long("seed") => seed = Some(args.value()?.parse()?),
-                    other => return Err(other.unexpected().into()),
-                }
-            }
-            suite::long_faults(&suite::Long { minutes: minutes.context("faults needs --minutes N")?, seed })
-        }
-        "bench" => {
-            let mut options = bench::Options::default();
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("worker") => options.worker = Some(PathBuf::from(args.value()?)),
-                    Long("runs") => options.runs = args.value()?.parse()?,
-                    Long("rest") => options.rest = true,
-                    other => return Err(other.unexpected().into()),
-                }
-            }
-            bench::run(&options)
-        }
+        "build" => build::run(build_options(args)?),
+        "check" => no_more(args).and_then(|()| check::run()),
+        "test" => suite::run(&test_options(args)?),
+        "faults" => suite::long_faults(&faults_options(args)?),
+        "bench" => bench::run(&bench_options(args)?),
         "sim" => sim::run(&args.raw_args()?.collect::<Vec<_>>()),
         "token" => token::run(token_options(args)?),
         "migrate" => {
-            let (mut url, mut dir) = (None, root().join("migrations"));
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("url") => url = Some(args.value()?.string()?),
-                    Long("dir") => dir = PathBuf::from(args.value()?),
-                    other => return Err(other.unexpected().into()),
-                }
-            }
-            migrate::run(&url.context("migrate needs --url postgres://user:password@host/database")?, &dir)
+            let (url, dir) = migrate_options(args)?;
+            migrate::run(&url, &dir)
         }
         "verify" => verify::run(&verify_options(args)?),
         other => bail!("no command `{other}`\n{USAGE}"),
     }
+}
+
+fn build_options(mut args: lexopt::Parser) -> Result<build::Options> {
+    let mut options = build::Options { features: build::features_from_env(), ..Default::default() };
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("features") => options.features = build::parse_features(&args.value()?.string()?),
+            Long("out") => options.out = Some(PathBuf::from(args.value()?)),
+            Long("rebuild") => options.rebuild = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn test_options(mut args: lexopt::Parser) -> Result<suite::Options> {
+    let mut options = suite::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("only") => options.only = Some(args.value()?.string()?.parse()?),
+            Long("keep") => options.keep = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn faults_options(mut args: lexopt::Parser) -> Result<suite::Long> {
+    let (mut minutes, mut seed) = (None, None);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("minutes") => minutes = Some(args.value()?.parse()?),
+            Long("seed") => seed = Some(args.value()?.parse()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(suite::Long { minutes: minutes.context("faults needs --minutes N")?, seed })
+}
+
+fn bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {
+    let mut options = bench::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("worker") => options.worker = Some(PathBuf::from(args.value()?)),
+            Long("runs") => options.runs = args.value()?.parse()?,
+            Long("rest") => options.rest = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+/// Postgres's URL and the folder of the migrations.
+fn migrate_options(mut args: lexopt::Parser) -> Result<(String, PathBuf)> {
+    let (mut url, mut dir) = (None, root().join("migrations"));
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("url") => url = Some(args.value()?.string()?),
+            Long("dir") => dir = PathBuf::from(args.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok((url.context("migrate needs --url postgres://user:password@host/database")?, dir))
 }
 
 fn no_more(mut args: lexopt::Parser) -> Result<()> {

@@ -200,7 +200,7 @@ impl Binaries {
     }
 
     fn init(&self, data: &Path) -> Result<()> {
-        log::step("Postgres: a new database folder", || {
+        log::step("new database folder", "5 seconds, once", || {
             let mut command = self.command("initdb");
             command.arg("-D").arg(data).args([
                 "-U",

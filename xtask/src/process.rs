@@ -46,6 +46,49 @@ pub fn tee(command: &mut Command) -> Result<String> {
     Ok(said)
 }
 
+/// How often a long compilation says where it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(20);
+
+/// Runs cargo to its end. Warnings and errors are shown as they come; of the crates that it compiles, one now and then.
+pub fn cargo(command: &mut Command) -> Result<()> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .env("CARGO_TERM_PROGRESS_WHEN", "never")
+        .env("CARGO_TERM_QUIET", "false")
+        .spawn()
+        .context("cannot run cargo")?;
+    let (mut told, mut crates) = (Instant::now(), 0);
+    for line in BufReader::new(child.stderr.take().context("its output")?).lines() {
+        let line = line?;
+        if let Some(compiled) = line.strip_prefix("   Compiling ") {
+            crates += 1;
+            if told.elapsed() > PROGRESS_EVERY {
+                crate::log::say(&format!(
+                    "  crate {crates}: {}",
+                    compiled.split(" (").next().unwrap_or_default()
+                ));
+                told = Instant::now();
+            }
+        } else if !is_status(&line) {
+            crate::log::say(&line);
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} failed ({status}); its output is above", self::line(command));
+    }
+    Ok(())
+}
+
+/// `    Finished …`, `  Downloaded …`: a word on the right of cargo's first twelve columns.
+fn is_status(line: &str) -> bool {
+    let (word, rest) = line.split_at_checked(12).unwrap_or((line, ""));
+    rest.starts_with(' ')
+        && word.trim_start().starts_with(|c: char| c.is_ascii_uppercase())
+        && !word.trim_start().contains(' ')
+}
+
 fn line(command: &Command) -> String {
     let args = command.get_args().map(|arg| arg.to_string_lossy().into_owned());
     let name =

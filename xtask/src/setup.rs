@@ -1,6 +1,6 @@
-//! What must be on the machine before anything builds: toolchain parts, Node, npm packages, two tools of ours.
-//! Each part is looked for first and fetched by its ordinary client only if it is missing. Postgres and the
-//! browser are in `postgres.rs` and `suite.rs`.
+//! What must be on the machine before anything builds: toolchain parts, Node, npm packages. Each part is looked for
+//! first and fetched by its ordinary client only if it is missing. Postgres and the browser are in `postgres.rs`
+//! and `suite.rs`.
 
 use crate::log::step;
 use crate::{inputs, process, root};
@@ -13,28 +13,36 @@ use std::process::Command;
 const NODE_MAJOR_MIN: u32 = 20;
 /// wrangler 4.164 refuses an older one.
 const WRANGLER_NODE_MIN: (u32, u32) = (22, 12);
-/// Measured after everything had run: target 2.7, node_modules 0.8, crates 0.4 GiB; and room for the tools' builds.
+/// Measured after everything had run: target 2.7, node_modules 0.8, crates 0.4 GiB; and room to build.
 const DISK_FREE_MIN_BYTES: u64 = 5 << 30;
-/// wasm-bindgen-cli must be the very version of the crate `wasm-bindgen` in Cargo.lock.
-const WORKER_BUILD: &str = "0.8.7";
-const WASM_BINDGEN: &str = "0.2.129";
 const RUST_COMPONENTS: [(&str, &str); 3] = [
     ("rust-src", "lib/rustlib/src/rust/library"),
     ("rustfmt", "bin/rustfmt"),
     ("clippy", "bin/cargo-clippy"),
 ];
-const WASM_TARGET: &str = "wasm32-unknown-unknown";
+pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-pub struct Tools {
-    pub worker_build: PathBuf,
-    pub wasm_bindgen: PathBuf,
+/// Everything that `check`, `test` and `bench` need.
+pub fn all() -> Result<()> {
+    toolchain()?;
+    npm_packages()
 }
 
-/// Everything `dev`, `build` and `test` need.
-pub fn all() -> Result<Tools> {
+/// What takes no time when it is there, and without which nothing can go on.
+pub fn toolchain() -> Result<()> {
     rust_parts()?;
-    npm_packages()?;
-    tools()
+    match node_version(Path::new("node")) {
+        None => bail!("no Node: install Node {NODE_MAJOR_MIN} or newer with npm (https://nodejs.org)"),
+        Some((major, minor)) if major < NODE_MAJOR_MIN => {
+            bail!("Node {major}.{minor} is too old: install Node {NODE_MAJOR_MIN} or newer")
+        }
+        Some(_) => {}
+    }
+    let root = root();
+    if !root.join("node_modules").exists() || !root.join("target/worker").exists() {
+        enough_disk(&root)?;
+    }
+    Ok(())
 }
 
 fn rust_parts() -> Result<()> {
@@ -46,7 +54,7 @@ fn rust_parts() -> Result<()> {
         .map(|(name, _)| ("component", *name))
         .chain((!sysroot.join("lib/rustlib").join(WASM_TARGET).exists()).then_some(("target", WASM_TARGET)))
     {
-        step(&format!("rustup {kind} add {name}"), || {
+        step(&format!("rustup {kind} add {name}"), "seconds, once", || {
             process::quiet(Command::new("rustup").current_dir(root()).args([kind, "add", name]))
                 .context("the toolchain lacks a part and rustup cannot add it; is Rust installed by rustup?")
         })?;
@@ -62,14 +70,7 @@ fn node_version(node: &Path) -> Option<(u32, u32)> {
 }
 
 /// `npm ci` when the lock file is another than the one installed last.
-fn npm_packages() -> Result<()> {
-    match node_version(Path::new("node")) {
-        None => bail!("no Node: install Node {NODE_MAJOR_MIN} or newer with npm (https://nodejs.org)"),
-        Some((major, minor)) if major < NODE_MAJOR_MIN => {
-            bail!("Node {major}.{minor} is too old: install Node {NODE_MAJOR_MIN} or newer")
-        }
-        Some(_) => {}
-    }
+pub fn npm_packages() -> Result<()> {
     let root = root();
     let _lock = inputs::lock(&root.join("target/npm.lock"))?;
     let files = ["package.json", "package-lock.json", "web/package.json"].map(|name| root.join(name));
@@ -78,8 +79,7 @@ fn npm_packages() -> Result<()> {
     if inputs::is_current(&stamp, &hash) {
         return Ok(());
     }
-    enough_disk(&root)?;
-    step("npm packages (npm ci)", || {
+    step("npm packages", "half a minute, once", || {
         process::quiet(Command::new("npm").current_dir(&root).args([
             "ci",
             "--no-progress",
@@ -134,48 +134,6 @@ pub fn workerd() -> PathBuf {
     let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
     root().join(format!("node_modules/@cloudflare/workerd-{os}-{arch}/bin/workerd"))
-}
-
-fn tools() -> Result<Tools> {
-    Ok(Tools {
-        worker_build: tool("worker-build", "worker-build", WORKER_BUILD)?,
-        wasm_bindgen: tool("wasm-bindgen-cli", "wasm-bindgen", WASM_BINDGEN)?,
-    })
-}
-
-fn cache_dir() -> Result<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()) {
-        Some(dir) => PathBuf::from(dir),
-        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
-    };
-    Ok(base.join("chinwag"))
-}
-
-/// A Rust program at its pinned version, shared by all clones on the machine.
-fn tool(package: &str, program: &str, version: &str) -> Result<PathBuf> {
-    let dir = cache_dir()?.join("tools").join(format!("{program}-{version}"));
-    let path = dir.join("bin").join(program);
-    if path.exists() {
-        return Ok(path);
-    }
-    let _lock = inputs::lock(&cache_dir()?.join(format!("{program}.lock")))?;
-    if !path.exists() {
-        enough_disk(&cache_dir()?)?;
-        step(&format!("{package} {version} (cargo install, 2 to 4 minutes, once)"), || {
-            // Not inside the project: its .cargo/config.toml and toolchain file are none of the tool's business,
-            // but its toolchain is, so that a machine needs one only.
-            process::show(
-                Command::new("cargo")
-                    .args(["install", "--quiet", "--locked", "--root"])
-                    .arg(&dir)
-                    .arg(format!("{package}@{version}"))
-                    .current_dir(root())
-                    .env("CARGO_TARGET_DIR", root().join("target/tools")),
-            )
-        })?;
-        let _ = std::fs::remove_dir_all(root().join("target/tools"));
-    }
-    Ok(path)
 }
 
 fn enough_disk(dir: &Path) -> Result<()> {

@@ -2,6 +2,7 @@
 //! no test file, no browser, nothing counted is never a pass. What is tested is in tests/, not here.
 
 use crate::log::{say, seconds};
+use crate::worker::{self, Profile};
 use crate::{build, check, inputs, postgres, process, root, setup, sim};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ pub struct Options {
 
 /// The command `test`.
 pub fn run(options: &Options) -> Result<()> {
-    let tools = setup::all()?;
+    setup::all()?;
     let all = [
         ("check", Part::Check),
         ("native", Part::Native),
@@ -71,10 +72,10 @@ pub fn run(options: &Options) -> Result<()> {
             Part::Check => check::run(),
             Part::Native => native(options),
             Part::Sim => sim::suite(),
-            Part::Wasm => wasm(&tools),
-            Part::E2e => e2e(&tools, options),
-            Part::Faults => faults(&tools, options, None),
-            Part::Browser => browser(&tools, options),
+            Part::Wasm => wasm(),
+            Part::E2e => e2e(options),
+            Part::Faults => faults(options, None),
+            Part::Browser => browser(options),
         };
         if let Err(error) = &result {
             say(&format!("{name} FAILED: {error:#}"));
@@ -125,10 +126,9 @@ fn cargo_test(command: &mut Command) -> Result<()> {
 }
 
 /// What would be deployed: small enough, accepted by wrangler for each environment, free of what only dev may do.
-fn wasm(tools: &setup::Tools) -> Result<()> {
+fn wasm() -> Result<()> {
     let out = root().join("build");
-    build::worker(tools, &out, &[], build::Make::Release)?;
-    build::web()?;
+    build::all(&out, &[], Profile::Release)?;
     let size = build::size(&out)?;
     say(&format!("Worker: {} KiB raw, {} KiB gzip", size.raw_bytes >> 10, size.gzip_bytes >> 10));
     ensure!(size.raw_bytes <= WASM_RAW_MAX_BYTES, "over the budget of {WASM_RAW_MAX_BYTES} bytes raw");
@@ -139,7 +139,7 @@ fn wasm(tools: &setup::Tools) -> Result<()> {
             "the release build holds `{marker}`: a feature of dev would be deployed"
         );
         ensure!(
-            holds(&test_worker(tools)?, marker)?,
+            holds(&test_worker()?, marker)?,
             "no `{marker}` even in a build with {TEST_FEATURES}: the scan above proves nothing"
         );
     }
@@ -175,19 +175,15 @@ fn holds(worker: &Path, marker: &str) -> Result<bool> {
 }
 
 /// The Worker of the end-to-end tests, in a place of its own.
-fn test_worker(tools: &setup::Tools) -> Result<PathBuf> {
+fn test_worker() -> Result<PathBuf> {
     let out = folder().join("worker");
-    build::worker(tools, &out, &build::parse_features(TEST_FEATURES), build::Make::Release)?;
+    worker::build(&out, &build::parse_features(TEST_FEATURES), Profile::Release)?;
     Ok(out)
 }
 
 /// Tells a test program how to start stacks: `$CHINWAG_XTASK dev --headless --port 0 --data DIR --no-build`.
-fn with_stacks<'a>(
-    command: &'a mut Command,
-    tools: &setup::Tools,
-    options: &Options,
-) -> Result<&'a mut Command> {
-    let worker = test_worker(tools)?;
+fn with_stacks<'a>(command: &'a mut Command, options: &Options) -> Result<&'a mut Command> {
+    let worker = test_worker()?;
     build::web()?;
     command.env("CHINWAG_TEST_WORKER", worker).env("CHINWAG_XTASK", std::env::current_exe()?);
     if options.keep {
@@ -196,10 +192,10 @@ fn with_stacks<'a>(
     Ok(command.current_dir(root()))
 }
 
-fn e2e(tools: &setup::Tools, options: &Options) -> Result<()> {
+fn e2e(options: &Options) -> Result<()> {
     let mut command = Command::new("cargo");
     command.args(["test", "--no-fail-fast", "--test", "e2e"]);
-    cargo_test(with_stacks(&mut command, tools, options)?)
+    cargo_test(with_stacks(&mut command, options)?)
 }
 
 /// How long, and in which order, the scenarios are run again and again.
@@ -210,10 +206,11 @@ pub struct Long {
 
 /// The command `faults`.
 pub fn long_faults(long: &Long) -> Result<()> {
-    faults(&setup::all()?, &Options::default(), Some(long))
+    setup::all()?;
+    faults(&Options::default(), Some(long))
 }
 
-fn faults(tools: &setup::Tools, options: &Options, long: Option<&Long>) -> Result<()> {
+fn faults(options: &Options, long: Option<&Long>) -> Result<()> {
     let mut command = Command::new("cargo");
     // A scenario that fails says why in one line; what it had started then falls over by the dozen.
     command.args(["test", "--test", "faults"]).env("RUST_BACKTRACE", "0");
@@ -221,15 +218,15 @@ fn faults(tools: &setup::Tools, options: &Options, long: Option<&Long>) -> Resul
         command.env("CHINWAG_FAULTS_MINUTES", minutes.to_string());
         command.envs(seed.map(|seed| ("CHINWAG_FAULTS_SEED", seed.to_string())));
     }
-    cargo_test(with_stacks(&mut command, tools, options)?)
+    cargo_test(with_stacks(&mut command, options)?)
 }
 
-fn browser(tools: &setup::Tools, options: &Options) -> Result<()> {
+fn browser(options: &Options) -> Result<()> {
     ensure!(root().join("tests/browser/run.mjs").exists(), "tests/browser/run.mjs is missing");
     let chromium = chromium()?;
     let mut command = setup::node_program("../tests/browser/run.mjs")?;
     command.env("CHROMIUM", chromium);
-    process::show(with_stacks(&mut command, tools, options)?)
+    process::show(with_stacks(&mut command, options)?)
 }
 
 /// A Chromium: the one named, the machine's, or on a Debian where we are root the distribution's.
@@ -241,7 +238,7 @@ fn chromium() -> Result<PathBuf> {
     let root = unsafe { libc::geteuid() } == 0;
     if root && on_path("apt-get").is_some() {
         let _lock = inputs::lock(&folder().join("apt.lock"))?;
-        crate::log::step("chromium (apt-get install, 1 minute, once)", || {
+        crate::log::step("chromium by apt-get", "1 minute, once", || {
             process::quiet(Command::new("apt-get").arg("update"))?;
             let mut install = Command::new("apt-get");
             install.args(["install", "-y", "--no-install-recommends", "chromium"]);
