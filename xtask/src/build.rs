@@ -44,30 +44,30 @@ pub fn run(Options { out, features, rebuild }: Options) -> Result<()> {
     }
     let out = std::path::absolute(out.unwrap_or_else(|| root().join("build")))?;
     let profile = if rebuild { Profile::Dev } else { Profile::Release };
-    match all(&out, &features, profile) {
+    match build_all(&out, &features, profile) {
         Err(error) if rebuild && out.join("index.js").exists() => {
             log::say(&format!("{error:#}\nthe last build stays live"));
             return Ok(());
         }
         result => result?,
     }
-    let size = size(&out)?;
+    let size = measure_size(&out)?;
     log::say(&format!("Worker: {} KiB, {} KiB gzip", size.raw_bytes >> 10, size.gzip_bytes >> 10));
     Ok(())
 }
 
 /// Makes the Worker in `out` and the client in web/dist, at the same time.
-pub fn all(out: &Path, features: &[String], profile: Profile) -> Result<()> {
-    setup::toolchain()?;
+pub fn build_all(out: &Path, features: &[String], profile: Profile) -> Result<()> {
+    setup::ensure_toolchain()?;
     std::thread::scope(|scope| {
-        let web = scope.spawn(|| setup::npm_packages().and_then(|()| web()));
+        let web = scope.spawn(|| setup::ensure_npm_packages().and_then(|()| build_web()));
         let worker = worker::build(out, features, profile);
         web.join().map_err(|_| anyhow!("the thread of the web client panicked"))?.and(worker)
     })
 }
 
 /// Makes the client in web/dist. Does nothing if it is there already.
-pub fn web() -> Result<()> {
+pub fn build_web() -> Result<()> {
     let root = root();
     let _lock = inputs::lock(&root.join("target/web.lock"))?;
     let mut files = inputs::files_below(&root.join("web"));
@@ -80,13 +80,13 @@ pub fn web() -> Result<()> {
     step("web client", "5 to 10 seconds", || {
         let mut command = Command::new("npm");
         command.args(["run", "--silent", "build", "-w", "web"]).current_dir(&root);
-        process::quiet(command.env("PATH", setup::node_path()?)).context("building the web client")
+        process::run_quietly(command.env("PATH", setup::node_path()?)).context("building the web client")
     })?;
-    inputs::write_whole(&stamp, &hash)
+    inputs::write_atomically(&stamp, &hash)
 }
 
 /// The size of the WebAssembly, as it is and as Cloudflare counts it.
-pub fn size(out: &Path) -> Result<Size> {
+pub fn measure_size(out: &Path) -> Result<Size> {
     use std::io::Write;
     let wasm = out.join("index_bg.wasm");
     let bytes = std::fs::read(&wasm).with_context(|| format!("reading {}", wasm.display()))?;

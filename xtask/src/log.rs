@@ -31,7 +31,7 @@ pub fn seconds(start: Instant) -> String {
 }
 
 /// One event of the running stack: UTC time, where it comes from, what happened.
-pub fn event(from: &str, what: &str) {
+pub fn report_event(from: &str, what: &str) {
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_millis()).unwrap_or_default();
     let (s, ms) = (now_ms / 1000 % 86_400, now_ms % 1000);
     let (h, m, s) = (s / 3600, s / 60 % 60, s % 60);
@@ -41,7 +41,7 @@ pub fn event(from: &str, what: &str) {
 }
 
 /// The last lines of a file, for an error that must explain itself.
-pub fn tail(path: &std::path::Path, lines: usize) -> String {
+pub fn read_tail(path: &std::path::Path, lines: usize) -> String {
     let text = String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
     last_lines(&text, lines)
 }

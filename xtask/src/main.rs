@@ -65,24 +65,24 @@ fn run() -> Result<()> {
         return Ok(());
     }
     match command.as_str() {
-        "dev" => dev::run(dev_options(args)?),
-        "build" => build::run(build_options(args)?),
-        "check" => no_more(args).and_then(|()| check::run()),
-        "test" => suite::run(&test_options(args)?),
-        "faults" => suite::long_faults(&faults_options(args)?),
-        "bench" => bench::run(&bench_options(args)?),
+        "dev" => dev::run(parse_dev_options(args)?),
+        "build" => build::run(parse_build_options(args)?),
+        "check" => ensure_no_more(args).and_then(|()| check::run()),
+        "test" => suite::run(&parse_test_options(args)?),
+        "faults" => suite::run_long_faults(&parse_faults_options(args)?),
+        "bench" => bench::run(&parse_bench_options(args)?),
         "sim" => sim::run(&args.raw_args()?.collect::<Vec<_>>()),
-        "token" => token::run(token_options(args)?),
+        "token" => token::run(parse_token_options(args)?),
         "migrate" => {
-            let (url, dir) = migrate_options(args)?;
+            let (url, dir) = parse_migrate_options(args)?;
             migrate::run(&url, &dir)
         }
-        "verify" => verify::run(&verify_options(args)?),
+        "verify" => verify::run(&parse_verify_options(args)?),
         other => bail!("no command `{other}`\n{USAGE}"),
     }
 }
 
-fn build_options(mut args: lexopt::Parser) -> Result<build::Options> {
+fn parse_build_options(mut args: lexopt::Parser) -> Result<build::Options> {
     let mut options = build::Options { features: build::features_from_env(), ..Default::default() };
     while let Some(arg) = args.next()? {
         match arg {
@@ -95,7 +95,7 @@ fn build_options(mut args: lexopt::Parser) -> Result<build::Options> {
     Ok(options)
 }
 
-fn test_options(mut args: lexopt::Parser) -> Result<suite::Options> {
+fn parse_test_options(mut args: lexopt::Parser) -> Result<suite::Options> {
     let mut options = suite::Options::default();
     while let Some(arg) = args.next()? {
         match arg {
@@ -107,7 +107,7 @@ fn test_options(mut args: lexopt::Parser) -> Result<suite::Options> {
     Ok(options)
 }
 
-fn faults_options(mut args: lexopt::Parser) -> Result<suite::Long> {
+fn parse_faults_options(mut args: lexopt::Parser) -> Result<suite::Long> {
     let (mut minutes, mut seed) = (None, None);
     while let Some(arg) = args.next()? {
         match arg {
@@ -119,7 +119,7 @@ fn faults_options(mut args: lexopt::Parser) -> Result<suite::Long> {
     Ok(suite::Long { minutes: minutes.context("faults needs --minutes N")?, seed })
 }
 
-fn bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {
+fn parse_bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {
     let mut options = bench::Options::default();
     while let Some(arg) = args.next()? {
         match arg {
@@ -133,7 +133,7 @@ fn bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {
 }
 
 /// Postgres's URL and the folder of the migrations.
-fn migrate_options(mut args: lexopt::Parser) -> Result<(String, PathBuf)> {
+fn parse_migrate_options(mut args: lexopt::Parser) -> Result<(String, PathBuf)> {
     let (mut url, mut dir) = (None, root().join("migrations"));
     while let Some(arg) = args.next()? {
         match arg {
@@ -145,14 +145,14 @@ fn migrate_options(mut args: lexopt::Parser) -> Result<(String, PathBuf)> {
     Ok((url.context("migrate needs --url postgres://user:password@host/database")?, dir))
 }
 
-fn no_more(mut args: lexopt::Parser) -> Result<()> {
+fn ensure_no_more(mut args: lexopt::Parser) -> Result<()> {
     match args.next()? {
         Some(other) => Err(other.unexpected().into()),
         None => Ok(()),
     }
 }
 
-fn dev_options(mut args: lexopt::Parser) -> Result<dev::Options> {
+fn parse_dev_options(mut args: lexopt::Parser) -> Result<dev::Options> {
     let mut options = dev::Options::default();
     while let Some(arg) = args.next()? {
         match arg {
@@ -179,7 +179,7 @@ fn dev_options(mut args: lexopt::Parser) -> Result<dev::Options> {
     Ok(options)
 }
 
-fn token_options(mut args: lexopt::Parser) -> Result<token::Options> {
+fn parse_token_options(mut args: lexopt::Parser) -> Result<token::Options> {
     let mut options = token::Options::default();
     while let Some(arg) = args.next()? {
         match arg {
@@ -198,7 +198,7 @@ fn token_options(mut args: lexopt::Parser) -> Result<token::Options> {
     Ok(options)
 }
 
-fn verify_options(mut args: lexopt::Parser) -> Result<verify::Options> {
+fn parse_verify_options(mut args: lexopt::Parser) -> Result<verify::Options> {
     let token = std::env::var("CHINWAG_TOKEN").unwrap_or_default();
     let mut options = verify::Options { token, data: root().join(".dev"), ..Default::default() };
     while let Some(arg) = args.next()? {

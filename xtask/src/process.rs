@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Runs to the end with its output shown; an error names the program.
-pub fn show(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {name}"))?;
     if !status.success() {
@@ -18,7 +18,7 @@ pub fn show(command: &mut Command) -> Result<()> {
 }
 
 /// Runs to the end quietly; its output is shown only if it fails.
-pub fn quiet(command: &mut Command) -> Result<String> {
+pub fn run_quietly(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -30,7 +30,7 @@ pub fn quiet(command: &mut Command) -> Result<String> {
 }
 
 /// Runs to the end with its output shown, and gives what it wrote to stdout.
-pub fn tee(command: &mut Command) -> Result<String> {
+pub fn run_and_capture(command: &mut Command) -> Result<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut said = String::new();
     for line in BufReader::new(child.stdout.take().context("its output")?).lines() {
@@ -50,7 +50,7 @@ pub fn tee(command: &mut Command) -> Result<String> {
 const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 
 /// Runs cargo to its end. Warnings and errors are shown as they come; of the crates that it compiles, one now and then.
-pub fn cargo(command: &mut Command) -> Result<()> {
+pub fn run_cargo(command: &mut Command) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
@@ -98,7 +98,7 @@ fn line(command: &Command) -> String {
 
 /// Puts a command into a process group of its own, so that Ctrl-C in the terminal reaches us alone and we end it
 /// in order. On Linux it also gets `signal` if we are killed outright.
-pub fn own_group(command: &mut tokio::process::Command, signal: i32) {
+pub fn put_in_own_group(command: &mut tokio::process::Command, signal: i32) {
     command.process_group(0).kill_on_drop(false);
     #[cfg(target_os = "linux")]
     // SAFETY: prctl is async-signal-safe and touches only the new process.
@@ -125,13 +125,13 @@ pub fn is_alive(pid: i32) -> bool {
 /// Ends a group: `first`, and SIGKILL for what is left after `patience`.
 pub fn end_group(group: i32, first: i32, patience: Duration) {
     signal(-group, first);
-    if !wait_gone(-group, patience) {
+    if !wait_until_gone(-group, patience) {
         signal(-group, libc::SIGKILL);
     }
 }
 
 /// Waits until a process (or with a negative number a group) is gone.
-pub fn wait_gone(pid: i32, patience: Duration) -> bool {
+pub fn wait_until_gone(pid: i32, patience: Duration) -> bool {
     let start = Instant::now();
     while is_alive(pid) {
         if start.elapsed() > patience {

@@ -23,15 +23,15 @@ const RUST_COMPONENTS: [(&str, &str); 3] = [
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// Everything that `check`, `test` and `bench` need.
-pub fn all() -> Result<()> {
-    toolchain()?;
-    npm_packages()
+pub fn ensure_all() -> Result<()> {
+    ensure_toolchain()?;
+    ensure_npm_packages()
 }
 
 /// What takes no time when it is there, and without which nothing can go on.
-pub fn toolchain() -> Result<()> {
-    rust_parts()?;
-    match node_version(Path::new("node")) {
+pub fn ensure_toolchain() -> Result<()> {
+    ensure_rust_components()?;
+    match read_node_version(Path::new("node")) {
         None => bail!("no Node: install Node {NODE_MAJOR_MIN} or newer with npm (https://nodejs.org)"),
         Some((major, minor)) if major < NODE_MAJOR_MIN => {
             bail!("Node {major}.{minor} is too old: install Node {NODE_MAJOR_MIN} or newer")
@@ -40,14 +40,15 @@ pub fn toolchain() -> Result<()> {
     }
     let root = root();
     if !root.join("node_modules").exists() || !root.join("target/worker").exists() {
-        enough_disk(&root)?;
+        ensure_free_disk(&root)?;
     }
     Ok(())
 }
 
-fn rust_parts() -> Result<()> {
-    let sysroot = process::quiet(Command::new("rustc").current_dir(root()).args(["--print", "sysroot"]))
-        .context("no rustc: install Rust by rustup (https://rustup.rs)")?;
+fn ensure_rust_components() -> Result<()> {
+    let sysroot =
+        process::run_quietly(Command::new("rustc").current_dir(root()).args(["--print", "sysroot"]))
+            .context("no rustc: install Rust by rustup (https://rustup.rs)")?;
     let sysroot = Path::new(sysroot.trim());
     let components = RUST_COMPONENTS.iter().filter(|(_, path)| !sysroot.join(path).exists());
     for (kind, name) in components
@@ -55,14 +56,14 @@ fn rust_parts() -> Result<()> {
         .chain((!sysroot.join("lib/rustlib").join(WASM_TARGET).exists()).then_some(("target", WASM_TARGET)))
     {
         step(&format!("rustup {kind} add {name}"), "seconds, once", || {
-            process::quiet(Command::new("rustup").current_dir(root()).args([kind, "add", name]))
+            process::run_quietly(Command::new("rustup").current_dir(root()).args([kind, "add", name]))
                 .context("the toolchain lacks a part and rustup cannot add it; is Rust installed by rustup?")
         })?;
     }
     Ok(())
 }
 
-fn node_version(node: &Path) -> Option<(u32, u32)> {
+fn read_node_version(node: &Path) -> Option<(u32, u32)> {
     let output = Command::new(node).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let mut parts = text.trim().trim_start_matches('v').split('.').map(|part| part.parse().ok());
@@ -70,7 +71,7 @@ fn node_version(node: &Path) -> Option<(u32, u32)> {
 }
 
 /// `npm ci` when the lock file is another than the one installed last.
-pub fn npm_packages() -> Result<()> {
+pub fn ensure_npm_packages() -> Result<()> {
     let root = root();
     let _lock = inputs::lock(&root.join("target/npm.lock"))?;
     let files = ["package.json", "package-lock.json", "web/package.json"].map(|name| root.join(name));
@@ -80,17 +81,17 @@ pub fn npm_packages() -> Result<()> {
         return Ok(());
     }
     step("npm packages", "half a minute, once", || {
-        process::quiet(Command::new("npm").current_dir(&root).args([
+        process::run_quietly(Command::new("npm").current_dir(&root).args([
             "ci",
             "--no-progress",
             "--loglevel=error",
         ]))
     })?;
-    inputs::write_whole(&stamp, &hash)
+    inputs::write_atomically(&stamp, &hash)
 }
 
 /// The Node that runs wrangler: the npm package's, else the machine's if it is new enough.
-fn wrangler_node() -> Result<PathBuf> {
+fn find_wrangler_node() -> Result<PathBuf> {
     let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
     let packaged = root().join(format!("node_modules/node-{os}-{arch}/bin/node"));
@@ -98,7 +99,7 @@ fn wrangler_node() -> Result<PathBuf> {
         return Ok(packaged);
     }
     let (major, minor) = WRANGLER_NODE_MIN;
-    match node_version(Path::new("node")) {
+    match read_node_version(Path::new("node")) {
         Some(version) if version >= WRANGLER_NODE_MIN => Ok("node".into()),
         _ => {
             bail!("npm has no Node {major} for this machine: install Node {major}.{minor} or newer yourself")
@@ -108,7 +109,7 @@ fn wrangler_node() -> Result<PathBuf> {
 
 /// A PATH in which `node` is one that wrangler, vite and vitest accept, then the npm packages' programs.
 pub fn node_path() -> Result<OsString> {
-    let node = wrangler_node()?;
+    let node = find_wrangler_node()?;
     let first = [node.parent().unwrap_or(Path::new("")).to_path_buf(), root().join("node_modules/.bin")];
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = first.into_iter().filter(|dir| !dir.as_os_str().is_empty());
@@ -117,7 +118,7 @@ pub fn node_path() -> Result<OsString> {
 
 /// A program of an npm package, run by the right Node and without npx.
 pub fn node_program(package_file: &str) -> Result<Command> {
-    let mut command = Command::new(wrangler_node()?);
+    let mut command = Command::new(find_wrangler_node()?);
     command.arg(root().join("node_modules").join(package_file)).env("PATH", node_path()?).current_dir(root());
     Ok(command)
 }
@@ -136,7 +137,7 @@ pub fn workerd() -> PathBuf {
     root().join(format!("node_modules/@cloudflare/workerd-{os}-{arch}/bin/workerd"))
 }
 
-fn enough_disk(dir: &Path) -> Result<()> {
+fn ensure_free_disk(dir: &Path) -> Result<()> {
     let Some(free) = disk_free_bytes(dir) else { return Ok(()) };
     if free < DISK_FREE_MIN_BYTES {
         bail!(

@@ -15,11 +15,11 @@ pub const MUTANT: &str = "ack-before-write";
 
 /// The command `sim`.
 pub fn run(args: &[OsString]) -> Result<()> {
-    process::show(Command::new(build()?).args(args).current_dir(root()))
+    process::run(Command::new(build()?).args(args).current_dir(root()))
 }
 
 /// The part of the suite: many histories, and every mutant caught.
-pub fn suite() -> Result<()> {
+pub fn run_suite() -> Result<()> {
     let program = std::fs::read(build()?)?;
     let holds = program.windows(MUTANT.len()).any(|bytes| bytes == MUTANT.as_bytes());
     ensure!(holds, "no `{MUTANT}` even in the simulator: looking for it in the Worker would prove nothing");
@@ -28,7 +28,7 @@ pub fn suite() -> Result<()> {
 }
 
 fn build() -> Result<PathBuf> {
-    process::show(
+    process::run(
         Command::new("cargo")
             .args(["build", "--quiet", "--profile", "sim", "--package", "sim"])
             .current_dir(root()),

@@ -58,12 +58,12 @@ pub fn build(out: &Path, features: &[String], profile: Profile) -> Result<()> {
         (Profile::Dev, true) => "seconds",
     };
     let (wasm, bindgen) = std::thread::scope(|scope| {
-        let bindgen = scope.spawn(bindgen_program);
+        let bindgen = scope.spawn(build_bindgen);
         let wasm = step(&format!("{name}, {}", profile.name()), usually, || compile(&features, profile));
         (wasm, bindgen.join().map_err(|_| anyhow!("the thread of wasm-bindgen panicked")))
     });
     bundle(&wasm?, &bindgen??, out, profile)?;
-    inputs::write_whole(&stamp, &hash())
+    inputs::write_atomically(&stamp, &hash())
 }
 
 /// The Worker's source, the manifests, and whatever else the last compilation read (`include_str!`).
@@ -106,20 +106,20 @@ fn compile(features: &str, profile: Profile) -> Result<PathBuf> {
         .env("RUSTFLAGS", format!("{flags} -Cpanic=unwind").trim())
         // The macros of wasm-bindgen read it: js-sys's futures instead of wasm-bindgen-futures'.
         .env("WASM_BINDGEN_USE_JS_SYS", "1");
-    process::cargo(&mut command)?;
+    process::run_cargo(&mut command)?;
     Ok(cargo_out_dir(profile).join("chinwag.wasm"))
 }
 
 /// The program `xtask/bindgen`, compiled if it is not the one of today's Cargo.lock.
-fn bindgen_program() -> Result<PathBuf> {
+fn build_bindgen() -> Result<PathBuf> {
     let program = root().join("target/debug/worker-bindgen");
     let mut command = Command::new("cargo");
     command.args(["build", "--package", "worker-bindgen"]).current_dir(root());
     command.env("CARGO_TARGET_DIR", root().join("target"));
     if program.exists() {
-        process::cargo(&mut command)?;
+        process::run_cargo(&mut command)?;
     } else {
-        step("wasm-bindgen", "half a minute, once", || process::cargo(&mut command))?;
+        step("wasm-bindgen", "half a minute, once", || process::run_cargo(&mut command))?;
     }
     Ok(program)
 }
@@ -130,9 +130,9 @@ fn bundle(wasm: &Path, bindgen: &Path, out: &Path, profile: Profile) -> Result<(
     let _ = std::fs::remove_dir_all(&stage);
     std::fs::create_dir_all(&stage)?;
     let (sdk, entry) = (locked_version("worker")?, root().join("src/shell/entry.js"));
-    process::quiet(Command::new(bindgen).args([wasm, &stage]).arg(sdk).env("RUST_BACKTRACE", "0"))?;
+    process::run_quietly(Command::new(bindgen).args([wasm, &stage]).arg(sdk).env("RUST_BACKTRACE", "0"))?;
     ensure_entry_has_all(&stage.join("index.js"), &entry)?;
-    setup::npm_packages()?;
+    setup::ensure_npm_packages()?;
     if profile == Profile::Release {
         step("wasm-opt", "20 to 40 seconds", || optimise(&stage.join("index_bg.wasm")))?;
     }
@@ -140,7 +140,7 @@ fn bundle(wasm: &Path, bindgen: &Path, out: &Path, profile: Profile) -> Result<(
     let esbuild = ["--bundle", "--minify", "--format=esm", "--log-level=warning", "--outfile=bundle.js"];
     let mut command = Command::new(setup::esbuild());
     command.arg("./entry.js").args(esbuild).current_dir(&stage);
-    process::quiet(command.args(["--external:./index_bg.wasm", "--external:cloudflare:*"]))?;
+    process::run_quietly(command.args(["--external:./index_bg.wasm", "--external:cloudflare:*"]))?;
     // workerd gives a compiled module for a plain import.
     let js = std::fs::read_to_string(stage.join("bundle.js"))?.replace("import source ", "import ");
     std::fs::write(stage.join("bundle.js"), js)?;
@@ -160,7 +160,7 @@ fn optimise(wasm: &Path) -> Result<()> {
     let mut command = setup::node_program("binaryen/bin/wasm-opt")?;
     command.arg(wasm).arg("-o").arg(&optimised).args(["-O", "--debuginfo"]);
     command.args(WASM_FEATURES.map(|feature| format!("--enable-{feature}")));
-    process::quiet(&mut command)?;
+    process::run_quietly(&mut command)?;
     Ok(std::fs::rename(&optimised, wasm)?)
 }
 
