@@ -51,6 +51,9 @@ pub fn run(Options { out, features, rebuild }: Options) -> Result<()> {
         }
         result => result?,
     }
+    if rebuild {
+        return Ok(());
+    }
     let size = measure_size(&out)?;
     log::say(&format!("Worker: {} KiB, {} KiB gzip", size.raw_bytes >> 10, size.gzip_bytes >> 10));
     Ok(())

@@ -5,20 +5,16 @@ use std::io::{IsTerminal, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Runs a step that may take long: says that it begins and how long that usually takes, then how long it took.
-/// A failure is told at once, for other steps may be running beside it.
+/// It reports a failure at once, for other steps may be running beside it.
 pub fn step<T>(name: &str, usually: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
     say(&format!("{name} … ({usually})"));
     let result = work();
     match &result {
-        Ok(_) => done(name, start),
+        Ok(_) => say(&format!("{name}: done in {}", seconds(start))),
         Err(_) => say(&format!("{name}: failed after {}", seconds(start))),
     }
     result
-}
-
-pub fn done(name: &str, start: Instant) {
-    say(&format!("{name}: done in {}", seconds(start)));
 }
 
 /// One line in one write: below wrangler each write becomes a line of its own.

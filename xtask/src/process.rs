@@ -49,7 +49,7 @@ pub fn run_and_capture(command: &mut Command) -> Result<String> {
 /// How often a long compilation says where it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 
-/// Runs cargo to its end. Warnings and errors are shown as they come; of the crates that it compiles, one now and then.
+/// Runs cargo to its end. Shows warnings and errors as they come, and now and then the crate that it compiles.
 pub fn run_cargo(command: &mut Command) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())
@@ -58,17 +58,17 @@ pub fn run_cargo(command: &mut Command) -> Result<()> {
         .env("CARGO_TERM_QUIET", "false")
         .spawn()
         .context("cannot run cargo")?;
-    let (mut told, mut crates) = (Instant::now(), 0);
+    let (mut reported, mut crates) = (Instant::now(), 0);
     for line in BufReader::new(child.stderr.take().context("its output")?).lines() {
         let line = line?;
         if let Some(compiled) = line.strip_prefix("   Compiling ") {
             crates += 1;
-            if told.elapsed() > PROGRESS_EVERY {
+            if reported.elapsed() > PROGRESS_EVERY {
                 crate::log::say(&format!(
                     "  crate {crates}: {}",
                     compiled.split(" (").next().unwrap_or_default()
                 ));
-                told = Instant::now();
+                reported = Instant::now();
             }
         } else if !is_status(&line) {
             crate::log::say(&line);
@@ -81,7 +81,7 @@ pub fn run_cargo(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// `    Finished …`, `  Downloaded …`: a word on the right of cargo's first twelve columns.
+/// Whether cargo's line is one of its own, like `    Finished …`: a word that ends in the twelfth column.
 fn is_status(line: &str) -> bool {
     let (word, rest) = line.split_at_checked(12).unwrap_or((line, ""));
     rest.starts_with(' ')
