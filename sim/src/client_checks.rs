@@ -1,88 +1,84 @@
-//! What a client makes of what it hears: the order of a beginning, every seq once, acks and refusals, who is there.
-//! Not here: what it wants and says (`client`), what must be true of the room as a whole (`oracle`).
+//! What a client checks in what it receives: the order of a greeting, every seq once, acks and refusals, who is online.
+//! Not here: what it sends (`client`), what must be true of the room as a whole (`world::model`).
 
-use crate::client::{Known, Op, Phase, Tab, short};
-use crate::content_model::Shown;
-use crate::oracle::{Acked, Checker, Fact, Operation};
+use crate::client::shorten;
 use crate::plan::PEOPLE;
-use crate::run::host_of;
 use crate::stored::user_of;
 use crate::world::World;
-use chinwag::ids::UnixMs;
+use crate::world::checker::{CheckResult, Checker};
+use crate::world::clients::{PendingOp, Phase, Tab};
+use crate::world::content_model::Shown;
+use crate::world::operation::{Acked, Fact, Operation};
+use chinwag::ids::{Seq, UnixMs};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// A frame that isn't answered within this long, on a connection where nothing is wrong, is not answered at all.
+/// A frame must be answered within this long on a healthy connection.
 const ANSWER_MS: u64 = 3_000;
 
-/// Events about the room and its people.
-const NEWS: [&str; 4] = ["member_added", "member_removed", "member_updated", "room_updated"];
-/// Events that have a place in the log.
-const OF_THE_LOG: [&str; 5] =
+/// Events about the room and its members.
+const ROOM_EVENTS: [&str; 4] = ["member_added", "member_removed", "member_updated", "room_updated"];
+/// Events about messages.
+const MESSAGE_EVENTS: [&str; 5] =
     ["new_message", "reaction_update", "message_updated", "message_deleted", "thread_update"];
 
 impl World {
-    // --- Hearing ----------------------------------------------------------------------------------
-
-    pub fn hears(self: &Rc<Self>, tab: usize, text: &str) {
-        self.fold(text);
-        if self.lines.borrow().is_some() {
-            let line = format!("{:>8} {} < {}", self.elapsed_ms(), self.name(tab), told(text));
-            self.lines.borrow_mut().iter_mut().for_each(|lines| lines.push(line.clone()));
-        }
+    pub fn receive_frame(self: &Rc<Self>, tab: usize, text: &str) {
+        self.recorder.trace_frame(text, || format!("{} < {}", self.clients.name(tab), summarize(text)));
         let events = match serde_json::from_str::<Value>(text) {
             Ok(Value::Array(events)) => events,
             Ok(event) => vec![event],
-            Err(_) => return self.violation(Checker::Phantom, format!("no JSON: {}", short(text))),
+            Err(_) => {
+                return self.recorder.violation(Checker::Phantom, format!("no JSON: {}", shorten(text)));
+            }
         };
         for event in events {
-            let found = self.event(tab, &event);
-            self.found(tab, found);
+            let result = self.check_event(tab, &event);
+            self.recorder.check(|| self.clients.name(tab), result);
         }
     }
 
-    pub fn event(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+    fn check_event(self: &Rc<Self>, tab: usize, event: &Value) -> CheckResult {
         let kind = event["type"].as_str().unwrap_or_default();
-        let phase = self.tabs.borrow()[tab].phase;
+        let phase = self.clients.tab(tab).phase;
         match (phase, kind) {
-            (Phase::Greeted(0), "hello") => {
-                let mut tabs = self.tabs.borrow_mut();
-                let it = &mut tabs[tab];
+            (Phase::Joining(0), "hello") => {
+                let mut it = self.clients.tab_mut(tab);
                 it.epoch = event["epoch"].as_str().unwrap_or_default().into();
-                (it.phase, it.resynced) = (Phase::Greeted(1), false);
+                (it.phase, it.resynced) = (Phase::Joining(1), false);
                 Ok(())
             }
-            (Phase::Greeted(1), "online_users") => {
-                self.tabs.borrow_mut()[tab].phase = Phase::Greeted(2);
-                self.presence(tab, event)
+            (Phase::Joining(1), "online_users") => {
+                self.clients.tab_mut(tab).phase = Phase::Joining(2);
+                self.check_online_users(tab, event)
             }
-            (Phase::Greeted(2), "resync") => self.resync(tab, event),
-            (Phase::Greeted(2), "synced") => self.synced(tab, event),
-            (Phase::Greeted(2) | Phase::Live, kind) if OF_THE_LOG.contains(&kind) || NEWS.contains(&kind) => {
-                self.sequenced(tab, event)
+            (Phase::Joining(2), "resync") => self.check_resync(tab, event),
+            (Phase::Joining(2), "synced") => self.check_synced(tab, event),
+            (Phase::Joining(2) | Phase::Live, kind)
+                if MESSAGE_EVENTS.contains(&kind) || ROOM_EVENTS.contains(&kind) =>
+            {
+                self.check_sequenced(tab, event)
             }
             (Phase::Live, "ack") => {
                 let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-                let seq = event["seq"].as_u64();
                 let version = event["version"].as_u64().unwrap_or(0);
-                let acked = (seq, text("messageId"), version);
-                self.acked(tab, &text("clientId"), acked, event["duplicate"] == true);
+                let acked = (event["seq"].as_u64(), text("messageId"), version);
+                self.check_ack(tab, &text("clientId"), acked, event["duplicate"] == true);
                 Ok(())
             }
-            (Phase::Live, "error") => self.refused(tab, event),
-            (Phase::Live, "online_users") => self.presence(tab, event),
-            (Phase::Live, "user_left") => self.left(tab, event),
+            (Phase::Live, "error") => self.check_refusal(tab, event),
+            (Phase::Live, "online_users") => self.check_online_users(tab, event),
+            (Phase::Live, "user_left") => self.check_user_left(tab, event),
             (Phase::Live, "typing" | "user_joined" | "read_receipt") => Ok(()),
             _ => Err((Checker::Seam, format!("{kind} while {phase:?}"))),
         }
     }
 
-    pub fn resync(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        self.counters.count("resyncs");
-        let mut tabs = self.tabs.borrow_mut();
-        let it = &mut tabs[tab];
-        let since = it.at.take();
+    fn check_resync(&self, tab: usize, event: &Value) -> CheckResult {
+        self.recorder.count("resyncs");
+        let mut it = self.clients.tab_mut(tab);
+        let since = it.position.take();
         it.resynced = true;
         let head = event["seq"].as_u64().unwrap_or(0);
         let other_log = since.as_ref().is_some_and(|(_, epoch)| *epoch != it.epoch);
@@ -97,231 +93,208 @@ impl World {
         }
     }
 
-    pub fn synced(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+    fn check_synced(self: &Rc<Self>, tab: usize, event: &Value) -> CheckResult {
         let head = event["seq"].as_u64().unwrap_or(0);
-        let heard = {
-            let mut tabs = self.tabs.borrow_mut();
-            let it = &mut tabs[tab];
+        let replayed_to = {
+            let mut it = self.clients.tab_mut(tab);
             it.phase = Phase::Live;
-            let heard = it.at.replace((head, it.epoch.clone()));
-            heard.filter(|_| !it.resynced).map(|(seq, _)| seq)
+            let position = (head, it.epoch.clone());
+            let before = it.position.replace(position);
+            before.filter(|_| !it.resynced).map(|(seq, _)| seq)
         };
-        self.later_nudge(tab);
-        self.say_what_waits(tab);
-        match heard {
-            Some(seq) => {
-                self.counters.count("replays");
-                if seq == head {
-                    Ok(())
-                } else {
-                    Err((Checker::Seam, format!("replayed to {seq}, synced {head}")))
-                }
-            }
-            None => Ok(()),
+        self.drive_tab_later(tab);
+        self.send_pending(tab);
+        let Some(seq) = replayed_to else { return Ok(()) };
+        self.recorder.count("replays");
+        match seq == head {
+            true => Ok(()),
+            false => Err((Checker::Seam, format!("replayed to {seq}, synced {head}"))),
         }
     }
 
     /// An event of the log, live, replayed or as history.
-    pub fn sequenced(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+    fn check_sequenced(&self, tab: usize, event: &Value) -> CheckResult {
         let seq = event["seq"].as_u64().unwrap_or(0);
-        let fact = fact(event);
-        let mut tabs = self.tabs.borrow_mut();
-        let it = &mut tabs[tab];
-        let stranger =
-            event["message"]["tenantId"] != *it.tenant || event["message"]["roomId"] != *it.room_id;
-        if event["type"] == "new_message" && stranger {
+        let (fact, message) = (fact(event), &event["message"]);
+        let mut it = self.clients.tab_mut(tab);
+        let is_foreign = message["tenantId"] != *it.tenant || message["roomId"] != *it.room_id;
+        if event["type"] == "new_message" && is_foreign {
             return Err((Checker::Phantom, format!("of another room: {fact:?}")));
         }
-        let (message, gone) = (&event["message"], if it.phase == Phase::Live { 0 } else { it.gone });
+        let deletions = if it.phase == Phase::Live { 0 } else { it.deletions_at_connect };
         if message.is_object() {
-            it.learns(message);
+            it.learn(message);
         } else if event["type"] == "message_deleted" {
             it.known.iter_mut().filter(|known| known.id == fact.id).for_each(|known| known.deleted = true);
         }
-        let history = it.phase != Phase::Live && (it.at.is_none() || it.resynced);
-        if !history {
-            let Some((at, _)) = &mut it.at else { return Err((Checker::Seam, "live before synced".into())) };
-            if seq <= *at {
-                return Err((Checker::Duplicated, format!("heard {seq} after {at}")));
+        it.check_next_seq(seq)?;
+        let (room, epoch) = (it.room, it.epoch.clone());
+        drop(it);
+        self.model.room(room, |model| {
+            if message.is_object() {
+                model.check_shown(&Shown::from_json(message), deletions)?;
             }
-            if seq != *at + 1 {
-                return Err((Checker::Seam, format!("heard {seq} after {at}")));
-            }
-            *at = seq;
-        }
-        let epoch = it.epoch.clone();
-        let room = it.room;
-        drop(tabs);
-        let mut oracle = self.oracle.borrow_mut();
-        let model = oracle.rooms.entry(room).or_default();
-        if message.is_object() {
-            model.shows(&Shown::of(message), gone)?;
-        }
-        model.hears(&epoch, seq, &fact)
+            model.check_received(&epoch, seq, &fact)
+        })
     }
 
-    pub fn acked(
+    pub fn check_ack(
         self: &Rc<Self>,
         tab: usize,
         client_id: &str,
-        (seq, id, version): (Option<u64>, String, u64),
+        (seq, id, version): (Option<Seq>, String, u64),
         duplicate: bool,
     ) {
-        let found = {
-            let mut tabs = self.tabs.borrow_mut();
-            let it = &mut tabs[tab];
-            let Some(place) = it.ops.iter().position(|op| op.client_id == client_id) else {
-                // A second ack of what was said twice.
-                return;
-            };
-            let op = it.ops.remove(place);
-            if duplicate {
-                self.counters.count("dedupe hits");
-            } else if op.again && seq.is_some() && matches!(op.said, Operation::Message { .. }) {
-                drop(tabs);
-                let what = format!("{}: {client_id} was acked before, and is no duplicate", self.name(tab));
-                return self.violation(Checker::Duplicated, what);
-            }
-            if let (true, Some(seq), Operation::Message { .. }) = (op.clean && !duplicate, seq, &op.said) {
-                let number = op.client_id.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
-                it.order.push((number, seq));
-            }
-            it.acked.push(op);
-            let (room, user) = (it.room, it.user.clone());
-            self.counters.count(match it.acked.last().map(|op| &op.said) {
-                Some(Operation::Edit { .. }) => "edits acked",
-                Some(Operation::Delete { .. }) => "deletions acked",
-                Some(Operation::Message { thread: Some(_), .. }) => "replies acked",
-                _ => "acks",
-            });
-            let acked = Acked { epoch: it.epoch.clone(), seq, id, version };
-            drop(tabs);
-            self.oracle.borrow_mut().rooms.entry(room).or_default().acks(&user, client_id, acked)
-        };
-        self.found(tab, found);
-        self.later_nudge(tab);
+        let mut it = self.clients.tab_mut(tab);
+        // A second ack of what was sent twice.
+        let Some(op) = it.take_pending(client_id) else { return };
+        let is_message = matches!(op.operation, Operation::Message { .. });
+        if duplicate {
+            self.recorder.count("dedupe hits");
+        } else if op.repeated && seq.is_some() && is_message {
+            let what = format!("{}: {client_id} was acked before, and is no duplicate", it.name());
+            drop(it);
+            return self.recorder.violation(Checker::Duplicated, what);
+        }
+        if let (true, Some(seq)) = (is_message && op.ordered && !duplicate, seq) {
+            let number = op.client_id.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+            it.order.push((number, seq));
+        }
+        self.recorder.count(match &op.operation {
+            Operation::Edit { .. } => "edits acked",
+            Operation::Delete { .. } => "deletions acked",
+            Operation::Message { thread: Some(_), .. } => "replies acked",
+            _ => "acks",
+        });
+        it.acked.push(op);
+        let (room, user) = (it.room, it.user.clone());
+        let acked = Acked { epoch: it.epoch.clone(), seq, id, version };
+        drop(it);
+        let result = self.model.room(room, |model| model.check_acked(&user, client_id, acked));
+        self.recorder.check(|| self.clients.name(tab), result);
+        self.drive_tab_later(tab);
     }
 
-    pub fn refused(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        let now = self.now();
+    fn check_refusal(self: &Rc<Self>, tab: usize, event: &Value) -> CheckResult {
         let code = event["code"].as_str().unwrap_or_default();
         let client_id = event["clientId"].as_str().unwrap_or_default();
-        let mut tabs = self.tabs.borrow_mut();
-        let it = &mut tabs[tab];
         let after_ms = event["retryAfterMs"].as_u64().unwrap_or(400) + 50;
-        for op in it.ops.iter_mut().filter(|op| op.client_id == client_id) {
-            (op.sent_at, op.clean, op.not_before) = (None, false, now + after_ms);
+        let mut it = self.clients.tab_mut(tab);
+        for op in it.pending.iter_mut().filter(|op| op.client_id == client_id) {
+            (op.sent_at, op.ordered, op.not_before) = (None, false, self.clock.now() + after_ms);
         }
-        let known = match code {
+        let is_expected = match code {
             "internal" | "rate_limited" | "muted" => true,
             "slow_mode" => {
-                self.counters.count("messages slowed down");
+                self.recorder.count("messages refused by slow mode");
                 it.user != PEOPLE[0]
             }
             "moderation_blocked" => {
-                let place = it.ops.iter().position(|op| op.client_id == client_id);
-                let said = place.map(|place| it.ops.remove(place).said);
-                self.blocked(said.as_ref())?;
+                let op = it.take_pending(client_id);
+                self.check_blocked(op.as_ref().map(|op| &op.operation))?;
                 true
             }
             "room_not_found" => {
-                it.turned_away();
+                it.accept_removal();
                 true
             }
-            // Its message is deleted, edited meanwhile, or was in a log that is gone.
+            // The message is deleted, was edited meanwhile, or was in a log that is lost.
             "message_not_found" | "version_conflict" | "invalid" => {
-                let refused = it.ops.iter().find(|op| op.client_id == client_id).map(|op| op.said.clone());
-                if let (Some(Operation::Message { content, .. }), "invalid") = (refused, code) {
-                    self.file_refused(&content);
+                let op = it.take_pending(client_id);
+                if let (Some(PendingOp { operation: Operation::Message { content, .. }, .. }), "invalid") =
+                    (op, code)
+                {
+                    self.check_file_refused(&content);
                 }
-                it.ops.retain(|op| op.client_id != client_id);
                 true
             }
             _ => false,
         };
-        drop(tabs);
-        let world = self.clone();
-        self.spawn(async move {
-            world.sleep(after_ms).await;
-            world.nudge(tab);
-        });
-        if known { Ok(()) } else { Err((Checker::Answered, format!("refused {client_id}: {code}"))) }
-    }
-
-    /// Every frame is answered: an ack, an error, or the end of the connection.
-    pub fn every_frame_is_answered(self: &Rc<Self>) {
-        let now = self.now();
-        let late: Vec<(usize, String)> = {
-            let tabs = self.tabs.borrow();
-            let live = tabs.iter().filter(|tab| tab.is_live());
-            live.flat_map(|tab| {
-                let late = |op: &&Op| op.sent_at.is_some_and(|at| now - at > ANSWER_MS);
-                tab.ops.iter().filter(late).map(|op| (tab.index, op.client_id.clone()))
-            })
-            .collect()
-        };
-        for (tab, client_id) in late {
-            self.violation(Checker::Answered, format!("{}: {client_id} has no answer", self.name(tab)));
-            self.tabs.borrow_mut()[tab].forgives();
+        drop(it);
+        self.drive_tab_after(tab, after_ms);
+        match is_expected {
+            true => Ok(()),
+            false => Err((Checker::Answered, format!("refused {client_id}: {code}"))),
         }
     }
 
-    /// Who has had a socket for a while must be told to be there.
-    pub fn presence(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
-        let online: Vec<&str> =
+    /// Every frame is answered: by an ack, an error, or the end of the connection.
+    pub fn check_frames_answered(&self) {
+        let now = self.clock.now();
+        let is_late = |op: &&PendingOp| op.sent_at.is_some_and(|at| now - at > ANSWER_MS);
+        let late: Vec<(usize, String)> = {
+            let tabs = self.clients.all();
+            let live = tabs.iter().filter(|tab| tab.is_live());
+            let late = live.flat_map(|tab| {
+                tab.pending.iter().filter(is_late).map(|op| (tab.index, op.client_id.clone()))
+            });
+            late.collect()
+        };
+        for (tab, client_id) in late {
+            let what = format!("{}: {client_id} has no answer", self.clients.name(tab));
+            self.recorder.violation(Checker::Answered, what);
+            self.clients.tab_mut(tab).excuse_answers();
+        }
+    }
+
+    /// Whoever has had a socket for a while must be in the list.
+    fn check_online_users(&self, tab: usize, event: &Value) -> CheckResult {
+        let listed: Vec<&str> =
             event["users"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        // A slow reader hears old news.
-        let slow = self.tabs.borrow()[tab].sock().is_some_and(|sock| sock.was_slow());
-        let there = if slow { BTreeSet::new() } else { self.there(tab, self.now()) };
-        match there.iter().find(|user| !online.contains(&user.as_str())) {
-            Some(user) => Err((Checker::Presence, format!("{user} is there, online were {online:?}"))),
+        // A slow reader reads an old list.
+        let is_slow = self.clients.socket(tab).is_some_and(|socket| socket.was_slow.get());
+        let online = if is_slow { BTreeSet::new() } else { self.online_since(tab, self.clock.now()) };
+        match online.iter().find(|user| !listed.contains(&user.as_str())) {
+            Some(user) => Err((Checker::Presence, format!("{user} is online, the list is {listed:?}"))),
             None => Ok(()),
         }
     }
 
-    pub fn left(self: &Rc<Self>, tab: usize, event: &Value) -> Result<(), (Checker, String)> {
+    fn check_user_left(&self, tab: usize, event: &Value) -> CheckResult {
         let user = event["userId"].as_str().unwrap_or_default();
-        let told_at = event["timestamp"].as_u64().unwrap_or(0);
-        match self.there(tab, told_at).contains(user) {
-            true => Err((Checker::Presence, format!("{user} is there, and was told to have left"))),
+        let left_at = event["timestamp"].as_u64().unwrap_or(0);
+        match self.online_since(tab, left_at).contains(user) {
+            true => Err((Checker::Presence, format!("{user} is online, and a user_left came"))),
             false => Ok(()),
         }
     }
 
     /// The people who had had an open socket for a second by then, and still have it.
-    fn there(&self, tab: usize, by: UnixMs) -> BTreeSet<String> {
-        let room = self.tabs.borrow()[tab].room;
-        let Some(host) = host_of(self, room) else { return BTreeSet::new() };
+    fn online_since(&self, tab: usize, by: UnixMs) -> BTreeSet<String> {
+        let room = self.clients.tab(tab).room;
+        let Some(host) = self.hosts.of_room(room) else { return BTreeSet::new() };
         let sockets = host.sockets.borrow();
-        let old = sockets.iter().filter(|s| !s.closing.get() && s.opened_at() + 1_000 < by);
-        old.filter_map(|sock| user_of(&sock.attachment.borrow())).collect()
+        let old = sockets.iter().filter(|s| !s.closing.get() && s.opened_at + 1_000 < by);
+        old.filter_map(|socket| user_of(&socket.attachment.borrow())).collect()
     }
 }
 
 impl Tab {
-    fn learns(&mut self, message: &Value) {
-        let shown = Shown::of(message);
-        let known = Known {
-            id: shown.id.to_owned(),
-            user: shown.user.to_owned(),
-            version: shown.version,
-            is_reply: message["threadId"].is_string(),
-            deleted: shown.deleted,
-        };
-        match self.known.iter_mut().find(|before| before.id == known.id) {
-            Some(before) => *before = known,
-            None => self.known.push(known),
+    /// Live and replayed events come without gaps; history has none of the client's seqs.
+    fn check_next_seq(&mut self, seq: Seq) -> CheckResult {
+        let is_history = self.phase != Phase::Live && (self.position.is_none() || self.resynced);
+        if is_history {
+            return Ok(());
         }
+        let Some((at, _)) = &mut self.position else {
+            return Err((Checker::Seam, "live before synced".into()));
+        };
+        if seq != *at + 1 {
+            let checker = if seq <= *at { Checker::Duplicated } else { Checker::Seam };
+            return Err((checker, format!("received {seq} after {at}")));
+        }
+        *at = seq;
+        Ok(())
     }
 }
 
 fn fact(event: &Value) -> Fact {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let about = |user: &Value, id: &Value, said: Operation| Fact {
+    let about = |user: &Value, id: &Value, operation: Operation| Fact {
         user: text(user),
         client_id: None,
         id: text(id),
-        said,
+        operation,
     };
     let (message, delta) = (&event["message"], &event["delta"]);
     match event["type"].as_str().unwrap_or_default() {
@@ -329,47 +302,47 @@ fn fact(event: &Value) -> Fact {
             user: text(&message["userId"]),
             client_id: message["clientId"].as_str().map(str::to_owned),
             id: text(&message["id"]),
-            said: Operation::Message {
+            operation: Operation::Message {
                 content: String::new(),
                 thread: message["threadId"].as_str().map(str::to_owned),
             },
         },
         "message_updated" => {
-            let said = Operation::Edit { message: text(&message["id"]), content: String::new(), base: None };
-            about(&Value::Null, &message["id"], said)
+            let edit = Operation::Edit { message: text(&message["id"]), content: String::new(), base: None };
+            about(&Value::Null, &message["id"], edit)
         }
         "message_deleted" => {
-            let said = Operation::Delete { message: text(&event["messageId"]) };
-            about(&event["deletedBy"], &event["messageId"], said)
+            let delete = Operation::Delete { message: text(&event["messageId"]) };
+            about(&event["deletedBy"], &event["messageId"], delete)
         }
         "thread_update" => about(&Value::Null, &event["threadId"], Operation::Thread),
-        kind if NEWS.contains(&kind) => {
-            about(&event["by"], &Value::Null, Operation::News { event: event.to_string() })
+        kind if ROOM_EVENTS.contains(&kind) => {
+            about(&event["by"], &Value::Null, Operation::RoomEvent { event: event.to_string() })
         }
         _ => {
-            let said = Operation::Reaction {
+            let reaction = Operation::Reaction {
                 message: text(&event["messageId"]),
                 emoji: text(&delta["emoji"]),
                 add: delta["action"] == "add",
             };
-            about(&delta["userId"], &event["messageId"], said)
+            about(&delta["userId"], &event["messageId"], reaction)
         }
     }
 }
 
-/// A frame in the words that somebody who reads a history needs.
-fn told(text: &str) -> String {
-    let told = |event: &Value| {
+/// What a reader of a trace needs of a frame.
+fn summarize(text: &str) -> String {
+    const FIELDS: [&str; 7] = ["users", "userId", "reason", "code", "duplicate", "noop", "delta"];
+    let summary = |event: &Value| {
         let client = event["clientId"].as_str().map(|id| format!(" #{id}")).unwrap_or_default();
-        let rest = ["users", "userId", "reason", "code", "duplicate", "noop", "delta"];
-        let rest =
-            rest.iter().filter(|name| !event[**name].is_null()).map(|name| format!(" {}", event[*name]));
+        let fields = FIELDS.iter().filter(|name| !event[**name].is_null());
+        let fields: String = fields.map(|name| format!(" {}", event[*name])).collect();
         let seq = event["seq"].as_u64().map(|seq| format!(" {seq}")).unwrap_or_default();
-        format!("{}{seq}{client}{}", event["type"].as_str().unwrap_or("?"), rest.collect::<String>())
+        format!("{}{seq}{client}{fields}", event["type"].as_str().unwrap_or("?"))
     };
     match serde_json::from_str(text) {
-        Ok(Value::Array(events)) => events.iter().map(told).collect::<Vec<_>>().join(", "),
-        Ok(event) => told(&event),
-        Err(_) => short(text),
+        Ok(Value::Array(events)) => events.iter().map(summary).collect::<Vec<_>>().join(", "),
+        Ok(event) => summary(&event),
+        Err(_) => shorten(text),
     }
 }

@@ -1,107 +1,101 @@
-//! Files: somebody uploads one, sends it with a message, and at the end what messages have can be downloaded as it was, and
-//! nothing else is in the bucket. Not here: the bucket itself (`worker`, `platform`).
+//! Uploads: a client uploads a file and sends it with a message. At the end each file can be downloaded unchanged, and the
+//! bucket has no other. Not here: the bucket (`worker`, `platform`).
 
-use crate::client::HttpOutcome;
-use crate::final_checks::CheckResult;
-use crate::oracle::{Checker, Operation};
 use crate::plan::ROOMS;
-use crate::stored::Stored;
-use crate::worker::token;
+use crate::requests::HttpRequest;
+use crate::stored::{Log, Stored};
+use crate::token::token;
 use crate::world::World;
-use chinwag::ids::{RoomId, Seq, TenantId};
-use chinwag::protocol::message::Message;
+use crate::world::checker::{CheckResult, Checker};
+use crate::world::clients::escape;
+use crate::world::content_model::{FILE_MARK, file_in};
+use crate::world::network::HttpOutcome;
+use crate::world::operation::Operation;
+use chinwag::ids::{RoomId, TenantId};
 use chinwag::room::file_prefix;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// Stands in the words of a message that carries a file, before the file's id.
-const MARK: &str = "file=";
-
-/// The upload that a message with these words is sent with.
-pub fn file_in(content: &str) -> Option<&str> {
-    content.split(MARK).nth(1)?.split_whitespace().next()
-}
-
 impl World {
-    /// Uploads a few bytes; once that is answered they are sent.
-    pub fn uploads(self: &Rc<Self>, tab: usize) {
-        let bytes = format!("{:x}", self.random()).repeat(1 + (self.random() % 40) as usize);
-        let (path, token) = {
-            let it = &self.tabs.borrow()[tab];
+    /// Uploads a few bytes, and sends them with a message once that is answered.
+    pub fn upload(self: &Rc<Self>, tab: usize) {
+        let bytes = format!("{:x}", self.clock.random()).repeat(1 + (self.clock.random() % 40) as usize);
+        let (name, request) = {
+            let it = self.clients.tab(tab);
             if it.removed {
                 return;
             }
-            let room: String = it.room_id.bytes().map(|b| format!("%{b:02x}")).collect();
-            (format!("/api/chat/rooms/{room}/attachments"), it.token(self.now()))
+            let token = it.token(self.clock.now());
+            (it.name(), HttpRequest::post(it.room_path("/attachments"), token, bytes.clone()))
         };
-        self.trace(|| format!("{} uploads {} bytes", self.name(tab), bytes.len()));
-        let body = Some(bytes.clone());
-        self.ask_and(http::Method::POST, &path, &token, body, move |world, got| {
-            world.uploaded(tab, bytes, got)
-        });
+        self.recorder.trace(|| format!("{name} uploads {} bytes", bytes.len()));
+        self.request_then(request, move |world, got| world.send_upload(tab, bytes, got));
     }
 
-    fn uploaded(self: &Rc<Self>, tab: usize, bytes: String, got: HttpOutcome) {
+    fn send_upload(self: &Rc<Self>, tab: usize, bytes: String, got: HttpOutcome) {
         let HttpOutcome::Json(200, body) = got else {
-            self.counters.count("uploads that failed");
+            self.recorder.count("uploads failed");
             return;
         };
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         let id = answer["attachment"]["id"].as_str().unwrap_or_default().to_owned();
-        self.files.borrow_mut().insert(id.clone(), bytes.into_bytes());
+        self.model.uploads.borrow_mut().insert(id.clone(), bytes.into_bytes());
         // Some are never sent.
-        if self.random().is_multiple_of(4) {
-            self.counters.count("uploads nobody sent");
+        if self.clock.random().is_multiple_of(4) {
+            self.recorder.count("uploads never sent");
             return;
         }
-        let content = format!("{} {MARK}{id}", self.random() % 1_000_000);
-        self.has_to_say(tab, Some(Operation::Message { content, thread: None }));
+        let content = format!("{} {FILE_MARK}{id}", self.clock.random() % 1_000_000);
+        self.send_operation(tab, Operation::Message { content, thread: None });
     }
 
-    /// A message with a file was refused: only a log that is lost knows nothing of an upload.
-    pub fn file_refused(self: &Rc<Self>, content: &str) {
-        if file_in(content).is_some() && !self.counters.happened("storages lost") {
-            self.violation(Checker::Answered, format!("an upload of one's own was refused: {content}"));
+    /// A message with this content was refused: only a lost log may not know the upload.
+    pub fn check_file_refused(&self, content: &str) {
+        if file_in(content).is_some() && !self.recorder.happened("storages lost") {
+            let what = format!("the sender's own upload was refused: {content}");
+            self.recorder.violation(Checker::Answered, what);
         }
     }
 }
 
-/// Each message has the file that it was sent with, as it was; nothing else of the room is in the bucket.
-pub fn files_add_up(world: &Rc<World>, room: usize, log: &BTreeMap<Seq, Stored>) -> CheckResult {
+/// The prefix of the room's keys in the bucket.
+pub fn prefix_of(room: usize) -> String {
     let (tenant, id) = ROOMS[room];
     let parsed = TenantId::parse(tenant).zip(RoomId::parse(id));
-    let (in_tenant, in_room) = parsed.ok_or((Checker::Files, "no such room".to_owned()))?;
-    let prefix = file_prefix(&in_tenant, &in_room);
-    let messages = log.values().filter(|stored| stored.kind == 1);
-    let messages = messages.filter_map(|stored| serde_json::from_str::<Message>(&stored.body).ok());
-    let mut kept = BTreeSet::new();
+    let (tenant, id) = parsed.expect("a room of the plan");
+    file_prefix(&tenant, &id)
+}
+
+/// Each message has the file that it was sent with, unchanged; the bucket has no other file of the room.
+pub fn files_are_complete(world: &Rc<World>, room: usize, log: &Log) -> CheckResult {
+    let wrong = |what: String| Err((Checker::Files, what));
+    let prefix = prefix_of(room);
+    let mut expected = BTreeSet::new();
+    let messages = log.values().filter_map(Stored::message);
     for message in messages.filter(|message| message.deleted_at.is_none()) {
-        let has = message.attachments.first().and_then(|file| file.id.as_deref());
-        if message.version == 1 && has != file_in(&message.content) {
-            return Err((Checker::Files, format!("{} has {has:?}: {}", message.seq, message.content)));
+        let file = message.attachments.first().and_then(|file| file.id.as_deref());
+        if message.version == 1 && file != file_in(&message.content) {
+            return wrong(format!("{} has {file:?}: {}", message.seq, message.content));
         }
-        let Some(file) = has else { continue };
-        kept.insert(format!("{prefix}{}", file.rsplit('.').next().unwrap_or_default()));
-        let path: String = file.bytes().map(|b| format!("%{b:02x}")).collect();
-        let token = token(tenant, "alice", world.now() + 60_000);
-        let got = world.ask_once(http::Method::GET, &format!("/api/chat/attachments/{path}"), &token);
-        let same = match got {
-            Some(HttpOutcome::File(bytes)) => world.files.borrow().get(file) == Some(&bytes),
+        let Some(file) = file else { continue };
+        expected.insert(format!("{prefix}{}", file.rsplit('.').next().unwrap_or_default()));
+        let token = token(ROOMS[room].0, "alice", world.clock.now() + 60_000);
+        let path = format!("/api/chat/attachments/{}", escape(file));
+        let is_same = match world.request_and_wait(HttpRequest::get(path, token)) {
+            Some(HttpOutcome::File(bytes)) => world.model.uploads.borrow().get(file) == Some(&bytes),
             _ => false,
         };
-        if !same {
-            return Err((Checker::Files, format!("{file} of {} can't be had as it was", message.seq)));
+        if !is_same {
+            return wrong(format!("{file} of {} cannot be downloaded unchanged", message.seq));
         }
     }
-    let bucket = world.bucket.borrow();
-    let there: BTreeSet<String> = bucket.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
-    match there == kept {
-        true => Ok(()),
-        false => {
-            let (strays, lost): (Vec<_>, Vec<_>) =
-                (there.difference(&kept).collect(), kept.difference(&there).collect());
-            Err((Checker::Files, format!("in the bucket for nobody: {strays:?}; not there: {lost:?}")))
-        }
+    let bucket = world.backends.bucket.borrow();
+    let stored: BTreeSet<String> = bucket.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
+    if stored == expected {
+        return Ok(());
     }
+    let strays: Vec<_> = stored.difference(&expected).collect();
+    let lost: Vec<_> = expected.difference(&stored).collect();
+    wrong(format!("files of no message: {strays:?}; missing: {lost:?}"))
 }

@@ -1,204 +1,233 @@
-//! Who is in the rooms: changed over REST as the owner, or in Postgres past us; and what must be true of it: who was removed
-//! hears nothing after the answer, and the events of the log add up to what Postgres says, each told once.
-//! Not here: what Postgres makes of a change (`postgres`).
+//! Members: changed over REST by the owner, or in Postgres by the tenant's backend. A removed person receives nothing
+//! after the answer, and the member events of the log agree with Postgres. Not here: what Postgres does (`postgres`).
 
-use crate::client::HttpOutcome;
-use crate::final_checks::{self, CheckResult};
-use crate::oracle::Checker;
-use crate::plan::{Asked, PEOPLE, ROOMS};
-use crate::postgres::PostgresFault;
-use crate::run::host_of;
-use crate::stored::{Stored, head, log, user_of};
-use crate::worker::token;
+use crate::client::shorten;
+use crate::plan::{OwnerRequest, PEOPLE, PostgresFault, ROOMS};
+use crate::requests::HttpRequest;
+use crate::stored::{Log, Stored, head, log, user_of};
+use crate::token::token;
 use crate::world::World;
+use crate::world::checker::{CheckResult, Checker};
+use crate::world::clients::room_path;
+use crate::world::network::HttpOutcome;
 use chinwag::ids::{Seq, iso};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// The person of a change; 0 is the first who is not the owner.
+fn person(user: usize) -> &'static str {
+    PEOPLE[user + 1]
+}
+
 impl World {
-    /// Asks and goes on; what comes of it is looked at when the answer is there.
-    pub fn asks(self: &Rc<Self>, room: usize, asked: Asked) {
-        let user = |user: usize| PEOPLE[user + 1];
-        let (method, path, body) = match asked {
-            Asked::Remove { user: n } => ("DELETE", format!("members/{}", user(n)), None),
-            Asked::Add => ("POST", "members".into(), Some(json!({"userIds": &PEOPLE[1..]}))),
-            Asked::Role { user: n, role } => {
-                ("PATCH", format!("members/{}", user(n)), Some(json!({"role": role})))
-            }
-            Asked::Ban { user: n, for_ms } => {
-                let until = for_ms.map(|ms| iso(self.now() + ms));
-                ("PUT", format!("bans/{}", user(n)), Some(json!({"until": until})))
-            }
-            Asked::Unban { user: n } => ("DELETE", format!("bans/{}", user(n)), None),
-            Asked::Mute { user: n } => ("PUT", format!("mutes/{}", user(n)), Some(json!({}))),
-            Asked::Unmute { user: n } => ("DELETE", format!("mutes/{}", user(n)), None),
-            Asked::SlowMode { seconds } => ("PUT", "slow-mode".into(), Some(json!({"seconds": seconds}))),
-            Asked::Delete => ("DELETE", String::new(), None),
-            Asked::Topic { number } => {
-                ("PATCH", String::new(), Some(json!({"topic": format!("topic {number}")})))
-            }
-        };
-        let (tenant, id) = ROOMS[room];
-        let id: String = id.bytes().map(|b| format!("%{b:02x}")).collect();
-        let path = format!("/api/chat/rooms/{id}/{path}");
-        let path = path.trim_end_matches('/').to_owned();
-        match asked {
-            Asked::Remove { user: n } | Asked::Ban { user: n, .. } => self.may_be_removed(room, user(n)),
-            Asked::Add => self.may_be_back(room),
-            Asked::Unmute { user: n } => self.may_talk(room, user(n)),
-            Asked::Delete => {
-                self.doomed.borrow_mut().insert(room);
-                PEOPLE.iter().for_each(|user| self.may_be_removed(room, user));
-            }
-            Asked::SlowMode { .. } | Asked::Role { .. } => self.pace_was_kept(room),
-            _ => {}
-        }
-        let unbanned = self.version_without_bans(room);
-        let method = method.parse().expect("a method");
-        let token = token(tenant, PEOPLE[0], self.now() + 60_000);
-        self.ask_and(method, &path, &token, body.map(|body| body.to_string()), move |world, got| {
+    /// Sends an owner's request and goes on; its answer is checked when it comes.
+    pub fn request_change(self: &Rc<Self>, room: usize, change: OwnerRequest) {
+        self.prepare_change(room, change);
+        let version_without_bans = self.version_without_bans(room);
+        let request = self.change_request(room, change);
+        self.request_then(request, move |world, got| {
             let HttpOutcome::Json(status, body) = got else { return };
-            world.trace(|| format!("{asked:?} of room {room}: {status} {}", crate::client::short(&body)));
-            match (asked, status) {
-                (Asked::Remove { user: n } | Asked::Ban { user: n, .. }, 200) => {
-                    world.counters.count("people removed over REST");
-                    world.hears_nothing(room, user(n));
+            world.recorder.trace(|| format!("{change:?} of room {room}: {status} {}", shorten(&body)));
+            world.check_change_answer(room, change, status, &body);
+            if matches!(change, OwnerRequest::Add) && body.contains("\"banned\"") {
+                world.recorder.count("additions refused for a ban");
+                if version_without_bans.is_some() && version_without_bans == world.version_without_bans(room)
+                {
+                    let what = format!("nobody is banned in room {room}: {body}");
+                    world.recorder.violation(Checker::People, what);
                 }
-                (Asked::Mute { user: n }, 200) => world.says_nothing(room, user(n)),
-                (Asked::SlowMode { seconds }, 200) => world.slows_down(room, seconds),
-                (Asked::Delete, 200) => world.was_deleted(room),
-                // It would have ended before it began.
-                (Asked::Ban { for_ms: Some(_), .. }, 422) => {}
-                (Asked::Add, _) if body.contains("\"banned\"") => {
-                    world.counters.count("additions refused for a ban");
-                    if unbanned.is_some() && unbanned == world.version_without_bans(room) {
-                        world.violation(Checker::People, format!("nobody is banned in room {room}: {body}"));
-                    }
-                }
-                (_, 200 | 404 | 409 | 500 | 503) => {}
-                _ => world.violation(Checker::Answered, format!("{asked:?}: {status} {body}")),
             }
         });
     }
 
-    /// The version of the members, if no ban is in force there.
+    /// What the model must know before the request is made.
+    fn prepare_change(&self, room: usize, change: OwnerRequest) {
+        match change {
+            OwnerRequest::Remove { user } | OwnerRequest::Ban { user, .. } => {
+                self.expect_removal(room, person(user))
+            }
+            OwnerRequest::Add => self.expect_additions(room),
+            OwnerRequest::Unmute { user } => self.check_mute(room, person(user)),
+            OwnerRequest::Delete => {
+                self.model.deletion_requested.borrow_mut().insert(room);
+                PEOPLE.iter().for_each(|user| self.expect_removal(room, user));
+            }
+            OwnerRequest::SlowMode { .. } | OwnerRequest::Role { .. } => self.check_slow_mode(room),
+            OwnerRequest::Mute { .. } | OwnerRequest::Unban { .. } | OwnerRequest::Topic { .. } => {}
+        }
+    }
+
+    fn change_request(&self, room: usize, change: OwnerRequest) -> HttpRequest {
+        let now = self.clock.now();
+        let (method, path, body) = match change {
+            OwnerRequest::Remove { user } => ("DELETE", format!("/members/{}", person(user)), None),
+            OwnerRequest::Add => ("POST", "/members".into(), Some(json!({"userIds": &PEOPLE[1..]}))),
+            OwnerRequest::Role { user, role } => {
+                ("PATCH", format!("/members/{}", person(user)), Some(json!({"role": role})))
+            }
+            OwnerRequest::Ban { user, for_ms } => {
+                let until = for_ms.map(|ms| iso(now + ms));
+                ("PUT", format!("/bans/{}", person(user)), Some(json!({"until": until})))
+            }
+            OwnerRequest::Unban { user } => ("DELETE", format!("/bans/{}", person(user)), None),
+            OwnerRequest::Mute { user } => ("PUT", format!("/mutes/{}", person(user)), Some(json!({}))),
+            OwnerRequest::Unmute { user } => ("DELETE", format!("/mutes/{}", person(user)), None),
+            OwnerRequest::SlowMode { seconds } => {
+                ("PUT", "/slow-mode".into(), Some(json!({"seconds": seconds})))
+            }
+            OwnerRequest::Delete => ("DELETE", String::new(), None),
+            OwnerRequest::Topic { number } => {
+                ("PATCH", String::new(), Some(json!({"topic": format!("topic {number}")})))
+            }
+        };
+        let method = method.parse().expect("a method");
+        let path = format!("{}{path}", room_path(room));
+        let token = token(ROOMS[room].0, PEOPLE[0], now + 60_000);
+        HttpRequest::new(method, path, token, body.map(|body| body.to_string()))
+    }
+
+    fn check_change_answer(&self, room: usize, change: OwnerRequest, status: u16, body: &str) {
+        match (change, status) {
+            (OwnerRequest::Remove { user } | OwnerRequest::Ban { user, .. }, 200) => {
+                self.recorder.count("people removed over REST");
+                self.check_removed(room, person(user));
+            }
+            (OwnerRequest::Mute { user }, 200) => self.start_mute(room, person(user)),
+            (OwnerRequest::SlowMode { seconds }, 200) => self.start_slow_mode(room, seconds),
+            (OwnerRequest::Delete, 200) => self.check_deletion_answered(room),
+            // It would have ended before it began.
+            (OwnerRequest::Ban { for_ms: Some(_), .. }, 422) => {}
+            (OwnerRequest::Add, _) if body.contains("\"banned\"") => {}
+            (_, 200 | 404 | 409 | 500 | 503) => {}
+            _ => self.recorder.violation(Checker::Answered, format!("{change:?}: {status} {body}")),
+        }
+    }
+
+    /// The version of the members, if no ban is in force.
     fn version_without_bans(&self, room: usize) -> Option<u64> {
-        if self.is_gone(room) {
+        if self.backends.is_deleted(room) {
             return None;
         }
-        self.table(room, |table| {
-            let banned = table.bans(self.now()).next().is_some();
-            (!banned).then_some(table.room.members_version)
+        self.backends.rows(room, |rows| {
+            let is_banned = rows.bans(self.clock.now()).next().is_some();
+            (!is_banned).then_some(rows.room.members_version)
         })
     }
 
-    fn may_be_removed(self: &Rc<Self>, room: usize, user: &str) {
-        for tab in self.tabs.borrow_mut().iter_mut().filter(|tab| tab.room == room && tab.user == user) {
-            tab.removed = true;
+    /// A person's tabs may be removed from here on.
+    fn expect_removal(&self, room: usize, user: &str) {
+        let mut tabs = self.clients.all_mut();
+        tabs.iter_mut().filter(|tab| tab.room == room && tab.user == user).for_each(|tab| tab.removed = true);
+    }
+
+    /// Removed people may be members again from here on.
+    fn expect_additions(&self, room: usize) {
+        // A new membership is not muted.
+        PEOPLE.iter().for_each(|user| self.check_mute(room, user));
+        self.clients.all_mut().iter_mut().filter(|tab| tab.room == room).for_each(|tab| tab.removed = false);
+    }
+
+    /// A mute was answered: it is checked from here on, unless another request was faster.
+    fn start_mute(&self, room: usize, user: &str) {
+        if !self.backends.is_deleted(room) && self.backends.rows(room, |rows| rows.is_muted(user)) {
+            self.recorder.count("people muted");
+            self.model.muted_since.borrow_mut().insert((room, user.to_owned()), head(self, room));
         }
     }
 
-    /// From here on, unless somebody else was faster.
-    fn says_nothing(self: &Rc<Self>, room: usize, user: &str) {
-        if !self.is_gone(room) && self.table(room, |table| table.is_muted(user)) {
-            self.counters.count("people muted");
-            self.muted.borrow_mut().insert((room, user.to_owned()), head(self, room));
+    /// A mute may be about to end: until now its person must have sent nothing.
+    fn check_mute(&self, room: usize, user: &str) {
+        let since = self.model.muted_since.borrow_mut().remove(&(room, user.to_owned()));
+        let Some(since) = since else { return };
+        let is_sent =
+            |(seq, stored): (&Seq, &Stored)| *seq > since && stored.user == user && stored.kind <= 3;
+        if log(self, room).iter().any(is_sent) {
+            let what = format!("{user} sends in room {room}, muted since {since}");
+            self.recorder.violation(Checker::People, what);
         }
     }
 
-    /// Somebody may be about to let them talk; until now they must have been silent.
-    fn may_talk(self: &Rc<Self>, room: usize, user: &str) {
-        let Some(since) = self.muted.borrow_mut().remove(&(room, user.to_owned())) else { return };
-        let said = |(seq, stored): (&Seq, &Stored)| *seq > since && stored.user == user && stored.kind <= 3;
-        if log(self, room).iter().any(said) {
-            self.violation(Checker::People, format!("{user} talks in room {room}, muted since {since}"));
-        }
-    }
-
-    /// The end of all mutes.
-    pub fn all_may_talk(self: &Rc<Self>) {
-        let muted: Vec<(usize, String)> = self.muted.borrow().keys().cloned().collect();
-        muted.iter().for_each(|(room, user)| self.may_talk(*room, user));
-        for room in self.rooms_there() {
+    /// Ends all mutes.
+    pub fn end_mutes(self: &Rc<Self>) {
+        let muted: Vec<(usize, String)> = self.model.muted_since.borrow().keys().cloned().collect();
+        muted.iter().for_each(|(room, user)| self.check_mute(*room, user));
+        for room in self.backends.existing_rooms() {
             for user in 0..PEOPLE.len() - 1 {
-                if self.table(room, |table| table.is_muted(PEOPLE[user + 1])) {
-                    self.asks(room, Asked::Unmute { user });
-                    self.pass(2_000);
+                if self.backends.rows(room, |rows| rows.is_muted(person(user))) {
+                    self.request_change(room, OwnerRequest::Unmute { user });
+                    self.advance(2_000);
                 }
             }
         }
     }
 
-    fn may_be_back(self: &Rc<Self>, room: usize) {
-        // Who comes anew isn't muted.
-        PEOPLE.iter().for_each(|user| self.may_talk(room, user));
-        for tab in self.tabs.borrow_mut().iter_mut().filter(|tab| tab.room == room && tab.removed) {
-            tab.removed = false;
-        }
-    }
-
-    /// Unless somebody has let them in again.
-    fn hears_nothing(self: &Rc<Self>, room: usize, user: &str) {
-        let Some(host) = host_of(self, room) else { return };
-        if !self.is_gone(room) && self.table(room, |table| table.role(user).is_some()) {
+    /// A removal was answered: no connection of the person is left, unless they were added again.
+    fn check_removed(&self, room: usize, user: &str) {
+        let Some(host) = self.hosts.of_room(room) else { return };
+        if !self.backends.is_deleted(room) && self.backends.rows(room, |rows| rows.role(user).is_some()) {
             return;
         }
-        let of_them = |text: &Option<String>| user_of(text).is_some_and(|of| of == user);
-        let open = host.sockets.borrow().iter().any(|s| !s.closing.get() && of_them(&s.attachment.borrow()));
-        if open {
+        let is_theirs = |attachment: &Option<String>| user_of(attachment).is_some_and(|of| of == user);
+        let sockets = host.sockets.borrow();
+        if sockets.iter().any(|s| !s.closing.get() && is_theirs(&s.attachment.borrow())) {
             let what = format!("{user} still has a socket in room {room} after the answer");
-            self.violation(Checker::Removed, what);
+            self.recorder.violation(Checker::Removed, what);
         }
     }
 
-    /// Removes somebody in Postgres; once a request that knew of it was answered, they hear nothing any more.
-    pub fn remove_past_us(self: &Rc<Self>, room: usize, user: &str) {
-        if self.server.borrow().weather != PostgresFault::Fine {
+    /// Removes somebody in Postgres; after a request that read it they receive nothing any more.
+    pub fn remove_in_postgres(self: &Rc<Self>, room: usize, user: usize) {
+        let user = person(user);
+        if self.faults.postgres.get() != PostgresFault::Fine {
             return;
         }
-        self.table(room, |table| table.change(|room| room.members.retain(|m| m.user_id.as_str() != user)));
-        self.counters.count("removals");
-        self.may_be_removed(room, user);
-        let before = self.counters_of_faults();
-        let answered = final_checks::read_page(self, ROOMS[room], "alice", 0);
-        if answered.is_some() && before == self.counters_of_faults() {
-            self.hears_nothing(room, user);
+        let remove = |rows: &mut crate::world::backends::RoomRows| {
+            rows.change(|room| room.members.retain(|member| member.user_id.as_str() != user));
+        };
+        self.backends.rows(room, remove);
+        self.recorder.count("members removed in Postgres");
+        self.expect_removal(room, user);
+        let before = self.faults.countdowns();
+        let answered = self.read_page(room, "alice", 0);
+        if answered.is_some() && before == self.faults.countdowns() {
+            self.check_removed(room, user);
         }
     }
 
-    pub fn add_all_past_us(self: &Rc<Self>, room: usize) {
-        let missing: Vec<&&str> =
-            PEOPLE.iter().filter(|user| self.table(room, |table| table.role(user).is_none())).collect();
-        let now = self.now();
+    /// Adds everybody in Postgres who is not a member.
+    pub fn add_all_in_postgres(&self, room: usize) {
+        let is_missing = |user: &&&str| self.backends.rows(room, |rows| rows.role(user).is_none());
+        let missing: Vec<&&str> = PEOPLE.iter().filter(is_missing).collect();
+        let now = self.clock.now();
         for user in missing {
-            self.table(room, |table| {
-                table.change(|room| {
+            let mut member = crate::fixtures::group(&[user]).members.remove(0);
+            (member.role, member.joined_at_ms) = ("member".into(), now);
+            self.backends.rows(room, |rows| {
+                rows.change(|room| {
                     room.bans.retain(|ban| ban.user_id.as_str() != *user);
-                    let mut member = crate::fixtures::group(&[user]).members.remove(0);
-                    (member.role, member.joined_at_ms) = ("member".into(), now);
                     room.members.push(member);
                     room.members.sort_by(|a, b| a.user_id.cmp(&b.user_id));
                 });
             });
         }
-        self.may_be_back(room);
+        self.expect_additions(room);
     }
 }
 
-/// The naive model: who comes wasn't there, who goes or changes was; and whoever an event was about is in the end what it said.
-pub fn people_add_up(world: &World, room: usize, log: &BTreeMap<Seq, Stored>, floor: Seq) -> CheckResult {
+/// The naive model: whoever is added was no member, whoever is removed or changed was one; and in the end everybody named
+/// by an event is what the last one says.
+pub fn member_events_agree(world: &World, room: usize, log: &Log, floor: Seq) -> CheckResult {
     let wrong = |what: String| Err((Checker::People, what));
-    // A log made anew doesn't say who was there when it began.
+    // A rebuilt log does not say who was a member when it began.
     let mut roles: BTreeMap<String, Option<String>> = BTreeMap::new();
     if floor == 0 {
-        let role =
-            |(i, user): (usize, &&str)| (user.to_string(), Some(["owner", "member"][i.min(1)].to_owned()));
+        let role = |(i, user): (usize, &&str)| (user.to_string(), Some(["owner", "member"][i.min(1)].into()));
         roles = PEOPLE.iter().enumerate().map(role).collect();
     }
     let mut topic = None;
     for (seq, stored) in log.iter().filter(|(seq, stored)| **seq > floor && stored.kind >= 6) {
-        let body: Value = serde_json::from_str(&stored.body).unwrap_or_default();
+        let body = stored.json();
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         let (user, role) = (text("userId").unwrap_or_default(), text("role"));
         let known = roles.get(&user).cloned();
@@ -217,19 +246,19 @@ pub fn people_add_up(world: &World, room: usize, log: &BTreeMap<Seq, Stored>, fl
         }
         roles.insert(user, role.filter(|_| stored.kind != 7));
     }
-    // Nobody ever opened it.
-    if host_of(world, room).is_none() || log.is_empty() {
+    // The room was never opened.
+    if world.hosts.of_room(room).is_none() || log.is_empty() {
         return Ok(());
     }
-    world.table(room, |table| {
+    world.backends.rows(room, |rows| {
         for (user, role) in &roles {
-            if table.role(user) != role.as_deref() {
-                return wrong(format!("{user} is {:?}, the events say {role:?}", table.role(user)));
+            if rows.role(user) != role.as_deref() {
+                return wrong(format!("{user} is {:?}, the events say {role:?}", rows.role(user)));
             }
         }
         match topic {
-            Some(topic) if topic != table.room.topic => {
-                wrong(format!("the topic is {:?}, the events say {topic:?}", table.room.topic))
+            Some(topic) if topic != rows.room.topic => {
+                wrong(format!("the topic is {:?}, the events say {topic:?}", rows.room.topic))
             }
             _ => Ok(()),
         }

@@ -1,18 +1,22 @@
-//! The runtime as one room's object has it, with the habits of the real one: what is sent before a write is out, what
-//! is sent after it waits for the commit; a send to a socket that is closing fails; alarms too near never fire.
-//! Not here: time, crashes and networks (`world`).
+//! The runtime as one room's object sees it, with the behaviour of the real one: what is sent before a write leaves at
+//! once, what is sent after it waits for the commit; a send to a closing socket fails; alarms too near never fire.
+//! Not here: when an object runs (`objects`), crashes (`outages`), networks (`transport`).
 
-use crate::hosts::{Host, Out};
-use crate::network::SimSocket;
 use crate::postgres::Db;
 use crate::sqlite::Sqlite;
-use crate::worker;
+use crate::stored;
+use crate::token::parse_token;
 use crate::world::World;
+use crate::world::checker::Checker;
+use crate::world::executor::Owner;
+use crate::world::hosts::{Host, Output, RoomAnswer, RoomObject, Work};
+use crate::world::network::{LATENCY_MS, SimSocket};
+use chinwag::api::RoomRequest;
 use chinwag::auth::Identity;
 use chinwag::db::Notice;
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::UnixMs;
-use chinwag::object::{Gone, Platform};
+use chinwag::object::{Gone, Object, Platform};
 use chinwag::oplog::Entry;
 use chinwag::protocol::server::CloseCode;
 use chinwag::room::store::{Result, Row, Sql, SqlValue, StoreError};
@@ -23,36 +27,56 @@ use std::rc::Rc;
 pub struct Simulated {
     world: Rc<World>,
     host: Rc<Host>,
-    making: u64,
+    instance: u64,
     disk: Disk,
     db: Db,
 }
 
-/// The object's storage during one making of it.
+/// The object's storage during one instance of it.
 struct Disk {
     world: Rc<World>,
     host: Rc<Host>,
     sqlite: Rc<Sqlite>,
 }
 
-impl Simulated {
-    pub fn new(world: &Rc<World>, host: &Rc<Host>, making: u64) -> Self {
-        let sqlite = host.sqlite.borrow().clone();
-        let disk = Disk { world: world.clone(), host: host.clone(), sqlite };
-        let db = Db { world: world.clone(), hasty: false };
-        Self { world: world.clone(), host: host.clone(), making, disk, db }
+/// The real object of a room on its host.
+pub fn new_object(world: &Rc<World>, host: &Rc<Host>) -> Rc<dyn RoomObject> {
+    let sqlite = host.sqlite.borrow().clone();
+    let disk = Disk { world: world.clone(), host: host.clone(), sqlite };
+    let db = Db { world: world.clone(), fail_fast: false };
+    let platform =
+        Simulated { world: world.clone(), host: host.clone(), instance: host.instance.get(), disk, db };
+    Object::new(platform, world.limits.clone(), world.moderation.clone())
+}
+
+impl RoomObject for Object<Simulated> {
+    fn handle_request(self: Rc<Self>, request: RoomRequest) -> Work<RoomAnswer> {
+        Box::pin(Object::handle_request(self, request))
+    }
+
+    fn receive_frame(self: Rc<Self>, connection: ConnectionId, text: String) -> Work<()> {
+        Box::pin(async move { self.received(connection, text) })
+    }
+
+    fn handle_close(self: Rc<Self>, connection: ConnectionId) -> Work<()> {
+        Box::pin(async move { self.gone(connection) })
+    }
+
+    fn handle_alarm(self: Rc<Self>) -> Work<()> {
+        Box::pin(self.alarm())
     }
 }
 
 impl Sql for Disk {
     fn exec(&self, sql: &'static str, params: &[SqlValue]) -> Result<Vec<Row>> {
-        if self.world.effect() {
+        let faults = &self.world.faults;
+        if faults.suppress_effect() {
             return Err(StoreError("the process is dead".into()));
         }
-        self.world.strikes();
-        self.host.begin(&self.sqlite);
+        faults.panic_if_due();
+        self.host.begin_transaction(&self.sqlite);
         let writes = !sql.starts_with("SELECT");
-        if self.world.disk_fails() || (writes && self.world.disk_is_full()) {
+        if faults.fail_statement() || (writes && faults.fail_write(self.world.clock.now())) {
             return Err(StoreError("the disk is full".into()));
         }
         if writes {
@@ -62,7 +86,7 @@ impl Sql for Disk {
     }
 
     fn atomically(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        self.host.begin(&self.sqlite);
+        self.host.begin_transaction(&self.sqlite);
         let mut panicked = None;
         let outcome = self.sqlite.atomically(&mut || match catch_unwind(AssertUnwindSafe(&mut *work)) {
             Ok(outcome) => outcome,
@@ -78,25 +102,38 @@ impl Sql for Disk {
     }
 }
 
+impl Simulated {
+    /// An output leaves at once if the turn has written nothing before it.
+    fn output(&self, output: Output) {
+        self.world.send_output(&self.host, output);
+    }
+
+    /// One time in eight a service does its work and its answer is lost.
+    fn is_answer_lost(&self) -> bool {
+        self.world.clock.random().is_multiple_of(8)
+    }
+}
+
 impl Platform for Simulated {
     type Socket = Rc<SimSocket>;
     type Peer = Rc<SimSocket>;
     type Db = Db;
 
     fn now(&self) -> UnixMs {
-        self.world.now()
+        self.world.clock.now()
     }
 
     fn random(&self) -> u64 {
-        self.world.random()
+        self.world.clock.random()
     }
 
     async fn sleep(&self, ms: u64) {
-        self.world.sleep(ms).await;
+        self.world.clock.sleep(ms).await;
     }
 
     fn later(&self, work: impl Future<Output = ()> + 'static) {
-        self.world.spawn_for(&self.host, self.making, work);
+        let owner = Owner::Object { host: self.host.name.clone(), instance: self.instance };
+        self.world.clock.spawn_for(owner, work);
     }
 
     fn sql(&self) -> &dyn Sql {
@@ -110,77 +147,77 @@ impl Platform for Simulated {
     fn close_db(&self) {}
 
     fn set_alarm(&self, at: UnixMs) {
-        if !self.world.effect() {
+        if !self.world.faults.suppress_effect() {
             self.host.staged_alarm.set(Some(at));
         }
     }
 
     fn accept(&self, id: ConnectionId) -> Option<(Rc<SimSocket>, Rc<SimSocket>)> {
-        let sock = Rc::new(SimSocket::new(id, self.world.now()));
-        self.host.sockets.borrow_mut().push(sock.clone());
-        Some((sock.clone(), sock))
+        let socket = Rc::new(SimSocket::new(id, self.world.clock.now()));
+        self.host.sockets.borrow_mut().push(socket.clone());
+        Some((socket.clone(), socket))
     }
 
     fn sockets(&self) -> Vec<Rc<SimSocket>> {
-        self.host.sockets.borrow().iter().filter(|sock| !sock.closing.get()).cloned().collect()
+        self.host.sockets.borrow().iter().filter(|socket| !socket.closing.get()).cloned().collect()
     }
 
-    fn send(&self, sock: &Rc<SimSocket>, frame: &str) -> std::result::Result<(), Gone> {
-        if self.world.effect() {
+    fn send(&self, socket: &Rc<SimSocket>, frame: &str) -> std::result::Result<(), Gone> {
+        if self.world.faults.suppress_effect() {
             return Ok(());
         }
-        if sock.closing.get() {
-            self.world.counters.count("sends to a closing socket");
+        if socket.closing.get() {
+            self.world.recorder.count("sends to a closing socket");
             return Err(Gone);
         }
-        self.world.sent(sock, frame.len());
-        self.world.out(&self.host, Out::Frame(sock.clone(), frame.to_owned()));
+        self.world.check_send_buffer(socket, frame.len());
+        self.output(Output::Frame(socket.clone(), frame.to_owned()));
         Ok(())
     }
 
-    fn close(&self, sock: &Rc<SimSocket>, code: CloseCode) -> std::result::Result<(), Gone> {
-        if self.world.effect() {
+    fn close(&self, socket: &Rc<SimSocket>, code: CloseCode) -> std::result::Result<(), Gone> {
+        if self.world.faults.suppress_effect() {
             return Ok(());
         }
-        if sock.closing.replace(true) {
-            self.world.counters.count("closes of a closing socket");
+        if socket.closing.replace(true) {
+            self.world.recorder.count("closes of a closing socket");
             return Err(Gone);
         }
         if code == CloseCode::SlowConsumer {
-            self.world.counters.count("slow sockets closed");
+            self.world.recorder.count("slow sockets closed");
         }
-        self.world.out(&self.host, Out::Close(sock.clone(), code.code()));
+        self.output(Output::Close(socket.clone(), code.code()));
         Ok(())
     }
 
-    fn waiting_bytes(&self, sock: &Rc<SimSocket>) -> u32 {
-        sock.waiting_bytes()
+    fn waiting_bytes(&self, socket: &Rc<SimSocket>) -> u32 {
+        socket.waiting_bytes()
     }
 
-    fn attach(&self, sock: &Rc<SimSocket>, text: &str) {
+    fn attach(&self, socket: &Rc<SimSocket>, text: &str) {
         assert!(text.len() <= 16_384, "the platform keeps no more with a socket");
-        *sock.attachment.borrow_mut() = Some(text.to_owned());
+        *socket.attachment.borrow_mut() = Some(text.to_owned());
     }
 
-    fn attachment(&self, sock: &Rc<SimSocket>) -> Option<String> {
-        sock.attachment.borrow().clone()
+    fn attachment(&self, socket: &Rc<SimSocket>) -> Option<String> {
+        socket.attachment.borrow().clone()
     }
 
-    fn pinged_at(&self, sock: &Rc<SimSocket>) -> Option<UnixMs> {
-        Some(sock.pinged_at(self.world.now()))
+    fn pinged_at(&self, socket: &Rc<SimSocket>) -> Option<UnixMs> {
+        Some(socket.pinged_at(self.world.clock.now()))
     }
 
     async fn authenticate(&self, token: &str) -> std::result::Result<Identity, Refusal> {
-        worker::identity(token).ok_or_else(|| Refusal::new(Code::Unauthenticated, "no token"))
+        parse_token(token).ok_or_else(|| Refusal::new(Code::Unauthenticated, "no token"))
     }
 
-    /// The queue and its consumer: what isn't in Postgres when it is told is told to nobody.
+    /// The queue and its consumer: a message that is not in Postgres yet is notified to nobody.
     async fn notify(&self, notices: &[Notice]) -> bool {
-        self.world.sleep(5).await;
-        // It fails now and then, and its answer may be lost as well.
-        let chance = self.world.random() % 8;
+        self.world.clock.sleep(5).await;
+        // The queue fails now and then, and its answer may be lost.
+        let chance = self.world.clock.random() % 8;
         if chance == 0 {
-            self.world.counters.count("notices not taken");
+            self.world.recorder.count("notifications refused");
             return false;
         }
         for notice in notices {
@@ -190,49 +227,76 @@ impl Platform for Simulated {
     }
 
     async fn report_alert(&self, report: &OutboxReport) -> bool {
-        self.world.sleep(5).await;
-        if self.world.list_is_away.get() {
-            self.world.counters.count("announcements lost");
+        self.world.clock.sleep(5).await;
+        if self.world.faults.alerts_unavailable.get() {
+            self.world.recorder.count("alert reports lost");
             return false;
         }
         let key = (report.tenant.to_string(), report.room.to_string());
-        let mut list = self.world.list.borrow_mut();
-        let known = list.entry(key).or_default();
+        let mut alerts = self.world.backends.alerts.borrow_mut();
+        let known = alerts.entry(key).or_default();
         if report.at >= known.0 {
             *known = (report.at, report.problem.is_some());
         }
-        self.world.counters.count("announcements");
-        // Its answer may be lost as well.
-        !self.world.random().is_multiple_of(8)
+        self.world.recorder.count("alert reports");
+        !self.is_answer_lost()
     }
 
     async fn remove_files(&self, keys: &[String]) -> bool {
-        self.world.sleep(World::WAY_MS).await;
-        if self.world.bucket_is_away.get() {
-            self.world.counters.count("removals that failed");
+        self.world.clock.sleep(LATENCY_MS).await;
+        if self.world.faults.bucket_unavailable.get() {
+            self.world.recorder.count("file removals failed");
             return false;
         }
-        let mut bucket = self.world.bucket.borrow_mut();
-        let gone = keys.iter().filter(|key| bucket.remove(*key).is_some()).count();
-        (0..gone).for_each(|_| self.world.counters.count("objects removed"));
-        // Its answer may be lost as well.
-        !self.world.random().is_multiple_of(8)
+        let mut bucket = self.world.backends.bucket.borrow_mut();
+        let removed = keys.iter().filter(|key| bucket.remove(*key).is_some()).count();
+        (0..removed).for_each(|_| self.world.recorder.count("files removed"));
+        !self.is_answer_lost()
     }
 
     async fn list_files(&self, prefix: &str) -> Option<Vec<String>> {
-        self.world.sleep(World::WAY_MS).await;
-        if self.world.bucket_is_away.get() {
+        self.world.clock.sleep(LATENCY_MS).await;
+        if self.world.faults.bucket_unavailable.get() {
             return None;
         }
-        self.world.counters.count("strays looked for");
-        let bucket = self.world.bucket.borrow();
+        self.world.recorder.count("searches for strays");
+        let bucket = self.world.backends.bucket.borrow();
         Some(bucket.keys().filter_map(|key| key.strip_prefix(prefix).map(str::to_owned)).collect())
     }
 
     fn report(&self, entry: &Entry) {
-        self.world.trace(|| format!("{}: {entry}", self.host.name));
+        self.world.recorder.trace(|| format!("{}: {entry}", self.host.name));
         if entry.event() == "row_quarantined" {
-            self.world.counters.count("rows set aside");
+            self.world.recorder.count("rows quarantined");
+        }
+    }
+}
+
+impl World {
+    /// The queue's consumer: notifies of what Postgres has.
+    fn notify(&self, notice: &Notice) {
+        let key = (notice.tenant.as_str(), notice.room.as_str());
+        let Some(room) = crate::plan::ROOMS.iter().position(|known| *known == key) else { return };
+        if self.backends.is_deleted(room) {
+            return;
+        }
+        let author = self.backends.rows(room, |rows| {
+            let row = rows.ledger.rows.get(&notice.seq).filter(|row| row.id == notice.message);
+            row.filter(|row| row.deleted_at_ms.is_none()).map(|row| row.user_id.clone())
+        });
+        let Some(author) = author else {
+            if stored::quarantined(self, room).contains(&notice.seq) {
+                self.model.unnotifiable.borrow_mut().insert((room, notice.seq));
+            }
+            return;
+        };
+        self.recorder.count("notifications");
+        for user in &notice.users {
+            if *user == author {
+                let what = format!("{user} is notified of their own {}", notice.seq);
+                self.recorder.violation(Checker::Notified, what);
+            }
+            self.model.notified.borrow_mut().insert((room, notice.seq, user.clone()));
         }
     }
 }

@@ -1,219 +1,224 @@
 //! Histories that once failed, as short as they could be made; every run begins with them. Not seeds: what a seed stands
-//! for changes with the generator. Each has a mutant that brings its defect back; the last ones are those of mutants that
-//! thousands of seeds pass by.
+//! for changes with the generator. Each has a mutant of its name that restores the defect (`sim/mutants`); the last ones
+//! are those of mutants that thousands of seeds do not bring out.
 
-use crate::plan::{Action, Action::*, Asked, Plan};
-use crate::postgres::PostgresFault;
-use chinwag::mutants::Mutant;
+use crate::plan::{Action, Action::*, OwnerRequest, Plan, PostgresFault};
 
-/// The defect, what brings it back, and the history.
-pub fn all() -> Vec<(&'static str, Mutant, Plan)> {
-    vec![
-        (
-            "Postgres set back, and memory lost before the markers had gone again: nobody knew that they must",
-            Mutant::SetBackForgotten,
-            plan(&[
-                Join { tab: 1 },
-                Join { tab: 3 },
-                Say { tab: 3, bytes: 20, poison: false },
-                Pass { ms: 1_039 },
-                SetBack { room: 0, rows: 5 },
-                Read { tab: 1 },
-                Pass { ms: 17 },
-                Upload { tab: 0 },
-                Pass { ms: 11 },
-                DiskFull { ms: 846 },
-                Pass { ms: 160 },
-            ]),
-        ),
-        (
-            "a fault in the first load after hibernation told the whole log again",
-            Mutant::ToldFromNothing,
-            plan(&[
-                Join { tab: 9 },
-                Pass { ms: 200 },
-                Say { tab: 9, bytes: 20, poison: false },
-                DiskFails { statements: 8 },
-                Pass { ms: 32 },
-                Abort,
-                Pass { ms: 7_900 },
-            ]),
-        ),
-        (
-            "a connection id given twice: the late close of an old socket ended a new connection",
-            Mutant::ConnectionIdTwice,
-            plan(&[
-                Join { tab: 7 },
-                Join { tab: 8 },
-                Burst { tab: 0, count: 4 },
-                Pass { ms: 40 },
-                DiskFull { ms: 591 },
-                Say { tab: 8, bytes: 20, poison: false },
-                Say { tab: 7, bytes: 20, poison: false },
-                Say { tab: 4, bytes: 20, poison: false },
-                Say { tab: 3, bytes: 20, poison: false },
-                Pass { ms: 40 },
-                DiskFails { statements: 12 },
-                Pass { ms: 604 },
-            ]),
-        ),
-        (
-            "a lost reply, then a smaller batch: a stranger's row in what Postgres had taken was never told",
-            Mutant::AheadUncompared,
-            plan(&[
-                Join { tab: 0 },
-                Join { tab: 3 },
-                Say { tab: 0, bytes: 5, poison: false },
-                Pass { ms: 8_000 },
-                Burst { tab: 0, count: 12 },
-                Stranger { room: 0 },
-                PostgresFault(PostgresFault::LosesReplies),
-                Pass { ms: 150 },
-                Say { tab: 3, bytes: 5, poison: true },
-            ]),
-        ),
-        (
-            "a lost alarm that memory still believed in: everybody left, and nothing drove the outbox any more",
-            Mutant::AlarmTrusted,
-            plan(&[HaltsAtNight]),
-        ),
-        (
-            "the disk failed while somebody came in: refused, and the socket that was just accepted stayed open for ever",
-            Mutant::HalfOpenLeft,
-            plan(&[
-                Join { tab: 6 },
-                Pass { ms: 200 },
-                DiskFails { statements: 1 },
-                Join { tab: 5 },
-                Pass { ms: 300 },
-            ]),
-        ),
-        (
-            "a full disk under a drain: it began anew within the same turn, for ever",
-            Mutant::DrainSpins,
-            plan(&[
-                Join { tab: 0 },
-                Join { tab: 2 },
-                Pass { ms: 200 },
-                Say { tab: 2, bytes: 5, poison: false },
-                Pass { ms: 2_000 },
-                DiskFull { ms: 400 },
-                // A marker that moves writes nothing, but is to go to Postgres.
-                Read { tab: 0 },
-                Pass { ms: 1_000 },
-            ]),
-        ),
-        (
-            "the disk failed when all of a deleted room was gone but its tables: nobody ever came to drop them",
-            Mutant::WipeForgotten,
-            plan(&[
-                Join { tab: 6 },
-                Pass { ms: 200 },
-                DiskFails { statements: 14 },
-                Asks { room: 1, change: Asked::Delete },
-                Pass { ms: 1_000 },
-            ]),
-        ),
-        (
-            "a fault ended a room's deletion before its sockets were closed, and they stayed open for ever",
-            Mutant::GoneButOpen,
-            plan(&[
-                Join { tab: 5 },
-                Pass { ms: 100 },
-                Vanish { tab: 5 },
-                DiskFails { statements: 14 },
-                Asks { room: 1, change: Asked::Delete },
-                Pass { ms: 200 },
-            ]),
-        ),
-        (
-            "a message that Postgres refuses was deleted while it was on the way, and set aside all the same",
-            Mutant::RefusalOutlived,
-            plan(&[
-                Join { tab: 5 },
-                Join { tab: 6 },
-                Pass { ms: 200 },
-                Say { tab: 6, bytes: 20, poison: true },
-                Pass { ms: 7 },
-                Say { tab: 6, bytes: 20, poison: false },
-                PostgresFault(PostgresFault::Slow(237)),
-                Pass { ms: 58 },
-                Delete { tab: 5, nth: 1 },
-            ]),
-        ),
-        (
-            "a change of members was taken over, and its events were not: the disk failed between the two",
-            Mutant::RefreshInTwoWritings,
-            plan(&[
-                Upload { tab: 2 },
-                Unread { tab: 7, back: 5 },
-                DiskFails { statements: 2 },
-                Asks { room: 0, change: Asked::Role { user: 0, role: "admin" } },
-                Pass { ms: 1_209 },
-            ]),
-        ),
-        (
-            "somebody banned was added by one who didn't see the ban",
-            Mutant::BannedCanBeAdded,
-            plan(&[
-                Asks { room: 1, change: Asked::Ban { user: 2, for_ms: None } },
-                Asks { room: 1, change: Asked::Add },
-            ]),
-        ),
-        (
-            "a ban had ended, and who had been banned could still not be added",
-            Mutant::BanWithoutEnd,
-            plan(&[
-                Asks { room: 1, change: Asked::Ban { user: 2, for_ms: Some(1_000) } },
-                Pass { ms: 2_000 },
-                Asks { room: 1, change: Asked::Add },
-            ]),
-        ),
-        (
-            "two changes at once: the second was planned over members that were no longer so",
-            Mutant::PlanWithoutVersion,
-            plan(&[
-                Join { tab: 3 },
-                Asks { room: 0, change: Asked::Ban { user: 0, for_ms: None } },
-                Asks { room: 0, change: Asked::Mute { user: 0 } },
-            ]),
-        ),
-        (
-            "the room was gone by its answer, and somebody still listened",
-            Mutant::RemovedAfterAnswer,
-            plan(&[
-                Join { tab: 0 },
-                Join { tab: 1 },
-                Join { tab: 2 },
-                Join { tab: 3 },
-                Join { tab: 6 },
-                Join { tab: 7 },
-                Pass { ms: 40 },
-                DiskFails { statements: 19 },
-                Asks { room: 1, change: Asked::Delete },
-                Upload { tab: 8 },
-                Upload { tab: 0 },
-                Join { tab: 9 },
-                Word { tab: 1, word: 0, edits: false },
-                Pass { ms: 98 },
-            ]),
-        ),
-        (
-            "slow mode knew who had spoken by memory alone",
-            Mutant::SlowModeForgotten,
-            plan(&[
-                Asks { room: 0, change: Asked::SlowMode { seconds: 20 } },
-                Pass { ms: 40 },
-                Join { tab: 4 },
-                Word { tab: 4, word: 2, edits: false },
-                Unread { tab: 3, back: 4 },
-                Abort,
-                Say { tab: 4, bytes: 20, poison: false },
-            ]),
-        ),
-    ]
+pub struct Regression {
+    /// The mutant that restores the defect.
+    pub mutant: &'static str,
+    pub defect: &'static str,
+    actions: &'static [Action],
 }
 
-fn plan(actions: &[Action]) -> Plan {
-    Plan { actions: actions.to_vec(), strict_limits: false, token_ms: 3_600_000, seed_tabs: Vec::new() }
+impl Regression {
+    pub fn plan(&self) -> Plan {
+        let (strict_limits, token_ms, legacy_tabs) = (false, 3_600_000, Vec::new());
+        Plan { actions: self.actions.to_vec(), strict_limits, token_ms, legacy_tabs }
+    }
 }
+
+pub const ALL: [Regression; 16] = [
+    Regression {
+        mutant: "set-back-forgotten",
+        defect: "Postgres was restored from a backup and the room reloaded before the markers were sent again: nothing sent them",
+        actions: &[
+            Connect { tab: 1 },
+            Connect { tab: 3 },
+            SendMessage { tab: 3, bytes: 20, poison: false },
+            Wait { ms: 1_039 },
+            RestoreBackup { room: 0, rows: 5 },
+            Read { tab: 1 },
+            Wait { ms: 17 },
+            Upload { tab: 0 },
+            Wait { ms: 11 },
+            DiskFull { ms: 846 },
+            Wait { ms: 160 },
+        ],
+    },
+    Regression {
+        mutant: "told-from-nothing",
+        defect: "a fault in the first load after hibernation made the room send its whole log again",
+        actions: &[
+            Connect { tab: 9 },
+            Wait { ms: 200 },
+            SendMessage { tab: 9, bytes: 20, poison: false },
+            DiskFails { statements: 8 },
+            Wait { ms: 32 },
+            Abort,
+            Wait { ms: 7_900 },
+        ],
+    },
+    Regression {
+        mutant: "connection-id-twice",
+        defect: "a connection id was given twice: the late close of an old socket ended a new connection",
+        actions: &[
+            Connect { tab: 7 },
+            Connect { tab: 8 },
+            Burst { tab: 0, count: 4 },
+            Wait { ms: 40 },
+            DiskFull { ms: 591 },
+            SendMessage { tab: 8, bytes: 20, poison: false },
+            SendMessage { tab: 7, bytes: 20, poison: false },
+            SendMessage { tab: 4, bytes: 20, poison: false },
+            SendMessage { tab: 3, bytes: 20, poison: false },
+            Wait { ms: 40 },
+            DiskFails { statements: 12 },
+            Wait { ms: 604 },
+        ],
+    },
+    Regression {
+        mutant: "ahead-uncompared",
+        defect: "after a lost reply a smaller batch found Postgres ahead: a foreign row among the skipped ones was never reported",
+        actions: &[
+            Connect { tab: 0 },
+            Connect { tab: 3 },
+            SendMessage { tab: 0, bytes: 5, poison: false },
+            Wait { ms: 8_000 },
+            Burst { tab: 0, count: 12 },
+            InsertForeignRow { room: 0 },
+            PostgresFault(PostgresFault::LosesReplies),
+            Wait { ms: 150 },
+            SendMessage { tab: 3, bytes: 5, poison: true },
+        ],
+    },
+    Regression {
+        mutant: "alarm-trusted",
+        defect: "the platform lost an alarm that the room believed in: all left, and nothing drove the outbox any more",
+        actions: &[FinalHalt],
+    },
+    Regression {
+        mutant: "half-open-left",
+        defect: "the disk failed during an upgrade: it was refused, and the socket that was just accepted stayed open",
+        actions: &[
+            Connect { tab: 6 },
+            Wait { ms: 200 },
+            DiskFails { statements: 1 },
+            Connect { tab: 5 },
+            Wait { ms: 300 },
+        ],
+    },
+    Regression {
+        mutant: "drain-spins",
+        defect: "the disk was full during a drain: the drain began anew within the same turn, for ever",
+        actions: &[
+            Connect { tab: 0 },
+            Connect { tab: 2 },
+            Wait { ms: 200 },
+            SendMessage { tab: 2, bytes: 5, poison: false },
+            Wait { ms: 2_000 },
+            DiskFull { ms: 400 },
+            // A marker that moves writes nothing, but is to go to Postgres.
+            Read { tab: 0 },
+            Wait { ms: 1_000 },
+        ],
+    },
+    Regression {
+        mutant: "wipe-forgotten",
+        defect: "the disk failed when only the tables of a deleted room were left: nothing came back to drop them",
+        actions: &[
+            Connect { tab: 6 },
+            Wait { ms: 200 },
+            DiskFails { statements: 14 },
+            Request { room: 1, request: OwnerRequest::Delete },
+            Wait { ms: 1_000 },
+        ],
+    },
+    Regression {
+        mutant: "gone-but-open",
+        defect: "a fault ended a room's deletion before its sockets were closed: they stayed open",
+        actions: &[
+            Connect { tab: 5 },
+            Wait { ms: 100 },
+            Vanish { tab: 5 },
+            DiskFails { statements: 14 },
+            Request { room: 1, request: OwnerRequest::Delete },
+            Wait { ms: 200 },
+        ],
+    },
+    Regression {
+        mutant: "refusal-outlived",
+        defect: "a message that Postgres refuses was deleted while its batch was on the way, and was quarantined all the same",
+        actions: &[
+            Connect { tab: 5 },
+            Connect { tab: 6 },
+            Wait { ms: 200 },
+            SendMessage { tab: 6, bytes: 20, poison: true },
+            Wait { ms: 7 },
+            SendMessage { tab: 6, bytes: 20, poison: false },
+            PostgresFault(PostgresFault::Slow(237)),
+            Wait { ms: 58 },
+            Delete { tab: 5, nth: 1 },
+        ],
+    },
+    Regression {
+        mutant: "refresh-in-two-writings",
+        defect: "a change of members was stored and its events were not: the disk failed between the two",
+        actions: &[
+            Upload { tab: 2 },
+            MarkUnread { tab: 7, back: 5 },
+            DiskFails { statements: 2 },
+            Request { room: 0, request: OwnerRequest::Role { user: 0, role: "admin" } },
+            Wait { ms: 1_209 },
+        ],
+    },
+    Regression {
+        mutant: "banned-can-be-added",
+        defect: "a banned person was added by somebody who did not see the ban",
+        actions: &[
+            Request { room: 1, request: OwnerRequest::Ban { user: 2, for_ms: None } },
+            Request { room: 1, request: OwnerRequest::Add },
+        ],
+    },
+    Regression {
+        mutant: "ban-without-end",
+        defect: "a ban had ended, and its person could still not be added",
+        actions: &[
+            Request { room: 1, request: OwnerRequest::Ban { user: 2, for_ms: Some(1_000) } },
+            Wait { ms: 2_000 },
+            Request { room: 1, request: OwnerRequest::Add },
+        ],
+    },
+    Regression {
+        mutant: "plan-without-version",
+        defect: "two changes at once: the second was planned over members that were no longer current",
+        actions: &[
+            Connect { tab: 3 },
+            Request { room: 0, request: OwnerRequest::Ban { user: 0, for_ms: None } },
+            Request { room: 0, request: OwnerRequest::Mute { user: 0 } },
+        ],
+    },
+    Regression {
+        mutant: "removed-after-answer",
+        defect: "a deleted room was answered while a connection was still open",
+        actions: &[
+            Connect { tab: 0 },
+            Connect { tab: 1 },
+            Connect { tab: 2 },
+            Connect { tab: 3 },
+            Connect { tab: 6 },
+            Connect { tab: 7 },
+            Wait { ms: 40 },
+            DiskFails { statements: 19 },
+            Request { room: 1, request: OwnerRequest::Delete },
+            Upload { tab: 8 },
+            Upload { tab: 0 },
+            Connect { tab: 9 },
+            ModeratedWord { tab: 1, word: 0, edits: false },
+            Wait { ms: 98 },
+        ],
+    },
+    Regression {
+        mutant: "slow-mode-forgotten",
+        defect: "slow mode knew the last sender by memory alone",
+        actions: &[
+            Request { room: 0, request: OwnerRequest::SlowMode { seconds: 20 } },
+            Wait { ms: 40 },
+            Connect { tab: 4 },
+            ModeratedWord { tab: 4, word: 2, edits: false },
+            MarkUnread { tab: 3, back: 4 },
+            Abort,
+            SendMessage { tab: 4, bytes: 20, poison: false },
+        ],
+    },
+];

@@ -1,4 +1,4 @@
-//! All chance of a simulated run, from one seed.
+//! The random numbers of a run, all from one seed.
 
 /// xorshift64*: the same everywhere.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl Rng {
         self.below(n) == 0
     }
 
-    pub fn of<T: Clone>(&mut self, choices: &[T]) -> T {
+    pub fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len() as u64) as usize].clone()
     }
 }

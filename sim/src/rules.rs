@@ -1,160 +1,145 @@
-//! What stands in the way of talking: words that a tenant doesn't want said, slow mode; and reports. What must be true of
-//! them: nobody is shown what was refused or masked, nobody outpaces the slow mode, and what is to stand in the audit log does,
-//! whatever broke in between. Not here: mutes and bans (`people`), how a text is judged (`chinwag::room::moderation`).
+//! A tenant's rules about content, slow mode, and reports. No client receives rejected or unmasked content, no member
+//! outpaces the slow mode, and the audit log is complete. Not here: mutes and bans (`people`), the moderation itself
+//! (`chinwag::room::moderation`).
 
-use crate::client::{HttpOutcome, Tab};
-use crate::final_checks::{CheckResult, message};
-use crate::oracle::{Checker, Operation};
-use crate::plan::{Asked, PEOPLE, ROOMS};
-use crate::stored::{Stored, head, log, state};
+use crate::client::shorten;
+use crate::plan::{OwnerRequest, PEOPLE};
+use crate::requests::HttpRequest;
+use crate::stored::{Log, Stored, head, log, state};
 use crate::world::World;
+use crate::world::checker::{CheckResult, Checker};
+use crate::world::clients::{KnownMessage, Tab};
+use crate::world::content_model::{WORDS, moderated};
+use crate::world::network::HttpOutcome;
+use crate::world::operation::Operation;
 use chinwag::ids::{Seq, UnixMs};
 use chinwag::protocol::message::Message;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Refused, masked, and noted in the audit log.
-pub const WORDS: [&str; 3] = ["verboten", "hush", "gossip"];
-pub const MODERATION: &str = r#"{"*":{"words":{"reject":["verboten"],"mask":["hush"],"flag":["gossip"]}}}"#;
-
-/// What others may be shown of these words; `None`: they may not be said.
-pub fn allowed(content: &str) -> Option<String> {
-    let [refused, masked, _] = WORDS;
-    (!content.contains(refused)).then(|| content.replace(masked, &"*".repeat(masked.len())))
-}
-
-/// Slow mode in force: seconds, and the head when that was answered.
-pub type Slow = (u32, Seq);
-
 impl World {
-    /// Says a word of which the tenant has something to say, or edits it into something of one's own.
-    pub fn says_word(self: &Rc<Self>, tab: usize, word: usize, edits: bool) {
-        let content = self.words(WORDS[word], false);
-        let mine = |tab: &Tab, known: &crate::client::Known| known.user == tab.user;
-        match self.knows(tab, 0, mine).filter(|_| edits) {
-            Some(known) => {
-                self.has_to_say(tab, Some(Operation::Edit { message: known.id, content, base: None }))
-            }
-            None => self.has_to_say(tab, Some(Operation::Message { content, thread: None })),
-        }
+    /// Sends a word of the tenant's rules, or edits it into a message of one's own.
+    pub fn send_moderated_word(self: &Rc<Self>, tab: usize, word: usize, edits: bool) {
+        let content = self.unique_content(WORDS[word]);
+        let is_own = |tab: &Tab, known: &KnownMessage| known.user == tab.user;
+        let operation = match self.find_known(tab, 0, is_own).filter(|_| edits) {
+            Some(known) => Operation::Edit { message: known.id, content, base: None },
+            None => Operation::Message { content, thread: None },
+        };
+        self.send_operation(tab, operation);
     }
 
-    /// Words were refused, and were to be.
-    pub fn blocked(&self, said: Option<&Operation>) -> CheckResult {
-        self.counters.count("words refused");
-        match said {
+    /// Checks that what was refused as content had to be refused.
+    pub fn check_blocked(&self, operation: Option<&Operation>) -> CheckResult {
+        self.recorder.count("messages refused by moderation");
+        match operation {
             Some(Operation::Message { content, .. } | Operation::Edit { content, .. })
-                if allowed(content).is_some() =>
+                if moderated(content).is_some() =>
             {
-                Err((Checker::Rules, format!("nobody minds {content:?}, and it was refused")))
+                Err((Checker::Rules, format!("no rule rejects {content:?}, and it was refused")))
             }
             _ => Ok(()),
         }
     }
 
-    /// Somebody reports a message to the moderators.
-    pub fn reports(self: &Rc<Self>, tab: usize, nth: usize) {
-        let Some(known) = self.knows(tab, nth, |tab, _| !tab.removed) else { return };
-        let (room, user, token) = {
-            let it = &self.tabs.borrow()[tab];
-            (it.room, it.user.clone(), it.token(self.now()))
+    /// Reports a message to the moderators.
+    pub fn report_message(self: &Rc<Self>, tab: usize, nth: usize) {
+        let Some(known) = self.find_known(tab, nth, |tab, _| !tab.removed) else { return };
+        let (room, user, request) = {
+            let it = self.clients.tab(tab);
+            let path = it.room_path(&format!("/messages/{}/report", known.id));
+            let request = HttpRequest::post(path, it.token(self.clock.now()), r#"{"reason":"rude"}"#.into());
+            (it.room, it.user.clone(), request)
         };
-        let (_, id) = ROOMS[room];
-        let id: String = id.bytes().map(|b| format!("%{b:02x}")).collect();
-        let path = format!("/api/chat/rooms/{id}/messages/{}/report", known.id);
-        let body = Some(r#"{"reason":"rude"}"#.to_owned());
-        self.ask_and(http::Method::POST, &path, &token, body, move |world, got| match got {
+        self.request_then(request, move |world, got| match got {
             HttpOutcome::Json(200, _) => {
-                world.counters.count("messages reported");
-                world.reported.borrow_mut().insert((room, format!("report.{}.{user}", known.id)));
+                world.recorder.count("messages reported");
+                world.model.reports.borrow_mut().insert((room, format!("report.{}.{user}", known.id)));
             }
             HttpOutcome::Json(401 | 404 | 429 | 500 | 503, _) | HttpOutcome::Failed => {}
-            HttpOutcome::Json(status, body) => world.violation(Checker::Answered, format!("{status} {body}")),
+            HttpOutcome::Json(status, body) => {
+                world.recorder.violation(Checker::Answered, format!("{status} {}", shorten(&body)));
+            }
             HttpOutcome::Upgraded(_) | HttpOutcome::File(_) => {}
         });
     }
 
-    /// From here on, unless somebody else was faster.
-    pub fn slows_down(self: &Rc<Self>, room: usize, seconds: u32) {
-        if seconds > 0 && !self.is_gone(room) && self.table(room, |t| t.room.slow_mode_s) == seconds {
-            self.counters.count("slow modes");
-            self.slow.borrow_mut().insert(room, (seconds, head(self, room)));
+    /// A slow mode was answered: it is checked from here on, unless another request was faster.
+    pub fn start_slow_mode(&self, room: usize, seconds: u32) {
+        let is_in_force = || self.backends.rows(room, |rows| rows.room.slow_mode_s) == seconds;
+        if seconds > 0 && !self.backends.is_deleted(room) && is_in_force() {
+            self.recorder.count("slow modes");
+            self.model.slow_modes.borrow_mut().insert(room, (seconds, head(self, room)));
         }
     }
 
-    /// Somebody may be about to change the pace, or whom it binds; until now members must have kept it.
-    pub fn pace_was_kept(self: &Rc<Self>, room: usize) {
-        let Some((seconds, since)) = self.slow.borrow_mut().remove(&room) else { return };
-        if self.is_gone(room) {
+    /// The pace, or whom it binds, may be about to change: until now members must have kept it.
+    pub fn check_slow_mode(&self, room: usize) {
+        let Some((seconds, since)) = self.model.slow_modes.borrow_mut().remove(&room) else { return };
+        if self.backends.is_deleted(room) {
             return;
         }
         let log = log(self, room);
-        // Asked for at the same moment as this one, and answered after it.
-        let another_pace = |stored: &Stored| {
-            let body: Value = serde_json::from_str(&stored.body).unwrap_or_default();
-            body["slowModeS"].as_u64().is_some_and(|now| now != u64::from(seconds))
+        // A request of the same moment that was answered after this one.
+        let sets_other_pace = |stored: &Stored| {
+            stored.json()["slowModeS"].as_u64().is_some_and(|pace| pace != u64::from(seconds))
         };
-        if log.range(since + 1..).any(|(_, stored)| another_pace(stored)) {
+        if log.range(since + 1..).any(|(_, stored)| sets_other_pace(stored)) {
             return;
         }
-        for user in PEOPLE.iter().filter(|user| self.is_bound(room, &log, since, user)) {
-            let said = log.range(since + 1..).filter_map(|(_, stored)| message(stored));
-            let times: Vec<UnixMs> = said.filter(|m| m.user_id == **user).map(|m| m.created_at).collect();
+        for user in PEOPLE.iter().filter(|user| self.is_bound_by_pace(room, &log, since, user)) {
+            let messages = log.range(since + 1..).filter_map(|(_, stored)| stored.message());
+            let own = messages.filter(|message| message.user_id == **user);
+            let times: Vec<UnixMs> = own.map(|message| message.created_at).collect();
             if let Some(pair) = times.windows(2).find(|pair| pair[1] < pair[0] + u64::from(seconds) * 1_000) {
-                let what = format!("{user} spoke at {pair:?} in room {room}, slowed down to {seconds} s");
-                self.violation(Checker::Rules, what);
+                let what = format!("{user} sent at {pair:?} in room {room}, with a slow mode of {seconds} s");
+                self.recorder.violation(Checker::Rules, what);
             }
         }
     }
 
-    /// Whether somebody has been a member and nothing more since then, as Postgres and the room know.
-    fn is_bound(&self, room: usize, log: &BTreeMap<Seq, Stored>, since: Seq, user: &str) -> bool {
-        let is_of = |value: &Value| value["userId"] == user;
-        let of_them = |stored: &Stored| serde_json::from_str(&stored.body).is_ok_and(|body| is_of(&body));
-        let changed = log.range(since + 1..).any(|(_, stored)| stored.kind >= 6 && of_them(stored));
+    /// Whether somebody has been a plain member since then, by Postgres and by the room.
+    fn is_bound_by_pace(&self, room: usize, log: &Log, since: Seq, user: &str) -> bool {
+        let is_about = |value: &Value| value["userId"] == user;
+        let is_change = |stored: &Stored| stored.kind >= 6 && is_about(&stored.json());
+        let changed = log.range(since + 1..).any(|(_, stored)| is_change(stored));
         let copy = state(self, room, 2);
-        let mut known = copy["snapshot"]["members"].as_array().into_iter().flatten();
-        let known = known.find(|member| is_of(member)).is_some_and(|member| member["role"] == "member");
-        !changed && known && self.table(room, |table| table.role(user) == Some("member"))
+        let mut members = copy["snapshot"]["members"].as_array().into_iter().flatten();
+        let in_copy =
+            members.find(|member| is_about(member)).is_some_and(|member| member["role"] == "member");
+        !changed && in_copy && self.backends.rows(room, |rows| rows.role(user) == Some("member"))
     }
 
-    /// The end of all slow modes.
-    pub fn all_may_hurry(self: &Rc<Self>) {
-        for room in self.rooms_there() {
-            self.pace_was_kept(room);
-            if self.table(room, |table| table.room.slow_mode_s) > 0 {
-                self.asks(room, Asked::SlowMode { seconds: 0 });
-                self.pass(2_000);
+    /// Ends all slow modes.
+    pub fn end_slow_modes(self: &Rc<Self>) {
+        for room in self.backends.existing_rooms() {
+            self.check_slow_mode(room);
+            if self.backends.rows(room, |rows| rows.room.slow_mode_s) > 0 {
+                self.request_change(room, OwnerRequest::SlowMode { seconds: 0 });
+                self.advance(2_000);
             }
         }
     }
 }
 
-/// What was flagged, what moderators did to others' messages and what was reported stands in Postgres' audit log.
-pub fn audit_adds_up(
-    world: &World,
-    room: usize,
-    log: &BTreeMap<Seq, Stored>,
-    floor: Seq,
-    epoch: &str,
-) -> CheckResult {
-    let messages: BTreeMap<String, Message> =
-        log.values().filter_map(message).map(|message| (message.id.clone(), message)).collect();
+/// Flagged content, moderators' changes of others' messages, and reports are in Postgres' audit log.
+pub fn audit_log_is_complete(world: &World, room: usize, log: &Log, floor: Seq, epoch: &str) -> CheckResult {
+    let messages = log.values().filter_map(Stored::message);
+    let messages: BTreeMap<String, Message> = messages.map(|message| (message.id.clone(), message)).collect();
     let flagged =
         messages.values().filter(|m| m.content.contains(WORDS[2])).map(|m| format!("flag.{}", m.id));
-    let by_others = log.iter().filter(|(seq, stored)| **seq > floor && matches!(stored.kind, 3 | 4));
-    let by_others = by_others.filter_map(|(seq, stored)| {
-        let body: Value = serde_json::from_str(&stored.body).ok()?;
-        let author = &messages.get(body["messageId"].as_str()?)?.user_id;
+    let changes = log.iter().filter(|(seq, stored)| **seq > floor && matches!(stored.kind, 3 | 4));
+    let by_moderators = changes.filter_map(|(seq, stored)| {
+        let author = &messages.get(stored.json()["messageId"].as_str()?)?.user_id;
         let action = if stored.kind == 3 { "edit" } else { "delete" };
         (*author != stored.user).then(|| format!("{epoch}.{seq}.{action}"))
     });
-    let reported = world.reported.borrow();
-    let reported = reported.iter().filter(|(known, _)| *known == room).map(|(_, id)| id.clone());
-    let expected: Vec<String> = flagged.chain(by_others).chain(reported).collect();
-    world.table(room, |table| match expected.iter().find(|id| !table.ledger.audit.contains_key(*id)) {
-        Some(id) => Err((Checker::Rules, format!("{id} isn't in the audit log"))),
+    let reports = world.model.reports.borrow();
+    let reported = reports.iter().filter(|(known, _)| *known == room).map(|(_, id)| id.clone());
+    let expected: Vec<String> = flagged.chain(by_moderators).chain(reported).collect();
+    world.backends.rows(room, |rows| match expected.iter().find(|id| !rows.ledger.audit.contains_key(*id)) {
+        Some(id) => Err((Checker::Rules, format!("{id} is not in the audit log"))),
         None => Ok(()),
     })
 }

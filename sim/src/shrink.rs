@@ -1,10 +1,10 @@
-//! The shortest history that still fails in the same way. Not here: running one (`run`).
+//! Finds the shortest history that still fails in the same way. Not here: running one (`run`).
 
-use crate::oracle::Checker;
 use crate::plan::Plan;
 use crate::run::run;
+use crate::world::checker::Checker;
 
-/// Leaves out whatever can be left out of the plan with the same checker still complaining.
+/// Removes every action without which the same checker still fails.
 pub fn shorten(seed: u64, mut plan: Plan, checker: Checker) -> Plan {
     let mut size = plan.actions.len() / 2;
     while size > 0 {

@@ -1,67 +1,69 @@
-//! The Worker in front of the objects: the real routes and the real gate over simulated ports.
-//! Not here: tokens; a bearer says who it is, and until when.
+//! The Worker in front of the objects: the real routes and access checks over simulated ports.
+//! Not here: real tokens; a bearer token says who it is, and until when (`token`).
 
 use crate::postgres::Db;
+use crate::token::parse_token;
 use crate::world::World;
+use crate::world::network::LATENCY_MS;
 use chinwag::api::{Body, Bucket, Ports, Put, Reply, RoomRequest};
-use chinwag::auth::{AuthConfig, Identity, Role};
+use chinwag::auth::{AuthConfig, Identity};
 use chinwag::error::{Code, Refusal};
-use chinwag::ids::{TenantId, UnixMs, UserId};
+use chinwag::ids::{TenantId, UnixMs};
 use chinwag::object::Answer;
 use chinwag::outbox_alerts::Listed;
 use std::rc::Rc;
 
 pub struct Worker {
-    pub world: Rc<World>,
+    world: Rc<World>,
     config: AuthConfig,
-    patient: Db,
-    hasty: Db,
-    bucket: Objects,
+    db: Db,
+    fail_fast_db: Db,
+    bucket: SimBucket,
 }
 
-/// The bucket of files. It may fail before an object is there, after it is, and in removing.
-pub struct Objects(Rc<World>);
+/// The bucket of files. It may fail before a file is there, after it is, and in removing.
+pub struct SimBucket(Rc<World>);
 
-pub struct Object {
+pub struct SimPut {
     world: Rc<World>,
     key: String,
     size: u64,
     bytes: Vec<u8>,
 }
 
-fn away() -> Refusal {
-    Refusal::new(Code::UpstreamUnavailable, "the bucket is away")
+fn unavailable() -> Refusal {
+    Refusal::new(Code::UpstreamUnavailable, "the bucket is unavailable")
 }
 
-impl Bucket for Objects {
-    type Put = Object;
+impl Bucket for SimBucket {
+    type Put = SimPut;
 
-    async fn put(&self, key: &str, size: u64) -> Result<Object, Refusal> {
-        self.0.sleep(World::WAY_MS).await;
-        if self.0.bucket_is_away.get() {
-            return Err(away());
+    async fn put(&self, key: &str, size: u64) -> Result<SimPut, Refusal> {
+        self.0.clock.sleep(LATENCY_MS).await;
+        if self.0.faults.bucket_unavailable.get() {
+            return Err(unavailable());
         }
-        Ok(Object { world: self.0.clone(), key: key.into(), size, bytes: Vec::new() })
+        Ok(SimPut { world: self.0.clone(), key: key.into(), size, bytes: Vec::new() })
     }
 }
 
-impl Put for Object {
+impl Put for SimPut {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        self.world.sleep(World::WAY_MS).await;
+        self.world.clock.sleep(LATENCY_MS).await;
         self.bytes.extend_from_slice(bytes);
-        if self.world.bucket_is_away.get() { Err(away()) } else { Ok(()) }
+        if self.world.faults.bucket_unavailable.get() { Err(unavailable()) } else { Ok(()) }
     }
 
     async fn finish(self) -> Result<(), Refusal> {
         assert_eq!(self.bytes.len() as u64, self.size, "a bucket takes exactly what was announced");
-        self.world.sleep(World::WAY_MS).await;
-        if self.world.bucket_is_away.get() {
-            return Err(away());
+        self.world.clock.sleep(LATENCY_MS).await;
+        if self.world.faults.bucket_unavailable.get() {
+            return Err(unavailable());
         }
-        self.world.counters.count("objects stored");
-        self.world.bucket.borrow_mut().insert(self.key, self.bytes);
+        self.world.recorder.count("files stored");
+        self.world.backends.bucket.borrow_mut().insert(self.key, self.bytes);
         // Its answer may be lost.
-        if self.world.random().is_multiple_of(8) { Err(away()) } else { Ok(()) }
+        if self.world.clock.random().is_multiple_of(8) { Err(unavailable()) } else { Ok(()) }
     }
 }
 
@@ -69,66 +71,50 @@ impl Worker {
     pub fn new(world: &Rc<World>) -> Self {
         let secret = |name: &str| (name == "JWT_SECRET").then(|| "s".repeat(32));
         let config = AuthConfig::parse(secret).expect("a configuration");
-        let db = |hasty| Db { world: world.clone(), hasty };
-        let bucket = Objects(world.clone());
-        Self { world: world.clone(), config, patient: db(false), hasty: db(true), bucket }
+        let db = |fail_fast| Db { world: world.clone(), fail_fast };
+        let bucket = SimBucket(world.clone());
+        Self { world: world.clone(), config, db: db(false), fail_fast_db: db(true), bucket }
     }
-}
-
-/// What a client shows: `tenant|user|expires_ms`, and `|admin` of a tenant's admin.
-pub fn token(tenant: &str, user: &str, expires_ms: UnixMs) -> String {
-    format!("{tenant}|{user}|{expires_ms}")
-}
-
-pub fn identity(token: &str) -> Option<Identity> {
-    let mut parts = token.split('|');
-    Some(Identity {
-        tenant: TenantId::parse(parts.next()?)?,
-        user: UserId::parse(parts.next()?)?,
-        name: None,
-        expires_ms: parts.next()?.parse().ok()?,
-        tenant_role: parts.next().map(|_| Role::Admin),
-    })
 }
 
 impl Ports for Worker {
     type Db = Db;
-    type Bucket = Objects;
+    type Bucket = SimBucket;
 
     fn config(&self) -> &AuthConfig {
         &self.config
     }
 
     fn now(&self) -> UnixMs {
-        self.world.now()
+        self.world.clock.now()
     }
 
     fn random(&self) -> u128 {
-        u128::from(self.world.random())
+        u128::from(self.world.clock.random())
     }
 
     async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
-        let who = identity(token).ok_or_else(|| Refusal::new(Code::Unauthenticated, "no token"))?;
-        if who.expires_ms <= self.world.now() {
+        let caller = parse_token(token).ok_or_else(|| Refusal::new(Code::Unauthenticated, "no token"))?;
+        if caller.expires_ms <= self.world.clock.now() {
             return Err(Refusal::new(Code::TokenExpired, "expired"));
         }
-        Ok(who)
+        Ok(caller)
     }
 
     fn db(&self) -> &Db {
-        &self.patient
+        &self.db
     }
 
     fn fail_fast_db(&self) -> &Db {
-        &self.hasty
+        &self.fail_fast_db
     }
 
-    fn bucket(&self) -> Result<&Objects, Refusal> {
+    fn bucket(&self) -> Result<&SimBucket, Refusal> {
         Ok(&self.bucket)
     }
 
-    async fn call_room(&self, ask: &RoomRequest) -> Result<Reply, Refusal> {
-        match self.world.ask(ask.clone()).await? {
+    async fn call_room(&self, request: &RoomRequest) -> Result<Reply, Refusal> {
+        match self.world.request_room(request.clone()).await? {
             Answer::Reply(reply) => Ok(reply),
             Answer::Upgraded { .. } => Err(Refusal::fault()),
         }
@@ -156,7 +142,7 @@ impl Body for Text {
     }
 
     async fn next(&mut self) -> Option<Result<Vec<u8>, Refusal>> {
-        let whole = std::mem::take(&mut self.0);
-        (!whole.is_empty()).then(|| Ok(whole.into_bytes()))
+        let text = std::mem::take(&mut self.0);
+        (!text.is_empty()).then(|| Ok(text.into_bytes()))
     }
 }

@@ -1,7 +1,7 @@
 /** One person at one browser: what they do and what they see, in the words of the page. */
 
 /** A browser logs each failed request; with the network cut, or a question asked that is answered no, that is expected. */
-const EXPECTED = /ERR_INTERNET_DISCONNECTED|net::ERR_|WebSocket connection|status of (400|404|409|422)/;
+const EXPECTED = /ERR_INTERNET_DISCONNECTED|net::ERR_|WebSocket connection|status of (400|404|409|415|422)/;
 
 export class Person {
   complaints = [];
@@ -9,7 +9,7 @@ export class Person {
   static async arrive(browser, url, id, options) {
     const context = await browser.newContext(options);
     const person = new Person();
-    Object.assign(person, { id, context, colorScheme: options?.colorScheme ?? "light" });
+    Object.assign(person, { id, context, colorScheme: options?.colorScheme ?? "light", isPhone: options?.isMobile ?? false });
     await person.openTab(url);
     return person;
   }
@@ -86,7 +86,9 @@ export class Person {
   /** Writes and sends, without waiting for anything. */
   async write(content) {
     await this.input.fill(content);
-    await this.input.press("Enter");
+    // On a phone Enter starts a new line.
+    if (this.isPhone) await this.page.getByRole("button", { name: "Send" }).click();
+    else await this.input.press("Enter");
   }
 
   /** Writes, and waits until the server has it. */

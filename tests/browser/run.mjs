@@ -5,7 +5,7 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
- *   arguments       which parts: story, moderation, hostile, trouble, package (default all)
+ *   arguments       which parts: story, moderation, reading, writing, hostile, trouble, package (default all)
  *
  * What deliberately isn't here: rules of the protocol (tests/e2e) and of the reducer (web/src/lib/*.test.ts).
  */
@@ -16,8 +16,10 @@ import { hostileNames } from "./hostile.mjs";
 import { moderation } from "./moderation.mjs";
 import { bot, embedding, packaged, prepareExamples } from "./package.mjs";
 import { Person } from "./person.mjs";
+import { reading } from "./reading.mjs";
 import { files, group, searching, unread } from "./rooms.mjs";
 import { startStack } from "./stack.mjs";
+import { writing } from "./writing.mjs";
 import { badNetwork, runtimeKilled, tokenExpiry } from "./trouble.mjs";
 
 const FIRST_SCREEN_MAX_BYTES = 120 * 1024;
@@ -402,6 +404,16 @@ const PARTS = {
   async moderation({ arrive }) {
     const [alice, bob] = await pair(arrive);
     await moderation(alice, bob);
+    return [alice, bob];
+  },
+  async reading({ arrive }) {
+    const [alice, bob] = await pair(arrive);
+    await reading(alice, bob);
+    return [alice, bob];
+  },
+  async writing({ arrive }) {
+    const [alice, bob] = await pair(arrive);
+    await writing(alice, bob);
     return [alice, bob];
   },
   async hostile({ arrive, browser, stack }) {

@@ -23,7 +23,7 @@ await build({
       cssFileName: "react",
     },
     rolldownOptions: { external: [/^react(-dom)?($|\/)/, "idb", "virtua"] },
-    // frimousse is inside, because as a dependency it would bring React to those who use the SDK alone.
+    // clsx, lucide and frimousse are bundled: only the React entry needs them, and the SDK alone should not install them.
     license: { fileName: "LICENSES.md" },
   },
 });

@@ -1,22 +1,25 @@
-/** The page: who is signed in, which room is open (it stands in the address), and how the parts share the screen. */
+/** The page: sign-in, the list of rooms, and the open room, which is part of the URL. Also the global shortcuts. */
+
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { later } from "@/components/ui/later";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { t } from "@/i18n/i18n";
 import { ChatClient } from "@/lib/chat-client";
 import { cn } from "@/lib/cn";
+import { areNotificationsOff } from "@/lib/notify";
 import { browserOutbox } from "@/lib/outbox";
 import type { Room } from "@/lib/protocol";
 import { loadSession, type Session, saveSession, tokenSource } from "@/lib/session";
-import { roomTitle } from "@/lib/text";
 import { ChatProvider, useChat } from "./features/chat/chat-context";
 import { ChatRoom } from "./features/chat/components/ChatRoom";
 import { RoomList } from "./features/chat/components/RoomList";
+import { roomTitle } from "./features/chat/room-title";
 import { openRoom, useRoute } from "./features/chat/route";
 import { useRooms } from "./features/chat/use-rooms";
-import { SignIn } from "./features/session/SignIn";
 
-const HelpDialog = later(() => import("./features/chat/components/HelpDialog"), true);
-const MentionsDialog = later(() => import("./features/chat/components/MentionsDialog"), true);
-const NewChatDialog = later(() => import("./features/chat/components/NewChatDialog"), true);
+const HelpDialog = lazyWithRetry(() => import("./features/chat/components/HelpDialog"), true);
+const MentionsDialog = lazyWithRetry(() => import("./features/chat/components/MentionsDialog"), true);
+const SignIn = lazyWithRetry(() => import("./features/session/SignIn"));
+const NewChatDialog = lazyWithRetry(() => import("./features/chat/components/NewChatDialog"), true);
 
 export function App() {
   const [session, setSession] = useState<Session | null>(loadSession);
@@ -28,7 +31,7 @@ export function App() {
   return <SignedIn session={session} onSignOut={() => signIn(null)} />;
 }
 
-/** So many rooms are live in the list. */
+/** How many rooms are live in the list. */
 const WARM_ROOMS = 10;
 
 function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => void }) {
@@ -50,18 +53,18 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
   );
 }
 
-type Asking = "new" | "help" | "mentions" | null;
+type HomeDialog = "new" | "help" | "mentions" | null;
 
 function Home({ onSignOut }: { onSignOut: () => void }) {
   const { userId } = useChat();
   const list = useRooms();
   const { roomId: openId } = useRoute();
-  const [asking, setAsking] = useState<Asking>(null);
+  const [dialog, setDialog] = useState<HomeDialog>(null);
   const open = list.rooms.find((room) => room.id === openId);
-  const { refresh, drop } = list;
+  const { refresh, remove } = list;
   useTitle(list.rooms, open, userId);
-  useKeys(list.rooms, openId, setAsking);
-  // A room that was opened by its address and isn't in the list may be one that somebody has just made.
+  useKeys(list.rooms, openId, setDialog);
+  // A room that was opened by its URL and is not in the list may have been created a moment ago.
   const unlisted = openId !== null && !open && !list.isLoading;
   useEffect(() => {
     if (unlisted) void refresh();
@@ -74,9 +77,9 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           list={list}
           me={userId}
           openId={openId}
-          onNew={() => setAsking("new")}
-          onMentions={() => setAsking("mentions")}
-          onHelp={() => setAsking("help")}
+          onNew={() => setDialog("new")}
+          onMentions={() => setDialog("mentions")}
+          onHelp={() => setDialog("help")}
           onSignOut={onSignOut}
         />
       </div>
@@ -85,34 +88,34 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           <ChatRoom
             key={openId}
             roomId={openId}
-            listed={open}
+            listedRoom={open}
             showDetails={matchMedia("(min-width: 80rem)").matches}
             onBack={() => openRoom(null)}
             onSignOut={onSignOut}
-            onGone={() => {
-              drop(openId);
+            onLeft={() => {
+              remove(openId);
               openRoom(null);
             }}
           />
         ) : (
           <div className="m-auto px-6 text-center">
             <img src="/icon.svg" alt="" className="mx-auto mb-4 size-12 opacity-80" />
-            <p className="font-medium">Pick a conversation</p>
-            <p className="mt-1 text-muted-foreground text-sm">or start a new one.</p>
+            <p className="font-medium">{t.home.pickConversation}</p>
+            <p className="mt-1 text-muted-foreground text-sm">{t.home.orStartOne}</p>
           </div>
         )}
       </div>
-      {asking === "help" && <HelpDialog onClose={() => setAsking(null)} />}
-      {asking === "mentions" && <MentionsDialog onClose={() => setAsking(null)} />}
-      {asking === "new" && (
+      {dialog === "help" && <HelpDialog onClose={() => setDialog(null)} />}
+      {dialog === "mentions" && <MentionsDialog onClose={() => setDialog(null)} />}
+      {dialog === "new" && (
         <NewChatDialog
           me={userId}
           onCreate={list.create}
           onCreated={(room) => {
-            setAsking(null);
+            setDialog(null);
             openRoom(room.id);
           }}
-          onClose={() => setAsking(null)}
+          onClose={() => setDialog(null)}
         />
       )}
     </main>
@@ -121,7 +124,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
 
 function useTitle(rooms: Room[], open: Room | undefined, me: string): void {
   const title = open && roomTitle(open, me);
-  const unread = rooms.filter((room) => room.unread > 0).length;
+  const unread = rooms.filter((room) => room.unread > 0 && !areNotificationsOff(room.me.notify)).length;
   useEffect(() => {
     document.title = `${unread > 0 ? `(${unread}) ` : ""}${title ? `${title} · ` : ""}Chinwag`;
   }, [title, unread]);
@@ -130,7 +133,7 @@ function useTitle(rooms: Room[], open: Room | undefined, me: string): void {
 const isWriting = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;
 
-function useKeys(rooms: Room[], openId: string | null, ask: (what: Asking) => void): void {
+function useKeys(rooms: Room[], openId: string | null, openDialog: (dialog: HomeDialog) => void): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const isCommand = event.ctrlKey || event.metaKey;
@@ -139,12 +142,12 @@ function useKeys(rooms: Room[], openId: string | null, ask: (what: Asking) => vo
         const at = rooms.findIndex((room) => room.id === openId);
         const next = rooms[(Math.max(at, step < 0 ? 0 : -1) + step + rooms.length) % rooms.length];
         if (next) openRoom(next.id);
-      } else if (isCommand && event.key === "k") ask("new");
-      else if (event.key === "?" && !isWriting(event.target) && !isCommand) ask("help");
+      } else if (isCommand && event.key === "k") openDialog("new");
+      else if (event.key === "?" && !isWriting(event.target) && !isCommand) openDialog("help");
       else return;
       event.preventDefault();
     };
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);
-  }, [rooms, openId, ask]);
+  }, [rooms, openId, openDialog]);
 }

@@ -1,4 +1,4 @@
-/** The package's second entry: hooks and components over the SDK. `react.css` has their styles, below `.chinwag`. */
+/** The package's React entry: hooks and components on top of the SDK. Their styles are in `react.css`, scoped to `.chinwag`. */
 import { ChatRoom, type ChatRoomProps } from "./features/chat/components/ChatRoom";
 import "./react.css";
 
@@ -21,9 +21,10 @@ export {
   useUnread,
 } from "./features/chat/use-room";
 export { useRooms } from "./features/chat/use-rooms";
+export { chooseLanguage, type Messages, setMessages } from "./i18n/i18n";
 export { ChatRoom };
 
-/** A whole room, to put anywhere in another page: it fills what is around it. */
+/** A whole room for embedding in another page. It fills its container. */
 export function Chat(props: ChatRoomProps) {
   return (
     <div className="chinwag flex h-full min-h-0 w-full">

@@ -10,6 +10,7 @@ mod dev;
 mod inputs;
 mod log;
 mod migrate;
+mod mutants;
 mod postgres;
 mod process;
 mod setup;
@@ -30,7 +31,7 @@ const USAGE: &str = "cargo xtask <command>
   check
   test     [--only native|sim|wasm|e2e|faults|browser] [--keep]
   faults   --minutes N [--seed S]
-  sim      [--seeds N] [--from SEED] [--seed S] [--mutants | --mutant NAME]
+  sim      [--seeds N] [--from SEED] [--seed S] | --mutants | --mutant NAME
   bench    [--worker DIR] [--runs N | --rest]
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR]

@@ -1,12 +1,12 @@
 /**
- * The browser's news about network and tab, behind one small interface so that tests can give their own. Where there
- * is no page (a bot in Node) there is no news, and the network is taken to be there.
+ * Changes of network and tab visibility, as the browser reports them, behind an interface that tests replace. Without
+ * a page (a bot in Node) there are no signals, and the network counts as online.
  */
 
 export interface Signals {
   isOnline(): boolean;
   isVisible(): boolean;
-  /** Calls `listener` at each change; gives the way to stop. */
+  /** Calls `listener` at each change. Returns a function that stops it. */
   listen(listener: (signal: "online" | "offline" | "visible") => void): () => void;
 }
 

@@ -1,8 +1,9 @@
 /**
- * One person's chat: the way to the server and the rooms that are open, each with one connection however many parts
- * of a screen look at it. Rooms are kept a while after the last one has looked away, so that coming back is at once.
+ * One signed-in person's client: the API, the list of rooms, and the open rooms. Each room has one connection, however
+ * many components use it. A room stays connected for a short time after its last user released it.
  */
-import { ChatApi, type GetToken } from "./api";
+import { ChatApi } from "./api";
+import type { GetToken } from "./http";
 import { noOutbox, type Outbox } from "./outbox";
 import type { Room } from "./protocol";
 import { RoomClient } from "./room-client";
@@ -11,24 +12,24 @@ import type { SocketOptions } from "./socket";
 
 export interface ChatClientOptions {
   userId: string;
-  /** Asked at each attempt; `fresh`: the last one was refused or is about to end. Throw `SignedOut` if there is none. */
+  /** Called at each attempt. `fresh`: the last token was refused or expires soon. Throw `SignedOut` if there is none. */
   getToken: GetToken;
-  /** `https://host` of the server; default: the page's own. */
+  /** `https://host` of the server. Default: the origin of the page. */
   url?: string;
-  /** Keeps what isn't sent yet beyond this tab; default: nothing is kept. `browserOutbox(account)` is one. */
+  /** Stores unsent operations so that they survive the tab, for example `browserOutbox(account)`. Default: no storage. */
   outbox?: Outbox;
-  /** So many of the newest rooms stay connected, so that their counts and previews are live. Default: none. */
+  /** How many of the newest rooms stay connected, so that their counts and previews are live. Default: none. */
   warmRooms?: number;
   fetch?: typeof fetch;
   socket?: Partial<SocketOptions>;
 }
 
-/** A connection that nobody looks at is kept this long: somebody who glances at another room comes back. */
-const LINGER_MS = 10_000;
-/** A room that was asked for while drawing and never shown (React may do that) is forgotten after this. */
-const UNUSED_MS = 30_000;
-/** What closed rooms held is kept for so many, to be shown at once and brought up to date. */
-const CLOSED_MAX = 8;
+/** A released room stays connected this long, because people often switch back. */
+const IDLE_CLOSE_MS = 10_000;
+/** A room that was created during a render that React discarded is forgotten after this. */
+const UNRETAINED_MS = 30_000;
+/** How many disconnected rooms keep their state, so that reopening one shows its messages at once. */
+const CLOSED_ROOMS_MAX = 8;
 
 interface Entry {
   client: RoomClient;
@@ -38,14 +39,14 @@ interface Entry {
 
 export class ChatClient {
   readonly userId: string;
-  /** The server's, or "" for the page's own. */
+  /** Origin of the server, or "" for the page's own. */
   readonly url: string;
   readonly api: ChatApi;
   readonly list: RoomList;
   private readonly outbox: Outbox;
-  /** In the order of their last use. */
+  /** By room id, least recently used first. */
   private readonly rooms = new Map<string, Entry>();
-  /** By room id: what lets a room that was kept warm go. */
+  /** By room id: releases a room that was connected because it is among the newest. */
   private readonly warm = new Map<string, () => void>();
 
   constructor(private readonly options: ChatClientOptions) {
@@ -53,10 +54,10 @@ export class ChatClient {
     this.url = options.url ?? "";
     this.outbox = options.outbox ?? noOutbox;
     this.api = new ChatApi(options.getToken, `${this.url}/api/chat`, options.fetch);
-    this.list = new RoomList(this.api, (rooms) => this.keepWarm(rooms));
+    this.list = new RoomList(this.api, (rooms) => this.connectNewest(rooms));
   }
 
-  /** The room as something to look at. It connects when it is retained. */
+  /** The room's client. It connects when it is retained. */
   room(roomId: string): RoomClient {
     const known = this.rooms.get(roomId);
     if (known) return known.client;
@@ -71,12 +72,12 @@ export class ChatClient {
       outbox,
       socket: { ...origin, ...socket },
     });
-    const timer = setTimeout(() => this.forget(client), UNUSED_MS);
+    const timer = setTimeout(() => this.forget(client), UNRETAINED_MS);
     this.rooms.set(roomId, { client, users: 0, timer });
     return client;
   }
 
-  /** Connects the room, if it isn't, and keeps it so until the returned function is called. */
+  /** Connects the room and keeps it connected until the returned function is called. */
   retain(client: RoomClient): () => void {
     const known = this.rooms.get(client.roomId);
     const entry = known?.client === client ? known : { client, users: 0, timer: undefined };
@@ -91,11 +92,11 @@ export class ChatClient {
       if (released) return;
       released = true;
       entry.users -= 1;
-      if (entry.users === 0) entry.timer = setTimeout(() => this.letGo(entry), LINGER_MS);
+      if (entry.users === 0) entry.timer = setTimeout(() => this.release(entry), IDLE_CLOSE_MS);
     };
   }
 
-  /** Ends everything at once: signing out. */
+  /** Disconnects everything at once, for signing out. */
   close(): void {
     for (const { client, timer } of this.rooms.values()) {
       clearTimeout(timer);
@@ -107,12 +108,15 @@ export class ChatClient {
     this.outbox.close();
   }
 
-  /** How many rooms are known, and how many of them are in use. */
+  /** How many rooms have state, and how many of them are retained. */
   get size(): { known: number; used: number } {
-    return { known: this.rooms.size, used: [...this.rooms.values()].filter((one) => one.users > 0).length };
+    return {
+      known: this.rooms.size,
+      used: [...this.rooms.values()].filter((entry) => entry.users > 0).length,
+    };
   }
 
-  private keepWarm(rooms: Room[]): void {
+  private connectNewest(rooms: Room[]): void {
     const wanted = rooms.slice(0, this.options.warmRooms ?? 0).map((room) => room.id);
     for (const id of wanted) if (!this.warm.has(id)) this.warm.set(id, this.retain(this.room(id)));
     for (const [id, release] of this.warm) {
@@ -122,12 +126,13 @@ export class ChatClient {
     }
   }
 
-  private letGo(entry: Entry): void {
+  private release(entry: Entry): void {
     entry.client.stop();
     this.list.unfollow(entry.client);
     entry.timer = undefined;
-    const closed = [...this.rooms.values()].filter((one) => one.users === 0 && one.timer === undefined);
-    for (const { client } of closed.slice(0, Math.max(0, closed.length - CLOSED_MAX))) this.forget(client);
+    const closed = [...this.rooms.values()].filter((entry) => entry.users === 0 && entry.timer === undefined);
+    for (const { client } of closed.slice(0, Math.max(0, closed.length - CLOSED_ROOMS_MAX)))
+      this.forget(client);
   }
 
   private forget(client: RoomClient): void {

@@ -1,11 +1,12 @@
-/** The frames that the Rust side has agreed on (tests/golden): each is read here as what it says, and ours are spelt so. */
+/** The golden frames shared with the Rust tests (tests/golden): each is parsed as expected, and our frames use their fields. */
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { hello, message, synced } from "./fake-server";
+import { hello, message, synced } from "../../test/fake-server";
 import { afterClose, type ErrorBody, type Message, PING_TEXT, readFrame, type ServerEvent } from "./protocol";
-import { asFrame, newOutgoing, type Op } from "./room-outgoing";
-import { emptyRoom, roomReducer } from "./room-state";
+import { newOutgoing, type Op, toFrame } from "./room-outgoing";
+import { roomReducer } from "./room-reducer";
+import { initialRoomState } from "./room-state";
 import { typingUsers } from "./room-view";
 
 const folder = resolve(import.meta.dirname, "../../../tests/golden");
@@ -13,7 +14,7 @@ const files = readdirSync(folder);
 const lines = (file: string) => readFileSync(resolve(folder, file), "utf8").split("\n").filter(Boolean);
 const of = (prefix: string) => files.filter((file) => file.startsWith(prefix));
 
-/** A live room of bob's that holds the message which the golden frames speak of, just before `seq`. */
+/** A live room of bob with the message that the golden frames refer to, just before `seq`. */
 function before(seq: number) {
   const known = message(1, "alice", { id: "01a207a2-3280-7abc-8567-890000000008" });
   const events: ServerEvent[] = [
@@ -21,7 +22,7 @@ function before(seq: number) {
     { type: "new_message", seq: 1, message: known },
     synced(seq - 1),
   ];
-  return roomReducer(emptyRoom("bob"), { type: "events", events, nowMs: 1 });
+  return roomReducer(initialRoomState("bob"), { type: "events", events, nowMs: 1 });
 }
 
 describe("server frames", () => {
@@ -40,13 +41,13 @@ describe("server frames", () => {
       if (event.type === "message_updated") expect(state.messages).toContainEqual(event.message);
       if (event.type === "message_deleted") expect(state.messages[0]?.deletedAt).not.toBeNull();
       if (event.type === "reaction_update") expect(state.messages[0]?.reactions).toEqual(event.reactions);
-      if (event.type === "thread_update") expect(state.roomChanges).toBe(0);
+      if (event.type === "thread_update") expect(state.roomRevision).toBe(0);
       if (event.type === "online_users") expect(state.onlineUsers).toEqual(event.users);
       if (event.type === "resync") expect(state).toMatchObject({ phase: "reload", epoch: event.epoch });
       if (event.type === "read_receipt") expect(state.readMarkers[event.userId]).toBe(event.seq);
       if (event.type === "typing")
         expect(typingUsers(state, event.threadId ?? "")).toEqual(
-          event.typingUsers.filter((one) => one !== "bob"),
+          event.typingUsers.filter((item) => item !== "bob"),
         );
     }
   });
@@ -61,7 +62,7 @@ describe("server frames", () => {
   });
 });
 
-test.each(of("error_"))("%s fails the message that it names, and no other", (file) => {
+test.each(of("error_"))("%s fails only the message that it names", (file) => {
   for (const line of lines(file)) {
     const error: ErrorBody & { clientId?: string } = JSON.parse(line);
     const op: Op = {
@@ -83,13 +84,13 @@ test.each(of("error_"))("%s fails the message that it names, and no other", (fil
   }
 });
 
-test("the close codes are those of the table", () => {
+test("the close codes match the golden table", () => {
   const codes = lines("close_codes.jsonl").map((line) => JSON.parse(line) as { code: number });
   const stops = codes.map(({ code }) => code).filter((code) => afterClose(code) === "stop");
   expect(stops).toEqual([4400, 4403, 4409, 4410, 4413, 4415]);
 });
 
-test("what we send is spelt as the server reads it", () => {
+test("outgoing frames have only fields of the golden frames", () => {
   const fields = new Map<string, Set<string>>();
   for (const frame of of("client_")
     .flatMap(lines)
@@ -113,8 +114,8 @@ test("what we send is spelt as the server reads it", () => {
   const edit: Op = { type: "edit", messageId: "m", content: "x", baseVersion: 1 };
   for (const op of [whole, reaction, edit, { type: "delete", messageId: "m" } as const]) {
     const known = fields.get(op.type);
-    const frame = asFrame(newOutgoing("c", op, 1));
-    // A frame without a golden file isn't agreed on yet; tests/native/golden.rs sees to it that each gets one.
+    const frame = toFrame(newOutgoing("c", op, 1));
+    // tests/native/golden.rs ensures that every frame has a golden file.
     if (known) for (const key of Object.keys(frame)) expect(known, `${op.type}.${key}`).toContain(key);
   }
   expect(JSON.parse(PING_TEXT)).toEqual({ type: "ping" });

@@ -1,6 +1,7 @@
-/** The SDK: what a page, a bot or another framework builds on. No React, and nothing that needs a page to load. */
-export { ApiError, ChatApi, type GetToken, SignedOut } from "./api";
+/** The SDK's public entry, for pages, bots and other frameworks. It needs neither React nor a browser page. */
+export { ChatApi } from "./api";
 export { ChatClient, type ChatClientOptions } from "./chat-client";
+export { ApiError, type GetToken, SignedOut } from "./http";
 export { browserOutbox, noOutbox, type Outbox } from "./outbox";
 export type * from "./protocol";
 export { RoomClient, type RoomClientOptions, type RoomSnapshot, type SendOptions } from "./room-client";

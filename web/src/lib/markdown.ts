@@ -1,9 +1,9 @@
 /**
- * The little Markdown that a chat needs, read into a tree: emphasis, code, quotes, lists, addresses, mentions. Pure;
- * nothing here makes HTML, and what isn't understood stays the text that it is. Links with a text of their own are
- * left out on purpose: what one reads is where it leads.
+ * Parses the subset of Markdown that chat messages use: emphasis, code, quotes, lists, addresses, mentions. Pure; it
+ * produces a tree, never HTML, and unknown syntax stays text. Links with a label (`[text](address)`) are deliberately not
+ * supported, so that a reader always sees where a link leads.
  */
-import { findLinks } from "./text";
+import { linkAt } from "./text";
 
 export type Inline =
   | { type: "text"; text: string }
@@ -19,7 +19,7 @@ export type Block =
   | { type: "quote"; children: Block[] }
   | { type: "list"; isOrdered: boolean; start: number; items: Inline[][] };
 
-/** Quotes in quotes, emphasis in emphasis: past this it is text. */
+/** Deeper nesting of quotes or emphasis stays text. */
 const DEPTH_MAX = 4;
 
 export function parseMarkdown(source: string, depth = 0): Block[] {
@@ -31,11 +31,11 @@ export function parseMarkdown(source: string, depth = 0): Block[] {
     text = [];
   };
   for (let at = 0; at < lines.length; ) {
-    const taken = depth < DEPTH_MAX ? takeBlock(lines, at, depth) : null;
-    if (taken) {
+    const parsed = depth < DEPTH_MAX ? readBlock(lines, at, depth) : null;
+    if (parsed) {
       flush();
-      blocks.push(taken.block);
-      at = taken.next;
+      blocks.push(parsed.block);
+      at = parsed.next;
     } else {
       text.push(lines[at] ?? "");
       at += 1;
@@ -47,23 +47,23 @@ export function parseMarkdown(source: string, depth = 0): Block[] {
 
 const trimBlank = (lines: string[]): string => lines.join("\n").replace(/^\n+|\n+$/g, "");
 
-type Taken = { block: Block; next: number } | null;
+type Parsed = { block: Block; next: number } | null;
 
-function takeBlock(lines: string[], at: number, depth: number): Taken {
+function readBlock(lines: string[], at: number, depth: number): Parsed {
   const line = lines[at] ?? "";
-  if (line.startsWith("```")) return takeCode(lines, at);
+  if (line.startsWith("```")) return readCode(lines, at);
   if (/^> ?/.test(line)) {
-    const next = endOf(lines, at, (one) => one.startsWith(">"));
-    const inner = lines.slice(at, next).map((one) => one.replace(/^> ?/, ""));
+    const next = endOfRun(lines, at, (line) => line.startsWith(">"));
+    const inner = lines.slice(at, next).map((line) => line.replace(/^> ?/, ""));
     return { block: { type: "quote", children: parseMarkdown(inner.join("\n"), depth + 1) }, next };
   }
   return (
-    takeList(lines, at, /^\s{0,3}[-*•] +(?=\S)/, false) ??
-    takeList(lines, at, /^\s{0,3}(\d{1,6})[.)] +(?=\S)/, true)
+    readList(lines, at, /^\s{0,3}[-*•] +(?=\S)/, false) ??
+    readList(lines, at, /^\s{0,3}(\d{1,6})[.)] +(?=\S)/, true)
   );
 }
 
-function takeCode(lines: string[], at: number): Taken {
+function readCode(lines: string[], at: number): Parsed {
   const close = lines.findIndex((line, other) => other > at && line.trimEnd() === "```");
   if (close === -1) return null;
   const language = (lines[at] ?? "").slice(3).trim();
@@ -71,17 +71,17 @@ function takeCode(lines: string[], at: number): Taken {
   return { block: { type: "code", text: lines.slice(at + 1, close).join("\n"), language }, next: close + 1 };
 }
 
-function takeList(lines: string[], at: number, marker: RegExp, isOrdered: boolean): Taken {
+function readList(lines: string[], at: number, marker: RegExp, isOrdered: boolean): Parsed {
   const first = marker.exec(lines[at] ?? "");
   if (!first) return null;
-  const next = endOf(lines, at, (line) => marker.test(line));
-  // One line alone is more often a dash or a date than a list.
+  const next = endOfRun(lines, at, (line) => marker.test(line));
+  // A single line is more often a dash or a date than a list.
   if (next - at < 2) return null;
   const items = lines.slice(at, next).map((line) => parseInline(line.replace(marker, "")));
   return { block: { type: "list", isOrdered, start: Number(first[1] ?? 1), items }, next };
 }
 
-function endOf(lines: string[], at: number, belongs: (line: string) => boolean): number {
+function endOfRun(lines: string[], at: number, belongs: (line: string) => boolean): number {
   let next = at;
   while (next < lines.length && belongs(lines[next] ?? "")) next += 1;
   return next;
@@ -102,43 +102,39 @@ const MENTION = /^<@([^<>\p{Cc}]{1,128})>/u;
 export function parseInline(source: string, depth = 0): Inline[] {
   const found: Inline[] = [];
   let text = "";
-  const flush = () => {
-    if (text !== "") found.push(...linked(text));
+  const add = (inline: Inline) => {
+    if (text !== "") found.push({ type: "text", text });
     text = "";
+    if (inline.type === "text") text = inline.text;
+    else found.push(inline);
   };
   for (let at = 0; at < source.length; ) {
-    const escaped = source[at] === "\\" && /[\\`*_~<>@-]/.test(source[at + 1] ?? "");
-    const taken = escaped ? null : takeInline(source, at, depth);
-    if (escaped) {
-      flush();
-      found.push({ type: "text", text: source[at + 1] ?? "" });
-      at += 2;
-    } else if (taken) {
-      flush();
-      found.push(taken.inline);
-      at = taken.next;
+    const isEscaped = source[at] === "\\" && /[\\`*_~<>@-]/.test(source[at + 1] ?? "");
+    const parsed = isEscaped ? null : readInline(source, at, depth);
+    if (parsed) {
+      add(parsed.inline);
+      at = parsed.next;
     } else {
-      const plain =
-        /^(?:https?:\/\/[^\s<>"'`]+|[\p{L}\p{N} ]+|[\s\S])/iu.exec(source.slice(at, at + 2_048))?.[0] ?? "";
+      PLAIN.lastIndex = at;
+      const plain = isEscaped ? (source[at + 1] ?? "") : (PLAIN.exec(source)?.[0] ?? source[at] ?? "");
       text += plain;
-      at += plain.length || 1;
+      at += plain.length + (isEscaped ? 1 : 0);
     }
   }
-  flush();
+  if (text !== "") found.push({ type: "text", text });
   return found;
 }
 
-function linked(text: string): Inline[] {
-  return findLinks(text).map((segment) =>
-    segment.href === undefined
-      ? { type: "text", text: segment.text }
-      : { type: "link", text: segment.text, href: segment.href },
-  );
-}
+/** Text without anything that could start an element: a word with the spaces after it, or one character. */
+const PLAIN = /(?!https?:\/\/)[\p{L}\p{N}]+[ ]*|[\s\S]/iuy;
 
-function takeInline(source: string, at: number, depth: number): { inline: Inline; next: number } | null {
+function readInline(source: string, at: number, depth: number): { inline: Inline; next: number } | null {
   const char = source[at];
   const before = source[at - 1] ?? "";
+  if (char === "h" || char === "H") {
+    const link = linkAt(source, at);
+    return link && { inline: { type: "link", ...link }, next: at + link.text.length };
+  }
   if (char === "`") {
     const close = source.indexOf("`", at + 1);
     const text = source.slice(at + 1, close);
@@ -156,11 +152,11 @@ function takeInline(source: string, at: number, depth: number): { inline: Inline
   }
   if (depth >= DEPTH_MAX || !"*_~".includes(char ?? "")) return null;
   const mark = MARKS.find(({ open }) => source.startsWith(open, at));
-  return mark ? takeMark(source, at, mark, depth) : null;
+  return mark ? readMark(source, at, mark, depth) : null;
 }
 
-/** Opens before a letter and closes after one, so that `2 * 3 * 4` and `snake_case_name` stay what they are. */
-function takeMark(source: string, at: number, { open, type }: (typeof MARKS)[number], depth: number) {
+/** A mark opens before a non-space and closes after one, so that `2 * 3 * 4` and `snake_case_name` stay text. */
+function readMark(source: string, at: number, { open, type }: (typeof MARKS)[number], depth: number) {
   const size = open.length;
   const isWordy = open.startsWith("_");
   if (/\s/.test(source[at + size] ?? " ") || (isWordy && WORD.test(source[at - 1] ?? ""))) return null;
@@ -169,7 +165,7 @@ function takeMark(source: string, at: number, { open, type }: (typeof MARKS)[num
     close !== -1;
     close = source.indexOf(open, close + 1)
   ) {
-    // Of a longer run the last ones close, so that what was opened within is closed within.
+    // In a longer run the last marks close, so that marks opened inside are closed inside.
     while (size === 2 && source[close + size] === open[0]) close += 1;
     const inner = source.slice(at + size, close);
     const after = source[close + size] ?? "";
@@ -181,24 +177,44 @@ function takeMark(source: string, at: number, { open, type }: (typeof MARKS)[num
   return null;
 }
 
-// ---- mentions, as one writes them ----
+// ---- mentions as people type them ----
 
 const escapeRegExp = (text: string) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 
-/** `@bob` as one writes it, into `<@bob>` as the server reads it, for those who are in the room. `@room` stays so. */
+/** Code and addresses: what looks like a mention there is text. */
+const LITERAL = /^```[^\n]*\n[\s\S]*?^```[ \t]*$|`[^`\n]+`|https?:\/\/[^\s<>"'`]+/gimu;
+
+/** Replaces in the text outside of code and addresses. */
+function replaceOutsideLiterals(text: string, replace: (part: string) => string): string {
+  let result = "";
+  let end = 0;
+  for (const { 0: literal, index } of text.matchAll(LITERAL)) {
+    result += replace(text.slice(end, index)) + literal;
+    end = index + literal.length;
+  }
+  return result + replace(text.slice(end));
+}
+
+/** Turns `@bob`, as typed, into `<@bob>`, as the server expects it, for members of the room. `@room` is unchanged. */
 export function encodeMentions(text: string, userIds: string[]): string {
   const ids = userIds.filter((id) => id !== "" && id !== "room").sort((a, b) => b.length - a.length);
   if (ids.length === 0 || !text.includes("@")) return text;
   const names = ids.map(escapeRegExp).join("|");
-  return text.replace(new RegExp(`(?<![\\p{L}\\p{N}_<])@(${names})(?![\\p{L}\\p{N}_])`, "gu"), "<@$1>");
+  const mention = new RegExp(`(?<![\\p{L}\\p{N}_<])@(${names})(?![\\p{L}\\p{N}_])`, "gu");
+  return replaceOutsideLiterals(text, (part) => part.replace(mention, "<@$1>"));
 }
 
-/** The other way, for a field in which one writes on. */
+/** The inverse, for editing a message. */
 export function decodeMentions(content: string): string {
-  return content.replace(/<@([^<>\p{Cc}]{1,128})>/gu, "@$1");
+  return replaceOutsideLiterals(content, (part) => part.replace(/<@([^<>\p{Cc}]{1,128})>/gu, "@$1"));
 }
 
-/** A message in one line, for previews: without marks, fences and line breaks. */
+/** The content of an edited message. Unchanged text gives the old content, whatever it would mean if typed today. */
+export function encodeEdit(text: string, original: string, userIds: string[]): string {
+  return text === decodeMentions(original).trim() ? original : encodeMentions(text, userIds);
+}
+
+/** A message as one line of plain text, for previews. */
 export function plainText(content: string): string {
   return decodeMentions(content)
     .replace(/^```\S*$/gm, " ")

@@ -1,14 +1,14 @@
 import "fake-indexeddb/auto";
 import { expect, test, vi } from "vitest";
+import { type Deliver, FakeRoom } from "../../test/fake-room";
+import { FakeSignals } from "../../test/fake-server";
 import { ChatApi } from "./api";
-import { FakeRoom, type Tell } from "./fake-room";
-import { FakeSignals } from "./fake-server";
 import { browserOutbox } from "./outbox";
 import type { ClientFrame } from "./protocol";
 import { RoomClient } from "./room-client";
 import { newOutgoing, type Op } from "./room-outgoing";
 
-/** The part of the Web Locks API that is used: exclusive locks, held until their work ends or their tab "crashes". */
+/** The part of the Web Locks API that the outbox uses. `crash` releases the locks of a tab. */
 class FakeLocks {
   private readonly queues = new Map<string, Promise<unknown>>();
   readonly held = new Set<string>();
@@ -35,7 +35,7 @@ class FakeLocks {
   }
 }
 
-const says = (content: string): Op => ({
+const deliver = (content: string): Op => ({
   ...{ type: "message", content, attachments: [], threadId: null, replyToId: null, alsoToRoom: false },
 });
 const contents = (list: { op: Op }[]) => list.map(({ op }) => (op.type === "message" ? op.content : op.type));
@@ -43,14 +43,14 @@ let accounts = 0;
 const account = () => `person ${accounts++}`;
 const asLocks = (locks: FakeLocks) => ({ locks: locks as unknown as LockManager, now: () => 10 });
 
-test("what a crashed tab left is taken over once, in order, under its ids; a living tab's isn't", async () => {
+test("the entries of a crashed tab are taken over once, in order, under their ids; those of a live tab are not", async () => {
   const [who, locks] = [account(), new FakeLocks()];
   const first = browserOutbox(who, asLocks(locks));
   await first.adopt("r");
-  first.put("r", newOutgoing("c2", says("second"), 2));
-  first.put("r", newOutgoing("c1", says("first"), 1));
-  first.put("other", newOutgoing("c3", says("elsewhere"), 3));
-  first.put("r", newOutgoing("c4", says("confirmed"), 4));
+  first.put("r", newOutgoing("c2", deliver("second"), 2));
+  first.put("r", newOutgoing("c1", deliver("first"), 1));
+  first.put("other", newOutgoing("c3", deliver("elsewhere"), 3));
+  first.put("r", newOutgoing("c4", deliver("confirmed"), 4));
   first.remove("c4");
   expect(contents(await first.adopt("r"))).toEqual(["first", "second"]);
 
@@ -67,42 +67,42 @@ test("what a crashed tab left is taken over once, in order, under its ids; a liv
   expect(contents(await third.adopt("other"))).toEqual(["elsewhere"]);
 });
 
-test("one account sees nothing of another's", async () => {
+test("accounts are separate", async () => {
   const mine = browserOutbox(account(), { locks: undefined });
-  mine.put("r", newOutgoing("x1", says("mine"), 1));
+  mine.put("r", newOutgoing("x1", deliver("mine"), 1));
   await mine.adopt("r");
   expect(await browserOutbox(account(), { locks: undefined }).adopt("r")).toEqual([]);
 });
 
-test("what is older than the server's memory isn't sent again unasked", async () => {
+test("an entry older than the server's dedupe window is not sent automatically", async () => {
   const who = account();
   const day = 24 * 3_600_000;
   const outbox = browserOutbox(who, { locks: undefined, now: () => 10 * day });
-  outbox.put("r", newOutgoing("o1", says("old"), 3 * day));
-  outbox.put("r", newOutgoing("o2", says("new"), 9 * day));
+  outbox.put("r", newOutgoing("o1", deliver("old"), 3 * day));
+  outbox.put("r", newOutgoing("o2", deliver("new"), 9 * day));
   expect(await outbox.adopt("r")).toMatchObject([
     { status: "failed", error: { code: "too_old" } },
     { status: "sending", error: null },
   ]);
 });
 
-/** A client whose connection reaches the room, or (offline) nothing. */
+/** A client that is connected to the room, or to nothing if offline. */
 function tab(room: FakeRoom, who: string, online: boolean, locks?: FakeLocks) {
   class Socket {
     readyState = 0;
     onmessage: ((event: { data: string }) => void) | null = null;
     onclose = null;
-    private readonly tell: Tell = (events) =>
+    private readonly deliver: Deliver = (events) =>
       queueMicrotask(() => this.onmessage?.({ data: JSON.stringify(events) }));
     constructor(url: string) {
       const since = new URL(url).searchParams.get("since");
       if (!online) return;
       this.readyState = 1;
-      room.join("alice", since === null ? null : Number(since), "e1", this.tell);
+      room.join("alice", since === null ? null : Number(since), "e1", this.deliver);
     }
     send(text: string): void {
       const frame = JSON.parse(text) as ClientFrame | { type: "ping" };
-      if (frame.type !== "ping") room.hears("alice", frame, this.tell);
+      if (frame.type !== "ping") room.receive("alice", frame, this.deliver);
     }
     close(): void {}
   }
@@ -119,7 +119,7 @@ function tab(room: FakeRoom, who: string, online: boolean, locks?: FakeLocks) {
 }
 const moment = () => new Promise((done) => setTimeout(done, 60));
 
-test("a tab that crashes with messages in it: the next one sends them, once", async () => {
+test("after a crash the next tab sends the messages once", async () => {
   const [who, room, locks] = [account(), new FakeRoom(), new FakeLocks()];
   const first = tab(room, who, false, locks);
   first.start();
@@ -132,7 +132,7 @@ test("a tab that crashes with messages in it: the next one sends them, once", as
 
   const second = tab(room, who, true, locks);
   second.start();
-  await vi.waitFor(() => expect(room.messages.map((one) => one.content)).toEqual(["one", "two"]));
+  await vi.waitFor(() => expect(room.messages.map((item) => item.content)).toEqual(["one", "two"]));
   await moment();
   expect(second.getSnapshot().state.outgoing).toEqual([]);
   second.stop();
@@ -142,7 +142,7 @@ test("a tab that crashes with messages in it: the next one sends them, once", as
   expect(room.messages).toHaveLength(2);
 });
 
-test("without Web Locks two tabs send the same: it is once all the same", async () => {
+test("without Web Locks two tabs send the same message, and it is applied once", async () => {
   const [who, room] = [account(), new FakeRoom()];
   const first = tab(room, who, false);
   first.start();
@@ -154,6 +154,6 @@ test("without Web Locks two tabs send the same: it is once all the same", async 
   third.start();
   await vi.waitFor(() => expect(room.messages).toHaveLength(1));
   await moment();
-  expect(room.messages.map((one) => one.content)).toEqual(["one"]);
-  for (const one of [second, third]) expect(one.getSnapshot().state.outgoing).toEqual([]);
+  expect(room.messages.map((item) => item.content)).toEqual(["one"]);
+  for (const item of [second, third]) expect(item.getSnapshot().state.outgoing).toEqual([]);
 });

@@ -1,21 +1,23 @@
 /**
- * What was sent and isn't confirmed, kept where it survives the tab. Each entry has one tab that looks after it; when
- * that tab is gone (a reload, a crash) another takes it over, under the same `clientId`, so it is once even if two do.
- * Storage that fails only means that nothing survives: sending never waits for it.
+ * The outbox: operations that are not confirmed, stored in IndexedDB so that they survive the tab. Each entry is owned by
+ * one tab. When that tab is gone (reload, crash), another tab takes the entry over under the same `clientId`, so the
+ * server applies it once even if two tabs send it. Sending never waits for storage; without storage nothing survives.
  */
+
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { ErrorBody } from "./protocol";
+import { createId } from "./random-id";
 import { newOutgoing, type Op, type Outgoing } from "./room-outgoing";
 
 export interface Outbox {
-  /** What is left in the room by tabs that are gone, oldest first; it is this tab's from now on. */
+  /** Takes over the room's entries of tabs that are gone, oldest first. */
   adopt(roomId: string): Promise<Outgoing[]>;
-  put(roomId: string, one: Outgoing): void;
+  put(roomId: string, outgoing: Outgoing): void;
   remove(clientId: string): void;
   close(): void;
 }
 
-/** For where nothing is to be kept (a bot, a test). */
+/** An outbox that stores nothing, for bots and tests. */
 export const noOutbox: Outbox = {
   adopt: async () => [],
   put: () => {},
@@ -29,7 +31,7 @@ interface Entry {
   owner: string;
   op: Op;
   createdAtMs: number;
-  /** Of one tab's entries, which came first: several may be of one millisecond. */
+  /** Order within one tab, because several entries may share a millisecond. */
   order: number;
   status: Outgoing["status"];
   error: ErrorBody | null;
@@ -39,42 +41,42 @@ interface Schema extends DBSchema {
   entries: { key: string; value: Entry; indexes: { scope: string } };
 }
 
-/** The server knows a `clientId` for at least 7 days; older than this, sending again might double it. */
-const SURE_MS = 6 * 24 * 3_600_000;
+/** The server dedupes a `clientId` for at least 7 days. An older entry is not sent again, because it could be applied twice. */
+const DEDUPE_MS = 6 * 24 * 3_600_000;
 
 const TOO_OLD: ErrorBody = {
   code: "too_old",
-  message: "It was written days ago, and whether it arrived isn't known.",
+  message: "The operation is days old, and it is unknown whether it arrived.",
   retryable: true,
 };
 
-interface Where {
+interface OutboxEnvironment {
   locks?: LockManager | undefined;
   now?: () => number;
 }
 
-/** `account` tells people and tenants apart who share a browser. */
-export function browserOutbox(account: string, where: Where = {}): Outbox {
-  const locks = "locks" in where ? where.locks : globalThis.navigator?.locks;
-  const now = where.now ?? Date.now;
-  const owner = crypto.randomUUID();
+/** `account` separates the people and tenants that share a browser. */
+export function browserOutbox(account: string, environment: OutboxEnvironment = {}): Outbox {
+  const locks = "locks" in environment ? environment.locks : globalThis.navigator?.locks;
+  const now = environment.now ?? Date.now;
+  const owner = createId();
   const scopeOf = (roomId: string) => JSON.stringify([account, roomId]);
   const opened = open();
-  /** One after the other, so that a removal never overtakes what it removes. */
+  /** Writes run one after the other, so that a removal never precedes its insertion. */
   let last: Promise<unknown> = Promise.resolve();
-  let letGo = () => {};
+  let releaseTabLock = () => {};
   const orders = new Map<string, number>();
-  let placed = 0;
+  let nextOrder = 0;
   const orderOf = (clientId: string): number => {
-    const order = orders.get(clientId) ?? placed++;
+    const order = orders.get(clientId) ?? nextOrder++;
     orders.set(clientId, order);
     return order;
   };
   const alive = holdLock(locks, lockName(owner), (release) => {
-    letGo = release;
+    releaseTabLock = release;
   });
 
-  const then = <T>(work: (db: IDBPDatabase<Schema>) => Promise<T>, otherwise: T): Promise<T> => {
+  const enqueue = <T>(work: (db: IDBPDatabase<Schema>) => Promise<T>, otherwise: T): Promise<T> => {
     const next = last.then(async () => {
       const db = await opened;
       return db ? work(db) : otherwise;
@@ -88,40 +90,40 @@ export function browserOutbox(account: string, where: Where = {}): Outbox {
     const held = (await locks?.query())?.held?.map((lock) => lock.name) ?? [];
     const tx = db.transaction("entries", "readwrite");
     const found = await tx.store.index("scope").getAll(scopeOf(roomId));
-    const free = found.filter((one) => one.owner === owner || !held.includes(lockName(one.owner)));
-    await Promise.all(free.map((one) => tx.store.put({ ...one, owner })));
+    const free = found.filter((entry) => entry.owner === owner || !held.includes(lockName(entry.owner)));
+    await Promise.all(free.map((entry) => tx.store.put({ ...entry, owner })));
     await tx.done;
     free.sort((a, b) => a.createdAtMs - b.createdAtMs || a.order - b.order);
     for (const { clientId } of free) orderOf(clientId);
-    return free.map((one) => revive(one, now()));
+    return free.map((entry) => restore(entry, now()));
   };
 
   return {
     adopt: async (roomId) => {
       await alive;
-      return then((db) => withLock(locks, "chinwag.outbox", () => takeOver(db, roomId)), []);
+      return enqueue((db) => withLock(locks, "chinwag.outbox", () => takeOver(db, roomId)), []);
     },
     put: (roomId, { clientId, op, createdAtMs, status, error }) => {
       const order = orderOf(clientId);
       const entry = { clientId, op, createdAtMs, order, status, error, owner, scope: scopeOf(roomId) };
-      void then((db) => db.put("entries", entry), "");
+      void enqueue((db) => db.put("entries", entry), "");
     },
     remove: (clientId) => {
       orders.delete(clientId);
-      void then((db) => db.delete("entries", clientId), undefined);
+      void enqueue((db) => db.delete("entries", clientId), undefined);
     },
     close: () => {
-      void last.then(() => letGo());
+      void last.then(() => releaseTabLock());
     },
   };
 }
 
 const lockName = (owner: string) => `chinwag.tab.${owner}`;
 
-function revive({ clientId, op, createdAtMs, status, error }: Entry, nowMs: number): Outgoing {
-  const one = { ...newOutgoing(clientId, op, createdAtMs), status, error };
-  if (status === "failed" || nowMs - createdAtMs < SURE_MS) return one;
-  return { ...one, status: "failed", error: TOO_OLD };
+function restore({ clientId, op, createdAtMs, status, error }: Entry, nowMs: number): Outgoing {
+  const entry = { ...newOutgoing(clientId, op, createdAtMs), status, error };
+  if (status === "failed" || nowMs - createdAtMs < DEDUPE_MS) return entry;
+  return { ...entry, status: "failed", error: TOO_OLD };
 }
 
 async function open(): Promise<IDBPDatabase<Schema> | null> {
@@ -133,11 +135,11 @@ async function open(): Promise<IDBPDatabase<Schema> | null> {
       },
     });
   } catch {
-    return null; // Forbidden (a private window) or broken.
+    return null; // IndexedDB is disabled (a private window) or broken.
   }
 }
 
-/** Resolves when the lock is held; it stays so until released or the tab is gone. */
+/** Resolves when the lock is held. The tab holds it until `release` is called or the tab ends. */
 function holdLock(
   locks: LockManager | undefined,
   name: string,

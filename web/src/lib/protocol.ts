@@ -1,6 +1,6 @@
 /**
- * What goes over the wire: the types are generated from src/schema (`npm run generate -w web`) and only named here.
- * No behaviour here, except the one function that reads a frame, and what a close code means for a client.
+ * The wire types, generated from src/schema by `npm run generate -w web` and re-exported here, and two functions: one
+ * parses a frame, one says how a client reacts to a close code. There is no other behaviour in this file.
  */
 import type { Room } from "./generated/openapi";
 import type { Close, ErrorBody as SentErrorBody, ServerEvent } from "./generated/protocol";
@@ -10,15 +10,15 @@ export type * from "./generated/protocol";
 
 export type RoomType = Room["type"];
 
-/** A newer server has more codes, and a page its own for what never reached the server. */
+/** The code is any string: a newer server has more codes, and the client adds its own (`unreachable`, `no_answer`). */
 export type ErrorBody = Omit<SentErrorBody, "code"> & { code: string };
 
-/** Answered by the runtime without waking the room, so it must be this text to the byte. */
+/** The runtime answers exactly this text without waking the Durable Object, so every byte matters. */
 export const PING_TEXT = '{"type":"ping"}';
 
 /**
  * The events of one frame, in order: an array with `chat.v1`, or one bare event (`pong`).
- * What isn't an object with a type is left out, so that a newer server can't break an older page.
+ * Anything that is not an object with a `type` is skipped, so that a newer server cannot break an older page.
  */
 export function readFrame(text: string): ServerEvent[] {
   let value: unknown;
@@ -46,5 +46,5 @@ const CLOSE_CODES: { [code in Close["code"]]?: AfterClose } = {
   4429: "wait_10s",
 };
 
-/** What a client does after the server closed with `code`; whatever isn't in the table (1006, 1012, 45xx …) is retried. */
+/** What a client does after the server closed with `code`. Codes outside the table (1006, 1012, 45xx …) are retried. */
 export const afterClose = (code: number): AfterClose => CLOSE_CODES[code as Close["code"]] ?? "retry";

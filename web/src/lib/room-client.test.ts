@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import {
+  ackEvent,
+  FakeSignals,
+  FakeSocket,
+  hello,
+  message,
+  newMessage,
+  synced,
+} from "../../test/fake-server";
 import { ChatApi } from "./api";
-import { ackOf, FakeSignals, FakeSocket, hello, message, newMessage, synced } from "./fake-server";
 import type { ServerEvent } from "./protocol";
 import { RoomClient } from "./room-client";
 import { typingUsers } from "./room-view";
@@ -46,40 +54,40 @@ const acked = (frame: Record<string, unknown> | undefined, seq: number): ServerE
   ...{ type: "ack", clientId: String(frame?.clientId), op: "message", messageId: `m${seq}`, seq },
   ...{ version: 1, createdAt: "2026-11-23T12:00:00.000Z" },
 });
-const contents = () => state().messages.map((one) => one.content);
+const contents = () => state().messages.map((item) => item.content);
 
-test("messages written without a connection go out after the resume, in order, under their ids", async () => {
-  FakeSocket.last.says(hello(1), newMessage(1), synced(1));
+test("messages written while disconnected are sent after the resume, in order, under their ids", async () => {
+  FakeSocket.last.deliver(hello(1), newMessage(1), synced(1));
   client.sendMessage("a");
-  const [first] = FakeSocket.last.heard("message");
-  FakeSocket.last.closes(1006);
+  const [first] = FakeSocket.last.sentFrames("message");
+  FakeSocket.last.closeFromServer(1006);
   client.sendMessage("b");
   await vi.advanceTimersByTimeAsync(500);
   expect(FakeSocket.last.since).toBe("1");
-  FakeSocket.last.says(hello(2), newMessage(2));
+  FakeSocket.last.deliver(hello(2), newMessage(2));
   expect(FakeSocket.last.sent).toEqual([]);
-  FakeSocket.last.says(synced(2));
-  expect(FakeSocket.last.heard("message")).toEqual([first]);
-  FakeSocket.last.says(acked(first, 3));
-  expect(FakeSocket.last.heard("message").map((one) => one.content)).toEqual(["a", "b"]);
+  FakeSocket.last.deliver(synced(2));
+  expect(FakeSocket.last.sentFrames("message")).toEqual([first]);
+  FakeSocket.last.deliver(acked(first, 3));
+  expect(FakeSocket.last.sentFrames("message").map((item) => item.content)).toEqual(["a", "b"]);
 });
 
-test("a gap is resumed from, and nothing is lost or doubled", async () => {
-  FakeSocket.last.says(hello(1), newMessage(1), synced(1), newMessage(3));
+test("after a gap the client resumes, without losing or repeating events", async () => {
+  FakeSocket.last.deliver(hello(1), newMessage(1), synced(1), newMessage(3));
   await vi.advanceTimersByTimeAsync(500);
   expect(FakeSocket.last.since).toBe("1");
-  FakeSocket.last.says(hello(3), newMessage(2), newMessage(3), synced(3));
+  FakeSocket.last.deliver(hello(3), newMessage(2), newMessage(3), synced(3));
   expect(contents()).toEqual(["text 1", "text 2", "text 3"]);
 });
 
-test("a resync loads history over REST, and tries until it has it", async () => {
-  FakeSocket.last.says(hello(1), newMessage(1), synced(1));
-  FakeSocket.last.closes(1006);
+test("after a resync history is loaded over REST, with retries", async () => {
+  FakeSocket.last.deliver(hello(1), newMessage(1), synced(1));
+  FakeSocket.last.closeFromServer(1006);
   await vi.advanceTimersByTimeAsync(500);
   answer = () => {
     throw new TypeError("network");
   };
-  FakeSocket.last.says(
+  FakeSocket.last.deliver(
     hello(9, { epoch: "e2" }),
     { type: "resync", reason: "epoch", seq: 9, epoch: "e2" },
     synced(9),
@@ -93,36 +101,36 @@ test("a resync loads history over REST, and tries until it has it", async () => 
   expect(requests).toEqual(Array(2).fill("/api/chat/rooms/r/messages?limit=50"));
 });
 
-test("what was rate limited goes out after the wait, and what follows it not before", async () => {
-  FakeSocket.last.says(hello(0), synced(0));
+test("a rate-limited message is sent after the wait, and later messages follow it", async () => {
+  FakeSocket.last.deliver(hello(0), synced(0));
   client.sendMessage("a");
-  const clientId = String(FakeSocket.last.heard("message")[0]?.clientId);
+  const clientId = String(FakeSocket.last.sentFrames("message")[0]?.clientId);
   const limited = { type: "error", code: "rate_limited", message: "", retryable: true, clientId } as const;
-  FakeSocket.last.says({ ...limited, retryAfterMs: 400 });
+  FakeSocket.last.deliver({ ...limited, retryAfterMs: 400 });
   client.sendMessage("b");
-  expect(FakeSocket.last.heard("message")).toHaveLength(1);
+  expect(FakeSocket.last.sentFrames("message")).toHaveLength(1);
   await vi.advanceTimersByTimeAsync(400);
-  FakeSocket.last.says(acked(FakeSocket.last.heard("message")[1], 1));
-  expect(FakeSocket.last.heard("message").map((one) => one.content)).toEqual(["a", "a", "b"]);
+  FakeSocket.last.deliver(acked(FakeSocket.last.sentFrames("message")[1], 1));
+  expect(FakeSocket.last.sentFrames("message").map((item) => item.content)).toEqual(["a", "a", "b"]);
 });
 
-test("typing is told at most every 3 s and ended once; reading at most once a second", async () => {
-  FakeSocket.last.says(hello(0), synced(0), newMessage(1));
+test("typing is sent at most every 3 s and ended once; the read marker at most once a second", async () => {
+  FakeSocket.last.deliver(hello(0), synced(0), newMessage(1));
   for (let key = 0; key < 10; key++) client.sendTyping(true);
   client.sendTyping(false);
   client.sendTyping(false);
-  expect(FakeSocket.last.heard("typing").map((one) => one.isTyping)).toEqual([true, false]);
+  expect(FakeSocket.last.sentFrames("typing").map((item) => item.isTyping)).toEqual([true, false]);
   client.markRead();
-  FakeSocket.last.says(newMessage(2));
+  FakeSocket.last.deliver(newMessage(2));
   client.markRead();
   await vi.advanceTimersByTimeAsync(1_000);
   client.markRead();
-  expect(FakeSocket.last.heard("read")).toEqual([{ type: "read", seq: 2 }]);
+  expect(FakeSocket.last.sentFrames("read")).toEqual([{ type: "read", seq: 2 }]);
 });
 
-test("typing that nobody ends, ends", async () => {
-  FakeSocket.last.says(hello(0), synced(0));
-  FakeSocket.last.says({
+test("typing expires", async () => {
+  FakeSocket.last.deliver(hello(0), synced(0));
+  FakeSocket.last.deliver({
     type: "typing",
     userId: "bob",
     isTyping: true,
@@ -134,12 +142,12 @@ test("typing that nobody ends, ends", async () => {
   expect(typingUsers(state())).toEqual([]);
 });
 
-test("the same reaction twice is on and off again, one after the other", () => {
-  FakeSocket.last.says(hello(1), newMessage(1), synced(1));
+test("the same reaction twice adds and removes it, in order", () => {
+  FakeSocket.last.deliver(hello(1), newMessage(1), synced(1));
   client.sendReaction("m1", "👍");
   client.sendReaction("m1", "👍");
-  const [first] = FakeSocket.last.heard("reaction");
-  expect(FakeSocket.last.heard("reaction")).toHaveLength(1);
-  FakeSocket.last.says(ackOf("reaction", String(first?.clientId), 2));
-  expect(FakeSocket.last.heard("reaction").map((one) => one.action)).toEqual(["add", "remove"]);
+  const [first] = FakeSocket.last.sentFrames("reaction");
+  expect(FakeSocket.last.sentFrames("reaction")).toHaveLength(1);
+  FakeSocket.last.deliver(ackEvent("reaction", String(first?.clientId), 2));
+  expect(FakeSocket.last.sentFrames("reaction").map((item) => item.action)).toEqual(["add", "remove"]);
 });

@@ -1,14 +1,18 @@
 /**
- * One room as a thing to subscribe to: the connection, the state, REST, the outbox, and the one timer that the state
- * asks for. It decides nothing about messages (room-state.ts) nor about connections (socket.ts); it carries out what
- * follows from the one for the other. No React.
+ * One room to subscribe to. It connects the reducer (room-reducer.ts) with the connection (socket.ts), the REST client
+ * and the outbox, and runs the one timer that the state needs. Decisions about messages belong to the reducer,
+ * decisions about connections to the socket. No React.
  */
-import { ApiError, type ChatApi, type GetToken, SignedOut } from "./api";
+
+import type { ChatApi } from "./api";
+import { ApiError, type GetToken, SignedOut } from "./http";
 import { noOutbox, type Outbox } from "./outbox";
 import type { Attachment, NotifySettings, ReactionAction, ServerEvent } from "./protocol";
-import { ACK_TIMEOUT_MS, asFrame, isPending, type Op, type Outgoing, sendable } from "./room-outgoing";
-import { type Load, type Page, pageQuery } from "./room-pages";
-import { type Action, emptyRoom, PAGE_COUNT, type RoomState, roomReducer } from "./room-state";
+import { createId } from "./random-id";
+import { ACK_TIMEOUT_MS, isPending, type Op, type Outgoing, sendable, toFrame } from "./room-outgoing";
+import { pageQuery } from "./room-pages";
+import { type Action, roomReducer } from "./room-reducer";
+import { initialRoomState, type Load, PAGE_COUNT, type Page, type RoomState } from "./room-state";
 import { RoomView } from "./room-view";
 import { type ConnectionStatus, type Refusal, RoomSocket, type SocketOptions } from "./socket";
 
@@ -23,7 +27,7 @@ export interface RoomClientOptions {
   api: ChatApi;
   getToken: GetToken;
   outbox?: Outbox;
-  /** Another address, WebSocket or other signals than the browser's. */
+  /** Overrides the address, the WebSocket class or the browser signals. */
   socket?: Partial<SocketOptions>;
 }
 
@@ -35,9 +39,9 @@ export interface SendOptions {
 }
 
 const RELOAD_RETRY_MS = 2_000;
-/** After a `resync` as much is loaded as was there, but not more than this many pages of 100. */
+/** After a `resync` the client loads as much history as it had, but at most this many pages of 100. */
 const RELOAD_PAGES_MAX = 5;
-/** Within the server's limit of 2/s with a burst of 4, and often enough for its 6 s of life. */
+/** Below the server's limit of 2/s with a burst of 4, and more often than its expiry of 6 s. */
 const TYPING_EVERY_MS = 3_000;
 const READ_EVERY_MS = 1_000;
 
@@ -50,16 +54,21 @@ export class RoomClient {
   private readonly outbox: Outbox;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readTimer: ReturnType<typeof setTimeout> | undefined;
+  /** How far the waiting read marker goes. */
+  private readSeq = 0;
   private reloadTimer: ReturnType<typeof setTimeout> | undefined;
   private reloading = false;
   private running = false;
-  /** Where typing was told last, and when. */
+  /** In which thread ("" for the room) and when a typing frame was sent last. */
   private typingSent = { atMs: 0, threadId: "" };
 
   constructor(private readonly options: RoomClientOptions) {
     this.roomId = options.roomId;
     this.outbox = options.outbox ?? noOutbox;
-    this.snapshot = { state: emptyRoom(options.userId), connection: { kind: "connecting", attempt: 0 } };
+    this.snapshot = {
+      state: initialRoomState(options.userId),
+      connection: { kind: "connecting", attempt: 0 },
+    };
     this.socket = new RoomSocket({
       roomId: options.roomId,
       getToken: options.getToken,
@@ -69,12 +78,12 @@ export class RoomClient {
       },
       onEvents: (events) => this.onEvents(events),
       onStatus: (connection) => this.onStatus(connection),
-      refusal: () => this.refusal(),
+      explainRefusal: () => this.explainRefusal(),
       ...options.socket,
     });
   }
 
-  /** For `useSyncExternalStore`: the same object until something changed. */
+  /** The same object until something changes, as `useSyncExternalStore` requires. */
   getSnapshot = (): RoomSnapshot => this.snapshot;
 
   subscribe = (listener: () => void): (() => void) => {
@@ -101,71 +110,91 @@ export class RoomClient {
     clearTimeout(this.timer);
   }
 
-  // ---- what a person does ----
+  // ---- actions of the person ----
 
   sendMessage = (content: string, options: SendOptions = {}): void => {
-    this.typingSent.atMs = 0; // The message itself ends the typing.
+    this.typingSent.atMs = 0; // The server ends typing when it gets the message.
     const { attachments = [], threadId = null, replyToId = null, alsoToRoom = false } = options;
     this.perform({ type: "message", content, attachments, threadId, replyToId, alsoToRoom });
   };
 
   edit = (messageId: string, content: string): void => {
-    const message = this.snapshot.state.messages.find((one) => one.id === messageId);
+    const message = this.snapshot.state.messages.find(({ id }) => id === messageId);
     if (!message || message.content === content) return;
-    // The latest wish alone: an edit of the same message that hasn't gone out, or was refused, is overtaken.
-    this.dropStale(messageId);
+    // Only the latest edit counts: it replaces edits of the same message that are unsent or refused.
+    this.discardStale(messageId);
     this.perform({ type: "edit", messageId, content, baseVersion: message.version });
   };
 
   remove = (messageId: string): void => {
-    this.dropStale(messageId);
+    this.discardStale(messageId);
     this.perform({ type: "delete", messageId });
   };
 
   retry = (clientId: string): void => {
-    this.dispatch({ type: "retry", clientId, newClientId: crypto.randomUUID(), nowMs: Date.now() });
+    this.dispatch({ type: "retry", clientId, newClientId: createId(), nowMs: Date.now() });
   };
 
   discard = (clientId: string): void => this.dispatch({ type: "discard", clientId });
 
   sendReaction = (messageId: string, emoji: string, action?: ReactionAction): void => {
     const { state } = this.snapshot;
-    const set = this.view.one(state, messageId)?.reactions[emoji]?.includes(state.me) ?? false;
-    this.perform({ type: "reaction", messageId, emoji, action: action ?? (set ? "remove" : "add") });
+    const isSet = this.view.message(state, messageId)?.reactions[emoji]?.includes(state.me) ?? false;
+    this.perform({ type: "reaction", messageId, emoji, action: action ?? (isSet ? "remove" : "add") });
   };
 
   sendTyping = (isTyping: boolean, threadId = ""): void => {
     const nowMs = Date.now();
-    const same = this.typingSent.threadId === threadId;
-    const going = this.typingSent.atMs > 0;
-    const due = isTyping ? !same || nowMs - this.typingSent.atMs >= TYPING_EVERY_MS : same && going;
-    if (!due || !this.socket.send({ type: "typing", isTyping, ...(threadId && { threadId }) })) return;
+    const isSameThread = this.typingSent.threadId === threadId;
+    const isDue = isTyping
+      ? !isSameThread || nowMs - this.typingSent.atMs >= TYPING_EVERY_MS
+      : isSameThread && this.typingSent.atMs > 0;
+    if (!isDue || !this.socket.send({ type: "typing", isTyping, ...(threadId && { threadId }) })) return;
     this.typingSent = { atMs: isTyping ? nowMs : 0, threadId };
   };
 
-  /** Everything that is loaded has been seen. Told to the server at most once a second. */
-  markRead = (): void => {
-    const { seq, lastReadSeq, heldUnread } = this.snapshot.state;
-    if (heldUnread || seq === null || seq <= lastReadSeq || this.readTimer !== undefined) return;
-    this.readTimer = setTimeout(() => {
-      this.readTimer = undefined;
-      const { state } = this.snapshot;
-      const upTo = state.seq ?? 0;
-      if (state.heldUnread || upTo <= state.lastReadSeq) return;
-      if (this.socket.send({ type: "read", seq: upTo })) this.dispatch({ type: "read", seq: upTo });
-    }, READ_EVERY_MS);
+  /** Moves my read marker to `seq` (default: everything loaded). Sent at most once a second; see `flushRead`. */
+  markRead = (seq = this.snapshot.state.seq ?? 0): void => {
+    const { lastReadSeq, keepUnread } = this.snapshot.state;
+    if (keepUnread || seq <= lastReadSeq) return;
+    this.readSeq = Math.max(this.readSeq, seq);
+    this.readTimer ??= setTimeout(this.flushRead, READ_EVERY_MS);
   };
 
-  /** Everything from `seq` on is unread again, until one comes back to it. */
+  /** Sends a read marker that is waiting, for example because the person leaves the room. */
+  flushRead = (): void => {
+    if (this.readTimer === undefined) return;
+    clearTimeout(this.readTimer);
+    this.readTimer = undefined;
+    const { lastReadSeq, keepUnread } = this.snapshot.state;
+    if (!keepUnread && this.readSeq > lastReadSeq) this.sendRead(this.readSeq);
+  };
+
+  /** Marks everything as read at once, whether it was seen or not, and removes the "New messages" line. */
+  markAllRead = (): void => {
+    const { seq } = this.snapshot.state;
+    if (seq !== null) this.sendRead(seq);
+    this.setUnreadLine(null);
+  };
+
+  private sendRead(seq: number): void {
+    if (this.socket.send({ type: "read", seq })) this.dispatch({ type: "read", seq });
+  }
+
+  /** The person opened the room: the "New messages" line stands after `seq`, and what they see counts as read again. */
+  open = (seq: number | null): void => this.dispatch({ type: "opened", seq });
+
+  /** Everything from `seq` on is unread again, until the person reads it or writes. */
   markUnread = async (seq: number): Promise<void> => {
     clearTimeout(this.readTimer);
     this.readTimer = undefined;
+    this.readSeq = 0;
     await this.options.api.unread(this.roomId, seq);
     this.dispatch({ type: "unread", seq });
   };
 
-  /** Draws the "new messages" line at what has been read; `null` takes it away. */
-  drawLine = (seq: number | null): void => this.dispatch({ type: "seen_line", seq });
+  /** Puts the "New messages" line after `seq`; `null` removes it. */
+  setUnreadLine = (seq: number | null): void => this.dispatch({ type: "set_unread_line", seq });
 
   dismissNotice = (): void => this.dispatch({ type: "dismiss" });
 
@@ -179,28 +208,31 @@ export class RoomClient {
   // ---- history ----
 
   loadOlder = (): Promise<void> =>
-    this.load(this.snapshot.state.window ? { kind: "before" } : { kind: "older" });
+    this.load(this.snapshot.state.historyWindow ? { kind: "before" } : { kind: "older" });
 
-  /** Towards the newest, from a stretch that one jumped to. */
+  /** Loads the page after the history window. */
   loadNewer = (): Promise<void> => this.load({ kind: "after" });
 
   loadThread = (rootId: string): Promise<void> => this.load({ kind: "thread", rootId });
 
-  /** Makes the message with this seq part of what is shown, and says whether it is. */
+  /** Loads the history around `seq` if needed. Resolves to whether that message is now shown. */
   jumpTo = async (seq: number): Promise<boolean> => {
     const shown = () => this.view.room(this.snapshot.state).some((message) => message.seq === seq);
     if (shown()) return true;
-    if (this.snapshot.state.window) this.dispatch({ type: "leave_window" });
+    if (this.snapshot.state.historyWindow) this.dispatch({ type: "leave_history_window" });
     if (!shown()) await this.load({ kind: "jump", seq });
     return shown();
   };
 
-  /** Back from a stretch that one jumped to. */
+  /** Loads the history around `seq`, which need not be the seq of a message. */
+  showHistory = (seq: number): Promise<void> => this.load({ kind: "jump", seq });
+
+  /** Leaves the history window. */
   jumpToNewest = (): void => {
-    if (this.snapshot.state.window) this.dispatch({ type: "leave_window" });
+    if (this.snapshot.state.historyWindow) this.dispatch({ type: "leave_history_window" });
   };
 
-  /** Asks for the room and its members anew. */
+  /** Fetches the room and its first members again. */
   loadDetails = async (): Promise<void> => {
     const room = await this.options.api.room(this.roomId).catch(() => null);
     if (room) this.dispatch({ type: "details", room });
@@ -211,11 +243,11 @@ export class RoomClient {
     const query = pageQuery(this.snapshot.state, load);
     if (!query || phase === "start" || phase === "history" || phase === "reload") return;
     this.dispatch({ type: "loading", load });
-    const page = await this.page(load, query).catch(() => null);
+    const page = await this.fetchPage(load, query).catch(() => null);
     this.dispatch({ type: "loaded", load, page, nowMs: Date.now() });
   }
 
-  private async page(load: Load, query: { before?: number; after?: number }): Promise<Page> {
+  private async fetchPage(load: Load, query: { before?: number; after?: number }): Promise<Page> {
     const { api } = this.options;
     if (load.kind !== "thread") return api.messages(this.roomId, { ...query, limit: PAGE_COUNT });
     const { root, replies, hasMoreBefore } = await api.thread(this.roomId, load.rootId, {
@@ -225,7 +257,7 @@ export class RoomClient {
     return { messages: [root, ...replies], hasMoreBefore, hasMoreAfter: false, epoch: null };
   }
 
-  // ---- what follows ----
+  // ---- effects of state changes ----
 
   private onEvents(events: ServerEvent[]): void {
     this.dispatch({ type: "events", events, nowMs: Date.now() });
@@ -240,14 +272,15 @@ export class RoomClient {
   }
 
   private perform(op: Op): void {
-    this.dispatch({ type: "do", clientId: crypto.randomUUID(), op, nowMs: Date.now() });
+    this.dispatch({ type: "perform", clientId: createId(), op, nowMs: Date.now() });
   }
 
-  private dropStale(messageId: string): void {
-    for (const one of this.snapshot.state.outgoing) {
-      const about = one.op.type === "edit" || one.op.type === "delete" ? one.op.messageId : null;
-      const stale = one.status === "failed" || (isPending(one) && one.sentAtMs === null);
-      if (about === messageId && stale) this.discard(one.clientId);
+  private discardStale(messageId: string): void {
+    for (const item of this.snapshot.state.outgoing) {
+      const { op } = item;
+      const isSameMessage = (op.type === "edit" || op.type === "delete") && op.messageId === messageId;
+      const isStale = item.status === "failed" || (isPending(item) && item.sentAtMs === null);
+      if (isSameMessage && isStale) this.discard(item.clientId);
     }
   }
 
@@ -255,8 +288,8 @@ export class RoomClient {
     const before = this.snapshot.state.outgoing;
     this.reduce(action);
     this.flush();
-    this.plan();
-    this.keep(before, this.snapshot.state.outgoing);
+    this.scheduleTick();
+    this.syncOutbox(before, this.snapshot.state.outgoing);
     for (const listener of this.listeners) listener();
   }
 
@@ -265,52 +298,52 @@ export class RoomClient {
     if (state !== this.snapshot.state) this.snapshot = { ...this.snapshot, state };
   }
 
-  /** Hands over what waits: of each lane one at a time, so that no refusal or loss can change its order. */
+  /** Sends what waits. Each lane has one operation in flight, so neither a refusal nor a loss changes its order. */
   private flush(): void {
     if (this.snapshot.connection.kind !== "live") return;
     const nowMs = Date.now();
-    for (const one of sendable(this.snapshot.state.outgoing, nowMs)) {
-      if (!this.socket.send(asFrame(one))) return;
-      this.reduce({ type: "sent", clientId: one.clientId, nowMs });
+    for (const item of sendable(this.snapshot.state.outgoing, nowMs)) {
+      if (!this.socket.send(toFrame(item))) return;
+      this.reduce({ type: "sent", clientId: item.clientId, nowMs });
     }
   }
 
-  /** What is unconfirmed is in the outbox, and nothing else. */
-  private keep(before: Outgoing[], after: Outgoing[]): void {
+  /** Afterwards the outbox holds exactly the unconfirmed operations. */
+  private syncOutbox(before: Outgoing[], after: Outgoing[]): void {
     if (before === after) return;
-    const was = new Map(before.map((one) => [one.clientId, one]));
-    for (const one of after) {
-      const old = was.get(one.clientId);
-      was.delete(one.clientId);
-      if (one.acked) {
-        if (!old?.acked) this.outbox.remove(one.clientId);
-      } else if (old?.op !== one.op || old.status !== one.status) this.outbox.put(this.roomId, one);
+    const known = new Map(before.map((item) => [item.clientId, item]));
+    for (const item of after) {
+      const old = known.get(item.clientId);
+      known.delete(item.clientId);
+      if (item.acked) {
+        if (!old?.acked) this.outbox.remove(item.clientId);
+      } else if (old?.op !== item.op || old.status !== item.status) this.outbox.put(this.roomId, item);
     }
-    for (const clientId of was.keys()) this.outbox.remove(clientId);
+    for (const clientId of known.keys()) this.outbox.remove(clientId);
   }
 
-  /** One timer for whatever is due first: the end of a typing, the end of a wait, an answer that never came. */
-  private plan(): void {
+  /** Sets one timer for the earliest deadline: typing that expires, a wait that ends, an answer that is overdue. */
+  private scheduleTick(): void {
     clearTimeout(this.timer);
     const { typing, outgoing } = this.snapshot.state;
-    const dues = [
-      ...Object.values(typing).flatMap((there) => Object.values(there)),
+    const deadlines = [
+      ...Object.values(typing).flatMap((untilMs) => Object.values(untilMs)),
       ...outgoing
         .filter(isPending)
-        .map((one) => (one.sentAtMs === null ? one.notBeforeMs : one.sentAtMs + ACK_TIMEOUT_MS)),
-    ].filter((dueMs) => dueMs > 0);
-    // Without a connection nothing can be sent or answered; typing is cleared then, so nothing is due.
-    if (dues.length === 0 || this.snapshot.connection.kind !== "live") return;
-    const waitMs = Math.max(50, Math.min(...dues) - Date.now());
+        .map((item) => (item.sentAtMs === null ? item.notBeforeMs : item.sentAtMs + ACK_TIMEOUT_MS)),
+    ].filter((deadlineMs) => deadlineMs > 0);
+    // Without a connection nothing is due: nothing can be sent or answered, and typing was cleared.
+    if (deadlines.length === 0 || this.snapshot.connection.kind !== "live") return;
+    const waitMs = Math.max(50, Math.min(...deadlines) - Date.now());
     this.timer = setTimeout(() => this.dispatch({ type: "tick", nowMs: Date.now() }), waitMs);
   }
 
-  /** Until it is all there, what was shown stays. */
+  /** Loads the newest history after a `resync`. What is shown stays until all of it has arrived. */
   private async reload(): Promise<void> {
     if (this.reloading) return;
     this.reloading = true;
     clearTimeout(this.reloadTimer);
-    const reload = await this.fetchAnew().catch(() => null);
+    const reload = await this.fetchReload().catch(() => null);
     this.reloading = false;
     if (!this.running) return;
     if (reload) this.dispatch({ type: "reloaded", reload, nowMs: Date.now() });
@@ -319,13 +352,13 @@ export class RoomClient {
     }
   }
 
-  private async fetchAnew() {
+  private async fetchReload() {
     const { api } = this.options;
     const { state } = this.snapshot;
     let page = await api.messages(this.roomId, { limit: PAGE_COUNT });
     for (let pages = 1; page.hasMoreBefore && pages < RELOAD_PAGES_MAX; pages += 1) {
       const oldest = page.messages[0]?.seq ?? 0;
-      if (oldest <= state.keepFromSeq) break;
+      if (oldest <= state.reloadFromSeq) break;
       const older = await api.messages(this.roomId, { before: oldest, limit: 100 });
       if (older.epoch !== page.epoch) break;
       const { hasMoreBefore } = older;
@@ -334,8 +367,8 @@ export class RoomClient {
     const threads: Record<string, Page> = {};
     for (const rootId of Object.keys(state.threads)) {
       const load: Load = { kind: "thread", rootId };
-      const thread = await this.page(load, {}).catch((error: unknown) => {
-        // A thread that is gone needn't keep the room from coming back.
+      const thread = await this.fetchPage(load, {}).catch((error: unknown) => {
+        // A deleted thread must not prevent the room from reloading.
         if (error instanceof ApiError && error.status === 404) return null;
         throw error;
       });
@@ -344,8 +377,8 @@ export class RoomClient {
     return { page, threads };
   }
 
-  /** A browser hides why an upgrade was refused; the same question over REST is answered. */
-  private async refusal(): Promise<Refusal> {
+  /** Asks REST why an upgrade was refused, because browsers hide the response. */
+  private async explainRefusal(): Promise<Refusal> {
     try {
       await this.options.api.room(this.roomId);
       return null;

@@ -1,10 +1,10 @@
 /**
- * My rooms, newest activity first, with what is unread in them. The list is asked for at the start, on coming back to
- * the tab, after one's own actions and when somebody is at work here and it is old: never by a clock alone, because a
- * query now and then would keep a sleeping Postgres awake for nobody. In between, rooms that are connected say
- * themselves what has happened in them.
+ * My rooms, newest activity first, with their unread counts. The list is fetched at the start, when the tab becomes
+ * visible, after my own actions, and on input when it is stale. It is never polled, because a periodic query would keep
+ * a suspended Postgres awake. Between fetches, connected rooms update their own entries.
  */
-import { type ChatApi, type NewRoom, SignedOut } from "./api";
+import type { ChatApi, NewRoom } from "./api";
+import { SignedOut } from "./http";
 import type { Room } from "./protocol";
 import type { RoomClient } from "./room-client";
 import type { RoomState } from "./room-state";
@@ -14,22 +14,26 @@ export interface RoomListSnapshot {
   rooms: Room[];
   isLoading: boolean;
   hasMore: boolean;
-  /** Why the last question wasn't answered. */
+  /** Why the last request failed. */
   failure: unknown;
   isSignedOut: boolean;
 }
 
-const OLD_AFTER_MS = 20_000;
-/** Coming back fires several events at once. */
-const SOON_MS = 1_000;
+const STALE_AFTER_MS = 20_000;
+/** Returning to a tab fires several events at once; one request is enough. */
+const MIN_INTERVAL_MS = 1_000;
 
 export class RoomList {
   private snapshot: RoomListSnapshot = {
-    ...{ rooms: [], isLoading: true, hasMore: false, failure: null, isSignedOut: false },
+    rooms: [],
+    isLoading: true,
+    hasMore: false,
+    failure: null,
+    isSignedOut: false,
   };
   private readonly listeners = new Set<() => void>();
   private cursor: string | null = null;
-  private askedMs = 0;
+  private requestedAtMs = 0;
   private running: Promise<void> | null = null;
   private users = 0;
   private stopListening: (() => void) | null = null;
@@ -37,7 +41,7 @@ export class RoomList {
 
   constructor(
     private readonly api: ChatApi,
-    /** Called with the newest rooms, for whoever wants them connected. */
+    /** Called with the rooms, newest first, after each fetch. */
     private readonly onNewest: (rooms: Room[]) => void = () => {},
   ) {}
 
@@ -54,8 +58,8 @@ export class RoomList {
     if (this.users === 1) {
       void this.refresh();
       this.stopListening = listenToPage(
-        () => this.refreshIfOlderThan(SOON_MS),
-        () => this.refreshIfOlderThan(OLD_AFTER_MS),
+        () => this.refreshIfOlderThan(MIN_INTERVAL_MS),
+        () => this.refreshIfOlderThan(STALE_AFTER_MS),
       );
     }
     let released = false;
@@ -70,8 +74,8 @@ export class RoomList {
   }
 
   refresh = (): Promise<void> => {
-    this.askedMs = Date.now();
-    this.running ??= this.ask().finally(() => {
+    this.requestedAtMs = Date.now();
+    this.running ??= this.fetchRooms().finally(() => {
       this.running = null;
     });
     return this.running;
@@ -84,7 +88,7 @@ export class RoomList {
       const page = await this.api.listRooms(cursor);
       this.cursor = page.nextCursor;
       const { rooms } = this.snapshot;
-      const added = page.rooms.filter((room) => rooms.every((one) => one.id !== room.id));
+      const added = page.rooms.filter((room) => rooms.every((known) => known.id !== room.id));
       this.set({ rooms: [...rooms, ...added], hasMore: this.cursor !== null, failure: null });
     } catch (failure) {
       this.set({ failure });
@@ -92,45 +96,45 @@ export class RoomList {
   };
 
   create = async (room: NewRoom): Promise<Room> => {
-    const made = (await this.api.createRoom(room)).room;
+    const created = (await this.api.createRoom(room)).room;
     const { rooms } = this.snapshot;
-    if (rooms.every((one) => one.id !== made.id)) this.set({ rooms: [made, ...rooms] });
+    if (rooms.every((known) => known.id !== created.id)) this.set({ rooms: [created, ...rooms] });
     void this.refresh();
-    return made;
+    return created;
   };
 
-  /** A room that I left, or that is gone. */
-  drop = (roomId: string): void => {
+  /** Removes a room that I left or that was deleted. */
+  remove = (roomId: string): void => {
     this.set({ rooms: this.snapshot.rooms.filter((room) => room.id !== roomId) });
   };
 
   patch = (roomId: string, change: Partial<Room>): void => {
     const { rooms } = this.snapshot;
-    const room = rooms.find((one) => one.id === roomId);
+    const room = rooms.find(({ id }) => id === roomId);
     const keys = Object.keys(change) as (keyof Room)[];
     if (!room || keys.every((key) => room[key] === change[key])) return;
     const next = { ...room, ...change };
     const moved = (next.lastMessageAt ?? "") > (room.lastMessageAt ?? "");
-    const others = rooms.filter((one) => one !== room);
-    this.set({ rooms: moved ? [next, ...others] : rooms.map((one) => (one === room ? next : one)) });
+    const others = rooms.filter((known) => known !== room);
+    this.set({ rooms: moved ? [next, ...others] : rooms.map((known) => (known === room ? next : known)) });
   };
 
-  /** Takes from the room itself what the list shows of it, until the room is let go. */
+  /** Updates the list's entry from the room's own state, until `unfollow`. */
   follow(client: RoomClient): void {
     if (this.followed.has(client)) return;
     let last: RoomState | null = null;
-    const look = () => {
+    const update = () => {
       const { state } = client.getSnapshot();
       const { phase, messages, lastReadSeq, details, notify } = state;
       if (phase !== "live") return;
       const same = last?.messages === messages && last.lastReadSeq === lastReadSeq;
       if (same && last?.details === details && last.notify === notify && last.role === state.role) return;
       last = state;
-      const room = this.snapshot.rooms.find((one) => one.id === client.roomId);
+      const room = this.snapshot.rooms.find(({ id }) => id === client.roomId);
       if (room) this.patch(client.roomId, summary(state, room));
     };
-    this.followed.set(client, client.subscribe(look));
-    look();
+    this.followed.set(client, client.subscribe(update));
+    update();
   }
 
   unfollow(client: RoomClient): void {
@@ -144,7 +148,7 @@ export class RoomList {
     this.stopListening = null;
   }
 
-  private async ask(): Promise<void> {
+  private async fetchRooms(): Promise<void> {
     try {
       const page = await this.api.listRooms();
       this.cursor = page.nextCursor;
@@ -156,7 +160,7 @@ export class RoomList {
     }
   }
 
-  /** The answer comes from Postgres, which follows a room by a moment: what the room itself has said is newer. */
+  /** The answer comes from Postgres, which lags behind the room: the state of a connected room is newer. */
   private withLive(room: Room): Room {
     for (const client of this.followed.keys()) {
       const { state } = client.getSnapshot();
@@ -166,7 +170,7 @@ export class RoomList {
   }
 
   private refreshIfOlderThan(ms: number): void {
-    if (Date.now() - this.askedMs > ms) void this.refresh();
+    if (Date.now() - this.requestedAtMs > ms) void this.refresh();
   }
 
   private set(change: Partial<RoomListSnapshot>): void {
@@ -176,14 +180,14 @@ export class RoomList {
   }
 }
 
-/** What the list shows of a room, as the room itself knows it. */
+/** The fields of the list's entry, taken from the room's own state. */
 function summary(state: RoomState, room: Room): Partial<Room> {
   const newest = state.messages.findLast(inRoom);
   const { unread, mentions, isWhole } = unreadOf(state);
   const { details, role, notify, lastReadSeq } = state;
   return {
     ...(newest && { lastMessage: newest, lastMessageAt: newest.createdAt }),
-    // Of what isn't loaded only the list knows; then the larger of both is nearer to the truth.
+    // The state does not know about messages that are not loaded, so the larger of both counts is closer to the truth.
     unread: isWhole ? unread : Math.min(UNREAD_MAX, Math.max(unread, room.unread)),
     mentions: isWhole ? mentions : Math.max(mentions, room.mentions),
     lastSeq: Math.max(state.seq ?? 0, room.lastSeq),
@@ -196,19 +200,19 @@ function summary(state: RoomState, room: Room): Partial<Room> {
 const sameMe = (was: Room["me"], now: Room["me"]): Room["me"] =>
   was.role === now.role && was.lastReadSeq === now.lastReadSeq && was.notify === now.notify ? was : now;
 
-/** `onBack`: somebody has come back to the page or the network; `onWork`: somebody is doing something. */
-function listenToPage(onBack: () => void, onWork: () => void): () => void {
+/** `onReturn`: the page is visible or online again. `onInput`: a key or pointer is pressed. */
+function listenToPage(onReturn: () => void, onInput: () => void): () => void {
   if (typeof window === "undefined") return () => {};
   const ifVisible = (then: () => void) => () => {
     if (document.visibilityState === "visible") then();
   };
-  const [back, work] = [ifVisible(onBack), ifVisible(onWork)];
+  const [returned, input] = [ifVisible(onReturn), ifVisible(onInput)];
   const events: [EventTarget, string, () => void][] = [
-    [window, "focus", back],
-    [window, "online", back],
-    [document, "visibilitychange", back],
-    [window, "pointerdown", work],
-    [window, "keydown", work],
+    [window, "focus", returned],
+    [window, "online", returned],
+    [document, "visibilitychange", returned],
+    [window, "pointerdown", input],
+    [window, "keydown", input],
   ];
   for (const [target, name, listener] of events) target.addEventListener(name, listener);
   return () => {

@@ -1,6 +1,6 @@
 /**
- * What one durable event does to the messages. Used by room-state.ts, which decides whether it is its turn.
- * Each change names a message by id and states how it is now, so doing one twice changes nothing.
+ * Applies one durable event to the messages. room-reducer.ts decides whether the event is next in order. Each event
+ * names a message by id and carries its new value, so applying one twice changes nothing.
  */
 import type { LogEvent, Member, Message, Reactions, Room } from "./protocol";
 import type { ReactionOp } from "./room-outgoing";
@@ -11,31 +11,37 @@ export function applyEvent(state: RoomState, event: LogEvent, nowMs: number): Ro
     case "new_message":
       return onNewMessage(state, event.message, event.clientId ?? event.message.clientId);
     case "message_updated":
-      // Told again after its message is gone from the log, an edit has nothing to show.
+      // A replayed edit of a message that is no longer in the log carries no message.
       if (!event.message) return state;
-      return change(state, event, event.message.id, (known) => (known.deletedAt ? known : event.message));
+      return updateMessage(state, event, event.message.id, (known) =>
+        known.deletedAt ? known : event.message,
+      );
     case "message_deleted":
-      return change(state, event, event.messageId, (message) => tombstone(message, nowMs));
+      return updateMessage(state, event, event.messageId, (message) => tombstone(message, nowMs));
     case "reaction_update":
-      return change(state, event, event.messageId, (message) =>
+      return updateMessage(state, event, event.messageId, (message) =>
         message.deletedAt ? message : { ...message, reactions: event.reactions },
       );
     case "thread_update": {
       const { replyCount, lastReplyAt } = event;
-      return change(state, event, event.threadId, (message) => ({ ...message, replyCount, lastReplyAt }));
+      return updateMessage(state, event, event.threadId, (message) => ({
+        ...message,
+        replyCount,
+        lastReplyAt,
+      }));
     }
     case "member_added":
     case "member_removed":
     case "member_updated": {
       const { userId, role } = event;
-      const gone = event.type === "member_removed";
-      const mine = userId === state.me && !gone ? { role } : {};
-      const details = state.details && withMember(state.details, userId, gone ? null : role, nowMs);
-      return { ...state, ...mine, details, roomChanges: state.roomChanges + 1 };
+      const isRemoved = event.type === "member_removed";
+      const mine = userId === state.me && !isRemoved ? { role } : {};
+      const details = state.details && withMember(state.details, userId, isRemoved ? null : role, nowMs);
+      return { ...state, ...mine, details, roomRevision: state.roomRevision + 1 };
     }
     case "room_updated": {
-      const details = state.details && { ...state.details, ...forAll(event.room) };
-      return { ...state, details, roomChanges: state.roomChanges + 1 };
+      const details = state.details && { ...state.details, ...sharedFields(event.room) };
+      return { ...state, details, roomRevision: state.roomRevision + 1 };
     }
     default:
       return state;
@@ -48,9 +54,9 @@ function onNewMessage(state: RoomState, message: Message, clientId: string | nul
   return {
     ...state,
     messages: insertMessage(state.messages, message),
-    outgoing: mine ? state.outgoing.filter((one) => one.clientId !== clientId) : state.outgoing,
+    outgoing: mine ? state.outgoing.filter((item) => item.clientId !== clientId) : state.outgoing,
     typing: stopTyping(state.typing, message.userId, message.threadId ?? ""),
-    // Whoever writes has read; there is no receipt for it.
+    // The server sends no receipt for the author's own message: writing implies reading.
     readMarkers:
       message.userId in state.readMarkers
         ? { ...state.readMarkers, [message.userId]: marker }
@@ -66,7 +72,7 @@ function stopTyping(typing: RoomState["typing"], userId: string, thread: string)
   return { ...typing, [thread]: rest };
 }
 
-/** In its place by seq; the same id replaces what was there. */
+/** Inserts by seq; a message with the same id is replaced. */
 export function insertMessage(messages: Message[], message: Message): Message[] {
   let at = messages.length;
   while (at > 0 && (messages[at - 1]?.seq ?? 0) >= message.seq) at -= 1;
@@ -74,7 +80,7 @@ export function insertMessage(messages: Message[], message: Message): Message[] 
   return [...messages.slice(0, at), message, ...messages.slice(at + same)];
 }
 
-/** Both lists as one, ascending. What is known is kept: events have kept it current. */
+/** Merges both lists, ascending by seq. Known messages win over the page's, because events have kept them current. */
 export function mergeMessages(known: Message[], page: Message[]): Message[] {
   const ids = new Set(known.map((message) => message.id));
   const added = page.filter((message) => !ids.has(message.id));
@@ -82,29 +88,29 @@ export function mergeMessages(known: Message[], page: Message[]): Message[] {
   return [...known, ...added].sort((a, b) => a.seq - b.seq);
 }
 
-function change(
+function updateMessage(
   state: RoomState,
   event: LogEvent,
   id: string,
-  how: (message: Message) => Message,
+  update: (message: Message) => Message,
 ): RoomState {
   const at = state.messages.findLastIndex((message) => message.id === id);
   const message = state.messages[at];
-  // It may be on a page that is under way, as it was before this event.
+  // A page that is being loaded may contain this message in its state before the event.
   if (!message)
     return Object.keys(state.loads).length > 0
-      ? { ...state, waitingEvents: [...state.waitingEvents, event] }
+      ? { ...state, deferredEvents: [...state.deferredEvents, event] }
       : state;
-  return { ...state, messages: state.messages.with(at, how(message)) };
+  return { ...state, messages: state.messages.with(at, update(message)) };
 }
 
 export function tombstone(message: Message, nowMs: number): Message {
   const deletedAt = message.deletedAt ?? new Date(nowMs).toISOString();
-  const nothing = { content: "", attachments: [], reactions: {}, mentions: [], mentionsRoom: false };
-  return { ...message, ...nothing, deletedAt };
+  const empty = { content: "", attachments: [], reactions: {}, mentions: [], mentionsRoom: false };
+  return { ...message, ...empty, deletedAt };
 }
 
-/** The reactions with one of mine as if it had happened. */
+/** The reactions as they are once mine is confirmed. */
 export function withReaction(reactions: Reactions, me: string, { emoji, action }: ReactionOp): Reactions {
   const others = (reactions[emoji] ?? []).filter((user) => user !== me);
   const users = action === "add" ? [...others, me] : others;
@@ -113,7 +119,7 @@ export function withReaction(reactions: Reactions, me: string, { emoji, action }
   return emoji in reactions ? { ...reactions, [emoji]: users } : { ...rest, [emoji]: users };
 }
 
-/** At once what the event says; the count and the rest come with the room, which is asked for again. */
+/** Applies what the event says at once; the member count follows when the room is fetched again. */
 function withMember(room: Room, userId: string, role: Member["role"] | null, nowMs: number): Room {
   const known = room.members.find((member) => member.userId === userId);
   const others = room.members.filter((member) => member.userId !== userId);
@@ -131,7 +137,7 @@ function withMember(room: Room, userId: string, role: Member["role"] | null, now
   };
 }
 
-/** What of a room is the same for everybody in it: the event must not bring another person's counts. */
-function forAll({ me: _, unread: _1, mentions: _2, ...room }: Partial<Room>): Partial<Room> {
+/** The room's fields that are the same for all members; the rest would be another person's counts. */
+function sharedFields({ me: _, unread: _1, mentions: _2, ...room }: Partial<Room>): Partial<Room> {
   return room;
 }

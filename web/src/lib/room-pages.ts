@@ -1,38 +1,15 @@
 /**
- * Pages of history over REST as they enter the state: older ones, a stretch around one message, threads, and the
- * whole again after a `resync`. Pure. What changed while a page was under way is applied to what it brought.
+ * How pages of history that were loaded over REST enter the state: older messages, a window around one message,
+ * threads, and a full reload after a `resync`. Pure. Events that arrived while a page was loading are applied to it.
  */
-import type { LogEvent, Message } from "./protocol";
+import type { LogEvent } from "./protocol";
 import { applyEvent, mergeMessages } from "./room-log";
-import type { RoomState, ThreadPart, Window } from "./room-state";
-
-/** `older` before the newest stretch · `jump` around one message · `before`, `after` the stretch jumped into · `thread`. */
-export type Load =
-  | { kind: "older" }
-  | { kind: "jump"; seq: number }
-  | { kind: "before" }
-  | { kind: "after" }
-  | { kind: "thread"; rootId: string };
-
-export interface Page {
-  /** Ascending by seq. */
-  messages: Message[];
-  hasMoreBefore: boolean;
-  hasMoreAfter: boolean;
-  /** `null` where the route doesn't say (a thread's). */
-  epoch: string | null;
-}
-
-/** The newest messages, and the threads that were open, all as they are now. */
-export interface Reload {
-  page: Page & { lastSeq: number; epoch: string };
-  threads: Record<string, Page>;
-}
+import type { HistoryWindow, Load, Page, Reload, RoomState, ThreadPart } from "./room-state";
 
 const loadKey = (load: Load): string =>
-  load.kind === "thread" ? `thread ${load.rootId}` : load.kind === "older" ? "older" : "window";
+  load.kind === "thread" ? `thread ${load.rootId}` : load.kind === "older" ? "older" : "historyWindow";
 
-/** One at a time of each kind; a jump overtakes whatever was loading of the stretch that one leaves. */
+/** One load of each kind at a time. A jump replaces a load of the history window that it leaves. */
 export function onLoading(state: RoomState, load: Load): RoomState {
   const loads = { ...state.loads, [loadKey(load)]: { load, askedAt: state.seq ?? 0 } };
   return { ...state, loads };
@@ -40,15 +17,15 @@ export function onLoading(state: RoomState, load: Load): RoomState {
 
 export const isLoading = (
   state: Pick<RoomState, "loads">,
-  kind: "older" | "window" | `thread ${string}`,
+  kind: "older" | "historyWindow" | `thread ${string}`,
 ): boolean => kind in state.loads;
 
-/** What one page needs in its query. `null`: there is nothing more to ask for, or it is under way. */
+/** The query of the next page. `null`: there is nothing more to load, or it is being loaded. */
 export function pageQuery(
   state: RoomState,
   load: Load,
 ): { before?: number; after?: number; around?: number } | null {
-  const { window } = state;
+  const { historyWindow } = state;
   if (load.kind !== "jump" && loadKey(load) in state.loads) return null;
   switch (load.kind) {
     case "older":
@@ -56,9 +33,9 @@ export function pageQuery(
     case "jump":
       return { around: load.seq };
     case "before":
-      return window?.hasBefore ? { before: window.fromSeq } : null;
+      return historyWindow?.hasBefore ? { before: historyWindow.fromSeq } : null;
     case "after":
-      return window ? { after: window.toSeq } : null;
+      return historyWindow ? { after: historyWindow.toSeq } : null;
     case "thread": {
       const part = state.threads[load.rootId];
       if (!part || part.failed) return {};
@@ -70,23 +47,23 @@ export function pageQuery(
 export function onLoaded(state: RoomState, load: Load, page: Page | null, nowMs: number): RoomState {
   const key = loadKey(load);
   const asked = state.loads[key];
-  // Overtaken: the history was loaded anew meanwhile, or another stretch was asked for.
+  // Superseded: the history was reloaded, or another window was requested.
   if (asked?.load !== load) return state;
   const { [key]: _, ...loads } = state.loads;
-  const waitingEvents = Object.keys(loads).length === 0 ? [] : state.waitingEvents;
-  const next: RoomState = { ...state, loads, waitingEvents };
+  const deferredEvents = Object.keys(loads).length === 0 ? [] : state.deferredEvents;
+  const next: RoomState = { ...state, loads, deferredEvents };
   if (!page || (page.epoch !== null && page.epoch !== state.epoch)) {
     return load.kind === "thread" ? withThread(next, load.rootId, { failed: true }) : next;
   }
   const merged = { ...next, messages: mergeMessages(state.messages, page.messages) };
-  const caughtUp = state.waitingEvents
+  const caughtUp = state.deferredEvents
     .filter((event) => event.seq > asked.askedAt)
-    .reduce((after, event) => ({ ...applyEvent(after, event, nowMs), waitingEvents }), merged);
-  return place(caughtUp, load, page);
+    .reduce((after, event) => ({ ...applyEvent(after, event, nowMs), deferredEvents }), merged);
+  return extendStretch(caughtUp, load, page);
 }
 
-/** Which stretch the page belongs to, and how far that reaches now. */
-function place(state: RoomState, load: Load, page: Page): RoomState {
+/** Extends the stretch of history that the page belongs to. */
+function extendStretch(state: RoomState, load: Load, page: Page): RoomState {
   const first = page.messages[0]?.seq;
   const last = page.messages.at(-1)?.seq;
   switch (load.kind) {
@@ -95,20 +72,20 @@ function place(state: RoomState, load: Load, page: Page): RoomState {
     case "jump": {
       if (first === undefined || last === undefined) return state;
       const { hasMoreBefore: hasBefore, hasMoreAfter: hasAfter } = page;
-      return join(state, { fromSeq: first, toSeq: last, hasBefore, hasAfter });
+      return mergeWindow(state, { fromSeq: first, toSeq: last, hasBefore, hasAfter });
     }
     case "before":
-      if (!state.window) return state;
-      return join(state, {
-        ...state.window,
-        fromSeq: first ?? state.window.fromSeq,
+      if (!state.historyWindow) return state;
+      return mergeWindow(state, {
+        ...state.historyWindow,
+        fromSeq: first ?? state.historyWindow.fromSeq,
         hasBefore: page.hasMoreBefore,
       });
     case "after":
-      if (!state.window) return state;
-      return join(state, {
-        ...state.window,
-        toSeq: last ?? state.window.toSeq,
+      if (!state.historyWindow) return state;
+      return mergeWindow(state, {
+        ...state.historyWindow,
+        toSeq: last ?? state.historyWindow.toSeq,
         hasAfter: page.hasMoreAfter,
       });
     case "thread": {
@@ -119,11 +96,16 @@ function place(state: RoomState, load: Load, page: Page): RoomState {
   }
 }
 
-/** A stretch that has reached the newest one is part of it. */
-function join(state: RoomState, window: Window): RoomState {
-  if (window.hasAfter && window.toSeq < state.oldestSeq) return { ...state, window };
-  if (window.fromSeq >= state.oldestSeq) return { ...state, window: null };
-  return { ...state, window: null, oldestSeq: window.fromSeq, hasMore: window.hasBefore };
+/** A window that overlaps the newest messages becomes part of them. */
+function mergeWindow(state: RoomState, historyWindow: HistoryWindow): RoomState {
+  if (historyWindow.hasAfter && historyWindow.toSeq < state.oldestSeq) return { ...state, historyWindow };
+  if (historyWindow.fromSeq >= state.oldestSeq) return { ...state, historyWindow: null };
+  return {
+    ...state,
+    historyWindow: null,
+    oldestSeq: historyWindow.fromSeq,
+    hasMore: historyWindow.hasBefore,
+  };
 }
 
 function withThread(state: RoomState, rootId: string, part: Partial<ThreadPart>): RoomState {
@@ -135,7 +117,7 @@ function withThread(state: RoomState, rootId: string, part: Partial<ThreadPart>)
   return { ...state, threads: { ...state.threads, [rootId]: { ...known, ...part } } };
 }
 
-/** All that is known is replaced at once; `apply` is for what came while the pages were under way. */
+/** Replaces everything at once; `apply` then applies the events that arrived while the pages were loading. */
 export function onReloaded(
   state: RoomState,
   { page, threads }: Reload,
@@ -145,9 +127,9 @@ export function onReloaded(
   const extra = Object.values(threads).flatMap((thread) => thread.messages);
   const messages = mergeMessages(
     page.messages,
-    extra.filter((message, at) => extra.findIndex((one) => one.id === message.id) === at),
+    extra.filter((message, at) => extra.findIndex(({ id }) => id === message.id) === at),
   );
-  const mine = new Set(messages.filter((one) => one.userId === state.me).map((one) => one.clientId));
+  const mine = new Set(messages.filter(({ userId }) => userId === state.me).map(({ clientId }) => clientId));
   let next: RoomState = {
     ...state,
     phase: "live",
@@ -156,14 +138,14 @@ export function onReloaded(
     messages,
     oldestSeq: page.messages[0]?.seq ?? page.lastSeq + 1,
     hasMore: page.hasMoreBefore,
-    window: null,
+    historyWindow: null,
     threads: {},
     loads: {},
-    outgoing: state.outgoing.filter((one) => !mine.has(one.clientId)),
-    waitingEvents: [],
+    outgoing: state.outgoing.filter(({ clientId }) => !mine.has(clientId)),
+    deferredEvents: [],
   };
   for (const [rootId, thread] of Object.entries(threads)) {
-    next = place(next, { kind: "thread", rootId }, thread);
+    next = extendStretch(next, { kind: "thread", rootId }, thread);
   }
-  return state.waitingEvents.reduce(apply, next);
+  return state.deferredEvents.reduce(apply, next);
 }

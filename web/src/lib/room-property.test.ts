@@ -1,11 +1,11 @@
 /**
- * Whatever the network does, in the end the client shows what the room holds: old snapshot and events together are the
- * same as a fresh snapshot. Each seed is a schedule; one that ever fails is pinned in PINNED.
+ * Property: after any schedule of operations and network faults the client's state equals the room's, that is, an old
+ * snapshot plus events equals a fresh snapshot. Each seed is one schedule; seeds that failed once are kept in PINNED.
  */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createRng, FakeNetwork, FakeRoom, type Rng } from "../../test/fake-room";
+import { FakeSignals } from "../../test/fake-server";
 import { ChatApi } from "./api";
-import { type Dice, dice, FakeNetwork, FakeRoom } from "./fake-room";
-import { FakeSignals } from "./fake-server";
 import type { Message } from "./protocol";
 import { RoomClient } from "./room-client";
 import { inRoom } from "./room-view";
@@ -21,7 +21,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function connect(network: FakeNetwork, random: Dice): RoomClient {
+function connect(network: FakeNetwork, random: Rng): RoomClient {
   const api = new ChatApi(async () => "t", "/api/chat", network.fetch as typeof fetch);
   const socket = {
     ...{ WebSocket: network.WebSocket(), signals: new FakeSignals(), origin: "ws://x" },
@@ -32,8 +32,8 @@ function connect(network: FakeNetwork, random: Dice): RoomClient {
 
 const EMOJIS = ["👍", "🎉", "😢"];
 
-/** One thing that somebody does, or that happens to the network or the room. */
-function step(random: Dice, room: FakeRoom, network: FakeNetwork, alice: RoomClient, sent: string[]): void {
+/** One random operation of a person, or one fault of the network or the room. */
+function step(random: Rng, room: FakeRoom, network: FakeNetwork, alice: RoomClient, sent: string[]): void {
   const { state } = alice.getSnapshot();
   const seen = random.pick(state.messages);
   const any = random.pick(room.messages);
@@ -56,39 +56,40 @@ function step(random: Dice, room: FakeRoom, network: FakeNetwork, alice: RoomCli
     () => {
       const root = any?.threadId === null && random.chance(0.4) ? { threadId: any.id } : {};
       for (let at = random.below(4); at >= 0; at--)
-        room.hears("bob", { type: "message", content: text(), ...root });
+        room.receive("bob", { type: "message", content: text(), ...root });
     },
     () => {
       const action = random.chance(0.6) ? "add" : "remove";
-      if (any) room.hears("bob", { type: "reaction", messageId: any.id, emoji, action });
+      if (any) room.receive("bob", { type: "reaction", messageId: any.id, emoji, action });
     },
-    () => any && room.hears(any.userId, { type: "edit", messageId: any.id, content: text() }),
-    () => any && random.chance(0.4) && room.hears("bob", { type: "delete", messageId: any.id }),
+    () => any && room.receive(any.userId, { type: "edit", messageId: any.id, content: text() }),
+    () => any && random.chance(0.4) && room.receive("bob", { type: "delete", messageId: any.id }),
     () => random.chance(0.4) && network.cut(),
     () => {
-      network.weather = random.chance(0.5)
+      network.conditions = random.chance(0.5)
         ? { drop: 0.15, repeat: 0.15, delayMs: 800 }
         : { drop: 0, repeat: 0, delayMs: 20 };
     },
-    () => random.chance(0.15) && room.forgets(false),
+    () => random.chance(0.15) && room.trimLog(false),
     () => {
-      // Whatever makes a log begin anew ends its connections.
+      // A new epoch also closes the connections.
       if (!random.chance(0.06)) return;
-      room.forgets(true);
+      room.trimLog(true);
       network.cut();
     },
   ];
   acts[random.below(acts.length)]?.();
 }
 
-/** The clock of a deletion is the hearer's own: that it is deleted is what must agree. */
-const told = (messages: Message[]) =>
-  messages.map(({ deletedAt, ...one }) => ({ ...one, isDeleted: deletedAt !== null }));
+/** `deletedAt` is set by each client's clock, so only whether a message is deleted must agree. */
+const comparable = (messages: Message[]) =>
+  messages.map(({ deletedAt, ...rest }) => ({ ...rest, isDeleted: deletedAt !== null }));
 
 async function run(seed: number) {
-  const random = dice(seed);
+  const random = createRng(seed);
   const room = new FakeRoom();
-  for (let at = random.below(160); at > 0; at--) room.hears("bob", { type: "message", content: `old ${at}` });
+  for (let at = random.below(160); at > 0; at--)
+    room.receive("bob", { type: "message", content: `old ${at}` });
   const network = new FakeNetwork(room, "alice", random);
   const alice = connect(network, random);
   const sent: string[] = [];
@@ -97,39 +98,40 @@ async function run(seed: number) {
     step(random, room, network, alice, sent);
     await vi.advanceTimersByTimeAsync(random.below(random.chance(0.05) ? 20_000 : 400));
   }
-  network.weather = { drop: 0, repeat: 0, delayMs: 20 };
-  // What was lost is found missing by what comes after it.
+  network.conditions = { drop: 0, repeat: 0, delayMs: 20 };
+  // A lost event is detected by the next item.
   await vi.advanceTimersByTimeAsync(100_000);
-  room.hears("bob", { type: "message", content: "the last" });
+  room.receive("bob", { type: "message", content: "the last" });
   await vi.advanceTimersByTimeAsync(100_000);
   return { room, alice, network, sent };
 }
 
 function checkState(room: FakeRoom, alice: RoomClient): void {
   const { state } = alice.getSnapshot();
-  expect(state).toMatchObject({ phase: "live", seq: room.seq, epoch: room.epoch, waitingEvents: [] });
+  expect(state).toMatchObject({ phase: "live", seq: room.seq, epoch: room.epoch, deferredEvents: [] });
   const stretch = (from: number, to: number) =>
-    room.messages.filter((one) => one.seq >= from && one.seq <= to);
-  const whole = state.messages.filter((one) => one.seq >= state.oldestSeq);
-  expect(told(whole)).toEqual(told(stretch(state.oldestSeq, room.seq)));
-  const known = new Map(room.messages.map((one) => [one.id, one]));
-  for (const one of state.messages) expect(told([one])).toEqual(told([known.get(one.id) as Message]));
-  if (state.window) {
-    const { fromSeq, toSeq } = state.window;
-    expect(told(state.messages.filter((one) => one.seq >= fromSeq && one.seq <= toSeq))).toEqual(
-      told(stretch(fromSeq, toSeq)),
+    room.messages.filter((item) => item.seq >= from && item.seq <= to);
+  const whole = state.messages.filter((item) => item.seq >= state.oldestSeq);
+  expect(comparable(whole)).toEqual(comparable(stretch(state.oldestSeq, room.seq)));
+  const known = new Map(room.messages.map((item) => [item.id, item]));
+  for (const item of state.messages)
+    expect(comparable([item])).toEqual(comparable([known.get(item.id) as Message]));
+  if (state.historyWindow) {
+    const { fromSeq, toSeq } = state.historyWindow;
+    expect(comparable(state.messages.filter((item) => item.seq >= fromSeq && item.seq <= toSeq))).toEqual(
+      comparable(stretch(fromSeq, toSeq)),
     );
   }
   for (const [rootId, { fromSeq }] of Object.entries(state.threads)) {
     const from = Math.min(fromSeq, state.oldestSeq);
-    const seqs = alice.view.thread(state, rootId).map((one) => one.seq);
-    const replies = stretch(from, room.seq).filter((one) => one.threadId === rootId);
-    expect(seqs).toEqual(replies.map((one) => one.seq));
+    const seqs = alice.view.thread(state, rootId).map((item) => item.seq);
+    const replies = stretch(from, room.seq).filter((item) => item.threadId === rootId);
+    expect(seqs).toEqual(replies.map((item) => item.seq));
   }
 }
 
 async function checkFresh(room: FakeRoom, old: RoomClient): Promise<void> {
-  const random = dice(1);
+  const random = createRng(1);
   const fresh = connect(new FakeNetwork(room, "alice", random), random);
   fresh.start();
   await vi.advanceTimersByTimeAsync(1_000);
@@ -140,22 +142,22 @@ async function checkFresh(room: FakeRoom, old: RoomClient): Promise<void> {
   }
   const from = state.oldestSeq;
   const since = (client: RoomClient) =>
-    told(client.getSnapshot().state.messages.filter((one) => one.seq >= from));
+    comparable(client.getSnapshot().state.messages.filter((item) => item.seq >= from));
   expect(since(old)).toEqual(since(fresh));
   fresh.stop();
 }
 
-/** Each was once, in the order of sending, unless it was refused. */
+/** Each message was applied once, in the order of sending, unless it was refused. */
 function checkSent(room: FakeRoom, alice: RoomClient, sent: string[]): void {
   const { outgoing } = alice.getSnapshot().state;
-  expect(outgoing.filter((one) => one.status === "sending")).toEqual([]);
-  const ids = room.messages.filter((one) => one.userId === "alice").map((one) => one.clientId);
+  expect(outgoing.filter((item) => item.status === "sending")).toEqual([]);
+  const ids = room.messages.filter((item) => item.userId === "alice").map((item) => item.clientId);
   expect(new Set(ids).size).toBe(ids.length);
-  const failed = outgoing.filter((one) => one.op.type === "message");
+  const failed = outgoing.filter((item) => item.op.type === "message");
   expect(ids.length + failed.length).toBe(sent.length);
 }
 
-test("any schedule: old snapshot + events = fresh snapshot; what is sent is there once", async () => {
+test("any schedule: old snapshot + events = fresh snapshot; each sent message is applied once", async () => {
   const faults = { dropped: 0, repeated: 0, cut: 0, failed: 0 };
   const seen = { inRoom: 0, threads: 0 };
   for (const seed of [...PINNED, ...Array.from({ length: SEEDS }, (_, at) => FIRST + at)]) {
@@ -173,6 +175,6 @@ test("any schedule: old snapshot + events = fresh snapshot; what is sent is ther
     seen.inRoom += room.messages.filter(inRoom).length;
     seen.threads += Object.keys(alice.getSnapshot().state.threads).length;
   }
-  // A run in which the fault never struck says nothing.
+  // A run without faults proves nothing.
   for (const count of [...Object.values(faults), ...Object.values(seen)]) expect(count).toBeGreaterThan(0);
 }, 120_000);

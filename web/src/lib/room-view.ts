@@ -1,73 +1,73 @@
 /**
- * What a screen shows of a room's state: the stretch of the log that one looks at, own unconfirmed messages at its
- * end, own edits, deletions and reactions as if they had happened.
+ * What a screen shows of a room's state: the visible stretch of the log, then own unconfirmed messages, with own
+ * unconfirmed edits, deletions and reactions applied. Also who is typing and how much is unread.
  */
 import type { ErrorBody, Message } from "./protocol";
 import { tombstone, withReaction } from "./room-log";
-import { asMessage, isMessage, type Outgoing } from "./room-outgoing";
+import { isMessage, type Outgoing, toMessage } from "./room-outgoing";
 import type { RoomState } from "./room-state";
 
 export type MessageStatus = "sending" | "sent" | "failed";
 
 export interface ChatMessage extends Message {
-  /** The same before and after the ack, so that a list doesn't build its row anew. */
+  /** Stays the same when the message is confirmed, so that a list keeps its row. */
   key: string;
   status: MessageStatus;
   error: ErrorBody | null;
-  /** An edit or deletion of it that isn't confirmed. */
+  /** An unconfirmed edit or deletion of it. */
   change: { type: "edit" | "delete"; clientId: string; failed: boolean; error: ErrorBody | null } | null;
 }
 
 type Part = Pick<
   RoomState,
-  "me" | "messages" | "outgoing" | "seq" | "oldestSeq" | "window" | "threads" | "phase"
+  "me" | "messages" | "outgoing" | "seq" | "oldestSeq" | "historyWindow" | "threads" | "phase"
 >;
 
-/** What stands in the room itself: a thread's replies belong to its panel, unless they were sent to the room too. */
+/** Whether the message is shown in the room. A thread's reply is not, unless it was also sent to the room. */
 export const inRoom = (message: { threadId: string | null; alsoToRoom: boolean }): boolean =>
   message.threadId === null || message.alsoToRoom;
 
-/** Views over one room's states. Each gives the same array for the same parts, so that a screen draws only on change. */
+/** Memoized views of item room's state: equal input gives the same array, so that components render only on change. */
 export class RoomView {
   private readonly rows = new WeakMap<Message, ChatMessage>();
   private readonly last = new Map<string, { of: Part; view: ChatMessage[] }>();
 
-  /** The room, or the stretch of it that one jumped to. */
+  /** The newest messages of the room, or the history window. */
   room(state: Part): ChatMessage[] {
-    return this.remember("", state, () => {
-      const { window, oldestSeq, seq } = state;
-      const from = window?.fromSeq ?? oldestSeq;
-      const to = window?.toSeq ?? seq ?? Number.POSITIVE_INFINITY;
+    return this.memoize("", state, () => {
+      const { historyWindow, oldestSeq, seq } = state;
+      const from = historyWindow?.fromSeq ?? oldestSeq;
+      const to = historyWindow?.toSeq ?? seq ?? Number.POSITIVE_INFINITY;
       const known = between(state.messages, from, to).filter(inRoom);
-      const unsent = state.outgoing.filter(isMessage).filter((one) => inRoom(one.op));
-      return this.build(state, known, window?.hasAfter ? [] : unsent);
+      const unsent = state.outgoing.filter(isMessage).filter((item) => inRoom(item.op));
+      return this.build(state, known, historyWindow?.hasAfter ? [] : unsent);
     });
   }
 
   thread(state: Part, rootId: string): ChatMessage[] {
-    return this.remember(rootId, state, () => {
+    return this.memoize(rootId, state, () => {
       const from = Math.min(state.threads[rootId]?.fromSeq ?? Number.POSITIVE_INFINITY, state.oldestSeq);
       const known = between(state.messages, from, state.seq ?? Number.POSITIVE_INFINITY).filter(
         (message) => message.threadId === rootId,
       );
-      const unsent = state.outgoing.filter(isMessage).filter((one) => one.op.threadId === rootId);
+      const unsent = state.outgoing.filter(isMessage).filter((item) => item.op.threadId === rootId);
       return this.build(state, known, unsent);
     });
   }
 
-  /** One message, if it is known: a thread's root, what a reply answers. */
-  one(state: Part, id: string): ChatMessage | undefined {
-    const message = state.messages.find((one) => one.id === id);
+  /** One loaded message: for example a thread's root, or the message that a reply quotes. */
+  message(state: Part, id: string): ChatMessage | undefined {
+    const message = state.messages.find((known) => known.id === id);
     return message && this.row(state, message);
   }
 
-  private remember(which: string, of: Part, build: () => ChatMessage[]): ChatMessage[] {
+  private memoize(which: string, of: Part, build: () => ChatMessage[]): ChatMessage[] {
     const last = this.last.get(which);
     const same =
       last &&
       last.of.messages === of.messages &&
       last.of.outgoing === of.outgoing &&
-      last.of.window === of.window &&
+      last.of.historyWindow === of.historyWindow &&
       last.of.threads === of.threads &&
       last.of.oldestSeq === of.oldestSeq;
     if (same) return last.view;
@@ -81,31 +81,37 @@ export class RoomView {
     known: Message[],
     outgoing: Outgoing<Extract<Outgoing["op"], { type: "message" }>>[],
   ) {
-    const confirmed = outgoing.filter((one) => one.acked !== null);
+    const confirmed = outgoing.filter((item) => item.acked !== null);
     confirmed.sort((a, b) => (a.acked?.seq ?? 0) - (b.acked?.seq ?? 0));
-    const waiting = outgoing.filter((one) => one.acked === null);
+    const waiting = outgoing.filter((item) => item.acked === null);
     return [
       ...known.map((message) => this.row(state, message)),
-      ...[...confirmed, ...waiting].map((one): ChatMessage => {
-        const status = one.acked ? "sent" : one.status;
-        return { ...asMessage(one, state.me), key: one.clientId, status, error: one.error, change: null };
+      ...[...confirmed, ...waiting].map((item): ChatMessage => {
+        const status = item.acked ? "sent" : item.status;
+        return { ...toMessage(item, state.me), key: item.clientId, status, error: item.error, change: null };
       }),
     ];
   }
 
   private row(state: Part, message: Message): ChatMessage {
-    const changes = state.outgoing.filter((one) => "messageId" in one.op && one.op.messageId === message.id);
+    const changes = state.outgoing.filter(
+      (item) => "messageId" in item.op && item.op.messageId === message.id,
+    );
     const known = changes.length === 0 ? this.rows.get(message) : undefined;
     if (known) return known;
     const key = message.userId === state.me && message.clientId ? message.clientId : message.id;
     const plain: ChatMessage = { ...message, key, status: "sent", error: null, change: null };
     if (changes.length === 0) this.rows.set(message, plain);
-    return changes.reduce((row, one) => lay(row, one, state.me), plain);
+    return changes.reduce((row, item) => applyPending(row, item, state.me), plain);
   }
 }
 
-/** The row with one change of mine as if it had happened; a refused one shows what is, and says what was refused. */
-function lay(row: ChatMessage, { op, clientId, status, error, acked }: Outgoing, me: string): ChatMessage {
+/** Applies item of my operations to the row. A failed item leaves the content and reports its error. */
+function applyPending(
+  row: ChatMessage,
+  { op, clientId, status, error, acked }: Outgoing,
+  me: string,
+): ChatMessage {
   if (op.type === "reaction") return { ...row, reactions: withReaction(row.reactions, me, op) };
   if (op.type === "message") return row;
   const failed = status === "failed";
@@ -119,7 +125,7 @@ function between(messages: Message[], fromSeq: number, toSeq: number): Message[]
   return messages.slice(firstAt(messages, fromSeq), firstAt(messages, toSeq + 1));
 }
 
-/** Where the first with this seq or a later one stands. */
+/** Index of the first message with at least this seq. */
 function firstAt(messages: Message[], seq: number): number {
   let [low, high] = [0, messages.length];
   while (low < high) {
@@ -132,33 +138,37 @@ function firstAt(messages: Message[], seq: number): number {
 
 const NOBODY: string[] = [];
 
-/** Who else types there, in the order they began to be listed. */
+/** Who else is typing in the room (or thread), in the order in which they appeared. */
 export function typingUsers(state: Pick<RoomState, "typing" | "me">, threadId = ""): string[] {
   const users = Object.keys(state.typing[threadId] ?? {}).filter((user) => user !== state.me);
   return users.length === 0 ? NOBODY : users;
 }
 
-/** Up to here it is counted; the server does the same. */
+/** Counts stop here, as the server's do. */
 export const UNREAD_MAX = 100;
 
 /**
- * What others have written since the marker, as far as it is loaded, and whether that is all of it. A thread's replies
- * count for those who follow it: who began it, wrote in it or was mentioned.
+ * How many loaded messages of others follow my read marker; `isWhole` says whether all of them are loaded. Replies in a
+ * thread count if I follow it, that is if I started it, wrote in it or was mentioned in it.
  */
 export function unreadOf(
   state: Pick<RoomState, "me" | "messages" | "lastReadSeq" | "oldestSeq" | "hasMore" | "seq">,
 ): { unread: number; mentions: number; isWhole: boolean } {
   const from = Math.max(state.lastReadSeq + 1, state.oldestSeq);
-  const fresh = between(state.messages, from, state.seq ?? Number.POSITIVE_INFINITY).filter(
+  const unreadMessages = between(state.messages, from, state.seq ?? Number.POSITIVE_INFINITY).filter(
     (message) => message.userId !== state.me && message.deletedAt === null,
   );
-  const counts = fresh.filter((message) => inRoom(message) || follows(state, message.threadId ?? ""));
-  const mentions = fresh.filter((one) => one.mentions.includes(state.me) || one.mentionsRoom).length;
+  const counts = unreadMessages.filter(
+    (message) => inRoom(message) || isFollowingThread(state, message.threadId ?? ""),
+  );
+  const mentions = unreadMessages.filter(
+    (message) => message.mentions.includes(state.me) || message.mentionsRoom,
+  ).length;
   const isWhole = !state.hasMore || state.oldestSeq <= state.lastReadSeq + 1;
   return { unread: Math.min(UNREAD_MAX, counts.length), mentions, isWhole };
 }
 
-function follows(state: Pick<RoomState, "me" | "messages">, rootId: string): boolean {
+function isFollowingThread(state: Pick<RoomState, "me" | "messages">, rootId: string): boolean {
   return state.messages.some((message) => {
     const inThread = message.id === rootId || message.threadId === rootId;
     return inThread && (message.userId === state.me || message.mentions.includes(state.me));

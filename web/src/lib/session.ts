@@ -1,15 +1,16 @@
 /**
- * Who this tab is, and how it comes by a token. Kept in sessionStorage: it survives a reload, and two tabs can be
- * two people. No secret is here; a development build's server mints tokens, anything else brings its own.
+ * Who is signed in to this tab, and where tokens come from. The session is in sessionStorage: it survives a reload, and
+ * two tabs can be two people. A development server issues tokens; in any other deployment the embedding product does.
  */
-import { devToken, type GetToken, SignedOut } from "./api";
+import { devToken } from "./api";
+import { type GetToken, SignedOut } from "./http";
 
 export interface Session {
   userId: string;
   tenant: string;
   name: string;
   token: string;
-  /** Whether `/dev/token` gave the token, and so can give another. */
+  /** Whether `/dev/token` issued the token and can issue another. */
   dev: boolean;
 }
 
@@ -19,7 +20,7 @@ interface Claims {
   exp?: unknown;
 }
 
-/** What a token says of itself, unverified: good for showing and for timing, never for deciding. */
+/** The claims of a token, unverified: for display and timing, never for authorization. */
 export function readClaims(token: string): Claims | null {
   try {
     const part = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
@@ -31,13 +32,13 @@ export function readClaims(token: string): Claims | null {
   }
 }
 
-/** Unix milliseconds at which the token ends, if it says so. */
+/** When the token expires (Unix ms), if it says so. */
 export function expiryMs(token: string): number | null {
   const exp = readClaims(token)?.exp;
   return typeof exp === "number" ? exp * 1000 : null;
 }
 
-/** The session that a pasted token stands for; `null` if it is no JWT with a person in it. */
+/** The session of a pasted token; `null` if it is not a JWT with a user id. */
 export function sessionOfToken(token: string): Session | null {
   const claims = readClaims(token.trim());
   if (!claims || typeof claims.sub !== "string" || claims.sub === "") return null;
@@ -50,12 +51,12 @@ export async function devSession(userId: string, tenant: string, name: string): 
   return token === null ? null : { userId, tenant, name, token, dev: true };
 }
 
-/** A token source over a session: mints anew when the old one is refused or about to end, one request at a time. */
+/** A token source for a session. It fetches a new token when the old one was refused or expires soon, once at a time. */
 export function tokenSource(session: Session, onToken: (token: string) => void, now = Date.now): GetToken {
   let token = session.token;
-  let minting: Promise<string> | null = null;
+  let pending: Promise<string> | null = null;
 
-  const mint = async (): Promise<string> => {
+  const fetchToken = async (): Promise<string> => {
     const next = session.dev ? await devSession(session.userId, session.tenant, session.name) : null;
     if (!next) throw new SignedOut("The token has expired.");
     token = next.token;
@@ -65,10 +66,10 @@ export function tokenSource(session: Session, onToken: (token: string) => void, 
   return async ({ fresh }) => {
     const ends = expiryMs(token);
     if (!fresh && (ends === null || ends > now() + 5_000)) return token;
-    minting ??= mint().finally(() => {
-      minting = null;
+    pending ??= fetchToken().finally(() => {
+      pending = null;
     });
-    return minting;
+    return pending;
   };
 }
 
@@ -88,6 +89,6 @@ export function saveSession(session: Session | null): void {
     if (session) sessionStorage.setItem(KEY, JSON.stringify(session));
     else sessionStorage.removeItem(KEY);
   } catch {
-    // Storage may be forbidden: then the session lasts as long as the page.
+    // Storage may be disabled; then the session ends with the page.
   }
 }

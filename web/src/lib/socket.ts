@@ -1,10 +1,11 @@
 /**
- * One room's connection, kept alive: connects, resumes, beats, notices death, backs off, stops when told to.
- * It knows frames and close codes, not messages: what events mean is decided in room-state.ts, and nothing is queued
- * here. `send` works only between `synced` and the end of the connection, so nothing can overtake a resume.
+ * The WebSocket of one room: it connects, resumes, sends heartbeats, detects dead connections, backs off and stops. It
+ * knows frames and close codes; what events mean is decided in room-reducer.ts. It queues nothing: `send` works only
+ * between `synced` and the end of the connection, so no frame can precede a resume.
  */
-import { type GetToken, SignedOut } from "./api";
+
 import { browserSignals, type Signals } from "./browser-signals";
+import { type GetToken, SignedOut } from "./http";
 import { afterClose, type ClientFrame, PING_TEXT, readFrame, type ServerEvent } from "./protocol";
 import { expiryMs } from "./session";
 
@@ -12,25 +13,25 @@ export type ConnectionStatus =
   | { kind: "connecting"; attempt: number }
   | { kind: "live" }
   | { kind: "waiting"; attempt: number; retryAtMs: number }
-  /** The browser says that there is no network. */
+  /** The browser reports that there is no network. */
   | { kind: "offline" }
-  /** Trying again would be refused again: `code` is the close code, or the HTTP status of the refused upgrade. */
+  /** No retry, because it would be refused again. `code`: the close code, or the HTTP status of the refused upgrade. */
   | { kind: "stopped"; code: number; reason: string };
 
-/** Why the upgrade was refused, as REST tells it (a browser hides it); `null`: not known, so try again. */
+/** Why the upgrade was refused, as REST reports it. `null`: unknown, so the client retries. */
 export type Refusal = { code: number; reason: string } | null;
 
 export interface SocketOptions {
   roomId: string;
-  /** Asked anew at each attempt. */
+  /** Called at each attempt. */
   getToken: GetToken;
-  /** Where to resume; `null` asks for the newest history instead. */
+  /** Where to resume; `null` requests the newest history instead. */
   position: () => { since: number; epoch: string } | null;
   onEvents: (events: ServerEvent[]) => void;
   onStatus: (status: ConnectionStatus) => void;
   /** Called when a connection ended before its `hello`. */
-  refusal?: () => Promise<Refusal>;
-  /** `ws(s)://host`; default: the page's own. */
+  explainRefusal?: () => Promise<Refusal>;
+  /** `ws(s)://host`. Default: the origin of the page. */
   origin?: string;
   WebSocket?: new (url: string, protocols: string[]) => WebSocket;
   signals?: Signals;
@@ -40,15 +41,15 @@ export interface SocketOptions {
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
 const FLOOD_WAIT_MS = 10_000;
-/** A connection that lasted this long was a good one: its end starts the backoff over. */
-const STEADY_MS = 5_000;
+/** After a connection that lasted this long the backoff starts over. */
+const STABLE_MS = 5_000;
 const HELLO_TIMEOUT_MS = 10_000;
 const PONG_TIMEOUT_MS = 10_000;
-/** After waking up or a change of network, a living socket answers quickly. */
+/** After a wake-up or a change of network a live socket answers quickly. */
 const WAKE_PONG_TIMEOUT_MS = 4_000;
-/** `navigator.onLine` can be wrong, so even "offline" is tried now and then. */
+/** `navigator.onLine` can be wrong, so the client also retries while offline. */
 const OFFLINE_RETRY_MS = 30_000;
-/** A fresh token is sent this long before the old one ends (sooner than that for short-lived ones). */
+/** A new token is sent this long before the old one expires; for short-lived tokens, at half of their lifetime. */
 const AUTH_AHEAD_MS = 60_000;
 const TIMER_MAX_MS = 2 ** 31 - 1;
 
@@ -56,18 +57,18 @@ type Timer = ReturnType<typeof setTimeout> | undefined;
 
 export class RoomSocket {
   private socket: WebSocket | null = null;
-  /** Counts connections, so that whatever belongs to an earlier one is ignored when it comes late. */
+  /** Counts connections, so that late callbacks of an earlier one are ignored. */
   private generation = 0;
   private attempt = 0;
   private liveSinceMs: number | null = null;
-  private heardHello = false;
+  private hasHello = false;
   private needsFreshToken = false;
   private heartbeatMs = 25_000;
   private current: ConnectionStatus = { kind: "connecting", attempt: 0 };
   private retryTimer: Timer;
-  private beatTimer: Timer;
-  private silenceTimer: Timer;
-  private authTimer: Timer;
+  private heartbeatTimer: Timer;
+  private deadlineTimer: Timer;
+  private tokenTimer: Timer;
   private stopListening: (() => void) | null = null;
   private readonly signals: Signals;
 
@@ -85,25 +86,25 @@ export class RoomSocket {
     void this.connect();
   }
 
-  /** Ends the connection for good, without a word to `onStatus`. */
+  /** Ends the connection without calling `onStatus`. */
   stop(): void {
     this.stopListening?.();
     this.stopListening = null;
-    this.drop(1000);
+    this.disconnect(1000);
   }
 
-  /** Connects at once: the person asked for it, or the network came back. */
+  /** Connects at once, because the person asked for it or the network is back. */
   reconnect(): void {
     this.attempt = 0;
     void this.connect();
   }
 
-  /** Connects again because something is missing from what came; with backoff, in case it is missing every time. */
+  /** Reconnects because an event is missing. It backs off, in case the event is missing every time. */
   resume(): void {
     void this.onClose(1000, "resume");
   }
 
-  /** Whether the frame was handed to a live connection. Says nothing about its arrival: that is what acks are for. */
+  /** Returns whether the frame was handed to a live connection. Only an ack confirms its arrival. */
   send(frame: ClientFrame): boolean {
     if (this.current.kind !== "live" || this.socket?.readyState !== 1) return false;
     this.socket.send(JSON.stringify(frame));
@@ -111,7 +112,7 @@ export class RoomSocket {
   }
 
   private async connect(): Promise<void> {
-    this.drop(1000);
+    this.disconnect(1000);
     const generation = this.generation;
     this.setStatus({ kind: "connecting", attempt: this.attempt });
     let token: string;
@@ -119,7 +120,7 @@ export class RoomSocket {
       token = await this.options.getToken({ fresh: this.needsFreshToken });
     } catch (error) {
       if (generation !== this.generation) return;
-      if (error instanceof SignedOut) this.giveUp(4401, "auth_expired");
+      if (error instanceof SignedOut) this.stopRetrying(4401, "auth_expired");
       else this.retryLater();
       return;
     }
@@ -132,7 +133,7 @@ export class RoomSocket {
     const Socket = this.options.WebSocket ?? WebSocket;
     const socket = new Socket(this.url(), ["chat.v1", `bearer.${token}`]);
     this.socket = socket;
-    const mine = (handler: () => void) => () => {
+    const ifCurrent = (handler: () => void) => () => {
       if (generation === this.generation) handler();
     };
     socket.onmessage = (event: MessageEvent) => {
@@ -141,11 +142,11 @@ export class RoomSocket {
     socket.onclose = (event: CloseEvent) => {
       if (generation === this.generation) void this.onClose(event.code, event.reason);
     };
-    this.silenceTimer = setTimeout(
-      mine(() => void this.onClose(1006, "no hello")),
+    this.deadlineTimer = setTimeout(
+      ifCurrent(() => void this.onClose(1006, "no hello")),
       HELLO_TIMEOUT_MS,
     );
-    this.planAuth(expiryMs(token));
+    this.scheduleTokenRefresh(expiryMs(token));
   }
 
   private url(): string {
@@ -159,24 +160,24 @@ export class RoomSocket {
     return `${origin}/chat?${query}`;
   }
 
-  // ---- what comes in ----
+  // ---- incoming frames ----
 
   private onText(data: unknown): void {
     if (typeof data !== "string") return;
-    clearTimeout(this.silenceTimer);
+    clearTimeout(this.deadlineTimer);
     const events = readFrame(data);
     for (const event of events) {
       if (event.type === "hello") {
-        this.heardHello = true;
+        this.hasHello = true;
         this.heartbeatMs = Math.max(1_000, event.heartbeatMs);
-        this.planBeat();
+        this.scheduleHeartbeat();
       } else if (event.type === "auth_ok") {
-        this.planAuth(event.exp * 1000);
+        this.scheduleTokenRefresh(event.exp * 1000);
       }
     }
     const generation = this.generation;
     this.options.onEvents(events);
-    // The receiver may have reconnected because of what it read: then this connection has no say any more.
+    // `onEvents` may have reconnected; then this connection is obsolete.
     if (generation !== this.generation) return;
     if (this.current.kind !== "live" && events.some((event) => event.type === "synced")) {
       this.liveSinceMs = Date.now();
@@ -185,23 +186,23 @@ export class RoomSocket {
   }
 
   private async onClose(code: number, reason: string): Promise<void> {
-    if (this.liveSinceMs !== null && Date.now() - this.liveSinceMs >= STEADY_MS) this.attempt = 0;
-    const refused = !this.heardHello;
-    this.drop(1000);
+    if (this.liveSinceMs !== null && Date.now() - this.liveSinceMs >= STABLE_MS) this.attempt = 0;
+    const isRefused = !this.hasHello;
+    this.disconnect(1000);
     const generation = this.generation;
     const next = afterClose(code);
-    if (next === "stop") return this.giveUp(code, reason);
+    if (next === "stop") return this.stopRetrying(code, reason);
     if (next === "new_token") this.needsFreshToken = true;
     this.retryLater(next === "wait_10s" ? FLOOD_WAIT_MS : undefined);
-    if (!refused || next !== "retry" || !this.options.refusal) return;
-    const why = await this.options.refusal();
-    if (why && generation === this.generation) this.giveUp(why.code, why.reason);
+    if (!isRefused || next !== "retry" || !this.options.explainRefusal) return;
+    const why = await this.options.explainRefusal();
+    if (why && generation === this.generation) this.stopRetrying(why.code, why.reason);
   }
 
   private onSignal(signal: "online" | "offline" | "visible"): void {
     if (this.current.kind === "stopped") return;
     if (signal === "offline") {
-      this.drop(1000);
+      this.disconnect(1000);
       this.waitForNetwork();
     } else if (this.current.kind === "live") {
       this.ping(WAKE_PONG_TIMEOUT_MS);
@@ -210,7 +211,7 @@ export class RoomSocket {
     }
   }
 
-  // ---- trying again ----
+  // ---- retries ----
 
   private retryLater(floorMs?: number): void {
     if (!this.signals.isOnline()) {
@@ -219,7 +220,7 @@ export class RoomSocket {
     }
     const random = this.options.random ?? Math.random;
     const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.attempt, 10));
-    // Full jitter, so that a room's people don't all come back in the same instant.
+    // Full jitter, so that the clients of a room do not reconnect at the same moment.
     const delayMs = (floorMs ?? 0) + random() * ceiling;
     this.attempt += 1;
     this.setStatus({ kind: "waiting", attempt: this.attempt, retryAtMs: Date.now() + delayMs });
@@ -231,20 +232,20 @@ export class RoomSocket {
     this.retryTimer = setTimeout(() => void this.connect(), OFFLINE_RETRY_MS);
   }
 
-  private giveUp(code: number, reason: string): void {
-    this.drop(1000);
+  private stopRetrying(code: number, reason: string): void {
+    this.disconnect(1000);
     this.setStatus({ kind: "stopped", code, reason });
   }
 
-  /** Forgets the present connection and everything planned; closes it without waiting for the other side. */
-  private drop(code: number): void {
+  /** Closes the current connection without waiting for the server, and cancels all timers. */
+  private disconnect(code: number): void {
     this.generation += 1;
-    for (const timer of [this.retryTimer, this.beatTimer, this.silenceTimer, this.authTimer])
+    for (const timer of [this.retryTimer, this.heartbeatTimer, this.deadlineTimer, this.tokenTimer])
       clearTimeout(timer);
     const socket = this.socket;
     this.socket = null;
     this.liveSinceMs = null;
-    this.heardHello = false;
+    this.hasHello = false;
     if (socket && socket.readyState < 2) socket.close(code);
   }
 
@@ -253,46 +254,46 @@ export class RoomSocket {
     this.options.onStatus(status);
   }
 
-  // ---- staying alive ----
+  // ---- heartbeat and token refresh ----
 
-  private planBeat(): void {
-    clearTimeout(this.beatTimer);
-    this.beatTimer = setTimeout(() => {
+  private scheduleHeartbeat(): void {
+    clearTimeout(this.heartbeatTimer);
+    this.heartbeatTimer = setTimeout(() => {
       this.ping(PONG_TIMEOUT_MS);
-      this.planBeat();
+      this.scheduleHeartbeat();
     }, this.heartbeatMs);
   }
 
-  /** Asks whether anybody is there. Any frame is an answer; none in time means that the socket is dead, whatever it says. */
+  /** Sends a ping. Any frame counts as the answer; without one in time the socket is dead, whatever its readyState. */
   private ping(timeoutMs: number): void {
     if (this.socket?.readyState !== 1) return;
     this.socket.send(PING_TEXT);
-    clearTimeout(this.silenceTimer);
+    clearTimeout(this.deadlineTimer);
     const dueMs = Date.now() + timeoutMs;
-    this.silenceTimer = setTimeout(() => {
-      // Fired far too late: the tab slept, and the answer may be waiting behind this very timer. Ask once more.
+    this.deadlineTimer = setTimeout(() => {
+      // The timer fired far too late: the tab was suspended, and the answer may be queued behind it. Ping once more.
       if (Date.now() - dueMs > timeoutMs) this.ping(timeoutMs);
       else void this.onClose(1006, "no answer");
     }, timeoutMs);
   }
 
-  private planAuth(endsMs: number | null): void {
-    clearTimeout(this.authTimer);
-    if (endsMs === null) return;
-    const leftMs = endsMs - Date.now();
+  private scheduleTokenRefresh(expiresMs: number | null): void {
+    clearTimeout(this.tokenTimer);
+    if (expiresMs === null) return;
+    const leftMs = expiresMs - Date.now();
     const waitMs = leftMs > 2 * AUTH_AHEAD_MS ? leftMs - AUTH_AHEAD_MS : leftMs / 2;
     if (waitMs <= 0 || waitMs > TIMER_MAX_MS) return;
-    this.authTimer = setTimeout(() => void this.sendFreshToken(endsMs), waitMs);
+    this.tokenTimer = setTimeout(() => void this.sendFreshToken(expiresMs), waitMs);
   }
 
-  private async sendFreshToken(endsMs: number): Promise<void> {
+  private async sendFreshToken(expiresMs: number): Promise<void> {
     const generation = this.generation;
     try {
       const token = await this.options.getToken({ fresh: true });
-      const better = (expiryMs(token) ?? Number.POSITIVE_INFINITY) > endsMs;
-      if (generation === this.generation && better) this.send({ type: "auth", token });
+      const isLater = (expiryMs(token) ?? Number.POSITIVE_INFINITY) > expiresMs;
+      if (generation === this.generation && isLater) this.send({ type: "auth", token });
     } catch {
-      // No new token: the server closes with 4401 in its time, and what follows is decided there.
+      // Without a new token the server closes with 4401, and `onClose` handles that.
     }
   }
 }

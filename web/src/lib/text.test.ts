@@ -1,15 +1,16 @@
+import { LinkifyIt } from "linkify-it";
 import { expect, test } from "vitest";
-import { dayName, durationOf, findLinks, initials, lengthOf, roomTitle } from "./text";
+import { codePointCount, findLinks, initials } from "./text";
 
-test("links are found, and the text around them stays to the letter", () => {
+test("links are found, and the surrounding text is unchanged", () => {
   const content = "See https://a.test/x?y=1. And (http://b.test/c_(d)), ok?";
-  expect(findLinks(content).filter((one) => one.href)).toEqual([
+  expect(findLinks(content).filter((item) => item.href)).toEqual([
     { text: "https://a.test/x?y=1", href: "https://a.test/x?y=1" },
     { text: "http://b.test/c_(d)", href: "http://b.test/c_(d)" },
   ]);
   expect(
     findLinks(content)
-      .map((one) => one.text)
+      .map((item) => item.text)
       .join(""),
   ).toBe(content);
 });
@@ -21,32 +22,79 @@ test.each([
   "https://",
   "ftp://a.test",
   "<img src=x>",
-])("%s is no link", (content) => expect(findLinks(content)).toEqual([{ text: content }]));
+])("%s is not a link", (content) => expect(findLinks(content)).toEqual([{ text: content }]));
 
-test("an address ends where markup would begin", () => {
+test("an address ends before a quote", () => {
   expect(findLinks('https://a.test/"onmouseover="x')[0]).toEqual({
     text: "https://a.test/",
     href: "https://a.test/",
   });
 });
 
-test("a DM is called after the other person, a group by its name or its people", () => {
-  expect(roomTitle({ type: "direct", name: null, participantIds: ["alice", "bob"] }, "alice")).toBe("bob");
-  expect(roomTitle({ type: "group", name: "Team", participantIds: [] }, "alice")).toBe("Team");
-  expect(roomTitle({ type: "group", name: null, participantIds: ["alice", "bob", "eve"] }, "alice")).toBe(
-    "bob, eve",
-  );
+const ADDRESSES = [
+  ...["https://a.test/it's fine", "https://a.test/x'", "https://a.test/x。次", "https://a.test。次"],
+  ...[
+    "https://a.test/x、y",
+    "https://a.test/x؟",
+    "（https://a.test/x）",
+    "「https://a.test/x」",
+    "https://a.test/x；y",
+  ],
+  ...[
+    "https://a.test/c_(d)",
+    "(https://a.test/c)",
+    "https://a.test/a(b",
+    "((https://a.test/(b(c))))",
+    "https://a.test/[x]",
+  ],
+  ...[
+    "https://a.test/x?y=1.",
+    "https://a.test/x!",
+    "https://a.test/x!y",
+    "https://a.test/x...",
+    "https://a.test/x..y",
+  ],
+  ...[
+    "https://a.test/x…",
+    "https://a.test/x,y",
+    "https://a.test/x,",
+    "https://a.test/{x}",
+    "https://a.test/a--b",
+  ],
+  ...[
+    "http://localhost:8787/x",
+    "https://a.test?q=1",
+    "https://a.test#f",
+    "http://[::1]/x",
+    "https://127.0.0.1/x",
+  ],
+  ...[
+    "https://a.test/Füße",
+    "https://münchen.test/",
+    "https://a.test/👍",
+    "https://a.test/x？",
+    "https://a.test/%41@b",
+  ],
+  ...[
+    "see https://a.test/x, or HTTPS://b.test/Y?!",
+    "https://a.test/?a=b;c&d=e",
+    "https://a.test/x;",
+    "https://a/x",
+  ],
+];
+
+test.each(ADDRESSES)("linkify-it finds the same in %s", (content) => {
+  const expected = new LinkifyIt().match(content)?.map((match) => match.text);
+  expect(findLinks(content).flatMap((segment) => (segment.href ? segment.text : []))).toEqual(expected);
 });
 
-test("initials, code points and days", () => {
+test("marks of emphasis at the end and quotes are not part of an address", () => {
+  for (const end of ["*", "**", "_", "~~", ":", '"x"', "`"])
+    expect(findLinks(`https://a.test/x${end}`)[0]?.text).toBe("https://a.test/x");
+  expect(findLinks("https://user:pw@a.test/")).toEqual([{ text: "https://user:pw@a.test/" }]);
+});
+
+test("initials and code points", () => {
   expect(["alice", "Ada Lovelace", "<script>", "🎉", ""].map(initials)).toEqual(["A", "AL", "S", "?", "?"]);
-  expect(lengthOf("👍🏽a")).toBe(3);
-  const now = new Date(2026, 10, 23, 0, 5);
-  expect(dayName(new Date(2026, 10, 22, 23, 59).toISOString(), now)).toBe("Yesterday");
-  expect(dayName(now.toISOString(), now)).toBe("Today");
-});
-
-test("how long, in the unit that suits it", () => {
-  const told = [5, 60, 119, 121, 3_600, 7_200, 172_800, 200_000].map(durationOf);
-  expect(told).toEqual(["5 s", "1 min", "119 s", "3 min", "1 h", "2 h", "48 h", "3 days"]);
+  expect(codePointCount("👍🏽a")).toBe(3);
 });

@@ -1,46 +1,63 @@
-/** Text as a screen shows it: links found in it, names for rooms and people, dates. Pure; nothing here makes HTML. */
-import type { Room } from "./protocol";
-
+/** Text for display: links, initials, hues, length. Pure, in any language; nothing here creates HTML. */
 export type Segment = { text: string; href?: string };
 
-const URLS = /\bhttps?:\/\/[^\s<>"'`]+/gi;
-const TRAILING = /[.,;:!?*_~…]+$/;
+/**
+ * An http(s) address by the rules of linkify-it: the path ends before white space, before punctuation of any script that
+ * a space, the end or more punctuation follows, and before a bracket that the path did not open. Unlike there, quotes end
+ * an address, and so do marks of emphasis at its end.
+ */
+const LETTER = String.raw`[^\p{Z}\p{P}\p{Cc}<>｜\u0060]`;
+const LABEL = `${LETTER}(?:(?:${LETTER}|-)*${LETTER})?`;
+const HOST = String.raw`(?:\[[0-9a-f:.]+\]|${LABEL}(?:\.${LABEL})*)(?::\d{1,5})?(?![@_\d-]|${LETTER}|:\S*@)`;
+const pair = (open: string, close: string) => {
+  const inner = `[^\\s\\p{Cc}"'<>\u0060${open}${close}]`;
+  return `${open}(?:${inner}|${open}${inner}*${close})*${close}`;
+};
+const PATH_PART = [
+  pair(String.raw`\[`, String.raw`\]`),
+  pair(String.raw`\(`, String.raw`\)`),
+  pair(String.raw`\{`, String.raw`\}`),
+  `'(?=${LETTER}|-)`,
+  String.raw`\.{2,}:?[a-zA-Z0-9%/&]`,
+  String.raw`\.(?![\p{Z}\p{Cc}.]|$)`,
+  String.raw`[,;](?![\p{Z}\p{Cc}]|$)`,
+  String.raw`!+(?![\p{Z}\p{Cc}!]|$)`,
+  String.raw`\?(?![\p{Z}\p{Cc}?]|$)`,
+  String.raw`[-\\/:%@#&=_~*]`,
+  LETTER,
+].join("|");
+const ADDRESS = `https?://${HOST}(?:[/?#](?:${PATH_PART})*)?`;
+const ADDRESSES = new RegExp(String.raw`\b${ADDRESS}`, "giu");
+const ADDRESS_HERE = new RegExp(ADDRESS, "iuy");
+const MARKS_AT_END = /[*_~:]+$/;
 
-/** Splits content at its http(s) addresses. Joined, the segments' texts are the content, to the letter. */
+/** The address that starts at this position of the content, if it is one that may be linked. */
+export function linkAt(content: string, at: number): { text: string; href: string } | null {
+  ADDRESS_HERE.lastIndex = at;
+  const found = /[\p{L}\p{N}_]/u.test(content[at - 1] ?? "") ? null : ADDRESS_HERE.exec(content);
+  return found && toLink(found[0]);
+}
+
+/** Splits content at its http(s) addresses. The joined texts of the segments equal the content. */
 export function findLinks(content: string): Segment[] {
   const segments: Segment[] = [];
   let end = 0;
-  for (const match of content.matchAll(URLS)) {
-    const address = trimAddress(match[0]);
-    const href = safeHref(address);
-    if (!href) continue;
+  for (const match of content.matchAll(ADDRESSES)) {
+    const link = toLink(match[0]);
+    if (!link) continue;
     if (match.index > end) segments.push({ text: content.slice(end, match.index) });
-    segments.push({ text: address, href });
-    end = match.index + address.length;
+    segments.push(link);
+    end = match.index + link.text.length;
   }
   if (end < content.length) segments.push({ text: content.slice(end) });
   return segments;
 }
 
-/** Without the punctuation of the sentence around it; a closing bracket stays if it was opened inside. */
-function trimAddress(found: string): string {
-  let address = found.replace(TRAILING, "");
-  while (address.endsWith(")") && address.split(")").length > address.split("(").length) {
-    address = address.slice(0, -1).replace(TRAILING, "");
-  }
-  return address;
-}
-
-function safeHref(address: string): string | null {
-  const url = URL.parse(address);
-  return url && (url.protocol === "https:" || url.protocol === "http:") && url.hostname ? url.href : null;
-}
-
-/** What to call a room: a DM is called after the other person. */
-export function roomTitle(room: Pick<Room, "type" | "name" | "participantIds">, me: string): string {
-  const others = room.participantIds.filter((id) => id !== me);
-  if (room.type === "direct") return others[0] ?? me;
-  return room.name || others.slice(0, 4).join(", ") || "Just you";
+function toLink(found: string): { text: string; href: string } | null {
+  const text = found.replace(MARKS_AT_END, "");
+  const url = URL.parse(text);
+  const isSafe = url && (url.protocol === "https:" || url.protocol === "http:") && url.hostname !== "";
+  return isSafe ? { text, href: url.href } : null;
 }
 
 export function initials(name: string): string {
@@ -49,66 +66,13 @@ export function initials(name: string): string {
   return letters.join("").toUpperCase() || "?";
 }
 
-/** One of twelve hues, the same for the same id everywhere. */
+/** One of twelve hues; the same id always has the same hue. */
 export function hueIndex(id: string): number {
   let hash = 0;
   for (const char of id) hash = (Math.imul(hash, 31) + (char.codePointAt(0) ?? 0)) >>> 0;
   return hash % 12;
 }
 
-const dayMs = 86_400_000;
-const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const weekdayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long" });
-const dateFormat = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "long" });
-const yearFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
-const shortFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-
-const startOfDay = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
-const daysAgo = (date: Date, now: Date) => Math.round((startOfDay(now) - startOfDay(date)) / dayMs);
-
-export const timeOf = (iso: string): string => timeFormat.format(new Date(iso));
-
-export const sameDay = (a: string, b: string): boolean => startOfDay(new Date(a)) === startOfDay(new Date(b));
-
-export function dayName(iso: string, now = new Date()): string {
-  const date = new Date(iso);
-  const days = daysAgo(date, now);
-  if (days <= 0) return "Today";
-  if (days === 1) return "Yesterday";
-  if (days < 7) return weekdayFormat.format(date);
-  return (days < 300 ? dateFormat : yearFormat).format(date);
-}
-
-/** For a list: the time today, then the day. */
-export function shortDate(iso: string, now = new Date()): string {
-  const date = new Date(iso);
-  const days = daysAgo(date, now);
-  if (days <= 0) return timeFormat.format(date);
-  return days < 7 ? weekdayFormat.format(date).slice(0, 3) : shortFormat.format(date);
-}
-
-/** As the server counts: code points, not UTF-16 units. */
-export const lengthOf = (text: string): number => [...text].length;
+/** The length as the server counts it: in code points, not UTF-16 units. */
+export const codePointCount = (text: string): number => [...text].length;
 export const CONTENT_MAX = 4_000;
-
-const UNITS = ["B", "KB", "MB", "GB"];
-
-/** `1.4 MB` */
-export function sizeOf(bytes: number): string {
-  const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log(bytes) / Math.log(1_000)));
-  const value = bytes / 1_000 ** power;
-  return `${value >= 10 || power === 0 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
-}
-
-/** About so long, in the unit that suits it. */
-export function durationOf(seconds: number): string {
-  if (seconds < 120) return seconds === 60 ? "1 min" : `${seconds} s`;
-  const minutes = Math.ceil(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
-  const hours = Math.ceil(minutes / 60);
-  return hours <= 48 ? `${hours} h` : `${Math.ceil(hours / 24)} days`;
-}
-
-/** When it was, to the minute: the day is told unless it is today. */
-export const momentOf = (iso: string): string =>
-  sameDay(iso, new Date().toISOString()) ? timeOf(iso) : `${shortDate(iso)}, ${timeOf(iso)}`;

@@ -1,29 +1,32 @@
 /**
- * One message by the shadcn conventions: `ChatBubble` and its parts. Knows looks, not rooms: what a message is and
- * who wrote it comes in as props.
+ * One message, following the shadcn conventions: `ChatBubble` and its parts. Presentation only; the message and its
+ * author are props.
  */
-import { createContext, use, useEffect, useRef, useState } from "react";
+
+import { createContext, use, useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
-import { EmojiPicker } from "@/components/ui/emoji-picker";
-import { PlusIcon, SmileIcon } from "@/components/ui/icons";
-import { Popover } from "@/components/ui/popover";
+import { SmileIcon } from "@/components/ui/icons";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { formatFull } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 
 export type BubbleVariant = "sent" | "received";
 
-export const REACTION_EMOJIS = ["👍", "❤️", "😂", "🎉", "😮", "😢"] as const;
+/** Loaded when it is opened for the first time. */
+const ReactionPopover = lazyWithRetry(() => import("./reaction-popover"), true);
 
 const Variant = createContext<BubbleVariant>("received");
 
 export interface ChatBubbleProps extends React.ComponentProps<"div"> {
   variant: BubbleVariant;
-  /** Whether the one before is of the same person and moment: then it stands closer. */
+  /** The previous message is by the same person at about the same time, so this one is placed closer to it. */
   grouped?: boolean;
-  /** Without it no reaction can be added. */
+  /** Adds or removes a reaction. Without it there is no picker. */
   onReaction?: ((emoji: string) => void) | undefined;
-  /** More buttons beside it (`ChatBubbleAction`). */
+  /** More buttons next to the bubble (`ChatBubbleAction`). */
   actions?: React.ReactNode;
-  /** The reaction picker, opened from elsewhere. */
+  /** Controls the reaction picker from outside, for example by a key. */
   isPicking?: boolean;
   onPickingChange?: (isPicking: boolean) => void;
 }
@@ -65,12 +68,12 @@ export function ChatBubble({
   );
 }
 
-/** Keeps its width when there is no picture to show, so that grouped bubbles line up. */
+/** Keeps its width without an avatar, so that grouped bubbles are aligned. */
 export function ChatBubbleAvatar({ id, shown = true }: { id: string; shown?: boolean }) {
   return <span className="w-9 shrink-0 pt-0.5">{shown && <Avatar id={id} />}</span>;
 }
 
-/** The column beside the avatar: name, bubble, reactions, status. */
+/** The column next to the avatar: name, bubble, reactions, status. */
 export function ChatBubbleBody({ children }: { children: React.ReactNode }) {
   const variant = use(Variant);
   const side = variant === "sent" ? "items-end" : "items-start";
@@ -91,7 +94,7 @@ interface ChatBubbleMessageProps {
   /** Not confirmed yet. */
   pending?: boolean;
   failed?: boolean;
-  /** Its content is gone. */
+  /** The message was deleted. */
   removed?: boolean;
 }
 
@@ -117,7 +120,7 @@ export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBu
 
 export function ChatBubbleTimestamp({ iso, children }: { iso: string; children: React.ReactNode }) {
   return (
-    <time dateTime={iso} title={new Date(iso).toLocaleString()} className="text-[11px] text-muted-foreground">
+    <time dateTime={iso} title={formatFull(iso)} className="text-[11px] text-muted-foreground">
       {children}
     </time>
   );
@@ -136,11 +139,11 @@ interface ChatBubbleReactionsProps {
 }
 
 export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleReactionsProps) {
-  const set = Object.entries(reactions).filter(([, users]) => users.length > 0);
-  if (set.length === 0) return null;
+  const chips = Object.entries(reactions).filter(([, users]) => users.length > 0);
+  if (chips.length === 0) return null;
   return (
-    <ul className="my-1 flex flex-wrap gap-1" aria-label="Reactions">
-      {set.map(([emoji, users]) => {
+    <ul className="my-1 flex flex-wrap gap-1" aria-label={t.message.reactions}>
+      {chips.map(([emoji, users]) => {
         const mine = users.includes(me);
         return (
           <li key={emoji}>
@@ -148,7 +151,7 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
               type="button"
               disabled={!onReaction}
               aria-pressed={mine}
-              aria-label={`${emoji} ${users.length} ${users.length === 1 ? "person" : "people"}`}
+              aria-label={t.message.reactionCount(emoji, users.length)}
               aria-description={whoReacted(users, me)}
               title={whoReacted(users, me)}
               onClick={() => onReaction?.(emoji)}
@@ -172,12 +175,12 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
 const NAMED_MAX = 20;
 
 function whoReacted(users: string[], me: string): string {
-  const names = users.slice(0, NAMED_MAX).map((user) => (user === me ? "you" : user));
+  const names = users.slice(0, NAMED_MAX).map((user) => (user === me ? t.message.reactedYou : user));
   const more = users.length - names.length;
-  return more > 0 ? `${names.join(", ")} and ${more} more` : names.join(", ");
+  return more > 0 ? t.message.reactedMore(names.join(", "), more) : names.join(", ");
 }
 
-/** The buttons beside a bubble: there when the pointer or the focus is, always (but quietly) where nothing can hover. */
+/** The buttons next to a bubble. Visible on hover and focus; always visible on devices without hover. */
 export function ChatBubbleActions({
   children,
   isOpen = false,
@@ -205,6 +208,7 @@ export function ChatBubbleAction({ className, ...props }: React.ComponentProps<"
   return (
     <button
       type="button"
+      title={props["aria-label"]}
       className={cn(
         "flex size-8 items-center justify-center rounded-full text-muted-foreground hover:bg-muted hover:text-foreground",
         className,
@@ -216,84 +220,30 @@ export function ChatBubbleAction({ className, ...props }: React.ComponentProps<"
 
 interface ReactionPickerProps {
   onReaction: (emoji: string) => void;
-  /** Also by other means than the button: a key, a menu. */
+  /** Controlled, because a key or a menu can open it too. */
   isOpen: boolean;
   onOpenChange: (isOpen: boolean) => void;
 }
 
-/** A small button beside the bubble, six reactions that it opens, and behind them all the others. */
+/** A button next to the bubble that offers six reactions, and from there all emojis. */
 export function ReactionPicker({ onReaction, isOpen, onOpenChange }: ReactionPickerProps) {
   const [button, setButton] = useState<HTMLButtonElement | null>(null);
-  const [all, setAll] = useState(false);
-  const close = () => {
-    onOpenChange(false);
-    setAll(false);
-  };
   const choose = (emoji: string) => {
-    close();
+    onOpenChange(false);
     onReaction(emoji);
   };
   return (
     <>
       <ChatBubbleAction
         ref={setButton}
-        aria-label="Add a reaction"
+        aria-label={t.message.addReaction}
         aria-haspopup="true"
         aria-expanded={isOpen}
         onClick={() => onOpenChange(!isOpen)}
       >
         <SmileIcon className="size-4.5" />
       </ChatBubbleAction>
-      {isOpen && (
-        <Popover
-          anchor={button}
-          onClose={close}
-          className={all ? "p-0" : "rounded-full"}
-          aria-label="Reactions"
-        >
-          {all ? (
-            <EmojiPicker onChoose={choose} />
-          ) : (
-            <QuickReactions onChoose={choose} onMore={() => setAll(true)} />
-          )}
-        </Popover>
-      )}
+      {isOpen && <ReactionPopover anchor={button} onChoose={choose} onClose={() => onOpenChange(false)} />}
     </>
-  );
-}
-
-function QuickReactions({ onChoose, onMore }: { onChoose: (emoji: string) => void; onMore: () => void }) {
-  const box = useRef<HTMLDivElement>(null);
-  useEffect(() => box.current?.querySelector<HTMLButtonElement>("button")?.focus(), []);
-  const onKeyDown = (event: React.KeyboardEvent) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const buttons = [...(box.current?.querySelectorAll<HTMLButtonElement>("button") ?? [])];
-    const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
-    buttons[(at + step + buttons.length) % buttons.length]?.focus();
-  };
-  return (
-    <div ref={box} role="toolbar" aria-label="Reactions" className="flex gap-0.5" onKeyDown={onKeyDown}>
-      {REACTION_EMOJIS.map((emoji) => (
-        <button
-          key={emoji}
-          type="button"
-          aria-label={`React with ${emoji}`}
-          onClick={() => onChoose(emoji)}
-          className="flex size-9 items-center justify-center rounded-full font-emoji text-xl transition-transform hover:scale-115 hover:bg-muted"
-        >
-          {emoji}
-        </button>
-      ))}
-      <button
-        type="button"
-        aria-label="More emojis"
-        onClick={onMore}
-        className="flex size-9 items-center justify-center rounded-full text-muted-foreground hover:bg-muted"
-      >
-        <PlusIcon className="size-4.5" />
-      </button>
-    </div>
   );
 }

@@ -1,14 +1,25 @@
 import { useImperativeHandle, useLayoutEffect, useRef } from "react";
 import { cn } from "@/lib/cn";
+import { isComposing } from "./composition";
 
 export interface ChatInputProps extends React.ComponentProps<"textarea"> {
   value: string;
-  /** Enter without Shift, and not while a word is being composed. */
+  /** Called on Enter without Shift, but not while an input method is composing. */
   onSubmitText: () => void;
+  /** Whether Enter submits; otherwise it starts a new line and Ctrl+Enter submits. Default: true. */
+  enterSends?: boolean;
 }
 
-/** A text field that grows with what is written, up to a third of the screen. */
-export function ChatInput({ ref, value, onSubmitText, className, onKeyDown, ...props }: ChatInputProps) {
+/** A text field that grows with its content, up to a third of the screen. */
+export function ChatInput({
+  ref,
+  value,
+  onSubmitText,
+  enterSends = true,
+  className,
+  onKeyDown,
+  ...props
+}: ChatInputProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   useImperativeHandle(ref, () => field.current as HTMLTextAreaElement, []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows the text
@@ -28,7 +39,8 @@ export function ChatInput({ ref, value, onSubmitText, className, onKeyDown, ...p
       onKeyDown={(event) => {
         onKeyDown?.(event);
         if (event.defaultPrevented) return;
-        if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+        if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return;
+        if (!enterSends && !event.ctrlKey && !event.metaKey) return;
         event.preventDefault();
         onSubmitText();
       }}

@@ -1,7 +1,10 @@
 /**
- * A list that is read from its end: stays at the bottom while one is there, stays in place when older rows come in
- * above, offers the way back down, and goes to a row on demand. Only the rows in sight exist. Knows rows by key alone.
+ * A list of messages that is read from its end. It stays at the bottom while the person is there, keeps its position when
+ * older rows are added above, offers a button back to the bottom, scrolls to a row on demand, and reports which rows are
+ * in sight. It is virtual: only visible rows are rendered. Rows are known by their key, which is the `data-key` of their
+ * `<article>`.
  */
+
 import {
   useCallback,
   useEffect,
@@ -13,9 +16,10 @@ import {
 } from "react";
 import { Virtualizer, type VirtualizerHandle } from "virtua";
 import { ChevronDownIcon } from "@/components/ui/icons";
+import { t } from "@/i18n/i18n";
 
 export interface ChatMessageListHandle {
-  /** Brings the row to the middle of the view. `false`: there is no such row. */
+  /** Scrolls the row to the middle of the view. Returns `false` if there is no such row. */
   scrollToKey: (key: string) => boolean;
   scrollToBottom: () => void;
   focus: () => void;
@@ -28,16 +32,22 @@ export interface ChatMessageListProps<Row extends { key: string }> {
   children: (row: Row, at: number) => React.ReactElement;
   /** Above the first row, 40 px high. */
   header?: React.ReactNode;
-  /** The last row is one's own: it is always shown. */
+  /** The last row is my own message, so a new last row is scrolled into view. */
   lastIsOwn: boolean;
-  /** Where to begin reading; default: at the end. */
+  /** The row to start at: it is placed in the upper third, or lower if the list ends before. Default: the end. */
   startKey?: string | undefined;
-  /** More follows the last row that isn't loaded: its end isn't the bottom. */
+  /** Called with the rows of which at least half (or half a view) is in sight, when these change. */
+  onVisibleChange?: ((keys: string[]) => void) | undefined;
+  /** New rows below the view. Default: those that were added since the person left the bottom. */
+  newBelow?: number | undefined;
+  /** Shown over the top of the list. */
+  overlay?: React.ReactNode;
+  /** Newer messages exist that are not loaded, so the end of the list is not the bottom of the room. */
   hasNewer?: boolean;
   onNearTop?: (() => void) | undefined;
   onNearBottom?: (() => void) | undefined;
   onBottomChange?: (atBottom: boolean) => void;
-  /** The way back down was chosen, and the newest rows aren't loaded. */
+  /** The person wants the newest messages, and they are not loaded. */
   onNewest?: (() => void) | undefined;
 }
 
@@ -45,25 +55,32 @@ const NEAR_BOTTOM_PX = 80;
 const NEAR_TOP_PX = 600;
 const BUFFER_PX = 400;
 const HEADER_PX = 40;
+/** The start row is placed this far down in the view. */
+const START_OFFSET = 0.2;
+/** The rows in sight are determined at most this often. */
+const VISIBLE_EVERY_MS = 100;
 
 export function ChatMessageList<Row extends { key: string }>(props: ChatMessageListProps<Row>) {
   const { ref, label, rows, children, header, lastIsOwn, startKey, hasNewer = false } = props;
-  const { onNearTop, onNearBottom, onBottomChange, onNewest } = props;
+  const { onNearTop, onNearBottom, onBottomChange, onNewest, onVisibleChange } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const virtual = useRef<VirtualizerHandle>(null);
   const keys = useMemo(() => rows.map((row) => row.key), [rows]);
-  const was = useRef({
+  const previous = useRef({
     keys: [] as string[],
     atBottom: startKey === undefined,
     top: 0,
-    hasBegun: false,
+    hasStarted: false,
     hadNewer: false,
   });
+  /** The start row, until the person scrolls: whatever loads meanwhile, the row stays where it was placed. */
+  const start = useRef(startKey);
   const [atBottom, setAtBottom] = useState(startKey === undefined);
   const [missed, setMissed] = useState(0);
+  const newBelow = props.newBelow ?? missed;
   const [first = "", last = ""] = [keys[0], keys.at(-1)];
-  const firstBefore = was.current.keys[0] ?? "";
+  const firstBefore = previous.current.keys[0] ?? "";
   const prepended = firstBefore !== "" && firstBefore !== first && keys.includes(firstBefore);
 
   const toBottom = useCallback(() => {
@@ -71,31 +88,42 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     if (view) view.scrollTop = view.scrollHeight;
   }, []);
 
-  const look = useCallback(() => {
+  const reportVisible = useVisibleRows(scroller, onVisibleChange);
+
+  const onScroll = useCallback(() => {
     const view = scroller.current;
     if (!view) return;
     const leftPx = view.scrollHeight - view.scrollTop - view.clientHeight;
-    // Rows that grow move the end away without anybody having scrolled: one leaves the bottom by going up, not so.
-    const stays = was.current.atBottom && view.scrollTop >= was.current.top;
-    const now = !hasNewer && (stays || leftPx < NEAR_BOTTOM_PX);
-    was.current.atBottom = now;
-    was.current.top = view.scrollTop;
-    setAtBottom(now);
-    if (now) setMissed(0);
+    // Rows that grow move the end away without scrolling: only scrolling up leaves the bottom.
+    const isStaying = previous.current.atBottom && view.scrollTop >= previous.current.top;
+    const isAtBottom = !hasNewer && (isStaying || leftPx < NEAR_BOTTOM_PX);
+    previous.current.atBottom = isAtBottom;
+    previous.current.top = view.scrollTop;
+    setAtBottom(isAtBottom);
+    if (isAtBottom) setMissed(0);
     if (view.scrollTop < NEAR_TOP_PX) onNearTop?.();
     if (leftPx < NEAR_TOP_PX && hasNewer) onNearBottom?.();
-  }, [hasNewer, onNearTop, onNearBottom]);
+    reportVisible();
+  }, [hasNewer, onNearTop, onNearBottom, reportVisible]);
 
   const scrollToKey = useCallback(
-    (key: string, align: "center" | "start" = "center"): boolean => {
+    (key: string): boolean => {
       const at = keys.indexOf(key);
       if (at === -1) return false;
-      was.current.atBottom = false;
-      virtual.current?.scrollToIndex(at, { align });
+      start.current = undefined;
+      previous.current.atBottom = false;
+      virtual.current?.scrollToIndex(at, { align: "center" });
       return true;
     },
     [keys],
   );
+  const scrollToStart = useCallback((): boolean => {
+    const at = start.current === undefined ? -1 : keys.indexOf(start.current);
+    if (at === -1) return false;
+    const offset = -Math.round((scroller.current?.clientHeight ?? 0) * START_OFFSET);
+    virtual.current?.scrollToIndex(at, { align: "start", offset });
+    return true;
+  }, [keys]);
   useImperativeHandle(
     ref,
     () => ({ scrollToKey, scrollToBottom: toBottom, focus: () => scroller.current?.focus() }),
@@ -103,34 +131,53 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
   );
 
   useLayoutEffect(() => {
-    const before = was.current;
+    const before = previous.current;
     const lastBefore = before.keys.at(-1) ?? "";
-    was.current = { ...before, keys, hasBegun: true, hadNewer: hasNewer };
-    if (!before.hasBegun) {
-      if (!startKey || !scrollToKey(startKey, "start")) toBottom();
+    previous.current = { ...before, keys, hasStarted: true, hadNewer: hasNewer };
+    if (!before.hasStarted) {
+      if (!scrollToStart()) toBottom();
       return;
     }
     const appended = lastBefore !== last;
     if (!appended) return;
     const known = keys.lastIndexOf(lastBefore);
-    // A stretch of the past: whoever asked for it says where to go in it.
+    // A history window: the code that requested it also scrolls.
     if (known === -1 && hasNewer) return;
-    if (before.atBottom || (lastIsOwn && !hasNewer)) toBottom();
-    // What follows a stretch of the past was there before: only what comes after the newest is new.
+    if (before.atBottom || (lastIsOwn && !hasNewer)) {
+      start.current = undefined;
+      toBottom();
+    }
+    // Rows added after a history window are not new; only rows after the newest message are.
     else if (known !== -1 && !hasNewer && !before.hadNewer)
       setMissed((count) => count + keys.length - 1 - known);
-  }, [keys, last, lastIsOwn, hasNewer, startKey, scrollToKey, toBottom]);
+  }, [keys, last, lastIsOwn, hasNewer, scrollToStart, toBottom]);
 
-  // Whatever changes the height (a reaction, a picture, a banner, the phone's keyboard) leaves the end in sight.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other rows may be in sight now
+  useEffect(reportVisible, [reportVisible, rows]);
+
+  // Any change of height (a reaction, an image, a banner, the phone's keyboard) keeps the end visible.
   useEffect(() => {
-    const watcher = new ResizeObserver(() => {
-      if (was.current.atBottom) toBottom();
-      look();
+    const observer = new ResizeObserver(() => {
+      if (!scrollToStart() && previous.current.atBottom) toBottom();
+      onScroll();
     });
-    if (scroller.current) watcher.observe(scroller.current);
-    if (content.current) watcher.observe(content.current);
-    return () => watcher.disconnect();
-  }, [toBottom, look]);
+    if (scroller.current) observer.observe(scroller.current);
+    if (content.current) observer.observe(content.current);
+    return () => observer.disconnect();
+  }, [toBottom, scrollToStart, onScroll]);
+
+  // The person scrolls: from now on the position is theirs.
+  useEffect(() => {
+    const view = scroller.current;
+    const release = () => {
+      start.current = undefined;
+    };
+    const events = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
+    for (const name of events) view?.addEventListener(name, release, { passive: true });
+    return () => {
+      for (const name of events) view?.removeEventListener(name, release);
+    };
+  }, []);
 
   useEffect(() => onBottomChange?.(atBottom), [atBottom, onBottomChange]);
 
@@ -138,12 +185,12 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     <div className="relative min-h-0 flex-1">
       <div
         ref={scroller}
-        onScroll={look}
+        onScroll={onScroll}
         role="log"
         aria-label={label}
-        // Rows come and go with scrolling; what is really new is announced by whoever knows that it is.
+        // Rows appear and disappear with scrolling; MessageList announces new messages.
         aria-live="off"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable content must be reachable by keyboard
         tabIndex={0}
         onKeyDown={(event) => moveFocus(event, content.current)}
         className="flex h-full flex-col overflow-y-auto overscroll-contain [overflow-anchor:none] focus-visible:-outline-offset-2"
@@ -163,34 +210,65 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
           </Virtualizer>
         </div>
       </div>
+      {props.overlay}
       {!atBottom && (
         <button
           type="button"
           onClick={() => {
             setMissed(0);
             if (hasNewer) onNewest?.();
-            Object.assign(was.current, { atBottom: true, top: 0 });
+            start.current = undefined;
+            Object.assign(previous.current, { atBottom: true, top: 0 });
             toBottom();
           }}
           className="absolute right-4 bottom-3 flex h-9 animate-rise items-center gap-1.5 rounded-full border bg-card px-3 font-medium text-sm shadow-md hover:bg-muted"
         >
           <ChevronDownIcon className="size-4" />
-          {missed > 0 ? `${missed} new` : "Newest"}
+          {newBelow > 0 ? t.room.newCount(newBelow) : t.room.newest}
         </button>
       )}
     </div>
   );
 }
 
-/** The arrow keys go from message to message; within one, its own buttons have the keys. */
+/** Returns a function that reports the rows in sight, soon and at most every `VISIBLE_EVERY_MS`. */
+function useVisibleRows(
+  scroller: React.RefObject<HTMLDivElement | null>,
+  onChange: ((keys: string[]) => void) | undefined,
+) {
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const reported = useRef("");
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return useCallback(() => {
+    if (!onChange || timer.current !== undefined) return;
+    timer.current = setTimeout(() => {
+      timer.current = undefined;
+      const keys = scroller.current ? visibleKeys(scroller.current) : [];
+      if (keys.join() === reported.current) return;
+      reported.current = keys.join();
+      onChange(keys);
+    }, VISIBLE_EVERY_MS);
+  }, [scroller, onChange]);
+}
+
+function visibleKeys(view: HTMLElement): string[] {
+  const { top, bottom, height } = view.getBoundingClientRect();
+  return [...view.querySelectorAll<HTMLElement>("article[data-key]")].flatMap((row) => {
+    const box = row.getBoundingClientRect();
+    const shownPx = Math.min(box.bottom, bottom) - Math.max(box.top, top);
+    return shownPx > 0 && shownPx >= Math.min(box.height, height) / 2 ? (row.dataset.key ?? []) : [];
+  });
+}
+
+/** The arrow keys move the focus between messages; inside a message, its buttons handle the keys. */
 function moveFocus(event: React.KeyboardEvent, content: HTMLElement | null): void {
   const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
   const target = event.target as HTMLElement;
   if (!step || !content || event.altKey || event.ctrlKey || event.metaKey) return;
   if (target !== event.currentTarget && target.tagName !== "ARTICLE") return;
-  const all = [...content.querySelectorAll<HTMLElement>("article")];
-  const at = all.indexOf(target);
-  const next = at === -1 ? all.at(-1) : all[at + step];
+  const articles = [...content.querySelectorAll<HTMLElement>("article")];
+  const at = articles.indexOf(target);
+  const next = at === -1 ? articles.at(-1) : articles[at + step];
   if (!next) return;
   event.preventDefault();
   next.focus({ preventScroll: true });

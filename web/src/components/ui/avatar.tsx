@@ -17,13 +17,13 @@ const sizes = {
 interface AvatarProps {
   id: string;
   size?: keyof typeof sizes;
-  /** Undefined: presence isn't shown at all. */
+  /** `undefined`: presence is not shown. */
   online?: boolean | undefined;
   group?: boolean;
   className?: string;
 }
 
-/** A person or room by initials. Decoration: the name stands beside it. */
+/** A person or room as initials. Decoration only: the name is next to it. */
 export function Avatar({ id, size = "md", online, group = false, className }: AvatarProps) {
   return (
     <span aria-hidden="true" className={cn("relative inline-flex shrink-0", className)}>

@@ -10,7 +10,9 @@ const variants = {
 const sizes = {
   md: "h-10 px-4 text-sm",
   sm: "h-8 px-3 text-sm",
+  iconSm: "size-7",
   icon: "size-9",
+  iconLg: "size-10",
   text: "h-auto text-[length:inherit]",
 };
 
@@ -26,9 +28,16 @@ export function Button({
   type = "button",
   ...props
 }: ButtonProps) {
+  // A button without text shows its label as a tooltip.
+  const title = props.title ?? (size.startsWith("icon") ? props["aria-label"] : undefined);
   const shape = "inline-flex shrink-0 items-center justify-center gap-2 rounded-lg font-medium transition";
   const off = "disabled:pointer-events-none disabled:opacity-50";
   return (
-    <button type={type} className={cn(shape, off, variants[variant], sizes[size], className)} {...props} />
+    <button
+      type={type}
+      className={cn(shape, off, variants[variant], sizes[size], className)}
+      {...props}
+      title={title}
+    />
   );
 }

@@ -1,17 +1,18 @@
 import { useEffect, useId, useRef } from "react";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import { Button } from "./button";
-import { CloseIcon } from "./icons";
+import { XIcon } from "./icons";
 
 interface DialogProps {
   title: string;
   onClose: () => void;
   children: React.ReactNode;
-  className?: string;
+  isWide?: boolean;
 }
 
-/** A modal by the browser's own means: the page behind is inert, Escape closes, the focus goes back. */
-export function Dialog({ title, onClose, children, className }: DialogProps) {
+/** A modal dialog (`<dialog>`): the page behind it is inert, Escape closes it, and the focus returns to the opener. */
+export function Dialog({ title, onClose, children, isWide = false }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   useEffect(() => {
@@ -31,16 +32,21 @@ export function Dialog({ title, onClose, children, className }: DialogProps) {
       onCancel={onClose}
       aria-labelledby={titleId}
       className={cn(
-        "m-auto max-h-[calc(100dvh-2rem)] w-[min(26rem,calc(100vw-2rem))] overflow-y-auto rounded-2xl border bg-card p-6 text-foreground shadow-2xl",
-        className,
+        "m-auto max-h-[calc(100dvh-2rem)] overflow-y-auto rounded-2xl border bg-card p-6 text-foreground shadow-2xl",
+        isWide ? "w-[min(32rem,calc(100vw-2rem))]" : "w-[min(26rem,calc(100vw-2rem))]",
       )}
     >
       <div className="mb-5 flex items-center justify-between gap-3">
         <h2 id={titleId} className="font-semibold text-lg">
           {title}
         </h2>
-        <Button variant="ghost" size="icon" aria-label="Close" onClick={() => dialog.current?.close()}>
-          <CloseIcon />
+        <Button
+          variant="ghost"
+          size="icon"
+          aria-label={t.common.close}
+          onClick={() => dialog.current?.close()}
+        >
+          <XIcon />
         </Button>
       </div>
       {children}
@@ -56,14 +62,14 @@ interface ConfirmProps {
   onClose: () => void;
 }
 
-/** Asks before what can't be undone. */
+/** Asks for confirmation before an action that cannot be undone. */
 export function Confirm({ title, text, action, onConfirm, onClose }: ConfirmProps) {
   return (
     <Dialog title={title} onClose={onClose}>
       <p className="text-muted-foreground text-sm">{text}</p>
       <div className="mt-6 flex justify-end gap-2">
         <Button variant="outline" onClick={onClose}>
-          Cancel
+          {t.common.cancel}
         </Button>
         <Button
           variant="danger"

@@ -1,8 +1,9 @@
 import { EmojiPicker, type EmojiPickerListComponents } from "frimousse";
 import { use } from "react";
-import { EmojiSource } from "./emoji-picker";
+import { t } from "@/i18n/i18n";
+import { EmojiSource } from "./emoji-source";
 
-/** The picker's rows and columns count from 0; ARIA's count from 1. */
+/** frimousse counts rows and columns from 0, ARIA from 1. */
 const fromOne = (props: React.AriaAttributes, name: "aria-rowindex" | "aria-colindex") => ({
   [name]: (props[name] ?? 0) + 1,
 });
@@ -42,17 +43,17 @@ export default function EmojiPickerList({ onChoose }: { onChoose: (emoji: string
       <div className="p-2">
         <EmojiPicker.Search
           autoFocus
-          placeholder="Search emojis"
-          aria-label="Search emojis"
+          placeholder={t.emojiPicker.search}
+          aria-label={t.emojiPicker.search}
           className="h-9 w-full rounded-lg border bg-background px-3 text-[16px] sm:text-sm"
         />
       </div>
       <EmojiPicker.Viewport className="relative flex-1 outline-hidden">
         <EmojiPicker.Loading className="p-4 text-muted-foreground text-sm">
-          Loading emojis…
+          {t.emojiPicker.loading}
         </EmojiPicker.Loading>
         <EmojiPicker.Empty className="p-4 text-muted-foreground text-sm">
-          No emoji is called that.
+          {t.emojiPicker.empty}
         </EmojiPicker.Empty>
         <EmojiPicker.List className="select-none pb-1.5" components={PARTS} />
       </EmojiPicker.Viewport>

@@ -1,11 +1,7 @@
-/** All emojis, searchable. The picker and its data (our own copy, /emoji) come in only when somebody opens it. */
-import { createContext } from "react";
-import { later } from "./later";
+/** The emoji picker. Its code and its data (our own copy, /emoji) are loaded when it is opened for the first time. */
+import { lazyWithRetry } from "./lazy-with-retry";
 
-/** Where the Worker has emojibase-data (vite.config.ts): nothing is asked of anybody else's server. */
-export const EmojiSource = createContext("/emoji");
-
-const Picker = later(() => import("./emoji-picker-list"));
+const Picker = lazyWithRetry(() => import("./emoji-picker-list"));
 
 export function EmojiPicker({ onChoose }: { onChoose: (emoji: string) => void }) {
   return (

@@ -9,7 +9,7 @@ export interface FieldProps extends React.ComponentProps<"input"> {
   hint?: React.ReactNode;
 }
 
-/** A labelled input with what one should know about it beneath. */
+/** A labelled input with an optional hint below it. */
 export function Field({ label, hint, className, ...props }: FieldProps) {
   const id = useId();
   return (

@@ -1,38 +1,41 @@
 /**
- * What floats over the page beside the thing that opened it: a bare popover, and a menu made of it. In the browser's top
- * layer, so nothing cuts it off; a click elsewhere or Escape closes it, and the focus goes back.
+ * A popover next to the element that opened it, and a menu built on it. Both use the browser's popover API: the top layer
+ * cannot be clipped, a click outside or Escape closes it, and the focus returns to the anchor.
  */
 import { useEffect, useLayoutEffect, useRef } from "react";
 import { cn } from "@/lib/cn";
 
-export interface PopoverProps extends React.ComponentProps<"div"> {
-  /** Beside what it opens. */
+export interface PopoverProps extends Omit<React.ComponentProps<"div">, "className"> {
+  /** The element that opened the popover; it is placed next to it. */
   anchor: HTMLElement | null;
   onClose: () => void;
+  /** `box`: a padded box. `pill`: fully rounded. `flush`: no padding. */
+  shape?: keyof typeof SHAPES;
 }
 
+const SHAPES = { box: "rounded-xl p-1", pill: "rounded-full p-1", flush: "rounded-xl" };
 const GAP_PX = 6;
 const EDGE_PX = 8;
 
-export function Popover({ anchor, onClose, className, children, ...props }: PopoverProps) {
+export function Popover({ anchor, onClose, shape = "box", children, ...props }: PopoverProps) {
   const box = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     const element = box.current;
     if (!element) return;
     element.showPopover();
     const place = () => {
-      if (anchor) putBeside(element, anchor.getBoundingClientRect());
+      if (anchor) placeBeside(element, anchor.getBoundingClientRect());
     };
     place();
-    // What is inside may come in later (the emoji picker does).
-    const watcher = new ResizeObserver(place);
-    watcher.observe(element);
-    return () => watcher.disconnect();
+    // The content may be loaded later (the emoji picker is), which changes the size.
+    const observer = new ResizeObserver(place);
+    observer.observe(element);
+    return () => observer.disconnect();
   }, [anchor]);
   useEffect(() => {
     const element = box.current;
     return () => {
-      // Unmounted while one's focus was inside: back to where it came from.
+      // Unmounted while it had the focus: return the focus to the anchor.
       if (element?.contains(document.activeElement)) anchor?.focus();
     };
   }, [anchor]);
@@ -47,8 +50,8 @@ export function Popover({ anchor, onClose, className, children, ...props }: Popo
         onClose();
       }}
       className={cn(
-        "fixed inset-auto m-0 max-h-[calc(100dvh-1rem)] max-w-[calc(100vw-1rem)] animate-rise overflow-y-auto rounded-xl border bg-card p-1 text-foreground shadow-lg",
-        className,
+        "fixed inset-auto m-0 max-h-[calc(100dvh-1rem)] max-w-[calc(100vw-1rem)] animate-rise overflow-y-auto border bg-card text-foreground shadow-lg",
+        SHAPES[shape],
       )}
       {...props}
     >
@@ -57,7 +60,7 @@ export function Popover({ anchor, onClose, className, children, ...props }: Popo
   );
 }
 
-function putBeside(element: HTMLElement, near: DOMRect): void {
+function placeBeside(element: HTMLElement, near: DOMRect): void {
   const { offsetWidth: width, offsetHeight: height } = element;
   const above = near.top - height - GAP_PX;
   const below = near.bottom + GAP_PX;
@@ -90,12 +93,14 @@ export function Menu({ anchor, label, items, onClose }: MenuProps) {
     list.current?.querySelector<HTMLElement>("[role=menuitem]")?.focus();
   }, []);
   const onKeyDown = (event: React.KeyboardEvent) => {
-    const all = [...(list.current?.querySelectorAll<HTMLElement>("[role=menuitem]") ?? [])];
-    const at = all.indexOf(document.activeElement as HTMLElement);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1 + all.length, Home: 0, End: all.length - 1 }[event.key];
+    const menuItems = [...(list.current?.querySelectorAll<HTMLElement>("[role=menuitem]") ?? [])];
+    const at = menuItems.indexOf(document.activeElement as HTMLElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1 + menuItems.length, Home: 0, End: menuItems.length - 1 }[
+      event.key
+    ];
     if (to === undefined) return;
     event.preventDefault();
-    all[to % all.length]?.focus();
+    menuItems[to % menuItems.length]?.focus();
   };
   return (
     <Popover anchor={anchor} onClose={onClose}>

@@ -1,17 +1,17 @@
-/** Somebody's text, with the Markdown that lib/markdown.ts reads. Elements are made one by one, never from HTML. */
+/** Renders a message's content, as parsed by lib/markdown.ts, as React elements, never as HTML. */
 import { memo } from "react";
 import { cn } from "@/lib/cn";
 import { type Block, type Inline, parseMarkdown } from "@/lib/markdown";
 
 interface RichTextProps {
   text: string;
-  /** Whose screen it is: a mention of them stands out. */
+  /** My user id: mentions of me are highlighted. */
   me?: string;
 }
 
 export const RichText = memo(function RichText({ text, me }: RichTextProps) {
   return parseMarkdown(text).map((block, at) => (
-    // biome-ignore lint/suspicious/noArrayIndexKey: parts of a text have no identity but their place
+    // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have no identity but their position
     <BlockView key={at} block={block} me={me} />
   ));
 });
@@ -21,12 +21,12 @@ function BlockView({ block, me }: { block: Block; me: string | undefined }) {
     case "text":
       return (
         <p className="whitespace-pre-wrap [&:not(:first-child)]:mt-1.5">
-          <Inlines all={block.children} me={me} />
+          <Inlines nodes={block.children} me={me} />
         </p>
       );
     case "code":
       return (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable content must be reachable by keyboard
         <pre tabIndex={0} className="my-1.5 overflow-x-auto rounded-lg bg-black/8 px-3 py-2 dark:bg-black/30">
           <code className="font-mono text-[13px] leading-snug">{block.text}</code>
         </pre>
@@ -35,16 +35,16 @@ function BlockView({ block, me }: { block: Block; me: string | undefined }) {
       return (
         <blockquote className="my-1 border-current/35 border-l-3 pl-2.5">
           {block.children.map((child, at) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: as above
+            // biome-ignore lint/suspicious/noArrayIndexKey: see above
             <BlockView key={at} block={child} me={me} />
           ))}
         </blockquote>
       );
     case "list": {
       const items = block.items.map((item, at) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: as above
+        // biome-ignore lint/suspicious/noArrayIndexKey: see above
         <li key={at}>
-          <Inlines all={item} me={me} />
+          <Inlines nodes={item} me={me} />
         </li>
       ));
       const look = "my-1 pl-5";
@@ -59,55 +59,60 @@ function BlockView({ block, me }: { block: Block; me: string | undefined }) {
   }
 }
 
-function Inlines({ all, me }: { all: Inline[]; me: string | undefined }) {
-  // biome-ignore lint/suspicious/noArrayIndexKey: as above
-  return all.map((one, at) => <InlineView key={at} one={one} me={me} />);
+function Inlines({ nodes, me }: { nodes: Inline[]; me: string | undefined }) {
+  // biome-ignore lint/suspicious/noArrayIndexKey: see above
+  return nodes.map((node, at) => <InlineView key={at} node={node} me={me} />);
 }
 
-function InlineView({ one, me }: { one: Inline; me: string | undefined }) {
-  switch (one.type) {
+function InlineView({ node, me }: { node: Inline; me: string | undefined }) {
+  switch (node.type) {
     case "text":
-      return one.text;
+      return node.text;
     case "link":
-      return (
-        <a
-          href={one.href}
-          target="_blank"
-          rel="noopener nofollow noreferrer"
-          className="underline decoration-1 underline-offset-2 hover:decoration-2"
-        >
-          {one.text}
-        </a>
-      );
+      return <ExternalLink href={node.href}>{node.text}</ExternalLink>;
     case "code":
       return (
         <code className="rounded bg-black/8 px-1 py-0.5 font-mono text-[0.875em] dark:bg-black/30">
-          {one.text}
+          {node.text}
         </code>
       );
     case "mention":
-      return <Mention isMe={one.userId === me}>{one.userId}</Mention>;
+      return <Mention isMe={node.userId === me}>{node.userId}</Mention>;
     case "room":
       return <Mention isMe>room</Mention>;
     case "strong":
       return (
         <strong className="font-semibold">
-          <Inlines all={one.children} me={me} />
+          <Inlines nodes={node.children} me={me} />
         </strong>
       );
     case "em":
       return (
         <em>
-          <Inlines all={one.children} me={me} />
+          <Inlines nodes={node.children} me={me} />
         </em>
       );
     case "del":
       return (
         <del>
-          <Inlines all={one.children} me={me} />
+          <Inlines nodes={node.children} me={me} />
         </del>
       );
   }
+}
+
+/** A link that somebody wrote: it opens another tab and carries nothing of this page. */
+export function ExternalLink({ href, children }: { href: string; children: string }) {
+  return (
+    <a
+      href={href}
+      target="_blank"
+      rel="noopener nofollow noreferrer"
+      className="underline decoration-1 underline-offset-2 hover:decoration-2"
+    >
+      {children}
+    </a>
+  );
 }
 
 function Mention({ isMe, children }: { isMe: boolean; children: string }) {

@@ -1,20 +1,26 @@
-/** Who is signed in and how to reach the server, for every hook of this folder. */
+/** The signed-in person's ChatClient, for every hook of this folder. */
+
 import { createContext, use } from "react";
-import { EmojiSource } from "@/components/ui/emoji-picker";
+import { EmojiSource } from "@/components/ui/emoji-source";
+import { useMessagesInUse } from "@/i18n/i18n";
 import type { ChatClient } from "@/lib/chat-client";
 
 const ChatContext = createContext<ChatClient | null>(null);
 
 interface ChatProviderProps {
-  /** Made once (outside of components, or in `useMemo`): it holds the connections. */
+  /** Created once (outside of components, or in `useMemo`), because it holds the connections. */
   client: ChatClient;
   children: React.ReactNode;
 }
 
 export function ChatProvider({ client, children }: ChatProviderProps) {
+  const { locale } = useMessagesInUse();
   return (
     <ChatContext value={client}>
-      <EmojiSource value={`${client.url}/emoji`}>{children}</EmojiSource>
+      {/* Texts are not props, so another language renders everything anew. */}
+      <EmojiSource key={locale} value={`${client.url}/emoji`}>
+        {children}
+      </EmojiSource>
     </ChatContext>
   );
 }

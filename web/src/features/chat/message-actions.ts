@@ -1,4 +1,4 @@
-/** What can be done with a message, for the rows of a list without handing each of them a dozen functions. */
+/** The actions of a message, provided to the rows by context instead of a dozen props each. Also the order of roles. */
 import { createContext, use } from "react";
 import type { Role } from "@/lib/protocol";
 import type { ChatMessage } from "@/lib/room-view";
@@ -8,9 +8,9 @@ export interface MessageActions {
   roomId: string;
   role: Role | null;
   isGroup: boolean;
-  /** Archived, or not part of it any more: one can read. */
+  /** The room is archived, or I am no longer a member: nothing can be changed. */
   isReadOnly: boolean;
-  /** Any message that is known: what a reply answers. */
+  /** A loaded message, for example the one that a reply quotes. */
   find: (id: string) => ChatMessage | undefined;
   react: (messageId: string, emoji: string) => void;
   reply: (message: ChatMessage) => void;
@@ -23,8 +23,8 @@ export interface MessageActions {
   versions: (message: ChatMessage) => void;
   retry: (clientId: string) => void;
   discard: (clientId: string) => void;
-  /** A word to the person that isn't a message. */
-  say: (text: string) => void;
+  /** Shows a short text to the person. */
+  toast: (text: string) => void;
 }
 
 export const MessageActionsContext = createContext<MessageActions | null>(null);
@@ -35,7 +35,7 @@ export function useMessageActions(): MessageActions {
   return actions;
 }
 
-const RANKS: Record<Role, number> = { owner: 3, admin: 2, moderator: 1, member: 0 };
+const ROLE_RANKS: Record<Role, number> = { owner: 3, admin: 2, moderator: 1, member: 0 };
 
 export const isAtLeast = (role: Role | null | undefined, least: Role): boolean =>
-  role !== null && role !== undefined && RANKS[role] >= RANKS[least];
+  role !== null && role !== undefined && ROLE_RANKS[role] >= ROLE_RANKS[least];

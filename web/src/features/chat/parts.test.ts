@@ -1,24 +1,65 @@
-/** The pure parts of the screen: addresses, and whom an `@` means. */
+/** Pure parts of the UI: routes and mention completion. */
 import { expect, test } from "vitest";
-import { matching, mentionAt } from "./components/Mentions";
-import { readRoute, roomHref } from "./route";
+import { parseMarkdown } from "@/lib/markdown";
+import { completionAt, matchPeople } from "./completion";
+import { matchEmojis } from "./emoji-search";
+import { roomTitle } from "./room-title";
+import { parseRoute, roomHref } from "./route";
+import { parseCommand } from "./slash-commands";
 
-test("the address says which room, and which message in it", () => {
-  expect(readRoute(roomHref("r 1/2"))).toEqual({ roomId: "r 1/2", seq: null });
-  expect(readRoute(roomHref("r", 17))).toEqual({ roomId: "r", seq: 17 });
+test("a route names a room and a message in it", () => {
+  expect(parseRoute(roomHref("r 1/2"))).toEqual({ roomId: "r 1/2", seq: null });
+  expect(parseRoute(roomHref("r", 17))).toEqual({ roomId: "r", seq: 17 });
   for (const other of ["", "#", "#/r/", "#/x/r", "#/r/a/m/", "#/r/a/m/x", "#/r/%E0%A4%A"])
-    expect(readRoute(other)).toEqual({ roomId: null, seq: null });
+    expect(parseRoute(other)).toEqual({ roomId: null, seq: null });
 });
 
-test("a mention is what follows an @ that begins a word, up to the caret", () => {
-  expect(mentionAt("hi @bo", 6)).toEqual({ from: 3, query: "bo" });
-  expect(mentionAt("@", 1)).toEqual({ from: 0, query: "" });
-  expect(mentionAt("(@b", 3)).toEqual({ from: 1, query: "b" });
-  expect(mentionAt("hi @bob there", 7)).toEqual({ from: 3, query: "bob" });
-  for (const text of ["mail@bob", "hi @bob ", "none"]) expect(mentionAt(text, text.length)).toBeNull();
+test("a mention is the text after an @ at the start of a word, up to the caret", () => {
+  expect(completionAt("hi @bo", 6)).toEqual({ kind: "mention", from: 3, query: "bo" });
+  expect(completionAt("@", 1)).toEqual({ kind: "mention", from: 0, query: "" });
+  expect(completionAt("(@b", 3)).toEqual({ kind: "mention", from: 1, query: "b" });
+  expect(completionAt("hi @bob there", 7)).toEqual({ kind: "mention", from: 3, query: "bob" });
+  for (const text of ["mail@bob", "hi @bob ", "none"]) expect(completionAt(text, text.length)).toBeNull();
 });
 
-test("those whose id begins so come first", () => {
-  expect(matching(["abob", "Bobby", "carol", "room"], "bo")).toEqual(["Bobby", "abob"]);
-  expect(matching(["room"], "")).toEqual(["room"]);
+test("ids that start with the query come first", () => {
+  expect(matchPeople(["abob", "Bobby", "carol", "room"], "bo")).toEqual(["Bobby", "abob"]);
+  expect(matchPeople(["room"], "")).toEqual(["room"]);
+});
+
+test("a DM is titled after the other person, a group after its name or members", () => {
+  expect(roomTitle({ type: "direct", name: null, participantIds: ["alice", "bob"] }, "alice")).toBe("bob");
+  expect(roomTitle({ type: "group", name: "Team", participantIds: [] }, "alice")).toBe("Team");
+  expect(roomTitle({ type: "group", name: null, participantIds: ["alice", "bob", "eve"] }, "alice")).toBe(
+    "bob, eve",
+  );
+});
+
+test("an emoji is completed after two letters; emoticons and times stay text", () => {
+  expect(completionAt("hi :smi", 7)).toEqual({ kind: "emoji", from: 3, query: "smi" });
+  for (const text of [":)", ":D", ":-P", "at 10:30", "https:", "a:bc"])
+    expect(completionAt(text, text.length)).toBeNull();
+  const all = [
+    { emoji: "🐱", label: "cat face", tags: ["smile"] },
+    { emoji: "😀", label: "grinning face", tags: ["smiley"], order: 1 },
+    { emoji: "😊", label: "smiling face", order: 2 },
+    { emoji: "🙂", label: "slightly smiling face", order: 3 },
+    { emoji: "🚀", label: "rocket" },
+  ];
+  expect(matchEmojis(all, "SMI").map(({ emoji }) => emoji)).toEqual(["😊", "🙂", "🐱", "😀"]);
+});
+
+test("slash commands; other texts with a slash are messages", () => {
+  expect(parseCommand("/me waves", 0)).toEqual({ kind: "send", content: "_waves_" });
+  expect(parseCommand("/topic Launch on Thursday", 0)).toEqual({
+    kind: "topic",
+    topic: "Launch on Thursday",
+  });
+  expect(parseCommand("/mute", 1)).toEqual({ kind: "mute", untilMs: 28_800_001 });
+  for (const text of ["/etc/passwd", "/met", "/", "a /me b", "/me"]) expect(parseCommand(text, 0)).toBeNull();
+  const shrug = parseCommand("/shrug no idea", 0);
+  const content = shrug?.kind === "send" ? shrug.content : "";
+  expect(parseMarkdown(content)).toEqual([
+    { type: "text", children: [{ type: "text", text: "no idea ¯\\_(ツ)_/¯" }] },
+  ]);
 });

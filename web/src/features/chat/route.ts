@@ -1,9 +1,9 @@
-/** Which room is open, and at which message: it stands in the address, so that it can be sent to somebody. */
+/** The route: which room is open, and at which message. It is in the fragment of the URL, so it can be shared. */
 import { useSyncExternalStore } from "react";
 
 export interface Route {
   roomId: string | null;
-  /** A message to go to. */
+  /** The message to scroll to. */
   seq: number | null;
 }
 
@@ -14,13 +14,13 @@ export function openRoom(roomId: string | null, seq?: number): void {
   location.hash = roomId === null ? "" : roomHref(roomId, seq);
 }
 
-/** Takes the message out of the address again, so that the same one can be gone to once more. */
-export function forgetSeq(roomId: string): void {
+/** Removes the message from the URL, so that the same link works again. */
+export function clearRouteSeq(roomId: string): void {
   history.replaceState(null, "", roomHref(roomId));
   window.dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
-export function readRoute(hash: string): Route {
+export function parseRoute(hash: string): Route {
   const [, id, seq] = /^#\/r\/([^/]+)(?:\/m\/(\d{1,15}))?$/.exec(hash) ?? [];
   try {
     return { roomId: id === undefined ? null : decodeURIComponent(id), seq: seq ? Number(seq) : null };
@@ -37,5 +37,5 @@ export function useRoute(): Route {
     },
     () => location.hash,
   );
-  return readRoute(hash);
+  return parseRoute(hash);
 }

@@ -1,4 +1,4 @@
-/** One room, live, whole. The first seven fields are the original hook's, as it had them; the others came later. */
+/** One room with everything about it. The first seven fields are those of the original hook and stay as they are. */
 import { useCallback } from "react";
 import { typingUsers, unreadOf } from "@/lib/room-view";
 import { useChat } from "./chat-context";
@@ -13,7 +13,7 @@ export function useChatRoom(roomId: string, userId: string) {
     (replyToId: string, content: string) => client.sendMessage(content, { replyToId }),
     [client],
   );
-  const { window } = state;
+  const { historyWindow } = state;
 
   return {
     messages: client.view.room(state),
@@ -24,12 +24,12 @@ export function useChatRoom(roomId: string, userId: string) {
     sendTyping: client.sendTyping,
     sendReaction: client.sendReaction,
 
-    /** For what isn't here: threads, jumping, the state itself. */
+    /** For everything else: threads, the state itself. */
     client,
     state,
     connection,
     status: connection.kind,
-    /** Nothing of the room is known yet. */
+    /** Nothing of the room is loaded yet. */
     isLoading: state.seq === null && state.messages.length === 0,
     edit: client.edit,
     remove: client.remove,
@@ -38,10 +38,10 @@ export function useChatRoom(roomId: string, userId: string) {
     discard: client.discard,
     loadOlder: client.loadOlder,
     loadNewer: client.loadNewer,
-    hasMore: window?.hasBefore ?? state.hasMore,
-    /** One looks at a stretch of the past, and more follows it. */
-    hasNewer: window?.hasAfter ?? false,
-    isLoadingOlder: "older" in state.loads || "window" in state.loads,
+    hasMore: historyWindow?.hasBefore ?? state.hasMore,
+    /** A history window is shown, and newer messages follow it. */
+    hasNewer: historyWindow?.hasAfter ?? false,
+    isLoadingOlder: "older" in state.loads || "historyWindow" in state.loads,
     jumpTo: client.jumpTo,
     jumpToNewest: client.jumpToNewest,
     markRead: client.markRead,
@@ -49,11 +49,11 @@ export function useChatRoom(roomId: string, userId: string) {
     unread: unreadOf(state).unread,
     reconnect: client.reconnect,
     readMarkers: state.readMarkers,
-    openedAtSeq: state.openedAtSeq,
+    unreadLineSeq: state.unreadLineSeq,
     lastSeq: state.seq ?? 0,
     details: state.details,
     role: state.role,
-    roomChanges: state.roomChanges,
+    roomRevision: state.roomRevision,
     notice: state.notice,
     dismissNotice: client.dismissNotice,
   };

@@ -1,4 +1,4 @@
-/** What one has begun to write, kept for each room and thread of this browser until it is sent. */
+/** Drafts: unsent text, stored for each room and thread in this browser. */
 import { useCallback, useEffect, useRef, useState } from "react";
 
 const SAVE_AFTER_MS = 300;
@@ -29,7 +29,7 @@ function read(key: string): string {
   try {
     return localStorage.getItem(key) ?? "";
   } catch {
-    return ""; // Storage may be forbidden: then a draft lasts as long as the page.
+    return ""; // Storage may be disabled; then a draft ends with the page.
   }
 }
 
@@ -38,6 +38,6 @@ function write(key: string, text: string): void {
     if (text === "") localStorage.removeItem(key);
     else localStorage.setItem(key, text);
   } catch {
-    // As above.
+    // See above.
   }
 }

@@ -1,10 +1,10 @@
-/** A room for as long as a component shows it, and single parts of it for components that need no more. */
+/** A room while a component uses it, and hooks for single parts of it. */
 import { useCallback, useEffect, useSyncExternalStore } from "react";
 import type { RoomClient, RoomSnapshot } from "@/lib/room-client";
 import { type ChatMessage, typingUsers, unreadOf } from "@/lib/room-view";
 import { useChat } from "./chat-context";
 
-/** The room's client, connected while the component is there. All hooks of one room share one. */
+/** The room's client, connected while the component is mounted. All hooks of one room share it. */
 export function useRoom(roomId: string): RoomClient {
   const chat = useChat();
   const client = chat.room(roomId);
@@ -12,14 +12,14 @@ export function useRoom(roomId: string): RoomClient {
   return client;
 }
 
-/** What `select` gives; the component draws again when that is another value. */
+/** The value that `select` returns; the component renders again when it changes. */
 export function useRoomState<T>(client: RoomClient, select: (snapshot: RoomSnapshot) => T): T {
   return useSyncExternalStore(client.subscribe, () => select(client.getSnapshot()));
 }
 
 export interface MessagesHandle {
   messages: ChatMessage[];
-  /** Nothing is known yet. */
+  /** Nothing is loaded yet. */
   isLoading: boolean;
   hasMore: boolean;
   isLoadingOlder: boolean;
@@ -35,7 +35,7 @@ export function useMessages(roomId: string, threadId?: string): MessagesHandle {
   );
   const { state } = useRoomState(client, (snapshot) => snapshot);
   const part = threadId === undefined ? undefined : state.threads[threadId];
-  const loads = threadId === undefined ? ["older", "window"] : [`thread ${threadId}`];
+  const loads = threadId === undefined ? ["older", "historyWindow"] : [`thread ${threadId}`];
   const send = useCallback<RoomClient["sendMessage"]>(
     (content, options) => client.sendMessage(content, threadId ? { ...options, threadId } : options),
     [client, threadId],
@@ -47,14 +47,15 @@ export function useMessages(roomId: string, threadId?: string): MessagesHandle {
   return {
     messages,
     isLoading: state.seq === null && messages.length === 0,
-    hasMore: threadId === undefined ? (state.window?.hasBefore ?? state.hasMore) : (part?.hasBefore ?? true),
+    hasMore:
+      threadId === undefined ? (state.historyWindow?.hasBefore ?? state.hasMore) : (part?.hasBefore ?? true),
     isLoadingOlder: loads.some((key) => key in state.loads),
     loadOlder: loadThread,
     send,
   };
 }
 
-/** Who is in the room now. Empty while that isn't known. */
+/** Who is online in the room. Empty while that is unknown. */
 export function usePresence(roomId: string): { onlineUsers: string[]; isKnown: boolean } {
   const client = useRoom(roomId);
   const isKnown = useRoomState(client, ({ connection }) => connection.kind === "live");
@@ -64,10 +65,10 @@ export function usePresence(roomId: string): { onlineUsers: string[]; isKnown: b
 
 const NOBODY: string[] = [];
 
-/** Who else types in the room or thread, and how to say that one does. */
+/** Who else is typing in the room or thread, and a function that reports that I am. */
 export function useTyping(roomId: string, threadId = "") {
   const client = useRoom(roomId);
-  // As one text, so that the same people are the same value.
+  // As one string, so that equal lists are equal values.
   const users = useRoomState(client, ({ state }) => JSON.stringify(typingUsers(state, threadId)));
   const sendTyping = useCallback(
     (isTyping: boolean) => client.sendTyping(isTyping, threadId),
@@ -76,7 +77,7 @@ export function useTyping(roomId: string, threadId = "") {
   return { typingUsers: JSON.parse(users) as string[], sendTyping };
 }
 
-/** What is unread in a room; without one, in all rooms of the list. */
+/** Unread counts of a room; without a room, of all rooms in the list. */
 export function useUnread(roomId?: string): { unread: number; mentions: number } {
   const { list, room } = useUnreadSource(roomId);
   const text = useSyncExternalStore(room?.subscribe ?? list.subscribe, () => {
@@ -85,7 +86,7 @@ export function useUnread(roomId?: string): { unread: number; mentions: number }
       return `${unread} ${mentions}`;
     }
     const { rooms } = list.getSnapshot();
-    const sum = (of: "unread" | "mentions") => rooms.reduce((all, one) => all + one[of], 0);
+    const sum = (of: "unread" | "mentions") => rooms.reduce((total, entry) => total + entry[of], 0);
     return `${sum("unread")} ${sum("mentions")}`;
   });
   const [unread = 0, mentions = 0] = text.split(" ").map(Number);

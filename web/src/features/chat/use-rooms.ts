@@ -1,20 +1,20 @@
-/** My rooms, newest activity first, kept current while a component shows them. */
+/** My rooms, newest activity first, kept current while a component uses them. */
 import { useEffect, useSyncExternalStore } from "react";
 import { useChat } from "./chat-context";
-import { messageOf } from "./explain";
+import { errorText } from "./explain";
 
 export function useRooms() {
   const { list } = useChat();
   useEffect(() => list.retain(), [list]);
   const { failure, ...snapshot } = useSyncExternalStore(list.subscribe, list.getSnapshot);
-  const { refresh, loadMore, create, drop } = list;
+  const { refresh, loadMore, create, remove } = list;
   return {
     ...snapshot,
     refresh,
     loadMore,
     create,
-    drop,
-    error: failure === null ? null : messageOf(failure),
+    remove,
+    error: failure === null ? null : errorText(failure),
   };
 }
 

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 
-/** The time, twice a second while `on`. */
+/** The current time, updated twice a second while `on`. */
 export function useSeconds(on: boolean): number {
   const [nowMs, setNowMs] = useState(Date.now);
   useEffect(() => {

@@ -1,44 +1,48 @@
 /**
- * The door. A development build of the Worker lets one be anybody; any other deployment refuses that (404), and then
- * sign-in is the embedding product's business and this page takes a token.
+ * Sign-in. A development build of the Worker issues a token for any user id. Other deployments have no such route (404):
+ * there the embedding product signs people in, and this page accepts a pasted token.
  */
+
 import { useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Field, FormError, TextAreaField } from "@/components/ui/field";
+import { t } from "@/i18n/i18n";
 import { hasDevSignIn } from "@/lib/api";
 import { devSession, type Session, sessionOfToken } from "@/lib/session";
-import { messageOf } from "../chat/explain";
+import { errorText } from "../chat/explain";
 
-type Door = "asking" | "dev" | "token" | "unreachable";
+type SignInMode = "checking" | "dev" | "token" | "unreachable";
 
-export function SignIn({ onSession }: { onSession: (session: Session) => void }) {
-  const [door, setDoor] = useState<Door>("asking");
+export default function SignIn({ onSession }: { onSession: (session: Session) => void }) {
+  const [mode, setMode] = useState<SignInMode>("checking");
   useEffect(() => {
-    if (door !== "asking") return;
-    let current = true;
+    if (mode !== "checking") return;
+    let isMounted = true;
     hasDevSignIn().then(
-      (dev) => current && setDoor(dev ? "dev" : "token"),
-      () => current && setDoor("unreachable"),
+      (dev) => isMounted && setMode(dev ? "dev" : "token"),
+      () => isMounted && setMode("unreachable"),
     );
     return () => {
-      current = false;
+      isMounted = false;
     };
-  }, [door]);
+  }, [mode]);
   return (
     <main className="flex min-h-full items-center justify-center p-6">
       <div className="w-full max-w-sm">
         <div className="mb-6 flex flex-col items-center gap-3 text-center">
           <img src="/icon.svg" alt="" className="size-14" />
-          <h1 className="font-semibold text-2xl tracking-tight">Chinwag</h1>
+          <h1 className="font-semibold text-2xl tracking-tight">{t.signIn.title}</h1>
         </div>
-        <div className="rounded-2xl border bg-card p-6 shadow-sm" data-door={door}>
-          {door === "asking" && <p className="text-center text-muted-foreground text-sm">One moment…</p>}
-          {door === "dev" && <DevForm onSession={onSession} onGone={() => setDoor("token")} />}
-          {door === "token" && <TokenForm onSession={onSession} />}
-          {door === "unreachable" && (
+        <div className="rounded-2xl border bg-card p-6 shadow-sm" data-mode={mode}>
+          {mode === "checking" && (
+            <p className="text-center text-muted-foreground text-sm">{t.signIn.checking}</p>
+          )}
+          {mode === "dev" && <DevForm onSession={onSession} onLeft={() => setMode("token")} />}
+          {mode === "token" && <TokenForm onSession={onSession} />}
+          {mode === "unreachable" && (
             <div className="space-y-4 text-center">
-              <p className="text-sm">The server can't be reached.</p>
-              <Button onClick={() => setDoor("asking")}>Try again</Button>
+              <p className="text-sm">{t.signIn.unreachable}</p>
+              <Button onClick={() => setMode("checking")}>{t.common.tryAgain}</Button>
             </div>
           )}
         </div>
@@ -47,7 +51,7 @@ export function SignIn({ onSession }: { onSession: (session: Session) => void })
   );
 }
 
-function DevForm({ onSession, onGone }: { onSession: (session: Session) => void; onGone: () => void }) {
+function DevForm({ onSession, onLeft }: { onSession: (session: Session) => void; onLeft: () => void }) {
   const [userId, setUserId] = useState("");
   const [tenant, setTenant] = useState("");
   const [error, setError] = useState<string | null>(null);
@@ -57,9 +61,9 @@ function DevForm({ onSession, onGone }: { onSession: (session: Session) => void;
     try {
       const session = await devSession(userId.trim(), tenant.trim(), "");
       if (session) onSession(session);
-      else onGone();
+      else onLeft();
     } catch (failure) {
-      setError(messageOf(failure));
+      setError(errorText(failure));
       setBusy(false);
     }
   };
@@ -72,9 +76,9 @@ function DevForm({ onSession, onGone }: { onSession: (session: Session) => void;
       }}
     >
       <Field
-        label="User id"
-        hint="A development server lets you be anybody. Open a second tab to be somebody else."
-        placeholder="alice"
+        label={t.signIn.userId}
+        hint={t.signIn.userIdHint}
+        placeholder={t.signIn.userIdExample}
         name="user"
         value={userId}
         autoFocus
@@ -86,10 +90,10 @@ function DevForm({ onSession, onGone }: { onSession: (session: Session) => void;
         onChange={(event) => setUserId(event.target.value)}
       />
       <details className="text-sm">
-        <summary className="text-muted-foreground">Another tenant</summary>
+        <summary className="text-muted-foreground">{t.signIn.anotherTenant}</summary>
         <Field
           className="mt-3"
-          label="Tenant"
+          label={t.signIn.tenant}
           name="tenant"
           value={tenant}
           autoComplete="off"
@@ -98,7 +102,7 @@ function DevForm({ onSession, onGone }: { onSession: (session: Session) => void;
       </details>
       <FormError>{error}</FormError>
       <Button type="submit" className="w-full" disabled={busy || userId.trim() === ""}>
-        {busy ? "Signing in…" : "Sign in"}
+        {busy ? t.signIn.signingIn : t.signIn.signIn}
       </Button>
     </form>
   );
@@ -114,15 +118,12 @@ function TokenForm({ onSession }: { onSession: (session: Session) => void }) {
         event.preventDefault();
         const session = sessionOfToken(token);
         if (session) onSession(session);
-        else setError("That is no JWT with a user id in it.");
+        else setError(t.signIn.invalidToken);
       }}
     >
-      <p className="text-muted-foreground text-sm">
-        Signing people in belongs to the product that this chat is part of. To look around, paste a token that
-        it issued.
-      </p>
+      <p className="text-muted-foreground text-sm">{t.signIn.tokenHint}</p>
       <TextAreaField
-        label="Token"
+        label={t.signIn.token}
         name="token"
         rows={4}
         required
@@ -133,7 +134,7 @@ function TokenForm({ onSession }: { onSession: (session: Session) => void }) {
       />
       <FormError>{error}</FormError>
       <Button type="submit" className="w-full" disabled={token.trim() === ""}>
-        Continue
+        {t.signIn.continue}
       </Button>
     </form>
   );

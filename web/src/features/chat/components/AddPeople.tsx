@@ -1,17 +1,18 @@
 import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Field } from "@/components/ui/field";
+import { t } from "@/i18n/i18n";
 import { useChat } from "../chat-context";
-import type { Manage } from "./OnlineUsers";
+import type { MemberManagement } from "../member-management";
 
-export function AddPeople({ roomId, run }: Pick<Manage, "roomId" | "run">) {
+export default function AddPeople({ roomId, run }: Pick<MemberManagement, "roomId" | "run">) {
   const { api } = useChat();
   const [people, setPeople] = useState("");
   const [busy, setBusy] = useState(false);
   const userIds = [...new Set(people.split(/[\s,;]+/).filter(Boolean))];
   return (
     <form
-      aria-label="Add people"
+      aria-label={t.people.addPeople}
       className="space-y-2 px-2"
       onSubmit={async (event) => {
         event.preventDefault();
@@ -21,8 +22,8 @@ export function AddPeople({ roomId, run }: Pick<Manage, "roomId" | "run">) {
       }}
     >
       <Field
-        label="Add people"
-        placeholder="User ids"
+        label={t.people.addPeople}
+        placeholder={t.people.userIds}
         value={people}
         autoComplete="off"
         autoCapitalize="none"
@@ -30,7 +31,7 @@ export function AddPeople({ roomId, run }: Pick<Manage, "roomId" | "run">) {
         onChange={(event) => setPeople(event.target.value)}
       />
       <Button type="submit" size="sm" variant="outline" disabled={busy || userIds.length === 0}>
-        Add
+        {t.people.add}
       </Button>
     </form>
   );

@@ -1,27 +1,31 @@
-/** What a message carries: pictures as pictures, anything else as a card that downloads it. */
+/** The attachments of a message: images are shown, other files are cards that download them. */
+
 import { useEffect, useState } from "react";
 import { DownloadIcon, FileIcon } from "@/components/ui/icons";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { formatBytes } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import type { Attachment } from "@/lib/protocol";
-import { sizeOf } from "@/lib/text";
 import { useChat } from "../chat-context";
-import { messageOf } from "../explain";
-import { Lightbox } from "./Lightbox";
+import { errorText } from "../explain";
 
-/** Raster formats alone: an SVG is a document that can run things. */
+const Lightbox = lazyWithRetry(() => import("./Lightbox"), true);
+
+/** Raster formats only: an SVG can contain scripts. */
 const PREVIEWED = /^image\/(png|jpeg|gif|webp|avif)$/;
-/** A larger picture is only loaded when it is asked for. */
+/** A larger image is not loaded automatically. */
 const PREVIEW_MAX_BYTES = 8 * 1024 * 1024;
 
-export const isPicture = (file: { mimeType: string }): boolean => PREVIEWED.test(file.mimeType);
+export const isImage = (file: { mimeType: string }): boolean => PREVIEWED.test(file.mimeType);
 
-export function Attachments({ all }: { all: Attachment[] }) {
+export function Attachments({ files }: { files: Attachment[] }) {
   return (
-    <ul aria-label="Attachments" className="mt-1 flex max-w-full flex-wrap gap-1.5">
-      {all.map((file) => (
+    <ul aria-label={t.attachments.label} className="mt-1 flex max-w-full flex-wrap gap-1.5">
+      {files.map((file) => (
         <li key={file.id ?? file.url} className="max-w-full">
-          {file.id !== undefined && isPicture(file) && file.size <= PREVIEW_MAX_BYTES ? (
-            <Picture file={file} id={file.id} />
+          {file.id !== undefined && isImage(file) && file.size <= PREVIEW_MAX_BYTES ? (
+            <ImageAttachment file={file} id={file.id} />
           ) : (
             <FileCard file={file} />
           )}
@@ -33,21 +37,21 @@ export function Attachments({ all }: { all: Attachment[] }) {
 
 const BOX = { width: 320, height: 240 };
 
-function Picture({ file, id }: { file: Attachment; id: string }) {
-  const { url, failed } = useBytes(id);
+function ImageAttachment({ file, id }: { file: Attachment; id: string }) {
+  const { url, failed } = useDownloadUrl(id);
   const [large, setLarge] = useState(false);
-  // Its place is kept before it is there, so that nothing jumps.
+  // The image's space is reserved before it is loaded, so that nothing moves.
   const [width, height] = [file.width ?? BOX.width, file.height ?? BOX.height];
   const scale = Math.min(1, BOX.width / width, BOX.height / height);
-  const place = { width: Math.max(48, width * scale), height: Math.max(48, height * scale) };
+  const size = { width: Math.max(48, width * scale), height: Math.max(48, height * scale) };
   if (failed) return <FileCard file={file} />;
   return (
     <>
       <button
         type="button"
-        aria-label={`Show ${file.name}`}
+        aria-label={t.attachments.show(file.name)}
         onClick={() => setLarge(true)}
-        style={place}
+        style={size}
         className={cn("block max-w-full overflow-hidden rounded-xl border bg-muted", !url && "animate-pulse")}
       >
         {url && <img src={url} alt={file.name} className="size-full object-cover" />}
@@ -57,21 +61,21 @@ function Picture({ file, id }: { file: Attachment; id: string }) {
   );
 }
 
-/** The bytes as an address of this page's own, for as long as they are shown. */
-function useBytes(id: string): { url: string | null; failed: boolean } {
+/** Downloads the attachment and returns an object URL that is valid while the component is mounted. */
+function useDownloadUrl(id: string): { url: string | null; failed: boolean } {
   const { api } = useChat();
   const [url, setUrl] = useState<string | null>(null);
   const [failed, setFailed] = useState(false);
   useEffect(() => {
     const stop = new AbortController();
-    let made: string | null = null;
+    let objectUrl: string | null = null;
     api.download(id, stop.signal).then(
       (blob) => {
-        // The server says what it is; what isn't a picture after all isn't shown as one.
-        if (!isPicture({ mimeType: blob.type })) return setFailed(true);
+        // The response has the real type; anything that is not an image is not shown as one.
+        if (!isImage({ mimeType: blob.type })) return setFailed(true);
         if (stop.signal.aborted) return;
-        made = URL.createObjectURL(blob);
-        setUrl(made);
+        objectUrl = URL.createObjectURL(blob);
+        setUrl(objectUrl);
       },
       () => {
         if (!stop.signal.aborted) setFailed(true);
@@ -79,7 +83,7 @@ function useBytes(id: string): { url: string | null; failed: boolean } {
     );
     return () => {
       stop.abort();
-      if (made) URL.revokeObjectURL(made);
+      if (objectUrl) URL.revokeObjectURL(objectUrl);
     };
   }, [api, id]);
   return { url, failed };
@@ -88,15 +92,15 @@ function useBytes(id: string): { url: string | null; failed: boolean } {
 function FileCard({ file }: { file: Attachment }) {
   const { api } = useChat();
   const [state, setState] = useState<"idle" | "busy" | string>("idle");
-  const look =
+  const className =
     "flex max-w-full items-center gap-2.5 rounded-xl border bg-card px-3 py-2 text-left text-sm hover:bg-muted";
-  const inside = (
+  const content = (
     <>
       <FileIcon className="size-5 shrink-0 text-muted-foreground" />
       <span className="min-w-0">
         <bdi className="block truncate font-medium">{file.name}</bdi>
         <span className="block text-muted-foreground text-xs">
-          {state === "idle" ? sizeOf(file.size) : state === "busy" ? "Downloading…" : state}
+          {state === "idle" ? formatBytes(file.size) : state === "busy" ? t.attachments.downloading : state}
         </span>
       </span>
       <DownloadIcon className="size-4.5 shrink-0 text-muted-foreground" />
@@ -105,28 +109,28 @@ function FileCard({ file }: { file: Attachment }) {
   const { id } = file;
   if (id === undefined)
     return (
-      <a href={file.url} target="_blank" rel="noopener nofollow noreferrer" className={look}>
-        {inside}
+      <a href={file.url} target="_blank" rel="noopener nofollow noreferrer" className={className}>
+        {content}
       </a>
     );
   const download = async () => {
     setState("busy");
     try {
-      save(await api.download(id), file.name);
+      saveFile(await api.download(id), file.name);
       setState("idle");
     } catch (failure) {
-      setState(messageOf(failure));
+      setState(errorText(failure));
     }
   };
   return (
-    <button type="button" onClick={() => void download()} className={look}>
-      <span className="sr-only">Download </span>
-      {inside}
+    <button type="button" onClick={() => void download()} className={className}>
+      <span className="sr-only">{t.attachments.download} </span>
+      {content}
     </button>
   );
 }
 
-function save(blob: Blob, name: string): void {
+function saveFile(blob: Blob, name: string): void {
   const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = url;

@@ -1,31 +1,17 @@
-/** What was done to the room and its people, and by whom: for those who moderate it. */
+/** The audit log of a room, for its moderators: who did what to whom. */
+
 import { useCallback } from "react";
+import { fill } from "@/i18n/fill";
+import { formatDateTime, formatDuration } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
 import type { AuditEntry } from "@/lib/protocol";
-import { durationOf, momentOf } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { PagedDialog } from "./PagedDialog";
 
-const WORDS: Record<AuditEntry["action"], string> = {
-  add: "added",
-  ban: "banned",
-  delete: "deleted a message",
-  edit: "changed a message",
-  mute: "muted",
-  remove: "removed",
-  report: "reported a message",
-  role: "changed the role of",
-  settings: "changed the settings",
-  slow_mode: "set slow mode",
-  unban: "lifted the ban of",
-  unmute: "unmuted",
-};
-/** What is done to a message names it by its id, which tells a person nothing. */
-const NAMES_PEOPLE = ["add", "ban", "mute", "remove", "role", "unban", "unmute"];
-
-function why(action: AuditEntry["action"], reason: string): string {
-  if (action === "slow_mode") return reason === "0" ? "off" : `one message in ${durationOf(Number(reason))}`;
-  if (action === "mute") return `until ${momentOf(reason)}`;
-  return reason;
+function reasonText(action: AuditEntry["action"], reason: string): string {
+  if (action === "slow_mode")
+    return reason === "0" ? t.audit.slowModeOff : t.audit.slowMode(formatDuration(Number(reason)));
+  return action === "mute" ? t.audit.until(formatDateTime(reason)) : reason;
 }
 
 export function AuditDialog({ roomId, onClose }: { roomId: string; onClose: () => void }) {
@@ -38,22 +24,20 @@ export function AuditDialog({ roomId, onClose }: { roomId: string; onClose: () =
     [api, roomId],
   );
   return (
-    <PagedDialog<AuditEntry>
-      title="Audit log"
-      empty="Nothing has been done yet."
-      load={load}
-      onClose={onClose}
-    >
+    <PagedDialog<AuditEntry> title={t.audit.title} empty={t.audit.empty} load={load} onClose={onClose}>
       {({ at, actor, action, target, reason }) => (
         <li key={`${at} ${actor} ${action} ${target}`} className="py-1.5 [overflow-wrap:anywhere]">
-          <bdi className="font-medium">{actor}</bdi> {WORDS[action] ?? action}{" "}
-          {NAMES_PEOPLE.includes(action) && <bdi className="font-medium">{target}</bdi>}
+          {fill(
+            (by, to) => t.audit.actions[action]?.(by, to) ?? t.audit.unknown(by, action),
+            <bdi className="font-medium">{actor}</bdi>,
+            <bdi className="font-medium">{target}</bdi>,
+          )}
           <time dateTime={at} className="block text-[11px] text-muted-foreground">
-            {momentOf(at)}
+            {formatDateTime(at)}
           </time>
           {reason && (
             <span dir="auto" className="block text-[13px] text-muted-foreground">
-              {why(action, reason)}
+              {reasonText(action, reason)}
             </span>
           )}
         </li>

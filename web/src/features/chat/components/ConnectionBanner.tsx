@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import type { ConnectionStatus } from "@/lib/socket";
 import { useSeconds } from "../use-seconds";
@@ -8,53 +9,49 @@ interface ConnectionBannerProps {
   status: ConnectionStatus;
   unsent: number;
   onReconnect: () => void;
-  /** Missing where signing in is another page's business. */
+  /** Absent if the embedding page handles sign-in. */
   onSignOut?: (() => void) | undefined;
 }
 
-/** A connection that is back within this time isn't worth a word. */
-const QUIET_MS = 700;
+/** A connection that is back within this time is not reported. */
+const BANNER_DELAY_MS = 700;
 
-/** Why a connection that isn't tried again has ended, and what one can do. */
-const ENDED: Record<number, { text: string; action?: "reconnect" | "sign_in" }> = {
-  401: { text: "Your session has ended.", action: "sign_in" },
-  403: { text: "You may not enter this conversation." },
-  404: { text: "This conversation doesn't exist, or you aren't part of it." },
-  4401: { text: "Your session has ended.", action: "sign_in" },
-  4403: { text: "You are no longer part of this conversation." },
-  4409: { text: "This conversation is open in too many places, so it was paused here.", action: "reconnect" },
-  4410: { text: "This conversation has been deleted." },
+/** Why a connection that is not retried has ended (close code or HTTP status), and what the person can do. */
+const ENDED: Record<number, { reason: keyof typeof t.connection.ended; action?: "reconnect" | "sign_in" }> = {
+  401: { reason: "session", action: "sign_in" },
+  403: { reason: "forbidden" },
+  404: { reason: "notFound" },
+  4401: { reason: "session", action: "sign_in" },
+  4403: { reason: "removed" },
+  4409: { reason: "tooMany", action: "reconnect" },
+  4410: { reason: "deleted" },
 };
-const BROKEN = {
-  text: "The server ended the connection because it couldn't read this page.",
-  action: "reconnect",
-} as const;
+const BROKEN = { reason: "broken", action: "reconnect" } as const;
 
-/** Says how things stand whenever they aren't as they should be; empty otherwise. */
+/** Reports the state of the connection unless it is live. */
 export function ConnectionBanner({ status, unsent, onReconnect, onSignOut }: ConnectionBannerProps) {
   const nowMs = useSeconds(status.kind === "waiting");
-  const loud = useLater(status.kind !== "live", QUIET_MS);
-  const waiting =
-    unsent > 0 ? ` ${unsent === 1 ? "One message waits" : `${unsent} messages wait`} to be sent.` : "";
+  const isLate = useDelayed(status.kind !== "live", BANNER_DELAY_MS);
+  const waiting = unsent > 0 ? ` ${t.connection.unsent(unsent)}` : "";
   const retry = (
     <Button variant="link" size="text" onClick={onReconnect}>
-      Try now
+      {t.connection.tryNow}
     </Button>
   );
   let line: React.ReactNode = null;
   if (status.kind === "stopped") {
-    const { text, action } = ENDED[status.code] ?? BROKEN;
+    const { reason, action } = ENDED[status.code] ?? BROKEN;
     line = (
       <>
-        {text}
+        {t.connection.ended[reason]}
         {action === "reconnect" && (
           <Button variant="link" size="text" onClick={onReconnect}>
-            Connect again
+            {t.connection.connectAgain}
           </Button>
         )}
         {action === "sign_in" && onSignOut && (
           <Button variant="link" size="text" onClick={onSignOut}>
-            Sign in again
+            {t.connection.signInAgain}
           </Button>
         )}
       </>
@@ -62,21 +59,22 @@ export function ConnectionBanner({ status, unsent, onReconnect, onSignOut }: Con
   } else if (status.kind === "offline") {
     line = (
       <>
-        You are offline.{waiting} {retry}
+        {t.connection.offline}
+        {waiting} {retry}
       </>
     );
-  } else if (loud && status.kind === "waiting") {
+  } else if (isLate && status.kind === "waiting") {
     const seconds = Math.max(0, Math.ceil((status.retryAtMs - nowMs) / 1_000));
     line = (
       <>
-        Connection lost. Trying again {seconds > 1 ? `in ${seconds} s` : "now"}.{waiting}{" "}
-        {seconds > 2 && retry}
+        {seconds > 1 ? t.connection.retryIn(seconds) : t.connection.retryNow}
+        {waiting} {seconds > 2 && retry}
       </>
     );
-  } else if (loud && status.kind === "connecting") {
+  } else if (isLate && status.kind === "connecting") {
     line = (
       <>
-        {status.attempt === 0 ? "Connecting…" : "Reconnecting…"}
+        {status.attempt === 0 ? t.connection.connecting : t.connection.reconnecting}
         {waiting}
       </>
     );
@@ -99,16 +97,16 @@ export function ConnectionBanner({ status, unsent, onReconnect, onSignOut }: Con
   );
 }
 
-/** Becomes true when `on` has been so for a while. */
-function useLater(on: boolean, afterMs: number): boolean {
-  const [later, setLater] = useState(false);
+/** Whether `on` has been true for at least `afterMs`. */
+function useDelayed(on: boolean, afterMs: number): boolean {
+  const [isLate, setLate] = useState(false);
   useEffect(() => {
     if (!on) return;
-    const timer = setTimeout(() => setLater(true), afterMs);
+    const timer = setTimeout(() => setLate(true), afterMs);
     return () => {
       clearTimeout(timer);
-      setLater(false);
+      setLate(false);
     };
   }, [on, afterMs]);
-  return later;
+  return isLate;
 }

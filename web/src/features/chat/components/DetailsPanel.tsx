@@ -1,28 +1,33 @@
-/** About a room: who is in it, how it tells me of itself, and what those who may can change. */
+/** The details of a room: its members, my notification settings, and the settings that my role may change. */
+
 import { useCallback, useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { FormError } from "@/components/ui/field";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { t } from "@/i18n/i18n";
 import type { Member, Room } from "@/lib/protocol";
 import { useChat } from "../chat-context";
-import { messageOf } from "../explain";
+import { errorText } from "../explain";
 import { isAtLeast } from "../message-actions";
 import type { ChatRoomHandle } from "../use-chat-room";
-import { AddPeople } from "./AddPeople";
 import { NotificationSettings } from "./NotificationSettings";
 import { OnlineUsers } from "./OnlineUsers";
-import { RoomSettings } from "./RoomSettings";
+
+/** Only groups have them. */
+const AddPeople = lazyWithRetry(() => import("./AddPeople"));
+const RoomSettings = lazyWithRetry(() => import("./RoomSettings"));
 
 interface DetailsPanelProps {
   room: ChatRoomHandle;
   details: Room | null;
-  onGone: (() => void) | undefined;
+  onLeft: (() => void) | undefined;
 }
 
-export default function DetailsPanel({ room, details, onGone }: DetailsPanelProps) {
+export default function DetailsPanel({ room, details, onLeft }: DetailsPanelProps) {
   const { userId } = useChat();
   const { client, role, isConnected, onlineUsers } = room;
   const isGroup = details?.type === "group";
-  const list = useMembers(client.roomId, details, room.roomChanges, isGroup && isAtLeast(role, "moderator"));
+  const list = useMembers(client.roomId, details, room.roomRevision, isGroup && isAtLeast(role, "moderator"));
   const [error, setError] = useState<string | null>(null);
   const run = useCallback(async (work: () => Promise<unknown>): Promise<boolean> => {
     setError(null);
@@ -30,7 +35,7 @@ export default function DetailsPanel({ room, details, onGone }: DetailsPanelProp
       await work();
       return true;
     } catch (failure) {
-      setError(messageOf(failure));
+      setError(errorText(failure));
       return false;
     }
   }, []);
@@ -51,19 +56,19 @@ export default function DetailsPanel({ room, details, onGone }: DetailsPanelProp
       />
       {list.hasMore && (
         <Button variant="ghost" size="sm" className="w-full" onClick={() => void run(list.loadMore)}>
-          More people
+          {t.people.more}
         </Button>
       )}
       {isGroup && isAtLeast(role, "admin") && <AddPeople roomId={client.roomId} run={run} />}
       <NotificationSettings room={room} run={run} />
-      {details && <RoomSettings {...{ room, details, run, onGone }} />}
+      {details && isGroup && <RoomSettings {...{ room, details, run, onLeft }} />}
     </div>
   );
 }
 
 /**
- * The first members come with the room; all of them are asked for when there are more. Moderators ask at once and after
- * what they do, because only pages of members tell who is muted.
+ * The members. The room contains the first ones; the others are loaded on demand. For moderators they are loaded at once
+ * and after each action, because only the pages of members say who is muted.
  */
 function useMembers(roomId: string, details: Room | null, changes: number, isModerator: boolean) {
   const { api } = useChat();
@@ -78,7 +83,7 @@ function useMembers(roomId: string, details: Room | null, changes: number, isMod
     },
     [api, roomId],
   );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: whoever joined or left makes the pages old
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a change of members makes the pages stale
   useEffect(() => {
     if (isModerator) load().catch(() => setLoaded(null));
     else setLoaded(null);

@@ -1,5 +1,6 @@
 import { useState } from "react";
-import { AttachIcon } from "@/components/ui/icons";
+import { PaperclipIcon } from "@/components/ui/icons";
+import { t } from "@/i18n/i18n";
 
 interface DropZoneProps {
   className?: string;
@@ -8,12 +9,12 @@ interface DropZoneProps {
   children: React.ReactNode;
 }
 
-/** Takes files that are dropped anywhere on it. */
+/** Accepts files that are dropped anywhere on it. */
 export function DropZone({ className, disabled, onFiles, children }: DropZoneProps) {
   const [over, setOver] = useState(false);
   const carriesFiles = (event: React.DragEvent) => !disabled && event.dataTransfer.types.includes("Files");
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the button beside the input does the same by keyboard
+    // biome-ignore lint/a11y/noStaticElementInteractions: the attach button does the same by keyboard
     <div
       className={`relative ${className ?? ""}`}
       onDragOver={(event) => {
@@ -34,7 +35,7 @@ export function DropZone({ className, disabled, onFiles, children }: DropZonePro
       {children}
       {over && (
         <div className="pointer-events-none absolute inset-2 z-30 flex items-center justify-center gap-2 rounded-2xl border-2 border-ring border-dashed bg-card/90 font-medium">
-          <AttachIcon /> Drop to attach
+          <PaperclipIcon /> {t.input.dropToAttach}
         </div>
       )}
     </div>

@@ -1,44 +1,53 @@
 import { Dialog } from "@/components/ui/dialog";
+import { t } from "@/i18n/i18n";
+import { setEnterSends, useEnterSends } from "../enter-setting";
 
-const KEYS: { title: string; keys: [string, string][] }[] = [
-  {
-    title: "Everywhere",
-    keys: [
-      ["?", "This list"],
-      ["Alt ↑ / Alt ↓", "The conversation above or below"],
-      ["Ctrl Shift F", "Search"],
-      ["Ctrl K", "New conversation"],
-      ["Esc", "Close what is open"],
-    ],
-  },
-  {
-    title: "Writing",
-    keys: [
-      ["Enter", "Send"],
-      ["Shift Enter", "A new line"],
-      ["↑", "Edit your last message (in an empty field)"],
-      ["@", "Mention somebody"],
-      ["**bold** *italic* ~~gone~~ `code`", "How text is marked"],
-    ],
-  },
-  {
-    title: "On a message (Tab to the messages, then ↑ ↓)",
-    keys: [
-      ["R", "Reply"],
-      ["T", "Open its thread"],
-      ["+", "React"],
-      ["E", "Edit"],
-      ["U", "Mark unread from here"],
-      ["Del", "Delete"],
-    ],
-  },
-];
+/** The keyboard shortcuts, by where they apply. */
+function shortcuts(): { title: string; keys: [string, string][] }[] {
+  const { help } = t;
+  return [
+    {
+      title: help.everywhere,
+      keys: [
+        ["?", help.thisList],
+        ["Alt ↑ / Alt ↓", help.otherConversation],
+        ["Ctrl Shift F", help.search],
+        ["Ctrl K", help.newConversation],
+        ["Esc", help.close],
+        ["Shift Esc", help.markAllRead],
+      ],
+    },
+    {
+      title: help.writing,
+      keys: [
+        ["Enter", help.send],
+        ["Shift Enter", help.newLine],
+        ["↑", help.editLast],
+        ["@", help.mention],
+        [help.markupExample, help.markup],
+        ["Ctrl B / I / E / Shift X", help.marks],
+      ],
+    },
+    {
+      title: help.onMessage,
+      keys: [
+        ["R", help.reply],
+        ["T", help.openThread],
+        ["+", help.react],
+        ["E", help.edit],
+        ["U", help.markUnread],
+        ["Del", help.delete],
+      ],
+    },
+  ];
+}
 
 export default function HelpDialog({ onClose }: { onClose: () => void }) {
+  const enterSends = useEnterSends();
   return (
-    <Dialog title="Keys" onClose={onClose} className="w-[min(32rem,calc(100vw-2rem))]">
+    <Dialog title={t.help.title} onClose={onClose} isWide>
       <div className="space-y-5">
-        {KEYS.map(({ title, keys }) => (
+        {shortcuts().map(({ title, keys }) => (
           <section key={title}>
             <h3 className="mb-2 font-medium text-muted-foreground text-xs">{title}</h3>
             <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-2 text-sm">
@@ -53,6 +62,15 @@ export default function HelpDialog({ onClose }: { onClose: () => void }) {
             </dl>
           </section>
         ))}
+        <label className="flex items-center gap-2 text-sm">
+          <input
+            type="checkbox"
+            checked={enterSends}
+            onChange={(event) => setEnterSends(event.target.checked)}
+            className="accent-primary"
+          />
+          {t.help.enterSends}
+        </label>
       </div>
     </Dialog>
   );

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "react";
-import { CloseIcon } from "@/components/ui/icons";
+import { XIcon } from "@/components/ui/icons";
+import { t } from "@/i18n/i18n";
 
 interface LightboxProps {
   url: string;
@@ -7,8 +8,8 @@ interface LightboxProps {
   onClose: () => void;
 }
 
-/** A picture as large as the screen allows. */
-export function Lightbox({ url, name, onClose }: LightboxProps) {
+/** An image as large as the screen allows. */
+export default function Lightbox({ url, name, onClose }: LightboxProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const element = dialog.current;
@@ -24,14 +25,14 @@ export function Lightbox({ url, name, onClose }: LightboxProps) {
     >
       <button
         type="button"
-        aria-label="Close the picture"
+        aria-label={t.attachments.closePicture}
         onClick={() => dialog.current?.close()}
         className="flex size-full cursor-zoom-out items-center justify-center p-4"
       >
         <img src={url} alt={name} className="max-h-full max-w-full rounded-lg object-contain shadow-2xl" />
       </button>
       <span className="pointer-events-none absolute top-4 right-4 flex size-10 items-center justify-center rounded-full bg-black/50 text-white">
-        <CloseIcon />
+        <XIcon />
       </span>
     </dialog>
   );

@@ -1,8 +1,10 @@
-/** Where somebody wrote of me, newest first, over all rooms. */
+/** My mentions in all rooms, newest first. */
+
 import { useCallback } from "react";
+import { formatShortDate } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
 import { plainText } from "@/lib/markdown";
 import type { Message } from "@/lib/protocol";
-import { shortDate } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { roomHref } from "../route";
 import { PagedDialog } from "./PagedDialog";
@@ -17,7 +19,7 @@ export default function MentionsDialog({ onClose }: { onClose: () => void }) {
     [api],
   );
   return (
-    <PagedDialog<Message> title="Mentions" empty="Nobody has mentioned you." load={load} onClose={onClose}>
+    <PagedDialog<Message> title={t.mentions.title} empty={t.mentions.empty} load={load} onClose={onClose}>
       {({ id, roomId, seq, userId, createdAt, content }) => (
         <li key={id}>
           <a
@@ -28,7 +30,7 @@ export default function MentionsDialog({ onClose }: { onClose: () => void }) {
             <span className="flex items-baseline gap-2">
               <bdi className="min-w-0 flex-1 truncate font-medium">{userId}</bdi>
               <time dateTime={createdAt} className="shrink-0 text-[11px] text-muted-foreground">
-                {shortDate(createdAt)}
+                {formatShortDate(createdAt)}
               </time>
             </span>
             <span dir="auto" className="line-clamp-3 text-[13px] [overflow-wrap:anywhere]">

@@ -1,41 +1,44 @@
-/** What is asked before a message is deleted or reported; what it said before it was changed. */
+/** The dialogs about one message: confirm its deletion, report it, show its earlier versions. */
+
 import { useCallback, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Confirm, Dialog } from "@/components/ui/dialog";
 import { FormError, TextAreaField } from "@/components/ui/field";
 import { RichText } from "@/components/ui/rich-text";
+import { fill } from "@/i18n/fill";
+import { formatDateTime } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
 import type { MessageVersion } from "@/lib/protocol";
 import type { ChatMessage } from "@/lib/room-view";
-import { momentOf } from "@/lib/text";
 import { useChat } from "../chat-context";
-import { messageOf } from "../explain";
-import type { Asking } from "./ChatRoom";
+import { errorText } from "../explain";
+import type { DialogRequest } from "../panels";
 import { PagedDialog } from "./PagedDialog";
 
 interface MessageDialogsProps {
   roomId: string;
-  asking: NonNullable<Asking>;
+  request: NonNullable<DialogRequest>;
   onClose: () => void;
   onDelete: (messageId: string) => void;
-  onSaid: (text: string) => void;
+  onToast: (text: string) => void;
 }
 
-export default function MessageDialogs({ roomId, asking, onClose, onDelete, onSaid }: MessageDialogsProps) {
-  const { kind, message } = asking;
-  if (kind === "report") return <Report {...{ roomId, message, onClose, onSaid }} />;
+export default function MessageDialogs({ roomId, request, onClose, onDelete, onToast }: MessageDialogsProps) {
+  const { kind, message } = request;
+  if (kind === "report") return <Report {...{ roomId, message, onClose, onToast }} />;
   if (kind === "versions") return <Versions {...{ roomId, message, onClose }} />;
   return (
     <Confirm
-      title="Delete this message?"
-      text="Its text and files are gone for everybody, for good."
-      action="Delete"
+      title={t.messageDialogs.deleteTitle}
+      text={t.messageDialogs.deleteText}
+      action={t.common.delete}
       onConfirm={() => onDelete(message.id)}
       onClose={onClose}
     />
   );
 }
 
-function Versions({ roomId, message, onClose }: Omit<ReportProps, "onSaid">) {
+function Versions({ roomId, message, onClose }: Omit<ReportProps, "onToast">) {
   const { api, userId } = useChat();
   const { id } = message;
   const load = useCallback(async () => {
@@ -44,21 +47,15 @@ function Versions({ roomId, message, onClose }: Omit<ReportProps, "onSaid">) {
   }, [api, roomId, id]);
   return (
     <PagedDialog<MessageVersion>
-      title="Versions"
-      empty="There is nothing left of it."
+      title={t.messageDialogs.versions}
+      empty={t.messageDialogs.noVersions}
       load={load}
       onClose={onClose}
     >
       {({ version, content, editedAt, editedBy }) => (
         <li key={version} className="border-b py-2 last:border-0 [overflow-wrap:anywhere]">
           <p className="mb-1 text-[11px] text-muted-foreground">
-            {version === 1 || editedAt === null ? "As it was first written" : `Changed ${momentOf(editedAt)}`}
-            {editedBy !== null && editedBy !== message.userId && (
-              <>
-                {" by "}
-                <bdi>{editedBy}</bdi>
-              </>
-            )}
+            {versionLabel(message, { version, editedAt, editedBy })}
           </p>
           <div dir="auto">
             <RichText text={content} me={userId} />
@@ -69,14 +66,24 @@ function Versions({ roomId, message, onClose }: Omit<ReportProps, "onSaid">) {
   );
 }
 
+/** When the version was written, and by whom if it was not the author. */
+function versionLabel(
+  { userId }: ChatMessage,
+  { version, editedAt, editedBy }: Pick<MessageVersion, "version" | "editedAt" | "editedBy">,
+) {
+  if (version === 1 || editedAt === null) return t.messageDialogs.firstVersion;
+  if (editedBy === null || editedBy === userId) return t.messageDialogs.changed(formatDateTime(editedAt));
+  return fill(t.messageDialogs.changedBy, formatDateTime(editedAt), <bdi>{editedBy}</bdi>);
+}
+
 interface ReportProps {
   roomId: string;
   message: ChatMessage;
   onClose: () => void;
-  onSaid: (text: string) => void;
+  onToast: (text: string) => void;
 }
 
-function Report({ roomId, message, onClose, onSaid }: ReportProps) {
+function Report({ roomId, message, onClose, onToast }: ReportProps) {
   const { api } = useChat();
   const [reason, setReason] = useState("");
   const [error, setError] = useState<string | null>(null);
@@ -85,15 +92,15 @@ function Report({ roomId, message, onClose, onSaid }: ReportProps) {
     setBusy(true);
     try {
       await api.report(roomId, message.id, reason.trim());
-      onSaid("Reported to the moderators.");
+      onToast(t.messageDialogs.reported);
       onClose();
     } catch (failure) {
-      setError(messageOf(failure));
+      setError(errorText(failure));
       setBusy(false);
     }
   };
   return (
-    <Dialog title="Report this message" onClose={onClose}>
+    <Dialog title={t.messageDialogs.reportTitle} onClose={onClose}>
       <form
         className="space-y-4"
         onSubmit={(event) => {
@@ -102,7 +109,7 @@ function Report({ roomId, message, onClose, onSaid }: ReportProps) {
         }}
       >
         <TextAreaField
-          label="What is wrong with it?"
+          label={t.messageDialogs.reportReason}
           rows={3}
           required
           maxLength={500}
@@ -113,10 +120,10 @@ function Report({ roomId, message, onClose, onSaid }: ReportProps) {
         <FormError>{error}</FormError>
         <div className="flex justify-end gap-2">
           <Button variant="outline" onClick={onClose}>
-            Cancel
+            {t.common.cancel}
           </Button>
           <Button type="submit" disabled={busy || reason.trim() === ""}>
-            Report
+            {t.common.report}
           </Button>
         </div>
       </form>

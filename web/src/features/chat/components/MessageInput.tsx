@@ -1,41 +1,49 @@
-/** Where one writes: with a draft that stays, files, mentions, and what the message answers or replaces. */
+/** The input of a room or thread: a persistent draft, files, mentions, and the message that is quoted or edited. */
+
 import { useEffect, useRef, useState } from "react";
 import { ChatInput } from "@/components/chat/chat-input";
-import { Button } from "@/components/ui/button";
-import { EmojiPicker } from "@/components/ui/emoji-picker";
-import { AttachIcon, CloseIcon, EditIcon, ReplyIcon, SendIcon, SmileIcon } from "@/components/ui/icons";
-import { Popover } from "@/components/ui/popover";
-import { cn } from "@/lib/cn";
-import { decodeMentions, encodeMentions, plainText } from "@/lib/markdown";
+import { SendHorizontalIcon } from "@/components/ui/icons";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { t } from "@/i18n/i18n";
+import { decodeMentions, encodeEdit, encodeMentions } from "@/lib/markdown";
 import type { SendOptions } from "@/lib/room-client";
 import type { RoomState } from "@/lib/room-state";
-import type { ChatMessage } from "@/lib/room-view";
-import { CONTENT_MAX, durationOf, lengthOf } from "@/lib/text";
+import { CONTENT_MAX, codePointCount } from "@/lib/text";
 import { useChat } from "../chat-context";
+import { useEnterSends } from "../enter-setting";
+import { errorText } from "../explain";
+import type { Composing } from "../panels";
+import { readPaste } from "../pasted-files";
+import { markOfKey, toggleMark } from "../text-marks";
 import { draftKey, useDraft } from "../use-draft";
-import { useSeconds } from "../use-seconds";
-import { FILES_MAX, useUploads } from "../use-uploads";
-import { Mentions, matching, mentionAt } from "./Mentions";
-import { UploadList } from "./UploadList";
+import { useSendBlocked } from "../use-send-blocked";
+import { useUploads } from "../use-uploads";
+import {
+  AttachButton,
+  ComposingBanner,
+  EmojiButton,
+  FormattingBar,
+  RemainingCount,
+} from "./MessageInputParts";
+import { useCompletion } from "./use-completion";
 
-/** What one writes is an answer to a message, or takes the place of one. */
-export type Composing = { kind: "reply" | "edit"; message: ChatMessage } | null;
+const UploadList = lazyWithRetry(() => import("./UploadList"), true);
 
 interface MessageInputProps {
   roomId: string;
   threadId?: string;
   placeholder: string;
   disabled: boolean;
-  held: RoomState["held"];
-  /** What slow mode asks of me. */
+  sendBlocked: RoomState["sendBlocked"];
+  /** The interval of slow mode, if it applies to me. */
   slowModeS?: number | undefined;
-  /** Who can be mentioned. */
+  /** The user ids that can be mentioned. */
   people: string[];
   composing: Composing;
   onComposing: (composing: Composing) => void;
   onSend: (content: string, options: SendOptions) => void;
   onEdit: (messageId: string, content: string) => void;
-  /** The arrow up in an empty field. */
+  /** Called on ArrowUp in an empty field. */
   onEditLast: () => void;
   onTyping: (isTyping: boolean) => void;
   /** Files that were dropped on the room. */
@@ -44,28 +52,37 @@ interface MessageInputProps {
   children?: React.ReactNode;
 }
 
-/** Somebody who pauses this long isn't typing any more. */
+/** After a pause of this length the person counts as no longer typing. */
 const PAUSE_MS = 5_000;
-/** From here on one is told how much is left. */
-const WARN_LEFT = 400;
+/** The number of remaining characters is shown from here on. */
+const WARN_REMAINING = 400;
 
 export function MessageInput(props: MessageInputProps) {
   const { roomId, threadId, disabled, people, composing, onComposing, onTyping } = props;
-  const { userId } = useChat();
-  const [draft, setDraft] = useDraft(draftKey(userId, roomId, threadId));
+  const chat = useChat();
+  const { userId } = chat;
+  const scope = draftKey(userId, roomId, threadId);
+  const [draft, setDraft] = useDraft(scope);
   const [edited, setEdited] = useState("");
-  const files = useUploads(roomId);
+  const files = useUploads(roomId, scope);
+  const [offered, setOffered] = useState<File[]>([]);
+  const [blockedSend, setBlockedSend] = useState<string | null>(null);
+  const [commandError, setCommandError] = useState<string | null>(null);
+  const enterSends = useEnterSends();
   const field = useRef<HTMLTextAreaElement>(null);
   const isEdit = composing?.kind === "edit";
   const [text, setText] = isEdit ? [edited, setEdited] : [draft, setDraft];
-  const content = encodeMentions(text.trim(), people);
-  const left = CONTENT_MAX - lengthOf(content);
-  const isUploading = !isEdit && files.uploads.some((one) => one.attachment === null);
+  const content = isEdit
+    ? encodeEdit(text.trim(), composing.message.content, people)
+    : encodeMentions(text.trim(), people);
+  const remaining = CONTENT_MAX - codePointCount(content);
+  const isFailed = !isEdit && files.uploads.some((upload) => upload.error !== null);
+  const isUploading = !isEdit && files.uploads.some((upload) => upload.attachment === null);
   const hasFiles = isEdit ? composing.message.attachments.length > 0 : files.uploads.length > 0;
-  const { isHeld, heldText } = useHeld(props.held, props.slowModeS);
-  const sendable =
-    !disabled && (isEdit || !isHeld) && (content !== "" || hasFiles) && left >= 0 && !isUploading;
-  const mention = useMention(text, setText, field, people);
+  const { isBlocked, blockedText } = useSendBlocked(props.sendBlocked, props.slowModeS);
+  const canSend =
+    !disabled && (isEdit || !isBlocked) && (content !== "" || hasFiles) && remaining >= 0 && !isUploading;
+  const completion = useCompletion(text, setText, field, people);
 
   const editing = isEdit ? composing.message : null;
   useEffect(() => {
@@ -78,7 +95,7 @@ export function MessageInput(props: MessageInputProps) {
     if (props.autoFocus && matchMedia("(hover: hover)").matches) field.current?.focus();
   }, [props.autoFocus]);
   const { dropped } = props;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is dropped is taken once
+  // biome-ignore lint/correctness/useExhaustiveDependencies: dropped files are added once
   useEffect(() => {
     if (dropped?.length) files.add(dropped);
   }, [dropped]);
@@ -89,14 +106,23 @@ export function MessageInput(props: MessageInputProps) {
   }, [text, isEdit, onTyping]);
 
   const change = (value: string) => {
+    setCommandError(null);
     setText(value);
     if (!isEdit) onTyping(value.trim() !== "");
   };
   const submit = () => {
-    if (!sendable) return;
+    if (!canSend) {
+      if (isUploading) setBlockedSend(isFailed ? t.uploads.failedFirst : t.uploads.notReady);
+      return;
+    }
+    setBlockedSend(null);
+    if (!isEdit && content.startsWith("/") && files.uploads.length === 0) {
+      void runCommand(content);
+      return;
+    }
     if (isEdit) props.onEdit(composing.message.id, content);
     else {
-      const attachments = files.uploads.flatMap((one) => one.attachment ?? []);
+      const attachments = files.uploads.flatMap((upload) => upload.attachment ?? []);
       const replyToId = composing?.message.id;
       props.onSend(content, {
         ...(attachments.length > 0 && { attachments }),
@@ -107,6 +133,25 @@ export function MessageInput(props: MessageInputProps) {
     }
     onComposing(null);
   };
+  /** A slash command; its code is loaded when a message starts with a slash. Unknown ones are messages. */
+  const runCommand = async (command: string) => {
+    const { parseCommand } = await import("../slash-commands");
+    const parsed = parseCommand(command, Date.now());
+    const client = chat.room(roomId);
+    setDraft("");
+    onComposing(null);
+    try {
+      if (parsed === null || parsed.kind === "send") props.onSend(parsed?.content ?? command, {});
+      else if (parsed.kind === "topic") await chat.api.updateRoom(roomId, { topic: parsed.topic });
+      else if (client.getSnapshot().state.notify) {
+        const { level = "all" } = client.getSnapshot().state.notify ?? {};
+        await client.setNotify({ level, muteUntil: new Date(parsed.untilMs).toISOString() });
+      }
+    } catch (failure) {
+      setDraft(command);
+      setCommandError(errorText(failure));
+    }
+  };
   const insert = (piece: string) => {
     const at = field.current?.selectionStart ?? text.length;
     const to = field.current?.selectionEnd ?? at;
@@ -116,8 +161,23 @@ export function MessageInput(props: MessageInputProps) {
       field.current?.setSelectionRange(at + piece.length, at + piece.length);
     });
   };
+  const mark = (symbol: string) => {
+    const element = field.current;
+    if (!element) return;
+    const marked = toggleMark({ text, from: element.selectionStart, to: element.selectionEnd }, symbol);
+    change(marked.text);
+    requestAnimationFrame(() => {
+      element.focus();
+      element.setSelectionRange(marked.from, marked.to);
+    });
+  };
   const onKeyDown = (event: React.KeyboardEvent<HTMLTextAreaElement>) => {
-    if (mention.onKeyDown(event)) return;
+    if (completion.onKeyDown(event)) return;
+    const symbol = event.ctrlKey || event.metaKey ? markOfKey(event) : undefined;
+    if (symbol) {
+      event.preventDefault();
+      mark(symbol);
+    }
     if (event.key === "Escape" && composing) {
       event.stopPropagation();
       onComposing(null);
@@ -135,10 +195,22 @@ export function MessageInput(props: MessageInputProps) {
         submit();
       }}
     >
-      {mention.list}
+      {completion.list}
       <div className="rounded-2xl border bg-card shadow-sm transition focus-within:border-ring focus-within:ring-3 focus-within:ring-ring/20">
         {composing && <ComposingBanner composing={composing} onCancel={() => onComposing(null)} />}
-        {!isEdit && <UploadList uploads={files.uploads} onRetry={files.retry} onRemove={files.remove} />}
+        {!isEdit && (files.uploads.length > 0 || files.refusedCount > 0 || offered.length > 0) && (
+          <UploadList
+            uploads={files.uploads}
+            refusedCount={files.refusedCount}
+            offeredCount={offered.length}
+            onAttachOffered={() => {
+              files.add(offered);
+              setOffered([]);
+            }}
+            onRetry={files.retry}
+            onRemove={files.remove}
+          />
+        )}
         <div className="flex items-end gap-1 py-1.5 pr-1.5 pl-1.5">
           <AttachButton disabled={disabled || isEdit} onFiles={files.add} />
           <ChatInput
@@ -146,201 +218,52 @@ export function MessageInput(props: MessageInputProps) {
             value={text}
             disabled={disabled}
             placeholder={props.placeholder}
-            aria-label={threadId ? "Reply in the thread" : "Message"}
-            enterKeyHint="send"
+            aria-label={threadId ? t.input.replyInThread : t.input.message}
+            enterKeyHint={enterSends ? "send" : "enter"}
+            enterSends={enterSends}
             onChange={(event) => change(event.target.value)}
-            onSelect={mention.onSelect}
+            onSelect={completion.onSelect}
             onBlur={() => onTyping(false)}
             onKeyDown={onKeyDown}
             onPaste={(event) => {
-              const pasted = [...event.clipboardData.files];
-              if (pasted.length === 0 || isEdit) return;
+              const { attach, offer } = readPaste(event.clipboardData);
+              if (isEdit) return;
+              setOffered(offer);
+              if (attach.length === 0) return;
               event.preventDefault();
-              files.add(pasted);
+              files.add(attach);
             }}
             onSubmitText={submit}
           />
-          {left < WARN_LEFT && <Left count={left} />}
+          {remaining < WARN_REMAINING && <RemainingCount count={remaining} />}
+          <FormattingBar disabled={disabled} onMark={mark} />
           <EmojiButton disabled={disabled} onEmoji={insert} />
           <button
             type="submit"
-            disabled={!sendable}
-            aria-label={isEdit ? "Save" : "Send"}
+            disabled={!canSend}
+            aria-label={isEdit ? t.common.save : t.input.send}
             className="flex size-10 shrink-0 items-center justify-center rounded-xl bg-primary text-primary-foreground transition hover:brightness-110 disabled:bg-muted disabled:text-muted-foreground"
           >
-            <SendIcon />
+            <SendHorizontalIcon />
           </button>
         </div>
       </div>
-      {heldText && !isEdit && (
+      {commandError && (
+        <p role="alert" className="px-1 pt-2 text-destructive text-xs">
+          {commandError}
+        </p>
+      )}
+      {blockedSend !== null && isUploading && (
+        <p role="alert" className="px-1 pt-2 text-destructive text-xs">
+          {blockedSend}
+        </p>
+      )}
+      {blockedText && !isEdit && (
         <p role="status" className="px-1 pt-2 text-muted-foreground text-xs">
-          {heldText}
+          {blockedText}
         </p>
       )}
       {props.children}
     </form>
   );
-}
-
-/** In slow mode one can't send before its time; whoever is muted may have been heard again meanwhile, and can try. */
-function useHeld(held: RoomState["held"], slowModeS = 0) {
-  const nowMs = useSeconds(held !== null && Number.isFinite(held.untilMs));
-  const leftS = held === null ? 0 : Math.ceil((held.untilMs - nowMs) / 1_000);
-  const isSlow = held?.code === "slow_mode" && leftS > 0;
-  let heldText = slowModeS > 0 ? `Slow mode: one message in ${durationOf(slowModeS)}.` : null;
-  if (isSlow) heldText = `Slow mode: you can write again in ${durationOf(leftS)}.`;
-  else if (leftS > 0)
-    heldText = `You are muted here${Number.isFinite(leftS) ? ` for another ${durationOf(leftS)}` : ""}.`;
-  return { isHeld: isSlow, heldText };
-}
-
-function Left({ count }: { count: number }) {
-  const ink = count < 0 ? "text-destructive" : "text-muted-foreground";
-  return (
-    <span className={cn("pb-2.5 text-xs tabular-nums", ink)} aria-live="polite">
-      {count}
-    </span>
-  );
-}
-
-function ComposingBanner({
-  composing,
-  onCancel,
-}: {
-  composing: NonNullable<Composing>;
-  onCancel: () => void;
-}) {
-  const { kind, message } = composing;
-  const text = plainText(message.content) || message.attachments.map((one) => one.name).join(", ");
-  return (
-    <div className="flex items-center gap-2 border-b px-3 py-1.5 text-muted-foreground text-xs">
-      {kind === "edit" ? <EditIcon className="size-4 shrink-0" /> : <ReplyIcon className="size-4 shrink-0" />}
-      <span className="shrink-0 font-medium">
-        {kind === "edit" ? (
-          "Editing"
-        ) : (
-          <>
-            Answering <bdi>{message.userId}</bdi>
-          </>
-        )}
-      </span>
-      <span className="min-w-0 flex-1 truncate">{text.slice(0, 200)}</span>
-      <Button variant="ghost" size="icon" className="size-7" aria-label="Cancel" onClick={onCancel}>
-        <CloseIcon className="size-4" />
-      </Button>
-    </div>
-  );
-}
-
-function AttachButton({ disabled, onFiles }: { disabled: boolean; onFiles: (files: File[]) => void }) {
-  const input = useRef<HTMLInputElement>(null);
-  return (
-    <>
-      <input
-        ref={input}
-        type="file"
-        multiple
-        hidden
-        aria-label={`Files (up to ${FILES_MAX})`}
-        onChange={(event) => {
-          onFiles([...(event.target.files ?? [])]);
-          event.target.value = "";
-        }}
-      />
-      <Button
-        variant="ghost"
-        size="icon"
-        className="size-10"
-        aria-label="Attach files"
-        disabled={disabled}
-        onClick={() => input.current?.click()}
-      >
-        <AttachIcon />
-      </Button>
-    </>
-  );
-}
-
-function EmojiButton({ disabled, onEmoji }: { disabled: boolean; onEmoji: (emoji: string) => void }) {
-  const [button, setButton] = useState<HTMLButtonElement | null>(null);
-  const [open, setOpen] = useState(false);
-  return (
-    <>
-      <Button
-        ref={setButton}
-        variant="ghost"
-        size="icon"
-        className="size-10 max-sm:hidden"
-        aria-label="Insert an emoji"
-        aria-haspopup="dialog"
-        aria-expanded={open}
-        disabled={disabled}
-        onClick={() => setOpen(!open)}
-      >
-        <SmileIcon />
-      </Button>
-      {open && (
-        <Popover
-          anchor={button}
-          onClose={() => setOpen(false)}
-          className="p-0"
-          role="dialog"
-          aria-label="Emojis"
-        >
-          <EmojiPicker
-            onChoose={(emoji) => {
-              setOpen(false);
-              onEmoji(emoji);
-            }}
-          />
-        </Popover>
-      )}
-    </>
-  );
-}
-
-/** While one writes `@…` the people whom it could be; the keys choose among them. */
-function useMention(
-  text: string,
-  setText: (text: string) => void,
-  field: React.RefObject<HTMLTextAreaElement | null>,
-  people: string[],
-) {
-  const [caret, setCaret] = useState(0);
-  const [at, setAt] = useState(0);
-  const [closedFor, setClosedFor] = useState<string | null>(null);
-  const found = mentionAt(text, caret);
-  const options = found === null || closedFor === found.query ? [] : matching(people, found.query);
-  const chosen = options[Math.min(at, options.length - 1)];
-  const take = (person: string) => {
-    if (!found) return;
-    const next = `${text.slice(0, found.from)}@${person} ${text.slice(caret)}`;
-    const end = found.from + person.length + 2;
-    setText(next);
-    setCaret(end);
-    setAt(0);
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(end, end);
-    });
-  };
-  return {
-    onSelect: (event: React.SyntheticEvent<HTMLTextAreaElement>) => {
-      setCaret(event.currentTarget.selectionStart);
-      setAt(0);
-    },
-    onKeyDown: (event: React.KeyboardEvent): boolean => {
-      if (!chosen) return false;
-      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      const isTaken = event.key === "Tab" || (event.key === "Enter" && !event.shiftKey);
-      if (step) setAt((Math.min(at, options.length - 1) + step + options.length) % options.length);
-      else if (isTaken && !event.nativeEvent.isComposing) take(chosen);
-      else if (event.key === "Escape") setClosedFor(found?.query ?? null);
-      else return false;
-      event.preventDefault();
-      event.stopPropagation();
-      return true;
-    },
-    list: options.length > 0 && <Mentions options={options} chosen={chosen} onChoose={take} />,
-  };
 }

@@ -1,18 +1,23 @@
-/** The messages of a room or thread as rows: which of them opens the unread part, who has read how far. */
-import { useEffect, useMemo, useRef, useState } from "react";
+/** The messages of a room or thread as rows, with the "New messages" line and who has read how far. */
+
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ChatMessageList, type ChatMessageListHandle } from "@/components/chat/chat-message-list";
 import { Button } from "@/components/ui/button";
+import { ArrowUpIcon } from "@/components/ui/icons";
+import { fill } from "@/i18n/fill";
+import { t } from "@/i18n/i18n";
 import { plainText } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
+import { useToday } from "../use-today";
 import { MessageRow } from "./MessageRow";
 
 interface MessageListProps {
   messages: ChatMessage[];
   me: string;
   label: string;
-  /** The "new messages" line comes after this. `null`: no line. */
+  /** The "New messages" line stands after this seq. `null`: no line. */
   lineSeq: number | null;
-  /** The same, where it was known before the list was made. */
+  /** The read marker when the room was opened, if it was known then. */
   startSeq?: number | null;
   readMarkers: Record<string, number>;
   hasMore: boolean;
@@ -21,33 +26,48 @@ interface MessageListProps {
   hasNewer?: boolean;
   onLoadNewer?: () => void;
   onNewest?: () => void;
-  onBottomChange?: (atBottom: boolean) => void;
-  /** A message to go to; a new object each time. */
+  /** Called with the messages in sight. */
+  onVisibleChange?: (messages: ChatMessage[]) => void;
+  /** My read marker: messages of others after it are new. Without it there are no counts. */
+  lastReadSeq?: number;
+  onMarkAllRead?: () => void;
+  /** The message to scroll to; a new object for each request. */
   target?: { seq: number } | null;
   inThread?: boolean;
-  /** What stands at the very beginning. */
+  /** The text above the first message. */
   beginning: string;
 }
-
-/** With fewer new messages than these one begins at the end, where all of them are in sight. */
-const LINE_FIRST_MIN = 8;
 
 export function MessageList(props: MessageListProps) {
   const { messages, me, label, lineSeq, readMarkers, hasMore, isLoadingOlder, onLoadOlder, target } = props;
   const list = useRef<ChatMessageListHandle>(null);
+  const today = useToday();
   const [flashed, setFlashed] = useState<string | null>(null);
   const seen = useSeenBy(messages, readMarkers, me);
-  // The line is drawn for what was there to be read at the start, so it is only for others' messages.
+  // The line marks messages to be read, so it stands before a message of another person.
   const firstNew = firstAfter(messages, lineSeq, me);
-  const [startKey] = useState(() => {
-    const first = firstAfter(messages, props.startSeq ?? lineSeq, me);
-    const at = messages.findIndex((one) => one.key === first);
-    return messages.length - at > LINE_FIRST_MIN ? first : undefined;
-  });
+  const [startKey] = useState(() => firstAfter(messages, props.startSeq ?? lineSeq, me));
+  const { lastReadSeq } = props;
+  const [visible, setVisible] = useState<string[]>([]);
+  const unread = useMemo(
+    () => (lastReadSeq === undefined ? null : countUnread(messages, visible, lastReadSeq, me)),
+    [messages, visible, lastReadSeq, me],
+  );
+  const firstUnreadKey = firstAfter(messages, lastReadSeq ?? null, me);
+  const latest = useRef(messages);
+  latest.current = messages;
+  const report = props.onVisibleChange;
+  const onVisibleChange = useCallback(
+    (keys: string[]) => {
+      setVisible(keys);
+      report?.(latest.current.filter(({ key }) => keys.includes(key)));
+    },
+    [report],
+  );
 
   const targetSeq = target?.seq;
-  const targetKey = messages.find((one) => one.seq === targetSeq)?.key;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each target is gone to once, when its row is there
+  const targetKey = messages.find((message) => message.seq === targetSeq)?.key;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: scrolls once per target, when its row exists
   useEffect(() => {
     if (!target || !targetKey) return;
     list.current?.scrollToKey(targetKey);
@@ -69,15 +89,26 @@ export function MessageList(props: MessageListProps) {
         onNearTop={hasMore && !isLoadingOlder ? onLoadOlder : undefined}
         onNearBottom={props.onLoadNewer}
         onNewest={props.onNewest}
-        {...(props.onBottomChange && { onBottomChange: props.onBottomChange })}
+        onVisibleChange={onVisibleChange}
+        newBelow={unread?.below}
+        overlay={
+          unread !== null &&
+          unread.above > 0 && (
+            <UnreadAbove
+              count={unread.above}
+              onGo={() => firstUnreadKey && list.current?.scrollToKey(firstUnreadKey)}
+              onMarkAllRead={props.onMarkAllRead}
+            />
+          )
+        }
         header={
           <div className="flex h-10 items-center justify-center text-muted-foreground text-xs">
             {hasMore ? (
               isLoadingOlder ? (
-                "Loading…"
+                t.common.loading
               ) : (
                 <Button variant="ghost" size="sm" onClick={onLoadOlder}>
-                  Earlier messages
+                  {t.room.earlierMessages}
                 </Button>
               )
             ) : (
@@ -95,6 +126,7 @@ export function MessageList(props: MessageListProps) {
             seenBy={seen.get(message.key)}
             isTarget={message.key === flashed}
             inThread={props.inThread ?? false}
+            today={today}
           />
         )}
       </ChatMessageList>
@@ -102,40 +134,86 @@ export function MessageList(props: MessageListProps) {
   );
 }
 
-/** Says a message that has just come in to those who don't see it; not once it is deleted. */
+/** How many unread messages of others are above and below the view. Before the first visit nothing is unread above. */
+function countUnread(messages: ChatMessage[], visible: string[], lastReadSeq: number, me: string) {
+  const seqs = messages.filter(({ key }) => visible.includes(key)).map(({ seq }) => seq);
+  const [firstSeq = 0, endSeq = Number.POSITIVE_INFINITY] = [seqs[0], seqs.at(-1)];
+  const unread = messages.filter(
+    ({ seq, userId, deletedAt }) => seq > lastReadSeq && userId !== me && deletedAt === null,
+  );
+  return {
+    above: lastReadSeq === 0 ? 0 : unread.filter(({ seq }) => seq < firstSeq).length,
+    below: unread.filter(({ seq }) => seq > endSeq).length,
+  };
+}
+
+interface UnreadAboveProps {
+  count: number;
+  onGo: () => void;
+  onMarkAllRead: (() => void) | undefined;
+}
+
+/** Over the top of the list: how many unread messages are above, the way to the first of them, and "Mark as read". */
+function UnreadAbove({ count, onGo, onMarkAllRead }: UnreadAboveProps) {
+  return (
+    <div className="absolute top-2 left-1/2 z-10 flex -translate-x-1/2 animate-rise items-center rounded-full border bg-card font-medium text-sm shadow-md">
+      <button
+        type="button"
+        onClick={onGo}
+        className="flex h-9 items-center gap-1.5 rounded-l-full pr-2 pl-3 hover:bg-muted"
+      >
+        <ArrowUpIcon className="size-4" />
+        {t.room.newAbove(count)}
+      </button>
+      <button
+        type="button"
+        onClick={onMarkAllRead}
+        className="h-9 rounded-r-full border-l pr-3 pl-2 text-muted-foreground hover:bg-muted"
+      >
+        {t.room.markAllRead}
+      </button>
+    </div>
+  );
+}
+
+/** Announces a new message to screen readers, unless it was deleted. */
 function Announcer({ messages, me }: { messages: ChatMessage[]; me: string }) {
   const last = messages.at(-1);
-  const heard = useRef(last?.seq ?? 0);
+  const announced = useRef(last?.seq ?? 0);
   const [seq, setSeq] = useState(0);
   useEffect(() => {
-    if (!last || last.seq <= heard.current) return;
-    heard.current = last.seq;
+    if (!last || last.seq <= announced.current) return;
+    announced.current = last.seq;
     if (last.userId !== me) setSeq(last.seq);
   }, [last, me]);
-  const said = seq === 0 ? undefined : messages.findLast((one) => one.seq === seq && one.deletedAt === null);
+  const message =
+    seq === 0 ? undefined : messages.findLast((known) => known.seq === seq && known.deletedAt === null);
   return (
     <p className="sr-only" aria-live="polite">
-      {said && `${said.userId}: ${plainText(said.content).slice(0, 200) || "an attachment"}`}
+      {message &&
+        t.room.announce(message.userId, plainText(message.content).slice(0, 200) || t.roomList.attachment)}
     </p>
   );
 }
 
 function firstAfter(messages: ChatMessage[], seq: number | null, me: string): string | undefined {
   if (seq === null || seq === 0) return undefined;
-  return messages.find((one) => one.seq > seq && one.userId !== me)?.key;
+  return messages.find((message) => message.seq > seq && message.userId !== me)?.key;
 }
 
-/** By row: the others whose marker stands there. Each person stands at the last own message that they have read. */
+/** For each of my messages: the people for whom it is the last of mine that they have read. */
 function useSeenBy(
   messages: ChatMessage[],
   readMarkers: Record<string, number>,
   me: string,
 ): Map<string, string[]> {
   return useMemo(() => {
-    const own = messages.filter((one) => one.userId === me && one.seq > 0 && one.deletedAt === null);
+    const own = messages.filter(
+      (message) => message.userId === me && message.seq > 0 && message.deletedAt === null,
+    );
     const seen = new Map<string, string[]>();
     for (const [userId, seq] of Object.entries(readMarkers)) {
-      const last = userId === me ? undefined : own.findLast((one) => one.seq <= seq);
+      const last = userId === me ? undefined : own.findLast((message) => message.seq <= seq);
       if (last) seen.set(last.key, [...(seen.get(last.key) ?? []), userId]);
     }
     return seen;
@@ -148,7 +226,7 @@ export function MessageListSkeleton() {
   return (
     <div
       role="status"
-      aria-label="Loading messages"
+      aria-label={t.room.loadingMessages}
       className="mx-auto flex min-h-0 w-full max-w-4xl flex-1 flex-col justify-end gap-3 overflow-hidden p-4"
     >
       {SKELETON.map((size) => (
@@ -164,10 +242,8 @@ export function MessageListEmpty({ title }: { title: string }) {
       <span aria-hidden="true" className="text-4xl">
         👋
       </span>
-      <p className="font-medium">Nothing here yet</p>
-      <p className="max-w-xs text-muted-foreground text-sm">
-        Say the first word to <bdi>{title}</bdi>.
-      </p>
+      <p className="font-medium">{t.room.emptyTitle}</p>
+      <p className="max-w-xs text-muted-foreground text-sm">{fill(t.room.emptyText, <bdi>{title}</bdi>)}</p>
     </div>
   );
 }

@@ -2,10 +2,11 @@ import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, FormError } from "@/components/ui/field";
+import { t } from "@/i18n/i18n";
 import type { NewRoom } from "@/lib/api";
 import { cn } from "@/lib/cn";
 import type { Room, RoomType } from "@/lib/protocol";
-import { messageOf } from "../explain";
+import { errorText } from "../explain";
 
 interface NewChatDialogProps {
   me: string;
@@ -14,10 +15,7 @@ interface NewChatDialogProps {
   onClose: () => void;
 }
 
-const KINDS: { type: RoomType; label: string }[] = [
-  { type: "direct", label: "Direct message" },
-  { type: "group", label: "Group" },
-];
+const TYPES: RoomType[] = ["direct", "group"];
 
 export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewChatDialogProps) {
   const [type, setType] = useState<RoomType>("direct");
@@ -33,12 +31,12 @@ export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewC
     try {
       onCreated(await onCreate(request));
     } catch (failure) {
-      setError(messageOf(failure));
+      setError(errorText(failure));
       setBusy(false);
     }
   };
   return (
-    <Dialog title="New conversation" onClose={onClose}>
+    <Dialog title={t.newChat.title} onClose={onClose}>
       <form
         className="space-y-5"
         onSubmit={(event) => {
@@ -47,29 +45,29 @@ export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewC
         }}
       >
         <fieldset className="grid grid-cols-2 gap-1 rounded-xl bg-muted p-1">
-          <legend className="sr-only">Kind</legend>
-          {KINDS.map((kind) => (
+          <legend className="sr-only">{t.newChat.kind}</legend>
+          {TYPES.map((choice) => (
             <label
-              key={kind.type}
+              key={choice}
               className={cn(
                 "cursor-pointer rounded-lg py-1.5 text-center font-medium text-sm has-focus-visible:outline-2 has-focus-visible:outline-ring",
-                type === kind.type ? "bg-card shadow-xs" : "text-muted-foreground",
+                type === choice ? "bg-card shadow-xs" : "text-muted-foreground",
               )}
             >
               <input
                 type="radio"
                 name="kind"
                 className="sr-only"
-                checked={type === kind.type}
-                onChange={() => setType(kind.type)}
+                checked={type === choice}
+                onChange={() => setType(choice)}
               />
-              {kind.label}
+              {t.newChat[choice]}
             </label>
           ))}
         </fieldset>
         {type === "group" && (
           <Field
-            label="Name"
+            label={t.newChat.name}
             value={name}
             maxLength={100}
             autoComplete="off"
@@ -77,12 +75,8 @@ export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewC
           />
         )}
         <Field
-          label={type === "direct" ? "User id" : "User ids"}
-          hint={
-            type === "direct"
-              ? "The person you want to write to."
-              : "Separated by commas or spaces. You are in it anyway."
-          }
+          label={type === "direct" ? t.newChat.userId : t.newChat.userIds}
+          hint={type === "direct" ? t.newChat.directHint : t.newChat.groupHint}
           value={people}
           data-autofocus
           autoComplete="off"
@@ -93,10 +87,10 @@ export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewC
         <FormError>{error}</FormError>
         <div className="flex justify-end gap-2">
           <Button variant="outline" onClick={onClose}>
-            Cancel
+            {t.common.cancel}
           </Button>
           <Button type="submit" disabled={busy}>
-            {busy ? "Starting…" : "Start"}
+            {busy ? t.newChat.starting : t.newChat.start}
           </Button>
         </div>
       </form>
@@ -104,15 +98,15 @@ export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewC
   );
 }
 
-/** What to ask the server for, or what is wrong with what was typed. */
+/** The request for the server, or the text that says what is wrong with the input. */
 function readRequest(type: RoomType, name: string, people: string, me: string): NewRoom | string {
   if (type === "direct") {
     const other = people.trim();
-    if (other === "") return "Whom do you want to write to?";
-    if (other === me) return "That is you. A direct message needs somebody else.";
+    if (other === "") return t.newChat.whom;
+    if (other === me) return t.newChat.isYou;
     return { type, participantIds: [me, other] };
   }
-  if (name.trim() === "") return "A group needs a name.";
+  if (name.trim() === "") return t.newChat.needsName;
   const others = people.split(/[\s,;]+/).filter(Boolean);
   return { type, name: name.trim(), participantIds: [...new Set([me, ...others])] };
 }

@@ -1,35 +1,35 @@
 import { useId } from "react";
+import { formatDateTime } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
+import { isSnoozed } from "@/lib/notify";
 import type { NotifySettings } from "@/lib/protocol";
-import { momentOf } from "@/lib/text";
+import type { MemberManagement } from "../member-management";
 import type { ChatRoomHandle } from "../use-chat-room";
-import type { Manage } from "./OnlineUsers";
 
-const LEVELS: { level: NotifySettings["level"]; label: string }[] = [
-  { level: "all", label: "Every message" },
-  { level: "mentions", label: "Mentions only" },
-  { level: "none", label: "Nothing" },
-];
+const LEVELS: NotifySettings["level"][] = ["all", "mentions", "none"];
 
-const MUTES = [
-  { label: "Not muted", ms: 0 },
-  { label: "For an hour", ms: 3_600_000 },
-  { label: "For 8 hours", ms: 8 * 3_600_000 },
-  { label: "For a week", ms: 7 * 86_400_000 },
-];
+const HOUR_MS = 3_600_000;
+/** For how long notifications can be snoozed; 0 ends it. */
+const SNOOZES = [
+  { label: "notMuted", ms: 0 },
+  { label: "hour", ms: HOUR_MS },
+  { label: "eightHours", ms: 8 * HOUR_MS },
+  { label: "week", ms: 7 * 24 * HOUR_MS },
+] as const;
 
-/** What this conversation tells me of when I am not there. */
-export function NotificationSettings({ room, run }: { room: ChatRoomHandle; run: Manage["run"] }) {
+/** My notification settings for a room: which messages notify me, and until when that is snoozed. */
+export function NotificationSettings({ room, run }: { room: ChatRoomHandle; run: MemberManagement["run"] }) {
   const ids = { level: useId(), mute: useId() };
   const { notify } = room.state;
   if (!notify) return null;
-  const isMuted = notify.muteUntil !== null && Date.parse(notify.muteUntil) > Date.now();
+  const isMuted = isSnoozed(notify);
   const save = (settings: NotifySettings) => void run(() => room.client.setNotify(settings));
   const select = "h-9 w-full rounded-lg border bg-background px-2 text-[16px] sm:text-sm";
   return (
-    <section aria-label="Notifications" className="space-y-2 px-2 text-sm">
-      <h2 className="font-medium text-muted-foreground text-xs">Notifications</h2>
+    <section aria-label={t.notifications.title} className="space-y-2 px-2 text-sm">
+      <h2 className="font-medium text-muted-foreground text-xs">{t.notifications.title}</h2>
       <label htmlFor={ids.level} className="sr-only">
-        Notify me of
+        {t.notifications.level}
       </label>
       <select
         id={ids.level}
@@ -37,14 +37,14 @@ export function NotificationSettings({ room, run }: { room: ChatRoomHandle; run:
         className={select}
         onChange={(event) => save({ ...notify, level: event.target.value as NotifySettings["level"] })}
       >
-        {LEVELS.map(({ level, label }) => (
+        {LEVELS.map((level) => (
           <option key={level} value={level}>
-            {label}
+            {t.notifications.levels[level]}
           </option>
         ))}
       </select>
       <label htmlFor={ids.mute} className="sr-only">
-        Mute
+        {t.notifications.mute}
       </label>
       <select
         id={ids.mute}
@@ -56,10 +56,12 @@ export function NotificationSettings({ room, run }: { room: ChatRoomHandle; run:
           save({ ...notify, muteUntil: ms === 0 ? null : new Date(Date.now() + ms).toISOString() });
         }}
       >
-        {isMuted && notify.muteUntil && <option value="now">Muted until {momentOf(notify.muteUntil)}</option>}
-        {MUTES.map(({ label, ms }) => (
+        {isMuted && notify.muteUntil && (
+          <option value="now">{t.notifications.mutedUntil(formatDateTime(notify.muteUntil))}</option>
+        )}
+        {SNOOZES.map(({ label, ms }) => (
           <option key={ms} value={ms}>
-            {label}
+            {t.notifications[label]}
           </option>
         ))}
       </select>

@@ -1,30 +1,26 @@
-/** Who is in the room now, who else belongs to it, and (for those who may) what can be done about it. */
+/** The members of a room, online ones first, and what my role lets me do with each of them. */
+
 import { useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
-import { Confirm } from "@/components/ui/dialog";
-import { MoreIcon } from "@/components/ui/icons";
-import { Menu } from "@/components/ui/popover";
+import { EllipsisIcon } from "@/components/ui/icons";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
-import type { Member, Role } from "@/lib/protocol";
-import { useChat } from "../chat-context";
-import { isAtLeast } from "../message-actions";
+import type { Member } from "@/lib/protocol";
+import { isMuted, type MemberManagement, mayModerate } from "../member-management";
 
-export interface Manage {
-  roomId: string;
-  /** Mine. */
-  role: Role | null;
-  run: (work: () => Promise<unknown>) => Promise<boolean>;
-}
+/** Loaded when it is opened for the first time. */
+const MemberMenu = lazyWithRetry(() => import("./MemberMenu"), true);
 
 interface OnlineUsersProps {
   users: string[];
   members: Member[];
   memberCount: number;
   me: string;
-  /** What is known about presence is only true while connected. */
+  /** Presence is only known while connected. */
   isConnected: boolean;
-  manage?: Manage | null;
+  manage?: MemberManagement | null;
 }
 
 export function OnlineUsers({ users, members, memberCount, me, isConnected, manage }: OnlineUsersProps) {
@@ -46,19 +42,19 @@ export function OnlineUsers({ users, members, memberCount, me, isConnected, mana
   const heading = "mb-1 px-2 font-medium text-muted-foreground text-xs";
   return (
     <div className="space-y-5 text-sm">
-      <section aria-label="Online">
+      <section aria-label={t.people.online}>
         <h2 className={heading}>
-          {isConnected ? `Online · ${online.length}` : "Presence is unknown while disconnected"}
+          {isConnected ? t.people.onlineCount(online.length) : t.people.presenceUnknown}
         </h2>
         <ul data-testid="online">{online.map((userId) => row(userId, true))}</ul>
       </section>
       {(away.length > 0 || more > 0) && (
-        <section aria-label="Away">
+        <section aria-label={t.people.away}>
           <h2 className={heading}>
-            {isConnected ? "Away" : "Members"} · {away.length + Math.max(0, more)}
+            {(isConnected ? t.people.awayCount : t.people.memberCount)(away.length + Math.max(0, more))}
           </h2>
           <ul>{away.map((member) => row(member.userId, false))}</ul>
-          {more > 0 && <p className="px-2 pt-1 text-muted-foreground text-xs">and {more} more</p>}
+          {more > 0 && <p className="px-2 pt-1 text-muted-foreground text-xs">{t.people.andMore(more)}</p>}
         </section>
       )}
     </div>
@@ -70,17 +66,14 @@ interface PersonProps {
   member: Member | undefined;
   isMe: boolean;
   isOnline: boolean;
-  manage: Manage | null;
+  manage: MemberManagement | null;
 }
 
-type Question = { title: string; text: string; action: string; act: () => void };
-
 function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
-  const { api } = useChat();
   const [button, setButton] = useState<HTMLButtonElement | null>(null);
   const [open, setOpen] = useState(false);
-  const [question, setQuestion] = useState<Question | null>(null);
-  const acts = manage && member && !isMe ? actsOn(member, manage, api, setQuestion) : [];
+  const [isUsed, setUsed] = useState(false);
+  const canManage = manage !== null && member !== undefined && !isMe && mayModerate(manage.role, member.role);
   return (
     <div className="group/person flex items-center gap-2.5 rounded-lg px-2 py-1.5">
       <Avatar id={userId} size="sm" online={isOnline} />
@@ -88,101 +81,44 @@ function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
         <bdi className="truncate" title={userId}>
           {userId}
         </bdi>
-        {isMe && <span className="shrink-0 text-muted-foreground">(you)</span>}
+        {isMe && <span className="shrink-0 text-muted-foreground">{t.people.you}</span>}
       </span>
       {manage && member && member.role !== "member" && (
         <span className="rounded-full bg-muted px-2 py-0.5 text-[11px] text-muted-foreground capitalize">
-          {member.role}
+          {t.people.roles[member.role]}
         </span>
       )}
       {isMuted(member) && (
-        <span className="rounded-full bg-warning px-2 py-0.5 text-[11px] text-warning-foreground">Muted</span>
+        <span className="rounded-full bg-warning px-2 py-0.5 text-[11px] text-warning-foreground">
+          {t.people.muted}
+        </span>
       )}
-      {acts.length > 0 && (
+      {canManage && (
         <Button
           ref={setButton}
           variant="ghost"
-          size="icon"
-          className="-my-1 size-7"
-          aria-label={`Manage ${userId}`}
+          size="iconSm"
+          className="-my-1"
+          aria-label={t.people.manage(userId)}
           aria-haspopup="menu"
           aria-expanded={open}
-          onClick={() => setOpen(!open)}
+          onClick={() => {
+            setUsed(true);
+            setOpen(!open);
+          }}
         >
-          <MoreIcon className="size-4.5" />
+          <EllipsisIcon className="size-4.5" />
         </Button>
       )}
-      {open && <Menu anchor={button} label={userId} items={acts} onClose={() => setOpen(false)} />}
-      {question && <Confirm {...question} onConfirm={question.act} onClose={() => setQuestion(null)} />}
+      {canManage && isUsed && (
+        <MemberMenu
+          anchor={button}
+          isOpen={open}
+          member={member}
+          manage={manage}
+          onClose={() => setOpen(false)}
+        />
+      )}
     </div>
   );
-}
-
-const isMuted = (member: Member | undefined): boolean =>
-  member?.mutedUntil !== undefined && Date.parse(member.mutedUntil) > Date.now();
-
-const DAY_MS = 86_400_000;
-const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
-
-/** What my role lets me do with somebody of theirs; the server decides, this only leaves out what it would refuse. */
-function actsOn(
-  member: Member,
-  { roomId, role: mine, run }: Manage,
-  api: ReturnType<typeof useChat>["api"],
-  ask: (question: Question) => void,
-) {
-  const { userId, role } = member;
-  const muted = isMuted(member);
-  const isAdmin = isAtLeast(mine, "admin");
-  const isAbove = mine === "owner" || (isAtLeast(mine, role) && mine !== role);
-  if (!isAbove || !isAtLeast(mine, "moderator")) return [];
-  const roles: Role[] = ["admin", "moderator", "member"];
-  const mayGive = (one: Role) => mine === "owner" || one === "moderator" || one === "member";
-  return [
-    ...(isAdmin ? roles.filter((one) => one !== role && mayGive(one)) : []).map((one) => ({
-      label: `Make ${one}`,
-      onSelect: () => void run(() => api.setRole(roomId, userId, one)),
-    })),
-    mine === "owner" && {
-      label: "Make owner",
-      onSelect: () =>
-        ask({
-          title: `Make ${userId} the owner?`,
-          text: "The conversation is theirs then, and you become an admin of it.",
-          action: "Hand over",
-          act: () => void run(() => api.setRole(roomId, userId, "owner")),
-        }),
-    },
-    !muted && {
-      label: "Mute for an hour",
-      onSelect: () => void run(() => api.mute(roomId, userId, inMs(3_600_000))),
-    },
-    !muted && {
-      label: "Mute for a day",
-      onSelect: () => void run(() => api.mute(roomId, userId, inMs(DAY_MS))),
-    },
-    muted && { label: "Unmute", onSelect: () => void run(() => api.unmute(roomId, userId)) },
-    isAdmin && {
-      label: "Remove",
-      danger: true,
-      onSelect: () =>
-        ask({
-          title: `Remove ${userId}?`,
-          text: "They no longer see this conversation. They can be added again.",
-          action: "Remove",
-          act: () => void run(() => api.removeMember(roomId, userId)),
-        }),
-    },
-    {
-      label: "Ban",
-      danger: true,
-      onSelect: () =>
-        ask({
-          title: `Ban ${userId}?`,
-          text: "They are removed, and can't be added again until the ban is lifted.",
-          action: "Ban",
-          act: () => void run(() => api.ban(roomId, userId)),
-        }),
-    },
-  ].filter((item) => item !== false);
 }

@@ -2,7 +2,8 @@ import { useCallback, useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { FormError } from "@/components/ui/field";
-import { messageOf } from "../explain";
+import { t } from "@/i18n/i18n";
+import { errorText } from "../explain";
 
 export interface Paged<Item> {
   items: Item[];
@@ -11,33 +12,33 @@ export interface Paged<Item> {
 
 interface PagedDialogProps<Item> {
   title: string;
-  /** What is said when there is nothing. */
+  /** Shown if there are no items. */
   empty: string;
   load: (cursor?: string) => Promise<Paged<Item>>;
   onClose: () => void;
   children: (item: Item) => React.ReactNode;
 }
 
-/** A list that is asked for page by page, in a dialog. `children` draws one of its items, as an `<li>`. */
+/** A dialog with a list that is loaded page by page. `children` renders an item as an `<li>`. */
 export function PagedDialog<Item>({ title, empty, load, onClose, children }: PagedDialogProps<Item>) {
   const [page, setPage] = useState<Paged<Item> | null>(null);
   const [error, setError] = useState<string | null>(null);
-  const more = useCallback(
+  const loadPage = useCallback(
     async (cursor?: string) => {
       setError(null);
       try {
         const next = await load(cursor);
         setPage((now) => ({ ...next, items: [...(cursor && now ? now.items : []), ...next.items] }));
       } catch (failure) {
-        setError(messageOf(failure));
+        setError(errorText(failure));
       }
     },
     [load],
   );
-  useEffect(() => void more(), [more]);
+  useEffect(() => void loadPage(), [loadPage]);
   return (
     <Dialog title={title} onClose={onClose}>
-      {!page && !error && <p className="text-muted-foreground text-sm">Loading…</p>}
+      {!page && !error && <p className="text-muted-foreground text-sm">{t.common.loading}</p>}
       {page?.items.length === 0 && <p className="text-muted-foreground text-sm">{empty}</p>}
       <ul className="space-y-1 text-sm">{page?.items.map(children)}</ul>
       <FormError>{error}</FormError>
@@ -46,9 +47,9 @@ export function PagedDialog<Item>({ title, empty, load, onClose, children }: Pag
           variant="ghost"
           size="sm"
           className="mt-2 w-full"
-          onClick={() => void more(page?.nextCursor ?? undefined)}
+          onClick={() => void loadPage(page?.nextCursor ?? undefined)}
         >
-          {error ? "Try again" : "More"}
+          {error ? t.common.tryAgain : t.common.more}
         </Button>
       )}
     </Dialog>

@@ -1,19 +1,26 @@
+import { useEffect, useRef } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import {
+  ArchiveIcon,
+  AtSignIcon,
   BellOffIcon,
-  HelpIcon,
-  MentionIcon,
+  CircleQuestionMarkIcon,
+  LogOutIcon,
   PlusIcon,
-  RefreshIcon,
-  SignOutIcon,
+  RefreshCwIcon,
 } from "@/components/ui/icons";
+import { formatShortDate } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import { plainText } from "@/lib/markdown";
+import { areNotificationsOff } from "@/lib/notify";
 import type { Room } from "@/lib/protocol";
-import { roomTitle, shortDate } from "@/lib/text";
+import { UNREAD_MAX } from "@/lib/room-view";
+import { roomTitle } from "../room-title";
 import { roomHref } from "../route";
 import type { RoomsHandle } from "../use-rooms";
+import { useToday } from "../use-today";
 
 interface RoomListProps {
   list: RoomsHandle;
@@ -27,17 +34,24 @@ interface RoomListProps {
 
 export function RoomList({ list, me, openId, onNew, onMentions, onHelp, onSignOut }: RoomListProps) {
   const { rooms, isLoading, error } = list;
+  // The times of the rooms change at midnight.
+  useToday();
   return (
-    <nav aria-label="Conversations" className="flex h-full min-h-0 flex-col">
+    <nav aria-label={t.roomList.label} className="flex h-full min-h-0 flex-col">
       <header className="flex h-16 shrink-0 items-center gap-1 border-b px-4">
-        <h1 className="flex-1 font-semibold text-lg tracking-tight">Chats</h1>
-        <Button variant="ghost" size="icon" aria-label="Mentions" onClick={onMentions}>
-          <MentionIcon className="size-4.5" />
+        <h1 className="flex-1 font-semibold text-lg tracking-tight">{t.roomList.title}</h1>
+        <Button variant="ghost" size="icon" aria-label={t.roomList.mentions} onClick={onMentions}>
+          <AtSignIcon className="size-4.5" />
         </Button>
-        <Button variant="ghost" size="icon" aria-label="Refresh the list" onClick={() => void list.refresh()}>
-          <RefreshIcon className="size-4.5" />
+        <Button
+          variant="ghost"
+          size="icon"
+          aria-label={t.roomList.refresh}
+          onClick={() => void list.refresh()}
+        >
+          <RefreshCwIcon className="size-4.5" />
         </Button>
-        <Button size="icon" aria-label="New conversation" onClick={onNew}>
+        <Button size="icon" aria-label={t.roomList.newConversation} onClick={onNew}>
           <PlusIcon />
         </Button>
       </header>
@@ -50,7 +64,7 @@ export function RoomList({ list, me, openId, onNew, onMentions, onHelp, onSignOu
               size="text"
               onClick={list.isSignedOut ? onSignOut : () => void list.refresh()}
             >
-              {list.isSignedOut ? "Sign in again" : "Try again"}
+              {list.isSignedOut ? t.roomList.signInAgain : t.common.tryAgain}
             </Button>
           </div>
         )}
@@ -63,7 +77,7 @@ export function RoomList({ list, me, openId, onNew, onMentions, onHelp, onSignOu
         </ul>
         {list.hasMore && (
           <Button variant="ghost" size="sm" className="mt-2 w-full" onClick={() => void list.loadMore()}>
-            More conversations
+            {t.roomList.moreConversations}
           </Button>
         )}
       </div>
@@ -72,11 +86,11 @@ export function RoomList({ list, me, openId, onNew, onMentions, onHelp, onSignOu
         <span className="min-w-0 flex-1 truncate font-medium text-sm" data-testid="me">
           <bdi>{me}</bdi>
         </span>
-        <Button variant="ghost" size="icon" aria-label="Keys" onClick={onHelp}>
-          <HelpIcon className="size-4.5" />
+        <Button variant="ghost" size="icon" aria-label={t.roomList.keys} onClick={onHelp}>
+          <CircleQuestionMarkIcon className="size-4.5" />
         </Button>
-        <Button variant="ghost" size="icon" aria-label="Sign out" onClick={onSignOut}>
-          <SignOutIcon className="size-4.5" />
+        <Button variant="ghost" size="icon" aria-label={t.roomList.signOut} onClick={onSignOut}>
+          <LogOutIcon className="size-4.5" />
         </Button>
       </footer>
     </nav>
@@ -86,11 +100,15 @@ export function RoomList({ list, me, openId, onNew, onMentions, onHelp, onSignOu
 function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolean }) {
   const title = roomTitle(room, me);
   const { unread, mentions } = room;
-  const { level, muteUntil } = room.me.notify;
-  const isQuiet = level === "none" || (muteUntil !== null && Date.parse(muteUntil) > Date.now());
+  const isOff = areNotificationsOff(room.me.notify);
+  const link = useRef<HTMLAnchorElement>(null);
+  useEffect(() => {
+    if (isOpen) link.current?.scrollIntoView({ block: "nearest" });
+  }, [isOpen]);
   return (
     <li>
       <a
+        ref={link}
         href={roomHref(room.id)}
         aria-current={isOpen ? "page" : undefined}
         className={cn(
@@ -111,7 +129,7 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
             </bdi>
             {room.lastMessageAt && (
               <time dateTime={room.lastMessageAt} className="shrink-0 text-[11px] text-muted-foreground">
-                {shortDate(room.lastMessageAt)}
+                {formatShortDate(room.lastMessageAt)}
               </time>
             )}
           </span>
@@ -124,23 +142,29 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
             >
               {preview(room, me)}
             </span>
-            {isQuiet && (
+            {room.archived && (
+              <>
+                <ArchiveIcon className="size-3.5 shrink-0 text-muted-foreground" />
+                <span className="sr-only">{t.roomList.archived}</span>
+              </>
+            )}
+            {isOff && (
               <>
                 <BellOffIcon className="size-3.5 shrink-0 text-muted-foreground" />
-                <span className="sr-only">muted</span>
+                <span className="sr-only">{t.roomList.muted}</span>
               </>
             )}
             {mentions > 0 && (
               <Badge className="bg-mention text-mention-foreground">
-                @<span className="sr-only">{mentions === 1 ? "1 mention" : `${mentions} mentions`}</span>
+                @<span className="sr-only">{t.roomList.mentionCount(mentions)}</span>
               </Badge>
             )}
             {unread > 0 && (
               <Badge
-                className={isQuiet ? "bg-muted text-muted-foreground" : "bg-primary text-primary-foreground"}
+                className={isOff ? "bg-muted text-muted-foreground" : "bg-primary text-primary-foreground"}
               >
-                {unread >= 100 ? "99+" : unread}
-                <span className="sr-only"> unread</span>
+                {unread >= UNREAD_MAX ? t.roomList.unreadCountMax : unread}
+                <span className="sr-only"> {t.roomList.unread}</span>
               </Badge>
             )}
           </span>
@@ -163,21 +187,25 @@ function Badge({ className, children }: { className: string; children: React.Rea
   );
 }
 
+const PREVIEW_MAX = 200;
+
 function preview(room: Room, me: string): string {
   const last = room.lastMessage;
-  if (!last) return "No messages yet";
-  const who = last.userId === me ? "You: " : room.type === "group" ? `${last.userId}: ` : "";
-  if ("deletedAt" in last && last.deletedAt) return `${who}deleted a message`;
-  return `${who}${plainText(last.content) || "an attachment"}`.slice(0, 200);
+  if (!last) return t.roomList.noMessages;
+  const isDeleted = "deletedAt" in last && Boolean(last.deletedAt);
+  const text = isDeleted ? t.roomList.deletedMessage : plainText(last.content) || t.roomList.attachment;
+  const short = text.slice(0, PREVIEW_MAX);
+  if (last.userId === me) return t.roomList.byYou(short);
+  return room.type === "group" ? t.roomList.by(last.userId, short) : short;
 }
 
 function Empty({ onNew }: { onNew: () => void }) {
   return (
     <div className="flex flex-col items-center gap-3 px-6 py-16 text-center">
-      <p className="font-medium">No conversations yet</p>
-      <p className="text-muted-foreground text-sm">Start one with somebody, or make a group.</p>
+      <p className="font-medium">{t.roomList.emptyTitle}</p>
+      <p className="text-muted-foreground text-sm">{t.roomList.emptyText}</p>
       <Button size="sm" onClick={onNew}>
-        New conversation
+        {t.roomList.newConversation}
       </Button>
     </div>
   );
@@ -185,7 +213,7 @@ function Empty({ onNew }: { onNew: () => void }) {
 
 function Skeleton() {
   return (
-    <div role="status" aria-label="Loading conversations" className="space-y-2 p-2">
+    <div role="status" aria-label={t.roomList.loading} className="space-y-2 p-2">
       {[1, 2, 3, 4].map((row) => (
         <div key={row} className="flex animate-pulse items-center gap-3 py-1.5">
           <span className="size-10 rounded-full bg-muted" />

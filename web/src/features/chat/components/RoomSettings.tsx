@@ -2,63 +2,55 @@ import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/dialog";
 import { Field } from "@/components/ui/field";
-import type { RoomChange } from "@/lib/api";
+import { formatDuration } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
+import type { RoomPatch } from "@/lib/api";
 import type { Room } from "@/lib/protocol";
-import { durationOf } from "@/lib/text";
 import { useChat } from "../chat-context";
+import type { MemberManagement } from "../member-management";
 import { isAtLeast } from "../message-actions";
 import type { ChatRoomHandle } from "../use-chat-room";
 import { AuditDialog } from "./AuditDialog";
-import type { Manage } from "./OnlineUsers";
 
 interface RoomSettingsProps {
   room: ChatRoomHandle;
   details: Room;
-  run: Manage["run"];
-  onGone: (() => void) | undefined;
+  run: MemberManagement["run"];
+  onLeft: (() => void) | undefined;
 }
 
-type Leaving = "leave" | "delete" | "archive" | null;
+/** What is about to be confirmed. */
+type Exit = "leave" | "delete" | "archive" | null;
 
-const QUESTIONS = {
-  leave: {
-    title: "Leave this conversation?",
-    text: "Somebody has to add you again to come back.",
-    action: "Leave",
-  },
-  archive: {
-    title: "Archive this conversation?",
-    text: "Everybody can read it, nobody can write.",
-    action: "Archive",
-  },
-  delete: {
-    title: "Delete this conversation?",
-    text: "Its messages and files are gone for everybody, for good.",
-    action: "Delete",
-  },
-};
+function confirmation(exit: NonNullable<Exit>) {
+  const { roomSettings: texts } = t;
+  return {
+    leave: { title: texts.leaveTitle, text: texts.leaveText, action: texts.leave },
+    archive: { title: texts.archiveTitle, text: texts.archiveText, action: texts.archive },
+    delete: { title: texts.deleteTitle, text: texts.deleteText, action: t.common.delete },
+  }[exit];
+}
 
-/** What owners and admins change of a group, and the ways out of it. */
-export function RoomSettings({ room, details, run, onGone }: RoomSettingsProps) {
+/** The settings of a group that my role may change, and how to leave, archive or delete it. */
+export default function RoomSettings({ room, details, run, onLeft }: RoomSettingsProps) {
   const { api } = useChat();
-  const [asking, setAsking] = useState<Leaving>(null);
+  const [exit, setExit] = useState<Exit>(null);
   const [auditing, setAuditing] = useState(false);
-  if (details.type === "direct") return null;
   const { roomId } = room.client;
   const isAdmin = isAtLeast(room.role, "admin");
-  const change = (what: RoomChange) => run(() => api.changeRoom(roomId, what));
-  const go = async (how: NonNullable<Leaving>) => {
-    if (how === "archive") return void change({ archived: true });
-    const done = await run(() => (how === "leave" ? api.leave(roomId) : api.deleteRoom(roomId)));
-    if (done) onGone?.();
+  const change = (what: RoomPatch) => run(() => api.updateRoom(roomId, what));
+  const carryOut = async (action: NonNullable<Exit>) => {
+    if (action === "archive") return void change({ archived: true });
+    const done = await run(() => (action === "leave" ? api.leave(roomId) : api.deleteRoom(roomId)));
+    if (done) onLeft?.();
   };
   return (
-    <section aria-label="Conversation" className="space-y-3 px-2 text-sm">
+    <section aria-label={t.roomSettings.label} className="space-y-3 px-2 text-sm">
       {isAdmin && <NameAndTopic key={`${details.name} ${details.topic}`} {...{ details, change }} />}
       {isAdmin && <Choices {...{ details, change }} />}
       {isAtLeast(room.role, "moderator") && (
         <Choice
-          label="Slow mode: members may write once in"
+          label={t.roomSettings.slowMode}
           value={String(details.slowModeS)}
           options={slowModes(details.slowModeS)}
           onChange={(seconds) => void run(() => api.setSlowMode(roomId, Number(seconds)))}
@@ -67,36 +59,35 @@ export function RoomSettings({ room, details, run, onGone }: RoomSettingsProps) 
       <div className="flex flex-wrap gap-2">
         {isAtLeast(room.role, "moderator") && (
           <Button size="sm" variant="outline" onClick={() => setAuditing(true)}>
-            Audit log
+            {t.roomSettings.auditLog}
           </Button>
         )}
-        <Button size="sm" variant="outline" onClick={() => setAsking("leave")}>
-          Leave
+        <Button size="sm" variant="outline" onClick={() => setExit("leave")}>
+          {t.roomSettings.leave}
         </Button>
         {isAdmin &&
           (details.archived ? (
             <Button size="sm" variant="outline" onClick={() => void change({ archived: false })}>
-              Unarchive
+              {t.roomSettings.unarchive}
             </Button>
           ) : (
-            <Button size="sm" variant="outline" onClick={() => setAsking("archive")}>
-              Archive
+            <Button size="sm" variant="outline" onClick={() => setExit("archive")}>
+              {t.roomSettings.archive}
             </Button>
           ))}
         {room.role === "owner" && (
-          <Button
-            size="sm"
-            variant="outline"
-            className="text-destructive"
-            onClick={() => setAsking("delete")}
-          >
-            Delete
+          <Button size="sm" variant="outline" className="text-destructive" onClick={() => setExit("delete")}>
+            {t.common.delete}
           </Button>
         )}
       </div>
       {auditing && <AuditDialog roomId={roomId} onClose={() => setAuditing(false)} />}
-      {asking && (
-        <Confirm {...QUESTIONS[asking]} onConfirm={() => void go(asking)} onClose={() => setAsking(null)} />
+      {exit && (
+        <Confirm
+          {...confirmation(exit)}
+          onConfirm={() => void carryOut(exit)}
+          onClose={() => setExit(null)}
+        />
       )}
     </section>
   );
@@ -104,7 +95,7 @@ export function RoomSettings({ room, details, run, onGone }: RoomSettingsProps) 
 
 interface PartProps {
   details: Room;
-  change: (what: RoomChange) => Promise<boolean>;
+  change: (what: RoomPatch) => Promise<boolean>;
 }
 
 function NameAndTopic({ details, change }: PartProps) {
@@ -119,11 +110,21 @@ function NameAndTopic({ details, change }: PartProps) {
         void change({ name: name.trim(), topic: topic.trim() });
       }}
     >
-      <Field label="Name" value={name} maxLength={100} onChange={(event) => setName(event.target.value)} />
-      <Field label="Topic" value={topic} maxLength={250} onChange={(event) => setTopic(event.target.value)} />
+      <Field
+        label={t.roomSettings.name}
+        value={name}
+        maxLength={100}
+        onChange={(event) => setName(event.target.value)}
+      />
+      <Field
+        label={t.roomSettings.topic}
+        value={topic}
+        maxLength={250}
+        onChange={(event) => setTopic(event.target.value)}
+      />
       {isChanged && (
         <Button type="submit" size="sm" disabled={name.trim() === ""}>
-          Save
+          {t.common.save}
         </Button>
       )}
     </form>
@@ -134,15 +135,15 @@ function Choices({ details, change }: PartProps) {
   return (
     <>
       <Choice
-        label="People who join later see"
+        label={t.roomSettings.historyVisibility}
         value={details.historyVisibility}
-        options={{ all: "all of the history", since_join: "what comes after they join" }}
+        options={{ all: t.roomSettings.historyAll, since_join: t.roomSettings.historySinceJoin }}
         onChange={(historyVisibility) => void change({ historyVisibility })}
       />
       <Choice
-        label="@room may be used by"
+        label={t.roomSettings.roomMention}
         value={details.roomMention}
-        options={{ all: "everybody", admins: "admins" }}
+        options={{ all: t.roomSettings.everybody, admins: t.roomSettings.admins }}
         onChange={(roomMention) => void change({ roomMention })}
       />
     </>
@@ -175,9 +176,11 @@ function Choice<Value extends string>({ label, value, options, onChange }: Choic
   );
 }
 
-const SLOW = [0, 5, 15, 30, 60, 300, 900, 3_600];
-const slowText = (seconds: number) => (seconds === 0 ? "no limit" : durationOf(seconds));
+const SLOW_MODES_S = [0, 5, 15, 30, 60, 300, 900, 3_600];
+const slowText = (seconds: number) => (seconds === 0 ? t.roomSettings.noLimit : formatDuration(seconds));
 
-/** The usual ones, and what is set if it is another. Keys that are numbers stand in their order. */
+/** The usual intervals, and the current one if it is different. Numeric keys keep their numeric order. */
 const slowModes = (now: number): Record<string, string> =>
-  Object.fromEntries([...new Set([...SLOW, now])].map((seconds) => [String(seconds), slowText(seconds)]));
+  Object.fromEntries(
+    [...new Set([...SLOW_MODES_S, now])].map((seconds) => [String(seconds), slowText(seconds)]),
+  );

@@ -1,43 +1,45 @@
-/** Search in this room or in all of them; a hit leads to its message. */
+/** Full-text search in this room or in all rooms. A hit links to its message. */
+
 import { useEffect, useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
+import { formatShortDate } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
 import { plainText } from "@/lib/markdown";
 import type { SearchHit } from "@/lib/protocol";
-import { shortDate } from "@/lib/text";
 import { useChat } from "../chat-context";
-import { messageOf } from "../explain";
+import { errorText } from "../explain";
 import { roomHref } from "../route";
 
 const PAUSE_MS = 300;
 
-type Found =
+type SearchState =
   | { kind: "nothing" | "searching" }
   | { kind: "failed"; text: string }
   | { kind: "hits"; hits: SearchHit[]; nextCursor: string | null };
 
 export default function SearchPanel({ roomId }: { roomId: string }) {
   const { api } = useChat();
-  const [words, setWords] = useState("");
+  const [text, setText] = useState("");
   const [everywhere, setEverywhere] = useState(false);
-  const [found, setFound] = useState<Found>({ kind: "nothing" });
+  const [found, setFound] = useState<SearchState>({ kind: "nothing" });
   const field = useRef<HTMLInputElement>(null);
-  const query = { q: words.trim(), ...(everywhere ? {} : { roomId }) };
+  const query = { q: text.trim(), ...(everywhere ? {} : { roomId }) };
   const key = JSON.stringify(query);
   useEffect(() => field.current?.focus(), []);
 
   useEffect(() => {
-    const asked: typeof query = JSON.parse(key);
-    if (asked.q === "") {
+    const request: typeof query = JSON.parse(key);
+    if (request.q === "") {
       setFound({ kind: "nothing" });
       return;
     }
     const stop = new AbortController();
     const timer = setTimeout(() => {
       setFound({ kind: "searching" });
-      api.search(asked, stop.signal).then(
+      api.search(request, stop.signal).then(
         (page) => setFound({ kind: "hits", ...page }),
         (failure: unknown) => {
-          if (!stop.signal.aborted) setFound({ kind: "failed", text: messageOf(failure) });
+          if (!stop.signal.aborted) setFound({ kind: "failed", text: errorText(failure) });
         },
       );
     }, PAUSE_MS);
@@ -47,13 +49,13 @@ export default function SearchPanel({ roomId }: { roomId: string }) {
     };
   }, [api, key]);
 
-  const more = async () => {
+  const loadMore = async () => {
     if (found.kind !== "hits" || !found.nextCursor) return;
     try {
       const page = await api.search({ ...query, cursor: found.nextCursor });
       setFound({ ...page, kind: "hits", hits: [...found.hits, ...page.hits] });
     } catch (failure) {
-      setFound({ kind: "failed", text: messageOf(failure) });
+      setFound({ kind: "failed", text: errorText(failure) });
     }
   };
   return (
@@ -62,10 +64,10 @@ export default function SearchPanel({ roomId }: { roomId: string }) {
         <input
           ref={field}
           type="search"
-          value={words}
-          aria-label="Search messages"
-          placeholder="Search messages"
-          onChange={(event) => setWords(event.target.value)}
+          value={text}
+          aria-label={t.search.label}
+          placeholder={t.search.label}
+          onChange={(event) => setText(event.target.value)}
           className="h-9 w-full rounded-lg border bg-background px-3 text-[16px] sm:text-sm"
         />
         <label className="flex items-center gap-2 text-muted-foreground text-xs">
@@ -75,27 +77,31 @@ export default function SearchPanel({ roomId }: { roomId: string }) {
             onChange={(event) => setEverywhere(event.target.checked)}
             className="accent-primary"
           />
-          In all my conversations
+          {t.search.everywhere}
         </label>
       </div>
       <div aria-live="polite" className="min-h-0 flex-1 overflow-y-auto p-2">
-        <Results found={found} onMore={() => void more()} everywhere={everywhere} />
+        <Results found={found} onMore={() => void loadMore()} everywhere={everywhere} />
       </div>
     </search>
   );
 }
 
-function Results({ found, everywhere, onMore }: { found: Found; everywhere: boolean; onMore: () => void }) {
+function Results({
+  found,
+  everywhere,
+  onMore,
+}: {
+  found: SearchState;
+  everywhere: boolean;
+  onMore: () => void;
+}) {
   const note = "px-2 py-6 text-center text-muted-foreground text-sm";
   switch (found.kind) {
     case "nothing":
-      return (
-        <p className={note}>
-          Words, or <code>from:name</code>, <code>has:file</code>, <code>before:2026-11-01</code>.
-        </p>
-      );
+      return <p className={note}>{t.search.hint}</p>;
     case "searching":
-      return <p className={note}>Searching…</p>;
+      return <p className={note}>{t.search.searching}</p>;
     case "failed":
       return (
         <p role="alert" className={note}>
@@ -103,7 +109,7 @@ function Results({ found, everywhere, onMore }: { found: Found; everywhere: bool
         </p>
       );
     case "hits":
-      if (found.hits.length === 0) return <p className={note}>Nothing was found.</p>;
+      if (found.hits.length === 0) return <p className={note}>{t.search.nothingFound}</p>;
       return (
         <>
           <ul className="space-y-1">
@@ -113,7 +119,7 @@ function Results({ found, everywhere, onMore }: { found: Found; everywhere: bool
           </ul>
           {found.nextCursor && (
             <Button variant="ghost" size="sm" className="mt-2 w-full" onClick={onMore}>
-              More
+              {t.common.more}
             </Button>
           )}
         </>
@@ -131,7 +137,7 @@ function Hit({ hit: { message, roomName }, everywhere }: { hit: SearchHit; every
         <span className="flex items-baseline gap-2">
           <bdi className="min-w-0 flex-1 truncate font-medium">{message.userId}</bdi>
           <time dateTime={message.createdAt} className="shrink-0 text-[11px] text-muted-foreground">
-            {shortDate(message.createdAt)}
+            {formatShortDate(message.createdAt)}
           </time>
         </span>
         {everywhere && roomName && (

@@ -1,16 +1,19 @@
-/** One thread: its first message, the replies, and where one writes the next. */
+/** A thread: its first message, the replies, and an input for the next one. */
+
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { RichText } from "@/components/ui/rich-text";
+import { formatTime } from "@/i18n/format";
+import { t } from "@/i18n/i18n";
 import type { SendOptions } from "@/lib/room-client";
 import type { ChatMessage } from "@/lib/room-view";
 import { typingUsers } from "@/lib/room-view";
-import { timeOf } from "@/lib/text";
 import { useChat } from "../chat-context";
 import { type MessageActions, MessageActionsContext, useMessageActions } from "../message-actions";
+import type { Composing } from "../panels";
 import type { ChatRoomHandle } from "../use-chat-room";
 import { useMessages } from "../use-room";
 import { Attachments } from "./Attachments";
-import { type Composing, MessageInput } from "./MessageInput";
+import { MessageInput } from "./MessageInput";
 import { MessageList, MessageListSkeleton } from "./MessageList";
 import { TypingIndicator } from "./TypingIndicator";
 
@@ -30,12 +33,12 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly }: Thread
   const [composing, setComposing] = useState<Composing>(null);
   const [alsoToRoom, setAlsoToRoom] = useState(false);
   const thread = useMessages(client.roomId, rootId);
-  const root = client.view.one(state, rootId);
+  const root = client.view.message(state, rootId);
   const part = state.threads[rootId];
   const isKnown = part !== undefined;
 
   useEffect(() => {
-    // A reload of the room brings its open threads too; this is for the first time.
+    // Only the first time: a reload of the room includes its loaded threads.
     if (isConnected && !isKnown) void client.loadThread(rootId);
   }, [client, rootId, isConnected, isKnown]);
 
@@ -57,7 +60,9 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly }: Thread
   );
   const onTyping = useCallback((isTyping: boolean) => client.sendTyping(isTyping, rootId), [client, rootId]);
   const editLast = () => {
-    const last = thread.messages.findLast((one) => one.userId === userId && one.deletedAt === null);
+    const last = thread.messages.findLast(
+      (message) => message.userId === userId && message.deletedAt === null,
+    );
     if (last?.status === "sent") setComposing({ kind: "edit", message: last });
   };
   return (
@@ -65,27 +70,27 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly }: Thread
       {root && <Root message={root} me={userId} />}
       {part?.failed && (
         <p role="alert" className="p-4 text-sm">
-          The thread couldn't be loaded.{" "}
+          {t.thread.loadFailed}{" "}
           <button type="button" className="underline" onClick={() => void client.loadThread(rootId)}>
-            Try again
+            {t.common.tryAgain}
           </button>
         </p>
       )}
       {!isKnown && thread.messages.length === 0 ? (
         <MessageListSkeleton />
       ) : thread.messages.length === 0 ? (
-        <p className="flex-1 p-6 text-center text-muted-foreground text-sm">No replies yet.</p>
+        <p className="flex-1 p-6 text-center text-muted-foreground text-sm">{t.thread.empty}</p>
       ) : (
         <MessageList
           messages={thread.messages}
           me={userId}
-          label="Replies"
+          label={t.thread.label}
           lineSeq={null}
           readMarkers={NO_MARKERS}
           hasMore={thread.hasMore}
           isLoadingOlder={thread.isLoadingOlder}
           onLoadOlder={thread.loadOlder}
-          beginning={`${thread.messages.length === 1 ? "1 reply" : `${thread.messages.length} replies`}`}
+          beginning={t.message.replies(thread.messages.length)}
           inThread
         />
       )}
@@ -94,9 +99,9 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly }: Thread
         <MessageInput
           roomId={client.roomId}
           threadId={rootId}
-          placeholder="Reply…"
+          placeholder={t.input.reply}
           disabled={room.connection.kind === "stopped"}
-          held={state.held}
+          sendBlocked={state.sendBlocked}
           people={people}
           composing={composing}
           onComposing={setComposing}
@@ -113,7 +118,7 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly }: Thread
               onChange={(event) => setAlsoToRoom(event.target.checked)}
               className="accent-primary"
             />
-            Show in the conversation too
+            {t.thread.alsoToRoom}
           </label>
         </MessageInput>
       )}
@@ -125,17 +130,17 @@ function Root({ message, me }: { message: ChatMessage; me: string }) {
   return (
     <div className="max-h-[30dvh] shrink-0 overflow-y-auto border-b px-4 py-3 text-sm [overflow-wrap:anywhere]">
       <p className="mb-1 flex items-baseline gap-2">
-        <bdi className="font-semibold">{message.userId === me ? "You" : message.userId}</bdi>
+        <bdi className="font-semibold">{message.userId === me ? t.common.you : message.userId}</bdi>
         <time dateTime={message.createdAt} className="text-[11px] text-muted-foreground">
-          {timeOf(message.createdAt)}
+          {formatTime(message.createdAt)}
         </time>
       </p>
       {message.deletedAt ? (
-        <p className="text-muted-foreground italic">This message was deleted</p>
+        <p className="text-muted-foreground italic">{t.message.deleted}</p>
       ) : (
         <div dir="auto">
           <RichText text={message.content} me={me} />
-          {message.attachments.length > 0 && <Attachments all={message.attachments} />}
+          {message.attachments.length > 0 && <Attachments files={message.attachments} />}
         </div>
       )}
     </div>

@@ -1,4 +1,6 @@
-/** Who types. Its height is always there, so that nothing jumps. */
+import { t } from "@/i18n/i18n";
+
+/** Who is typing. It keeps its height when empty, so that nothing moves. */
 export function TypingIndicator({ users }: { users: string[] }) {
   return (
     <div
@@ -21,8 +23,8 @@ export function TypingIndicator({ users }: { users: string[] }) {
 }
 
 function sentence(users: string[]): string {
-  const [first, second] = users;
-  if (users.length === 1) return `${first} is typing…`;
-  if (users.length === 2) return `${first} and ${second} are typing…`;
-  return `${first}, ${second} and ${users.length - 2} more are typing…`;
+  const [first = "", second = ""] = users;
+  if (users.length === 1) return t.room.isTyping(first);
+  if (users.length === 2) return t.room.areTyping(first, second);
+  return t.room.manyTyping(first, second, users.length - 2);
 }

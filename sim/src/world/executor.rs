@@ -1,5 +1,5 @@
-//! Time and tasks of a simulated world: futures are polled in one fixed order, and the clock moves only when nothing
-//! can run. Not here: what the tasks do.
+//! Virtual time and tasks: futures are polled in one fixed order, and time moves only when no task can run.
+//! Not here: what the tasks do.
 
 use chinwag::ids::UnixMs;
 use std::cell::{Cell, RefCell};
@@ -11,15 +11,15 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Whose turn a task's polls are, so that they commit together and die together.
+/// Whose turn a task's polls belong to: they commit together and end together.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Owner {
-    /// The world itself: networks, clients, Postgres.
+    /// The world itself: network, clients, Postgres.
     World,
     /// The Worker's part of the runtime.
     Worker,
-    /// One making of a room's object.
-    Object { host: String, making: u64 },
+    /// One instance of a room's object.
+    Object { host: String, instance: u64 },
 }
 
 type TaskId = u64;
@@ -28,17 +28,17 @@ type Queue = Arc<Mutex<VecDeque<TaskId>>>;
 
 struct Task {
     owner: Owner,
-    /// Out while it is polled.
+    /// `None` while it is polled.
     work: Option<Work>,
     waker: Waker,
 }
 
-struct Wakes {
+struct TaskWaker {
     id: TaskId,
     ready: Queue,
 }
 
-impl Wake for Wakes {
+impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if !ready.contains(&self.id) {
@@ -70,13 +70,13 @@ impl Executor {
         self.now.get()
     }
 
-    fn number(&self) -> u64 {
+    fn next_number(&self) -> u64 {
         self.next.replace(self.next.get() + 1)
     }
 
     pub fn spawn(&self, owner: Owner, work: impl Future<Output = ()> + 'static) {
-        let id = self.number();
-        let waker = Waker::from(Arc::new(Wakes { id, ready: self.ready.clone() }));
+        let id = self.next_number();
+        let waker = Waker::from(Arc::new(TaskWaker { id, ready: self.ready.clone() }));
         waker.wake_by_ref();
         self.tasks.borrow_mut().insert(id, Task { owner, work: Some(Box::pin(work)), waker });
     }
@@ -91,16 +91,17 @@ impl Executor {
                 .borrow_mut()
                 .get_mut(&id)
                 .and_then(|task| Some((task.owner.clone(), task.work.take()?, task.waker.clone())));
-            // One that was ended meanwhile.
+            // The task was ended meanwhile.
             let Some((owner, mut work, waker)) = taken else { continue };
             let mut done = false;
             turn(&owner, &mut || {
                 let poll = || work.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
-                // A handler that panics has failed, and nothing else has.
-                done = catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|panic| match struck(&panic) {
-                    true => true,
-                    false => resume_unwind(panic),
-                });
+                // A handler with an injected panic has failed; all others go on.
+                done =
+                    catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|panic| match is_injected(&panic) {
+                        true => true,
+                        false => resume_unwind(panic),
+                    });
             });
             if done {
                 self.tasks.borrow_mut().remove(&id);
@@ -111,7 +112,7 @@ impl Executor {
         }
     }
 
-    /// Ends all tasks of these owners where they stand.
+    /// Drops all tasks of these owners where they stand.
     pub fn end(&self, ends: impl Fn(&Owner) -> bool) {
         let mut tasks = self.tasks.borrow_mut();
         let ids: Vec<TaskId> = tasks.iter().filter(|(_, t)| ends(&t.owner)).map(|(id, _)| *id).collect();
@@ -128,8 +129,8 @@ impl Executor {
         self.timers.borrow().keys().next().map(|(at, _)| *at)
     }
 
-    /// Moves the clock and wakes whom it wakes.
-    pub fn pass_to(&self, to: UnixMs) {
+    /// Moves time forward and wakes the timers that are due.
+    pub fn advance_to(&self, to: UnixMs) {
         self.now.set(self.now.get().max(to));
         let mut timers = self.timers.borrow_mut();
         while let Some(entry) = timers.first_entry()
@@ -144,7 +145,7 @@ impl Executor {
     }
 }
 
-/// Done once the clock has come to `until`, and never at once: sleeping for 0 ends the turn.
+/// Done at `until`, and never in the turn that began it: sleeping for 0 ends the turn.
 pub struct Sleep {
     executor: Rc<Executor>,
     until: UnixMs,
@@ -157,7 +158,7 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         if !self.registered {
             self.registered = true;
-            let key = (self.until, self.executor.number());
+            let key = (self.until, self.executor.next_number());
             self.executor.timers.borrow_mut().insert(key, context.waker().clone());
             return Poll::Pending;
         }
@@ -165,14 +166,14 @@ impl Future for Sleep {
     }
 }
 
-/// What a panic of ours says, apart from one that is a defect.
-pub const STRUCK: &str = "struck by the simulator";
+/// The payload of an injected panic, which no defect has.
+pub const INJECTED_PANIC: &str = "injected by the simulator";
 
-fn struck(panic: &Box<dyn std::any::Any + Send>) -> bool {
-    panic.downcast_ref::<&str>() == Some(&STRUCK)
+fn is_injected(panic: &Box<dyn std::any::Any + Send>) -> bool {
+    panic.downcast_ref::<&str>() == Some(&INJECTED_PANIC)
 }
 
-/// A place for one value that somebody waits for.
+/// A place for one value that a task waits for.
 pub struct Slot<T>(Rc<RefCell<Place<T>>>);
 
 struct Place<T> {
@@ -221,7 +222,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// Never done: a promise that was lost.
-pub async fn lost<T>() -> T {
+/// Never resolves: a lost promise.
+pub async fn never<T>() -> T {
     std::future::pending().await
 }

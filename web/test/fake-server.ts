@@ -1,6 +1,6 @@
-/** For tests: the other end of a WebSocket, and events with sensible fields. Never part of the build. */
-import type { Signals } from "./browser-signals";
-import type { Ack, Hello, Message, Reactions, ServerEvent } from "./protocol";
+/** Test doubles of the server side of a WebSocket and of browser signals, and builders of events with default fields. */
+import type { Signals } from "@/lib/browser-signals";
+import type { Ack, Hello, Message, Reactions, ServerEvent } from "@/lib/protocol";
 
 export class FakeSocket {
   static all: FakeSocket[] = [];
@@ -29,20 +29,20 @@ export class FakeSocket {
     this.closedWith = code;
   }
 
-  /** The server speaks: one frame with these events. */
-  says(...events: ServerEvent[]): void {
-    this.saysText(JSON.stringify(events));
+  /** Delivers one frame with these events. */
+  deliver(...events: ServerEvent[]): void {
+    this.deliverText(JSON.stringify(events));
   }
-  saysText(data: unknown): void {
+  deliverText(data: unknown): void {
     this.readyState = 1;
     this.onmessage?.({ data });
   }
-  closes(code: number, reason = ""): void {
+  closeFromServer(code: number, reason = ""): void {
     this.readyState = 3;
     this.onclose?.({ code, reason });
   }
-  /** The frames that arrived, of one type. */
-  heard(type: string): Record<string, unknown>[] {
+  /** The frames of one type that the client sent. */
+  sentFrames(type: string): Record<string, unknown>[] {
     return this.sent.map((text) => JSON.parse(text)).filter((frame) => frame.type === type);
   }
   get since(): string | null {
@@ -59,7 +59,7 @@ export class FakeSignals implements Signals {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
-  tell(signal: "online" | "offline" | "visible"): void {
+  deliver(signal: "online" | "offline" | "visible"): void {
     if (signal !== "visible") this.online = signal === "online";
     for (const listener of this.listeners) listener(signal);
   }
@@ -100,30 +100,30 @@ export const newMessage = (seq: number, userId?: string, more?: Partial<Message>
   ...{ type: "new_message", seq, message: message(seq, userId, more) },
 });
 
-/** A JWT by shape alone. */
+/** A token with the shape of a JWT, unsigned. */
 export const token = (expS: number, sub = "alice"): string =>
   `h.${btoa(JSON.stringify({ sub, exp: expS })).replaceAll("=", "")}.s`;
 
-/** What deleting leaves of a message. */
-export const tombstoned: Partial<Message> = {
+/** The fields that a deletion changes. */
+export const TOMBSTONE_FIELDS: Partial<Message> = {
   ...{ content: "", attachments: [], reactions: {}, mentions: [], mentionsRoom: false },
   deletedAt: "2026-11-23T14:00:00.000Z",
 };
 
-export const ackOf = (op: Ack["op"], clientId: string, seq: number, more: Partial<Ack> = {}): Ack => ({
+export const ackEvent = (op: Ack["op"], clientId: string, seq: number, more: Partial<Ack> = {}): Ack => ({
   ...{ type: "ack", clientId, op, messageId: `m${seq}`, seq, version: 1 },
   ...{ createdAt: "2026-11-23T12:00:00.000Z", ...more },
 });
 
-export const refusal = (clientId: string, code: string, more: object = {}): ServerEvent =>
+export const errorEvent = (clientId: string, code: string, more: object = {}): ServerEvent =>
   ({ type: "error", code, message: "no", retryable: false, clientId, ...more }) as ServerEvent;
 
-export const reacted = (seq: number, messageId: string, reactions: Reactions): ServerEvent => ({
+export const reactionUpdate = (seq: number, messageId: string, reactions: Reactions): ServerEvent => ({
   ...{ type: "reaction_update", seq, messageId, reactions },
   delta: { userId: "bob", emoji: Object.keys(reactions)[0] ?? "👍", action: "add" },
 });
 
-export const types = (
+export const typingEvent = (
   userId: string,
   isTyping = true,
   typingUsers = isTyping ? [userId] : [],

@@ -1,41 +1,42 @@
 import { type ComponentType, useEffect, useState } from "react";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 
-const AGAIN_MS = 2_000;
+const RETRY_MS = 2_000;
 
 /**
- * A component that comes in when it is first shown. While the network doesn't give it the page stays as it is, says so,
- * and asks again; `React.lazy` would throw the whole page away, and never ask again.
+ * A component whose code is loaded when it is shown for the first time. If loading fails, the rest of the page stays, a
+ * text says so, and loading is retried; `React.lazy` would fail the whole page and never retry.
  */
-export function later<Props extends object>(
+export function lazyWithRetry<Props extends object>(
   load: () => Promise<{ default: ComponentType<Props> }>,
-  /** It floats over the page, and so does what stands in for it. */
+  /** A dialog floats over the page, and so does its placeholder. */
   isDialog = false,
 ) {
   let loaded: ComponentType<Props> | null = null;
-  // biome-ignore lint/correctness/noComponentHookFactories: called once a part, outside of components, as lazy is
-  return function Later(props: Props) {
-    const [, setHere] = useState(false);
+  // biome-ignore lint/correctness/noComponentHookFactories: called once per component, outside of components, like React.lazy
+  return function LazyWithRetry(props: Props) {
+    const [, setLoaded] = useState(false);
     const [failed, setFailed] = useState(false);
     useEffect(() => {
       if (loaded) return;
-      let current = true;
+      let isMounted = true;
       let timer: ReturnType<typeof setTimeout>;
-      const ask = () =>
+      const attempt = () =>
         load().then(
           (module) => {
             loaded = module.default;
-            if (current) setHere(true);
+            if (isMounted) setLoaded(true);
           },
           () => {
-            if (!current) return;
+            if (!isMounted) return;
             setFailed(true);
-            timer = setTimeout(ask, AGAIN_MS);
+            timer = setTimeout(attempt, RETRY_MS);
           },
         );
-      void ask();
+      void attempt();
       return () => {
-        current = false;
+        isMounted = false;
         clearTimeout(timer);
       };
     }, []);
@@ -50,7 +51,7 @@ export function later<Props extends object>(
           isDialog && "fixed bottom-4 left-4 z-10 rounded-xl border bg-card shadow-lg",
         )}
       >
-        {failed ? "This can't be loaded just now. Trying again…" : "Loading…"}
+        {failed ? t.common.loadFailed : t.common.loading}
       </p>
     );
   };

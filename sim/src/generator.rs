@@ -1,0 +1,193 @@
+//! How a seed becomes a plan. Not here: what the actions do (`actions`).
+
+use crate::plan::{Action, OwnerRequest, PEOPLE, Plan, PostgresFault, TABS};
+use crate::rng::Rng;
+
+/// Which kinds of faults a run has: few at a time go deeper than all at once.
+struct Kinds {
+    crashes: bool,
+    disk: bool,
+    postgres: bool,
+    people: bool,
+    readers: bool,
+    alarms: bool,
+    losses: bool,
+}
+
+/// The plan that a seed stands for.
+pub fn generate(seed: u64) -> Plan {
+    let mut rng = Rng::new(seed);
+    let mut flip = || rng.one_in(2);
+    let kinds = Kinds {
+        crashes: flip(),
+        disk: flip(),
+        postgres: flip(),
+        people: flip(),
+        readers: flip(),
+        alarms: flip(),
+        losses: flip(),
+    };
+    let count = 20 + rng.below(60);
+    let mut actions: Vec<Action> = (0..TABS.len()).map(|tab| Action::Connect { tab }).collect();
+    actions.push(Action::Wait { ms: 200 });
+    for _ in 0..count {
+        push_action(&mut rng, &kinds, &mut actions);
+    }
+    if kinds.people && rng.one_in(4) {
+        add_room_deletion(&mut rng, &kinds, &mut actions);
+    }
+    let token_ms = if rng.one_in(4) { 5_000 + rng.below(30_000) } else { 3_600_000 };
+    let legacy_tabs = if rng.one_in(4) { vec![2, 6] } else { Vec::new() };
+    let strict_limits = rng.one_in(8);
+    if strict_limits {
+        // At the contract's rate hundreds of messages would take minutes.
+        actions.retain(|action| !matches!(action, Action::Burst { count: 30.., .. }));
+    }
+    Plan { actions, strict_limits, token_ms, legacy_tabs }
+}
+
+fn push_action(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
+    let tab = rng.below(TABS.len() as u64) as usize;
+    let room = TABS[tab].0;
+    let next = match rng.below(30) {
+        0..=5 => {
+            let bytes = if kinds.readers && rng.one_in(3) { 3_000 } else { 20 };
+            Action::SendMessage { tab, bytes, poison: kinds.postgres && rng.one_in(30) }
+        }
+        6 => Action::React {
+            tab,
+            nth: rng.below(8) as usize,
+            emoji: rng.below(3) as usize,
+            add: !rng.one_in(3),
+        },
+        7 if rng.one_in(24) => Action::Burst { tab, count: 550 },
+        7 => Action::Burst { tab, count: 3 + rng.below(10) as usize },
+        8 => Action::Repeat { tab },
+        9 if rng.one_in(2) => Action::Typing { tab },
+        9 => Action::Read { tab },
+        10 => Action::Connect { tab },
+        11 if kinds.readers => match rng.below(4) {
+            0 => Action::Vanish { tab },
+            1 => Action::Reading { tab, reads: true },
+            _ => Action::Reading { tab, reads: false },
+        },
+        11 | 12 if rng.one_in(2) => Action::Disconnect { tab },
+        13 | 14 => fault(rng, kinds, room, actions).unwrap_or(Action::Wait { ms: 40 }),
+        15 if kinds.postgres => Action::PostgresFault(postgres_fault(rng)),
+        20 | 21 => Action::Reply { tab, nth: rng.below(6) as usize },
+        22 | 23 => Action::Edit {
+            tab,
+            nth: rng.below(4) as usize,
+            based: rng.one_in(2),
+            poison: kinds.postgres && rng.one_in(20),
+        },
+        24 => Action::Delete { tab, nth: rng.below(6) as usize },
+        26 | 27 => Action::Upload { tab },
+        28 => Action::ModeratedWord { tab, word: rng.below(3) as usize, edits: rng.one_in(3) },
+        29 => Action::Report { tab, nth: rng.below(4) as usize },
+        25 => Action::MarkUnread { tab, back: 1 + rng.below(5) },
+        _ => {
+            let far = [15, 45, 200, 1_500, 12_000];
+            Action::Wait { ms: 1 + rng.below(rng.clone().pick(&far)) }
+        }
+    };
+    actions.push(next);
+}
+
+/// The second room's owner deletes it in the later half of the run, and often a fault comes just then.
+fn add_room_deletion(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
+    const ROOM: usize = 1;
+    let half = actions.len() / 2;
+    let at = half + rng.below(half as u64) as usize;
+    let before = match rng.below(4) {
+        0 if kinds.crashes => Action::Kill { effects: 1 + rng.below(30) as u32 },
+        1 if kinds.disk => Action::DiskFails { statements: 1 + rng.below(20) as u32 },
+        2 => Action::Upload { tab: 5 },
+        _ => Action::Wait { ms: 1 },
+    };
+    actions.splice(at..at, [before, Action::Request { room: ROOM, request: OwnerRequest::Delete }]);
+    // Nobody connects to a deleted room again, and only that would make up for a lost alarm.
+    let lost = [Action::AlarmLost { room: ROOM }, Action::FinalHalt];
+    actions.retain(|action| !lost.contains(action));
+}
+
+fn fault(rng: &mut Rng, kinds: &Kinds, room: usize, actions: &mut Vec<Action>) -> Option<Action> {
+    let action = match rng.below(16) {
+        14 | 15 if kinds.people => Action::Request { room, request: owner_request(rng) },
+        0 | 1 if kinds.crashes => Action::Kill { effects: 1 + rng.below(40) as u32 },
+        2 if kinds.crashes => rng.pick(&[Action::Abort, Action::Deploy]),
+        2 | 3 => Action::Hibernate { room },
+        4 if kinds.disk => Action::Panic { statements: 1 + rng.below(20) as u32 },
+        5 if kinds.disk && rng.one_in(3) => Action::DiskFull { ms: 50 + rng.below(4_000) },
+        5 if kinds.disk => Action::DiskFails { statements: 1 + rng.below(20) as u32 },
+        6 if kinds.people => {
+            let user = rng.below(3) as usize;
+            // Often one of the removed person's tabs is closing at that moment.
+            if rng.one_in(2) {
+                let tabs =
+                    TABS.iter().enumerate().filter(|(_, tab)| tab.0 == room && tab.1 == PEOPLE[user + 1]);
+                actions.extend(tabs.take(1).map(|(tab, _)| Action::Disconnect { tab }));
+            }
+            Action::RemoveInPostgres { room, user }
+        }
+        7 if kinds.people && rng.one_in(3) => Action::AddAllInPostgres { room },
+        7 if kinds.people => {
+            // Two at once race.
+            if rng.one_in(2) {
+                actions.push(Action::Request { room, request: owner_request(rng) });
+            }
+            Action::Request { room, request: owner_request(rng) }
+        }
+        8 if kinds.alarms => rng.pick(&[
+            Action::AlarmTwice { room },
+            Action::AlarmLost { room },
+            Action::AlarmLate { room, ms: 20_000 },
+            Action::FinalHalt,
+        ]),
+        9 if kinds.losses => Action::RestoreBackup { room, rows: 1 + rng.below(6) },
+        10 if kinds.losses && rng.one_in(3) => Action::LoseStorage { room },
+        11 if kinds.losses && rng.one_in(3) => Action::InsertForeignRow { room },
+        12 if kinds.postgres && rng.one_in(3) => Action::RetryQuarantined { room },
+        12 if kinds.postgres => Action::AlertList { unavailable: rng.one_in(2) },
+        13 if kinds.postgres => {
+            // Often just before a file is to be removed.
+            if rng.one_in(2) {
+                actions.push(Action::Bucket { unavailable: true });
+                return Some(Action::Delete { tab: rng.below(TABS.len() as u64) as usize, nth: 0 });
+            }
+            Action::Bucket { unavailable: rng.one_in(3) }
+        }
+        _ => return None,
+    };
+    Some(action)
+}
+
+fn owner_request(rng: &mut Rng) -> OwnerRequest {
+    let user = rng.below(3) as usize;
+    match rng.below(13) {
+        11 | 12 => OwnerRequest::SlowMode { seconds: rng.pick(&[0, 2, 20, 20]) },
+        8 | 9 => OwnerRequest::Mute { user },
+        10 => OwnerRequest::Unmute { user },
+        0 | 1 => OwnerRequest::Remove { user },
+        2 | 3 => OwnerRequest::Add,
+        4 => OwnerRequest::Role { user, role: rng.pick(&["member", "moderator", "admin"]) },
+        5 => OwnerRequest::Ban { user, for_ms: rng.pick(&[None, Some(1), Some(3_000), Some(20_000)]) },
+        6 => OwnerRequest::Unban { user },
+        _ => OwnerRequest::Topic { number: rng.below(3) },
+    }
+}
+
+fn postgres_fault(rng: &mut Rng) -> PostgresFault {
+    match rng.below(12) {
+        0 => PostgresFault::Slow(1 + rng.below(300)),
+        1 => PostgresFault::Slow(9_000),
+        2 => PostgresFault::Refuses,
+        3 => PostgresFault::Hangs(rng.one_in(2)),
+        4 => PostgresFault::Fails(
+            rng.pick(&["42P01", "42P01", "28P01", "40001", "53300", "57014", "25006", "55P03"]),
+        ),
+        5 | 6 => PostgresFault::LosesReplies,
+        7 => PostgresFault::LosesPromises,
+        _ => PostgresFault::Fine,
+    }
+}

@@ -1,0 +1,286 @@
+//! The checks of a room's log at the end of a run: against the model, within itself, against Postgres and REST.
+//! Not here: when they run (`final_checks`), members (`people`), files (`files`), the audit log (`rules`).
+
+use crate::fake_postgres::POISON;
+use crate::plan::{PEOPLE, ROOMS};
+use crate::requests::HttpRequest;
+use crate::stored::{Log, Stored, quarantined, versions};
+use crate::token::token;
+use crate::world::World;
+use crate::world::backends::RoomRows;
+use crate::world::checker::{CheckResult, Checker};
+use crate::world::clients::room_path;
+use crate::world::content_model::{Shown, newest_acked_edit};
+use crate::world::model::RoomModel;
+use crate::world::network::HttpOutcome;
+use crate::world::operation::{Acked, Fact, Operation};
+use chinwag::db::MessageRow;
+use chinwag::ids::Seq;
+use chinwag::protocol::message::Message;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+pub fn seqs_have_no_gap(log: &Log, floor: Seq) -> CheckResult {
+    let seqs = log.keys().copied().filter(|seq| *seq > floor);
+    match seqs.zip(floor + 1..).find(|(seq, expected)| seq != expected) {
+        Some((seq, expected)) => Err((Checker::Gap, format!("{seq} stands where {expected} should"))),
+        None => Ok(()),
+    }
+}
+
+/// Every acked message is in the log.
+pub fn nothing_is_lost(log: &Log, model: &RoomModel) -> CheckResult {
+    for (key, Acked { seq, id, .. }) in &model.acked {
+        let (Some(seq), Some(Operation::Message { .. })) = (seq, model.sent.get(key)) else { continue };
+        let stored = log.get(seq).and_then(Stored::message);
+        let (user, client_id) = key;
+        if !stored.as_ref().is_some_and(|m| m.id == *id && m.user_id == *user) {
+            let what = format!("{user}'s {client_id} was acked at {seq}, there is {stored:?}");
+            return Err((Checker::Lost, what));
+        }
+    }
+    Ok(())
+}
+
+pub fn nothing_is_duplicated(log: &Log) -> CheckResult {
+    let mut known = BTreeMap::new();
+    for (seq, stored) in log {
+        let Some(client_id) = &stored.client_id else { continue };
+        if let Some(before) = known.insert((stored.user.clone(), client_id.clone()), seq) {
+            let what = format!("{}'s {client_id} at {before} and {seq}", stored.user);
+            return Err((Checker::Duplicated, what));
+        }
+    }
+    Ok(())
+}
+
+pub fn nothing_is_invented(log: &Log, model: &RoomModel) -> CheckResult {
+    for message in log.values().filter_map(Stored::message) {
+        let operation = Operation::Message { content: String::new(), thread: message.thread_id };
+        let fact = Fact { user: message.user_id, client_id: message.client_id, id: message.id, operation };
+        if fact.client_id.is_none() {
+            return Err((Checker::Phantom, format!("nobody sent {fact:?}")));
+        }
+        model.check_was_sent(&fact)?;
+    }
+    Ok(())
+}
+
+/// What clients received is in the log.
+pub fn received_is_stored(log: &Log, model: &RoomModel, epoch: &str, floor: Seq) -> CheckResult {
+    for ((in_epoch, seq), fact) in &model.received {
+        let stored = log.get(seq);
+        let is_kind =
+            |kind: i64, holds: &str| stored.is_some_and(|s| s.kind == kind && s.body.contains(holds));
+        let is_same = match &fact.operation {
+            Operation::Message { .. } => stored.and_then(Stored::message).is_some_and(|m| m.id == fact.id),
+            // A rebuilt log has messages alone.
+            _ if in_epoch != epoch || *seq <= floor => true,
+            Operation::Reaction { emoji, .. } => is_kind(2, emoji),
+            Operation::Edit { message, .. } => is_kind(3, message),
+            Operation::Delete { message } => is_kind(4, message),
+            Operation::Thread => is_kind(5, ""),
+            Operation::RoomEvent { .. } => stored.is_some_and(|s| s.kind >= 6),
+        };
+        if !is_same {
+            let what = format!("received at {seq} of {in_epoch}: {fact:?}; the log lacks it");
+            return Err((Checker::Lost, what));
+        }
+    }
+    Ok(())
+}
+
+/// Each message has its newest content, and a deleted one none.
+pub fn content_is_right(log: &Log, model: &mut RoomModel) -> CheckResult {
+    for stored in log.values().filter(|stored| stored.kind == 1) {
+        let body = stored.json();
+        let shown = Shown::from_json(&body);
+        model.check_shown(&shown, usize::MAX)?;
+        let promised = newest_acked_edit(&model.sent, &model.acked, shown.id);
+        if let Some((version, content)) = promised.filter(|_| !shown.deleted)
+            && (shown.version < version || (shown.version == version && shown.content != content))
+        {
+            let (id, stored) = (shown.id, shown.version);
+            return Err((
+                Checker::Lost,
+                format!("{id} v{version} {content:?} was acked, v{stored} is stored"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A root counts the replies that are not deleted.
+pub fn threads_are_counted(log: &Log) -> CheckResult {
+    let messages: Vec<Message> = log.values().filter_map(Stored::message).collect();
+    for root in &messages {
+        let replies = messages.iter().filter(|m| m.thread_id.as_ref() == Some(&root.id));
+        let replies: Vec<&Message> = replies.filter(|m| m.deleted_at.is_none()).collect();
+        let expected = (replies.len() as u64, replies.last().map(|reply| reply.created_at));
+        let counted = (root.reply_count, root.last_reply_at);
+        if counted != expected {
+            let what = format!("thread {}: {counted:?} instead of {expected:?}", root.seq);
+            return Err((Checker::Diverging, what));
+        }
+    }
+    Ok(())
+}
+
+/// Log, Postgres and REST agree on how far each person has read.
+pub fn markers_agree(world: &Rc<World>, room: usize) -> CheckResult {
+    for user in PEOPLE {
+        let token = token(ROOMS[room].0, user, world.clock.now() + 60_000);
+        let path = format!("{}/read", room_path(room));
+        let got = world.request_and_wait(HttpRequest::post(path, token, r#"{"seq":0}"#.into()));
+        let Some(HttpOutcome::Json(200, body)) = got else { continue };
+        let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+        let row = world.backends.rows(room, |rows| rows.marker(user)).unwrap_or_default();
+        if answer["lastReadSeq"] != row.seq {
+            return Err((Checker::Marker, format!("{user} has read to {body}, in Postgres {row:?}")));
+        }
+    }
+    Ok(())
+}
+
+pub fn senders_order_is_kept(world: &World, room: usize) -> CheckResult {
+    for tab in world.clients.all().iter().filter(|tab| tab.room == room) {
+        let mut order = tab.order.clone();
+        order.sort_unstable();
+        if let Some(pair) = order.windows(2).find(|pair| pair[0].1 >= pair[1].1) {
+            return Err((Checker::Order, format!("{}'s messages have the seqs {pair:?}", tab.user)));
+        }
+    }
+    Ok(())
+}
+
+/// The tenant's alert list names the room exactly if it has quarantined rows.
+pub fn alert_list_is_true(world: &World, room: usize) -> CheckResult {
+    let quarantined = quarantined(world, room).len();
+    let listed = world.backends.is_alerted(room);
+    match listed == (quarantined > 0) {
+        true => Ok(()),
+        false => Err((Checker::Alert, format!("{quarantined} quarantined rows, on the list: {listed}"))),
+    }
+}
+
+/// Alice never connects to the last room, and is a member all the time.
+pub fn absent_are_notified(world: &World, room: usize, log: &Log) -> CheckResult {
+    // A message that Postgres lost while its notice was on the way is notified to nobody.
+    if room + 1 != ROOMS.len() || world.recorder.happened("restored backups") {
+        return Ok(());
+    }
+    let (notified, unnotifiable) = (world.model.notified.borrow(), world.model.unnotifiable.borrow());
+    let quarantined = quarantined(world, room);
+    let due = log.values().filter_map(Stored::message);
+    let mut due = due.filter(|m| m.deleted_at.is_none() && m.user_id != "alice").map(|m| m.seq);
+    let is_excused = |seq: Seq| quarantined.contains(&seq) || unnotifiable.contains(&(room, seq));
+    match due.find(|seq| !notified.contains(&(room, *seq, "alice".into())) && !is_excused(*seq)) {
+        Some(seq) => Err((Checker::Notified, format!("alice was not notified of {seq}"))),
+        None => Ok(()),
+    }
+}
+
+/// The naive model: applies all reactions of the log to messages without any, and compares.
+pub fn reactions_are_counted(log: &Log, floor: Seq) -> CheckResult {
+    if floor > 0 {
+        return Ok(());
+    }
+    let mut model: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+    for stored in log.values().filter(|stored| stored.kind == 2) {
+        let body = stored.json();
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let of_message = model.entry(text("messageId")).or_default();
+        let users = of_message.entry(text("emoji")).or_default();
+        users.retain(|user| *user != stored.user);
+        if body["add"] == true {
+            users.push(stored.user.clone());
+        }
+        of_message.retain(|_, users| !users.is_empty());
+    }
+    for message in log.values().filter_map(Stored::message) {
+        let expected = model.get(&message.id).filter(|_| message.deleted_at.is_none());
+        let expected = expected.cloned().unwrap_or_default();
+        if message.reactions != expected {
+            let what = format!("{}: {:?} instead of {expected:?}", message.seq, message.reactions);
+            return Err((Checker::Diverging, what));
+        }
+    }
+    Ok(())
+}
+
+/// Postgres has each message of the log as it is, apart from quarantined ones, and no other.
+pub fn log_equals_postgres(world: &World, room: usize, log: &Log) -> CheckResult {
+    let (quarantined, versions) = (quarantined(world, room), versions(world, room));
+    world.backends.rows(room, |rows| {
+        for message in log.values().filter_map(Stored::message) {
+            let seq = message.seq;
+            let before = versions.get(&seq).map(Vec::as_slice).unwrap_or_default();
+            if message.deleted_at.is_some() && !before.is_empty() {
+                return Err((Checker::Undead, format!("{seq} is deleted, and was {before:?}")));
+            }
+            if quarantined.contains(&seq) {
+                quarantine_has_reason(rows, &message, before)?;
+                continue;
+            }
+            let Some(row) = rows.ledger.rows.get(&seq) else {
+                let what = format!("{seq} is missing, Postgres stands at {}", rows.ledger.last_seq);
+                return Err((Checker::Postgres, what));
+            };
+            if !is_same_row(row, &message, before) {
+                return Err((Checker::Postgres, format!("{seq} differs: {row:?}")));
+            }
+        }
+        let is_known = |seq: &Seq| {
+            log.get(seq).and_then(Stored::message).is_some() || rows.foreign_rows.contains_key(seq)
+        };
+        match rows.ledger.rows.keys().find(|seq| !is_known(seq)) {
+            Some(seq) => Err((Checker::Postgres, format!("Postgres has {seq}, the log does not"))),
+            None => Ok(()),
+        }
+    })
+}
+
+/// A row is quarantined because Postgres refuses one of its versions, or because a foreign row has its seq.
+fn quarantine_has_reason(rows: &RoomRows, message: &Message, before: &[Value]) -> CheckResult {
+    let is_poisoned = |version: &Value| version["content"].as_str().is_some_and(|c| c.contains(POISON));
+    let is_poison = message.content.contains(POISON) || before.iter().any(is_poisoned);
+    match is_poison || rows.foreign_rows.contains_key(&message.seq) {
+        true => Ok(()),
+        false => Err((Checker::Postgres, format!("{} is quarantined without reason", message.seq))),
+    }
+}
+
+fn is_same_row(row: &MessageRow, message: &Message, before: &[Value]) -> bool {
+    let in_postgres = row.reactions.iter().map(|r| (r.emoji.as_str(), r.user_id.as_str()));
+    let in_log = message.reactions.iter();
+    let in_log = in_log.flat_map(|(emoji, users)| users.iter().map(|user| (emoji.as_str(), user.as_str())));
+    let counted = (row.reply_count as u64, row.last_reply_at_ms, &row.deleted_by)
+        == (message.reply_count, message.last_reply_at, &message.deleted_by);
+    let versions = serde_json::to_value(&row.versions).unwrap_or_default();
+    let is_same_text = row.id == message.id && row.content == message.content;
+    is_same_text && counted && versions == Value::from(before.to_vec()) && in_postgres.eq(in_log)
+}
+
+/// REST pages through the same messages.
+pub fn log_equals_history(world: &Rc<World>, room: usize, log: &Log) -> CheckResult {
+    let (mut after, mut pages) = (0, BTreeMap::new());
+    loop {
+        let Some(page) = world.read_page(room, "alice", after) else {
+            return Err((Checker::Live, "no page of the history".into()));
+        };
+        for message in page["messages"].as_array().into_iter().flatten() {
+            after = message["seq"].as_u64().unwrap_or(u64::MAX);
+            pages.insert(after, message.clone());
+        }
+        if page["hasMoreAfter"] != true {
+            break;
+        }
+    }
+    let messages = log.iter().filter(|(_, stored)| stored.kind == 1);
+    let messages: BTreeMap<Seq, Value> = messages.map(|(seq, stored)| (*seq, stored.json())).collect();
+    match pages == messages {
+        true => Ok(()),
+        false => Err((Checker::Diverging, "the history is not the log".into())),
+    }
+}

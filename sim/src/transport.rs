@@ -1,0 +1,90 @@
+//! How frames and closes travel between clients and objects: slow, cut, or half-open.
+//! Not here: HTTP requests (`requests`), what either end does with what it receives (`client_checks`, `objects`).
+
+use crate::world::World;
+use crate::world::checker::Checker;
+use crate::world::hosts::RoomObject;
+use crate::world::network::{LATENCY_MS, SimSocket, Wire};
+use std::rc::Rc;
+
+impl World {
+    /// Sends something to the client's end of a socket.
+    pub fn deliver(self: &Rc<Self>, socket: &Rc<SimSocket>, wire: Wire) {
+        socket.queue.borrow_mut().push_back(wire);
+        let (world, socket) = (self.clone(), socket.clone());
+        self.clock.spawn(async move {
+            world.clock.sleep(LATENCY_MS).await;
+            socket.arrived.set(socket.arrived.get() + 1);
+            world.read_socket(&socket);
+        });
+    }
+
+    /// Hands over what has reached the client, if the client reads.
+    pub fn read_socket(self: &Rc<Self>, socket: &Rc<SimSocket>) {
+        loop {
+            let tab = self.clients.of_socket(socket).filter(|_| socket.is_received());
+            let Some(tab) = tab.filter(|_| socket.arrived.get() > 0) else { return };
+            socket.arrived.set(socket.arrived.get() - 1);
+            let wire = socket.queue.borrow_mut().pop_front();
+            match wire {
+                Some(Wire::Frame(text)) => self.receive_frame(tab, &text),
+                Some(Wire::Close(code)) => {
+                    self.close_server_end(socket);
+                    self.handle_close(tab, code);
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Checks a send of the room against the socket's limit of unsent bytes.
+    pub fn check_send_buffer(&self, socket: &SimSocket, bytes: usize) {
+        let waiting = socket.waiting_bytes();
+        if waiting <= self.limits.waiting_bytes {
+            socket.limit_holds.set(true);
+        } else if socket.limit_holds.get() {
+            let what = format!("{bytes} bytes more to a socket with {waiting} waiting");
+            self.recorder.violation(Checker::Bounds, what);
+        }
+    }
+
+    /// Sends a client's frame to the room.
+    pub fn send_frame(self: &Rc<Self>, socket: &Rc<SimSocket>, text: String) {
+        let (world, socket) = (self.clone(), socket.clone());
+        self.clock.spawn(async move {
+            world.clock.sleep(LATENCY_MS).await;
+            if socket.closing.get() || socket.cut_at.get().is_some() {
+                return;
+            }
+            let Some(host) = world.hosts.of_socket(&socket) else { return };
+            let id = socket.id;
+            world.call_object(&host, |object: Rc<dyn RoomObject>| object.receive_frame(id, text));
+        });
+    }
+
+    /// Closes the client's end; the room learns of it a little later, and until then its sends fail.
+    pub fn close_socket(self: &Rc<Self>, socket: &Rc<SimSocket>) {
+        socket.closing.set(true);
+        self.close_server_end(socket);
+    }
+
+    fn close_server_end(self: &Rc<Self>, socket: &Rc<SimSocket>) {
+        let (world, socket) = (self.clone(), socket.clone());
+        // Sometimes late: meanwhile the object has a socket that accepts nothing.
+        let late_ms = self.clock.random() % 4 / 3 * 2_000;
+        self.clock.spawn(async move {
+            world.clock.sleep(LATENCY_MS + late_ms).await;
+            let Some(host) = world.hosts.of_socket(&socket) else { return };
+            host.sockets.borrow_mut().retain(|known| !Rc::ptr_eq(known, &socket));
+            let id = socket.id;
+            world.call_object(&host, |object: Rc<dyn RoomObject>| object.handle_close(id));
+        });
+    }
+
+    /// The client begins or ceases to read.
+    pub fn set_reading(self: &Rc<Self>, socket: &Rc<SimSocket>, reads: bool) {
+        socket.reading.set(reads);
+        socket.was_slow.set(socket.was_slow.get() || !reads);
+        self.read_socket(socket);
+    }
+}

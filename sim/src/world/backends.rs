@@ -1,0 +1,123 @@
+//! The services behind the rooms as they stand: Postgres' rows of each room, the bucket, the tenants' alert lists.
+//! Not here: how a statement changes them and how it fails (`postgres`).
+
+use crate::fake_postgres::Ledger;
+use crate::fixtures;
+use crate::membership::Membership;
+use crate::plan::{PEOPLE, ROOMS};
+use chinwag::db::{Marker, RoomSnapshot, SnapshotBan, SnapshotMember};
+use chinwag::ids::{Seq, UnixMs};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Postgres' rows of one room.
+pub struct RoomRows {
+    pub ledger: Ledger,
+    pub room: RoomSnapshot,
+    pub membership: Membership,
+    /// Foreign rows: another message stood at these seqs, so Postgres may lack the log's.
+    pub foreign_rows: BTreeMap<Seq, String>,
+}
+
+impl RoomRows {
+    fn new(people: &[&str]) -> Self {
+        Self {
+            ledger: Ledger { members_version: 1, ..Ledger::default() },
+            room: fixtures::group(people),
+            membership: Membership::default(),
+            foreign_rows: BTreeMap::new(),
+        }
+    }
+
+    /// The bans in force.
+    pub fn bans(&self, now: UnixMs) -> impl Iterator<Item = &SnapshotBan> {
+        self.room.bans.iter().filter(move |ban| ban.until_ms.is_none_or(|until| until > now))
+    }
+
+    pub fn role(&self, user: &str) -> Option<&str> {
+        self.member(user).map(|member| member.role.as_str())
+    }
+
+    pub fn is_muted(&self, user: &str) -> bool {
+        self.member(user).is_some_and(|member| member.silenced_until_ms.is_some())
+    }
+
+    fn member(&self, user: &str) -> Option<&SnapshotMember> {
+        self.room.members.iter().find(|member| member.user_id.as_str() == user)
+    }
+
+    pub fn snapshot(&self, known: u64, now: UnixMs) -> RoomSnapshot {
+        let mut snapshot = self.membership.snapshot(&self.room, known, now);
+        (snapshot.last_seq, snapshot.epoch) = (self.ledger.last_seq, self.ledger.epoch.clone());
+        for member in &mut snapshot.members {
+            let marker = self.marker_of(member);
+            (member.read_generation, member.last_read_seq) = (marker.generation, marker.seq);
+        }
+        snapshot
+    }
+
+    /// The later one of the marker that the membership began with and the projected one.
+    fn marker_of(&self, member: &SnapshotMember) -> Marker {
+        let first = Marker { generation: member.read_generation, seq: member.last_read_seq };
+        let projected = self.ledger.reads.get(member.user_id.as_str()).copied().unwrap_or_default();
+        projected.max(first)
+    }
+
+    pub fn marker(&self, user: &str) -> Option<Marker> {
+        self.member(user).map(|member| self.marker_of(member))
+    }
+
+    /// Changes the room as the tenant's own backend does, past Chinwag; the version goes up.
+    pub fn change(&mut self, change: impl FnOnce(&mut RoomSnapshot)) {
+        change(&mut self.room);
+        self.room.members_version += 1;
+        self.ledger.members_version = self.room.members_version;
+    }
+}
+
+/// A tenant, and the id of a room or an object.
+pub type ByTenant<T> = BTreeMap<(String, String), T>;
+
+pub struct Backends {
+    /// Postgres, by tenant and room.
+    pub rooms: RefCell<ByTenant<RoomRows>>,
+    /// The bucket of files, by key.
+    pub bucket: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// The alert lists, by tenant and room: when the room was last reported, and whether with a problem.
+    pub alerts: RefCell<ByTenant<(UnixMs, bool)>>,
+}
+
+impl Backends {
+    pub fn new() -> Self {
+        let rooms = ROOMS.map(|(tenant, room)| ((tenant.into(), room.into()), RoomRows::new(&PEOPLE)));
+        Self {
+            rooms: RefCell::new(BTreeMap::from(rooms)),
+            bucket: RefCell::default(),
+            alerts: RefCell::default(),
+        }
+    }
+
+    /// Looks at, or changes, the rows of a room that is not deleted.
+    pub fn rows<T>(&self, room: usize, work: impl FnOnce(&mut RoomRows) -> T) -> T {
+        work(self.rooms.borrow_mut().get_mut(&key(room)).expect("the room is not deleted"))
+    }
+
+    pub fn is_deleted(&self, room: usize) -> bool {
+        !self.rooms.borrow().contains_key(&key(room))
+    }
+
+    /// The rooms that are not deleted.
+    pub fn existing_rooms(&self) -> Vec<usize> {
+        (0..ROOMS.len()).filter(|room| !self.is_deleted(*room)).collect()
+    }
+
+    /// Whether the tenant's alert list names the room.
+    pub fn is_alerted(&self, room: usize) -> bool {
+        self.alerts.borrow().get(&key(room)).is_some_and(|(_, has_problem)| *has_problem)
+    }
+}
+
+fn key(room: usize) -> (String, String) {
+    let (tenant, id) = ROOMS[room];
+    (tenant.to_owned(), id.to_owned())
+}

@@ -1,0 +1,53 @@
+/** The options for the text at the caret: people to mention, or emojis. The keys are handled by use-completion.tsx. */
+import { Avatar } from "@/components/ui/avatar";
+import { UsersIcon } from "@/components/ui/icons";
+import { t } from "@/i18n/i18n";
+import { cn } from "@/lib/cn";
+import type { Option } from "../completion";
+
+interface CompletionListProps {
+  kind: "mention" | "emoji";
+  options: Option[];
+  chosen: Option | undefined;
+  onChoose: (option: Option) => void;
+}
+
+export default function CompletionList({ kind, options, chosen, onChoose }: CompletionListProps) {
+  return (
+    <div
+      role="listbox"
+      aria-label={kind === "mention" ? t.input.peopleToMention : t.input.emojis}
+      className="absolute right-4 bottom-full left-4 z-20 mb-1 max-w-72 animate-rise rounded-xl border bg-card p-1 shadow-lg"
+    >
+      {options.map((option) => (
+        <button
+          key={option.value}
+          type="button"
+          role="option"
+          tabIndex={-1}
+          aria-selected={option === chosen}
+          // On pointerdown, before the field loses the focus.
+          onPointerDown={(event) => {
+            event.preventDefault();
+            onChoose(option);
+          }}
+          className={cn(
+            "flex w-full items-center gap-2.5 rounded-lg px-2 py-1.5 text-left text-sm",
+            option === chosen && "bg-muted",
+          )}
+        >
+          <OptionIcon kind={kind} value={option.value} />
+          <bdi className="truncate">{option.label}</bdi>
+        </button>
+      ))}
+      <span className="sr-only" aria-live="polite">
+        {chosen?.label}
+      </span>
+    </div>
+  );
+}
+
+function OptionIcon({ kind, value }: { kind: "mention" | "emoji"; value: string }) {
+  if (kind === "emoji") return <span className="font-emoji text-xl">{value}</span>;
+  return value === "room" ? <UsersIcon className="size-7 p-1" /> : <Avatar id={value} size="sm" />;
+}

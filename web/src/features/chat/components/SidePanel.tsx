@@ -1,0 +1,56 @@
+/** The panel beside a room: its details, a thread, or search. Each is loaded when it is first opened. */
+
+import { Button } from "@/components/ui/button";
+import { XIcon } from "@/components/ui/icons";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { t } from "@/i18n/i18n";
+import { cn } from "@/lib/cn";
+import type { Room } from "@/lib/protocol";
+import type { Panel } from "../panels";
+import type { ChatRoomHandle } from "../use-chat-room";
+
+const DetailsPanel = lazyWithRetry(() => import("./DetailsPanel"));
+const ThreadPanel = lazyWithRetry(() => import("./ThreadPanel"));
+const SearchPanel = lazyWithRetry(() => import("./SearchPanel"));
+
+interface SidePanelProps {
+  panel: Panel;
+  setPanel: (panel: Panel) => void;
+  room: ChatRoomHandle;
+  details: Room | null;
+  people: string[];
+  isReadOnly: boolean;
+  onLeft: (() => void) | undefined;
+}
+
+export function SidePanel({ panel, setPanel, room, details, people, isReadOnly, onLeft }: SidePanelProps) {
+  if (!panel) return null;
+  const close = () => setPanel(null);
+  const label = { details: t.room.details, search: t.common.search, thread: t.room.thread }[panel.kind];
+  const closeLabel = {
+    details: t.room.closeDetails,
+    search: t.room.closeSearch,
+    thread: t.room.closeThread,
+  }[panel.kind];
+  return (
+    <aside
+      aria-label={label}
+      className={cn(
+        "flex min-h-0 w-full shrink-0 flex-col border-l bg-card/50",
+        panel.kind === "thread" ? "@2xl:w-80 @4xl:w-96" : "@2xl:w-72",
+      )}
+    >
+      <div className="flex h-16 shrink-0 items-center justify-between border-b px-4">
+        <h1 className="font-semibold text-sm">{label}</h1>
+        <Button variant="ghost" size="icon" aria-label={closeLabel} onClick={close}>
+          <XIcon className="size-4.5" />
+        </Button>
+      </div>
+      {panel.kind === "details" && <DetailsPanel room={room} details={details} onLeft={onLeft} />}
+      {panel.kind === "search" && <SearchPanel roomId={room.client.roomId} />}
+      {panel.kind === "thread" && (
+        <ThreadPanel key={panel.rootId} {...{ room, people, isReadOnly }} rootId={panel.rootId} />
+      )}
+    </aside>
+  );
+}

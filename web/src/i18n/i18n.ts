@@ -1,0 +1,42 @@
+/**
+ * The texts of the language in use. `t` is a live binding: components read it while they render, and a provider renders
+ * again when the language changes (`useMessagesInUse`). English is part of the page; another language is one file
+ * `messages.LANGUAGE.ts` with an export `messages: Messages`, loaded when it is chosen.
+ */
+import { useSyncExternalStore } from "react";
+import { messages as english } from "./messages.en";
+
+export type Messages = typeof english;
+
+export let t: Messages = english;
+
+/** The other languages, each in a chunk of its own. */
+const LOADERS: Record<string, () => Promise<{ messages: Messages }>> = {};
+
+const listeners = new Set<() => void>();
+
+/** Uses other texts from now on: a language of the page, or the texts of an embedding product. */
+export function setMessages(messages: Messages): void {
+  t = messages;
+  for (const listener of listeners) listener();
+}
+
+/** Loads and uses the first supported language of the list (`navigator.languages`). English needs no loading. */
+export async function chooseLanguage(languages: readonly string[]): Promise<void> {
+  for (const language of languages) {
+    const base = language.split("-")[0] ?? "";
+    if (base === "en") return setMessages(english);
+    const load = LOADERS[base];
+    if (load) return setMessages((await load()).messages);
+  }
+}
+
+/** The texts in use. A component that calls this renders again when they change. */
+export function useMessagesInUse(): Messages {
+  return useSyncExternalStore(subscribe, () => t);
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
