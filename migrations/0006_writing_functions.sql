@@ -239,7 +239,7 @@ BEGIN
         'conflicts', array_to_json(conflicts));
 END $$;
 
--- One change of a room's members, bans and settings (src/db/changes.rs), or its deletion: all of it, or nothing.
+-- One change of a room's members, bans and settings (src/db/people.rs), or its deletion: all of it, or nothing.
 CREATE FUNCTION chat_apply_v1(change jsonb) RETURNS json
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan

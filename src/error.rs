@@ -1,11 +1,13 @@
-//! The closed table of error codes: name, HTTP status, whether trying again can help.
-//! Not here: when an error arises; the code that refuses says so.
+//! The closed table of error codes: name, HTTP status, whether a retry can succeed. And `Refusal`, the answer to a
+//! client whose request is refused.
+//! Not here: when an error occurs; the code that refuses decides it.
 
 use serde_json::{Map, Value, json};
+use thiserror::Error;
 
 macro_rules! codes {
     ($($variant:ident $name:literal $status:literal $retryable:literal,)*) => {
-        /// Every code of the contract's table, and no other.
+        /// Every code of PROTOCOL.md, "10. Errors, limits and close codes".
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code { $($variant,)* }
 
@@ -17,7 +19,7 @@ macro_rules! codes {
             pub fn status(self) -> u16 {
                 match self { $(Code::$variant => $status,)* }
             }
-            /// Whether the same request may succeed later, unchanged.
+            /// Whether the same request can succeed later, unchanged.
             pub fn retryable(self) -> bool {
                 match self { $(Code::$variant => $retryable,)* }
             }
@@ -56,8 +58,9 @@ codes! {
     UpstreamUnavailable "upstream_unavailable" 503 true,
 }
 
-/// One refusal: what a client may be told, over REST and in frames alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The error that a client receives, the same over REST and in frames. It holds nothing that the client may not know.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}: {message}", code.name())]
 pub struct Refusal {
     pub code: Code,
     pub message: String,
@@ -80,7 +83,7 @@ impl Refusal {
         self
     }
 
-    /// Something of ours broke; the log says what.
+    /// An internal error; the oplog has its cause.
     pub fn fault() -> Self {
         Self::new(Code::Internal, "a fault of ours")
     }
@@ -90,12 +93,12 @@ impl Refusal {
         Self::new(Code::BadRequest, format!("{field}: expected {expected}")).field(field)
     }
 
-    /// A field of the right type whose value isn't allowed.
+    /// A field of the right type whose value is not allowed.
     pub fn invalid(field: &str, why: &str) -> Self {
         Self::new(Code::Invalid, format!("{field}: {why}")).field(field)
     }
 
-    /// The members common to the REST error object and the `error` frame.
+    /// The fields that the REST error object and the `error` frame have in common.
     pub fn members(&self) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("code".into(), json!(self.code.name()));

@@ -1,18 +1,19 @@
-//! Names of people, tenants, rooms, messages: newtypes whose `parse` is their validation.
-//! Not here: where ids come from (the shell draws randomness) and what they may do (`auth`).
+//! Ids of users, tenants, rooms and messages, as newtypes whose `parse` validates; times.
+//! Not here: randomness and clocks (`shell`), and what a person may do (`auth`).
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Unix milliseconds. Always an argument, never read from a clock in here.
+/// Unix milliseconds. Time is always an argument: clocks panic on wasm32 (docs/PLATFORM.md, JSON and JWT).
 pub type UnixMs = u64;
-/// Position in a room's log; the first event has 1, 0 is before it.
+/// A position in a room's log. The first event has 1; 0 is the position before it.
 pub type Seq = u64;
 
-/// The largest integer JSON can carry unharmed through JavaScript.
+/// The largest integer that JavaScript reads from JSON exactly.
 pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 
-/// Code points of an id, see PROTOCOL.md §1.
+/// Code points of an id (PROTOCOL.md, "1. Conventions").
 pub const ID_CHARS_MAX: usize = 128;
 
 fn is_id(text: &str) -> bool {
@@ -46,28 +47,28 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// A person, as the token's `sub` names them.
+    /// A person: the `sub` of their token.
     UserId
 );
 text_id!(
-    /// A customer of the deploying team; everything is kept apart by it.
+    /// A customer of the deploying team. Tenants share nothing.
     TenantId
 );
 text_id!(
-    /// A conversation.
+    /// A room.
     RoomId
 );
 
-/// A message: a UUIDv7 whose tail carries the message's `seq`, so that finding a message by its id
-/// needs no index (an index would cost a written row a message).
+/// A message: a UUIDv7 that ends with the message's `seq`. So a message is found by its id without an index, which
+/// would cost one written row per message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageId(uuid::Uuid);
 
-/// Bits of `seq` in the id: 2^40 events are 3,400 years at 10 a second.
+/// Bits of `seq` in the id: 2^40 events last 3,400 years at 10 a second.
 const SEQ_BITS: u32 = 40;
 
 impl MessageId {
-    /// The id of the message at `seq`, made at `now`, with 34 bits of `random` against guessing.
+    /// The id of the message at `seq`, created at `now`, with 34 bits of `random` so that ids can't be guessed.
     pub fn new(now: UnixMs, seq: Seq, random: u64) -> Self {
         let seq = u128::from(seq) & ((1 << SEQ_BITS) - 1);
         let rand_a = u128::from(random & 0xfff);
@@ -81,13 +82,13 @@ impl MessageId {
         Self(uuid::Uuid::from_u128(bits))
     }
 
-    /// `None` unless it is a UUIDv7 in the canonical lower-case spelling.
+    /// `None` unless the text is a UUIDv7 in its canonical lower-case form.
     pub fn parse(text: &str) -> Option<Self> {
         let id = uuid::Uuid::try_parse(text).ok()?;
         (id.get_version_num() == 7 && id.to_string() == text).then_some(Self(id))
     }
 
-    /// Where in the log the message with this id would stand.
+    /// The position that the message with this id has in the log, if it exists.
     pub fn seq(self) -> Seq {
         (self.0.as_u128() & ((1 << SEQ_BITS) - 1)) as Seq
     }
@@ -99,46 +100,28 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// Milliseconds as ISO-8601 UTC, `2026-11-23T09:05:03.120Z`.
+/// A time as ISO 8601 in UTC with milliseconds, `2026-11-23T09:05:03.120Z`.
 pub fn iso(ms: UnixMs) -> String {
-    let (days, rest) = (ms / 86_400_000, ms % 86_400_000);
-    // Howard Hinnant's civil-from-days, for days since 1970-01-01.
-    let z = days + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + u64::from(month <= 2);
-    let (h, m, s, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
-    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{milli:03}Z")
+    let time = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis);
+    time.unwrap_or(DateTime::<Utc>::MAX_UTC).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// The milliseconds of what `iso` wrote; `None` for anything else.
+/// The time that `iso` wrote; `None` for any other spelling.
 pub fn parse_iso(text: &str) -> Option<UnixMs> {
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    // Howard Hinnant's days-from-civil.
-    let year = if month <= 2 { year.checked_sub(1)? } else { year };
-    let (era, yoe) = (year / 400, year % 400);
-    let doy = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
-    let days = (era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy).checked_sub(719_468)?;
-    let ms = ((days * 24 + number(11, 13)?) * 60 + number(14, 16)?) * 60_000;
-    let ms = ms + number(17, 19)? * 1_000 + number(20, 23)?;
+    let time = DateTime::parse_from_rfc3339(text).ok()?;
+    let ms = UnixMs::try_from(time.timestamp_millis()).ok()?;
+    // RFC 3339 also allows offsets, lower case and leap seconds.
     (iso(ms) == text).then_some(ms)
 }
 
-/// The milliseconds of a UTC time as people write them, with any fraction of a second or none; what is finer is dropped.
+/// A UTC time with up to nine digits of a second's fraction, or none; anything finer than a millisecond is dropped.
 pub fn parse_time(text: &str) -> Option<UnixMs> {
-    let (seconds, fraction) = match text.strip_suffix('Z')?.split_once('.') {
-        Some((seconds, fraction)) => (seconds, fraction),
-        None => (text.strip_suffix('Z')?, "0"),
-    };
+    let time = text.strip_suffix('Z')?;
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, "0"));
     if fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    parse_iso(&format!("{seconds}.{:0<3.3}Z", fraction))
+    parse_iso(&format!("{seconds}.{fraction:0<3.3}Z"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Chinwag: a chat backend on Cloudflare Workers. Code map in docs/ARCHITECTURE.md.
+//! Chinwag: a chat backend on Cloudflare Workers. The code map is in docs/ARCHITECTURE.md.
 //!
 //! Imports point down only: `shell → object → api → room → db → auth, protocol → error, limits, ids`.
 

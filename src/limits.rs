@@ -1,227 +1,237 @@
-//! Every number of the system, with its unit and reason; and the overrides of the var `LIMITS`.
+//! Every limit of the Worker, with its unit and reason, and the overrides of the variable `LIMITS`. Rule ids refer to
+//! docs/PROTOCOL.md.
 //! Not here: numbers of the build (xtask) and of the web client.
 
 use serde::{Deserialize, Serialize};
 
-// --- What a client may send ---------------------------------------------------------------------
+// --- What a client may send ----------------------------------------------------------------------
 
-/// Code points of a message. PROTOCOL.md §3.
+/// Code points of a message (MSG-1).
 pub const CONTENT_CHARS_MAX: usize = 4_000;
-/// Code points of a room's name. PROTOCOL.md §2.
+/// Code points of a room's name (ROOM-6).
 pub const ROOM_NAME_CHARS_MAX: usize = 100;
-/// Code points of a `clientId`. PROTOCOL.md §3.
+/// Code points of a `clientId` (MSG-2).
 pub const CLIENT_ID_CHARS_MAX: usize = 64;
-/// Code points of an attachment's name or MIME type, and of its URL: the longest any browser handles without fuss.
+/// Code points of an attachment's name and of its MIME type: the longest file name that common file systems store.
 pub const ATTACHMENT_TEXT_CHARS_MAX: usize = 255;
+/// Code points of an attachment's URL: every browser handles URLs of this length.
 pub const ATTACHMENT_URL_CHARS_MAX: usize = 2_048;
-/// UTF-8 bytes of one reaction's emoji. PROTOCOL.md, Limits.
+/// UTF-8 bytes of one reaction's emoji (REACT-1).
 pub const EMOJI_BYTES_MAX: usize = 64;
-/// Different emoji on one message. PROTOCOL.md, Limits.
+/// Different emoji on one message (REACT-2).
 pub const EMOJI_KINDS_MAX: usize = 20;
-/// Bytes of a REST body that is JSON. Issue 3: 500 member ids of 128 characters of 4 bytes just fit.
+/// Bytes of a JSON body: 256 KiB (PROTOCOL.md, "14. REST"). 500 member ids of 128 characters of 4 bytes just fit.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
-/// People in a group. PROTOCOL.md §2.
+/// Members of a group (ROOM-7).
 pub const GROUP_MEMBERS_MAX: usize = 500;
-/// Code points of a room's topic: a line under the name, twice a text message of a phone; each change of it goes to all.
+/// Code points of a room's topic (ROOM-6): two text messages of a phone. Each change of it is delivered to everybody.
 pub const ROOM_TOPIC_CHARS_MAX: usize = 300;
-/// Code points of a reason given for a ban or a report: enough to say why, and it stands in every page of the audit log.
+/// Code points of the reason of a ban or a report: enough for a few sentences. Every page of the audit log repeats it.
 pub const REASON_CHARS_MAX: usize = 500;
-/// Bans in force in one room: the room keeps them beside its people, so as many as those.
+/// Bans in force in one room. The room keeps them in memory beside its members, so there are at most as many.
 pub const BANS_MAX: usize = GROUP_MEMBERS_MAX;
-/// Seconds of slow mode: six hours. PROTOCOL.md §2.
+/// Seconds of slow mode: six hours (SLOW-1).
 pub const SLOW_MODE_S_MAX: u64 = 21_600;
-/// The end of the year 9999, in Unix milliseconds: a mute for good. JavaScript and Postgres both know that day.
+/// The end of the year 9999, in Unix milliseconds: the end of a mute without end. JavaScript and Postgres both have it.
 pub const FOREVER_MS: u64 = 253_402_300_799_000;
-/// Words and hosts of one tenant's moderation: a list of all there is of five languages has 4,000.
+/// Words and hosts of one tenant's moderation: published lists for five languages have about 4,000 words together.
 pub const MODERATION_WORDS_MAX: usize = 5_000;
-/// Code points of one of them.
+/// Code points of one word or host.
 pub const MODERATION_WORD_CHARS_MAX: usize = 100;
-/// What a room remembers of one person's pace: the most that a rule about floods can count.
+/// Send times that a room remembers of one person: the largest number that a flood rule can count.
 pub const MODERATION_TIMES_KEPT_MAX: usize = 100;
-/// Nesting of JSON. PROTOCOL.md, Edge answers; serde_json stops there too.
+/// Nesting of JSON (ERR-1); serde_json has the same limit.
 pub const JSON_DEPTH_MAX: usize = 128;
 
-// --- What a client is given ---------------------------------------------------------------------
+// --- What a client receives ----------------------------------------------------------------------
 
-/// Versions that an edited message keeps besides its first: with 4,000 characters of 4 bytes each they still go into one batch
-/// to Postgres.
+/// Versions that an edited message keeps besides its first: with 4,000 characters of 4 bytes each they fit into one
+/// batch to Postgres.
 pub const VERSIONS_KEPT_MAX: u64 = 50;
-/// Items of a REST page. PROTOCOL.md §2.
+/// Items of a REST page (PROTOCOL.md, "14. REST").
 pub const PAGE_MAX: u64 = 100;
 pub const PAGE_DEFAULT: u64 = 50;
-/// Messages of the history after an upgrade. PROTOCOL.md §3.
+/// Messages of the history after an upgrade (HIST-1).
 pub const HISTORY_MAX: u64 = 100;
 pub const HISTORY_DEFAULT: u64 = 50;
-/// Events of one replay; more is `resync too_many`. 500 clients that each resume 1,000 events must work (issue 4).
+/// Events of one replay; above it is `resync too_many` (REPLAY-3). 500 clients can each resume this many at once.
 pub const REPLAY_EVENTS_MAX: u64 = 1_000;
-/// Bytes of one replay: four times what may wait for a slow socket, so that a replay alone never floods an isolate of 128 MB.
+/// Bytes of one replay: four times what may wait for a slow socket, so that one replay never fills an isolate of 128
+/// MB.
 pub const REPLAY_BYTES_MAX: usize = 4 << 20;
-/// Bytes of one frame of gathered events before the next is begun: a phone parses 256 KiB within a frame of its screen.
+/// Bytes of gathered events per frame: a phone parses 256 KiB within one refresh of its screen.
 pub const FRAME_OUT_BYTES_MAX: usize = 256 * 1024;
-/// Members listed inside a room object. PROTOCOL.md §2.
+/// Members listed inside a room object (PROTOCOL.md, "14. REST").
 pub const ROOM_MEMBERS_LISTED_MAX: usize = 50;
-/// People up to whom read markers are shared. PROTOCOL.md §3.
+/// The largest room in which read markers are shared (HELLO-2).
 pub const RECEIPTS_MEMBERS_MAX: usize = 50;
-/// Cap of an unread count. PROTOCOL.md §2.
+/// The cap of an unread count (UNREAD-1).
 pub const UNREAD_MAX: u64 = 100;
-/// Hits of a page of search unless said: what a screen shows.
+/// Hits per page of a search by default: one screen.
 pub const SEARCH_PAGE_DEFAULT: u64 = 20;
-/// Code points of what is searched for.
+/// Code points of a search query.
 pub const SEARCH_CHARS_MAX: usize = 500;
-/// Words and phrases of one search: each is looked for in each message that is walked over.
+/// Words and phrases of one search: each is compared with every message that is scanned.
 pub const SEARCH_TERMS_MAX: usize = 10;
-/// Rooms that are walked one by one; of somebody in more, the whole tenant's messages are walked.
+/// Rooms that are scanned one by one. For a person in more rooms, the whole tenant's messages are scanned.
 pub const SEARCH_ROOMS_MAX: u64 = 300;
-/// Messages a search walks over before it gives a short page: 2 µs each (docs/SEARCH.md).
+/// Messages that a search scans before it returns a short page: 2 µs each (docs/SEARCH.md).
 pub const SEARCH_WALK: u64 = 8_000;
-/// Messages an index may be expected to bring up, else it is walked: 5 µs each (docs/SEARCH.md).
+/// The largest number of messages for which an index is used instead of a scan: 5 µs each (docs/SEARCH.md).
 pub const SEARCH_FOUND_MAX: u64 = 3_000;
-/// How often a client should ping: half of what the quietest proxies cut at (60 s).
+/// The interval at which clients should ping: half of the shortest idle timeout of common proxies (60 s).
 pub const HEARTBEAT_MS: u64 = 25_000;
 
 // --- Time within a room -------------------------------------------------------------------------
 
-/// A pinging client that is silent for longer is closed 4408. PROTOCOL.md, close codes.
+/// A client that had pinged and is silent for longer is closed (CLOSE-4408).
 pub const HEARTBEAT_TIMEOUT_MS: u64 = 60_000;
-/// How often silence is looked for, when the room runs anyway. PROTOCOL.md, close codes.
+/// The shortest interval between two checks for silent clients; they run when the room runs anyway (CLOSE-4408).
 pub const HEARTBEAT_SWEEP_MS: u64 = 30_000;
-/// A person whose last socket went is still there this long. PROTOCOL.md §3.
+/// The presence grace: how long a person counts as online after their last socket closed (PRES-1).
 pub const LEAVE_GRACE_MS: u64 = 5_000;
-/// Joins within this time leave as one frame: 500 joins told one by one cost 3.4 s of CPU (PLATFORM.md).
+/// Joins within this time are sent as one frame: broadcasting 500 joins one by one costs 3.4 s of CPU
+/// (docs/PLATFORM.md, Where the time goes).
 pub const JOIN_GATHER_MS: u64 = 100;
-/// Typing ends after this long without another frame. PROTOCOL.md §3.
+/// Typing ends after this time without another frame (TYPE-3).
 pub const TYPING_EXPIRES_MS: u64 = 6_000;
-/// Typing that is told again while the last telling is good for longer than this is not told again.
+/// A repeated typing frame is delivered only when less than this is left of the last one.
 pub const TYPING_REFRESH_MS: u64 = 3_000;
-/// Receipts within this time leave together; nobody waits for a tick mark.
+/// Read receipts within this time are sent together: nobody waits for a check mark.
 pub const RECEIPT_GATHER_MS: u64 = 250;
-/// `JWT` leeway. PROTOCOL.md §1.
+/// The leeway of a token's times (AUTH-2).
 pub const TOKEN_LEEWAY_S: u64 = 30;
-/// Bytes of `JWT_SECRET` at least: a key as long as the hash, RFC 7518 §3.2.
+/// Bytes of `JWT_SECRET` at least: a key as long as the hash (RFC 7518, section 3.2).
 pub const SECRET_BYTES_MIN: usize = 32;
-/// Bytes of a token at most: what servers take as a header, and with it what a room attaches to a socket.
+/// Bytes of a token at most: common servers accept a header of this size, and the room stores the claims with a socket.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
-/// Bits of an RSA key: RFC 7518 §3.3 at least, the crate `rsa` at most.
+/// Bits of an RSA key: RFC 7518, section 3.3, requires the minimum; the crate `rsa` has the maximum.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
-/// Life of a WebSocket ticket. PROTOCOL.md §1.
+/// The lifetime of a WebSocket ticket (PROTOCOL.md, "2. Identity").
 pub const TICKET_MS: u64 = 30_000;
 
-// --- Misbehaviour -------------------------------------------------------------------------------
+// --- Misuse --------------------------------------------------------------------------------------
 
-/// Malformed frames of one socket within `MALFORMED_WINDOW_MS` before 4400. PROTOCOL.md, close codes.
+/// Malformed frames of one socket within `MALFORMED_WINDOW_MS` before it is closed (CLOSE-4400).
 pub const MALFORMED_MAX: u64 = 5;
 pub const MALFORMED_WINDOW_MS: u64 = 10_000;
-/// Over this long, more than `FLOOD_FACTOR` × the frame limit is a flood (4429). PROTOCOL.md, Limits.
+/// More than `FLOOD_FACTOR` times the frame limit over this time is a flood (CLOSE-4429).
 pub const FLOOD_WINDOW_MS: u64 = 10_000;
 pub const FLOOD_FACTOR: u64 = 5;
 
-/// Connection ids that a millisecond has room for: ids begin with the time, so that none is given twice. A room accepts a
-/// few a millisecond at most.
+/// Connection ids per millisecond. An id begins with the time, so no id is used twice. A room accepts a few sockets a
+/// millisecond at most.
 pub const CONNECTIONS_PER_MS: u64 = 1_000;
 
-/// People whose rates a room remembers before it forgets the rested ones: four times the largest group.
+/// People whose rates a room remembers before it forgets full token buckets: four times the largest group.
 pub const RATES_KEPT_MAX: usize = 2_048;
 
 // --- Files --------------------------------------------------------------------------------------
 
-/// Bytes from a file's beginning that are looked at: the size of a JPEG stands behind its remarks, each up to 64 KiB.
+/// Bytes at a file's beginning that are inspected: a JPEG's size follows its metadata segments, each up to 64 KiB.
 pub const FILE_HEAD_BYTES: usize = 256 * 1024;
-/// Bytes that go to the bucket at once: a request's pieces are 4 KiB, and each crossing costs.
+/// Bytes per write to the bucket: a request arrives in chunks of 4 KiB, and each call into JavaScript costs.
 pub const FILE_PIECE_BYTES: usize = 128 * 1024;
-/// An upload that nobody has sent by then goes. Issue 5.
+/// An upload that no message refers to is removed after 24 h (FILE-5).
 pub const UPLOAD_UNSENT_MS: u64 = 86_400_000;
-/// An upload takes at most this long, and what is left of one that broke off goes after it: 100 MiB at 30 KiB/s.
+/// An upload takes at most this long, and an interrupted one is removed after it (FILE-5): 100 MiB at 30 KiB/s.
 pub const UPLOAD_MAX_MS: u64 = 3_600_000;
-/// What is left of an upload that failed goes after this: by then the bucket has done whatever it was still doing.
+/// A failed upload is removed after this: by then the bucket has finished what it was still doing.
 pub const UPLOAD_SETTLES_MS: u64 = 30_000;
-/// Objects that the bucket is asked to remove at once: R2 takes 1,000.
+/// Objects per removal: R2 accepts 1,000 (docs/PLATFORM.md, Queues, buckets and logs).
 pub const REMOVED_AT_ONCE_MAX: u64 = 1_000;
-/// A removal that has heard nothing after this is asked for again.
+/// A removal without an answer after this is requested again.
 pub const REMOVAL_LEASE_MS: u64 = 30_000;
-/// A bucket that fails is asked again after this, doubled each time up to the maximum: deleted is to mean gone, but nobody waits.
+/// The backoff after a failed removal, doubled each time up to the maximum: deleted files must go, but nobody waits.
 pub const REMOVAL_RETRY_MIN_MS: u64 = 1_000;
 pub const REMOVAL_RETRY_MAX_MS: u64 = 300_000;
 
-// --- The way to Postgres ------------------------------------------------------------------------
+// --- Postgres, queues and keys -------------------------------------------------------------------
 
-/// Rows of one statement: past 250 rows the time a row stops falling (PLATFORM.md).
+/// Events per batch (OUT-2): past 250 rows the time per row no longer falls
+/// (docs/PLATFORM.md, Postgres through Hyperdrive).
 pub const BATCH_ROWS_MAX: u64 = 250;
-/// Notes for the audit log that go with one batch: at most 100 KB beside its messages.
+/// Audit notes per batch: at most 100 KB beside its messages.
 pub const AUDIT_BATCH_MAX: u64 = 100;
-/// Events that slow mode looks back over at a time, once after a room woke up for each who then speaks.
+/// Events that slow mode reads to find a person's last message, once per person after the room was loaded.
 pub const SLOW_LOOK_BACK_EVENTS: u64 = 1_000;
-/// A deletion of a room whose outcome is unknown (a crash, a lost reply) is looked into after this: no straggler of Postgres
-/// comes later.
+/// The outcome of a room's deletion that is unknown (a crash, a lost reply) is checked after this. A late commit in
+/// Postgres has happened by then.
 pub const DELETION_CHECK_MS: u64 = 30_000;
-/// Bytes of one statement's JSON. Issue 3.
+/// Bytes of one statement's JSON (OUT-2).
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
-/// A statement, and a connection being opened, is given up after this. PLATFORM.md: a black hole within 10 s a try.
+/// A statement, or opening a connection, is abandoned after this: a Postgres that accepts packets and never answers
+/// must cost at most 10 s a try (docs/PLATFORM.md, Postgres through Hyperdrive).
 pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
-/// The Worker asks Postgres who may enter; after this the room decides by what it knows.
+/// The deadline when the Worker asks Postgres for a membership; after it the room decides by the members it knows.
 pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
-/// An idle connection of a room is shut after this: it keeps the room awake and billed (issue 3: within 2 s).
+/// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
 pub const CONNECTION_LINGER_MS: u64 = 1_000;
-/// Batches of a busy room are this far apart: each costs a written row, and nobody waits for them.
+/// The interval between two batches of a busy room: each costs a written row, and nobody waits for them.
 pub const DRAIN_GATHER_MS: u64 = 200;
-/// After Postgres failed, the Worker asks it nothing about access for this long: the rooms decide.
+/// After Postgres failed, the Worker does not ask it for memberships during this time: the rooms decide.
 pub const ACCESS_REST_MS: u64 = 2_000;
-/// A failing drain is tried again after this, doubled each time up to the maximum: with Postgres back, a room is to be
-/// equal within 10 s and the time its rows take (issue 4), with nobody there but its alarm.
+/// The backoff of a failing drain, doubled each time up to the maximum. Once Postgres is back, an idle room is equal
+/// within 10 s plus the time that its rows take (docs/RELIABILITY.md, "Promised").
 pub const RETRY_MIN_MS: u64 = 500;
 pub const RETRY_MAX_MS: u64 = 8_000;
-/// The tenant's list of rooms in trouble that can't be reached is told again this often at most: nobody waits for it, and
-/// each try keeps the room awake.
+/// The longest backoff of an outbox alert that the tenant's list didn't confirm: nobody waits for it, and each try
+/// keeps the room awake.
 pub const ANNOUNCE_RETRY_MAX_MS: u64 = 30_000;
-/// A halted outbox (schema or credentials wrong) looks again this often: an operator has to act first.
+/// The interval at which a halted outbox (schema or credentials wrong) tries again: an operator has to act first.
 pub const HALTED_RETRY_MS: u64 = 60_000;
-/// The alarm that finishes what a crash left; never nearer than the platform's 200 ms (PLATFORM.md).
+/// The delay of the alarm that finishes what a crash interrupted; at least `ALARM_MIN_MS`.
 pub const ALARM_DELAY_MS: u64 = 5_000;
-/// The nearest an alarm may be set (PLATFORM.md).
+/// The shortest delay of an alarm (docs/PLATFORM.md, Hibernation and alarms).
 pub const ALARM_MIN_MS: u64 = 200;
-/// Changes whose makers a room is told at once: more happen only while it is out of reach, and then the newest count.
+/// Changes in one snapshot, each with its author. More happen only while the room can't reach Postgres; the newest
+/// count.
 pub const CHANGES_TOLD_MAX: u64 = 1_000;
-/// Times a change is planned anew because the room changed meanwhile: three people at once are served, a storm is told to wait.
+/// Attempts of an admin change that others overtook: a few people at once succeed, more are asked to try again.
 pub const CHANGE_TRIES_MAX: u32 = 5;
-/// A room whose oldest waiting event is older is in trouble. PROTOCOL.md §2, `/admin/outbox`.
+/// A room whose oldest waiting event is older has an outbox alert (OUT-12).
 pub const TROUBLE_LAG_MS: u64 = 30_000;
-/// A room in trouble tells its tenant's list how much waits this often at most: 1,000 rooms are 3 requests a second.
+/// The shortest interval at which a room with an alert reports its lag: 1,000 rooms are 3 requests a second.
 pub const TROUBLE_REFRESH_MS: u64 = 300_000;
-/// An announcement that got no answer is made again after this: a request between objects takes milliseconds.
+/// A report without an answer after this is sent again: a request between objects takes milliseconds.
 pub const ANNOUNCE_LEASE_MS: u64 = 10_000;
-/// A room that is well again is remembered this long, so that a straggler's announcement is known for one.
+/// How long the list remembers a room without an alert, so that it recognises a late report.
 pub const TROUBLE_FORGOTTEN_MS: u64 = 3_600_000;
-/// Rooms of one answer of `/admin/outbox`: with more in trouble it is Postgres that is looked at, not rooms.
+/// Rooms in one answer of `/admin/outbox`: with more, the cause is Postgres and not a room.
 pub const TROUBLES_LISTED_MAX: u64 = 1_000;
-/// People of one notice in the queue: 200 ids of 128 characters of 4 bytes are under its 128 KB (PLATFORM.md).
+/// People per notice in the queue: 200 ids of 128 characters of 4 bytes stay below its 128 KB
+/// (docs/PLATFORM.md, Queues, buckets and logs).
 pub const NOTIFY_USERS_MAX: usize = 200;
-/// A queue that took nothing is offered the same again after this: each try keeps the room awake.
+/// Notices that the queue did not accept are sent to it again after this: each try keeps the room awake.
 pub const NOTIFY_OFFER_MS: u64 = 10_000;
-/// Notices handed over at once, and their bytes. Queues: 100 and 256 KB.
+/// Notices per call of the queue, and their bytes: the queue accepts 100 and 256 KB.
 pub const NOTIFY_BATCH_MAX: usize = 100;
 pub const NOTIFY_BATCH_BYTES_MAX: usize = 200 * 1024;
-/// Handing to the queue that hasn't ended after this counts as not taken: the outbox waits for it.
+/// A call of the queue without an answer after this counts as failed: the outbox waits for it.
 pub const QUEUE_TIMEOUT_MS: u64 = 3_000;
 /// Code points of a message's beginning in a notification: two lines of a lock screen.
 pub const NOTIFY_PREVIEW_CHARS: u64 = 200;
-/// A receiver that hasn't answered after this has failed, for now. Standard Webhooks: 15 to 30 s.
+/// A receiver that has not answered after this failed this attempt. Standard Webhooks recommends 15 to 30 s.
 pub const NOTIFY_TIMEOUT_MS: u64 = 15_000;
-/// Seconds to the next try of a webhook: about as long as it has been waiting, within these.
+/// Seconds to the next attempt of a webhook: about as long as the notice has been waiting, within these limits.
 pub const NOTIFY_RETRY_MIN_S: u32 = 1;
 pub const NOTIFY_RETRY_MAX_S: u32 = 1_800;
 /// Bytes of the webhooks' key. Standard Webhooks: 24 to 64.
 pub const NOTIFY_SECRET_BYTES_MIN: usize = 24;
-/// Messages a statement brings back when a room is rebuilt from Postgres.
+/// Messages per statement while a room is rebuilt from Postgres.
 pub const REBUILD_PAGE: u64 = 500;
-/// A fetch of the JWKS that hasn't ended after this is given up: it stands in front of somebody's sign-in.
+/// A fetch of the JWKS is abandoned after this: somebody waits for their sign-in.
 pub const JWKS_FETCH_TIMEOUT_MS: u64 = 5_000;
-/// With no key set at all nobody gets in, so after a failure that is the pause instead of `JWKS_REFETCH_MS`.
+/// The pause after a failed fetch while no key set is known, instead of `JWKS_REFETCH_MS`: nobody can sign in until
+/// then.
 pub const JWKS_COLD_RETRY_MS: u64 = 5_000;
-/// How often somebody who waits for another request's promise looks: far below what a person notices. On Workers
-/// nobody can await another request's promise.
+/// The interval at which a request polls for another request's result: on Workers it can't await the other's promise. A
+/// person doesn't notice 20 ms.
 pub const WAIT_STEP_MS: u64 = 20;
-/// Unknown keys are looked up at the JWKS this often at most. Issue 3.
+/// The shortest interval between two fetches of the JWKS because of unknown keys: invented key ids must not flood the
+/// issuer.
 pub const JWKS_REFETCH_MS: u64 = 60_000;
-/// Known keys are trusted this long before they are fetched anew.
+/// Known keys are used this long before the JWKS is fetched again.
 pub const JWKS_CACHE_MS: u64 = 600_000;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
@@ -231,7 +241,7 @@ const _: () = assert!(
 );
 const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS <= 2_000);
 
-/// The limits a deployment may override with the var `LIMITS`. Rates are per person and room, over all their sockets.
+/// The limits that the variable `LIMITS` can override. Rates are per person and room, over all their sockets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Limits {
@@ -256,7 +266,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// PROTOCOL.md, Limits.
+    /// The values of LIMIT-1 to LIMIT-5.
     fn default() -> Self {
         Self {
             messages_per_s: 5.0,
@@ -272,14 +282,14 @@ impl Default for Limits {
             frame_bytes: 64 * 1024,
             attachment_bytes: 100 << 20,
             attachments_per_message: 10,
-            // Two messages' worth, while a third is being written.
+            // The files of two messages that were sent, and of one that is being written.
             unsent_uploads: 30,
         }
     }
 }
 
 impl Limits {
-    /// The var `LIMITS`; empty or absent text is the contract's values.
+    /// Reads the variable `LIMITS`; without text the defaults hold.
     ///
     /// # Errors  the text isn't a JSON object of known names with positive numbers.
     pub fn parse(text: &str) -> Result<Self, String> {

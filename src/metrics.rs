@@ -1,13 +1,13 @@
-//! What is counted of a room, for the operator's graphs: gathered in memory, written once a batch, never a message.
-//! Not here: where it is written (`shell`: a data point of Workers Analytics Engine, where the binding is).
+//! Counters of a room for the operator's graphs. They are kept in memory and written once per batch, never per message.
+//! Not here: where they are written (`shell`: a data point of Workers Analytics Engine, if the binding exists).
 
-/// How often each happened since it was last taken.
+/// How often each event happened since the counters were last written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub acks: u64,
-    /// Batches that Postgres answered, whatever it said.
+    /// Batches that Postgres answered, with success or an error.
     pub batches: u64,
-    /// Those of them that are to be tried again.
+    /// Those of them that have to be sent again.
     pub retries: u64,
     pub rows_quarantined: u64,
     pub panics: u64,
@@ -15,7 +15,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// In the order of a data point's doubles: `double1` is `acks`, and so on. Old points are read by it: only append.
+    /// The values in the order of a data point's doubles: `double1` is `acks`, and so on. Stored points are read by
+    /// this order, so new counters are appended.
     pub fn in_order(&self) -> [u64; 6] {
         [self.acks, self.batches, self.retries, self.rows_quarantined, self.panics, self.slow_sockets]
     }

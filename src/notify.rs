@@ -1,5 +1,5 @@
-//! Telling people of what they weren't there for: a webhook, signed by the convention of Standard Webhooks.
-//! Not here: who is to be told (`db::to_tell`), HTTP and the queue (`shell`).
+//! Notifications: one webhook per notice, signed as Standard Webhooks specifies.
+//! Not here: who is notified (`db::notification_payload`), HTTP and the queue (`shell`).
 
 use crate::db::{self, Notice, NotificationPayload, Postgres};
 use crate::ids::{UnixMs, iso};
@@ -11,16 +11,16 @@ use serde_json::json;
 use sha2::Sha256;
 use std::future::Future;
 
-/// Where notifications go.
+/// The way to the receiver of webhooks.
 pub trait Notifier {
-    /// The receiver's HTTP status; `None`: no answer in time.
+    /// The receiver's HTTP status; `None` without an answer in time.
     fn post(&self, webhook: &Webhook) -> impl Future<Output = Option<u16>>;
 }
 
 /// One request to the receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
-    /// `webhook-id`: the same in every try, so that receivers can drop repeats.
+    /// `webhook-id`: the same in every attempt, so that receivers can drop duplicates.
     pub id: String,
     /// `webhook-timestamp`, Unix seconds.
     pub timestamp_s: u64,
@@ -29,23 +29,23 @@ pub struct Webhook {
     pub body: String,
 }
 
-/// What becomes of a notice.
+/// The result of one attempt to deliver a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Told, or nobody is to be told any more.
+    /// Delivered, or there is nobody left to notify.
     Done,
-    /// The receiver is gone for good (410), by its own word: not told, and not tried again.
+    /// The receiver answered 410: not delivered, and not tried again.
     Unwanted,
-    /// To be tried again after this many seconds.
+    /// Try again after this many seconds.
     Retry(u32),
 }
 
-/// The key that webhooks are signed with.
+/// The key that signs webhooks.
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// # Takes  `whsec_` and base64, as the convention writes it; anything else is the key itself.
-    /// # Gives  `None` for a key that is too short, or no base64.
+    /// # Takes  `whsec_` and base64, as Standard Webhooks writes a key; any other text is the key itself.
+    /// # Gives  `None` for a key that is too short or not base64.
     pub fn parse(text: &str) -> Option<Self> {
         let key = match text.strip_prefix("whsec_") {
             Some(encoded) => STANDARD.decode(encoded).ok()?,
@@ -56,56 +56,67 @@ impl Secret {
 
     /// `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`.
     pub fn sign(&self, id: &str, timestamp_s: u64, body: &str) -> String {
-        // A key of any length is one.
+        // HMAC accepts a key of any length, so this never fails.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
         mac.update(format!("{id}.{timestamp_s}.{body}").as_bytes());
         format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
     }
 }
 
-/// Tells whom it concerns, if anybody.
+/// The circumstances of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    pub now: UnixMs,
+    /// When the notice was put into the queue.
+    pub queued_at: UnixMs,
+    /// For the jitter of the next attempt.
+    pub random: u64,
+}
+
+/// Sends a notice's webhook if anybody has to be notified.
 ///
-/// # Takes  `sent`: when it was put into the queue; `random` for the jitter.
-/// # Laws   at least once: only an answer of 2xx or 410, or Postgres' word that nobody is to be told, is an end.
+/// # Laws   At least once: only an answer of 2xx or 410, or Postgres' answer that nobody has to be notified, is final.
 pub async fn deliver(
     db: &impl Postgres,
-    (notifier, secret): (&impl Notifier, &Secret),
+    notifier: &impl Notifier,
+    secret: &Secret,
     notice: &Notice,
-    (now, sent, random): (UnixMs, UnixMs, u64),
+    attempt: Attempt,
 ) -> Outcome {
-    let again = Outcome::Retry(retry_s(now.saturating_sub(sent), random));
-    let told = match db::notification_payload(db, notice).await {
-        Ok(Some(told)) => told,
+    let retry = Outcome::Retry(retry_s(attempt.now.saturating_sub(attempt.queued_at), attempt.random));
+    let payload = match db::notification_payload(db, notice).await {
+        Ok(Some(payload)) => payload,
         Ok(None) => return Outcome::Done,
-        Err(_) => return again,
+        Err(_) => return retry,
     };
-    match notifier.post(&webhook(secret, notice, &told, now)).await {
+    match notifier.post(&webhook(secret, notice, &payload, attempt.now)).await {
         Some(200..=299) => Outcome::Done,
         Some(410) => Outcome::Unwanted,
-        _ => again,
+        _ => retry,
     }
 }
 
-/// The request that tells this.
-pub fn webhook(secret: &Secret, notice: &Notice, told: &NotificationPayload, now: UnixMs) -> Webhook {
+/// The signed request for this payload.
+pub fn webhook(secret: &Secret, notice: &Notice, payload: &NotificationPayload, now: UnixMs) -> Webhook {
     let id = format!("{}.{}.{}", notice.message, notice.event, notice.part);
     let timestamp_s = now / 1000;
+    let NotificationPayload { room, message, recipients, .. } = payload;
     let body = json!({
         "type": if notice.event == notice.seq { "message.created" } else { "message.updated" },
         "timestamp": iso(now),
-        "data": {"tenantId": notice.tenant, "room": told.room, "message": told.message, "recipients": told.recipients},
+        "data": {"tenantId": notice.tenant, "room": room, "message": message, "recipients": recipients},
     })
     .to_string();
     Webhook { signature: secret.sign(&id, timestamp_s, &body), id, timestamp_s, body }
 }
 
-/// Seconds until the next try: as long as it has waited, so that the time doubles, and of that half to all, so that those
-/// who failed together don't come back together.
+/// Seconds until the next attempt: as long as the notice has waited, so that the delay doubles; of that a random half
+/// to all, so that notices that failed together are not retried together.
 fn retry_s(waited_ms: u64, random: u64) -> u32 {
     let waited_s = u32::try_from(waited_ms / 1000).unwrap_or(u32::MAX);
-    let most = waited_s.clamp(NOTIFY_RETRY_MIN_S, NOTIFY_RETRY_MAX_S);
-    let half = most.div_ceil(2);
-    let jitter = random.checked_rem(u64::from(most.saturating_sub(half)).saturating_add(1)).unwrap_or(0);
+    let max_s = waited_s.clamp(NOTIFY_RETRY_MIN_S, NOTIFY_RETRY_MAX_S);
+    let half = max_s.div_ceil(2);
+    let jitter = random.checked_rem(u64::from(max_s.saturating_sub(half)).saturating_add(1)).unwrap_or(0);
     half.saturating_add(u32::try_from(jitter).unwrap_or(0))
 }
 
@@ -114,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_that_of_the_conventions_own_example() {
+    fn the_signature_matches_the_example_of_standard_webhooks() {
         // https://github.com/standard-webhooks/standard-webhooks, libraries/python/tests.
         let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signed = secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
@@ -124,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn tries_come_ever_more_rarely_and_not_together() {
+    fn retries_back_off_with_jitter() {
         let after = |waited_s: u64| (retry_s(waited_s * 1000, 0), retry_s(waited_s * 1000, 1_799));
         assert_eq!([after(0).0, after(1).0, after(2).0], [1, 1, 1]);
         assert_eq!(after(600).0, 300);

@@ -1,6 +1,6 @@
 /**
- * Writes the types of the wire: src/schema/{protocol,openapi}.json → web/src/lib/generated, or the folder named.
- * `npm run generate -w web`. What a request takes and gives stands in `Operations`, by `operationId`.
+ * Generates the wire types from src/schema/{protocol,openapi}.json into web/src/lib/generated, or into the folder named.
+ * `npm run generate -w web`. `Operations` has the parameters and the answer of each request, by `operationId`.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ const openapi = read("openapi");
 const biome = createRequire(import.meta.url).resolve("@biomejs/biome/bin/biome");
 const object = (properties, required = Object.keys(properties)) => ({ type: "object", properties, required });
 
-/** What a request takes and gives: `path`, `query`, `body`, `answer`, as far as there is such a thing. */
+/** The type of one request: `path`, `query`, `body` and `answer`, where they exist. */
 function operation({ parameters = [], requestBody, responses }) {
   const all = parameters.map(({ $ref, ...own }) => ($ref ? openapi.components.parameters[last($ref)] : own));
   const parts = {};
@@ -39,7 +39,7 @@ function operation({ parameters = [], requestBody, responses }) {
   return object(parts);
 }
 
-/** References as the compiler wants them: the document's own under `$defs`, the other file's by the imported name. */
+/** Rewrites references for the compiler: the document's own to `$defs`, those of the other file to the imported name. */
 function local(value, imported) {
   if (Array.isArray(value)) return value.map((item) => local(item, imported));
   if (typeof value !== "object" || value === null) return value;
@@ -51,7 +51,7 @@ function local(value, imported) {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, local(item, imported)]));
 }
 
-/** Without the compiler's own remarks, which say no more than the name does. */
+/** Removes the comments that the compiler adds; they only repeat the names. */
 const tidied = (text) =>
   text
     .replaceAll(/^ \*(?: This interface was referenced by .*| *via the `definition` .*|)\n/gm, "")

@@ -5,7 +5,7 @@ import react from "@vitejs/plugin-react";
 import { loadEnv, type Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
-/** The emoji picker's data as files of our own: nothing is asked of anybody else's server. */
+/** Serves the emoji picker's data as our own files, so that no other server is contacted. */
 function emojiData(): Plugin {
   const read = (file: string) =>
     readFileSync(createRequire(import.meta.url).resolve(`emojibase-data/en/${file}`), "utf8");
@@ -26,8 +26,8 @@ function emojiData(): Plugin {
 }
 
 export default defineConfig(({ mode }) => {
-  // `npm run dev` serves the page with hot reload and passes /api and /chat on to a running stack
-  // (CHINWAG_URL, as `cargo xtask dev` prints it). The build is plain files that the Worker serves.
+  // `npm run dev` serves the page with hot reload and proxies /api and /chat to a running stack (CHINWAG_URL, as
+  // `cargo xtask dev` prints it). The build is static files that the Worker serves.
   const stack = loadEnv(mode, ".", "CHINWAG_").CHINWAG_URL ?? "http://127.0.0.1:8787";
   return {
     plugins: [react(), tailwind(), emojiData()],

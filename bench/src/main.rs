@@ -1,17 +1,17 @@
-//! One run of load: reads its plan from stdin, connects, sends, listens, and prints what it measured, both JSON.
-//! Not here: the servers, the room and the comparison (xtask/src/bench.rs). One thread, on a core of its own.
+//! One run of load: reads its plan from stdin, connects, sends, receives, and prints its measurements; both are JSON.
+//! Not here: the servers, the room and the comparison (`xtask/src/bench.rs`). One thread, on a core of its own.
 
-mod heard;
+mod received;
 mod wire;
 
 use anyhow::{Context, Result, bail, ensure};
-use heard::{Heard, Marks};
 use mio::{Events, Interest, Poll, Token};
+use received::{Marks, Received};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use wire::Socket;
 
-/// Everything sent must have been heard this soon after the last was sent.
+/// Every message must have been received this soon after the last one was sent.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// As much as one frame of the server may hold, several times over.
 const SCRATCH_BYTES: usize = 1 << 20;
@@ -46,7 +46,7 @@ struct Measured {
     latency_p99_us: u64,
     events_per_frame: f64,
     event_bytes: f64,
-    /// Everything sent, warm-up included; each was heard once and in one order by all sockets.
+    /// All messages, warm-up included; every socket received each once and in the same order.
     messages: u64,
 }
 
@@ -70,7 +70,7 @@ struct Counts {
 struct Load {
     plan: Plan,
     poll: Poll,
-    clients: Vec<(Socket, Heard)>,
+    clients: Vec<(Socket, Received)>,
     marks: Marks,
     counts: Counts,
     /// When each message was sent, by sender.
@@ -86,7 +86,7 @@ impl Load {
             let mut socket = Socket::connect(plan.port, path, protocols.as_deref())
                 .with_context(|| format!("connecting socket {at}"))?;
             poll.registry().register(&mut socket.stream, Token(at), Interest::READABLE)?;
-            clients.push((socket, Heard::new(plan.senders, plan.event_bytes.is_none())));
+            clients.push((socket, Received::new(plan.senders, plan.event_bytes.is_none())));
         }
         ensure!(clients.len() >= plan.senders, "fewer sockets than senders");
         let sent = vec![Vec::new(); plan.senders];
@@ -103,7 +103,7 @@ impl Load {
         let (before, start) = (self.counted()?, Instant::now());
         self.listen(Duration::from_millis(self.plan.measure_ms), true)?;
         let (after, time) = (self.counted()?, start.elapsed());
-        // What is heard from here on was measured no more, but it must be whole.
+        // What arrives from here on is not measured, but it must be complete.
         let latencies_us = std::mem::take(&mut self.latencies_us);
         self.drain()?;
         let messages = self.sent.iter().map(|of| of.len() as u64).sum();
@@ -119,23 +119,23 @@ impl Load {
     fn listen(&mut self, time: Duration, sends: bool) -> Result<()> {
         let (end, mut last) = (Instant::now() + time, self.counts.deliveries);
         let (mut events, mut scratch) = (Events::with_capacity(1024), vec![0; SCRATCH_BYTES]);
-        let mut heard_at = Instant::now();
+        let mut received_at = Instant::now();
         while Instant::now() < end {
             match self.poll.poll(&mut events, Some(Duration::from_millis(5))) {
                 Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
                 _ => {}
             }
             for event in &events {
-                let own = self.hear(event.token().0, &mut scratch)?;
+                let own = self.read(event.token().0, &mut scratch)?;
                 if sends && own > 0 {
                     self.send(event.token().0, own)?;
                 }
             }
             if self.counts.deliveries != last {
-                (last, heard_at) = (self.counts.deliveries, Instant::now());
+                (last, received_at) = (self.counts.deliveries, Instant::now());
             }
-            if sends && heard_at.elapsed() > DRAIN_MAX {
-                bail!("nothing was heard for {DRAIN_MAX:?}");
+            if sends && received_at.elapsed() > DRAIN_MAX {
+                bail!("nothing was received for {DRAIN_MAX:?}");
             }
             if !sends && self.has_all() {
                 break;
@@ -144,16 +144,16 @@ impl Load {
         Ok(())
     }
 
-    /// Reads one socket and says how many of its own messages it heard.
-    fn hear(&mut self, at: usize, scratch: &mut [u8]) -> Result<usize> {
+    /// Reads one socket and returns how many of its own messages it received.
+    fn read(&mut self, at: usize, scratch: &mut [u8]) -> Result<usize> {
         let Self { clients, marks, counts, sent, latencies_us, .. } = self;
-        let (socket, heard) = clients.get_mut(at).context("a socket that isn't ours")?;
+        let (socket, received) = clients.get_mut(at).context("a socket that isn't ours")?;
         let mut own = 0;
         socket.read(scratch, |frame| {
             let (mut fault, mut messages) = (Ok(()), 0);
             let found = marks.find(frame, |mark| {
                 messages += 1;
-                fault = std::mem::replace(&mut fault, Ok(())).and_then(|()| heard.take(mark));
+                fault = std::mem::replace(&mut fault, Ok(())).and_then(|()| received.receive(mark));
                 if mark.sender == at
                     && let Some(sent) = sent.get(at).and_then(|of| of.get(mark.number as usize - 1))
                 {
@@ -181,7 +181,7 @@ impl Load {
         let mut frames = Vec::new();
         for _ in 0..count {
             let number = sent.len() as u64 + 1;
-            let content = heard::content(sender, number, plan.content_bytes);
+            let content = received::content(sender, number, plan.content_bytes);
             let text = match plan.event_bytes {
                 None => {
                     format!(r#"{{"type":"message","content":"{content}","clientId":"{sender}-{number}"}}"#)
@@ -196,16 +196,16 @@ impl Load {
 
     fn has_all(&self) -> bool {
         let sent: Vec<u64> = self.sent.iter().map(|of| of.len() as u64).collect();
-        self.clients.iter().all(|(_, heard)| heard.has_all(&sent))
+        self.clients.iter().all(|(_, received)| received.is_complete(&sent))
     }
 
     fn drain(&mut self) -> Result<()> {
         self.listen(DRAIN_MAX, false)?;
-        ensure!(self.has_all(), "not every socket heard every message");
+        ensure!(self.has_all(), "not every socket received every message");
         let (_, first) = self.clients.first().context("a socket")?;
         ensure!(
-            self.clients.iter().all(|(_, heard)| heard.same_order(first)),
-            "two sockets heard the messages in different orders"
+            self.clients.iter().all(|(_, received)| received.has_order_of(first)),
+            "two sockets received the messages in different orders"
         );
         Ok(())
     }
@@ -228,7 +228,7 @@ fn measured(
 ) -> Result<Measured> {
     let deliveries = (after.deliveries - before.deliveries) as f64;
     let frames = (after.frames - before.frames) as f64;
-    ensure!(deliveries > 0.0 && !latencies_us.is_empty(), "nothing was heard");
+    ensure!(deliveries > 0.0 && !latencies_us.is_empty(), "nothing was received");
     latencies_us.sort_unstable();
     let percentile = |share: usize| latencies_us.get((latencies_us.len() - 1) * share / 100).copied();
     Ok(Measured {
@@ -262,12 +262,12 @@ mod tests {
 
     #[test]
     fn the_baselines_event_is_as_long_as_asked_and_readable() {
-        let content = heard::content(3, 17, 100);
+        let content = received::content(3, 17, 100);
         let text = event(&content, 600);
         assert_eq!(text.len(), 600);
         let mut found = Vec::new();
         Marks::new().find(text.as_bytes(), |mark| found.push(mark)).unwrap();
-        assert_eq!(found, [heard::Mark { seq: 0, sender: 3, number: 17 }]);
+        assert_eq!(found, [received::Mark { seq: 0, sender: 3, number: 17 }]);
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["message"]["content"], content.as_str());
     }

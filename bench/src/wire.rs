@@ -1,5 +1,5 @@
-//! A WebSocket client of the least work: no validation, no copies where none are needed, so that the load is never
-//! slower than the server. Not for anything but the bench: it trusts its server.
+//! A WebSocket client with as little work as possible (no validation, few copies), so that the load is never slower
+//! than the server. It trusts its server; use it for the bench alone.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{ErrorKind, Read, Write};
@@ -148,15 +148,15 @@ mod tests {
         let texts = ["short".to_owned(), "m".repeat(300), "l".repeat(70_000), String::new()];
         let bytes: Vec<u8> = texts.iter().flat_map(|text| from_server(text)).collect();
         for cut in [0, 1, 6, 7, 8, 9, 10, 400, bytes.len() - 1, bytes.len()] {
-            let mut heard = Vec::new();
+            let mut received = Vec::new();
             let mut each = |text: &[u8]| {
-                heard.push(text.to_vec());
+                received.push(text.to_vec());
                 Ok(())
             };
             let used = frames(&bytes[..cut], &mut each).unwrap();
             assert_eq!(frames(&bytes[used..], &mut each).unwrap() + used, bytes.len());
-            let told: Vec<_> = heard.iter().map(|text| String::from_utf8_lossy(text)).collect();
-            assert_eq!(told, texts, "cut at {cut}");
+            let texts_read: Vec<_> = received.iter().map(|text| String::from_utf8_lossy(text)).collect();
+            assert_eq!(texts_read, texts, "cut at {cut}");
         }
     }
 

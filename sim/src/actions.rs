@@ -1,7 +1,6 @@
 //! What each action of a plan does. Not here: how the world reacts.
 
 use crate::client::shorten;
-use crate::fake_postgres::POISON;
 use crate::plan::{Action, PEOPLE, ROOMS};
 use crate::requests::HttpRequest;
 use crate::stored;
@@ -14,6 +13,7 @@ use crate::world::network::HttpOutcome;
 use crate::world::operation::Operation;
 use chinwag::db::MessageRow;
 use std::rc::Rc;
+use testkit::POISON;
 
 const EMOJI: [&str; 3] = ["👍", "🎉", "😀"];
 
@@ -181,7 +181,7 @@ impl World {
     fn lose_storage_if_projected(self: &Rc<Self>, room: usize) {
         let Some(host) = self.hosts.of_room(room) else { return };
         let rows = |work: fn(&mut crate::world::backends::RoomRows) -> bool| self.backends.rows(room, work);
-        if rows(|rows| rows.foreign_rows.is_empty() && rows.ledger.last_seq > 0)
+        if rows(|rows| rows.foreign_rows.is_empty() && rows.postgres.last_seq > 0)
             && stored::lag(self, room) == 0
             && stored::quarantined(self, room).is_empty()
             && stored::is_all_notified(self, room)
@@ -199,7 +199,7 @@ impl World {
         if !stored::has_log(self, room) {
             return;
         }
-        self.backends.rows(room, |room| room.ledger.set_back(room.ledger.last_seq.saturating_sub(rows)));
+        self.backends.rows(room, |room| room.postgres.set_back(room.postgres.last_seq.saturating_sub(rows)));
         self.recorder.count("restored backups");
     }
 
@@ -207,8 +207,8 @@ impl World {
     fn insert_foreign_row(&self, room: usize) {
         let has_log = stored::has_log(self, room);
         self.backends.rows(room, |rows| {
-            let seq = rows.ledger.last_seq + 1;
-            if rows.ledger.rows.contains_key(&seq) || rows.ledger.last_seq == 0 || !has_log {
+            let seq = rows.postgres.last_seq + 1;
+            if rows.postgres.rows.contains_key(&seq) || rows.postgres.last_seq == 0 || !has_log {
                 return;
             }
             let row = serde_json::json!({
@@ -218,7 +218,7 @@ impl World {
                 "createdAtMs": 0, "editedAtMs": null, "deletedAtMs": null, "deletedBy": null, "reactions": []});
             if let Ok(row) = serde_json::from_value::<MessageRow>(row) {
                 rows.foreign_rows.insert(seq, row.id.clone());
-                rows.ledger.rows.insert(seq, row);
+                rows.postgres.rows.insert(seq, row);
                 self.recorder.count("foreign rows");
             }
         });

@@ -13,6 +13,7 @@ use chinwag::ids::{Seq, UnixMs};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use testkit::history::{Position, Rule};
 
 /// A frame must be answered within this long on a healthy connection.
 const ANSWER_MS: u64 = 3_000;
@@ -279,11 +280,12 @@ impl Tab {
         let Some((at, _)) = &mut self.position else {
             return Err((Checker::Seam, "live before synced".into()));
         };
-        if seq != *at + 1 {
-            let checker = if seq <= *at { Checker::Duplicated } else { Checker::Seam };
-            return Err((checker, format!("received {seq} after {at}")));
-        }
-        *at = seq;
+        let mut position = Position::after(*at);
+        position.advance(seq).map_err(|violation| match violation.rule {
+            Rule::Once => (Checker::Duplicated, violation.what),
+            _ => (Checker::Seam, violation.what),
+        })?;
+        *at = position.last();
         Ok(())
     }
 }

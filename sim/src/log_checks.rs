@@ -1,7 +1,6 @@
 //! The checks of a room's log at the end of a run: against the model, within itself, against Postgres and REST.
 //! Not here: when they run (`final_checks`), members (`people`), files (`files`), the audit log (`rules`).
 
-use crate::fake_postgres::POISON;
 use crate::plan::{PEOPLE, ROOMS};
 use crate::requests::HttpRequest;
 use crate::stored::{Log, Stored, quarantined, versions};
@@ -20,13 +19,12 @@ use chinwag::protocol::message::Message;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use testkit::POISON;
+use testkit::history::{ThreadEntry, check_gapless, check_threads, index_operations};
 
 pub fn seqs_have_no_gap(log: &Log, floor: Seq) -> CheckResult {
     let seqs = log.keys().copied().filter(|seq| *seq > floor);
-    match seqs.zip(floor + 1..).find(|(seq, expected)| seq != expected) {
-        Some((seq, expected)) => Err((Checker::Gap, format!("{seq} stands where {expected} should"))),
-        None => Ok(()),
-    }
+    check_gapless(seqs, floor).map_err(|violation| (Checker::Gap, violation.what))
 }
 
 /// Every acked message is in the log.
@@ -44,15 +42,10 @@ pub fn nothing_is_lost(log: &Log, model: &RoomModel) -> CheckResult {
 }
 
 pub fn nothing_is_duplicated(log: &Log) -> CheckResult {
-    let mut known = BTreeMap::new();
-    for (seq, stored) in log {
-        let Some(client_id) = &stored.client_id else { continue };
-        if let Some(before) = known.insert((stored.user.clone(), client_id.clone()), seq) {
-            let what = format!("{}'s {client_id} at {before} and {seq}", stored.user);
-            return Err((Checker::Duplicated, what));
-        }
-    }
-    Ok(())
+    let operation =
+        |(seq, stored): (&Seq, &Stored)| Some(((stored.user.clone(), stored.client_id.clone()?), *seq));
+    let indexed = index_operations(log.iter().filter_map(operation));
+    indexed.map(drop).map_err(|violation| (Checker::Duplicated, violation.what))
 }
 
 pub fn nothing_is_invented(log: &Log, model: &RoomModel) -> CheckResult {
@@ -113,18 +106,16 @@ pub fn content_is_right(log: &Log, model: &mut RoomModel) -> CheckResult {
 
 /// A root counts the replies that are not deleted.
 pub fn threads_are_counted(log: &Log) -> CheckResult {
-    let messages: Vec<Message> = log.values().filter_map(Stored::message).collect();
-    for root in &messages {
-        let replies = messages.iter().filter(|m| m.thread_id.as_ref() == Some(&root.id));
-        let replies: Vec<&Message> = replies.filter(|m| m.deleted_at.is_none()).collect();
-        let expected = (replies.len() as u64, replies.last().map(|reply| reply.created_at));
-        let counted = (root.reply_count, root.last_reply_at);
-        if counted != expected {
-            let what = format!("thread {}: {counted:?} instead of {expected:?}", root.seq);
-            return Err((Checker::Diverging, what));
-        }
-    }
-    Ok(())
+    let entry = |message: Message| ThreadEntry {
+        id: message.id,
+        root: message.thread_id,
+        is_deleted: message.deleted_at.is_some(),
+        created_at: message.created_at,
+        reply_count: message.reply_count,
+        last_reply_at: message.last_reply_at,
+    };
+    let entries: Vec<_> = log.values().filter_map(Stored::message).map(entry).collect();
+    check_threads(&entries).map_err(|violation| (Checker::Diverging, violation.what))
 }
 
 /// Log, Postgres and REST agree on how far each person has read.
@@ -223,8 +214,8 @@ pub fn log_equals_postgres(world: &World, room: usize, log: &Log) -> CheckResult
                 quarantine_has_reason(rows, &message, before)?;
                 continue;
             }
-            let Some(row) = rows.ledger.rows.get(&seq) else {
-                let what = format!("{seq} is missing, Postgres stands at {}", rows.ledger.last_seq);
+            let Some(row) = rows.postgres.rows.get(&seq) else {
+                let what = format!("{seq} is missing, Postgres stands at {}", rows.postgres.last_seq);
                 return Err((Checker::Postgres, what));
             };
             if !is_same_row(row, &message, before) {
@@ -234,7 +225,7 @@ pub fn log_equals_postgres(world: &World, room: usize, log: &Log) -> CheckResult
         let is_known = |seq: &Seq| {
             log.get(seq).and_then(Stored::message).is_some() || rows.foreign_rows.contains_key(seq)
         };
-        match rows.ledger.rows.keys().find(|seq| !is_known(seq)) {
+        match rows.postgres.rows.keys().find(|seq| !is_known(seq)) {
             Some(seq) => Err((Checker::Postgres, format!("Postgres has {seq}, the log does not"))),
             None => Ok(()),
         }

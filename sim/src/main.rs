@@ -11,18 +11,10 @@ mod actions;
 mod client;
 mod client_checks;
 mod deletion_checks;
-#[path = "../../tests/native/fake_postgres.rs"]
-#[allow(dead_code)] // Its own faults are the transcripts'; here they are around it.
-mod fake_postgres;
 mod files;
 mod final_checks;
-#[path = "../../tests/native/fixtures.rs"]
-#[allow(dead_code)]
-mod fixtures;
 mod generator;
 mod log_checks;
-#[path = "../../tests/native/membership.rs"]
-mod membership;
 mod objects;
 mod outages;
 mod people;
@@ -36,9 +28,6 @@ mod rules;
 mod run;
 mod scheduler;
 mod shrink;
-#[path = "../../tests/native/sqlite.rs"]
-#[allow(dead_code)]
-mod sqlite;
 mod stored;
 mod token;
 mod transport;

@@ -201,7 +201,7 @@ impl World {
         let missing: Vec<&&str> = PEOPLE.iter().filter(is_missing).collect();
         let now = self.clock.now();
         for user in missing {
-            let mut member = crate::fixtures::group(&[user]).members.remove(0);
+            let mut member = testkit::cast::group(&[user]).members.remove(0);
             (member.role, member.joined_at_ms) = ("member".into(), now);
             self.backends.rows(room, |rows| {
                 rows.change(|room| {

@@ -3,7 +3,6 @@
 //! Not here: when an object runs (`objects`), crashes (`outages`), networks (`transport`).
 
 use crate::postgres::Db;
-use crate::sqlite::Sqlite;
 use crate::stored;
 use crate::token::parse_token;
 use crate::world::World;
@@ -23,6 +22,7 @@ use chinwag::room::store::{Result, Row, Sql, SqlValue, StoreError};
 use chinwag::room::{ConnectionId, OutboxReport};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
+use testkit::Sqlite;
 
 pub struct Simulated {
     world: Rc<World>,
@@ -281,7 +281,7 @@ impl World {
             return;
         }
         let author = self.backends.rows(room, |rows| {
-            let row = rows.ledger.rows.get(&notice.seq).filter(|row| row.id == notice.message);
+            let row = rows.postgres.rows.get(&notice.seq).filter(|row| row.id == notice.message);
             row.filter(|row| row.deleted_at_ms.is_none()).map(|row| row.user_id.clone())
         });
         let Some(author) = author else {

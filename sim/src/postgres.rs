@@ -1,7 +1,6 @@
 //! Postgres as the system's statements see it: the rules of `chinwag::db` over plain maps, under every fault.
 //! Not here: SQL; the real statements are tested against a real Postgres.
 
-use crate::fake_postgres::poisoned;
 use crate::plan::{PostgresFault, ROOMS};
 use crate::stored;
 use crate::world::World;
@@ -13,6 +12,7 @@ use chinwag::limits::{ACCESS_TIMEOUT_MS, BATCH_ROWS_MAX, STATEMENT_TIMEOUT_MS};
 use chinwag::mutants::{Mutant, is};
 use serde_json::{Value, json};
 use std::rc::Rc;
+use testkit::{Statement, encode_projected, is_poison};
 
 /// A connection to it.
 pub struct Db {
@@ -83,36 +83,34 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
     let mut rooms = world.backends.rooms.borrow_mut();
     let text = |name: &str| input[name].as_str().unwrap_or_default().to_owned();
     let key = (text("tenant"), text("room"));
+    let statement = Statement::parse(input)?;
     let Some(rows) = rooms.get_mut(&key) else {
-        let of_batch = input["messages"].is_array();
-        let of_change = if input["put"].is_array() { json!("missing") } else { Value::Null };
-        return Ok(if of_batch { json!({"state": "missing"}) } else { of_change });
+        return Ok(match statement {
+            Statement::Project(_) => encode_projected(Projected::Missing),
+            Statement::Apply(_) => json!("missing"),
+            _ => Value::Null,
+        });
     };
-    if input["messages"].is_array() {
-        let batch: Projection =
-            serde_json::from_value(input.clone()).map_err(|e| io_error(&e.to_string()))?;
-        return project(world, rows, &batch);
-    }
-    if input["put"].is_array() {
-        let set: ChangeSet = serde_json::from_value(input.clone()).map_err(|e| io_error(&e.to_string()))?;
-        let (deletes, answer) = (set.delete, apply(world, rows, set));
-        if deletes && answer == "done" {
-            rooms.remove(&key);
+    match statement {
+        Statement::Project(batch) => project(world, rows, &batch),
+        Statement::Apply(set) => {
+            let (deletes, answer) = (set.delete, apply(world, rows, *set));
+            if deletes && answer == "done" {
+                rooms.remove(&key);
+            }
+            Ok(json!(answer))
         }
-        return Ok(json!(answer));
+        Statement::MessagesAfter { after, limit } => {
+            let page = rows.postgres.rows.range(after + 1..).map(|(_, row)| row);
+            Ok(json!(page.take(limit).collect::<Vec<&MessageRow>>()))
+        }
+        Statement::Access { user } => {
+            let (version, last_seq) = (rows.postgres.members_version, rows.postgres.last_seq);
+            let access = |role| json!({"role": role, "membersVersion": version, "lastSeq": last_seq});
+            Ok(rows.role(&user).map_or(Value::Null, access))
+        }
+        Statement::Snapshot { known } => Ok(json!(rows.snapshot(known, world.clock.now()))),
     }
-    if let Some(after) = input["after"].as_u64() {
-        let limit = input["limit"].as_u64().unwrap_or(0) as usize;
-        let page = rows.ledger.rows.range(after + 1..).map(|(_, row)| row);
-        return Ok(json!(page.take(limit).collect::<Vec<&MessageRow>>()));
-    }
-    if let Some(user) = input["user"].as_str() {
-        let (version, last_seq) = (rows.ledger.members_version, rows.ledger.last_seq);
-        let access = |role| json!({"role": role, "membersVersion": version, "lastSeq": last_seq});
-        return Ok(rows.role(user).map_or(Value::Null, access));
-    }
-    let known = input["known"].as_u64().unwrap_or(u64::MAX);
-    Ok(json!(rows.snapshot(known, world.clock.now())))
 }
 
 /// An owner's change of the members and the room.
@@ -129,7 +127,7 @@ fn apply(world: &World, rows: &mut RoomRows, mut set: ChangeSet) -> &'static str
         }
         Applied::Missing => return "missing",
     }
-    rows.ledger.members_version = rows.room.members_version;
+    rows.postgres.members_version = rows.room.members_version;
     world.recorder.count("changes");
     let wrong = |what: String| world.recorder.violation(Checker::People, what);
     let added =
@@ -151,16 +149,16 @@ fn apply(world: &World, rows: &mut RoomRows, mut set: ChangeSet) -> &'static str
 
 /// A batch of the outbox.
 fn project(world: &World, rows: &mut RoomRows, batch: &Projection) -> Result<Value, DbError> {
-    let is_known = |row: &&MessageRow| rows.ledger.rows.contains_key(&row.seq);
+    let is_known = |row: &&MessageRow| rows.postgres.rows.contains_key(&row.seq);
     if is(Mutant::InsertWithoutConflict) && batch.messages.iter().any(|row| is_known(&row)) {
         let message = "duplicate key value violates unique constraint".into();
         return Err(DbError { sqlstate: Some("23505".into()), message });
     }
     let is_repeated = batch.from < batch.to
-        && rows.ledger.last_seq == batch.to
+        && rows.postgres.last_seq == batch.to
         && batch.messages.iter().all(|row| is_known(&row));
-    let has_poison = batch.messages.iter().any(poisoned);
-    let done = rows.ledger.commit(batch)?;
+    let has_poison = batch.messages.iter().any(is_poison);
+    let done = rows.postgres.commit(batch)?;
     check_prefix(world, rows, batch, &done);
     if has_poison && matches!(done, Projected::Done { .. }) {
         world.recorder.violation(Checker::Postgres, "a poisoned row was accepted".into());
@@ -169,22 +167,10 @@ fn project(world: &World, rows: &mut RoomRows, batch: &Projection) -> Result<Val
     if is_repeated && matches!(done, Projected::Done { .. }) {
         world.recorder.count("conflicts compared as equal");
     }
-    let (name, last_seq, version, epoch, conflicts) = match done {
-        Projected::Done { last_seq, members_version, epoch, conflicts } => {
-            ("done", last_seq, members_version, epoch, conflicts)
-        }
-        Projected::Behind { last_seq, members_version, epoch } => {
-            world.recorder.count("restored backups noticed");
-            ("behind", last_seq, members_version, epoch, Vec::new())
-        }
-        Projected::Ahead { last_seq, members_version, epoch, conflicts } => {
-            ("ahead", last_seq, members_version, epoch, conflicts)
-        }
-        Projected::Missing => return Ok(json!({"state": "missing"})),
-    };
-    Ok(
-        json!({"state": name, "lastSeq": last_seq, "membersVersion": version, "epoch": epoch, "conflicts": conflicts}),
-    )
+    if matches!(done, Projected::Behind { .. }) {
+        world.recorder.count("restored backups noticed");
+    }
+    Ok(encode_projected(done))
 }
 
 /// Postgres is a prefix of the log at every instant: each message of the batch is there, or quarantined.
@@ -200,7 +186,7 @@ fn check_prefix(world: &World, rows: &RoomRows, batch: &Projection, done: &Proje
     let quarantined = stored::quarantined(world, room);
     let missing = stored::messages_between(world, room, batch.from, *last_seq)
         .into_iter()
-        .find(|seq| !rows.ledger.rows.contains_key(seq) && !quarantined.contains(seq));
+        .find(|seq| !rows.postgres.rows.contains_key(seq) && !quarantined.contains(seq));
     if let Some(seq) = missing {
         world.recorder.violation(Checker::Postgres, format!("stands at {last_seq} and lacks {seq}"));
     }

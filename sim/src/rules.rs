@@ -138,8 +138,10 @@ pub fn audit_log_is_complete(world: &World, room: usize, log: &Log, floor: Seq, 
     let reports = world.model.reports.borrow();
     let reported = reports.iter().filter(|(known, _)| *known == room).map(|(_, id)| id.clone());
     let expected: Vec<String> = flagged.chain(by_moderators).chain(reported).collect();
-    world.backends.rows(room, |rows| match expected.iter().find(|id| !rows.ledger.audit.contains_key(*id)) {
-        Some(id) => Err((Checker::Rules, format!("{id} is not in the audit log"))),
-        None => Ok(()),
+    world.backends.rows(room, |rows| {
+        match expected.iter().find(|id| !rows.postgres.audit.contains_key(*id)) {
+            Some(id) => Err((Checker::Rules, format!("{id} is not in the audit log"))),
+            None => Ok(()),
+        }
     })
 }

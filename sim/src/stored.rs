@@ -1,6 +1,5 @@
 //! Reads what a room's object stores, past the code that wrote it. Not here: what it should be (`final_checks`).
 
-use crate::sqlite::Sqlite;
 use crate::world::World;
 use chinwag::ids::Seq;
 use chinwag::protocol::message::Message;
@@ -8,6 +7,7 @@ use rusqlite::types::Value as Cell;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use testkit::Sqlite;
 
 /// An event as the log has it.
 pub struct Stored {
@@ -94,7 +94,7 @@ pub fn has_log(world: &World, room: usize) -> bool {
 
 /// How many events Postgres is behind.
 pub fn lag(world: &World, room: usize) -> u64 {
-    head(world, room).saturating_sub(world.backends.rows(room, |rows| rows.ledger.last_seq))
+    head(world, room).saturating_sub(world.backends.rows(room, |rows| rows.postgres.last_seq))
 }
 
 /// Whether the queue of notifications has taken all messages, and the room knows it.

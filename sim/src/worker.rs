@@ -120,15 +120,15 @@ impl Ports for Worker {
         }
     }
 
-    async fn troubles(&self, _: &TenantId) -> Result<Vec<Listed>, Refusal> {
+    async fn outbox_alerts(&self, _: &TenantId) -> Result<Vec<Listed>, Refusal> {
         Ok(Vec::new())
     }
 
-    async fn keep_ticket(&self, _: &Identity) -> Result<String, Refusal> {
+    async fn create_ticket(&self, _: &Identity) -> Result<String, Refusal> {
         Err(Refusal::fault())
     }
 
-    async fn take_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
+    async fn redeem_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
         Ok(None)
     }
 }

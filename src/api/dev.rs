@@ -1,20 +1,20 @@
-//! The dev sign-in: a token for whoever asks. Compiled in by the feature `dev` alone, which no deploy can have.
+//! The dev sign-in: a token for anybody who asks. The feature `dev` compiles it in, which no deploy can have.
 
-use super::{Body, Ports, Reply, Request, read_json};
+use super::http::{Body, Reply, Request};
+use super::ports::Ports;
 use crate::auth::mint_hs256;
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UserId};
-use crate::protocol::Fields;
 use serde_json::json;
 
-/// Stands in every dev build and in no other; the test suite looks for it in both.
+/// Present in every dev build and in no other; the test suite searches both for it.
 const MARKER: &str = "chinwag-dev-sign-in";
 /// Seconds: a working day.
 const TTL_S: u64 = 8 * 3600;
 
 /// `POST /dev/token {sub, tenant?, name?}` → `{token}`.
-pub async fn token<P: Ports, B: Body>(ports: &P, request: Request<B>) -> Result<Reply, Refusal> {
-    let mut fields = Fields::parse(&read_json(request).await?)?;
+pub async fn create_token<P: Ports, B: Body>(ports: &P, request: Request<B>) -> Result<Reply, Refusal> {
+    let mut fields = request.read_fields().await?;
     let sub = fields.text("sub")?;
     let tenant = fields.text_opt("tenant")?.unwrap_or_else(|| "dev".into());
     if UserId::parse(&sub).is_none() || TenantId::parse(&tenant).is_none() {

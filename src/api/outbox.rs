@@ -1,62 +1,66 @@
-//! Ways to Postgres over REST, for a tenant's admins: one room's, and which of the tenant's rooms are in problem.
-//! Not here: what a room does about it (`room`), and the list itself (`troubles`).
+//! The outbox over REST, for a tenant's admins: of one room, and the list of rooms with outbox alerts.
+//! Not here: what a room does with its outbox (`room::operator`), and the list (`outbox_alerts`).
 
-use super::room_access::{self, Membership, RoomOp, RoomRequest};
-use super::{Ports, Reply};
-use crate::auth::{self, Action, Identity};
+use super::context::{CallerContext, RoomContext};
+use super::http::{Body, Reply, Request};
+use super::ports::Ports;
+use super::room_access::refuse_strangers;
+use super::room_request::{Membership, RoomOp};
+use crate::auth::{self, Action, Role};
 use crate::db;
 use crate::error::Refusal;
-use crate::ids::RoomId;
 use crate::outbox_alerts::Listed;
 use crate::room::RoomCall;
 use serde_json::{Value, json};
 
-/// Whether this person may look at and tend this room's outbox, in the room or not.
-///
-/// # Gives   `None` when Postgres can't say whether there is such a room; the room then decides.
-/// # Errors  `room_not_found` for strangers and where there is none, `forbidden` for members.
-pub async fn may_tend<P: Ports>(
-    ports: &P,
-    caller: &Identity,
-    room: &RoomId,
-) -> Result<Option<Membership>, Refusal> {
-    match db::room_snapshot(ports.fail_fast_db(), &caller.tenant, room, None).await {
-        Ok(None) => Err(room_access::no_such_room()),
-        Ok(Some(snapshot)) => {
-            let member = snapshot.members.iter().find(|m| m.user_id == caller.user);
-            let role = member.and_then(|m| auth::Role::from_name(&m.role));
-            auth::authorize(role, caller.tenant_role, Action::TendRoomOutbox)?;
-            Ok(Some(Membership { members_version: snapshot.members_version, last_seq: snapshot.last_seq }))
-        }
-        Err(_) => {
-            auth::authorize(None, caller.tenant_role, Action::TendRoomOutbox)?;
-            Ok(None)
-        }
-    }
+/// `GET /rooms/:id/outbox`.
+pub async fn get<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
+    let membership = authorize_operator(&cx).await?;
+    cx.send(membership, RoomOp::Call(RoomCall::Outbox)).await
 }
 
-/// Asks a room about its outbox, or to do something about it.
-pub async fn of_room<P: Ports>(
-    ports: &P,
-    caller: Identity,
-    room: RoomId,
-    call: RoomCall,
+/// `POST /rooms/:id/outbox/retry`.
+pub async fn retry<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
+    let membership = authorize_operator(&cx).await?;
+    cx.send(membership, RoomOp::Call(RoomCall::RetryOutbox)).await
+}
+
+/// `POST /rooms/:id/outbox/discard`. Strangers are refused before the body is read.
+pub async fn discard<P: Ports, B: Body>(
+    cx: RoomContext<'_, P>,
+    request: Request<B>,
 ) -> Result<Reply, Refusal> {
-    let membership = may_tend(ports, &caller, &room).await?;
-    ports.call_room(&RoomRequest { caller, room, membership, op: RoomOp::Call(call) }).await
+    let membership = authorize_operator(&cx).await?;
+    let seq = request.read_fields().await?.integer("seq")?;
+    cx.send(membership, RoomOp::Call(RoomCall::Discard { seq })).await
+}
+
+/// Refuses everybody who may not operate this room's outbox. A tenant's admin need not be a member of the room.
+///
+/// # Gives   what Postgres knows of the room; `None` if it gave no answer, and then the room decides.
+/// # Errors  `room_not_found` for strangers and where there is no room, `forbidden` for members.
+async fn authorize_operator<P: Ports>(cx: &RoomContext<'_, P>) -> Result<Option<Membership>, Refusal> {
+    let RoomContext { ports, caller, room, .. } = cx;
+    let snapshot = db::room_snapshot(ports.fail_fast_db(), &caller.tenant, room, None).await;
+    let snapshot = refuse_strangers(snapshot)?;
+    let member = snapshot.as_ref().and_then(|s| s.members.iter().find(|m| m.user_id == caller.user));
+    let role = member.and_then(|member| Role::from_name(&member.role));
+    auth::authorize(role, caller.tenant_role, Action::OperateOutbox)?;
+    Ok(snapshot.map(|s| Membership { members_version: s.members_version, last_seq: s.last_seq }))
 }
 
 /// `GET /admin/outbox`.
-pub async fn of_tenant<P: Ports>(ports: &P, caller: &Identity) -> Result<Reply, Refusal> {
-    auth::authorize(None, caller.tenant_role, Action::ReadTenantOutbox)?;
+pub async fn list_alerts<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
+    let CallerContext { ports, caller, .. } = cx;
+    auth::authorize(None, caller.tenant_role, Action::ListOutboxAlerts)?;
     let now = ports.now();
     let room = |Listed { room_id, problem }: &Listed| -> Value {
-        let waits = |at: u64| if at == 0 { 0 } else { now.saturating_sub(at) };
+        let age_ms = |at: u64| if at == 0 { 0 } else { now.saturating_sub(at) };
         json!({
-            "roomId": room_id, "lag": problem.lag, "oldestMs": waits(problem.oldest_at_ms),
+            "roomId": room_id, "lag": problem.lag, "oldestMs": age_ms(problem.oldest_at_ms),
             "state": problem.state, "setAside": problem.quarantined,
         })
     };
-    let rooms: Vec<Value> = ports.troubles(&caller.tenant).await?.iter().map(room).collect();
+    let rooms: Vec<Value> = ports.outbox_alerts(&caller.tenant).await?.iter().map(room).collect();
     Ok(Reply::ok(json!({"rooms": rooms})))
 }

@@ -1,111 +1,51 @@
-//! The way into a room: who may be let through to it, and what is asked of it. Postgres is asked first, so
-//! that strangers wake no room; when it can't answer, the room decides by the membership it knows.
-//! Not here: the room's own decision (`room::Room::admit`).
+//! The way into a room. Postgres is asked for the membership first, so that strangers wake no room; when it gives no
+//! answer, the room decides by the members it knows.
+//! Not here: the room's own check (`Room::admit`).
 
-use super::{Ports, Reply, unavailable};
-use crate::auth::Identity;
-use crate::db;
-use crate::error::{Code, Refusal};
-use crate::ids::{RoomId, Seq};
+use super::context::RoomContext;
+use super::http::{Reply, no_such_room};
+use super::ports::Ports;
+use super::room_request::{Membership, RoomOp, RoomRequest};
+use crate::db::{self, DbError};
+use crate::error::Refusal;
 use crate::room::{AdminChange, RoomCall};
-use serde::{Deserialize, Serialize};
 
-/// What the Worker hands to a room. Old and new code meet here during a deploy: add fields, never change them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RoomRequest {
-    pub caller: Identity,
-    pub room: RoomId,
-    /// What Postgres said; absent when it could not be asked.
-    pub membership: Option<Membership>,
-    pub op: RoomOp,
-}
-
-/// The room exists and the caller may come in, as Postgres has it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Membership {
-    /// A room that knows an older version asks Postgres for the members.
-    pub members_version: u64,
-    /// A room whose log ends before this has lost its storage.
-    pub last_seq: Seq,
-}
-
-impl From<db::Access> for Membership {
-    fn from(access: db::Access) -> Self {
-        Self { members_version: access.members_version, last_seq: access.last_seq }
-    }
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum RoomOp {
-    Upgrade(UpgradeRequest),
-    Call(RoomCall),
-    Change(AdminChange),
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UpgradeRequest {
-    /// The client speaks `chat.v1`.
-    pub batches: bool,
-    pub since: Option<(Seq, String)>,
-    pub history: u64,
-}
-
-/// Existence isn't revealed: strangers and the curious hear the same.
-pub fn no_such_room() -> Refusal {
-    Refusal::new(Code::RoomNotFound, "there is no such room")
-}
-
-/// Asks Postgres whether this person is in this room.
+/// Applies the rule of every way into a room to what Postgres answered.
 ///
-/// # Gives   `None` when Postgres can't say; the room then decides.
-/// # Errors  `room_not_found`, and no room was woken for it.
-pub async fn membership<P: Ports>(
-    ports: &P,
-    caller: &Identity,
-    room: &RoomId,
-) -> Result<Option<Membership>, Refusal> {
-    match db::access(ports.fail_fast_db(), &caller.tenant, &caller.user, room).await {
-        Ok(Some(access)) => Ok(Some(access.into())),
+/// # Gives   `None` if Postgres gave no answer: the room decides.
+/// # Errors  `room_not_found` if Postgres knows no such room or membership.
+pub fn refuse_strangers<T>(answer: Result<Option<T>, DbError>) -> Result<Option<T>, Refusal> {
+    match answer {
+        Ok(Some(found)) => Ok(Some(found)),
         Ok(None) => Err(no_such_room()),
         Err(_) => Ok(None),
     }
 }
 
-/// Asks a room on a member's behalf.
-pub async fn call<P: Ports>(
-    ports: &P,
-    caller: Identity,
-    room: RoomId,
-    call: RoomCall,
-) -> Result<Reply, Refusal> {
-    let membership = membership(ports, &caller, &room).await?;
-    ports.call_room(&RoomRequest { caller, room, membership, op: RoomOp::Call(call) }).await
-}
+impl<P: Ports> RoomContext<'_, P> {
+    /// The caller's membership of the room, by the rule of `refuse_strangers`.
+    pub async fn membership(&self) -> Result<Option<Membership>, Refusal> {
+        let access =
+            db::access(self.ports.fail_fast_db(), &self.caller.tenant, &self.caller.user, &self.room);
+        Ok(refuse_strangers(access.await)?.map(Membership::from))
+    }
 
-/// Has a room changed on a member's behalf. Postgres decides in the end, so without it nothing is changed.
-pub async fn change<P: Ports>(
-    ports: &P,
-    caller: Identity,
-    room: RoomId,
-    change: AdminChange,
-) -> Result<Reply, Refusal> {
-    let membership = membership(ports, &caller, &room).await?;
-    ports.call_room(&RoomRequest { caller, room, membership, op: RoomOp::Change(change) }).await
-}
+    /// Asks the room on a member's behalf.
+    pub async fn call(&self, call: RoomCall) -> Result<Reply, Refusal> {
+        self.send(self.membership().await?, RoomOp::Call(call)).await
+    }
 
-/// What a room that must be opened, or has grown old since the version `known`, needs from Postgres.
-///
-/// # Errors  `room_not_found`; `upstream_unavailable` when Postgres can't say.
-pub async fn open_room(
-    db: &impl db::Postgres,
-    caller: &Identity,
-    room: &RoomId,
-    known: Option<u64>,
-) -> Result<db::RoomSnapshot, Refusal> {
-    let snapshot = db::room_snapshot(db, &caller.tenant, room, known).await.map_err(unavailable)?;
-    snapshot.ok_or_else(no_such_room)
+    /// Changes the room on a member's behalf. The change is made in Postgres, so nothing changes while it is down.
+    pub async fn change(&self, change: AdminChange) -> Result<Reply, Refusal> {
+        self.send(self.membership().await?, RoomOp::Change(change)).await
+    }
+
+    /// Sends an operation to the room.
+    pub async fn send(&self, membership: Option<Membership>, op: RoomOp) -> Result<Reply, Refusal> {
+        self.ports.call_room(&self.request(membership, op)).await
+    }
+
+    pub fn request(&self, membership: Option<Membership>, op: RoomOp) -> RoomRequest {
+        RoomRequest { caller: self.caller.clone(), room: self.room.clone(), membership, op }
+    }
 }

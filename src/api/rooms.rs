@@ -1,30 +1,35 @@
-//! Rooms over REST: creating, listing, looking at one, changing its settings.
-//! Not here: the statements (`db`), and messages (`room`).
+//! Rooms over REST: create, list, get, change settings, delete.
+//! Not here: the statements (`db`), and who may change what (`room`).
 
-use super::members::{line, user_id};
-use super::{Ports, Query, Reply, RoomOp, RoomRequest, room_access, unavailable};
+use super::body::{line, one_of, user_ids};
+use super::context::{CallerContext, RoomContext};
+use super::http::{Body, Reply, Request, database_unavailable, no_such_room};
+use super::ports::Ports;
+use super::room_access::refuse_strangers;
+use super::room_request::RoomOp;
 use crate::auth::{self, Identity, Role};
 use crate::db::{self, NewRoom, RoomCursor};
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, RoomId, UserId};
-use crate::limits::{GROUP_MEMBERS_MAX, ROOM_NAME_CHARS_MAX};
+use crate::limits::{GROUP_MEMBERS_MAX, ROOM_NAME_CHARS_MAX, ROOM_TOPIC_CHARS_MAX};
 use crate::protocol::Fields;
-use crate::protocol::room::RoomKind;
+use crate::protocol::room::{HistoryVisibility, RoomKind, RoomMention};
 use crate::room::{AdminChange, Patch};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// `POST /rooms/create`.
-pub async fn create<P: Ports>(ports: &P, caller: &Identity, body: String) -> Result<Reply, Refusal> {
-    let mut fields = Fields::parse(&body)?;
-    let kind = match fields.text("type")?.as_str() {
-        "direct" => RoomKind::Direct,
-        "group" => RoomKind::Group,
-        _ => return Err(Refusal::invalid("type", "\"direct\" or \"group\"")),
-    };
+pub async fn create<P: Ports, B: Body>(
+    cx: CallerContext<'_, P>,
+    request: Request<B>,
+) -> Result<Reply, Refusal> {
+    let CallerContext { ports, caller, .. } = cx;
+    let mut fields = request.read_fields().await?;
+    let kind = RoomKind::from_name(&fields.text("type")?);
+    let kind = kind.ok_or_else(|| Refusal::invalid("type", "\"direct\" or \"group\""))?;
     let name = line(&mut fields, "name", ROOM_NAME_CHARS_MAX)?.filter(|name| !name.is_empty());
-    let participants = participants(&mut fields)?;
-    let people: BTreeSet<&str> = participants.iter().chain([&caller.user]).map(UserId::as_str).collect();
+    let participants = user_ids(&mut fields, "participantIds", 0..=usize::MAX)?;
+    let people: BTreeSet<&UserId> = participants.iter().chain([&caller.user]).collect();
     match kind {
         RoomKind::Direct if people.len() != 2 => {
             return Err(Refusal::invalid("participantIds", "a direct room has exactly two people"));
@@ -35,79 +40,92 @@ pub async fn create<P: Ports>(ports: &P, caller: &Identity, body: String) -> Res
         }
         _ => {}
     }
-    // The id's tail means nothing for a room; MessageId is the one maker of UUIDv7 here.
-    let random = ports.random();
-    let id = MessageId::new(ports.now(), (random >> 64) as u64, random as u64).to_string();
-    let id = RoomId::parse(&id).ok_or_else(|| Refusal::new(Code::Internal, "no id"))?;
+    let id = new_room_id(ports)?;
     let name = if kind == RoomKind::Direct { None } else { name };
     let (tenant, creator) = (caller.tenant.clone(), caller.user.clone());
     let new = NewRoom { tenant, id, kind, name, creator, participants };
-    let created = db::create_room(ports.db(), &new).await.map_err(unavailable)?;
-    Ok(Reply::ok(json!({"room": as_seen_by(caller, created.room), "created": created.created})))
+    let created = db::create_room(ports.db(), &new).await.map_err(database_unavailable)?;
+    Ok(Reply::ok(json!({"room": for_caller(&caller, created.room), "created": created.created})))
 }
 
-fn participants(fields: &mut Fields) -> Result<Vec<UserId>, Refusal> {
-    const FIELD: &str = "participantIds";
-    let list = fields.list_opt(FIELD)?.ok_or_else(|| Refusal::bad_field(FIELD, "a list of user ids"))?;
-    list.iter().map(|item| user_id(item, FIELD)).collect()
+/// A UUIDv7. Its last bits, a message's `seq`, mean nothing in a room's id.
+fn new_room_id<P: Ports>(ports: &P) -> Result<RoomId, Refusal> {
+    let random = ports.random();
+    let id = MessageId::new(ports.now(), (random >> 64) as u64, random as u64).to_string();
+    RoomId::parse(&id).ok_or_else(|| Refusal::new(Code::Internal, "no id"))
 }
 
 /// `GET /rooms/list`.
-pub async fn list<P: Ports>(ports: &P, caller: &Identity, query: &Query) -> Result<Reply, Refusal> {
+pub async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
+    let CallerContext { ports, caller, query, .. } = cx;
     let cursor = query.text("cursor").map(RoomCursor::parse).transpose()?;
     let limit = query.limit()?;
     let page = db::list_rooms(ports.db(), &caller.tenant, &caller.user, cursor.as_ref(), limit).await;
-    let page = page.map_err(unavailable)?;
-    let rooms: Vec<Value> = page.rooms.into_iter().map(|room| as_seen_by(caller, room)).collect();
+    let page = page.map_err(database_unavailable)?;
+    let rooms: Vec<Value> = page.rooms.into_iter().map(|room| for_caller(&caller, room)).collect();
     Ok(Reply::ok(json!({"rooms": rooms, "nextCursor": page.next_cursor})))
 }
 
 /// `GET /rooms/:id`.
-pub async fn get<P: Ports>(ports: &P, caller: &Identity, room: &RoomId) -> Result<Reply, Refusal> {
-    let room = db::get_room(ports.db(), &caller.tenant, &caller.user, room).await.map_err(unavailable)?;
-    room.map(|seen| Reply::ok(json!({"room": as_seen_by(caller, seen.room)})))
-        .ok_or_else(room_access::no_such_room)
+pub async fn get<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
+    let RoomContext { ports, caller, room, .. } = cx;
+    let found = db::get_room(ports.db(), &caller.tenant, &caller.user, &room).await;
+    let found = found.map_err(database_unavailable)?.ok_or_else(no_such_room)?;
+    Ok(Reply::ok(json!({"room": for_caller(&caller, found.room)})))
 }
 
-/// `PATCH /rooms/:id`: answered with the room as the one who asks sees it. What the change doesn't touch was read on the way
-/// in, which saves asking Postgres once more.
-pub async fn change<P: Ports>(
-    ports: &P,
-    caller: Identity,
-    room: RoomId,
-    patch: Patch,
+/// `PATCH /rooms/:id`. The reply is the room as the caller sees it. What the change doesn't touch was read together
+/// with the membership, which saves a second statement.
+pub async fn update<P: Ports, B: Body>(
+    cx: RoomContext<'_, P>,
+    request: Request<B>,
 ) -> Result<Reply, Refusal> {
-    let seen = match db::get_room(ports.fail_fast_db(), &caller.tenant, &caller.user, &room).await {
-        Ok(Some(seen)) => Some(seen),
-        Ok(None) => return Err(room_access::no_such_room()),
-        // The room decides by what it knows.
-        Err(_) => None,
-    };
-    let membership = seen.as_ref().map(|seen| seen.access.clone().into());
-    let ask = RoomRequest {
-        caller: caller.clone(),
-        room: room.clone(),
-        membership,
-        op: RoomOp::Change(AdminChange::Settings(patch)),
-    };
-    let reply = ports.call_room(&ask).await?;
+    let patch = patch(&mut request.read_fields().await?)?;
+    let before = db::get_room(cx.ports.fail_fast_db(), &cx.caller.tenant, &cx.caller.user, &cx.room).await;
+    let before = refuse_strangers(before)?;
+    let membership = before.as_ref().map(|before| before.access.clone().into());
+    let reply = cx.send(membership, RoomOp::Change(AdminChange::Settings(patch))).await?;
     let Reply::Json { status: 200, body, .. } = &reply else { return Ok(reply) };
     let mut answer: Value = serde_json::from_str(body).unwrap_or_default();
     let changed = answer.pointer_mut("/room").and_then(Value::as_object_mut);
-    match (seen, changed) {
-        // Who sees more or less of it has other things unread.
-        (Some(mut seen), Some(changed))
-            if seen.room.get("historyVisibility") == changed.get("historyVisibility") =>
+    match (before, changed) {
+        // Another visibility of the history changes the caller's unread count, which only Postgres knows.
+        (Some(mut before), Some(changed))
+            if before.room.get("historyVisibility") == changed.get("historyVisibility") =>
         {
-            seen.room.as_object_mut().into_iter().for_each(|room| room.append(changed));
-            Ok(Reply::ok(json!({"room": as_seen_by(&caller, seen.room)})))
+            before.room.as_object_mut().into_iter().for_each(|room| room.append(changed));
+            Ok(Reply::ok(json!({"room": for_caller(&cx.caller, before.room)})))
         }
-        _ => get(ports, &caller, &room).await,
+        _ => get(cx).await,
     }
 }
 
-/// `me.role` is the effective one: Postgres knows nothing of roles over the tenant.
-fn as_seen_by(caller: &Identity, mut room: Value) -> Value {
+/// `DELETE /rooms/:id`.
+pub async fn delete<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
+    cx.change(AdminChange::Delete).await
+}
+
+fn patch(fields: &mut Fields) -> Result<Patch, Refusal> {
+    let patch = Patch {
+        name: line(fields, "name", ROOM_NAME_CHARS_MAX)?,
+        topic: line(fields, "topic", ROOM_TOPIC_CHARS_MAX)?,
+        archived: fields.flag_opt("archived")?,
+        history_visibility: one_of(
+            fields,
+            "historyVisibility",
+            HistoryVisibility::ALL,
+            HistoryVisibility::name,
+        )?,
+        room_mention: one_of(fields, "roomMention", RoomMention::ALL, RoomMention::name)?,
+    };
+    if patch == Patch::default() {
+        return Err(Refusal::new(Code::BadRequest, "nothing to change"));
+    }
+    Ok(patch)
+}
+
+/// The room with the caller's effective role in `me.role`: Postgres doesn't know roles over the tenant.
+fn for_caller(caller: &Identity, mut room: Value) -> Value {
     if let Some(slot) = room.pointer_mut("/me/role")
         && let Some(role) = slot.as_str().and_then(Role::from_name)
     {

@@ -1,5 +1,7 @@
-//! The table of routes: method, path, name. Not here: what they do (`api`).
+//! The table of routes: method, path, name.
+//! Not here: their handlers (`api::dispatch`).
 
+use super::http::Params;
 use http::Method;
 use std::cell::OnceCell;
 
@@ -9,112 +11,102 @@ pub enum Route {
     Health,
     OpenApi,
     Protocol,
-    WsTicket,
+    CreateWsTicket,
     CreateRoom,
     ListRooms,
-    Unread,
-    Mentions,
+    ListUnread,
+    ListMentions,
     Search,
     GetRoom,
-    ChangeRoom,
+    UpdateRoom,
     DeleteRoom,
     ListMembers,
     AddMembers,
-    SetRole,
+    SetMemberRole,
     RemoveMember,
     LeaveRoom,
-    ReadNotify,
-    SetNotify,
+    GetNotificationSettings,
+    SetNotificationSettings,
     Mute,
     Unmute,
     Ban,
     Unban,
-    SlowMode,
-    ReadAudit,
+    SetSlowMode,
+    ListAudit,
     Report,
     ListMessages,
     SendMessage,
     EditMessage,
     DeleteMessage,
-    MessageVersions,
+    ListVersions,
     AddReaction,
     RemoveReaction,
     GetThread,
     MarkRead,
     MarkUnread,
-    Upload,
-    Download,
-    Outbox,
+    UploadFile,
+    DownloadFile,
+    GetOutbox,
     RetryOutbox,
     DiscardRow,
-    TenantOutbox,
+    ListOutboxAlerts,
     #[cfg(feature = "dev")]
-    DevToken,
+    CreateDevToken,
 }
 
-/// Every route there is. `:room` is the room's id.
+/// Every route. A `{…}` of a path becomes one of `Params`.
 pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::GET, "/chat", Route::Chat),
     (Method::GET, "/api/chat/health", Route::Health),
     (Method::GET, "/api/chat/openapi.json", Route::OpenApi),
     (Method::GET, "/api/chat/protocol.json", Route::Protocol),
-    (Method::POST, "/api/chat/ws-ticket", Route::WsTicket),
+    (Method::POST, "/api/chat/ws-ticket", Route::CreateWsTicket),
     (Method::POST, "/api/chat/rooms/create", Route::CreateRoom),
     (Method::GET, "/api/chat/rooms/list", Route::ListRooms),
-    (Method::GET, "/api/chat/unread", Route::Unread),
-    (Method::GET, "/api/chat/mentions", Route::Mentions),
+    (Method::GET, "/api/chat/unread", Route::ListUnread),
+    (Method::GET, "/api/chat/mentions", Route::ListMentions),
     (Method::GET, "/api/chat/search", Route::Search),
     (Method::GET, "/api/chat/rooms/{room}", Route::GetRoom),
-    (Method::PATCH, "/api/chat/rooms/{room}", Route::ChangeRoom),
+    (Method::PATCH, "/api/chat/rooms/{room}", Route::UpdateRoom),
     (Method::DELETE, "/api/chat/rooms/{room}", Route::DeleteRoom),
     (Method::GET, "/api/chat/rooms/{room}/members", Route::ListMembers),
     (Method::POST, "/api/chat/rooms/{room}/members", Route::AddMembers),
-    (Method::PATCH, "/api/chat/rooms/{room}/members/{user}", Route::SetRole),
+    (Method::PATCH, "/api/chat/rooms/{room}/members/{user}", Route::SetMemberRole),
     (Method::DELETE, "/api/chat/rooms/{room}/members/{user}", Route::RemoveMember),
     (Method::POST, "/api/chat/rooms/{room}/leave", Route::LeaveRoom),
-    (Method::GET, "/api/chat/rooms/{room}/notification-settings", Route::ReadNotify),
-    (Method::PUT, "/api/chat/rooms/{room}/notification-settings", Route::SetNotify),
+    (Method::GET, "/api/chat/rooms/{room}/notification-settings", Route::GetNotificationSettings),
+    (Method::PUT, "/api/chat/rooms/{room}/notification-settings", Route::SetNotificationSettings),
     (Method::PUT, "/api/chat/rooms/{room}/mutes/{user}", Route::Mute),
     (Method::DELETE, "/api/chat/rooms/{room}/mutes/{user}", Route::Unmute),
     (Method::PUT, "/api/chat/rooms/{room}/bans/{user}", Route::Ban),
     (Method::DELETE, "/api/chat/rooms/{room}/bans/{user}", Route::Unban),
-    (Method::PUT, "/api/chat/rooms/{room}/slow-mode", Route::SlowMode),
-    (Method::GET, "/api/chat/rooms/{room}/audit", Route::ReadAudit),
+    (Method::PUT, "/api/chat/rooms/{room}/slow-mode", Route::SetSlowMode),
+    (Method::GET, "/api/chat/rooms/{room}/audit", Route::ListAudit),
     (Method::POST, "/api/chat/rooms/{room}/messages/{message}/report", Route::Report),
     (Method::GET, "/api/chat/rooms/{room}/messages", Route::ListMessages),
     (Method::POST, "/api/chat/rooms/{room}/messages", Route::SendMessage),
     (Method::PATCH, "/api/chat/rooms/{room}/messages/{message}", Route::EditMessage),
     (Method::DELETE, "/api/chat/rooms/{room}/messages/{message}", Route::DeleteMessage),
-    (Method::GET, "/api/chat/rooms/{room}/messages/{message}/versions", Route::MessageVersions),
+    (Method::GET, "/api/chat/rooms/{room}/messages/{message}/versions", Route::ListVersions),
     (Method::PUT, "/api/chat/rooms/{room}/messages/{message}/reactions/{emoji}", Route::AddReaction),
     (Method::DELETE, "/api/chat/rooms/{room}/messages/{message}/reactions/{emoji}", Route::RemoveReaction),
     (Method::GET, "/api/chat/rooms/{room}/threads/{root}", Route::GetThread),
     (Method::POST, "/api/chat/rooms/{room}/read", Route::MarkRead),
     (Method::POST, "/api/chat/rooms/{room}/unread", Route::MarkUnread),
-    (Method::POST, "/api/chat/rooms/{room}/attachments", Route::Upload),
-    (Method::GET, "/api/chat/attachments/{attachment}", Route::Download),
-    (Method::HEAD, "/api/chat/attachments/{attachment}", Route::Download),
-    (Method::GET, "/api/chat/rooms/{room}/outbox", Route::Outbox),
+    (Method::POST, "/api/chat/rooms/{room}/attachments", Route::UploadFile),
+    (Method::GET, "/api/chat/attachments/{attachment}", Route::DownloadFile),
+    (Method::HEAD, "/api/chat/attachments/{attachment}", Route::DownloadFile),
+    (Method::GET, "/api/chat/rooms/{room}/outbox", Route::GetOutbox),
     (Method::POST, "/api/chat/rooms/{room}/outbox/retry", Route::RetryOutbox),
     (Method::POST, "/api/chat/rooms/{room}/outbox/discard", Route::DiscardRow),
-    (Method::GET, "/api/chat/admin/outbox", Route::TenantOutbox),
+    (Method::GET, "/api/chat/admin/outbox", Route::ListOutboxAlerts),
     #[cfg(feature = "dev")]
-    (Method::POST, "/api/chat/dev/token", Route::DevToken),
+    (Method::POST, "/api/chat/dev/token", Route::CreateDevToken),
 ];
-
-/// What stands in a path's `{…}`, without its percent signs.
-#[derive(Debug, Default)]
-pub struct Params(Vec<(String, String)>);
-
-impl Params {
-    pub fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
-    }
-}
 
 pub enum Found {
     Route(Route, Params),
-    /// The path is known; these methods are allowed.
+    /// The path exists; these methods are allowed.
     OtherMethod(String),
     Nothing,
 }
@@ -125,7 +117,7 @@ thread_local! {
     static ROUTER: OnceCell<matchit::Router<Methods>> = const { OnceCell::new() };
 }
 
-/// Builds the matcher: one entry a path, with its methods. A path that could not be inserted would fail the test below.
+/// One entry per path, with its methods. The test below fails for a path that could not be inserted.
 fn router() -> matchit::Router<Methods> {
     let mut paths: Vec<(&str, Methods)> = Vec::new();
     for (method, path, route) in ROUTES {
@@ -143,22 +135,15 @@ fn router() -> matchit::Router<Methods> {
 
 pub fn find(method: &Method, path: &str) -> Found {
     ROUTER.with(|cell| {
-        let router = cell.get_or_init(router);
-        let Ok(found) = router.at(path) else { return Found::Nothing };
-        let params = found.params.iter().map(|(name, value)| (name.to_owned(), decoded(value)));
+        let Ok(found) = cell.get_or_init(router).at(path) else { return Found::Nothing };
         match found.value.iter().find(|(known, _)| known == method) {
-            Some((_, route)) => Found::Route(*route, Params(params.collect())),
+            Some((_, route)) => Found::Route(*route, Params::decode(found.params.iter())),
             None => {
                 let methods: Vec<&str> = found.value.iter().map(|(known, _)| known.as_str()).collect();
                 Found::OtherMethod(methods.join(", "))
             }
         }
     })
-}
-
-/// A path's segment without its percent signs; what isn't UTF-8 is no id of ours.
-fn decoded(segment: &str) -> String {
-    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

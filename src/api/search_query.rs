@@ -1,11 +1,10 @@
-//! What somebody types into a search, as a filter: words, "phrases", and `from: in: has: before: after:`.
-//! Not here: how it is looked for (`db::search`).
+//! The grammar of a search: words, "phrases", and `from: in: has: before: after:` become a filter.
+//! Not here: how messages are found (`db::search`).
 
-use super::Query;
-use super::inbox::room_in;
+use super::http::{Query, no_such_room};
 use crate::db::{Filter, Has, Term};
 use crate::error::Refusal;
-use crate::ids::{UnixMs, UserId, parse_time};
+use crate::ids::{RoomId, UnixMs, UserId, parse_time};
 use crate::limits::{SEARCH_CHARS_MAX, SEARCH_TERMS_MAX};
 
 const DAY_START: &str = "T00:00:00Z";
@@ -13,19 +12,22 @@ const DAY_START: &str = "T00:00:00Z";
 #[derive(Debug, Default, PartialEq)]
 pub struct SearchQuery {
     pub filter: Filter,
-    /// Nothing from this time on.
+    /// Only messages from before this time.
     pub before_ms: Option<UnixMs>,
 }
 
 impl SearchQuery {
-    /// # Errors  `bad_request` without `q`; `invalid` with its field for what can't be searched for.
+    /// # Takes   `me`: the caller, for `from:me`.
+    /// # Errors  `bad_request` without `q`; `invalid` with its field for an invalid query; `room_not_found` for an
+    ///           invalid `roomId`.
     pub fn parse(query: &Query, me: &UserId) -> Result<Self, Refusal> {
         let q = query.text("q").ok_or_else(|| Refusal::bad_field("q", "what to search for"))?;
-        let mut sought = Self::default();
-        sought.filter.room = room_in(query, "roomId")?;
+        let mut parsed = Self::default();
+        parsed.filter.room =
+            query.text("roomId").map(|id| RoomId::parse(id).ok_or_else(no_such_room)).transpose()?;
         for (name, value) in ["from", "before", "after"].map(|name| (name, query.text(name))) {
             if let Some(value) = value {
-                sought.narrow(name, value, me).map_err(|why| Refusal::invalid(name, why))?;
+                parsed.add_operator(name, value, me).map_err(|why| Refusal::invalid(name, why))?;
             }
         }
         let invalid = |why: &str| Refusal::invalid("q", why);
@@ -37,31 +39,31 @@ impl SearchQuery {
         }
         for part in parts(q) {
             match part {
-                Part::Operator(name, value) => sought.narrow(&name, &value, me).map_err(invalid)?,
-                Part::Term(term) => sought.filter.terms.push(term),
+                Part::Operator(name, value) => parsed.add_operator(&name, &value, me).map_err(invalid)?,
+                Part::Term(term) => parsed.filter.terms.push(term),
             }
         }
-        if sought.filter.terms.len() > SEARCH_TERMS_MAX {
+        if parsed.filter.terms.len() > SEARCH_TERMS_MAX {
             return Err(invalid(&format!("more than {SEARCH_TERMS_MAX} words and phrases")));
         }
-        let Filter { terms, from, inside, has, after_ms, .. } = &sought.filter;
-        let narrowed = from.is_some() || inside.is_some() || after_ms.is_some() || sought.before_ms.is_some();
+        let Filter { terms, from, inside, has, after_ms, .. } = &parsed.filter;
+        let narrowed = from.is_some() || inside.is_some() || after_ms.is_some() || parsed.before_ms.is_some();
         if terms.is_empty() && has.is_empty() && !narrowed {
             return Err(invalid("nothing to search for"));
         }
-        Ok(sought)
+        Ok(parsed)
     }
 
-    fn narrow(&mut self, name: &str, value: &str, me: &UserId) -> Result<(), &'static str> {
+    fn add_operator(&mut self, name: &str, value: &str, me: &UserId) -> Result<(), &'static str> {
         let filter = &mut self.filter;
         match name {
             "from" => {
                 let id = value.strip_prefix("<@").and_then(|id| id.strip_suffix('>')).unwrap_or(value);
                 let id = if id == "me" { Some(me.clone()) } else { UserId::parse(id) };
-                once(&mut filter.from, id.ok_or("from: expects a user's id")?)
+                set_once(&mut filter.from, id.ok_or("from: expects a user's id")?)
             }
             "in" if value.is_empty() => Err("in: expects a room's id or name"),
-            "in" => once(&mut filter.inside, value.to_owned()),
+            "in" => set_once(&mut filter.inside, value.to_owned()),
             "has" => {
                 filter.has.push(match value.to_ascii_lowercase().as_str() {
                     "attachment" | "file" => Has::Attachment,
@@ -73,13 +75,13 @@ impl SearchQuery {
                 });
                 Ok(())
             }
-            "before" => once(&mut self.before_ms, time(value).ok_or("before: expects 2026-11-24")?),
-            _ => once(&mut filter.after_ms, time(value).ok_or("after: expects 2026-11-24")?),
+            "before" => set_once(&mut self.before_ms, time(value).ok_or("before: expects 2026-11-24")?),
+            _ => set_once(&mut filter.after_ms, time(value).ok_or("after: expects 2026-11-24")?),
         }
     }
 }
 
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), &'static str> {
+fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), &'static str> {
     match slot.replace(value) {
         Some(_) => Err("from:, in:, before: and after: can stand once each"),
         None => Ok(()),
@@ -98,7 +100,7 @@ enum Part {
 
 const OPERATORS: [&str; 5] = ["from", "in", "has", "before", "after"];
 
-/// Blanks part; what stands in quotes stands together, up to the end if they aren't closed. Any other `word:` is a word.
+/// Splits at blanks outside quotes; a quote that isn't closed ends with the text. An unknown `word:` is a plain word.
 fn parts(q: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut rest = q.trim_start();
@@ -152,12 +154,12 @@ mod tests {
 
     #[test]
     fn words_phrases_and_operators() {
-        let sought = q(
+        let parsed = q(
             "lunch  \"at noon\" from:<@bob> IN:\"The kitchen\" has:link has:image note:well after:2026-11-24",
         )
         .unwrap();
         assert_eq!(
-            sought.filter,
+            parsed.filter,
             Filter {
                 terms: vec![term("lunch", false), term("at noon", true), term("note:well", false)],
                 from: UserId::parse("bob"),
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_searched_for_is_refused() {
+    fn invalid_queries_are_refused() {
         let long = "x".repeat(501);
         let many = "a ".repeat(11);
         for bad in [
@@ -205,6 +207,6 @@ mod tests {
             assert_eq!((refusal.code, refusal.field.as_deref()), (Code::Invalid, Some(field)), "{query}");
         }
         assert_eq!(parse("q=x&roomId=").unwrap_err().code, Code::RoomNotFound);
-        assert_eq!(parse("q=x&from=a&cursor=zz").map(|_| ()), Ok(()), "the cursor is the page's");
+        assert_eq!(parse("q=x&from=a&cursor=zz").map(|_| ()), Ok(()), "the cursor belongs to the page");
     }
 }

@@ -1,10 +1,10 @@
-//! What a deployment accepts as proof, read from its variables and refused whole when it isn't safe.
-//! Not here: reading the variables (the shell hands in a getter) and anything a token says.
+//! The configuration of authentication, read from the deployment's variables and refused as a whole when it is unsafe.
+//! Not here: reading the variables (the shell passes a getter), and the contents of tokens (`token`).
 
 use crate::limits::SECRET_BYTES_MIN;
 use jsonwebtoken::DecodingKey;
 
-/// The algorithms of the contract; whatever else a token names is refused.
+/// The algorithms of PROTOCOL.md, "2. Identity". A token with any other is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     Hs256,
@@ -29,7 +29,7 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    pub(super) fn of_the_crate(self) -> jsonwebtoken::Algorithm {
+    pub(super) fn to_crate(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::Hs256 => jsonwebtoken::Algorithm::HS256,
             Self::Rs256 => jsonwebtoken::Algorithm::RS256,
@@ -39,13 +39,13 @@ impl Algorithm {
     }
 }
 
-/// What a deployment accepts. That one exists means that it is safe to serve.
+/// What a deployment accepts. A value exists only if it is safe to serve with it.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
     pub algorithms: Vec<Algorithm>,
-    /// There whenever HS256 is accepted; the crate's `Debug` redacts it.
+    /// Present whenever HS256 is accepted; the crate's `Debug` redacts it.
     pub(super) secret: Option<DecodingKey>,
-    /// There whenever another algorithm is accepted.
+    /// Present whenever another algorithm is accepted.
     pub jwks_url: Option<String>,
     pub issuer: Option<String>,
     pub audience: Option<String>,
@@ -55,9 +55,9 @@ pub struct AuthConfig {
 
 impl AuthConfig {
     /// Reads `JWT_SECRET JWT_ALGORITHMS JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE TENANT_CLAIM ALLOWED_ORIGINS`;
-    /// a variable that is empty counts as absent.
+    /// an empty variable counts as absent.
     ///
-    /// # Errors  what is wrong, for the operator's log; the Worker then answers 503 to everything.
+    /// # Errors  what is wrong, for the oplog; the Worker then answers 503 to every request.
     pub fn parse(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let get = |name| get(name).filter(|value| !value.trim().is_empty());
         let text = |name| get(name).map(|value| value.trim().to_owned());
@@ -72,7 +72,7 @@ impl AuthConfig {
             return Err("JWT_ALGORITHMS: names no algorithm".into());
         }
 
-        // Not trimmed: whoever signs uses the bytes as they stand.
+        // Not trimmed: the issuer signs with the exact bytes.
         let secret = get("JWT_SECRET");
         let secret = if algorithms.contains(&Algorithm::Hs256) {
             let secret = secret.ok_or("JWT_SECRET: missing, and HS256 is accepted")?;
@@ -86,7 +86,7 @@ impl AuthConfig {
 
         let jwks_url = text("JWT_JWKS_URL");
         if let Some(url) = &jwks_url {
-            check_jwks_url(url)?;
+            ensure_safe_jwks_url(url)?;
         } else if let Some(asymmetric) = algorithms.iter().find(|a| **a != Algorithm::Hs256) {
             return Err(format!("JWT_JWKS_URL: missing, and {} is accepted", asymmetric.name()));
         }
@@ -114,8 +114,8 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// Whoever can change the answer on its way can be anybody, so nothing but https, except to this very machine.
-fn check_jwks_url(url: &str) -> Result<(), String> {
+/// Who can change the key set on its way can sign any token. So the URL must be https, or http to a loopback address.
+fn ensure_safe_jwks_url(url: &str) -> Result<(), String> {
     let bad = |why: &str| Err(format!("JWT_JWKS_URL: {why}"));
     let Ok(uri) = url.parse::<http::Uri>() else { return bad("not a URL") };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
@@ -136,7 +136,7 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A web origin: scheme, host and port, the port spelled out.
+/// A web origin: scheme, host and port, with the default port filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     scheme: String,
@@ -145,7 +145,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// `None` unless it is a scheme, a host and at most a port; so `null` and `*` are none.
+    /// `None` unless the text is a scheme, a host and at most a port. `null` and `*` are no origins.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let uri = text.parse::<http::Uri>().ok()?;
         let scheme = uri.scheme_str()?.to_ascii_lowercase();
@@ -160,7 +160,7 @@ impl Origin {
         Some(Self { host: authority.host().to_ascii_lowercase(), port, scheme })
     }
 
-    /// Whether this is the page's own server, by the request's `Host`.
+    /// Whether the request's `Host` is this origin: the page comes from this server.
     pub(super) fn is_host(&self, host: &str) -> bool {
         host.parse::<http::uri::Authority>().is_ok_and(|authority| {
             authority.host().eq_ignore_ascii_case(&self.host)
@@ -169,7 +169,7 @@ impl Origin {
     }
 }
 
-/// The port, or the scheme's own; the outer `None` is a port that is no number.
+/// The port, or the scheme's default. The outer `None` means that the port is no number.
 fn port_of(authority: &http::uri::Authority, scheme: &str) -> Option<Option<u16>> {
     let after_host = authority.as_str().rsplit(']').next().unwrap_or_default();
     match (after_host.contains(':'), scheme) {

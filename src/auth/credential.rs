@@ -1,18 +1,18 @@
-//! Where a request carries its proof, and whether the page it comes from may make it.
-//! Not here: what the proof is worth (`verify`; a ticket is looked up by `api`).
+//! Where a request carries its credential, and whether the web page that sent it is allowed to.
+//! Not here: verification of a token (`token`, `jwks`) and of a ticket (`api`).
 
-use super::config::Origin;
-use super::{AuthConfig, Identity};
+use super::config::{AuthConfig, Origin};
+use super::identity::Identity;
 use crate::error::{Code, Refusal};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 
-/// The subprotocol of our own clients; it stands for batches.
+/// The subprotocol of current clients: frames are arrays of events.
 pub const CHAT_V1: &str = "chat.v1";
 const BEARER_SUBPROTOCOL: &str = "bearer.";
 const COOKIE_NAME: &str = "chat_token";
 
-/// A proof of identity, not yet looked at. `Debug` keeps it out of logs.
+/// A credential that is not yet verified. `Debug` hides its value.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     Bearer(String),
@@ -28,19 +28,20 @@ impl std::fmt::Debug for Credential {
     }
 }
 
-/// What an upgrade brings.
+/// The credential and the subprotocol of an upgrade.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
     pub credential: Credential,
-    /// The client offered `chat.v1`: the reply selects it, and nothing else of what was offered.
+    /// The client offered `chat.v1`. The reply selects it and no other subprotocol.
     pub chat_v1: bool,
 }
 
-/// Finds an upgrade's credential: the first present of `Authorization: Bearer`, the subprotocol `bearer.<jwt>`,
-/// `?ticket=`, and the cookie, which counts only from a page that is allowed.
+/// Finds an upgrade's credential: the first that is present of `Authorization: Bearer`, the subprotocol `bearer.<jwt>`,
+/// `?ticket=`, and the cookie, which counts only with an allowed `Origin` (PROTOCOL.md, "2. Identity").
 ///
-/// # Takes   `query`: the URL's query as it stands, without `?`.
-/// # Errors  forbidden → a foreign `Origin`. unauthenticated → none, or two different ones in one place.
+/// # Takes   `query`: the URL's query, percent-encoded, without `?`.
+/// # Errors  `forbidden` for a foreign `Origin`; `unauthenticated` without a credential, or with two different ones in
+///           one place.
 pub fn upgrade_credential(headers: &HeaderMap, query: &str, config: &AuthConfig) -> Result<Upgrade, Refusal> {
     refuse_foreign_origin(headers, config)?;
     let offered = || items(headers, SEC_WEBSOCKET_PROTOCOL, ',');
@@ -56,7 +57,8 @@ pub fn upgrade_credential(headers: &HeaderMap, query: &str, config: &AuthConfig)
     if let Some(ticket) = only(values(query, "ticket"))? {
         return found(Credential::Ticket(ticket));
     }
-    // Browsers send cookies along from any page; only the `Origin` tells which. All of them send it with an upgrade.
+    // A browser sends cookies with requests of any page. Only `Origin` identifies the page, and every browser sends it
+    // with an upgrade.
     if headers.contains_key(ORIGIN) {
         let cookies = items(headers, COOKIE, ';').filter_map(|cookie| cookie.split_once('='));
         let tokens = cookies.filter(|(name, _)| name.trim() == COOKIE_NAME).map(|(_, token)| token.trim());
@@ -67,12 +69,13 @@ pub fn upgrade_credential(headers: &HeaderMap, query: &str, config: &AuthConfig)
     Err(missing())
 }
 
-/// A REST request's token: `Authorization: Bearer` and nothing else, so that no other page can send it.
+/// A REST request's token: only `Authorization: Bearer`, which a foreign page can't send.
 pub fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     authorization(headers)?.ok_or_else(missing)
 }
 
-/// An `Origin` must be the server's own host or in `ALLOWED_ORIGINS`; without one it is no browser's page.
+/// Refuses an `Origin` that is neither this server's own host nor in `ALLOWED_ORIGINS`. A request without one doesn't
+/// come from a web page.
 pub fn refuse_foreign_origin(headers: &HeaderMap, config: &AuthConfig) -> Result<(), Refusal> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let allowed = headers.get_all(ORIGIN).iter().all(|origin| {
@@ -85,7 +88,7 @@ pub fn refuse_foreign_origin(headers: &HeaderMap, config: &AuthConfig) -> Result
     if allowed { Ok(()) } else { Err(Refusal::new(Code::Forbidden, "this Origin is not allowed")) }
 }
 
-/// `userId` in a query is there for the seed's clients and must be the caller's own.
+/// Refuses a `userId` in the query that is not the caller's. Legacy clients send it.
 pub fn refuse_other_user(query: &str, identity: &Identity) -> Result<(), Refusal> {
     if values(query, "userId").all(|user| user == identity.user.as_str()) {
         Ok(())
@@ -98,7 +101,7 @@ fn missing() -> Refusal {
     Refusal::new(Code::Unauthenticated, "a token is needed")
 }
 
-/// The token of `Authorization: Bearer`; another scheme isn't ours and counts as absent.
+/// The token of `Authorization: Bearer`; another scheme counts as absent.
 fn authorization(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     only(headers.get_all(AUTHORIZATION).iter().filter_map(|value| {
         let value = value.to_str().ok()?.trim();
@@ -107,7 +110,7 @@ fn authorization(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     }))
 }
 
-/// The one value there is. Of two different ones, whoever stands before us may have looked at the other.
+/// The only value. Two different values are refused, because a proxy in front of us may have checked the other one.
 fn only<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, Refusal> {
     let first = values.next();
     if values.all(|value| first.as_ref() == Some(&value)) {
@@ -117,7 +120,7 @@ fn only<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, 
     }
 }
 
-/// The items of a header's list, over all its lines.
+/// The items of a header's list, over all lines of that header.
 fn items(headers: &HeaderMap, name: HeaderName, separator: char) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(move |line| line.split(separator)).map(str::trim)

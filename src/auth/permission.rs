@@ -1,10 +1,10 @@
-//! Who may do what in a room: one table.
-//! Not here: states that stand in anybody's way (archived, muted, banned, slow mode) and who is in a room.
+//! The permission table: which role may do what in a room.
+//! Not here: states that restrict everybody (archived, muted, banned, slow mode), and memberships (`room`).
 
 use crate::error::{Code, Refusal};
 use serde::{Deserialize, Serialize};
 
-/// A role in a room, each above the ones before it.
+/// A role in a room. Each may do what the ones before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -31,8 +31,8 @@ impl Role {
     }
 }
 
-/// Everything of the contract that somebody may or may not do. `target` is the other person's role in the room;
-/// doing it to oneself is another action (`Leave`) or no permission's matter (the last owner: 409).
+/// Everything that needs a permission. `target` is the role of the other person in the room. Removing oneself is
+/// another action (`Leave`); that the last owner can't leave is no permission (409).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// The room, its members, history, threads, files; typing, markers, notification settings.
@@ -49,12 +49,13 @@ pub enum Action {
     ReadOthersVersions,
     ReadAudit,
     SetSlowMode,
-    /// To talk faster than the slow mode.
+    /// Sending faster than slow mode allows.
     IgnoreSlowMode,
-    /// Muting and unmuting, banning and unbanning. Somebody who isn't in the room is a `Member` here.
+    /// Muting and unmuting. A person who is not a member of the room counts as `Member`.
     Mute {
         target: Role,
     },
+    /// Banning and unbanning, also of people who are not members.
     Ban {
         target: Role,
     },
@@ -63,7 +64,7 @@ pub enum Action {
     RemovePerson {
         target: Role,
     },
-    /// `to: Owner` hands the room over.
+    /// `to: Owner` transfers the room.
     SetRole {
         target: Role,
         to: Role,
@@ -71,20 +72,20 @@ pub enum Action {
     /// `@room` where `roomMention` is `admins`.
     MentionRoomAmongAdmins,
     DeleteRoom,
-    /// A room's way to Postgres: looking at it, trying again or giving up what was set aside. For the tenant's admins,
-    /// whether they are in the room or not.
-    TendRoomOutbox,
-    /// All of a tenant's.
-    ReadTenantOutbox,
+    /// Reading a room's outbox, and retrying or discarding quarantined rows. For the tenant's admins, whether or not
+    /// they are members of the room.
+    OperateOutbox,
+    /// The tenant's list of outbox alerts.
+    ListOutboxAlerts,
 }
 
-/// A tenant's moderators and admins have that role in each room they are in.
+/// A tenant's moderators and admins have that role in each room that they are members of.
 pub fn effective_role(room_role: Role, tenant_role: Option<Role>) -> Role {
     tenant_role.map_or(room_role, |tenant_role| room_role.max(tenant_role))
 }
 
 /// The table.
-fn may(role: Role, tenant_role: Option<Role>, action: Action) -> bool {
+fn is_allowed(role: Role, tenant_role: Option<Role>, action: Action) -> bool {
     use Action::*;
     use Role::*;
     match action {
@@ -97,32 +98,33 @@ fn may(role: Role, tenant_role: Option<Role>, action: Action) -> bool {
         SetRole { target, to: Owner } => role == Owner && target < role,
         SetRole { target, to } => role >= Admin && target < role && to < role,
         DeleteRoom => role == Owner,
-        TendRoomOutbox | ReadTenantOutbox => tenant_role == Some(Admin),
+        OperateOutbox | ListOutboxAlerts => tenant_role == Some(Admin),
     }
 }
 
-/// Decides one action.
+/// Refuses an action that the caller's role does not allow.
 ///
-/// # Takes   `role`: in the room, its own or already the effective one; `None`: not in the room.
-/// # Errors  room_not_found → not in the room: that it exists isn't revealed. forbidden → the role is too low.
+/// # Takes   `role`: the role in the room or the effective role; `None` for a person who is not a member.
+/// # Errors  `room_not_found` for non-members, so that they don't learn that the room exists; `forbidden` for a role
+///           that is too low.
 pub fn authorize(role: Option<Role>, tenant_role: Option<Role>, action: Action) -> Result<(), Refusal> {
     let allowed = match role {
-        Some(role) => may(effective_role(role, tenant_role), tenant_role, action),
+        Some(role) => is_allowed(effective_role(role, tenant_role), tenant_role, action),
         None => {
-            matches!(action, Action::TendRoomOutbox | Action::ReadTenantOutbox)
-                && may(Role::Member, tenant_role, action)
+            matches!(action, Action::OperateOutbox | Action::ListOutboxAlerts)
+                && is_allowed(Role::Member, tenant_role, action)
         }
     };
     match (allowed, role, action) {
         (true, ..) => Ok(()),
-        (false, None, action) if action != Action::ReadTenantOutbox => {
+        (false, None, action) if action != Action::ListOutboxAlerts => {
             Err(Refusal::new(Code::RoomNotFound, "there is no such room"))
         }
         (false, ..) => Err(Refusal::new(Code::Forbidden, "your role doesn't allow this")),
     }
 }
 
-/// Whether an action changes who is in a room, or as what: in a direct room nobody may (403).
+/// Whether an action changes memberships or roles: in a direct room nobody may (403).
 pub fn is_membership_change(action: Action) -> bool {
     use Action::*;
     matches!(action, Leave | AddPeople | RemovePerson { .. } | SetRole { .. })

@@ -1,24 +1,31 @@
-//! One token, from its text to an `Identity`: shape, algorithm, signature, then every claim by hand.
-//! Not here: the crate's own `Validation`. It reads a clock (a panic on wasm) and lets through a missing `iss`, `aud`
-//! or `sub`, a list as `iss`, a future `nbf`, `crit` (PLATFORM.md, JSON and JWT). Only its signatures are used.
+//! Verification of one token: form, algorithm, signature, then each claim.
+//! Not here: the `Validation` of jsonwebtoken. It reads a clock, which panics on wasm32, and accepts a missing `iss`,
+//! `aud` or `sub`, an array as `iss`, a future `nbf`, and `crit` (docs/PLATFORM.md, JSON and JWT). Only its signature
+//! check is used.
 
-use super::{Algorithm, AuthConfig, Identity, Jwks, Role};
+use super::config::{Algorithm, AuthConfig};
+use super::identity::Identity;
+use super::permission::Role;
 use crate::error::{Code, Refusal};
 use crate::ids::{ID_CHARS_MAX, INTEGER_MAX, TenantId, UnixMs, UserId};
 use crate::limits::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_S};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
+use thiserror::Error;
 
-/// The latest time a token may name, in seconds: its milliseconds still are an exact JavaScript number.
+/// The latest time in a token, in seconds: its milliseconds are still an exact JavaScript number.
 const TIME_S_MAX: u64 = INTEGER_MAX / 1000;
 
-/// Why a token proves nothing. The texts tell its issuer what to mend, and nothing about our keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a token was not accepted. The messages tell its issuer what to correct, and nothing about our keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum VerifyError {
+    #[error("{0}")]
     Refused(&'static str),
+    #[error("the token has expired")]
     Expired,
-    /// The key set that would tell can't be had now.
+    /// The issuer's key set can't be fetched at the moment.
+    #[error("the token's key can't be looked up at the moment")]
     KeysUnavailable,
 }
 
@@ -26,35 +33,19 @@ use VerifyError::Refused;
 
 impl From<VerifyError> for Refusal {
     fn from(error: VerifyError) -> Self {
-        match error {
-            Refused(why) => Refusal::new(Code::Unauthenticated, why),
-            VerifyError::Expired => Refusal::new(Code::TokenExpired, "the token has expired"),
-            VerifyError::KeysUnavailable => {
-                Refusal::new(Code::UpstreamUnavailable, "the token's key can't be looked up at the moment")
-            }
-        }
-    }
-}
-
-/// Proves a token with the keys at hand; `authenticate` is the same with the key set fetched when needed.
-///
-/// # Gives   the caller. Nothing in it comes from anywhere but the signed claims.
-/// # Errors  `Refused` → 401 unauthenticated, `Expired` → 401 token_expired (only when the rest of it is right).
-pub fn verify(token: &str, config: &AuthConfig, keys: &Jwks, now: UnixMs) -> Result<Identity, VerifyError> {
-    let token = Unproved::parse(token, config)?;
-    match token.algorithm {
-        Algorithm::Hs256 => token.prove_by_secret(config, now),
-        algorithm => {
-            let key = keys.find(token.kid.as_deref(), algorithm).ok_or(UNKNOWN_KEY)?;
-            token.prove(key, config, now)
-        }
+        let code = match error {
+            Refused(_) => Code::Unauthenticated,
+            VerifyError::Expired => Code::TokenExpired,
+            VerifyError::KeysUnavailable => Code::UpstreamUnavailable,
+        };
+        Refusal::new(code, error.to_string())
     }
 }
 
 pub(super) const UNKNOWN_KEY: VerifyError = Refused("the token is signed with an unknown key");
 
-/// A token with a header we would accept, its signature not yet looked at.
-pub(super) struct Unproved<'a> {
+/// A token with an acceptable header, whose signature is not yet verified.
+pub(super) struct UnverifiedToken<'a> {
     pub algorithm: Algorithm,
     pub kid: Option<String>,
     signed: &'a str,
@@ -62,7 +53,7 @@ pub(super) struct Unproved<'a> {
     signature: &'a str,
 }
 
-impl<'a> Unproved<'a> {
+impl<'a> UnverifiedToken<'a> {
     pub fn parse(token: &'a str, config: &AuthConfig) -> Result<Self, VerifyError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Refused("the token is larger than 8 KiB"));
@@ -74,7 +65,7 @@ impl<'a> Unproved<'a> {
             return Err(malformed);
         }
         let header = members(header).ok_or(malformed)?;
-        // RFC 7515 §4.1.11: what is critical must be understood, and we understand no extension.
+        // RFC 7515, section 4.1.11: critical extensions must be understood, and none is implemented.
         if header.contains_key("crit") {
             return Err(Refused("the token's header has a crit member"));
         }
@@ -92,21 +83,21 @@ impl<'a> Unproved<'a> {
         Ok(Self { algorithm, kid, signed, claims, signature })
     }
 
-    pub fn prove_by_secret(&self, config: &AuthConfig, now: UnixMs) -> Result<Identity, VerifyError> {
+    pub fn verify_by_secret(&self, config: &AuthConfig, now: UnixMs) -> Result<Identity, VerifyError> {
         let secret = config.secret.as_ref().ok_or(UNKNOWN_KEY)?;
-        self.prove(secret, config, now)
+        self.verify(secret, config, now)
     }
 
-    /// The crate refuses a key of another family than the algorithm's, so a public key never serves as a secret.
-    pub fn prove(
+    /// The crate refuses a key of another family than the algorithm's, so a public key can't be used as a secret.
+    pub fn verify(
         &self,
         key: &DecodingKey,
         config: &AuthConfig,
         now: UnixMs,
     ) -> Result<Identity, VerifyError> {
-        let algorithm = self.algorithm.of_the_crate();
-        let proved = jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm);
-        if !proved.unwrap_or(false) {
+        let algorithm = self.algorithm.to_crate();
+        let verified = jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm);
+        if !verified.unwrap_or(false) {
             return Err(Refused("the token's signature is wrong"));
         }
         let claims = members(self.claims).ok_or(Refused("the token's claims are not one JSON object"))?;
@@ -122,7 +113,7 @@ fn identity(claims: &Map<String, Value>, config: &AuthConfig, now: UnixMs) -> Re
         }
     }
     if let Some(audience) = &config.audience {
-        // RFC 7519 §4.1.3: one text, or a list of texts of which one is ours.
+        // RFC 7519, section 4.1.3: one text, or a list of texts that contains ours.
         let ours = match claims.get("aud") {
             Some(Value::String(aud)) => aud == audience,
             Some(Value::Array(list)) => {
@@ -152,14 +143,14 @@ fn identity(claims: &Map<String, Value>, config: &AuthConfig, now: UnixMs) -> Re
             .flatten()
             .ok_or(Refused("the token's exp is missing or not a time in whole seconds"))?,
     };
-    if identity.expired(now) { Err(VerifyError::Expired) } else { Ok(identity) }
+    if identity.is_expired(now) { Err(VerifyError::Expired) } else { Ok(identity) }
 }
 
 fn id<T>(claims: &Map<String, Value>, name: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
     claims.get(name)?.as_str().and_then(parse)
 }
 
-/// The outer `None` is a claim that is there and no time: a text, a fraction, negative, past what milliseconds can hold.
+/// The outer `None` means that the claim is present and no valid time: a text, a fraction, negative, or too large.
 fn time_ms(claims: &Map<String, Value>, name: &str) -> Option<Option<UnixMs>> {
     match claims.get(name) {
         None => Some(None),
@@ -167,7 +158,7 @@ fn time_ms(claims: &Map<String, Value>, name: &str) -> Option<Option<UnixMs>> {
     }
 }
 
-/// A name decorates: one that can't be shown is left out, and is no reason to lock its bearer out.
+/// The name is only displayed, so an invalid one is left out instead of refusing the token.
 fn display_name(claims: &Map<String, Value>) -> Option<String> {
     let name = claims.get("name")?.as_str()?.trim();
     let showable =
@@ -175,7 +166,7 @@ fn display_name(claims: &Map<String, Value>) -> Option<String> {
     showable.then(|| name.to_owned())
 }
 
-/// The highest role over the tenant; names of other systems' roles are passed over. The outer `None` is a wrong type.
+/// The highest role over the tenant; unknown roles are skipped. The outer `None` means that the claim has a wrong type.
 fn tenant_role(claims: &Map<String, Value>) -> Option<Option<Role>> {
     let roles = match claims.get("roles") {
         None | Some(Value::Null) => return Some(None),
@@ -191,9 +182,9 @@ fn tenant_role(claims: &Map<String, Value>) -> Option<Option<Role>> {
     Some(names.into_iter().filter_map(role).max())
 }
 
-/// One part of a token as the JSON object it must be: base64url without padding, no member twice.
+/// One part of a token as a JSON object: base64url without padding, no repeated key.
 fn members(part: &str) -> Option<Map<String, Value>> {
-    // The crate decodes the middle part of a token, signature unseen; the same code serves for the header.
+    // The crate's function decodes the middle part of a token without verifying it; here it also decodes the header.
     jsonwebtoken::dangerous::insecure_decode_claims::<Members>(format!(".{part}."))
         .ok()
         .map(|Members(map)| map)
@@ -212,9 +203,9 @@ impl<'de> Deserialize<'de> for Members {
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
                 let mut map = Map::new();
                 while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    // Two readers may take different ones of a member that is there twice.
+                    // Of a repeated key, two readers can take different values.
                     if map.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a member is there twice"));
+                        return Err(A::Error::custom("a key is repeated"));
                     }
                 }
                 Ok(Members(map))
@@ -224,9 +215,9 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Signs claims with HS256: for the dev sign-in, `xtask token` and tests; nothing in production mints.
+/// Signs claims with HS256, for the dev sign-in, `xtask token` and tests. Production never issues tokens.
 ///
-/// # Errors  claims that aren't JSON; a `Value` always is.
+/// # Errors  if the claims can't be serialized, which a `Value` always can.
 pub fn mint_hs256(secret: &str, claims: &Value) -> Result<String, String> {
     jsonwebtoken::encode(&Header::default(), claims, &EncodingKey::from_secret(secret.as_bytes()))
         .map_err(|error| error.to_string())

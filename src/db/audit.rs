@@ -1,5 +1,5 @@
 //! Entries of the audit log, and pages of it.
-//! Not here: who may read it (`api`), and how entries are written (`changes`, `projection`).
+//! Not here: who may read it (`api`), and how entries are written (`people`, `projection`).
 
 use super::cursor::{self, Page, PageAnswer};
 use super::port::{DbError, Postgres, decode};

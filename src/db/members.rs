@@ -1,5 +1,5 @@
 //! Pages of a room's members, and a member's notification settings.
-//! Not here: changing them (`changes`).
+//! Not here: changing them (`people`).
 
 use super::cursor::{Page, PageAnswer};
 use super::port::{DbError, Postgres, decode};

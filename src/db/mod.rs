@@ -9,11 +9,11 @@
 
 mod access;
 mod audit;
-mod changes;
 mod cursor;
 mod members;
 mod mentions;
 mod notify;
+mod people;
 mod place;
 mod port;
 mod projection;
@@ -26,11 +26,11 @@ pub use access::{
     Access, Notify, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember, access, room_snapshot,
 };
 pub use audit::{AuditCursor, AuditRow, list_audit};
-pub use changes::{Applied, BanPut, ChangeSet, MemberPut, Settings, apply};
 pub use cursor::{Page, parse as parse_cursor};
 pub use members::{list_members, notify_settings};
 pub use mentions::mentions;
 pub use notify::{Notice, NotificationPayload, notification_payload};
+pub use people::{Applied, BanPut, ChangeSet, MemberPut, Settings, apply};
 pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, ping};
 pub use projection::{

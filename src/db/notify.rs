@@ -7,8 +7,10 @@ use crate::limits::NOTIFY_PREVIEW_CHARS;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A message and the members who had no socket: what goes through the queue. It holds ids only. Old and new code meet
-/// here during a deploy: fields may be added, but never changed.
+/// A message and the people without a socket: the message of the queue. It holds ids only. Fields are added and never
+/// changed, because a notice can be read by another version than the one that wrote it.
+///
+/// Crosses a deploy: tests/golden/stored/notice.json
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notice {

@@ -17,7 +17,8 @@ pub trait Postgres {
 }
 
 /// A statement that returned no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {message}", sqlstate.as_deref().unwrap_or("no SQLSTATE:"))]
 pub struct DbError {
     /// `None`: the error is not Postgres' own (I/O, timeout, an answer of another shape).
     pub sqlstate: Option<String>,
@@ -56,12 +57,6 @@ impl DbError {
     }
 }
 
-impl std::fmt::Display for DbError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.sqlstate.as_deref().unwrap_or("no SQLSTATE:"), self.message)
-    }
-}
-
 /// Only the SQLSTATE: Postgres' message may quote what somebody wrote.
 impl Loggable for DbError {
     fn logged(&self) -> Value {
@@ -90,6 +85,14 @@ pub(super) fn encode(input: &impl serde::Serialize) -> Result<Value, DbError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_has_an_errors_sqlstate_and_not_its_message() {
+        let message = "invalid: \"a message of alice\"".into();
+        let error = DbError { sqlstate: Some("22P02".into()), message };
+        let line = crate::oplog::Entry::warn("row_quarantined").with("sqlstate", &error).to_string();
+        assert!(line.contains("22P02") && !line.contains("alice"), "{line}");
+    }
 
     #[test]
     fn each_sqlstate_has_its_class() {

@@ -1,6 +1,6 @@
 //! Rooms as clients see them: created, listed, read. The answers are the contract's JSON (docs/PROTOCOL.md, "14.
 //! REST"), which SQL builds (`chat_room_json_v1` of migrations/0007_reading_functions.sql).
-//! Not here: roles of a whole tenant (`me.role` is the role in the room), changes of members and settings (`changes`).
+//! Not here: roles of a whole tenant (`me.role` is the role in the room), changes of members and settings (`people`).
 
 use super::access::Access;
 use super::cursor;

@@ -45,11 +45,11 @@ pub struct Object<P: Platform> {
 
 /// What an input returns to whoever fed it.
 #[derive(Default)]
-struct Fed {
+pub struct Fed {
     reply: Option<Result<String, Refusal>>,
     project: Option<Rc<Projection>>,
     /// The input was lost because of a fault of ours.
-    failed: bool,
+    pub failed: bool,
 }
 
 impl<P: Platform> Object<P> {
@@ -114,8 +114,8 @@ impl<P: Platform> Object<P> {
         }
     }
 
-    /// Feeds one input, after the frames that arrived before it.
-    fn feed(self: &Rc<Self>, input: Input) -> Fed {
+    /// Feeds one input, after the frames that arrived before it. Tests feed answers that come late.
+    pub fn feed(self: &Rc<Self>, input: Input) -> Fed {
         self.process_inbox();
         self.feed_one(input)
     }

@@ -3,7 +3,7 @@
 
 use super::Object;
 use super::platform::Platform;
-use crate::api::{Reply, RoomOp, RoomRequest, UpgradeRequest, no_such_room, open_room, unavailable};
+use crate::api::{Reply, RoomOp, RoomRequest, UpgradeRequest, database_unavailable, no_such_room};
 use crate::auth::Identity;
 use crate::db::{self, Applied};
 use crate::error::{Code, Refusal};
@@ -123,7 +123,8 @@ impl<P: Platform> Object<P> {
     async fn open_from_postgres(self: &Rc<Self>, room_request: &RoomRequest) -> Result<(), Refusal> {
         let (caller, id) = (&room_request.caller, &room_request.room);
         let known = self.memory.look(Room::members_version);
-        let snapshot = self.ask_db(async |db| open_room(db, caller, id, known).await).await?;
+        let snapshot = self.ask_db(async |db| db::room_snapshot(db, &caller.tenant, id, known).await).await;
+        let snapshot = snapshot.map_err(database_unavailable)?.ok_or_else(no_such_room)?;
         let is_complete = self.memory.look(|room| snapshot.last_seq <= room.head()).unwrap_or(false);
         if is_complete {
             // If the snapshot could not be stored, nobody may be served by the old members.
@@ -153,7 +154,7 @@ impl<P: Platform> Object<P> {
     }
 
     /// Asks Postgres for the room and its members.
-    pub(super) async fn refresh(self: &Rc<Self>) {
+    pub async fn refresh(self: &Rc<Self>) {
         let known = self.memory.look(|room| (room.key(), room.members_version()));
         let Some(((tenant, id), version)) = known else { return };
         let snapshot = self.ask_db(async |db| db::room_snapshot(db, &tenant, &id, Some(version)).await);
@@ -185,7 +186,7 @@ impl<P: Platform> Object<P> {
                     (applied, db::room_snapshot(db, &set.tenant, &set.room, Some(set.version)).await)
                 })
                 .await;
-            let snapshot = snapshot.map_err(unavailable)?;
+            let snapshot = snapshot.map_err(database_unavailable)?;
             let known = snapshot.as_ref().is_some_and(|now| Room::knows_of(&now.changes, &id));
             let missing = snapshot.is_none();
             if is(Mutant::RemovedAfterAnswer) {
@@ -220,7 +221,7 @@ impl<P: Platform> Object<P> {
     }
 
     /// Looks at the room, which is loaded if it is not in memory.
-    fn with_room<T>(self: &Rc<Self>, look: impl FnOnce(&Room, UnixMs) -> T) -> Result<T, Refusal> {
+    pub fn with_room<T>(self: &Rc<Self>, look: impl FnOnce(&Room, UnixMs) -> T) -> Result<T, Refusal> {
         let slot = self.loaded().map_err(|why| self.broken(&why))?;
         slot.as_ref().map(|room| look(room, self.platform.now())).ok_or_else(no_such_room)
     }

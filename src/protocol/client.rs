@@ -1,7 +1,8 @@
-//! What a client says: each inbound frame decoded into one closed enum, its values checked as far as
-//! the frame alone allows. Not here: whether ids exist and whether the sender may (`room`).
+//! What a client sends: each frame is decoded into one closed enum, and its values are checked as far as the frame
+//! alone allows.
+//! Not here: whether ids exist, and what the sender may do (`room`).
 
-use super::Fields;
+use super::json::Fields;
 use super::message::{Attached, Attachment};
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq};
@@ -21,7 +22,7 @@ pub enum ClientFrame {
     Auth { token: String },
 }
 
-/// A message as its sender wrote it; the same over WebSocket and REST.
+/// A message to be sent; the same over WebSocket and REST.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MessageDraft {
     pub content: String,
@@ -40,12 +41,12 @@ pub struct ReactionDraft {
     pub client_id: Option<String>,
 }
 
-/// Other words for a message.
+/// New content for a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EditDraft {
     pub message_id: MessageId,
     pub content: String,
-    /// The version that its author had before their eyes.
+    /// The version that the author edited.
     pub base_version: Option<u64>,
     pub client_id: Option<String>,
 }
@@ -56,7 +57,7 @@ pub struct DeleteDraft {
     pub client_id: Option<String>,
 }
 
-/// A frame that was refused, and what of it names it to its sender.
+/// A refused frame, with the fields by which its sender recognises it.
 #[derive(Debug, PartialEq)]
 pub struct BadFrame {
     pub refusal: Refusal,
@@ -65,13 +66,11 @@ pub struct BadFrame {
 }
 
 impl ClientFrame {
-    /// # Errors  a `BadFrame` with the contract's code; the frame had no effect.
+    /// # Errors  a `BadFrame` with the code of ERR-1. The frame has no effect.
     pub fn decode(text: &str) -> Result<Self, BadFrame> {
         let mut fields =
             Fields::parse(text).map_err(|refusal| BadFrame { refusal, client_id: None, kind: None })?;
-        let text_of = |v: Option<&Value>| v.and_then(Value::as_str).map(str::to_owned);
-        let kind = text_of(fields.0.get("type"));
-        let client_id = text_of(fields.0.get("clientId"));
+        let (kind, client_id) = (fields.peek_text("type"), fields.peek_text("clientId"));
         Self::from_fields(&mut fields).map_err(|refusal| BadFrame { refusal, client_id, kind })
     }
 
@@ -112,7 +111,7 @@ impl ClientFrame {
         }
     }
 
-    /// What its sender calls it, if it is something to be acked.
+    /// The `clientId` of an operation that is acked.
     pub fn client_id(&self) -> Option<&str> {
         match self {
             Self::Message(draft) => draft.client_id.as_deref(),
@@ -125,7 +124,7 @@ impl ClientFrame {
 }
 
 impl MessageDraft {
-    /// # Errors  as PROTOCOL.md says; `field` names the culprit.
+    /// # Errors  by MSG-1 to MSG-4; `field` names the wrong field.
     pub fn from_fields(fields: &mut Fields) -> Result<Self, Refusal> {
         let content = fields.text_opt("content")?;
         let attachments =
@@ -135,9 +134,9 @@ impl MessageDraft {
             None if attachments.is_empty() => return Err(Refusal::bad_field("content", "text")),
             None => String::new(),
         };
-        not_too_long(&content)?;
+        ensure_not_too_long(&content)?;
         if attachments.is_empty() {
-            not_empty(&content)?;
+            ensure_not_empty(&content)?;
         }
         match fields.text_opt("contentType")?.as_deref() {
             None | Some("text") => {}
@@ -158,7 +157,7 @@ impl MessageDraft {
         })
     }
 
-    /// What tells a retry from another payload under the same `clientId`.
+    /// Distinguishes a retry from another payload under the same `clientId`.
     pub fn digest(&self) -> u64 {
         let files: Vec<String> = self.attachments.iter().map(Attached::as_sent).collect();
         let files = format!("[{}]", files.join(","));
@@ -180,7 +179,7 @@ impl ReactionDraft {
         Self::new(&message_id, emoji, add, client_id(fields)?)
     }
 
-    /// # Errors  `invalid` for what is no emoji, `message_not_found` for what is no message's id.
+    /// # Errors  `invalid` for an invalid emoji, `message_not_found` for an invalid message id (REACT-1).
     pub fn new(
         message_id: &str,
         emoji: String,
@@ -190,7 +189,7 @@ impl ReactionDraft {
         if emoji.is_empty() || emoji.len() > EMOJI_BYTES_MAX || emoji.chars().any(char::is_control) {
             return Err(Refusal::invalid("emoji", "1 to 64 bytes without control characters"));
         }
-        Ok(Self { message_id: known_id(message_id)?, emoji, add, client_id })
+        Ok(Self { message_id: parse_message_id(message_id)?, emoji, add, client_id })
     }
 
     pub fn digest(&self) -> u64 {
@@ -200,13 +199,13 @@ impl ReactionDraft {
 }
 
 impl EditDraft {
-    /// # Errors  as of a message's content; whether it may be empty depends on the message.
+    /// # Errors  by MSG-1. Whether the content may be empty depends on the message and is checked later (EDIT-4).
     pub fn from_fields(message_id: &str, fields: &mut Fields) -> Result<Self, Refusal> {
         let content = fields.text("content")?;
-        not_too_long(&content)?;
+        ensure_not_too_long(&content)?;
         let base_version = fields.integer_opt("baseVersion")?;
         let client_id = client_id(fields)?;
-        Ok(Self { message_id: known_id(message_id)?, content, base_version, client_id })
+        Ok(Self { message_id: parse_message_id(message_id)?, content, base_version, client_id })
     }
 
     pub fn digest(&self) -> u64 {
@@ -216,9 +215,9 @@ impl EditDraft {
 }
 
 impl DeleteDraft {
-    /// # Errors  `message_not_found` for what is no message's id.
+    /// # Errors  `message_not_found` for an invalid message id.
     pub fn new(message_id: &str, client_id: Option<String>) -> Result<Self, Refusal> {
-        Ok(Self { message_id: known_id(message_id)?, client_id })
+        Ok(Self { message_id: parse_message_id(message_id)?, client_id })
     }
 
     pub fn digest(&self) -> u64 {
@@ -226,7 +225,7 @@ impl DeleteDraft {
     }
 }
 
-fn not_too_long(content: &str) -> Result<(), Refusal> {
+fn ensure_not_too_long(content: &str) -> Result<(), Refusal> {
     if content.chars().count() > CONTENT_CHARS_MAX {
         let message = format!("content: more than {CONTENT_CHARS_MAX} characters");
         return Err(Refusal::new(Code::ContentTooLong, message).field("content"));
@@ -234,16 +233,16 @@ fn not_too_long(content: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// # Errors  `content_empty` for blanks alone, which only a message with attachments may have.
-pub fn not_empty(content: &str) -> Result<(), Refusal> {
+/// # Errors  `content_empty` for white space only, which only a message with attachments may have.
+pub fn ensure_not_empty(content: &str) -> Result<(), Refusal> {
     if content.trim().is_empty() {
         return Err(Refusal::new(Code::ContentEmpty, "content: nothing but blanks").field("content"));
     }
     Ok(())
 }
 
-/// What is no id of ours names no message.
-fn known_id(text: &str) -> Result<MessageId, Refusal> {
+/// An invalid id is answered like an unknown one.
+fn parse_message_id(text: &str) -> Result<MessageId, Refusal> {
     MessageId::parse(text).ok_or_else(|| Refusal::new(Code::MessageNotFound, "no such message"))
 }
 
@@ -293,7 +292,8 @@ fn attachment(mut fields: Fields) -> Result<Attached, Refusal> {
     }))
 }
 
-/// 52 bits of a SHA-256 over the parts: as much as a JavaScript number keeps, and only honest mistakes are to be told apart.
+/// 52 bits of a SHA-256 over the parts: as many as a JavaScript number holds exactly. The digest detects mistakes of a
+/// client, not attacks.
 fn digest(parts: &[&str]) -> u64 {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,14 +1,15 @@
-//! What an uploaded file is: its name made safe, its type and size read from its first bytes, how a browser may show it.
-//! Nothing here believes what the uploader says. Not here: routes (`api`), where it is kept (`shell`, R2).
+//! An uploaded file: a safe name, its type and dimensions from its first bytes, and the headers that decide whether a
+//! browser may show it. What the uploader declares is not trusted.
+//! Not here: routes (`api`), and storage (`shell`, R2).
 
 use crate::limits::ATTACHMENT_TEXT_CHARS_MAX;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// The name of a file that came without one.
+/// The name of a file that was uploaded without one.
 const UNNAMED: &str = "file";
-/// Longer endings are no endings.
+/// A longer extension is treated as part of the name.
 const EXTENSION_CHARS_MAX: usize = 16;
-/// What RFC 8187 lets stand in `filename*`.
+/// The characters that RFC 8187 allows in `filename*`.
 const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
     .remove(b'#')
@@ -23,7 +24,7 @@ const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// A name that can be shown and saved: the last part of a path, without controls and what turns text around.
+/// A name that can be shown and saved: the last segment of a path, without control and invisible characters.
 ///
 /// # Takes  the header `X-File-Name`: UTF-8, percent-encoded.
 pub fn safe_name(header: &str) -> String {
@@ -31,32 +32,32 @@ pub fn safe_name(header: &str) -> String {
     let last = decoded.rsplit(['/', '\\']).next().unwrap_or_default();
     let kept: String = last.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
     let name = kept.trim().trim_matches('.').trim();
-    if name.is_empty() { UNNAMED.to_owned() } else { shortened(name) }
+    if name.is_empty() { UNNAMED.to_owned() } else { shorten(name) }
 }
 
-/// Marks that turn the direction of text around (`exe.gpj` for `gpj.exe`), have no width, or end a line.
+/// Characters that reverse the direction of text (`gpj.exe` would read `exe.jpg`), have no width, or end a line.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// At most `ATTACHMENT_TEXT_CHARS_MAX` code points, with the ending.
-fn shortened(name: &str) -> String {
+/// At most `ATTACHMENT_TEXT_CHARS_MAX` code points, and still with its extension.
+fn shorten(name: &str) -> String {
     if name.chars().count() <= ATTACHMENT_TEXT_CHARS_MAX {
         return name.to_owned();
     }
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let ending_chars = ending.chars().count();
-    if ending.is_empty() || ending_chars > EXTENSION_CHARS_MAX {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let extension_chars = extension.chars().count();
+    if extension.is_empty() || extension_chars > EXTENSION_CHARS_MAX {
         return name.chars().take(ATTACHMENT_TEXT_CHARS_MAX).collect();
     }
-    let stem = name.chars().take(ATTACHMENT_TEXT_CHARS_MAX.saturating_sub(ending_chars).saturating_sub(1));
-    format!("{}.{ending}", stem.collect::<String>())
+    let stem = name.chars().take(ATTACHMENT_TEXT_CHARS_MAX.saturating_sub(extension_chars).saturating_sub(1));
+    format!("{}.{extension}", stem.collect::<String>())
 }
 
-/// The type of a file, from its first bytes alone. What is nothing known is `text/plain` or `application/octet-stream`.
+/// The MIME type of a file from its first bytes. An unknown type is `text/plain` or `application/octet-stream`.
 ///
-/// # Takes  `declared`: the header `Content-Type`. Only whether a container of sound or film holds sound is taken from it.
+/// # Takes  `declared`: the header `Content-Type`. It only decides whether a WebM or MP4 container is audio or video.
 pub fn sniff(first: &[u8], declared: &str) -> String {
     let found = infer::get(first).map(|kind| kind.mime_type());
     if is_svg(first) {
@@ -72,7 +73,7 @@ pub fn sniff(first: &[u8], declared: &str) -> String {
     }
 }
 
-/// A picture that is a program; it may begin with a declaration and remarks.
+/// SVG can contain scripts. It may begin with an XML declaration and comments.
 fn is_svg(first: &[u8]) -> bool {
     let head = String::from_utf8_lossy(first.get(..1024).unwrap_or(first)).to_ascii_lowercase();
     let head = head.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
@@ -82,7 +83,7 @@ fn is_svg(first: &[u8]) -> bool {
 fn is_text(first: &[u8]) -> bool {
     let text = match std::str::from_utf8(first) {
         Ok(text) => text,
-        // Cut within a character.
+        // The bytes end within a character.
         Err(error) if error.error_len().is_none() => {
             let whole = first.get(..error.valid_up_to()).unwrap_or_default();
             std::str::from_utf8(whole).unwrap_or_default()
@@ -93,7 +94,7 @@ fn is_text(first: &[u8]) -> bool {
     !text.is_empty() && text.chars().all(written)
 }
 
-/// Width and height of a PNG, GIF, WebP or JPEG as they stand in its first bytes.
+/// Width and height of a PNG, GIF, WebP or JPEG, if its first bytes contain them.
 pub fn dimensions(first: &[u8], mime_type: &str) -> Option<(u32, u32)> {
     if !matches!(mime_type, "image/png" | "image/gif" | "image/webp" | "image/jpeg") {
         return None;
@@ -103,8 +104,8 @@ pub fn dimensions(first: &[u8], mime_type: &str) -> Option<(u32, u32)> {
     Some((side(size.width)?, side(size.height)?))
 }
 
-/// Whether a browser may show it where it stands: pictures, sound and films that hold no program.
-fn is_shown(mime_type: &str) -> bool {
+/// Whether a browser may show the file inline: pictures, audio and video that can contain no script.
+fn is_shown_inline(mime_type: &str) -> bool {
     matches!(
         mime_type,
         "image/png"
@@ -128,9 +129,9 @@ fn is_shown(mime_type: &str) -> bool {
     )
 }
 
-/// The header `Content-Disposition`: the name in ASCII for old clients, and whole (RFC 6266).
+/// The header `Content-Disposition`, with the name in ASCII for old clients and in full (RFC 6266).
 pub fn disposition(name: &str, mime_type: &str) -> String {
-    let how = if is_shown(mime_type) { "inline" } else { "attachment" };
+    let how = if is_shown_inline(mime_type) { "inline" } else { "attachment" };
     let plain =
         |c: char| if c.is_ascii() && !c.is_ascii_control() && !r#""\%"#.contains(c) { c } else { '_' };
     let ascii: String = name.chars().map(plain).collect();
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_made_safe() {
+    fn unsafe_names_are_replaced() {
         for (header, name) in [
             ("cat.png", "cat.png"),
             ("..%2F..%2Fx", "x"),
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_is_what_the_bytes_say() {
+    fn the_type_comes_from_the_bytes() {
         let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x02\0\0\0\x03\x08\x06\0\0\0";
         for (bytes, declared, kind) in [
             (&png[..], "text/html", "image/png"),
@@ -196,20 +197,20 @@ mod tests {
     }
 
     #[test]
-    fn pictures_say_their_width_and_height() {
+    fn dimensions_are_read_from_the_first_bytes() {
         let gif = b"GIF89a\x02\x01\x03\x00\x80\x00\x00";
         assert_eq!(dimensions(gif, "image/gif"), Some((258, 3)));
         let mut jpeg = b"\xff\xd8\xff\xe1\xff\xff".to_vec();
         jpeg.extend(vec![0; 0xfffd]);
         jpeg.extend(b"\xff\xc2\x00\x11\x08\x00\x03\x01\x02\x03");
-        assert_eq!(dimensions(&jpeg, "image/jpeg"), Some((258, 3)), "behind 64 KiB of remarks");
-        assert_eq!(dimensions(&jpeg[..1000], "image/jpeg"), None, "not within what is looked at");
+        assert_eq!(dimensions(&jpeg, "image/jpeg"), Some((258, 3)), "behind 64 KiB of metadata");
+        assert_eq!(dimensions(&jpeg[..1000], "image/jpeg"), None, "past the inspected bytes");
         let webp = b"RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x01\x01\0\x02\0\0";
         assert_eq!(dimensions(webp, "image/webp"), Some((258, 3)));
     }
 
     #[test]
-    fn only_what_holds_no_program_is_shown_in_place() {
+    fn only_types_without_scripts_are_shown_inline() {
         assert!(disposition("a.png", "image/png").starts_with("inline; "));
         for active in
             ["text/html", "image/svg+xml", "text/xml", "application/pdf", "text/plain", "image/x-new"]

@@ -1,14 +1,16 @@
-//! The message object: as clients see it and as the room's log keeps it (the same JSON text).
-//! Not here: how a message comes to be (`room::message`).
+//! The message object: the JSON text that clients receive and that the room's log stores.
+//! Not here: how a message is built (`room::message`).
 
 use crate::ids::{Seq, UnixMs, iso, parse_iso};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
-/// Who reacted, by emoji, in the order they did.
+/// Per emoji the people who reacted with it, in the order in which they did.
 pub type Reactions = BTreeMap<String, Vec<String>>;
 
-/// PROTOCOL.md §3, message object.
+/// The message object (PROTOCOL.md, "5. Messages").
+///
+/// Stored format: tests/golden/stored/message.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
@@ -37,12 +39,14 @@ pub struct Message {
     pub edited_at: Option<UnixMs>,
     #[serde(with = "time_opt")]
     pub deleted_at: Option<UnixMs>,
-    /// Of tombstones alone.
+    /// Only tombstones have it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub deleted_by: Option<String>,
 }
 
-/// A file that stands elsewhere (`url`) or was uploaded (`id`).
+/// A file: a link to another server (`url`) or an upload (`id`).
+///
+/// Stored format: tests/golden/stored/attachment.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {
@@ -52,25 +56,26 @@ pub struct Attachment {
     pub name: String,
     pub mime_type: String,
     pub size: u64,
-    /// Of uploads alone: hexadecimal, and of pictures whose first bytes say it, in pixels.
+    /// Only uploads have it, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sha256: Option<String>,
+    /// Pixels, of uploaded pictures whose first bytes contain them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub height: Option<u32>,
 }
 
-/// What a message's sender attaches.
+/// One attachment as the sender of a message gave it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Attached {
-    /// The id of an upload, not yet looked at.
+    /// The id of an upload, not yet checked.
     Upload(String),
     Link(Attachment),
 }
 
 impl Attached {
-    /// As it stood in what was sent, for telling a retry from another payload.
+    /// The text that goes into the digest that distinguishes a retry from another payload.
     pub fn as_sent(&self) -> String {
         match self {
             Self::Upload(id) => serde_json::json!({"id": id}).to_string(),

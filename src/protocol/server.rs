@@ -1,5 +1,5 @@
-//! What a client hears: every server event as the JSON text of one event, and the close codes.
-//! Not here: who hears it, and how events are gathered into frames (`room::frames`).
+//! What a client receives: each server event as JSON text, and the close codes.
+//! Not here: who receives an event, and gathering events into frames (`room::connection`).
 
 use super::message::{Message, Reactions};
 use crate::error::Refusal;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// One event's JSON text, shared by all who hear it.
+/// One event's JSON text, shared by everybody who receives it.
 pub type EventText = Rc<str>;
 
 fn text(value: Value) -> EventText {
@@ -63,7 +63,7 @@ pub fn synced(seq: Seq) -> EventText {
     text(json!({"type": "synced", "seq": seq}))
 }
 
-/// `body` is the message object's JSON text as the log keeps it.
+/// `body`: the message object's JSON text as the log stores it.
 pub fn new_message(seq: Seq, body: &str, client_id: Option<&str>) -> EventText {
     match client_id {
         None => format!(r#"{{"type":"new_message","seq":{seq},"message":{body}}}"#).into(),
@@ -74,22 +74,28 @@ pub fn new_message(seq: Seq, body: &str, client_id: Option<&str>) -> EventText {
     }
 }
 
+/// What one person changed about a message's reactions.
+pub struct ReactionDelta<'a> {
+    pub user: &'a str,
+    pub emoji: &'a str,
+    pub add: bool,
+}
+
+/// `reactions`: all of the message's reactions after the change.
 pub fn reaction_update(
     seq: Seq,
     message_id: &str,
     reactions: &Reactions,
-    user: &str,
-    emoji: &str,
-    add: bool,
+    delta: &ReactionDelta,
 ) -> EventText {
-    let action = if add { "add" } else { "remove" };
+    let action = if delta.add { "add" } else { "remove" };
     text(json!({
         "type": "reaction_update", "seq": seq, "messageId": message_id, "reactions": reactions,
-        "delta": {"userId": user, "emoji": emoji, "action": action},
+        "delta": {"userId": delta.user, "emoji": delta.emoji, "action": action},
     }))
 }
 
-/// `body` is the message object's JSON text as the log keeps it now.
+/// `body`: the message object's JSON text as the log stores it after the edit.
 pub fn message_updated(seq: Seq, body: &str) -> EventText {
     format!(r#"{{"type":"message_updated","seq":{seq},"message":{body}}}"#).into()
 }
@@ -115,17 +121,18 @@ pub fn member(kind: &str, seq: Seq, user: &str, role: &str, by: &str) -> EventTe
     text(json!({"type": kind, "seq": seq, "userId": user, "role": role, "by": by}))
 }
 
-/// `room` is the room object as everybody in it may see it.
+/// `room`: the room object without anything that belongs to one member.
 pub fn room_updated(seq: Seq, room: &Value) -> EventText {
     text(json!({"type": "room_updated", "seq": seq, "room": room}))
 }
 
-/// An event about something from before its hearer's time: only its place is told, so that nobody takes it for lost.
+/// An event that its receiver may not see, because it is older than their membership. Its `seq` is sent so that the
+/// receiver doesn't take it for lost.
 pub fn hidden(seq: Seq) -> EventText {
     text(json!({"type": "hidden", "seq": seq}))
 }
 
-/// `thread`: the root's id, of who types in a thread.
+/// `thread`: the root's id while the person types in a thread.
 pub fn typing(user: &str, is_typing: bool, typing_users: &[&str], thread: Option<&str>) -> EventText {
     let expires_ms = if is_typing { TYPING_EXPIRES_MS } else { 0 };
     let mut event = json!({
@@ -150,7 +157,7 @@ pub fn read_receipt(user: &str, seq: Seq) -> EventText {
     text(json!({"type": "read_receipt", "userId": user, "seq": seq}))
 }
 
-/// What became of one operation of a client. `seq` is absent for what changed nothing (`noop`).
+/// The confirmation of one operation. `seq` is `None` if the operation changed nothing (`noop`).
 #[derive(Clone, Copy)]
 pub struct Ack<'a> {
     pub client_id: &'a str,
@@ -200,14 +207,14 @@ pub fn auth_ok(expires_ms: UnixMs) -> EventText {
     text(json!({"type": "auth_ok", "exp": expires_ms / 1000}))
 }
 
-/// The message object as the log keeps it.
+/// The message object's JSON text as the log stores it.
 pub fn body(message: &Message) -> String {
     serde_json::to_string(message).unwrap_or_default()
 }
 
 macro_rules! close_codes {
     ($($variant:ident $code:literal $name:literal,)*) => {
-        /// Why a socket is closed. PROTOCOL.md, close codes.
+        /// Why a socket is closed (PROTOCOL.md, "10. Errors, limits and close codes").
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum CloseCode { $($variant,)* }
 

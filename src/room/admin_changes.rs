@@ -7,6 +7,8 @@ use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
 use serde::{Deserialize, Serialize};
 
 /// A change of a room that a person asks for.
+///
+/// Crosses a deploy: tests/golden/stored/room_request.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum AdminChange {

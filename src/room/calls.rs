@@ -72,7 +72,7 @@ impl Room {
 
     /// The calls of the tenant's admins.
     fn call_outbox(&mut self, request: Request, call: RoomCall) -> Result<String, RoomError> {
-        self.authorize(request.caller, Action::TendRoomOutbox)?;
+        self.authorize(request.caller, Action::OperateOutbox)?;
         match call {
             RoomCall::RetryOutbox => self.retry_outbox(request)?,
             RoomCall::Discard { seq } => self.discard(request, seq)?,

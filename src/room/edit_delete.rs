@@ -15,7 +15,7 @@ use crate::db::VersionRow;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq, UnixMs, iso};
 use crate::mutants::{Mutant, is};
-use crate::protocol::client::{DeleteDraft, EditDraft, not_empty};
+use crate::protocol::client::{DeleteDraft, EditDraft, ensure_not_empty};
 use crate::protocol::message::Message;
 use crate::protocol::server;
 use serde_json::{Value, json};
@@ -52,11 +52,11 @@ impl Room {
             return Err(Refusal::new(Code::VersionConflict, version).field("baseVersion").into());
         }
         if message.attachments.is_empty() {
-            not_empty(&draft.content)?;
+            ensure_not_empty(&draft.content)?;
         }
         let flagged = self.check_text(request, Operation::Edit, &mut draft.content, &[])?;
         if draft.content == message.content {
-            self.ack_noop(request, draft.client_id.as_deref(), "edit", &message);
+            self.ack_noop(request, draft.client_id.as_deref(), Kind::Edit, &message);
             return Ok(server::body(&message));
         }
         let Edited { event, replaced } = self.apply_edit(request, &mut message, draft, digest)?;
@@ -65,7 +65,7 @@ impl Room {
             self.note_flagged(request.turn, &message.id, rule)?;
         }
         if !is_author {
-            self.note_moderation(request.turn, "edit", &event, &message.id)?;
+            self.note_moderation(request.turn, &event, &message.id)?;
         }
         let mutations = [
             Mutation::Keep { seq: message.seq, edit: event.seq, version: replaced },
@@ -156,7 +156,7 @@ impl Room {
             ..request.event(self.log.next_seq(), Kind::Delete)
         };
         if !is_author {
-            self.note_moderation(request.turn, "delete", &event, &message.id)?;
+            self.note_moderation(request.turn, &event, &message.id)?;
         }
         let files = if is(Mutant::DeletedFileForgotten) { Vec::new() } else { files };
         let update = self.append_deletion(request, &message, &event, &files)?;

@@ -101,6 +101,8 @@ pub struct Connect {
 }
 
 /// What the Worker asks of a room for a person. It crosses a deploy as JSON, so it only grows.
+///
+/// Crosses a deploy: tests/golden/stored/room_request.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "camelCase")]
 pub enum RoomCall {

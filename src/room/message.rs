@@ -16,7 +16,7 @@ use crate::limits::EMOJI_KINDS_MAX;
 use crate::protocol::client::{MessageDraft, ReactionDraft};
 use crate::protocol::message::{Attachment, Message};
 use crate::protocol::room::RoomMention;
-use crate::protocol::server::{self, Ack};
+use crate::protocol::server::{self, Ack, ReactionDelta};
 
 /// The result of sending a message.
 pub struct SendOutcome {
@@ -172,7 +172,7 @@ impl Room {
         let mut message = self.find_message(request, draft.message_id)?.ok_or_else(no_such_message)?;
         let user = request.user();
         if !apply_reaction(&mut message, user, &draft)? {
-            self.ack_noop(request, draft.client_id.as_deref(), "reaction", &message);
+            self.ack_noop(request, draft.client_id.as_deref(), Kind::Reaction, &message);
             return Ok(Some(message));
         }
         let (message_id, version) = (message.id.clone(), message.version);
@@ -189,7 +189,12 @@ impl Room {
         self.log.advance(event.seq);
         self.ack(request, &event, (&message).into(), false);
         let (id, reactions) = (&message.id, &message.reactions);
-        let update = server::reaction_update(event.seq, id, reactions, user, &body.emoji, body.add);
+        let update = server::reaction_update(
+            event.seq,
+            id,
+            reactions,
+            &ReactionDelta { user, emoji: &body.emoji, add: body.add },
+        );
         self.broadcast_about(event.target, event.seq, update);
         Ok(Some(message))
     }
@@ -197,12 +202,7 @@ impl Room {
     /// Confirms an operation to the socket that sent it. REST, and an operation without `clientId`, get no ack.
     pub(super) fn ack(&mut self, request: Request, event: &Event, message: MessageVersion, duplicate: bool) {
         let (Some(id), Some(client_id)) = (request.connection, &event.client_id) else { return };
-        let op = match event.kind {
-            Kind::Message => "message",
-            Kind::Edit => "edit",
-            Kind::Delete => "delete",
-            _ => "reaction",
-        };
+        let op = operation_name(event.kind);
         let (message_id, version) = (message.id, message.version);
         let (seq, created_at) = (Some(event.seq), event.at);
         self.counts.acks = self.counts.acks.saturating_add(1);
@@ -215,11 +215,12 @@ impl Room {
         &mut self,
         request: Request,
         client_id: Option<&str>,
-        op: &'static str,
+        kind: Kind,
         message: &Message,
     ) {
         let (Some(id), Some(client_id)) = (request.connection, client_id) else { return };
         let (message_id, version, created_at) = (message.id.as_str(), message.version, request.turn.now);
+        let op = operation_name(kind);
         let ack = Ack { client_id, op, message_id, seq: None, version, created_at, duplicate: false };
         self.connections.send(id, server::ack(&ack));
     }
@@ -256,7 +257,17 @@ impl Room {
     }
 }
 
-/// Whether `@room` stands in the text as a word.
+/// The name of the operation that becomes such an event, in acks and in the audit log.
+pub(super) fn operation_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Message => "message",
+        Kind::Edit => "edit",
+        Kind::Delete => "delete",
+        _ => "reaction",
+    }
+}
+
+/// Whether the text contains `@room` as a word.
 pub(super) fn has_room_mention(content: &str) -> bool {
     let is_mention =
         |part: &str| part.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@') == "@room";

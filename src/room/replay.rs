@@ -9,7 +9,7 @@ use crate::ids::Seq;
 use crate::limits::*;
 use crate::protocol::message::{Message, Reactions};
 use crate::protocol::room::HistoryVisibility;
-use crate::protocol::server::{self, EventText, ResyncReason};
+use crate::protocol::server::{self, EventText, ReactionDelta, ResyncReason};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -126,7 +126,12 @@ fn event_text(store: &Store, event: &Event, targets: &mut Targets) -> Result<Eve
             let none = Reactions::new();
             let reactions = target.map_or(&none, |(message, _)| &message.reactions);
             let delta: ReactionBody = serde_json::from_str(&event.body).unwrap_or_default();
-            server::reaction_update(seq, id, reactions, &event.user_id, &delta.emoji, delta.add)
+            server::reaction_update(
+                seq,
+                id,
+                reactions,
+                &ReactionDelta { user: &event.user_id, emoji: &delta.emoji, add: delta.add },
+            )
         }
         Kind::Edit => server::message_updated(seq, target.map_or("null", |(_, body)| body)),
         Kind::Delete => server::message_deleted(seq, id, &event.user_id),

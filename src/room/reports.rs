@@ -3,7 +3,7 @@
 //! without its event does no harm.
 //! Not here: how notes come to Postgres (`audit`), and the notes of admin changes (`admin_plan`).
 
-use super::message::no_such_message;
+use super::message::{no_such_message, operation_name};
 use super::send_checks::Operation;
 use super::store::{Event, Result};
 use super::turn::{Request, Turn};
@@ -56,13 +56,8 @@ impl Room {
 
     /// A moderator edits or deletes another person's message with this event. The note's id contains the event's place,
     /// which stays the same when the operation is tried again.
-    pub(super) fn note_moderation(
-        &mut self,
-        turn: Turn,
-        action: &str,
-        event: &Event,
-        message_id: &str,
-    ) -> Result<()> {
+    pub(super) fn note_moderation(&mut self, turn: Turn, event: &Event, message_id: &str) -> Result<()> {
+        let action = operation_name(event.kind);
         let note = AuditRow {
             id: format!("{}.{}.{action}", self.log.epoch(), event.seq),
             at_ms: event.at,

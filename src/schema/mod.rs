@@ -1,6 +1,7 @@
-//! The contract for machines: JSON Schema of every frame, OpenAPI of every route, as `GET /protocol.json` and
-//! `GET /openapi.json` serve them. The second refers to the first by its relative address, so each shape stands once.
-//! Written by hand; the tests hold the golden files, all that they hear and all that they are answered against them.
+//! The contract for machines: `protocol.json` is a JSON Schema of every frame, `openapi.json` an OpenAPI document of every
+//! route. OpenAPI refers to the JSON Schema by its relative address, so that each shape is defined once. Both are written
+//! by hand; the tests validate the golden files, every received frame and every REST answer against them.
+//! Not here: the routes that serve them (`api::schema`).
 
 pub const PROTOCOL: &str = include_str!("protocol.json");
 pub const OPENAPI: &str = include_str!("openapi.json");

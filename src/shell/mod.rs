@@ -30,13 +30,15 @@ use worker::{Context, Env, Headers, Request, Response, Result, event};
 fn start() {
     let version: &'static str = env!("CARGO_PKG_VERSION");
     write_log(&Entry::info("starts").with("version", &version));
-    // The default hook would log the panic's message, which may quote what somebody wrote.
+    // Only the place is logged: a panic's message may quote what somebody sent. Dev builds show the message as well.
     std::panic::set_hook(Box::new(|panic| {
         let entry = Entry::error("panic");
         write_log(&match panic.location() {
             Some(at) => entry.with("file", &SourceFile(at.file())).with("line", &u64::from(at.line())),
             None => entry,
         });
+        #[cfg(feature = "dev")]
+        console_error_panic_hook::hook(panic);
     }));
 }
 

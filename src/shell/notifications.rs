@@ -6,7 +6,7 @@ use super::ports::variable;
 use super::{clock, write_log};
 use crate::db::Notice;
 use crate::limits::{NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_MAX, NOTIFY_TIMEOUT_MS, QUEUE_TIMEOUT_MS};
-use crate::notify::{self, Notifier, Outcome, Secret, Webhook};
+use crate::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
 use crate::oplog::Entry;
 use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
@@ -84,9 +84,9 @@ async fn outcome(env: &Env, message: &RawMessage, url: Option<&str>, secret: Opt
         return Outcome::Retry(BROKEN_RETRY_S);
     };
     let database = Database::new(env);
-    let sent = message.timestamp().as_millis();
-    let times = (clock::now(), sent, clock::random_u64());
-    let outcome = notify::deliver(&database, (&Receiver(url), secret), &notice, times).await;
+    let queued_at = message.timestamp().as_millis();
+    let attempt = Attempt { now: clock::now(), queued_at, random: clock::random_u64() };
+    let outcome = notify::deliver(&database, &Receiver(url), secret, &notice, attempt).await;
     database.close();
     let entry = match outcome {
         Outcome::Done => return outcome,

@@ -173,7 +173,7 @@ impl Ports for WorkerPorts<'_> {
         relayed(post(stub, Method::Post, &body).await.map_err(unreachable)?).await.map_err(unreachable)
     }
 
-    async fn troubles(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {
+    async fn outbox_alerts(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {
         let unreachable = |_| Refusal::new(Code::UpstreamUnavailable, "the list can't be reached, try again");
         let stub =
             object_at(self.env, "TENANT_OUTBOX", tenant, tenant.as_str()).map_err(|_| Refusal::fault())?;
@@ -182,7 +182,7 @@ impl Ports for WorkerPorts<'_> {
 
     /// The ticket is the object's id: random, and of a form that only the platform can produce. So a guessed ticket is
     /// refused before an object is created for it.
-    async fn keep_ticket(&self, identity: &Identity) -> Result<String, Refusal> {
+    async fn create_ticket(&self, identity: &Identity) -> Result<String, Refusal> {
         let body = serde_json::to_string(identity).map_err(|_| Refusal::fault())?;
         let tickets = self.env.durable_object("WS_TICKET").map_err(|_| Refusal::fault())?;
         let id = tickets.unique_id().map_err(|_| Refusal::fault())?;
@@ -191,7 +191,7 @@ impl Ports for WorkerPorts<'_> {
         Ok(id.to_string())
     }
 
-    async fn take_ticket(&self, ticket: &str) -> Result<Option<Identity>, Refusal> {
+    async fn redeem_ticket(&self, ticket: &str) -> Result<Option<Identity>, Refusal> {
         let tickets = self.env.durable_object("WS_TICKET").map_err(|_| Refusal::fault())?;
         let Ok(id) = tickets.id_from_string(ticket) else { return Ok(None) };
         let stub = id.get_stub().map_err(|_| Refusal::fault())?;

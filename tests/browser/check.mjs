@@ -1,14 +1,15 @@
-/** What all scenes share: one way to check, to look at accessibility, and to take pictures. */
+/** What all parts share: checks, accessibility, class names, pictures. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
+import { twMerge } from "tailwind-merge";
 
 export const artifacts = resolve(process.env.CHINWAG_ARTIFACTS ?? ".dev/artifacts");
 mkdirSync(artifacts, { recursive: true });
 const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 export const count = { passed: 0, failed: 0 };
 
-/** One thing that must be so. `what` may be a value, or a function that becomes true within the time. */
+/** A condition that must hold. `what` is a value, or a function that must return true within the time. */
 export async function check(title, what, withinMs = 10_000) {
   const ends = Date.now() + withinMs;
   let seen;
@@ -26,21 +27,32 @@ export async function check(title, what, withinMs = 10_000) {
   console.log(seen === true ? `ok    ${title}` : `FAIL  ${title}: ${seen instanceof Error ? seen.message : JSON.stringify(seen)}`);
 }
 
-/** Becomes true when the values are equal; else says how they differ. */
+/** Returns true when the values are equal, otherwise a text that says how they differ. */
 export const same = (actual, expected) => async () => {
   const [a, b] = [JSON.stringify(await actual()), JSON.stringify(expected)];
   return a === b || `${a} instead of ${b}`;
 };
 
-/** What axe-core finds wrong with the page as it is. */
+/** Checks that axe-core finds no violation in the page as it is. */
 export async function accessible(person, view) {
   await person.page.evaluate(readFileSync(axePath, "utf8"));
   const found = await person.page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
-  const told = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => `${one.any[0]?.message ?? ""} ${one.html.slice(0, 160)}`).join(" | ")}`);
-  await check(`axe finds nothing in: ${view}`, told.length === 0 || told.join("; "));
+  const violations = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => `${one.any[0]?.message ?? ""} ${one.html.slice(0, 160)}`).join(" | ")}`);
+  await check(`axe finds nothing in: ${view}`, violations.length === 0 || violations.join("; "));
 }
 
-/** No colour is on its way to another any more. */
+/** No two classes of an element set the same property: tailwind-merge would drop one of them. */
+async function withoutConflicts(person, view) {
+  const names = await person.page.evaluate(() => [...new Set([...document.querySelectorAll("[class]")].map((element) => element.getAttribute("class").trim()))]);
+  const conflicts = names.flatMap((name) => {
+    const kept = new Set(twMerge(name).split(" "));
+    const dropped = name.split(/\s+/).filter((part) => !kept.has(part));
+    return dropped.length === 0 ? [] : `${dropped.join(" ")} in "${name}"`;
+  });
+  await check(`no conflicting classes in: ${view}`, conflicts.length === 0 || conflicts.join("; "));
+}
+
+/** Waits until no colour transition is running. */
 const settled = (person) =>
   person.page.evaluate(async () => {
     const frame = () => new Promise((done) => requestAnimationFrame(done));
@@ -51,8 +63,9 @@ const settled = (person) =>
     }
   });
 
-/** A view as a whole: nothing for axe to find, light and dark, and a picture of both. */
+/** Checks a view as a whole with axe, light and dark, and takes a picture of both. */
 export async function view(person, name) {
+  await withoutConflicts(person, name);
   for (const colorScheme of ["light", "dark"]) {
     await person.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await settled(person);

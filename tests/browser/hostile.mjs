@@ -1,4 +1,4 @@
-/** People, rooms, files and reactions whose very names are attacks; what is in messages is in run.mjs. */
+/** Hostile names of people, rooms and reactions. Hostile contents of messages are in run.mjs. */
 import { check, same, view } from "./check.mjs";
 import { Person } from "./person.mjs";
 

@@ -1,4 +1,4 @@
-/** What those who moderate do, as they and as those whom it is done to see it. */
+/** Moderation, as the moderator and as the moderated person see it. */
 import { check, same, view } from "./check.mjs";
 
 const details = (person) => person.page.getByRole("complementary", { name: "Details" });

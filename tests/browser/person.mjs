@@ -1,6 +1,6 @@
-/** One person at one browser: what they do and what they see, in the words of the page. */
+/** One person with a browser: what they do on the page, and what they see. */
 
-/** A browser logs each failed request; with the network cut, or a question asked that is answered no, that is expected. */
+/** Browsers log each failed request; these are expected with a cut network or a refused request. */
 const EXPECTED = /ERR_INTERNET_DISCONNECTED|net::ERR_|WebSocket connection|status of (400|404|409|415|422)/;
 
 export class Person {
@@ -24,7 +24,7 @@ export class Person {
     await this.page.getByLabel("User id").waitFor();
   }
 
-  /** The tab's process dies, as it does when it runs out of memory: no event tells the page of it. */
+  /** Crashes the tab's process, as when it runs out of memory: the page gets no event. */
   async crashTab() {
     const session = await this.context.newCDPSession(this.page);
     const died = this.page.waitForEvent("crash");
@@ -83,7 +83,7 @@ export class Person {
     await this.page.locator("[data-connection=live]").waitFor({ state: "attached" });
   }
 
-  /** Writes and sends, without waiting for anything. */
+  /** Types and sends a message without waiting. */
   async write(content) {
     await this.input.fill(content);
     // On a phone Enter starts a new line.
@@ -91,13 +91,13 @@ export class Person {
     else await this.input.press("Enter");
   }
 
-  /** Writes, and waits until the server has it. */
+  /** Types and sends a message, and waits until it is confirmed. */
   async say(content) {
     await this.write(content);
     await this.log.locator("article[data-status=sent]").filter({ hasText: content.split("\n")[0] }).last().waitFor();
   }
 
-  /** Chooses something from a message's own menu. */
+  /** Chooses an item from the menu of a message. */
   async choose(content, item) {
     await this.bubble(content).hover();
     await this.bubble(content).getByRole("button", { name: "More" }).click();
@@ -116,7 +116,7 @@ export class Person {
     await this.page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   }
 
-  /** The thread's panel, and what is written in it. */
+  /** The panel of a thread. */
   get thread() {
     return this.page.getByRole("complementary", { name: "Thread" });
   }
@@ -137,11 +137,11 @@ export class Person {
     await this.page.getByRole("button", { name: `React with ${emoji}` }).click();
   }
 
-  /** What the room shows, from the first row that is loaded to the last: only those in sight exist, so it is scrolled through. */
+  /** The contents of all loaded messages, in order. Only visible rows exist, so the log is scrolled through. */
   contents() {
     return this.log.evaluate(async (log) => {
       const texts = new Map();
-      // What isn't confirmed has no place yet and stands at the end.
+      // Unconfirmed messages have no seq yet and are at the end.
       const place = (row) => Number(row.dataset.seq) || Number.POSITIVE_INFINITY;
       const look = () => {
         let above = { place: 0, top: Number.NEGATIVE_INFINITY };
@@ -155,7 +155,7 @@ export class Person {
       };
       const was = log.scrollTop;
       const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-      // Not so near to the top that more is loaded.
+      // Restores the position, at the end if it was there.
       const wasAtEnd = log.scrollHeight - was - log.clientHeight < 80;
       for (let top = was; ; top -= log.clientHeight / 2) {
         look();
@@ -174,7 +174,7 @@ export class Person {
     });
   }
 
-  /** Which states the messages on the screen are in. */
+  /** The states of the messages on the screen. */
   async statuses() {
     return this.page.getByRole("article").evaluateAll((all) => [...new Set(all.map((one) => one.dataset.status))]);
   }

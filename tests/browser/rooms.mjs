@@ -1,4 +1,4 @@
-/** Groups and who is in them, files, what is unread, search. */
+/** Groups and their members, files, unread counts, search. */
 import { readFileSync } from "node:fs";
 import { artifacts, check, same, view } from "./check.mjs";
 
@@ -58,7 +58,7 @@ export async function group(alice, bob, carol) {
   await check("carol leaves", same(() => alice.text("presence"), "2 of 3 online"), 20_000);
 }
 
-/** Each view where there is room for one alone. */
+/** The views of a phone, one at a time. */
 async function phone(carol) {
   await view(carol, "phone-room");
   const fits = () => carol.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);

@@ -1,4 +1,4 @@
-/** Starts the stack through xtask and stops it again; or uses one that runs already (CHINWAG_URL). */
+/** Starts and stops a stack through xtask, or uses a running one (CHINWAG_URL). */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ const START_MAX_MS = 180_000;
 const STOP_MAX_MS = 30_000;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** `vars`: settings of the Worker, each `NAME=value`. What runs already must have them, and can't be killed. */
+/** `vars`: settings of the Worker, each `NAME=value`. A running stack must have them already; it cannot be killed. */
 export async function startStack(vars = []) {
   if (process.env.CHINWAG_URL) return { url: process.env.CHINWAG_URL, data: null, stop: async () => {} };
   const xtask = process.env.CHINWAG_XTASK;
@@ -41,7 +41,7 @@ export async function startStack(vars = []) {
   const url = await waitForUrl(join(data, "stack.json"), () => over);
   if (url) return { url, data, stop };
   await stop();
-  throw new Error(`the stack didn't start; its last words:\n${output}`);
+  throw new Error(`the stack didn't start; the end of its output:\n${output}`);
 }
 
 async function waitForUrl(file, isOver) {
@@ -49,7 +49,7 @@ async function waitForUrl(file, isOver) {
     try {
       return JSON.parse(readFileSync(file, "utf8")).url;
     } catch {
-      // Not there yet, or half written.
+      // It does not exist yet, or is incomplete.
     }
   }
   return null;
@@ -64,10 +64,10 @@ export function killRuntime({ url, data }) {
       const [, group] = rest.split(" "); // parent, group, …
       return [{ pid: Number(pid), name, group: Number(group) }];
     } catch {
-      return []; // It has ended meanwhile.
+      return []; // It has ended.
     }
   });
-  // The other one is wrangler's proxy, which has the port.
+  // The other workerd is wrangler's proxy, which listens on the port.
   const runtime = processes.filter((one) => one.group === pids.wrangler && one.name === "workerd");
   const killed = runtime.filter((one) => !listens(one.pid, new URL(url).port));
   if (killed.length !== 1) throw new Error(`one workerd to kill, not ${killed.length} of ${runtime.length}`);

@@ -1,4 +1,4 @@
-/** What goes wrong in the middle of things: a token that ends, a runtime that dies, a network that is hardly there. */
+/** Faults while people write: tokens that expire, a runtime that is killed, a bad network. */
 import { execFileSync } from "node:child_process";
 import { check, same } from "./check.mjs";
 import { killRuntime } from "./stack.mjs";
@@ -6,14 +6,14 @@ import { killRuntime } from "./stack.mjs";
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const numbered = (text, count) => Array.from({ length: count }, (_, at) => `${text} ${at + 1}`);
 
-/** Both see all of `expected` at the end, once, in one order that is the same for both. */
+/** Everybody has all of `expected`, once, and in the same order. */
 async function bothHave(title, people, prefix, expected, withinMs) {
-  const heard = async (person) => (await person.contents()).filter((one) => one.startsWith(prefix));
+  const received = async (person) => (await person.contents()).filter((one) => one.startsWith(prefix));
   const [first, ...others] = people;
   const sorted = [...expected].sort();
-  await check(`${title}: all of it, once`, same(async () => (await heard(first)).sort(), sorted), withinMs);
-  const order = await heard(first);
-  for (const person of others) await check(`${title}: ${person.id} sees the same order`, same(() => heard(person), order), withinMs);
+  await check(`${title}: all of it, once`, same(async () => (await received(first)).sort(), sorted), withinMs);
+  const order = await received(first);
+  for (const person of others) await check(`${title}: ${person.id} sees the same order`, same(() => received(person), order), withinMs);
   for (const who of new Set(expected.map((one) => one.replace(/ \d+$/, "")))) {
     const theirs = order.filter((one) => one.startsWith(`${who} `));
     await check(`${title}: "${who}" in the order they were sent`, same(async () => theirs, expected.filter((one) => one.startsWith(`${who} `))));
@@ -21,37 +21,37 @@ async function bothHave(title, people, prefix, expected, withinMs) {
   for (const person of people) await check(`${title}: everything is confirmed`, same(() => person.statuses(), ["sent"]), withinMs);
 }
 
-/** Signs a person's tokens for so many seconds instead of a day; `refuse` lets none be had. */
+/** Issues tokens that are valid for `seconds` instead of a day. While `refuse` is set, none are issued. */
 async function shortTokens(person, data, seconds) {
-  const door = { refuse: false, given: 0 };
+  const issuer = { refuse: false, given: 0 };
   await person.page.route("**/api/chat/dev/token", async (route) => {
-    if (door.refuse) return route.fulfill({ status: 503, json: { error: { code: "internal", message: "no", retryable: true } } });
-    door.given += 1;
+    if (issuer.refuse) return route.fulfill({ status: 503, json: { error: { code: "internal", message: "no", retryable: true } } });
+    issuer.given += 1;
     const args = ["token", "--sub", person.id, "--ttl", String(seconds), "--data", data];
     const token = execFileSync(process.env.CHINWAG_XTASK, args, { encoding: "utf8" }).trim();
     return route.fulfill({ json: { token, expiresAt: new Date(Date.now() + seconds * 1_000).toISOString() } });
   });
-  return door;
+  return issuer;
 }
 
 export async function tokenExpiry(alice, dora, { data }) {
   const ttlS = 8;
-  const door = await shortTokens(dora, data, ttlS);
+  const issuer = await shortTokens(dora, data, ttlS);
   const sockets = [];
   dora.page.on("websocket", (socket) => sockets.push(socket));
   await dora.signIn();
   await alice.startDirect(dora.id);
   await dora.refresh();
   await dora.openRoom(alice.id);
-  const [before, opened] = [door.given, sockets.length];
+  const [before, opened] = [issuer.given, sockets.length];
   for (const one of numbered("renewed", ttlS * 2)) {
     await alice.write(one);
     await pause(1_000);
   }
-  await check("before a token ends another is had", door.given >= before + 2);
+  await check("before a token ends another is had", issuer.given >= before + 2);
   await check("and the connection is still the same", same(() => sockets.length, opened));
   await bothHave("tokens renewed", [dora, alice], "renewed", numbered("renewed", ttlS * 2), 10_000);
-  door.refuse = true;
+  issuer.refuse = true;
   const ended = Date.now() + (ttlS + 12) * 1_000;
   let sent = 0;
   const isLive = () => dora.page.locator("[data-connection=live]").count();
@@ -62,7 +62,7 @@ export async function tokenExpiry(alice, dora, { data }) {
   await check("without another the connection ends with the token", async () => (await isLive()) === 0);
   for (let more = 0; more < 3; more++) await alice.write(`ended ${(sent += 1)}`);
   await dora.write("mine ended 1");
-  door.refuse = false;
+  issuer.refuse = false;
   await check("with one again it goes on", async () => (await isLive()) > 0, 40_000);
   await bothHave("token ended", [dora, alice], "ended", numbered("ended", sent), 20_000);
   await bothHave("written without a token", [alice, dora], "mine ended", ["mine ended 1"], 20_000);
@@ -86,7 +86,7 @@ export async function runtimeKilled(alice, bob, stack) {
   await bothHave("the runtime killed", [alice, bob], "killed", expected, 60_000);
 }
 
-/** 400 ms there and back, a few KB/s, and every few seconds none at all. */
+/** 400 ms latency, a few KB/s, and every few seconds no network at all. */
 export async function badNetwork(alice, bob) {
   await bob.goOffline();
   await bob.page.getByRole("button", { name: "Keys" }).click();
@@ -105,7 +105,7 @@ export async function badNetwork(alice, bob) {
   await network(false);
   const count = 20;
   let over = false;
-  const weather = (async () => {
+  const faults = (async () => {
     while (!over) {
       await pause(2_000);
       await network(true);
@@ -116,15 +116,15 @@ export async function badNetwork(alice, bob) {
     }
   })();
   const writing = [alice, bob].map(async (person) => {
-    for (const one of numbered(`weather ${person.id.split("-")[0]}`, count)) {
+    for (const one of numbered(`network ${person.id.split("-")[0]}`, count)) {
       await person.write(one);
       await pause(400);
     }
   });
   await Promise.all(writing);
   over = true;
-  await weather;
-  const expected = ["alice", "bob"].flatMap((name) => numbered(`weather ${name}`, count));
-  await bothHave("a bad network", [alice, bob], "weather", expected, 60_000);
+  await faults;
+  const expected = ["alice", "bob"].flatMap((name) => numbered(`network ${name}`, count));
+  await bothHave("a bad network", [alice, bob], "network", expected, 60_000);
   await session.detach();
 }

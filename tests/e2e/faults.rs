@@ -1,33 +1,33 @@
-//! Postgres away, the runtime killed, the storage gone, a reader that doesn't read: while people talk.
-//! Afterwards what was acked is there, once, in one order, for everybody.
+//! Clients keep sending while Postgres is stopped, the runtime is killed, storage is lost or a reader doesn't read.
+//! Afterwards every acked operation is in the log once, in the same order for everybody.
 
 use crate::rig::checks::{self, Log, seq};
 use crate::rig::client::text;
+use crate::rig::load_client::{LoadClientPlan, LoadReport, Phase, run_load_client};
 use crate::rig::stack::{Stopped, fragile, loud};
-use crate::rig::talker::{Plan, Stop, Told, talk};
 use crate::rig::{PATIENCE, Tenant};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Three people talking in a room until told to stop; dave is a member too, and elsewhere.
+/// Three clients that send in a room until they are stopped; dave is a member too, without a connection.
 struct Conversation {
     t: Tenant,
     room: String,
-    stop: watch::Sender<Stop>,
+    stop: watch::Sender<Phase>,
     acked: watch::Receiver<u64>,
-    people: Vec<(String, JoinHandle<Told>)>,
+    people: Vec<(String, JoinHandle<LoadReport>)>,
 }
 
 impl Conversation {
     async fn begin(t: &Tenant, pace: Duration) -> Conversation {
         let users = ["alice", "bob", "carol"];
         let room = t.group(&["alice", "bob", "carol", "dave"]).await;
-        let (stop, heard_stop) = watch::channel(Stop::Talk);
+        let (stop, heard_stop) = watch::channel(Phase::Send);
         let (count, acked) = watch::channel(0);
         let people = users.map(|user| {
-            let plan = Plan {
+            let plan = LoadClientPlan {
                 tenant: t.clone(),
                 room: room.clone(),
                 user: user.to_owned(),
@@ -38,9 +38,9 @@ impl Conversation {
                 reacts: false,
                 edits: false,
                 through: None,
-                forgetful: false,
+                gives_up: false,
             };
-            (user.to_owned(), tokio::spawn(talk(plan)))
+            (user.to_owned(), tokio::spawn(run_load_client(plan)))
         });
         let mut conversation = Conversation { t: t.clone(), room, stop, acked, people: people.into() };
         conversation.goes_on(10).await;
@@ -54,16 +54,16 @@ impl Conversation {
         let late = tokio::time::timeout(Duration::from_secs(45), reached).await.is_err();
         if late {
             for (_, person) in self.people.iter_mut().filter(|(_, person)| person.is_finished()) {
-                person.await.expect("a talker gave up");
+                person.await.expect("a load_client gave up");
             }
             panic!("nobody is acked any more: {} of {goal}", *self.acked.borrow());
         }
     }
 
     /// Ends it and checks every law: of acks, of order, of history, of Postgres.
-    async fn end(self) -> (Log, Vec<Told>) {
+    async fn end(self) -> (Log, Vec<LoadReport>) {
         let Conversation { t, room, stop, people, acked } = self;
-        stop.send_replace(Stop::Finish);
+        stop.send_replace(Phase::Settle);
         let head = crate::rig::eventually("all is acked", Duration::from_secs(40), || async {
             let before = *acked.borrow();
             let page = t.rest("alice", "GET", &format!("/rooms/{room}/messages?limit=1"), None).await;
@@ -73,35 +73,36 @@ impl Conversation {
                 .flatten()
         })
         .await;
-        stop.send_replace(Stop::At(head));
-        let mut told = Vec::new();
+        stop.send_replace(Phase::LeaveAt(head));
+        let mut reports = Vec::new();
         for (user, person) in people {
             let one = tokio::time::timeout(Duration::from_secs(60), person).await;
-            told.push((user, one.expect("they finish").expect("they found nothing wrong")));
+            reports.push((user, one.expect("they finish").expect("they found nothing wrong")));
         }
         let log = checks::history(&t, &room, "alice").await;
         let expected: Vec<u64> = (1..=u64::try_from(log.len()).expect("a count")).collect();
         assert_eq!(log.keys().copied().collect::<Vec<_>>(), expected, "gapless");
-        for (user, one) in &told {
+        for (user, one) in &reports {
             assert!(one.acks.len() >= 3, "{user} was in it: {} acks", one.acks.len());
             checks::acked(&one.acks, &log);
-            checks::heard(user, &one.heard, &log);
+            checks::received(user, &one.received, &log);
             checks::changed(&one.edited, &one.deleted, &log);
-            let missed: Vec<_> = log.keys().filter(|seq| !one.heard.contains_key(seq)).collect();
-            let first = one.heard.keys().next().expect("heard something");
+            let missed: Vec<_> = log.keys().filter(|seq| !one.received.contains_key(seq)).collect();
+            let first = one.received.keys().next().expect("received something");
             assert!(missed.iter().all(|seq| *seq < first), "{user} missed {missed:?}");
         }
         t.drained(&room, Duration::from_secs(60)).await;
         checks::same("history and Postgres", &log, &checks::postgres(&t, &room).await);
-        (log, told.into_iter().map(|(_, one)| one).collect())
+        (log, reports.into_iter().map(|(_, one)| one).collect())
     }
 }
 
-/// How long acks took that were asked for after `from`: the slowest and the one in the middle.
-fn ack_ms(told: &[Told], from: Instant, until: Instant) -> (u64, u64) {
+/// How long acks of operations sent between `from` and `until` took: the slowest and the median.
+fn ack_ms(reports: &[LoadReport], from: Instant, until: Instant) -> (u64, u64) {
     let within = |(sent, _): &&(Instant, Duration)| *sent >= from && *sent <= until;
     let ms = |(_, took): &(Instant, Duration)| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let mut all: Vec<u64> = told.iter().flat_map(|one| one.ack_times.iter().filter(within).map(ms)).collect();
+    let mut all: Vec<u64> =
+        reports.iter().flat_map(|one| one.ack_times.iter().filter(within).map(ms)).collect();
     all.sort_unstable();
     assert!(all.len() > 50, "people talked meanwhile: {}", all.len());
     (all[all.len() - 1], all[all.len() / 2])
@@ -144,8 +145,8 @@ async fn postgres_is_stopped_for_30_seconds_while_people_talk() {
     away.back().await;
     people.goes_on(10).await;
     tab.leave().await;
-    let (log, told) = people.end().await;
-    let (slowest, middle) = ack_ms(&told, from, until);
+    let (log, reports) = people.end().await;
+    let (slowest, middle) = ack_ms(&reports, from, until);
     println!("Postgres stopped 30 s: {} messages, acks in {middle} ms, the slowest {slowest} ms", log.len());
     assert!(middle < 100 && slowest < 2_000, "acks do not wait: {middle} ms, the slowest {slowest} ms");
     t.drained(&asleep, Duration::from_secs(60)).await;
@@ -170,8 +171,8 @@ async fn postgres_is_a_black_hole_for_15_seconds_while_people_talk() {
     away.back().await;
     people.goes_on(10).await;
     tab.leave().await;
-    let (_, told) = people.end().await;
-    let (slowest, middle) = ack_ms(&told, from, until);
+    let (_, reports) = people.end().await;
+    let (slowest, middle) = ack_ms(&reports, from, until);
     println!("Postgres a black hole 15 s: acks in {middle} ms, the slowest {slowest} ms");
     assert!(middle < 100 && slowest < 2_000, "acks do not wait: {middle} ms, the slowest {slowest} ms");
 }
@@ -197,8 +198,8 @@ async fn the_runtime_is_killed_ten_times_under_load() {
         (online == ["alice", "bob", "carol"]).then_some(())
     })
     .await;
-    let (log, told) = people.end().await;
-    let connections: Vec<u32> = told.iter().map(|one| one.connections).collect();
+    let (log, reports) = people.end().await;
+    let connections: Vec<u32> = reports.iter().map(|one| one.connections).collect();
     assert!(connections.iter().all(|count| *count >= 8), "the kills struck: {connections:?} connections");
     println!("10 kills: {} messages, connections {connections:?}", log.len());
 }
@@ -277,20 +278,23 @@ async fn a_client_that_reads_nothing_is_closed_and_hurts_nobody() {
     let deaf = t.dial(&room, "deaf").and("history=0").open_deaf().await;
     bob.next("user_joined").await;
     let content = "x".repeat(4_000);
-    let mut said = 0;
+    let mut sent_count = 0;
     let left = |event: &Value| event["type"] == "user_left" && event["userId"] == "deaf";
     let start = Instant::now();
     // The kernel and wrangler's proxy take some megabytes before anything waits in the room.
     while !bob.all().iter().any(left) {
-        assert!(start.elapsed() < Duration::from_secs(90), "never closed, after {said} messages");
+        assert!(start.elapsed() < Duration::from_secs(90), "never closed, after {sent_count} messages");
         for _ in 0..100 {
-            said += 1;
-            alice.send(json!({"type": "message", "content": content, "clientId": format!("c{said}")})).await;
+            sent_count += 1;
+            alice
+                .send(json!({"type": "message", "content": content, "clientId": format!("c{sent_count}")}))
+                .await;
         }
-        alice.ack(&format!("c{said}")).await;
-        bob.until("what was said", |event| event["seq"] == said && event["type"] == "new_message").await;
+        alice.ack(&format!("c{sent_count}")).await;
+        bob.until("what was said", |event| event["seq"] == sent_count && event["type"] == "new_message")
+            .await;
     }
-    println!("the deaf one was closed after {} KiB", said * 4_200 / 1_024);
+    println!("the deaf one was closed after {} KiB", sent_count * 4_200 / 1_024);
     checks::gapless(&bob.all(), 0);
     let (code, reason) = crate::rig::client::close_of(deaf).await;
     assert_eq!((code, reason.as_str()), (4420, "slow_consumer"));

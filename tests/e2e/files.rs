@@ -1,5 +1,5 @@
-//! Files on the live stack: into the bucket, into a message, out again to those who may have them, and gone.
-//! Not here: the rules of the room alone (`tests/native/room/files.rs`).
+//! Files on the live stack: uploaded to the bucket, sent in a message, downloaded by those who may, and deleted.
+//! Not here: the room's rules for files (`tests/native/room/files.rs`).
 
 use crate::rig::client::{encoded, text};
 use crate::rig::{Answer, Tenant};
@@ -64,8 +64,8 @@ async fn a_file_goes_up_into_a_message_and_down_again() {
     }
 }
 
-/// What a file is said to be when it comes back.
-fn told(answer: &Answer) -> (Option<&str>, bool) {
+/// The headers that describe a downloaded file.
+fn headers_of(answer: &Answer) -> (Option<&str>, bool) {
     let attached = answer.header("content-disposition").is_some_and(|d| d.starts_with("attachment; "));
     (answer.header("content-type"), attached)
 }
@@ -80,7 +80,7 @@ async fn parts_of_a_file_and_what_is_known_already() {
     let etag = whole.header("etag").expect("an etag").to_owned();
     assert_eq!(etag, format!("\"{}\"", text(&file["sha256"])));
     assert_eq!(text(&file["sha256"]), "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882");
-    for (range, body, said) in [
+    for (range, body, range_header) in [
         ("bytes=0-0", "0", "bytes 0-0/10"),
         ("bytes=2-4", "234", "bytes 2-4/10"),
         ("bytes=7-", "789", "bytes 7-9/10"),
@@ -89,9 +89,9 @@ async fn parts_of_a_file_and_what_is_known_already() {
     ] {
         let part = get(&[("Range", range)]).await;
         assert_eq!((part.status, part.body.as_str()), (206, body), "{range}");
-        assert_eq!(part.header("content-range"), Some(said));
+        assert_eq!(part.header("content-range"), Some(range_header));
         assert_eq!(part.header("content-length"), Some(&*body.len().to_string()), "{range}");
-        assert_eq!(told(&part), (Some("text/plain; charset=utf-8"), true));
+        assert_eq!(headers_of(&part), (Some("text/plain; charset=utf-8"), true));
     }
     for range in ["bytes=10-", "bytes=10-20", "bytes=-0"] {
         let none = get(&[("Range", range)]).await;
@@ -143,7 +143,7 @@ async fn a_file_is_what_its_bytes_say_and_only_harmless_ones_are_shown() {
         let file = t.uploads(&room, "alice", name, declared, body).await.ok()["attachment"].clone();
         let got = t.download("alice", &file, &[]).await;
         assert_eq!((got.status, got.bytes.as_slice()), (200, body), "{name} {kind}");
-        assert_eq!(told(&got), (Some(kind), attached), "{name} {declared}");
+        assert_eq!(headers_of(&got), (Some(kind), attached), "{name} {declared}");
         assert_eq!(got.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(got.header("content-security-policy"), Some("sandbox; default-src 'none'"));
     }
@@ -180,9 +180,10 @@ async fn a_file_is_for_those_who_see_its_message() {
     let room = t.group(&["alice", "bob"]).await;
     other.group(&["alice", "bob"]).await;
     let file = t.upload(&room, "alice", "a.txt", b"ours").await;
-    let said = json!({"attachments": [{"id": file["id"]}], "clientId": "c1"});
+    let range_header = json!({"attachments": [{"id": file["id"]}], "clientId": "c1"});
     for (who, field) in [("bob", "attachments"), ("alice", "")] {
-        let answer = t.rest(who, "POST", &format!("/rooms/{room}/messages"), Some(said.clone())).await;
+        let answer =
+            t.rest(who, "POST", &format!("/rooms/{room}/messages"), Some(range_header.clone())).await;
         match field {
             "" => assert_eq!(answer.ok()["message"]["attachments"], json!([file])),
             field => assert_eq!(answer.refusal(422, "invalid")["field"], field),

@@ -1,5 +1,5 @@
-//! Large files on the live stack: what they cost in memory, and bodies that are too long, too short, or break off.
-//! Not here: what a file is and who may have it (`files`).
+//! Large files on the live stack: what they cost in memory, and bodies that are too long, too short or incomplete.
+//! Not here: which files are accepted and who may download them (`files`).
 
 use crate::rig::client::{encoded, text};
 use crate::rig::stack::fragile;
@@ -252,9 +252,9 @@ async fn what_is_deleted_is_gone_from_the_bucket_too() {
     let path = format!("/rooms/{}/attachments", encoded(&room));
     let file = t.raw("POST", &path, &headers, Some(word.as_bytes())).await.ok()["attachment"].clone();
     let key = text(&file["id"]).rsplit('.').next().expect("an upload").to_owned();
-    let said = json!({"attachments": [{"id": file["id"]}], "clientId": "c1"});
+    let body = json!({"attachments": [{"id": file["id"]}], "clientId": "c1"});
     let message =
-        t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(said)).await.ok()["message"].clone();
+        t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok()["message"].clone();
     assert!(
         objects(&t.stack).iter().any(|known| known.ends_with(&key)),
         "the object is where it is looked for"
@@ -282,9 +282,9 @@ async fn two_messages_race_for_one_upload() {
         let made = t.raw("POST", &path, &[("Authorization", &bearer)], Some(b"x")).await.ok();
         let id = made["attachment"]["id"].clone();
         let say = |n: usize| {
-            let said = json!({"attachments": [{"id": id}], "clientId": format!("c{round}-{n}")});
+            let body = json!({"attachments": [{"id": id}], "clientId": format!("c{round}-{n}")});
             let (t, room) = (t.clone(), room.clone());
-            async move { t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(said)).await }
+            async move { t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(body)).await }
         };
         let answers = futures_util::future::join_all((0..2).map(say)).await;
         let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
@@ -306,8 +306,8 @@ async fn what_a_lost_log_forgot_is_found_in_the_bucket_and_removed() {
         let made = t.raw("POST", &path, &[("Authorization", &bearer)], Some(body.as_bytes())).await.ok();
         urls.push(text(&made["attachment"]["url"]));
         if body == "sent" {
-            let said = json!({"attachments": [{"id": made["attachment"]["id"]}], "clientId": "c1"});
-            t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(said)).await.ok();
+            let body = json!({"attachments": [{"id": made["attachment"]["id"]}], "clientId": "c1"});
+            t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok();
         }
     }
     let held = |stack: &Stack| -> Vec<bool> {

@@ -1,5 +1,5 @@
-//! Every frame of a `chat.v1` client, and what comes back. Not here: limits and closes (`limits`), presence,
-//! resuming.
+//! Every frame of a `chat.v1` client and its answer.
+//! Not here: limits and close codes (`limits`), presence (`presence`), resuming (`resume`).
 
 use crate::rig::checks::{gapless, recent, seq};
 use crate::rig::client::text;
@@ -234,7 +234,7 @@ async fn a_fresh_token_is_taken_if_it_is_the_same_persons() {
 }
 
 #[tokio::test]
-async fn frames_that_are_wrong_are_told_so_and_hurt_nobody() {
+async fn frames_that_are_wrong_get_an_error_and_hurt_nobody() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;

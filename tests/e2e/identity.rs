@@ -1,5 +1,5 @@
-//! Who somebody is on the live stack: keys of an issuer's JWKS, no usable configuration at all, tickets that leave
-//! nothing behind. The four ways in are in `upgrade`; each check on a token is a native test of `auth`.
+//! Identity on the live stack: an issuer's JWKS, a configuration without keys, single-use tickets.
+//! Not here: the four ways to authenticate an upgrade (`upgrade`); each check of a token (`src/auth/tests`).
 
 use crate::rig::client::text;
 use crate::rig::tenant::now_ms;

@@ -1,4 +1,4 @@
-//! Rates, and every close code that a client can bring upon itself. Whoever else is in the room goes on.
+//! Rate limits, and every close code that a client can cause. The other clients in the room are not affected.
 
 use crate::rig::tenant::now_ms;
 use crate::rig::{Client, Dial, Tenant};
@@ -21,7 +21,7 @@ fn closed(code: u16, name: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn past_a_rate_one_is_told_and_when_to_come_back() {
+async fn past_a_rate_one_learns_when_to_come_back() {
     let t = Tenant::shared();
     let (room, mut alice, mut bob) = pair(&t).await;
     let mut other_tab = t.join(&room, "alice").await;
@@ -153,7 +153,7 @@ async fn the_eleventh_socket_closes_the_oldest_4409() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_closed_4401_before_anything_more_is_taken_or_told() {
+async fn an_expired_token_is_closed_4401_before_anything_more_is_accepted_or_sent() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob", "carol"]).await;
     // Within the leeway of 30 s for ten seconds more: enough for three upgrades on a busy machine.

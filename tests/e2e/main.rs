@@ -1,9 +1,9 @@
-//! End to end: the real Worker under `wrangler dev`, a real Postgres, real WebSocket clients.
-//! Not here: rules that need no runtime (`tests/native`), the page in a browser.
+//! End-to-end tests: the real Worker under `wrangler dev`, a real Postgres, real WebSocket clients.
+//! Not here: rules that need no runtime (`tests/native`), and the page in a browser (`tests/browser`).
 //!
-//! Run by `cargo xtask test --only e2e`, which builds the Worker with the features `dev` and `test-hooks` and names
-//! it in CHINWAG_TEST_WORKER. Tests that do no harm share one stack and keep apart by their tenants (`Tenant::shared`);
-//! those that stop, kill or flood things have stacks of their own.
+//! Run by `cargo xtask test --only e2e`, which builds the Worker with the features `dev` and `test-hooks` and passes it
+//! in CHINWAG_TEST_WORKER. Tests that break nothing share one stack and use a tenant each (`Tenant::shared`); those
+//! that stop, kill or flood something have a stack of their own.
 
 mod rig;
 
@@ -12,6 +12,7 @@ mod files;
 mod files_large;
 mod frames;
 mod identity;
+mod legacy_client;
 mod limits;
 mod notifications;
 mod openapi;
@@ -26,7 +27,6 @@ mod rest;
 mod rest_refusals;
 mod resume;
 mod roles;
-mod seed;
 mod sleep;
 mod tenants;
 mod upgrade;

@@ -1,5 +1,5 @@
-//! Notifications over the running stack: room, queue, consumer, and an HTTP receiver that fails, hangs and comes back.
-//! Not here: who is told (`tests/native/room/notices`, `tests/native/reading/notify`).
+//! Notifications on the live stack: room, queue, consumer, and an HTTP receiver that fails, hangs and recovers.
+//! Not here: who is notified (`tests/native/room/notifications.rs`, `tests/native/reading/notify.rs`).
 
 use crate::rig::stack::{Setting, Stack, folder};
 use crate::rig::{PATIENCE, Tenant, eventually};
@@ -15,33 +15,37 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAAAA";
 const SOON: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, PartialEq)]
-enum Mood {
-    Well,
-    Fails,
-    Hangs,
-    /// For good.
+enum ReceiverState {
+    Healthy,
+    Failing,
+    Hanging,
+    /// It answers 410.
     Gone,
 }
 
-/// One request as it came in.
+/// One request that the receiver got.
 #[derive(Clone)]
-struct Told {
+struct Delivery {
     id: String,
-    mood: Mood,
+    state: ReceiverState,
     body: Value,
 }
 
 struct Receiver {
     url: String,
-    mood: Mutex<Mood>,
-    told: Mutex<Vec<Told>>,
+    state: Mutex<ReceiverState>,
+    deliveries: Mutex<Vec<Delivery>>,
 }
 
 impl Receiver {
     async fn start() -> Arc<Receiver> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
-        let receiver = Arc::new(Receiver { url, mood: Mutex::new(Mood::Well), told: Mutex::default() });
+        let receiver = Arc::new(Receiver {
+            url,
+            state: Mutex::new(ReceiverState::Healthy),
+            deliveries: Mutex::default(),
+        });
         let serving = receiver.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -52,8 +56,8 @@ impl Receiver {
         receiver
     }
 
-    fn is(&self, mood: Mood) {
-        *self.mood.lock().expect("mood") = mood;
+    fn set_state(&self, state: ReceiverState) {
+        *self.state.lock().expect("state") = state;
     }
 
     async fn serve(&self, mut stream: TcpStream) {
@@ -75,28 +79,31 @@ impl Receiver {
         let signed =
             Secret::parse(SECRET).expect("a key").sign(&id, timestamp.parse().expect("seconds"), &body);
         assert_eq!(header(&head, "webhook-signature"), signed, "signed by the key, over what came");
-        let mood = *self.mood.lock().expect("mood");
+        let state = *self.state.lock().expect("state");
         let body = serde_json::from_str(&body).expect("JSON");
-        self.told.lock().expect("told").push(Told { id, mood, body });
-        let status = match mood {
-            Mood::Well => "204 No Content",
-            Mood::Fails => "500 Internal Server Error",
-            Mood::Gone => "410 Gone",
-            Mood::Hangs => return tokio::time::sleep(Duration::from_secs(600)).await,
+        self.deliveries.lock().expect("deliveries").push(Delivery { id, state, body });
+        let status = match state {
+            ReceiverState::Healthy => "204 No Content",
+            ReceiverState::Failing => "500 Internal Server Error",
+            ReceiverState::Gone => "410 Gone",
+            ReceiverState::Hanging => return tokio::time::sleep(Duration::from_secs(600)).await,
         };
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         let _ = stream.write_all(answer.as_bytes()).await;
     }
 
-    /// What was told of a message with this text, in this mood.
-    fn of(&self, preview: &str, mood: Mood) -> Vec<Told> {
-        let told = self.told.lock().expect("told");
-        let about = |one: &&Told| one.body["data"]["message"]["preview"] == preview && one.mood == mood;
-        told.iter().filter(about).cloned().collect()
+    /// The deliveries about a message with this text, in this state.
+    fn deliveries_of(&self, preview: &str, state: ReceiverState) -> Vec<Delivery> {
+        let deliveries = self.deliveries.lock().expect("deliveries");
+        let about = |one: &&Delivery| one.body["data"]["message"]["preview"] == preview && one.state == state;
+        deliveries.iter().filter(about).cloned().collect()
     }
 
-    async fn hears(&self, preview: &str, mood: Mood) -> Told {
-        eventually("the receiver is told", SOON, || async { self.of(preview, mood).into_iter().next() }).await
+    async fn delivery(&self, preview: &str, state: ReceiverState) -> Delivery {
+        eventually("the receiver is deliveries", SOON, || async {
+            self.deliveries_of(preview, state).into_iter().next()
+        })
+        .await
     }
 }
 
@@ -112,7 +119,7 @@ async fn says(t: &Tenant, room: &str, content: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_absent_are_told_whatever_the_receiver_does_and_nobody_of_what_is_gone_or_read() {
+async fn the_absent_are_notified_whatever_the_receiver_does_and_nobody_of_what_is_gone_or_read() {
     let receiver = Receiver::start().await;
     let url = format!("NOTIFY_WEBHOOK_URL={}", receiver.url);
     let stack = Stack::start(&[&url, &format!("NOTIFY_WEBHOOK_SECRET={SECRET}")]);
@@ -128,44 +135,48 @@ async fn the_absent_are_told_whatever_the_receiver_does_and_nobody_of_what_is_go
     let _bob = t.join(&room, "bob").await;
 
     let first = says(&t, &room, "one for carol").await;
-    let told = receiver.hears("one for carol", Mood::Well).await;
+    let deliveries = receiver.delivery("one for carol", ReceiverState::Healthy).await;
     assert_eq!(
-        told.body["data"]["recipients"],
+        deliveries.body["data"]["recipients"],
         json!([{"userId": "carol", "reason": "message"}]),
         "bob is here"
     );
     assert_eq!(
-        (&told.body["data"]["message"]["id"], &told.body["data"]["tenantId"]),
+        (&deliveries.body["data"]["message"]["id"], &deliveries.body["data"]["tenantId"]),
         (&first["id"], &json!(t.id))
     );
-    assert_eq!(told.body["data"]["room"]["id"], room);
+    assert_eq!(deliveries.body["data"]["room"]["id"], room);
 
     // It fails; meanwhile one is deleted, one is read by all, and one stays.
-    receiver.is(Mood::Fails);
+    receiver.set_state(ReceiverState::Failing);
     let gone = says(&t, &room, "to be deleted").await;
     let read = says(&t, &room, "to be read").await;
-    receiver.hears("to be deleted", Mood::Fails).await;
-    receiver.hears("to be read", Mood::Fails).await;
+    receiver.delivery("to be deleted", ReceiverState::Failing).await;
+    receiver.delivery("to be read", ReceiverState::Failing).await;
     let path = format!("/rooms/{room}/messages/{}", gone["id"].as_str().expect("id"));
     t.rest("alice", "DELETE", &path, None).await.ok();
     t.rest("carol", "POST", &format!("/rooms/{room}/read"), Some(json!({"seq": read["seq"]}))).await.ok();
     t.drained(&room, PATIENCE).await;
-    let deleted_tries = receiver.of("to be deleted", Mood::Fails).len();
+    let deleted_tries = receiver.deliveries_of("to be deleted", ReceiverState::Failing).len();
     says(&t, &room, "it fails").await;
-    let failed = receiver.hears("it fails", Mood::Fails).await;
-    receiver.is(Mood::Hangs);
+    let failed = receiver.delivery("it fails", ReceiverState::Failing).await;
+    receiver.set_state(ReceiverState::Hanging);
     says(&t, &room, "it hangs").await;
-    let hung = receiver.hears("it hangs", Mood::Hangs).await;
-    receiver.is(Mood::Well);
-    assert_eq!(receiver.hears("it fails", Mood::Well).await.id, failed.id, "the same id in each try");
-    assert_eq!(receiver.hears("it hangs", Mood::Well).await.id, hung.id);
+    let hung = receiver.delivery("it hangs", ReceiverState::Hanging).await;
+    receiver.set_state(ReceiverState::Healthy);
+    assert_eq!(
+        receiver.delivery("it fails", ReceiverState::Healthy).await.id,
+        failed.id,
+        "the same id in each try"
+    );
+    assert_eq!(receiver.delivery("it hangs", ReceiverState::Healthy).await.id, hung.id);
     assert_ne!(failed.id, hung.id);
     // The others would have come back by now as well.
     for preview in ["to be deleted", "to be read"] {
-        assert!(receiver.of(preview, Mood::Well).is_empty(), "{preview}");
+        assert!(receiver.deliveries_of(preview, ReceiverState::Healthy).is_empty(), "{preview}");
     }
     assert!(
-        receiver.of("to be deleted", Mood::Fails).len() <= deleted_tries + 1,
+        receiver.deliveries_of("to be deleted", ReceiverState::Failing).len() <= deleted_tries + 1,
         "one was on the way at most"
     );
 
@@ -175,11 +186,11 @@ async fn the_absent_are_told_whatever_the_receiver_does_and_nobody_of_what_is_go
     alice.say("c1", "after the crash").await;
     stack.kill_runtime().await;
     away.back().await;
-    receiver.hears("after the crash", Mood::Well).await;
+    receiver.delivery("after the crash", ReceiverState::Healthy).await;
     let authors = receiver
-        .told
+        .deliveries
         .lock()
-        .expect("told")
+        .expect("deliveries")
         .iter()
         .any(|one| one.body.to_string().contains(r#""userId":"alice","reason""#));
     assert!(!authors, "never the author");
@@ -187,7 +198,7 @@ async fn the_absent_are_told_whatever_the_receiver_does_and_nobody_of_what_is_go
 
 /// The queue of wrangler.toml, but that it gives up after the third try and not after the thirtieth.
 #[tokio::test]
-async fn what_cant_be_told_becomes_a_dead_letter_and_a_receiver_that_is_gone_is_left_alone() {
+async fn what_cant_be_delivered_becomes_a_dead_letter_and_a_receiver_that_is_gone_is_left_alone() {
     let receiver = Receiver::start().await;
     let vars = [format!("NOTIFY_WEBHOOK_URL={}", receiver.url), format!("NOTIFY_WEBHOOK_SECRET={SECRET}")];
     let env = vec![("CHINWAG_QUEUE_RETRIES".to_owned(), "2".to_owned())];
@@ -199,27 +210,30 @@ async fn what_cant_be_told_becomes_a_dead_letter_and_a_receiver_that_is_gone_is_
     let t = Tenant::new(&stack);
     let room = t.group(&["alice", "bob"]).await;
 
-    receiver.is(Mood::Fails);
-    says(&t, &room, "never told").await;
+    receiver.set_state(ReceiverState::Failing);
+    says(&t, &room, "never deliveries").await;
     logged(r#"to dead letter queue "chinwag-notifications-dead" after 3 failed attempts"#).await;
-    let tries = receiver.of("never told", Mood::Fails);
+    let tries = receiver.deliveries_of("never deliveries", ReceiverState::Failing);
     assert_eq!(tries.len(), 3);
     assert!(tries.iter().all(|one| one.id == tries[0].id), "under one id");
 
-    receiver.is(Mood::Gone);
+    receiver.set_state(ReceiverState::Gone);
     says(&t, &room, "unwanted").await;
     logged("notification_unwanted").await;
-    receiver.is(Mood::Well);
-    says(&t, &room, "told").await;
-    receiver.hears("told", Mood::Well).await;
+    receiver.set_state(ReceiverState::Healthy);
+    says(&t, &room, "deliveries").await;
+    receiver.delivery("deliveries", ReceiverState::Healthy).await;
     // As long as the next tries would have taken.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    for (preview, mood, times) in
-        [("never told", Mood::Fails, 3), ("unwanted", Mood::Gone, 1), ("told", Mood::Well, 1)]
-    {
-        assert_eq!(receiver.of(preview, mood).len(), times, "{preview}");
+    for (preview, state, times) in [
+        ("never deliveries", ReceiverState::Failing, 3),
+        ("unwanted", ReceiverState::Gone, 1),
+        ("deliveries", ReceiverState::Healthy, 1),
+    ] {
+        assert_eq!(receiver.deliveries_of(preview, state).len(), times, "{preview}");
     }
     assert!(
-        receiver.of("never told", Mood::Well).is_empty() && receiver.of("unwanted", Mood::Well).is_empty()
+        receiver.deliveries_of("never deliveries", ReceiverState::Healthy).is_empty()
+            && receiver.deliveries_of("unwanted", ReceiverState::Healthy).is_empty()
     );
 }

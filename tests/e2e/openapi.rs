@@ -1,11 +1,11 @@
-//! Requests made from openapi.json: each operation as its parameters and examples say, and each thing that it must refuse.
-//! That the answers are by the document is checked where every answer is read (`rig::http`).
-//! Not here: what the answers mean; the modules of their subjects say that.
+//! Requests made from openapi.json: each operation with its parameters and examples, and each input that it must
+//! refuse. `rig::http` checks every answer against the document.
+//! Not here: what the answers mean (the tests of each subject).
 
-use crate::rig::schema::schema;
 use crate::rig::{Answer, Tenant, client::encoded, client::text};
 use chinwag::api::ROUTES;
 use serde_json::{Value, json};
+use testkit::schema;
 
 /// One operation of the document that the Worker has.
 struct Operation {
@@ -78,10 +78,10 @@ impl World {
     async fn new() -> World {
         let tenant = Tenant::shared();
         let room = tenant.group(&["alice", "bob", "carol"]).await;
-        let said = json!({"content": "hello", "clientId": "c0"});
-        let said = tenant.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(said)).await.ok();
+        let sent = json!({"content": "hello", "clientId": "c0"});
+        let sent = tenant.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(sent)).await.ok();
         let mut world =
-            World { message: text(&said["message"]["id"]), tenant, room, attachment: String::new() };
+            World { message: text(&sent["message"]["id"]), tenant, room, attachment: String::new() };
         if let Some(upload) = operations().into_iter().find(|operation| operation.id() == "uploadAttachment")
         {
             world.attachment = text(&world.ask(&upload, &Asking::default()).await.ok()["attachment"]["id"]);
@@ -171,7 +171,7 @@ struct Asking<'a> {
     content_type: Option<&'a str>,
 }
 
-/// Nothing was set aside that could be given up.
+/// No row is in quarantine that could be discarded.
 const NOTHING_TO_DO: [(&str, u16, &str); 1] = [("discardRow", 404, "message_not_found")];
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! What an operator sees and does on the live stack: rooms in trouble on their tenant's list, rows set aside, tried
-//! again, given up; and a log in which nobody's words and no secret stand.
+//! What an operator sees and does on the live stack: outbox alerts, quarantined rows, retry and discard, and a log
+//! without content and secrets.
 
 use crate::rig::checks::{self, history, postgres};
 use crate::rig::stack::fragile;
@@ -165,9 +165,9 @@ fn verify(t: &Tenant, user: &str, rooms: &[&str]) -> (bool, String) {
         command.args(["--room", room]);
     }
     let output = command.output().expect("xtask runs");
-    let said =
+    let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    (output.status.success(), said)
+    (output.status.success(), text)
 }
 
 #[tokio::test]
@@ -187,9 +187,9 @@ async fn verify_says_whether_log_and_postgres_are_equal_and_where_not() {
     alice.ack("r").await;
     t.join(&other, "alice").await.say("c1", "elsewhere").await;
     t.drained(&room, PATIENCE).await;
-    let (equal, said) = verify(&t, "alice", &[]);
-    assert!(equal && said.contains("250 messages up to seq 251: equal"), "{said}");
-    assert!(said.contains("2 rooms verified"), "{said}");
+    let (equal, text) = verify(&t, "alice", &[]);
+    assert!(equal && text.contains("250 messages up to seq 251: equal"), "{text}");
+    assert!(text.contains("2 rooms verified"), "{text}");
 
     let sql = t.stack.sql().await;
     let change = async |what: &str, seq: i64| {
@@ -201,19 +201,19 @@ async fn verify_says_whether_log_and_postgres_are_equal_and_where_not() {
     change(&format!("DELETE FROM chat_messages {of_room}"), 7).await;
     change(&format!("UPDATE chat_messages SET content = 'changed' {of_room}"), 130).await;
     change(&format!("DELETE FROM chat_message_reactions {of_room}"), 250).await;
-    let (equal, said) = verify(&t, "bob", &[&room]);
-    assert!(!equal, "{said}");
+    let (equal, text) = verify(&t, "bob", &[&room]);
+    assert!(!equal, "{text}");
     for line in [
         "3 DIFFERENCES",
         "seq 7: missing in Postgres",
         "seq 130: differs in content",
         "seq 250: differs in reactions",
     ] {
-        assert!(said.contains(line), "{line}: {said}");
+        assert!(text.contains(line), "{line}: {text}");
     }
-    assert!(!said.contains("word") && !said.contains("changed"), "never what was said: {said}");
-    let (refused, said) = verify(&t, "mallory", &[&room]);
-    assert!(!refused && said.contains("room_not_found"), "{said}");
+    assert!(!text.contains("word") && !text.contains("changed"), "never what was said: {text}");
+    let (refused, text) = verify(&t, "mallory", &[&room]);
+    assert!(!refused && text.contains("room_not_found"), "{text}");
 }
 
 #[tokio::test]
@@ -230,12 +230,12 @@ async fn verify_says_that_postgres_is_behind_or_follows_another_log() {
     let set_back = "UPDATE chat_rooms SET last_seq = 1 WHERE tenant_id = $1 AND id = $2";
     assert_eq!(sql.execute(set_back, &[&t.id, &room]).await.expect("set back"), 1);
     // Nobody says anything, so the room doesn't notice.
-    let (equal, said) = verify(&t, "alice", &[&room]);
-    assert!(!equal && said.contains("Postgres is 2 events behind: 1 of 3"), "{said}");
+    let (equal, text) = verify(&t, "alice", &[&room]);
+    assert!(!equal && text.contains("Postgres is 2 events behind: 1 of 3"), "{text}");
     let other = "UPDATE chat_rooms SET last_seq = 3, epoch = 'another' WHERE tenant_id = $1 AND id = $2";
     assert_eq!(sql.execute(other, &[&t.id, &room]).await.expect("changed"), 1);
-    let (equal, said) = verify(&t, "alice", &[&room]);
-    assert!(!equal && said.contains("Postgres follows another log of this room: another, not "), "{said}");
+    let (equal, text) = verify(&t, "alice", &[&room]);
+    assert!(!equal && text.contains("Postgres follows another log of this room: another, not "), "{text}");
 }
 
 #[tokio::test]
@@ -273,10 +273,10 @@ async fn the_log_holds_no_content_no_token_and_no_secret() {
     off_the_list(&t, PATIENCE).await;
 
     let log = stack.log();
-    // Wrangler writes `✘ [ERROR]` before what is said with `console.error`.
+    // Wrangler writes `✘ [ERROR]` before the text of `console.error`.
     let entry = |line: &str| serde_json::from_str(line.get(line.find('{')?..)?).ok();
-    let told: Vec<Value> = log.lines().filter_map(entry).collect();
-    let events: Vec<&str> = told.iter().filter_map(|entry| entry["event"].as_str()).collect();
+    let entries: Vec<Value> = log.lines().filter_map(entry).collect();
+    let events: Vec<&str> = entries.iter().filter_map(|entry| entry["event"].as_str()).collect();
     for event in [
         "starts",
         "room_panicked",
@@ -289,7 +289,7 @@ async fn the_log_holds_no_content_no_token_and_no_secret() {
     ] {
         assert!(events.contains(&event), "{event} was not logged: {events:?}");
     }
-    let aside = told.iter().find(|entry| entry["event"] == "row_quarantined").expect("logged");
+    let aside = entries.iter().find(|entry| entry["event"] == "row_quarantined").expect("logged");
     let named = (&aside["tenant"], &aside["room"], &aside["seq"], &aside["sqlstate"]);
     assert_eq!(named, (&json!(t.id), &json!(room), &json!(2), &json!("23514")), "{aside}");
     let signature = |token: &str| token.rsplit('.').next().expect("three parts").to_owned();

@@ -1,5 +1,5 @@
-//! A panic stays in its event. `test_panic` is a hook of test builds alone; a test of the release build shows that
-//! it isn't there.
+//! A panic affects only the event that caused it. `test_panic` is a hook of test builds; a test of the release build
+//! shows that it isn't there.
 
 use crate::rig::Tenant;
 use crate::rig::checks::gapless;

@@ -1,5 +1,5 @@
-//! Who is in a room, roles, settings and what moderators do, over REST, with sockets that hear of it.
-//! Not here: each rule by itself (`tests/native/room/people.rs`), and who may do what (`roles`).
+//! Members, roles, settings and moderation over REST, and the events that sockets receive.
+//! Not here: each rule by itself (`tests/native/room/members.rs`), and permissions (`roles`).
 
 use crate::rig::client::text;
 use crate::rig::{Answer, Tenant};
@@ -201,7 +201,7 @@ async fn of_two_who_race_one_wins_and_the_room_stays_whole() {
 }
 
 #[tokio::test]
-async fn bad_input_is_told_by_its_code_and_changes_nothing() {
+async fn bad_input_is_reported_by_its_code_and_changes_nothing() {
     let t = Tenant::shared();
     let room = ranks(&t).await;
     let path = format!("/rooms/{room}");
@@ -241,7 +241,7 @@ async fn bad_input_is_told_by_its_code_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_muted_and_the_hasty_are_told_so_and_the_banned_are_out() {
+async fn the_muted_and_the_rate_limited_get_an_error_and_the_banned_are_out() {
     let t = Tenant::shared();
     let room = ranks(&t).await;
     let path = format!("/rooms/{room}");
@@ -345,8 +345,8 @@ async fn a_change_is_answered_with_the_room_as_it_is() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let path = format!("/rooms/{room}");
-    let said = Some(json!({"content": "before carol came"}));
-    t.rest("bob", "POST", &format!("{path}/messages"), said).await.ok();
+    let message = Some(json!({"content": "before carol came"}));
+    t.rest("bob", "POST", &format!("{path}/messages"), message).await.ok();
     t.drained(&room, Duration::from_secs(10)).await;
     t.rest("alice", "POST", &format!("{path}/members"), Some(json!({"userIds": ["carol"]}))).await.ok();
     t.rest("alice", "PATCH", &format!("{path}/members/carol"), Some(json!({"role": "admin"}))).await.ok();

@@ -1,4 +1,4 @@
-//! Who is there and who types: by person, over several tabs, with its grace; typing that ends by itself.
+//! Presence and typing: per person over several tabs, with the presence grace; typing that expires by itself.
 
 use crate::rig::Tenant;
 use crate::rig::client::text;
@@ -55,7 +55,7 @@ async fn who_comes_back_within_the_grace_was_never_away() {
 }
 
 #[tokio::test]
-async fn typing_is_told_to_the_others_and_ends_with_the_message() {
+async fn typing_is_sent_to_the_others_and_ends_with_the_message() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
@@ -79,7 +79,7 @@ async fn typing_is_told_to_the_others_and_ends_with_the_message() {
 }
 
 #[tokio::test]
-async fn typing_again_and_again_is_told_now_and_then() {
+async fn typing_again_and_again_is_sent_now_and_then() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
@@ -87,8 +87,8 @@ async fn typing_again_and_again_is_told_now_and_then() {
         alice.send(json!({"type": "typing", "isTyping": true})).await;
     }
     alice.barrier().await;
-    let told = bob.barrier().await;
-    assert_eq!(of(&told, "typing", "alice").len(), 1, "coalesced: {told:?}");
+    let received = bob.barrier().await;
+    assert_eq!(of(&received, "typing", "alice").len(), 1, "coalesced: {received:?}");
 }
 
 #[tokio::test]

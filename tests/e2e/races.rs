@@ -1,5 +1,5 @@
-//! Two and more who change the same thing at once: one wins, the others are told so, and what is left is whole.
-//! Not here: people being added, banned and removed at once, and two owners who leave (`people`).
+//! Concurrent changes of the same thing: one succeeds, the others are refused, and the room stays consistent.
+//! Not here: members added, banned and removed at once, and two owners who leave (`people`).
 
 use crate::rig::client::text;
 use crate::rig::{Answer, Tenant};
@@ -16,8 +16,8 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
 
 async fn says(t: &Tenant, room: &str, content: &str) -> (String, String) {
     let path = format!("/rooms/{room}/messages");
-    let said = t.rest("alice", "POST", &path, Some(json!({"content": content}))).await.ok();
-    let id = text(&said["message"]["id"]);
+    let contents = t.rest("alice", "POST", &path, Some(json!({"content": content}))).await.ok();
+    let id = text(&contents["message"]["id"]);
     (format!("/rooms/{room}/messages/{id}"), id)
 }
 
@@ -44,9 +44,9 @@ async fn of_those_who_edit_the_same_version_one_wins() {
         let heard = bob.until("the edit", |e| e["type"] == "message_updated").await;
         assert_eq!((&heard["message"]["id"], &heard["message"]), (&json!(id), &won));
         let versions = t.get("alice", &format!("{path}/versions")).await["versions"].clone();
-        let said: Vec<Value> =
+        let contents: Vec<Value> =
             versions.as_array().expect("versions").iter().map(|version| version["content"].clone()).collect();
-        assert_eq!(said, [json!("first"), won["content"].clone()]);
+        assert_eq!(contents, [json!("first"), won["content"].clone()]);
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
 }
@@ -115,8 +115,8 @@ async fn a_room_that_is_handed_to_two_at_once_has_one_owner_and_roles_are_those_
         dave.barrier().await;
         let events = dave.all();
         for user in ["alice", "bob", "carol", "dave"] {
-            let mut told = events.iter().filter(|e| e["type"] == "member_updated" && e["userId"] == user);
-            if let Some(last) = told.next_back() {
+            let mut updates = events.iter().filter(|e| e["type"] == "member_updated" && e["userId"] == user);
+            if let Some(last) = updates.next_back() {
                 assert_eq!(text(&last["role"]), role(user), "{user}, as the log says");
             }
         }

@@ -1,4 +1,4 @@
-//! Unread, mentions and search over the running stack: soon after the event, for nobody but who may, and what is refused.
+//! Unread counts, mentions and search on the live stack: soon after the event, only for members, and what is refused.
 //! Not here: what counts and what is found (`tests/native/reading`).
 
 use crate::rig::client::encoded;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// For what isn't measured: the machine runs other tests too.
 const SOON: Duration = Duration::from_secs(10);
 
-async fn says(t: &Tenant, room: &str, who: &str, content: &str) -> Value {
+async fn send_message(t: &Tenant, room: &str, who: &str, content: &str) -> Value {
     let body = json!({"content": content});
     t.rest(who, "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok()["message"].clone()
 }
@@ -20,12 +20,12 @@ async fn found(t: &Tenant, who: &str, q: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_is_said_is_unread_mentions_and_is_found_until_it_is_read() {
+async fn what_is_sent_is_unread_mentions_and_is_found_until_it_is_read() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let quiet = t.group(&["alice", "bob"]).await;
-    says(&t, &room, "bob", "nothing special").await;
-    let said = says(&t, &room, "bob", "Lunch, <@alice>? 会議室で").await;
+    send_message(&t, &room, "bob", "nothing special").await;
+    let sent = send_message(&t, &room, "bob", "Lunch, <@alice>? 会議室で").await;
     let rooms = eventually("alice sees what is unread", SOON, || async {
         let rooms = t.get("alice", "/unread").await["rooms"].clone();
         rooms.as_array().expect("rooms").iter().any(|r| r["unread"] == 2).then_some(rooms)
@@ -42,7 +42,7 @@ async fn what_is_said_is_unread_mentions_and_is_found_until_it_is_read() {
     let hits = t.get("alice", &format!("/search?q={}", encoded("lun 会議"))).await;
     let hit = json!({"message": history["messages"][1], "roomName": "a group"});
     assert_eq!(hits, json!({"hits": [hit], "nextCursor": null}));
-    assert_eq!(found(&t, "bob", "from:me").await, [said["content"].clone(), json!("nothing special")]);
+    assert_eq!(found(&t, "bob", "from:me").await, [sent["content"].clone(), json!("nothing special")]);
     assert_eq!(found(&t, "bob", "from:alice").await, [] as [Value; 0]);
 
     let mut alice = t.join(&room, "alice").await;
@@ -54,7 +54,7 @@ async fn what_is_said_is_unread_mentions_and_is_found_until_it_is_read() {
     .await;
 }
 
-/// How long it takes until `/unread` tells alice these numbers of unread messages and mentions; issue 5 promises a second.
+/// How long it takes until `/unread` returns these numbers to alice: unread messages and mentions (UNREAD-1).
 async fn shown(t: &Tenant, room: &str, event: &str, expected: Option<(u64, u64)>) -> Duration {
     let begin = std::time::Instant::now();
     loop {
@@ -88,11 +88,11 @@ async fn unread_is_right_within_a_second_of_the_event() {
             all.push((shown(&t, &room, event, expected).await, event));
         };
         look("a new room", Some((0, 0))).await;
-        let first = says(&t, &room, "bob", "one").await;
+        let first = send_message(&t, &room, "bob", "one").await;
         look("a message", Some((1, 0))).await;
-        let second = says(&t, &room, "bob", "two, <@alice>").await;
+        let second = send_message(&t, &room, "bob", "two, <@alice>").await;
         look("a mention", Some((2, 1))).await;
-        says(&t, &room, "bob", "three, @room").await;
+        send_message(&t, &room, "bob", "three, @room").await;
         look("a call to all", Some((3, 2))).await;
         let of = |message: &Value| format!("/messages/{}", message["id"].as_str().expect("id"));
         bob("PATCH", &of(&first), Some(json!({"content": "one, <@alice>"}))).await;
@@ -105,10 +105,10 @@ async fn unread_is_right_within_a_second_of_the_event() {
         look("a marker", Some((0, 0))).await;
         alice("/unread", json!({"seq": 1})).await;
         look("a marker set back", Some((3, 2))).await;
-        says(&t, &room, "alice", "mine").await;
+        send_message(&t, &room, "alice", "mine").await;
         look("an own message", Some((0, 0))).await;
         for _ in 0..5 {
-            says(&t, &room, "bob", "more").await;
+            send_message(&t, &room, "bob", "more").await;
         }
         look("five messages", Some((5, 0))).await;
         let mut socket = t.join(&room, "alice").await;
@@ -131,7 +131,7 @@ async fn nobody_reads_what_is_not_theirs() {
     let (t, other) = (Tenant::shared(), Tenant::shared());
     let room = t.group(&["alice", "bob", "gone"]).await;
     other.group(&["alice", "mallory"]).await;
-    says(&t, &room, "bob", "the secret, <@alice> <@gone> @room").await;
+    send_message(&t, &room, "bob", "the secret, <@alice> <@gone> @room").await;
     eventually("it is in Postgres", SOON, || async {
         (!found(&t, "gone", "secret").await.is_empty()).then_some(())
     })

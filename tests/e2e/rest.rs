@@ -1,5 +1,4 @@
-//! Every route of REST: what it answers, in which order, clamped how.
-//! Not here: what it refuses (`rest_refusals`).
+//! Every route of REST: what it answers, in which order, with which limits. Not here: refusals (`rest_refusals`).
 
 use crate::rig::checks::{recent, seq};
 use crate::rig::client::text;
@@ -174,7 +173,7 @@ async fn history_pages_ascend_and_say_whether_there_is_more() {
 }
 
 #[tokio::test]
-async fn a_message_over_rest_is_heard_acked_and_said_once() {
+async fn a_message_over_rest_is_heard_acked_and_sent_once() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let mut bob = t.join(&room, "bob").await;

@@ -1,4 +1,4 @@
-//! What REST refuses: always with the table's code and the envelope, never a 500.
+//! What REST refuses: always with a code of the table and the error envelope, never with a 500.
 
 use crate::rig::client::text;
 use crate::rig::tenant::now_ms;
@@ -59,7 +59,7 @@ async fn strangers_foreigners_and_dreamers_hear_the_same_404() {
     let room = t.group(&["alice", "bob"]).await;
     let foreign = Tenant::new(&t.stack);
     let body = |method: &str| (method == "POST").then(|| json!({"content": "let me in"}));
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for (method, path) in guarded(&room).into_iter().filter(|(_, path)| path.contains(&room)) {
         for answer in [
             t.rest("mallory", method, &path, body(method)).await,
@@ -68,11 +68,11 @@ async fn strangers_foreigners_and_dreamers_hear_the_same_404() {
             t.rest("alice", method, &path.replace(&room, "%00"), body(method)).await,
             t.rest("alice", method, &path.replace(&room, &"x".repeat(200)), body(method)).await,
         ] {
-            told.push((path.clone(), answer));
+            answers.push((path.clone(), answer));
         }
     }
     let mut messages = Vec::new();
-    for (path, answer) in &told {
+    for (path, answer) in &answers {
         if path.ends_with("/outbox") && answer.status == 403 {
             panic!("a member's 403 is for members: {path} {answer:?}");
         }
@@ -249,9 +249,9 @@ async fn past_the_rate_of_messages_rest_says_when_to_come_back() {
         tokio::spawn(async move { t.rest("alice", "POST", &path, Some(body)).await })
     });
     let answers = futures_util::future::join_all(calls.collect::<Vec<_>>()).await;
-    let (said, refused): (Vec<Answer>, Vec<Answer>) =
+    let (accepted, refused): (Vec<Answer>, Vec<Answer>) =
         answers.into_iter().map(|answer| answer.expect("answered")).partition(|answer| answer.status == 200);
-    assert!(said.len() >= 10, "a burst of 10 passes: {}", said.len());
+    assert!(accepted.len() >= 10, "a burst of 10 passes: {}", accepted.len());
     assert!(!refused.is_empty(), "30 at once do not");
     for answer in refused {
         let error = answer.refusal(429, "rate_limited");
@@ -262,5 +262,5 @@ async fn past_the_rate_of_messages_rest_says_when_to_come_back() {
         assert!(seconds >= 1);
     }
     let page = t.get("bob", &path).await;
-    assert_eq!(page["lastSeq"], Value::from(said.len()), "exactly those that were answered 200");
+    assert_eq!(page["lastSeq"], Value::from(accepted.len()), "exactly those that were answered 200");
 }

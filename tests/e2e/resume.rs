@@ -1,4 +1,4 @@
-//! Coming back: a gap is replayed exactly, as the same frames that went out live, or one is told to reload.
+//! Reconnecting: a gap is replayed exactly, with the frames that were sent live, or answered with `resync`.
 
 use crate::rig::checks::{gapless, same, seq};
 use crate::rig::client::text;

@@ -1,5 +1,5 @@
-//! Who may do what, on the running stack: every route of the table, asked by everybody that there is.
-//! Not here: the table of permissions by itself (`src/auth/tests/permission.rs`), and what the routes do.
+//! Permissions on the live stack: every route, requested by every role.
+//! Not here: the table of permissions (`src/auth/tests/permission.rs`), and what the routes do.
 
 use crate::people::ranks;
 use crate::rig::client::{encoded, text};
@@ -26,7 +26,7 @@ const OPERATOR: Statuses = [404, 404, 404, 403, 403, 403, 403, 200, 200];
 enum On {
     /// The room that all rows share.
     Same,
-    /// A message of carol's, said for this.
+    /// A message of carol's, sent for this.
     Carols,
     /// A message of one's own.
     Own,
@@ -100,7 +100,7 @@ fn rows() -> Vec<Row> {
     row("HEAD", "/attachments/{attachment}", Value::Null, Same, MEMBERS);
     row("GET", "/rooms/{room}/outbox", Value::Null, Same, OPERATOR);
     row("POST", "/rooms/{room}/outbox/retry", Value::Null, Same, OPERATOR);
-    // Nothing is set aside that they could give up.
+    // No row is in quarantine that they could discard.
     let nothing = [404, 404, 404, 403, 403, 403, 403, 404, 404];
     row("POST", "/rooms/{room}/outbox/discard", json!({"seq": 1}), Same, nothing);
     row("GET", "/admin/outbox", Value::Null, Same, [403, 403, 403, 403, 403, 403, 403, 200, 200]);
@@ -128,8 +128,8 @@ impl Matrix {
     }
 
     async fn says(&self, who: &str, body: Value) -> String {
-        let said = self.t.rest(who, "POST", &format!("/rooms/{}/messages", self.room), Some(body)).await.ok();
-        text(&said["message"]["id"])
+        let sent = self.t.rest(who, "POST", &format!("/rooms/{}/messages", self.room), Some(body)).await.ok();
+        text(&sent["message"]["id"])
     }
 
     async fn ask(&self, row: &Row, who: &str, inside: bool) -> Answer {
@@ -229,7 +229,7 @@ async fn everybody_may_do_what_the_table_says_on_every_route_and_nothing_else() 
             _ => drop(of.dial(&m.room, user).refused().await.refusal(404, "room_not_found")),
         }
     }
-    // The effective role is told.
+    // The effective role is returned.
     let seen = m.t.rest_as(&m.token("tina"), "GET", &format!("/rooms/{}", m.room), None).await.ok();
     assert_eq!(seen["room"]["me"]["role"], "admin");
 }

@@ -1,5 +1,5 @@
-//! An idle room sleeps, sockets open, and wakes as if nothing had been; and what a message costs in written rows.
-//! `test_instance` (a hook of test builds alone) tells which making of the object answers, and its rows written.
+//! An idle room hibernates with open sockets and wakes without a visible change; and what a message costs in written
+//! rows. `test_instance`, a hook of test builds, returns which instance of the object answers, and its written rows.
 
 use crate::rig::stack::loud;
 use crate::rig::{Client, Tenant};

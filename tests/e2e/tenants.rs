@@ -1,4 +1,4 @@
-//! Two tenants with the same room and the same people never meet.
+//! Two tenants with rooms and people of the same ids never see each other.
 
 use crate::rig::{Tenant, checks};
 use serde_json::{Value, json};
@@ -24,9 +24,9 @@ async fn the_same_ids_in_two_tenants_are_two_rooms() {
     insert(&b, room, &["alice", "bob"]).await;
     let (mut in_a, mut in_b) = (a.join(room, "alice").await, b.join(room, "alice").await);
     let (mut bob_a, mut bob_b) = (a.join(room, "bob").await, b.join(room, "bob").await);
-    let said_a = in_a.say("c1", "for a only").await;
-    let said_b = in_b.say("c1", "for b only").await;
-    assert_eq!((&said_a["seq"], &said_b["seq"]), (&json!(1), &json!(1)), "each has its own log");
+    let ack_a = in_a.say("c1", "for a only").await;
+    let ack_b = in_b.say("c1", "for b only").await;
+    assert_eq!((&ack_a["seq"], &ack_b["seq"]), (&json!(1), &json!(1)), "each has its own log");
     in_b.say("c2", "and another for b").await;
     for (t, bob, contents) in
         [(&a, &mut bob_a, vec!["for a only"]), (&b, &mut bob_b, vec!["for b only", "and another for b"])]
@@ -44,7 +44,7 @@ async fn the_same_ids_in_two_tenants_are_two_rooms() {
         assert_eq!(list["rooms"][0]["name"], t.id);
         assert_eq!(list["rooms"][0]["lastSeq"], contents.len());
     }
-    let react = json!({"type": "reaction", "messageId": said_b["messageId"], "emoji": "x", "action": "add", "clientId": "r"});
+    let react = json!({"type": "reaction", "messageId": ack_b["messageId"], "emoji": "x", "action": "add", "clientId": "r"});
     in_a.send(react).await;
     assert_eq!(in_a.next("error").await["code"], "message_not_found", "the other tenant's message");
 }
@@ -58,8 +58,8 @@ async fn a_frames_tenant_is_ignored() {
     assert_eq!(alice.next("new_message").await["message"]["tenantId"], a.id);
     let path = format!("/rooms/{room}/messages");
     let body = json!({"content": "y", "tenantId": b.id});
-    let said = a.rest("alice", "POST", &path, Some(body)).await.ok();
-    assert_eq!(said["message"]["tenantId"], a.id);
+    let sent = a.rest("alice", "POST", &path, Some(body)).await.ok();
+    assert_eq!(sent["message"]["tenantId"], a.id);
     let body = json!({"type": "group", "participantIds": ["bob"], "tenantId": b.id});
     let made = a.rest("alice", "POST", "/rooms/create", Some(body)).await.ok();
     assert_eq!(made["room"]["tenantId"], a.id);

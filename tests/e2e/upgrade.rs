@@ -1,4 +1,4 @@
-//! The way in: four ways to prove who one is, and every refusal before the upgrade.
+//! The upgrade: four ways to authenticate, and every refusal before it.
 
 use crate::rig::client::{Dial, encoded, text};
 use crate::rig::stack::APP_ORIGIN;

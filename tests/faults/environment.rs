@@ -1,5 +1,5 @@
-//! Where a scenario plays: a stack with a fault proxy between Worker and Postgres, another before its clients, and a
-//! page of memory that turns Postgres' clock and fills workerd's disk. Not here: who talks (`swarm`).
+//! What a scenario runs on: a stack with a fault proxy between the Worker and Postgres, another one before its clients,
+//! and a page of memory that sets Postgres' clock and fills workerd's disk. Not here: who sends (`load`).
 
 use crate::proxy::{Fault, Proxy};
 use crate::rig::stack::{self, NO_RATES, Setting};
@@ -13,43 +13,43 @@ use std::sync::{Arc, OnceLock};
 /// What `shim.c` maps.
 const PAGE_BYTES: usize = 4_096;
 
-pub struct Ground {
+pub struct Environment {
     pub stack: Arc<Stack>,
     /// Between the Worker and Postgres.
-    pub database: Proxy,
+    pub postgres_proxy: Proxy,
     /// Between clients that want it and the Worker.
-    pub door: Proxy,
+    pub client_proxy: Proxy,
     page: std::fs::File,
 }
 
-impl Ground {
-    pub async fn prepare() -> Ground {
-        let (database, door) = (Proxy::listen(true).await, Proxy::listen(false).await);
+impl Environment {
+    pub async fn prepare() -> Environment {
+        let (postgres_proxy, client_proxy) = (Proxy::listen(true).await, Proxy::listen(false).await);
         let dir = stack::folder();
         let page = dir.join("faults.page");
         std::fs::write(&page, vec![0; PAGE_BYTES]).expect("the shim's page");
         let path = |path: &PathBuf| path.to_str().expect("a path that is text").to_owned();
         let setting = Setting {
             vars: vec![NO_RATES.to_owned()],
-            worker_postgres: Some(database.address.clone()),
+            worker_postgres: Some(postgres_proxy.address.clone()),
             env: vec![("LD_PRELOAD".into(), path(shim())), ("CHINWAG_FAULTS".into(), path(&page))],
         };
         let stack = tokio::task::spawn_blocking(|| Stack::start_with(dir, setting)).await.expect("a stack");
         let url: tokio_postgres::Config = stack.postgres_url.parse().expect("a Postgres URL");
-        database.to(&format!("127.0.0.1:{}", url.get_ports()[0]));
-        door.to(&stack.host);
+        postgres_proxy.to(&format!("127.0.0.1:{}", url.get_ports()[0]));
+        client_proxy.to(&stack.host);
         let page = std::fs::File::options().read(true).write(true).open(page).expect("the shim's page");
-        Ground { stack, database, door, page }
+        Environment { stack, postgres_proxy, client_proxy, page }
     }
 
     pub fn tenant(&self) -> Tenant {
         Tenant::new(&self.stack)
     }
 
-    /// Nothing is hurt any more, and Postgres is there and whole, also after a scenario that failed in the middle.
+    /// Nothing is hurt any more, and Postgres is there and result, also after a scenario that failed in the middle.
     pub async fn heal(&self) {
-        self.database.set(Fault::Pass);
-        self.door.set(Fault::Pass);
+        self.postgres_proxy.set(Fault::Pass);
+        self.client_proxy.set(Fault::Pass);
         self.postgres_clock_ahead_s(0);
         self.disk_is_full(false);
         self.stack.postgres_answers().await;

@@ -1,55 +1,56 @@
-//! People talking in a room through whatever happens, and every law checked over what they tell afterwards.
-//! Not here: what happens to them (the scenarios).
+//! Simulated clients that keep sending through a fault, and the checks over everything that they report afterwards.
+//! Not here: the faults (the scenarios).
 
-use crate::environment::{Ground, read_only};
+use crate::environment::{Environment, read_only};
 use crate::rig::checks::{self, Log};
+use crate::rig::load_client::{LoadClientPlan, LoadReport, Phase, run_load_client};
 use crate::rig::processes::{SIGKILL, signal};
-use crate::rig::talker::{Plan, Stop, Told, talk};
 use crate::rig::{Tenant, eventually};
 use crate::sampler::{Sampler, Samples};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use testkit::history::check_sent;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Nobody is acked for this long only if something is broken for good: longer than any outage of a scenario in which
+/// Nobody is acked for this long only if something is broken: longer than any outage of a scenario in which
 /// acks may stop, and the platform's own recoveries.
 const STILL_MAX: Duration = Duration::from_secs(60);
 /// A batch may wait for `RETRY_MAX_MS`, one that a missing table halted for `HALTED_RETRY_MS`.
 const DRAINED_MAX: Duration = Duration::from_secs(90);
 
-pub struct Swarm {
-    pub ground: Arc<Ground>,
+pub struct Load {
+    pub environment: Arc<Environment>,
     pub t: Tenant,
     pub room: String,
-    stop: watch::Sender<Stop>,
+    stop: watch::Sender<Phase>,
     synced: watch::Receiver<u64>,
     acked: watch::Receiver<u64>,
-    people: Vec<(String, JoinHandle<Told>)>,
+    people: Vec<(String, JoinHandle<LoadReport>)>,
     sampler: Sampler,
-    /// Connections that had heard everything when everybody was last there.
+    /// Connections that were synced when everybody was last connected.
     there: u64,
-    /// `user/clientId` of what others said here.
+    /// `user/clientId` of what other clients sent.
     pub others: BTreeSet<String>,
 }
 
-/// What was so in the end.
-pub struct Whole {
+/// The log, the clients' reports and the samples at the end.
+pub struct LoadResult {
     pub log: Log,
-    pub told: Vec<Told>,
+    pub reports: Vec<LoadReport>,
     pub samples: Samples,
 }
 
-impl Whole {
-    pub fn told(&self) -> String {
-        let refused: u64 = self.told.iter().map(|one| one.refused).sum();
-        let unknown: usize = self.told.iter().map(|one| one.unknown.len()).sum();
-        let reacted: u64 = self.told.iter().map(|one| one.reacted).sum();
-        let edited: usize = self.told.iter().map(|one| one.edited.len()).sum();
-        let deleted: usize = self.told.iter().map(|one| one.deleted.len()).sum();
-        let connections: u32 = self.told.iter().map(|one| one.connections).sum();
+impl LoadResult {
+    pub fn summary(&self) -> String {
+        let refused: u64 = self.reports.iter().map(|one| one.refused).sum();
+        let unknown: usize = self.reports.iter().map(|one| one.unknown.len()).sum();
+        let reacted: u64 = self.reports.iter().map(|one| one.reacted).sum();
+        let edited: usize = self.reports.iter().map(|one| one.edited.len()).sum();
+        let deleted: usize = self.reports.iter().map(|one| one.deleted.len()).sum();
+        let connections: u32 = self.reports.iter().map(|one| one.connections).sum();
         let Samples { looks, away, .. } = self.samples;
         format!(
             "{} messages, {reacted} reactions, {edited} edited, {deleted} deleted, {connections} connections, {refused} refused, {unknown} unknown, {looks} looks ({away} in vain)",
@@ -58,91 +59,91 @@ impl Whole {
     }
 }
 
-pub struct Talk {
+pub struct LoadOptions {
     pub people: usize,
     /// Between two messages of one person.
     pub pace: Duration,
-    pub through_door: bool,
+    pub through_proxy: bool,
 }
 
-impl Default for Talk {
-    fn default() -> Talk {
-        Talk { people: 4, pace: Duration::from_millis(15), through_door: false }
+impl Default for LoadOptions {
+    fn default() -> LoadOptions {
+        LoadOptions { people: 4, pace: Duration::from_millis(15), through_proxy: false }
     }
 }
 
-impl Swarm {
-    pub async fn begin(ground: &Arc<Ground>, talk: Talk) -> Swarm {
-        let t = ground.tenant();
-        let users: Vec<String> = (0..talk.people).map(|i| format!("u{i}")).collect();
+impl Load {
+    pub async fn start(environment: &Arc<Environment>, options: LoadOptions) -> Load {
+        let t = environment.tenant();
+        let users: Vec<String> = (0..options.people).map(|i| format!("u{i}")).collect();
         let mut members: Vec<&str> = users.iter().map(String::as_str).collect();
         members.push("watcher");
         let room = t.group(&members).await;
-        Self::begin_in(ground, t, room, users, talk).await
+        Self::start_in(environment, t, room, users, options).await
     }
 
-    pub async fn begin_in(
-        ground: &Arc<Ground>,
+    pub async fn start_in(
+        environment: &Arc<Environment>,
         t: Tenant,
         room: String,
         users: Vec<String>,
-        how: Talk,
-    ) -> Swarm {
-        let (stop, heard_stop) = watch::channel(Stop::Talk);
+        options: LoadOptions,
+    ) -> Load {
+        let (stop, phase) = watch::channel(Phase::Send);
         let (count, acked) = watch::channel(0);
         let (synced_count, synced) = watch::channel(0);
         let people = users.into_iter().enumerate().map(|(i, user)| {
-            let plan = Plan {
+            let plan = LoadClientPlan {
                 tenant: t.clone(),
                 room: room.clone(),
                 user: user.clone(),
-                pace: how.pace,
-                stop: heard_stop.clone(),
+                pace: options.pace,
+                stop: phase.clone(),
                 acked: count.clone(),
                 synced: synced_count.clone(),
                 reacts: i == 2,
                 edits: i == 3,
-                through: how.through_door.then(|| ground.door.address.clone()),
-                // Of one of them it stays unknown what became of some messages.
-                forgetful: i == 1,
+                through: options.through_proxy.then(|| environment.client_proxy.address.clone()),
+                // One client doesn't retry everything.
+                gives_up: i == 1,
             };
-            (user, tokio::spawn(talk(plan)))
+            (user, tokio::spawn(run_load_client(plan)))
         });
         let people = people.collect();
-        let sampler = Sampler::begin(ground, &t, &room);
-        let (ground, others) = (ground.clone(), BTreeSet::new());
-        let mut swarm = Swarm { ground, t, room, stop, synced, acked, people, sampler, there: 0, others };
-        swarm.everybody_returns().await;
-        swarm.goes_on(20).await;
-        swarm
+        let sampler = Sampler::start(environment, &t, &room);
+        let (environment, others) = (environment.clone(), BTreeSet::new());
+        let mut load = Load { environment, t, room, stop, synced, acked, people, sampler, there: 0, others };
+        load.wait_until_all_are_synced().await;
+        load.wait_for_acks(20).await;
+        load
     }
 
     /// Waits until this many more messages are acked.
-    pub async fn goes_on(&mut self, more: u64) {
+    pub async fn wait_for_acks(&mut self, more: u64) {
         let goal = *self.acked.borrow() + more;
         let late =
             tokio::time::timeout(STILL_MAX, self.acked.wait_for(|count| *count >= goal)).await.is_err();
         if late {
-            self.raise().await;
+            self.propagate_panic().await;
             panic!("nobody is acked any more: {} of {goal}", *self.acked.borrow());
         }
     }
 
-    /// Nothing more is said; all stay and listen.
-    pub fn falls_silent(&self) {
-        self.stop.send_replace(Stop::Finish);
+    /// Nobody sends anything new; all stay connected.
+    pub fn stop_sending(&self) {
+        self.stop.send_replace(Phase::Settle);
     }
 
     pub fn acked(&self) -> u64 {
         *self.acked.borrow()
     }
 
-    /// Waits until everybody has come back since they were last all there, and heard everything.
-    pub async fn everybody_returns(&mut self) {
+    /// Waits until every client has reconnected and is synced.
+    pub async fn wait_until_all_are_synced(&mut self) {
         let goal = self.there + self.people.len() as u64;
         let reached = self.synced.wait_for(|count| *count >= goal);
         if tokio::time::timeout(STILL_MAX, reached).await.is_err() {
-            self.raise().await;
+            self.propagate_panic().await;
             panic!("not everybody is back: {} of {goal}", *self.synced.borrow());
         }
         self.there = *self.synced.borrow();
@@ -150,19 +151,19 @@ impl Swarm {
 
     /// SIGKILL for the runtime, and nothing more until everybody is back and has heard everything: how long that took.
     pub async fn kill(&mut self, kills: &mut u64) -> Duration {
-        let killed = self.ground.stack.runtime().expect("a runtime");
+        let killed = self.environment.stack.runtime().expect("a runtime");
         self.there = *self.synced.borrow();
         let start = Instant::now();
         assert!(signal(killed, SIGKILL), "killed");
         *kills += 1;
-        self.everybody_returns().await;
+        self.wait_until_all_are_synced().await;
         let took = start.elapsed();
-        self.ground.stack.another_runtime(killed).await;
+        self.environment.stack.another_runtime(killed).await;
         took
     }
 
-    /// Panics as the person did who gave up, if one has.
-    async fn raise(&mut self) {
+    /// Panics as a client did, if one has.
+    async fn propagate_panic(&mut self) {
         for (_, person) in self.people.iter_mut().filter(|(_, person)| person.is_finished()) {
             person.await.expect("a talker gave up");
         }
@@ -171,7 +172,7 @@ impl Swarm {
     /// How far Postgres says the projection is.
     pub async fn last_seq(&self) -> i64 {
         let sql = "SELECT last_seq FROM chat_rooms WHERE tenant_id = $1 AND id = $2";
-        self.ground
+        self.environment
             .stack
             .sql()
             .await
@@ -183,7 +184,7 @@ impl Swarm {
 
     /// Makes Postgres what an older backup of it would be, in one transaction: how many rows it lost.
     pub async fn set_postgres_back(&self, rows: i64) -> u64 {
-        let mut sql = self.ground.stack.sql().await;
+        let mut sql = self.environment.stack.sql().await;
         let backup = sql.transaction().await.expect("a transaction");
         let back =
             "UPDATE chat_rooms SET last_seq = greatest(0, last_seq - $3) WHERE tenant_id = $1 AND id = $2";
@@ -195,32 +196,32 @@ impl Swarm {
         deleted
     }
 
-    /// Ends it and checks every law, of the history of operations, of every client, REST, the room's file, Postgres.
-    pub async fn end(self) -> Whole {
-        let whole = self.end_set_back(0).await;
-        assert!(whole.samples.rows > 0, "the prefix rule was looked at: {:?}", whole.samples);
-        whole
+    /// Ends the load and checks the history of operations, every client, REST, the room's file and Postgres.
+    pub async fn finish(self) -> LoadResult {
+        let result = self.finish_after_set_back(0).await;
+        assert!(result.samples.rows > 0, "the prefix rule was looked at: {:?}", result.samples);
+        result
     }
 
     /// The same where Postgres was set back so many times; the room may have mended it before anybody saw.
-    pub async fn end_set_back(mut self, at_most: u64) -> Whole {
+    pub async fn finish_after_set_back(mut self, at_most: u64) -> LoadResult {
         let head = self.settle().await;
-        self.stop.send_replace(Stop::At(head));
-        let mut told = Vec::new();
+        self.stop.send_replace(Phase::LeaveAt(head));
+        let mut reports = Vec::new();
         for (user, person) in self.people {
             let one = tokio::time::timeout(Duration::from_secs(60), person).await;
-            told.push((user, one.expect("they finish").expect("they found nothing wrong")));
+            reports.push((user, one.expect("they finish").expect("they found nothing wrong")));
         }
-        let log = self.ground.equal(&self.t, &self.room, "watcher").await;
-        lawful(&log, &told, &self.others);
+        let log = self.environment.equal(&self.t, &self.room, "watcher").await;
+        check_reports(&log, &reports, &self.others);
         let samples = self.sampler.end().await;
         assert!(samples.set_back <= at_most, "Postgres only goes forward: {samples:?}");
-        Whole { log, told: told.into_iter().map(|(_, one)| one).collect(), samples }
+        LoadResult { log, reports: reports.into_iter().map(|(_, one)| one).collect(), samples }
     }
 
-    /// Nothing new is said, and all is acked: the head.
+    /// Stops sending, and waits until everything is acked: the head.
     async fn settle(&mut self) -> u64 {
-        self.stop.send_replace(Stop::Finish);
+        self.stop.send_replace(Phase::Settle);
         let (t, room, acked) = (self.t.clone(), self.room.clone(), self.acked.clone());
         eventually("all is acked", STILL_MAX, || async {
             let before = *acked.borrow();
@@ -234,21 +235,19 @@ impl Swarm {
     }
 }
 
-/// What was acked is there once at its seq; what is there was said by somebody; what was heard is there.
-fn lawful(log: &Log, told: &[(String, Told)], others: &BTreeSet<String>) {
-    let invoked: BTreeSet<&String> = told.iter().flat_map(|(_, one)| &one.invoked).chain(others).collect();
-    for message in log.values() {
-        let text = |name: &str| message[name].as_str().unwrap_or_default();
-        let key = format!("{}/{}", text("userId"), text("clientId"));
-        assert!(invoked.contains(&key), "nobody said {message}");
-    }
-    for (user, one) in told {
+/// What was acked is in the log once at its seq; everything in the log was sent; what was received is in the log.
+fn check_reports(log: &Log, reports: &[(String, LoadReport)], others: &BTreeSet<String>) {
+    let invoked = reports.iter().flat_map(|(_, one)| &one.invoked).chain(others).cloned().collect();
+    check_sent(&checks::operations(log), &invoked).unwrap();
+    assert!(log.values().all(|message| message["clientId"].is_string()), "every message has a clientId");
+    for (user, one) in reports {
         assert!(!one.acks.is_empty(), "{user} was in it");
         checks::acked(&one.acks, log);
-        checks::heard(user, &one.heard, log);
+        checks::received(user, &one.received, log);
         checks::changed(&one.edited, &one.deleted, log);
-        let first = one.heard.keys().next().expect("heard something");
-        let missed: Vec<_> = log.keys().filter(|seq| *seq > first && !one.heard.contains_key(seq)).collect();
+        let first = one.received.keys().next().expect("heard something");
+        let missed: Vec<_> =
+            log.keys().filter(|seq| *seq > first && !one.received.contains_key(seq)).collect();
         assert!(missed.is_empty(), "{user} missed {missed:?}");
         let lost: Vec<_> = one
             .invoked
@@ -259,8 +258,8 @@ fn lawful(log: &Log, told: &[(String, Told)], others: &BTreeSet<String>) {
     }
 }
 
-impl Ground {
-    /// Once the room is drained, with nothing set aside: history over REST, the object's file and Postgres tell one log.
+impl Environment {
+    /// Once the room is drained, without quarantined rows: history over REST, the object's file and Postgres are equal.
     pub async fn equal(&self, t: &Tenant, room: &str, member: &str) -> Log {
         t.drained(room, DRAINED_MAX).await;
         let log = checks::history(t, room, member).await;
@@ -295,9 +294,9 @@ impl Ground {
 }
 
 /// Milliseconds that acks took which were asked for between two moments: the middle, and of a hundred the slowest.
-pub fn ack_ms(told: &[Told], from: Instant, until: Instant) -> (f64, f64) {
+pub fn ack_ms(reports: &[LoadReport], from: Instant, until: Instant) -> (f64, f64) {
     let within = |(sent, _): &&(Instant, Duration)| *sent >= from && *sent <= until;
-    let times = told.iter().flat_map(|one| one.ack_times.iter().filter(within).map(|(_, took)| *took));
+    let times = reports.iter().flat_map(|one| one.ack_times.iter().filter(within).map(|(_, took)| *took));
     let mut all: Vec<Duration> = times.collect();
     all.sort_unstable();
     assert!(all.len() > 50, "people talked meanwhile: {}", all.len());

@@ -1,7 +1,7 @@
-//! Postgres is stopped for longer than an alarm survives its own failures, and drained after that with nobody there.
-//! A file and a stack of its own, as it lasts over 3 minutes. Not here: short outages (`outages`).
+//! Postgres is stopped for longer than an alarm survives its own failures; afterwards the outbox is drained without
+//! clients. It has a stack of its own because it takes over 3 minutes. Not here: short outages (`outages`).
 
-use crate::environment::Ground;
+use crate::environment::Environment;
 use crate::outages::Compared;
 use crate::rig::{checks, eventually};
 use crate::sampler::Sampler;
@@ -11,29 +11,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The platform gives an alarm up after 7 failures, some 145 s (PLATFORM.md).
+/// The platform gives an alarm up after 7 failures, some 145 s (docs/PLATFORM.md, Hibernation and alarms).
 const STOPPED: Duration = Duration::from_secs(185);
-/// What waits: 10 s of a big room's talk, and enough to see a rate.
+/// What waits: 10 s of a big room's options, and enough to see a rate.
 const ROWS: u64 = 12_000;
 const IN_FLIGHT: u64 = 200;
 /// Of the longest wait between two tries, and of slow draining on a busy machine.
 const EQUAL_MAX: Duration = Duration::from_secs(60);
 
-pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(ground: Arc<Ground>) -> Struck {
-    let t = ground.tenant();
+pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(
+    environment: Arc<Environment>,
+) -> Struck {
+    let t = environment.tenant();
     let room = t.group(&["alice", "bob"]).await;
-    let mut people = Compared::begin(&ground).await;
+    let mut people = Compared::start(&environment).await;
     let mut alice = t.join(&room, "alice").await;
     alice.say("c0", "before").await;
     t.drained(&room, Duration::from_secs(20)).await;
-    let sampler = Sampler::begin(&ground, &t, &room);
-    let away = ground.stack.stop_postgres();
+    let sampler = Sampler::start(&environment, &t, &room);
+    let away = environment.stack.stop_postgres();
     people.away();
     let from = Instant::now();
     tokio::time::sleep(Duration::from_secs(8)).await;
-    people.goes_on().await;
+    people.wait_for_acks().await;
     let compared_until = Instant::now();
-    people.swarm.falls_silent();
+    people.load.stop_sending();
     let mut acks = BTreeMap::new();
     for i in 1..=ROWS {
         let frame = json!({"type": "message", "content": format!("message {i} while Postgres is stopped"), "clientId": format!("c{i}")});
@@ -46,17 +48,24 @@ pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(ground:
     let acked_after = from.elapsed();
     alice.leave().await;
     tokio::time::sleep_until((from + STOPPED).into()).await;
-    let alarm = ground.stack.alarm(&room);
+    let alarm = environment.stack.alarm(&room);
     assert!(alarm.is_some(), "after {STOPPED:?} there is still an alarm that will look again");
-    let head = ground.head(&room);
+    let head = environment.head(&room);
     away.back().await;
     let (back, stopped) = (Instant::now(), from.elapsed());
     // Nobody asks the room anything: its alarm alone can drain it.
     let rows = |room: String, tenant: String| {
-        let ground = ground.clone();
+        let environment = environment.clone();
         async move {
             let sql = "SELECT last_seq FROM chat_rooms WHERE tenant_id = $1 AND id = $2";
-            ground.stack.sql().await.query_one(sql, &[&tenant, &room]).await.expect("a room").get::<_, i64>(0)
+            environment
+                .stack
+                .sql()
+                .await
+                .query_one(sql, &[&tenant, &room])
+                .await
+                .expect("a room")
+                .get::<_, i64>(0)
         }
     };
     let waited_from = rows(room.clone(), t.id.clone()).await;
@@ -78,12 +87,12 @@ pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(ground:
     let log = checks::postgres(&t, &room).await;
     assert_eq!(log.len() as u64, ROWS + 1, "every message is there");
     checks::acked(&acks, &log);
-    ground.equal(&t, &room, "bob").await;
+    environment.equal(&t, &room, "bob").await;
     let allowed = 10.0 + ROWS as f64 / 2_000.0;
     // The targets are 2,000 rows/s and 10 s + rows/2,000; half of that is asserted on a machine that others use.
     assert!(equal.as_secs_f64() < 3.0 * allowed, "equal after {equal:?}");
     let compared = people.end(compared_until).await;
-    let said = format!(
+    let summary = format!(
         "stopped {} s, {ROWS} rows waited (acked within {:.0} s), {} looks in vain; first rows {:.1} s after it was back, then {rate:.0} rows/s, equal after {:.1} s (target {allowed:.0}); {compared}",
         stopped.as_secs(),
         acked_after.as_secs_f64(),
@@ -91,5 +100,5 @@ pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(ground:
         began.duration_since(back).as_secs_f64(),
         equal.as_secs_f64()
     );
-    struck(1, said)
+    struck(1, summary)
 }

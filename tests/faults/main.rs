@@ -1,9 +1,9 @@
-//! The real parts under every fault: the Worker under `wrangler dev`, a real Postgres, proxies that hurt between them,
-//! people who talk meanwhile and checkers over all they tell. This file runs the scenarios and counts.
+//! The real parts under every fault: the Worker under `wrangler dev`, a real Postgres, fault proxies between them,
+//! clients that keep sending, and checks of everything they report. This file runs the scenarios and counts.
 //!
 //! Run by `cargo xtask test --only faults` (each scenario once) and `cargo xtask faults --minutes N` (again and again
-//! in a random order that a seed tells). Scenarios of one lane follow each other, lanes run at the same time.
-//! A scenario in which its fault never struck fails.
+//! in a random order, repeatable by its seed). Scenarios of one lane run one after the other, lanes run at the same
+//! time. A scenario whose fault never happened fails.
 
 #[allow(dead_code, unused_imports)] // The end-to-end tests use the rest.
 #[path = "../e2e/rig/mod.rs"]
@@ -11,11 +11,11 @@ mod rig;
 
 mod clients;
 mod commits;
-mod crowd;
 mod environment;
 mod everything;
 mod load;
 mod long_outage;
+mod many_clients;
 mod outages;
 mod proxy;
 mod random;
@@ -24,7 +24,7 @@ mod report;
 mod rooms;
 mod sampler;
 
-use environment::Ground;
+use environment::Environment;
 use random::Random;
 use report::Report;
 use std::future::Future;
@@ -32,7 +32,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What a scenario has to show: how often its fault struck, and what was measured.
+/// What a scenario returns: how often its fault happened, and what was measured.
 pub struct Struck {
     pub times: u64,
     pub by: String,
@@ -42,7 +42,7 @@ pub fn struck(times: u64, by: impl Into<String>) -> Struck {
     Struck { times, by: by.into() }
 }
 
-type Run = fn(Arc<Ground>) -> Pin<Box<dyn Future<Output = Struck> + Send>>;
+type Run = fn(Arc<Environment>) -> Pin<Box<dyn Future<Output = Struck> + Send>>;
 
 #[derive(Clone, Copy)]
 pub struct Scenario {
@@ -52,13 +52,13 @@ pub struct Scenario {
 
 macro_rules! scenarios {
     ($($module:ident :: $name:ident),* $(,)?) => {
-        &[$(Scenario { name: stringify!($name), run: |ground| Box::pin($module::$name(ground)) }),*]
+        &[$(Scenario { name: stringify!($name), run: |environment| Box::pin($module::$name(environment)) }),*]
     };
 }
 
 struct Lane {
     name: &'static str,
-    /// Lanes with the same number share a stack: their scenarios hurt connections, and nothing that others stand on.
+    /// Lanes with the same number share a stack: their scenarios disturb connections, and nothing that others depend on.
     stack: usize,
     scenarios: &'static [Scenario],
 }
@@ -100,8 +100,8 @@ const LANES: &[Lane] = &[
             clients::readers_do_not_read,
             clients::frames_come_in_crumbs_and_never_end,
             clients::tokens_expire_live,
-            crowd::members_come_and_go_while_they_send,
-            crowd::five_hundred_clients_are_dropped_and_resume_1000_events,
+            many_clients::members_come_and_go_while_they_send,
+            many_clients::five_hundred_clients_are_dropped_and_resume_1000_events,
         ],
     },
     Lane {
@@ -161,14 +161,14 @@ async fn main() {
 async fn run_lane(
     lane: &'static str,
     scenarios: Vec<Scenario>,
-    stack: Arc<tokio::sync::OnceCell<Arc<Ground>>>,
+    stack: Arc<tokio::sync::OnceCell<Arc<Environment>>>,
     plan: Plan,
     report: Arc<Mutex<Report>>,
 ) {
     if scenarios.is_empty() {
         return;
     }
-    let ground = stack.get_or_init(|| async { Arc::new(Ground::prepare().await) }).await;
+    let environment = stack.get_or_init(|| async { Arc::new(Environment::prepare().await) }).await;
     let mut random = Random::new(plan.seed ^ lane.len() as u64);
     loop {
         let mut round = scenarios.clone();
@@ -178,7 +178,7 @@ async fn run_lane(
         for scenario in round {
             let start = Instant::now();
             println!("[{lane}] {} …", scenario.name);
-            let task = tokio::spawn((scenario.run)(ground.clone()));
+            let task = tokio::spawn((scenario.run)(environment.clone()));
             let abort = task.abort_handle();
             let outcome = match tokio::time::timeout(SCENARIO_MAX, task).await {
                 Ok(Ok(struck)) if struck.times > 0 => Ok(struck),
@@ -190,7 +190,7 @@ async fn run_lane(
                 }
             };
             report.lock().expect("the report").add(scenario.name, start.elapsed(), outcome);
-            ground.heal().await;
+            environment.heal().await;
             if plan.until.is_some_and(|until| Instant::now() >= until) {
                 return;
             }

@@ -1,8 +1,9 @@
-//! Postgres is away in some way, and people talk on: frozen, a black hole, slow, full, terminated, locked, read-only.
-//! Not here: stopped for minutes (`long_outage`), and a Postgres that refuses rows or lacks a table (`refusals`).
+//! Postgres is unavailable while clients send: frozen, black-holed, slow, out of connections, terminated, locked, read-
+//! only.
+//! Not here: stopped for minutes (`long_outage`); a Postgres that refuses rows or lacks a table (`refusals`).
 
-use crate::environment::Ground;
-use crate::load::{Swarm, Talk, ack_ms};
+use crate::environment::Environment;
+use crate::load::{Load, LoadOptions, ack_ms};
 use crate::proxy::Fault;
 use crate::{Struck, struck};
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use std::time::{Duration, Instant};
 /// A room gives a statement up after 8 s (`STATEMENT_TIMEOUT_MS`); a fault that is to be noticed lasts longer.
 const LONGER_THAN_A_STATEMENT: Duration = Duration::from_secs(10);
 
-/// People talk, and it is known how long their acks took before Postgres was away and meanwhile.
+/// People options, and it is known how long their acks took before Postgres was away and meanwhile.
 pub struct Compared {
-    pub swarm: Swarm,
+    pub load: Load,
     healthy_from: Instant,
     away_from: Instant,
     /// Nobody can ask Postgres anything meanwhile, the sampler neither.
@@ -21,11 +22,11 @@ pub struct Compared {
 }
 
 impl Compared {
-    pub async fn begin(ground: &Arc<Ground>) -> Compared {
-        let swarm = Swarm::begin(ground, Talk::default()).await;
+    pub async fn start(environment: &Arc<Environment>) -> Compared {
+        let load = Load::start(environment, LoadOptions::default()).await;
         let healthy_from = Instant::now();
         tokio::time::sleep(Duration::from_secs(3)).await;
-        Compared { swarm, healthy_from, away_from: Instant::now(), blind: false }
+        Compared { load, healthy_from, away_from: Instant::now(), blind: false }
     }
 
     /// From now on Postgres is away.
@@ -34,16 +35,16 @@ impl Compared {
     }
 
     /// Everybody is acked still.
-    pub async fn goes_on(&mut self) {
-        self.swarm.goes_on(40).await;
+    pub async fn wait_for_acks(&mut self) {
+        self.load.wait_for_acks(40).await;
     }
 
     /// Postgres has been back since `back`. Ends all, checks it, and tells the acks of both times side by side.
     pub async fn end(self, back: Instant) -> String {
-        let whole = self.swarm.end().await;
-        assert!(!self.blind || whole.samples.away > 3, "it answered meanwhile: {:?}", whole.samples);
-        let healthy = ack_ms(&whole.told, self.healthy_from, self.away_from);
-        let away = ack_ms(&whole.told, self.away_from, back);
+        let result = self.load.finish().await;
+        assert!(!self.blind || result.samples.away > 3, "it answered meanwhile: {:?}", result.samples);
+        let healthy = ack_ms(&result.reports, self.healthy_from, self.away_from);
+        let away = ack_ms(&result.reports, self.away_from, back);
         // The targets are 1.2 × and 2 × the healthy ones; between times so small the machine's other work decides.
         assert!(away.0 < 150.0 && away.1 < 3_000.0, "acks don't wait for Postgres: {away:?} ms");
         format!(
@@ -55,83 +56,86 @@ impl Compared {
             healthy.1,
             away.0 / healthy.0,
             away.1 / healthy.1,
-            whole.told()
+            result.summary()
         )
     }
 }
 
 /// SIGSTOP: connections are taken, and nobody ever says a word.
-pub async fn postgres_is_frozen(ground: Arc<Ground>) -> Struck {
-    let mut people = Compared::begin(&ground).await;
+pub async fn postgres_is_frozen(environment: Arc<Environment>) -> Struck {
+    let mut people = Compared::start(&environment).await;
     people.away();
     people.blind = true;
-    let away = ground.stack.freeze_postgres();
-    let deaf = tokio::time::timeout(LONGER_THAN_A_STATEMENT, ground.stack.try_sql()).await;
+    let away = environment.stack.freeze_postgres();
+    let deaf = tokio::time::timeout(LONGER_THAN_A_STATEMENT, environment.stack.try_sql()).await;
     assert!(!matches!(deaf, Ok(Ok(_))), "it answers nobody");
     tokio::time::sleep_until((people.away_from + LONGER_THAN_A_STATEMENT).into()).await;
-    people.goes_on().await;
+    people.wait_for_acks().await;
     let back = Instant::now();
     away.back().await;
     struck(1, people.end(back).await)
 }
 
 /// A batch is on its way and the reply never comes: neither side hears that the other is gone.
-pub async fn postgres_is_black_holed_in_mid_query(ground: Arc<Ground>) -> Struck {
-    let mut people = Compared::begin(&ground).await;
-    let (lost, stalled) = (ground.database.count(|s| &s.swallowed), ground.database.count(|s| &s.stalled));
+pub async fn postgres_is_black_holed_in_mid_query(environment: Arc<Environment>) -> Struck {
+    let mut people = Compared::start(&environment).await;
+    let (lost, stalled) = (
+        environment.postgres_proxy.count(|s| &s.swallowed),
+        environment.postgres_proxy.count(|s| &s.stalled),
+    );
     people.away();
-    ground.database.set(Fault::LoseReply);
-    ground.database.strikes(|s| &s.swallowed, lost, 1).await;
-    ground.database.set(Fault::BlackHole);
+    environment.postgres_proxy.set(Fault::LoseReply);
+    environment.postgres_proxy.strikes(|s| &s.swallowed, lost, 1).await;
+    environment.postgres_proxy.set(Fault::BlackHole);
     tokio::time::sleep(LONGER_THAN_A_STATEMENT).await;
-    ground.database.strikes(|s| &s.stalled, stalled, 1).await;
-    people.goes_on().await;
+    environment.postgres_proxy.strikes(|s| &s.stalled, stalled, 1).await;
+    people.wait_for_acks().await;
     let back = Instant::now();
-    ground.database.set(Fault::Pass);
-    let lost = ground.database.count(|s| &s.swallowed) - lost;
-    let stalled = ground.database.count(|s| &s.stalled) - stalled;
+    environment.postgres_proxy.set(Fault::Pass);
+    let lost = environment.postgres_proxy.count(|s| &s.swallowed) - lost;
+    let stalled = environment.postgres_proxy.count(|s| &s.stalled) - stalled;
     struck(lost, format!("{lost} replies lost, {stalled} connections stalled; {}", people.end(back).await))
 }
 
 /// Every place is taken, and each that becomes free is taken at once.
-pub async fn postgres_has_too_many_connections(ground: Arc<Ground>) -> Struck {
-    let mut people = Compared::begin(&ground).await;
-    let before = ground.database.sqlstate("53300");
+pub async fn postgres_has_too_many_connections(environment: Arc<Environment>) -> Struck {
+    let mut people = Compared::start(&environment).await;
+    let before = environment.postgres_proxy.sqlstate("53300");
     let mut taken = Vec::new();
     people.away();
-    while ground.database.sqlstate("53300") < before + 3 {
-        match ground.stack.try_sql().await {
+    while environment.postgres_proxy.sqlstate("53300") < before + 3 {
+        match environment.stack.try_sql().await {
             Ok(client) => taken.push(client),
             Err(_) => {
                 // The Worker's own are to open anew, and to find no place.
-                ground.database.reset_all();
+                environment.postgres_proxy.reset_all();
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
         assert!(people.away_from.elapsed() < Duration::from_secs(60), "the Worker is never refused");
     }
-    people.goes_on().await;
+    people.wait_for_acks().await;
     let (back, full) = (Instant::now(), taken.len());
     drop(taken);
-    ground.stack.postgres_answers().await;
-    let refused = ground.database.sqlstate("53300") - before;
+    environment.stack.postgres_answers().await;
+    let refused = environment.postgres_proxy.sqlstate("53300") - before;
     struck(
         refused,
         format!("refused {refused} times (53300) beside {full} others; {}", people.end(back).await),
     )
 }
 
-pub async fn backends_are_terminated_in_a_loop(ground: Arc<Ground>) -> Struck {
-    let mut people = Compared::begin(&ground).await;
-    let (before, mut terminated) = (ground.database.sqlstate("57P01"), 0);
+pub async fn backends_are_terminated_in_a_loop(environment: Arc<Environment>) -> Struck {
+    let mut people = Compared::start(&environment).await;
+    let (before, mut terminated) = (environment.postgres_proxy.sqlstate("57P01"), 0);
     people.away();
     while people.away_from.elapsed() < Duration::from_secs(5) {
-        terminated += ground.terminate_backends().await.unsigned_abs();
+        terminated += environment.terminate_backends().await.unsigned_abs();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    people.goes_on().await;
+    people.wait_for_acks().await;
     let back = Instant::now();
-    let seen = ground.database.sqlstate("57P01") - before;
+    let seen = environment.postgres_proxy.sqlstate("57P01") - before;
     assert!(seen > 0, "the Worker saw 57P01");
     struck(
         terminated,
@@ -140,69 +144,69 @@ pub async fn backends_are_terminated_in_a_loop(ground: Arc<Ground>) -> Struck {
 }
 
 /// Somebody holds the table, as a migration would: statements wait, are given up, and get in when nobody waits for them.
-pub async fn a_lock_is_held(ground: Arc<Ground>) -> Struck {
-    let mut people = Compared::begin(&ground).await;
-    let holder = ground.stack.sql().await;
+pub async fn a_lock_is_held(environment: Arc<Environment>) -> Struck {
+    let mut people = Compared::start(&environment).await;
+    let holder = environment.stack.sql().await;
     holder.batch_execute("BEGIN; LOCK TABLE chat_messages IN ACCESS EXCLUSIVE MODE").await.expect("the lock");
     people.away();
     let waiting = "SELECT count(*) FROM pg_stat_activity
         WHERE wait_event_type = 'Lock' AND application_name <> 'chinwag-test'";
     let mut most = 0;
     while people.away_from.elapsed() < LONGER_THAN_A_STATEMENT {
-        most = most.max(ground.number(waiting).await);
+        most = most.max(environment.number(waiting).await);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    people.goes_on().await;
+    people.wait_for_acks().await;
     let back = Instant::now();
     holder.batch_execute("COMMIT").await.expect("the lock is given back");
     struck(most.unsigned_abs(), format!("up to {most} statements waited; {}", people.end(back).await))
 }
 
 /// The server gives up statements itself, here because somebody holds the room's row.
-pub async fn statements_time_out(ground: Arc<Ground>) -> Struck {
-    let mut people = Compared::begin(&ground).await;
-    let before = ground.database.sqlstate("57014");
-    ground.sql("ALTER ROLE chat SET statement_timeout = '150ms'").await;
-    let holder = ground.stack.sql().await;
-    let lock = format!("BEGIN; SELECT 1 FROM chat_rooms WHERE id = '{}' FOR UPDATE", people.swarm.room);
+pub async fn statements_time_out(environment: Arc<Environment>) -> Struck {
+    let mut people = Compared::start(&environment).await;
+    let before = environment.postgres_proxy.sqlstate("57014");
+    environment.sql("ALTER ROLE chat SET statement_timeout = '150ms'").await;
+    let holder = environment.stack.sql().await;
+    let lock = format!("BEGIN; SELECT 1 FROM chat_rooms WHERE id = '{}' FOR UPDATE", people.load.room);
     holder.batch_execute(&lock).await.expect("the lock");
     people.away();
-    ground.terminate_backends().await;
-    while ground.database.sqlstate("57014") < before + 3 {
+    environment.terminate_backends().await;
+    while environment.postgres_proxy.sqlstate("57014") < before + 3 {
         assert!(people.away_from.elapsed() < Duration::from_secs(30), "no statement is given up");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    people.goes_on().await;
+    people.wait_for_acks().await;
     let back = Instant::now();
     holder.batch_execute("COMMIT").await.expect("the lock is given back");
-    ground.sql("ALTER ROLE chat RESET ALL").await;
-    ground.terminate_backends().await;
-    let seen = ground.database.sqlstate("57014") - before;
+    environment.sql("ALTER ROLE chat RESET ALL").await;
+    environment.terminate_backends().await;
+    let seen = environment.postgres_proxy.sqlstate("57014") - before;
     struck(seen, format!("57014 seen {seen} times; {}", people.end(back).await))
 }
 
-pub async fn postgres_is_read_only(ground: Arc<Ground>) -> Struck {
-    let mut people = Compared::begin(&ground).await;
-    let before = ground.database.sqlstate("25006");
-    ground.sql("ALTER ROLE chat SET default_transaction_read_only = on").await;
+pub async fn postgres_is_read_only(environment: Arc<Environment>) -> Struck {
+    let mut people = Compared::start(&environment).await;
+    let before = environment.postgres_proxy.sqlstate("25006");
+    environment.sql("ALTER ROLE chat SET default_transaction_read_only = on").await;
     people.away();
-    ground.terminate_backends().await;
-    while ground.database.sqlstate("25006") < before + 3 {
+    environment.terminate_backends().await;
+    while environment.postgres_proxy.sqlstate("25006") < before + 3 {
         assert!(people.away_from.elapsed() < Duration::from_secs(30), "nothing is refused");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    people.goes_on().await;
+    people.wait_for_acks().await;
     let back = Instant::now();
-    ground.sql("ALTER ROLE chat RESET ALL").await;
-    ground.terminate_backends().await;
-    let seen = ground.database.sqlstate("25006") - before;
+    environment.sql("ALTER ROLE chat RESET ALL").await;
+    environment.terminate_backends().await;
+    let seen = environment.postgres_proxy.sqlstate("25006") - before;
     struck(seen, format!("25006 seen {seen} times; {}", people.end(back).await))
 }
 
 /// The way to Postgres is slow, narrow, cut in the middle of statements, and closed.
-pub async fn the_way_to_postgres_is_bad(ground: Arc<Ground>) -> Struck {
-    let mut people = Compared::begin(&ground).await;
-    let d = &ground.database;
+pub async fn the_way_to_postgres_is_bad(environment: Arc<Environment>) -> Struck {
+    let mut people = Compared::start(&environment).await;
+    let d = &environment.postgres_proxy;
     let counts =
         || [d.count(|s| &s.delayed), d.count(|s| &s.throttled), d.count(|s| &s.cut), d.count(|s| &s.refused)];
     let before = counts();
@@ -218,14 +222,14 @@ pub async fn the_way_to_postgres_is_bad(ground: Arc<Ground>) -> Struck {
         d.set(way);
         d.reset_all();
         tokio::time::sleep(Duration::from_millis(2_500)).await;
-        people.goes_on().await;
+        people.wait_for_acks().await;
     }
     let back = Instant::now();
     d.set(Fault::Pass);
     let after = counts();
     let [delayed, throttled, cut, refused] = std::array::from_fn(|i| after[i] - before[i]);
     assert!(delayed > 0 && throttled > 0 && cut > 0 && refused > 0, "each struck: {before:?} to {after:?}");
-    let said =
+    let summary =
         format!("{delayed} pieces delayed, {throttled} throttled, {cut} connections cut, {refused} refused");
-    struck(cut + refused, format!("{said}; {}", people.end(back).await))
+    struck(cut + refused, format!("{summary}; {}", people.end(back).await))
 }

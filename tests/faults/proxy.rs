@@ -1,6 +1,6 @@
-//! A TCP proxy that hurts what goes through it: between the Worker and Postgres, and between clients and the Worker.
-//! It knows so much of Postgres that it finds the statement that projects a batch, its commit, and error codes.
-//! Not here: when which fault strikes (the scenarios).
+//! A TCP proxy with faults: between the Worker and Postgres, and between clients and the Worker. It knows enough of
+//! Postgres' protocol to find the statement that projects a batch, its commit, and error codes.
+//! Not here: which fault happens when (the scenarios).
 
 use std::collections::BTreeMap;
 use std::io::{Error, Result};

@@ -1,4 +1,4 @@
-//! Chance that a seed tells again. Not here: what it decides.
+//! Random numbers, repeatable by a seed. Not here: what they decide.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,8 +1,8 @@
-//! Postgres answers and refuses: rows that no retry will get in, a table that is gone, a past that came back.
+//! Postgres answers and refuses: rows that no retry can store, a missing table, a restored backup.
 //! Not here: a Postgres that doesn't answer (`outages`).
 
-use crate::environment::Ground;
-use crate::load::{Swarm, Talk};
+use crate::environment::Environment;
+use crate::load::{Load, LoadOptions};
 use crate::proxy::Fault;
 use crate::rig::{Client, Tenant, checks, eventually};
 use crate::sampler::Sampler;
@@ -45,7 +45,7 @@ impl Poisoned {
         self.alice.ack(&format!("c{BATCH}")).await;
     }
 
-    /// The one row is set aside, and the others are in Postgres.
+    /// The one row is in quarantine, and the others are in Postgres.
     async fn check(&self, t: &Tenant) {
         let what = format!("{} at {} is set aside", self.state, self.place);
         let outbox = eventually(&what, SET_ASIDE_MAX, || async {
@@ -63,9 +63,9 @@ impl Poisoned {
     }
 }
 
-pub async fn every_kind_of_poison_at_each_place_of_a_batch(ground: Arc<Ground>) -> Struck {
-    let t = ground.tenant();
-    ground.sql(REFUSE).await;
+pub async fn every_kind_of_poison_at_each_place_of_a_batch(environment: Arc<Environment>) -> Struck {
+    let t = environment.tenant();
+    environment.sql(REFUSE).await;
     let mut rooms = Vec::new();
     for state in POISON {
         for place in PLACES {
@@ -74,90 +74,92 @@ pub async fn every_kind_of_poison_at_each_place_of_a_batch(ground: Arc<Ground>) 
             rooms.push(Poisoned { room, alice, state, place });
         }
     }
-    let seen = || POISON.map(|state| ground.database.sqlstate(state));
+    let seen = || POISON.map(|state| environment.postgres_proxy.sqlstate(state));
     let before = seen();
-    ground.database.set(Fault::Refuse);
-    ground.database.reset_all();
+    environment.postgres_proxy.set(Fault::Refuse);
+    environment.postgres_proxy.reset_all();
     for room in &mut rooms {
         room.say().await;
     }
-    ground.database.set(Fault::Pass);
+    environment.postgres_proxy.set(Fault::Pass);
     for room in &rooms {
         room.check(&t).await;
     }
-    ground.sql("DROP TRIGGER chat_test_poison ON chat_messages").await;
+    environment.sql("DROP TRIGGER chat_test_poison ON chat_messages").await;
     let after = seen();
     let counts: Vec<u64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
     // Each place refuses its batch, and its row alone.
     assert!(counts.iter().all(|count| *count >= 2 * PLACES.len() as u64), "each was refused: {counts:?}");
-    let said =
+    let summary =
         format!("{} rows of {POISON:?} set aside after {} refusals", rooms.len(), counts.iter().sum::<u64>());
-    struck(rooms.len() as u64, said)
+    struck(rooms.len() as u64, summary)
 }
 
-/// The schema is wrong: nothing is set aside for that, the outbox halts and says so, and goes on when it is mended.
-pub async fn a_table_is_renamed_away_and_back(ground: Arc<Ground>) -> Struck {
-    let mut swarm = Swarm::begin(&ground, Talk { pace: Duration::from_millis(100), ..Talk::default() }).await;
-    let before = ground.database.sqlstate("42P01");
-    ground.sql("ALTER TABLE chat_messages RENAME TO chat_messages_away").await;
+/// The schema is wrong: nothing is quarantined for that; the outbox halts, reports it, and continues after the repair.
+pub async fn a_table_is_renamed_away_and_back(environment: Arc<Environment>) -> Struck {
+    let mut load =
+        Load::start(&environment, LoadOptions { pace: Duration::from_millis(100), ..LoadOptions::default() })
+            .await;
+    let before = environment.postgres_proxy.sqlstate("42P01");
+    environment.sql("ALTER TABLE chat_messages RENAME TO chat_messages_away").await;
     let outbox = eventually("the outbox halts", Duration::from_secs(20), || async {
-        let outbox = swarm.t.outbox(&swarm.room).await;
+        let outbox = load.t.outbox(&load.room).await;
         (outbox["state"] == "halted").then_some(outbox)
     })
     .await;
     assert_eq!(outbox["setAside"], json!([]), "a missing table poisons no row");
-    swarm.goes_on(100).await;
-    assert_eq!(swarm.t.outbox(&swarm.room).await["setAside"], json!([]));
-    ground.sql("ALTER TABLE chat_messages_away RENAME TO chat_messages").await;
+    load.wait_for_acks(100).await;
+    assert_eq!(load.t.outbox(&load.room).await["setAside"], json!([]));
+    environment.sql("ALTER TABLE chat_messages_away RENAME TO chat_messages").await;
     let start = Instant::now();
-    let head = ground.head(&swarm.room);
+    let head = environment.head(&load.room);
     eventually("the outbox goes on", Duration::from_secs(75), || async {
-        (swarm.last_seq().await >= head).then_some(())
+        (load.last_seq().await >= head).then_some(())
     })
     .await;
     let late = start.elapsed().as_secs();
-    let seen = ground.database.sqlstate("42P01") - before;
-    let whole = swarm.end().await;
+    let seen = environment.postgres_proxy.sqlstate("42P01") - before;
+    let result = load.finish().await;
     struck(
         seen,
-        format!("42P01 seen {seen} times, went on {late} s after the table was back; {}", whole.told()),
+        format!("42P01 seen {seen} times, went on {late} s after the table was back; {}", result.summary()),
     )
 }
 
 /// Postgres is an older backup of itself: the room notices, and sends again from there.
-pub async fn postgres_is_set_back_by_50_rows(ground: Arc<Ground>) -> Struck {
-    let mut swarm = Swarm::begin(&ground, Talk::default()).await;
-    swarm.goes_on(200).await;
+pub async fn postgres_is_set_back_by_50_rows(environment: Arc<Environment>) -> Struck {
+    let mut load = Load::start(&environment, LoadOptions::default()).await;
+    load.wait_for_acks(200).await;
     // So that the room can't mend it before the sampler has seen it.
-    let held = ground.database.count(|s| &s.held);
-    ground.database.set(Fault::HoldProjection);
-    ground.database.strikes(|s| &s.held, held, 1).await;
-    let deleted = swarm.set_postgres_back(50).await;
+    let held = environment.postgres_proxy.count(|s| &s.held);
+    environment.postgres_proxy.set(Fault::HoldProjection);
+    environment.postgres_proxy.strikes(|s| &s.held, held, 1).await;
+    let deleted = load.set_postgres_back(50).await;
     let start = Instant::now();
-    let lost_from = swarm.last_seq().await;
+    let lost_from = load.last_seq().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    ground.database.set(Fault::Pass);
+    environment.postgres_proxy.set(Fault::Pass);
     eventually("Postgres has them again", Duration::from_secs(30), || async {
-        (swarm.last_seq().await >= lost_from + 50).then_some(())
+        (load.last_seq().await >= lost_from + 50).then_some(())
     })
     .await;
     let healed = start.elapsed().as_millis();
-    swarm.goes_on(100).await;
-    let whole = swarm.end_set_back(1).await;
+    load.wait_for_acks(100).await;
+    let result = load.finish_after_set_back(1).await;
     // 50 events of the log; a few of them are reactions, which have no row of their own.
     assert!(
-        (40..=50).contains(&deleted) && whole.samples.set_back == 1,
+        (40..=50).contains(&deleted) && result.samples.set_back == 1,
         "{deleted} rows, {:?}",
-        whole.samples
+        result.samples
     );
-    struck(1, format!("{deleted} rows lost, there again after {healed} ms; {}", whole.told()))
+    struck(1, format!("{deleted} rows lost, there again after {healed} ms; {}", result.summary()))
 }
 
 /// No fault of ours, but a lie of Postgres': it says that a row is in and hasn't got it. Those who check must see that,
 /// or all that they found right is worth nothing.
-pub async fn a_row_that_postgres_swallows_is_seen(ground: Arc<Ground>) -> Struck {
-    let t = ground.tenant();
-    ground
+pub async fn a_row_that_postgres_swallows_is_seen(environment: Arc<Environment>) -> Struck {
+    let t = environment.tenant();
+    environment
         .sql(
             "CREATE OR REPLACE FUNCTION chat_test_poison() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
              CREATE OR REPLACE TRIGGER chat_test_poison BEFORE INSERT ON chat_messages
@@ -166,7 +168,7 @@ pub async fn a_row_that_postgres_swallows_is_seen(ground: Arc<Ground>) -> Struck
         .await;
     let room = t.group(&["alice"]).await;
     let mut alice = t.join(&room, "alice").await;
-    let sampler = Sampler::begin(&ground, &t, &room);
+    let sampler = Sampler::start(&environment, &t, &room);
     for i in 1..=5 {
         let content = if i == 3 { "swallow me" } else { "keep me" };
         alice.say(&format!("c{i}"), content).await;
@@ -177,6 +179,6 @@ pub async fn a_row_that_postgres_swallows_is_seen(ground: Arc<Ground>) -> Struck
     assert!(seen.starts_with("a hole in Postgres at 3"), "{seen}");
     let (log, rows) = (checks::history(&t, &room, "alice").await, checks::postgres(&t, &room).await);
     assert_eq!((log.len(), rows.len()), (5, 4), "and so does who compares in the end");
-    ground.sql("DROP TRIGGER chat_test_poison ON chat_messages").await;
+    environment.sql("DROP TRIGGER chat_test_poison ON chat_messages").await;
     struck(1, seen)
 }

@@ -1,4 +1,4 @@
-//! Which faults struck how often and were survived, as Markdown. Not here: what is checked.
+//! How often each fault happened and was survived, as Markdown. Not here: what is checked.
 
 use crate::Struck;
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ impl Report {
     }
 }
 
-/// What a task's panic said.
+/// The message of a task's panic.
 pub fn message(panic: tokio::task::JoinError) -> String {
     let Ok(payload) = panic.try_into_panic() else { return "cancelled".to_owned() };
     let text = payload.downcast_ref::<String>().cloned();

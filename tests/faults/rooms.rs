@@ -1,8 +1,9 @@
-//! What happens to the objects themselves: their disk is full, a room panics, sleeps between any two steps, gets new code;
-//! and Postgres' clock is another one than theirs. Not here: the runtime killed (`commits`).
+//! Faults of the objects: a full disk, a panic, hibernation between any two steps, a deploy; and a wrong clock of
+//! Postgres.
+//! Not here: a killed runtime (`commits`).
 
-use crate::environment::Ground;
-use crate::load::{Swarm, Talk};
+use crate::environment::Environment;
+use crate::load::{Load, LoadOptions};
 use crate::proxy::Fault;
 use crate::rig::client::text;
 use crate::rig::tenant::now_ms;
@@ -18,60 +19,60 @@ const ASLEEP_AFTER: Duration = Duration::from_secs(20);
 
 /// Nothing is acked that could not be written, and all goes on when there is room again; also for rooms that have just
 /// loaded themselves. A real full disk lets the commit fail, and with it the object; a statement alone: see below.
-pub async fn the_disk_of_the_objects_is_full(ground: Arc<Ground>) -> Struck {
-    let mut swarm = Swarm::begin(&ground, Talk::default()).await;
-    let before = ground.disk_refusals();
+pub async fn the_disk_of_the_objects_is_full(environment: Arc<Environment>) -> Struck {
+    let mut load = Load::start(&environment, LoadOptions::default()).await;
+    let before = environment.disk_refusals();
     let mut healed_ms = Vec::new();
     for also_killed in [false, true] {
-        let refused = ground.disk_refusals();
+        let refused = environment.disk_refusals();
         if also_killed {
-            ground.stack.kill_runtime().await;
+            environment.stack.kill_runtime().await;
         }
-        ground.disk_is_full(true);
+        environment.disk_is_full(true);
         eventually("a write is refused", Duration::from_secs(10), || async {
-            (ground.disk_refusals() > refused).then_some(())
+            (environment.disk_refusals() > refused).then_some(())
         })
         .await;
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let (acked, head) = (swarm.acked(), ground.head(&swarm.room));
+        let (acked, head) = (load.acked(), environment.head(&load.room));
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(
-            (swarm.acked(), ground.head(&swarm.room)),
+            (load.acked(), environment.head(&load.room)),
             (acked, head),
             "what can't be written isn't acked"
         );
-        ground.disk_is_full(false);
+        environment.disk_is_full(false);
         let start = Instant::now();
-        swarm.goes_on(1).await;
+        load.wait_for_acks(1).await;
         healed_ms.push(start.elapsed().as_millis());
-        swarm.goes_on(100).await;
+        load.wait_for_acks(100).await;
     }
-    let refused = ground.disk_refusals() - before;
-    let whole = swarm.end().await;
-    let said = format!("{refused} writes refused, acked again after {healed_ms:?} ms");
-    struck(refused.unsigned_abs(), format!("{said}; {}", whole.told()))
+    let refused = environment.disk_refusals() - before;
+    let result = load.finish().await;
+    let summary = format!("{refused} writes refused, acked again after {healed_ms:?} ms");
+    struck(refused.unsigned_abs(), format!("{summary}; {}", result.summary()))
 }
 
 /// Statements that write fail for 2 s while a batch comes back from Postgres, and read markers are not in their row yet.
 /// Nobody asks the store again without a pause: a drain that did gave workerd no other turn, and no room of the process
 /// ever answered again.
-pub async fn statements_of_the_store_fail_under_a_drain(ground: Arc<Ground>) -> Struck {
-    let t = ground.tenant();
+pub async fn statements_of_the_store_fail_under_a_drain(environment: Arc<Environment>) -> Struck {
+    let t = environment.tenant();
     let room = t.group(&["alice", "bob"]).await;
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
-    let log = ground.stack.dir.join("wrangler.log");
+    let log = environment.stack.dir.join("wrangler.log");
     let complaints = || std::fs::read_to_string(&log).unwrap_or_default().matches("store_failed").count();
-    let (before, held) = (complaints(), ground.database.count(|s| &s.held));
+    let (before, held) = (complaints(), environment.postgres_proxy.count(|s| &s.held));
     for round in 1..=3 {
-        ground.database.set(Fault::HoldProjection);
+        environment.postgres_proxy.set(Fault::HoldProjection);
         alice.say(&format!("a{round}"), "its batch is held").await;
-        ground.database.strikes(|s| &s.held, held, round).await;
+        environment.postgres_proxy.strikes(|s| &s.held, held, round).await;
         let seq = checks::seq(&alice.say(&format!("b{round}"), "this is in no batch yet").await);
         bob.send(json!({"type": "read", "seq": seq})).await;
         bob.barrier().await;
         bob.send_text(r#"{"type":"test_store_fails"}"#).await;
         bob.next("test_store_fails").await;
-        ground.database.set(Fault::Pass);
+        environment.postgres_proxy.set(Fault::Pass);
         alice.send(json!({"type": "message", "content": "too early", "clientId": format!("c{round}")})).await;
         let error = alice.next("error").await;
         assert_eq!((&error["code"], &error["retryable"]), (&json!("internal"), &json!(true)));
@@ -82,16 +83,16 @@ pub async fn statements_of_the_store_fail_under_a_drain(ground: Arc<Ground>) -> 
     // One for the frame, one for the batch that came back, and one for each try of 2 s; those are half a second apart.
     assert!(complaints < 3 * 12, "{complaints} complaints within 6 s: it spins");
     checks::gapless(&alice.all(), 0);
-    let log = ground.equal(&t, &room, "bob").await;
+    let log = environment.equal(&t, &room, "bob").await;
     assert_eq!(log.len(), 9);
     struck(complaints as u64, format!("{complaints} statements failed, nothing is lost and nothing spins"))
 }
 
-/// Panics in one room: its people are told and go on, and another room talks and drains as if nothing were.
-pub async fn one_room_panics_while_another_works(ground: Arc<Ground>) -> Struck {
-    let mut panicking = Swarm::begin(&ground, Talk::default()).await;
-    let mut calm = Swarm::begin(&ground, Talk::default()).await;
-    let runtime = ground.stack.runtime();
+/// Panics in one room: its clients get an error and continue, and another room is not affected.
+pub async fn one_room_panics_while_another_works(environment: Arc<Environment>) -> Struck {
+    let mut panicking = Load::start(&environment, LoadOptions::default()).await;
+    let mut calm = Load::start(&environment, LoadOptions::default()).await;
+    let runtime = environment.stack.runtime();
     let mut watcher = panicking.t.join(&panicking.room, "watcher").await;
     let (start, mut panics, drained) = (Instant::now(), 0, calm.last_seq().await);
     while start.elapsed() < Duration::from_secs(5) {
@@ -103,14 +104,15 @@ pub async fn one_room_panics_while_another_works(ground: Arc<Ground>) -> Struck 
     }
     let drained = calm.last_seq().await - drained;
     assert!(drained > 50, "the other room drains meanwhile: {drained}");
-    calm.goes_on(40).await;
-    panicking.goes_on(40).await;
-    assert_eq!(ground.stack.runtime(), runtime, "the same process all the time");
-    let (one, other) = (panicking.end().await, calm.end().await);
-    let connections: u32 = other.told.iter().map(|told| told.connections).sum();
-    assert_eq!(connections as usize, other.told.len(), "nobody elsewhere lost a connection");
-    let said = format!("{panics} panics, {drained} rows of the other room drained meanwhile; {}", one.told());
-    struck(panics, said)
+    calm.wait_for_acks(40).await;
+    panicking.wait_for_acks(40).await;
+    assert_eq!(environment.stack.runtime(), runtime, "the same process all the time");
+    let (one, other) = (panicking.finish().await, calm.finish().await);
+    let connections: u32 = other.reports.iter().map(|report| report.connections).sum();
+    assert_eq!(connections as usize, other.reports.len(), "nobody elsewhere lost a connection");
+    let summary =
+        format!("{panics} panics, {drained} rows of the other room drained meanwhile; {}", one.summary());
+    struck(panics, summary)
 }
 
 /// Which making of the object answers.
@@ -128,14 +130,14 @@ async fn slept(asks: &mut Client, made: &mut Vec<u64>) {
     made.push(after);
 }
 
-pub async fn a_room_sleeps_between_every_two_steps(ground: Arc<Ground>) -> Struck {
-    let t = ground.tenant();
+pub async fn a_room_sleeps_between_every_two_steps(environment: Arc<Environment>) -> Struck {
+    let t = environment.tenant();
     let room = t.group(&["alice", "bob"]).await;
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let mut made = Vec::new();
-    let said = alice.say("c1", "first").await;
+    let summary = alice.say("c1", "first").await;
     slept(&mut bob, &mut made).await;
-    let like = json!({"type": "reaction", "messageId": said["messageId"], "emoji": "x", "action": "add", "clientId": "r"});
+    let like = json!({"type": "reaction", "messageId": summary["messageId"], "emoji": "x", "action": "add", "clientId": "r"});
     bob.send(like.clone()).await;
     assert_eq!(bob.ack("r").await["seq"], 2);
     slept(&mut alice, &mut made).await;
@@ -162,61 +164,61 @@ pub async fn a_room_sleeps_between_every_two_steps(ground: Arc<Ground>) -> Struc
     let missed: Vec<u64> = bob.greeting().await.between.iter().map(checks::seq).collect();
     assert_eq!(missed, [2, 3], "what bob missed");
     checks::gapless(&alice.all(), 0);
-    ground.equal(&t, &room, "bob").await;
+    environment.equal(&t, &room, "bob").await;
     struck(made.len() as u64, format!("slept {} times, makings {made:?}", made.len()))
 }
 
 /// The Worker's file changes: to wrangler that is a deploy, and everybody's socket is on the old code.
-pub async fn a_redeploy_with_200_sockets(ground: Arc<Ground>) -> Struck {
-    let talk = Talk { people: 200, pace: Duration::from_secs(4), ..Talk::default() };
-    let mut swarm = Swarm::begin(&ground, talk).await;
-    let (runtime, log) = (ground.stack.runtime(), ground.stack.dir.join("wrangler.log"));
+pub async fn a_redeploy_with_200_sockets(environment: Arc<Environment>) -> Struck {
+    let options = LoadOptions { people: 200, pace: Duration::from_secs(4), ..LoadOptions::default() };
+    let mut load = Load::start(&environment, options).await;
+    let (runtime, log) = (environment.stack.runtime(), environment.stack.dir.join("wrangler.log"));
     let deploys =
         || std::fs::read_to_string(&log).unwrap_or_default().matches("Local server updated").count();
     let before = deploys();
     let start = Instant::now();
-    ground.deploy();
-    swarm.everybody_returns().await;
+    environment.deploy();
+    load.wait_until_all_are_synced().await;
     let whole_ms = start.elapsed().as_millis();
     eventually("wrangler tells of the deploy", Duration::from_secs(20), || async {
         (deploys() > before).then_some(())
     })
     .await;
-    assert_ne!(ground.stack.runtime(), runtime, "another runtime");
-    swarm.goes_on(200).await;
-    let whole = swarm.end().await;
-    struck(1, format!("all 200 whole again {whole_ms} ms after the code changed; {}", whole.told()))
+    assert_ne!(environment.stack.runtime(), runtime, "another runtime");
+    load.wait_for_acks(200).await;
+    let result = load.finish().await;
+    struck(1, format!("all 200 whole again {whole_ms} ms after the code changed; {}", result.summary()))
 }
 
-/// Times of the log are the room's, and nobody's order is a clock's.
-pub async fn the_clock_of_postgres_is_a_day_off(ground: Arc<Ground>) -> Struck {
-    let mut swarm = Swarm::begin(&ground, Talk::default()).await;
+/// The times of the log are the room's, and no order depends on a clock.
+pub async fn the_clock_of_postgres_is_a_day_off(environment: Arc<Environment>) -> Struck {
+    let mut load = Load::start(&environment, LoadOptions::default()).await;
     // A client whose clock is off shows it in nothing but perhaps its token.
     let late = json!({"iat": now_ms() / 1000 + DAY_S.unsigned_abs()});
-    let token = swarm.t.token_with("watcher", late);
+    let token = load.t.token_with("watcher", late);
     let mut kills = 0;
     for days in [1, -1] {
-        ground.postgres_clock_ahead_s(days * DAY_S);
-        let now = ground.number("SELECT extract(epoch FROM now())::bigint").await;
+        environment.postgres_clock_ahead_s(days * DAY_S);
+        let now = environment.number("SELECT extract(epoch FROM now())::bigint").await;
         let off = now - i64::try_from(now_ms() / 1000).expect("a time");
         assert!((off - days * DAY_S).abs() < 60, "Postgres is {off} s off");
-        swarm.goes_on(100).await;
-        swarm.kill(&mut kills).await;
-        swarm.goes_on(100).await;
-        let room = swarm.t.group(&["watcher"]).await;
-        let listed = swarm.t.rest_as(&token, "GET", "/rooms/list", None).await.ok();
+        load.wait_for_acks(100).await;
+        load.kill(&mut kills).await;
+        load.wait_for_acks(100).await;
+        let room = load.t.group(&["watcher"]).await;
+        let listed = load.t.rest_as(&token, "GET", "/rooms/list", None).await.ok();
         let rooms: Vec<&Value> = listed["rooms"].as_array().expect("rooms").iter().collect();
         assert!(
-            rooms.iter().any(|r| r["id"] == *room) && rooms[0]["id"] == *swarm.room,
+            rooms.iter().any(|r| r["id"] == *room) && rooms[0]["id"] == *load.room,
             "newest activity first"
         );
-        let mut watcher = swarm.t.join(&room, "watcher").await;
+        let mut watcher = load.t.join(&room, "watcher").await;
         let ack = watcher.say("c1", "what time is it?").await;
         checks::recent(&ack["createdAt"]);
     }
-    let whole = swarm.end().await;
-    let times: Vec<&str> = whole.log.values().filter_map(|m| m["createdAt"].as_str()).collect();
+    let result = load.finish().await;
+    let times: Vec<&str> = result.log.values().filter_map(|m| m["createdAt"].as_str()).collect();
     assert!(times.is_sorted(), "the room's times go on");
-    ground.postgres_clock_ahead_s(0);
-    struck(2, format!("a day ahead and a day behind, {kills} kills; {}", whole.told()))
+    environment.postgres_clock_ahead_s(0);
+    struck(2, format!("a day ahead and a day behind, {kills} kills; {}", result.summary()))
 }

@@ -1,7 +1,7 @@
-//! Looks every 100 ms whether Postgres is a prefix of a room's log: ascending, no hole but rows set aside, the same
-//! messages, and never ahead of the room. Not here: what must be so at the end (`swarm`).
+//! Checks every 100 ms that Postgres is a prefix of a room's log: ascending, without a gap except quarantined rows,
+//! with the same messages, and never ahead of the room. Not here: the checks at the end (`load`).
 
-use crate::environment::{Ground, read_only};
+use crate::environment::{Environment, read_only};
 use crate::rig::Tenant;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -12,17 +12,17 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 const EVERY: Duration = Duration::from_millis(100);
-/// A statement that takes longer is one that a fault holds up: the next look has a connection of its own.
+/// A fault holds up a statement that takes longer; the next check opens a new connection.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What was seen.
+/// What the checks found.
 #[derive(Debug, Default, Clone)]
 pub struct Samples {
     pub looks: u64,
-    /// Looks that Postgres didn't answer.
+    /// Checks that Postgres didn't answer.
     pub away: u64,
     pub rows: u64,
-    /// How often Postgres knew less than before.
+    /// How often Postgres had less than before.
     pub set_back: u64,
 }
 
@@ -32,10 +32,10 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    pub fn begin(ground: &Arc<Ground>, tenant: &Tenant, room: &str) -> Sampler {
+    pub fn start(environment: &Arc<Environment>, tenant: &Tenant, room: &str) -> Sampler {
         let (stop, mut stopped) = watch::channel(false);
-        let mut eye = Eye {
-            ground: ground.clone(),
+        let mut inspector = Inspector {
+            environment: environment.clone(),
             tenant: tenant.id.clone(),
             room: room.to_owned(),
             sql: None,
@@ -45,10 +45,10 @@ impl Sampler {
         };
         let task = tokio::spawn(async move {
             while !*stopped.borrow_and_update() {
-                eye.look().await?;
+                inspector.look().await?;
                 let _ = tokio::time::timeout(EVERY, stopped.changed()).await;
             }
-            Ok(eye.seen)
+            Ok(inspector.seen)
         });
         Sampler { stop, task }
     }
@@ -57,32 +57,32 @@ impl Sampler {
         self.verdict().await.expect("Postgres was a prefix of the log all the time")
     }
 
-    /// What was seen, or what was wrong.
+    /// What the checks found, or what was wrong.
     pub async fn verdict(self) -> Result<Samples, String> {
         self.stop.send_replace(true);
         self.task.await.expect("it looked to the end")
     }
 }
 
-struct Eye {
-    ground: Arc<Ground>,
+struct Inspector {
+    environment: Arc<Environment>,
     tenant: String,
     room: String,
     sql: Option<tokio_postgres::Client>,
     file: Option<PathBuf>,
-    /// Everything up to here was found right.
+    /// Everything up to here was correct.
     checked: i64,
     seen: Samples,
 }
 
-/// One snapshot: how far the projection is said to be, and the messages after a seq.
+/// One snapshot: the position of the projection, and the messages after a seq.
 const LOOK: &str = "
     SELECT r.last_seq, (
         SELECT coalesce(json_object_agg(m.seq, m.id), '{}') FROM chat_messages m
         WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id AND m.seq > least($3, r.last_seq))
     FROM chat_rooms r WHERE r.tenant_id = $1 AND r.id = $2";
 
-impl Eye {
+impl Inspector {
     /// # Errors  Postgres is no prefix of the log.
     async fn look(&mut self) -> Result<(), String> {
         let Some((last, ids)) = self.postgres().await else {
@@ -121,7 +121,7 @@ impl Eye {
     async fn postgres(&mut self) -> Option<(i64, BTreeMap<i64, String>)> {
         let ask = async {
             if self.sql.is_none() {
-                self.sql = Some(self.ground.stack.try_sql().await.ok()?);
+                self.sql = Some(self.environment.stack.try_sql().await.ok()?);
             }
             let sql = self.sql.as_ref()?;
             let row = sql.query_one(LOOK, &[&self.tenant, &self.room, &self.checked]).await.ok()?;
@@ -137,7 +137,7 @@ impl Eye {
     /// What the room's own file says of (after, to]; `None` while it can't be read.
     fn room(&mut self, after: i64, to: i64) -> Option<BTreeMap<i64, Known>> {
         if self.file.is_none() {
-            self.file = self.ground.room_file(&self.room);
+            self.file = self.environment.room_file(&self.room);
         }
         let db = read_only(self.file.as_deref()?)?;
         let sql = "SELECT e.seq, e.kind, e.body ->> 'id', q.seq IS NOT NULL

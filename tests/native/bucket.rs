@@ -1,5 +1,4 @@
-//! A bucket of files in memory, that keeps an object only once it is whole.
-//! Not here: R2 (`tests/e2e/files.rs`).
+//! A bucket of files in memory. It keeps an object once it is complete. Not here: R2 (`tests/e2e/files.rs`).
 
 use chinwag::api::{Bucket, Put};
 use chinwag::error::Refusal;

@@ -32,11 +32,11 @@ async fn direct(pg: &NativePostgres, t: &str, id: &str, creator: &str, other: &s
     db::create_room(pg, &new_room(t, id, RoomKind::Direct, creator, &[other])).await.expect("create direct")
 }
 
-/// The second of the day at which `said` at `seq` happens.
+/// The second of the day at which the message at `seq` was sent.
 pub const DAY_MS: u64 = 1_795_392_000_000;
 
 /// A plain message; ids differ by room and seq.
-pub fn said(room: &str, seq: u64, by: &str, content: &str) -> MessageRow {
+pub fn message_row(room: &str, seq: u64, by: &str, content: &str) -> MessageRow {
     serde_json::from_value(json!({
         "seq": seq, "id": format!("{room}-{seq}"), "userId": by, "content": content, "contentType": "text",
         "attachments": [], "clientId": format!("c{seq}"), "threadId": null, "replyToId": null, "alsoToRoom": false,
@@ -151,7 +151,7 @@ async fn the_same_request_many_times_at_once_makes_one_room() {
 }
 
 #[tokio::test]
-async fn pairs_are_told_apart_whatever_their_names_are_made_of() {
+async fn pairs_are_distinguished_whatever_their_names_are_made_of() {
     let rig = Database::new().await;
     let pg = rig.connect().await;
     let pairs = [
@@ -180,7 +180,7 @@ async fn two_tenants_with_the_same_ids_never_meet() {
         assert!(made.created && made.room["tenantId"] == t);
     }
     group(&pg, "umbrella", "r2", "alice", &["eve"]).await;
-    let mut both = batch("acme", "r1", 0, 1, vec![said("r1", 1, "alice", "for acme")]);
+    let mut both = batch("acme", "r1", 0, 1, vec![message_row("r1", 1, "alice", "for acme")]);
     both.reads.insert(user("alice"), read(1));
     done(&pg, &both).await;
     both.tenant = tenant("umbrella");
@@ -207,7 +207,7 @@ async fn only_members_have_access() {
     let rig = Database::new().await;
     let pg = rig.connect().await;
     group(&pg, "acme", "r1", "alice", &["bob"]).await;
-    done(&pg, &batch("acme", "r1", 0, 1, vec![said("r1", 1, "alice", "hi")])).await;
+    done(&pg, &batch("acme", "r1", 0, 1, vec![message_row("r1", 1, "alice", "hi")])).await;
     let access = async |who: &str, r: &str| {
         db::access(&pg, &tenant("acme"), &user(who), &room(r)).await.expect("access")
     };
@@ -224,7 +224,7 @@ async fn a_snapshot_is_all_that_a_room_caches() {
     let rig = Database::new().await;
     let pg = rig.connect().await;
     group(&pg, "acme", "r1", "bob", &["alice"]).await;
-    let mut first = batch("acme", "r1", 0, 3, vec![said("r1", 3, "alice", "hi")]);
+    let mut first = batch("acme", "r1", 0, 3, vec![message_row("r1", 3, "alice", "hi")]);
     first.reads.insert(user("alice"), read(3));
     done(&pg, &first).await;
     pg.client
@@ -278,7 +278,7 @@ async fn a_list_walks_newest_first_never_used_last_and_no_room_twice_while_rooms
     }
     let activity = async |n: u64, from: u64, at: u64| {
         let id = format!("r{n:02}");
-        let mut message = said(&id, from + 1, "bob", "hi");
+        let mut message = message_row(&id, from + 1, "bob", "hi");
         message.created_at_ms = DAY_MS + at;
         done(&pg, &batch("acme", &id, from, from + 1, vec![message])).await;
     };

@@ -1,6 +1,6 @@
-//! Changes of people and settings, members' and audit pages on a real Postgres.
+//! Changes of members and settings, and pages of members and of the audit log, on a real Postgres.
 
-use crate::db::{batch, done, group, room, said, tenant, user};
+use crate::db::{batch, done, group, message_row, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{
     self, Applied, AuditCursor, AuditRow, BanPut, ChangeSet, MemberPut, RoomSnapshot, Settings,
@@ -53,7 +53,7 @@ async fn a_change_is_whole_or_not_at_all_and_only_over_its_version() {
     let pg = rig.connect().await;
     group(&pg, "acme", "r1", "alice", &["bob", "carol"]).await;
     group(&pg, "other", "r1", "alice", &["bob"]).await;
-    done(&pg, &batch("acme", "r1", 0, 7, vec![said("r1", 7, "bob", "seven")])).await;
+    done(&pg, &batch("acme", "r1", 0, 7, vec![message_row("r1", 7, "bob", "seven")])).await;
     let mut add = set(1);
     add.put = vec![put("dave", "member", 7), put("bob", "admin", 99)];
     add.gone = vec![user("carol")];
@@ -62,9 +62,9 @@ async fn a_change_is_whole_or_not_at_all_and_only_over_its_version() {
     let now = see(&pg, Some(1)).await;
     assert_eq!(people(&now), [("alice", "owner", 0), ("bob", "admin", 0), ("dave", "member", 7)]);
     assert_eq!((now.members_version, now.members[2].last_read_seq), (2, 7));
-    let told: Vec<_> =
+    let audited: Vec<_> =
         now.changes.iter().map(|c| (c.id.as_str(), c.action.as_str(), c.target.as_deref())).collect();
-    assert_eq!(told, [("x.0", "add", Some("dave")), ("x.1", "remove", Some("carol"))]);
+    assert_eq!(audited, [("x.0", "add", Some("dave")), ("x.1", "remove", Some("carol"))]);
     assert!(see(&pg, Some(2)).await.changes.is_empty() && see(&pg, None).await.changes.is_empty());
     // Its reply was lost, and it is sent again.
     assert_eq!(db::apply(&pg, &add).await, Ok(Applied::Stale));
@@ -174,7 +174,7 @@ async fn of_changes_and_batches_that_race_each_is_whole_and_one_wins_a_version()
         }
         let projecting = rig.connect().await;
         let seq = round + 1;
-        done(&projecting, &batch("acme", "r1", round, seq, vec![said("r1", seq, "bob", "hi")])).await;
+        done(&projecting, &batch("acme", "r1", round, seq, vec![message_row("r1", seq, "bob", "hi")])).await;
         let mut won = 0;
         for task in tasks {
             won += usize::from(task.await.expect("task") == Applied::Done);

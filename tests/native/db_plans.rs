@@ -1,7 +1,7 @@
-//! Plans and times with 10,000 rooms and 1,000,000 messages: what a statement touches grows with what it gives,
-//! not with the tables.
+//! Query plans and times with 10,000 rooms and 1,000,000 messages: the rows that a statement touches grow with the rows
+//! it returns, not with the tables.
 
-use crate::db::{DAY_MS, batch, read, room, said, tenant, user};
+use crate::db::{DAY_MS, batch, message_row, read, room, tenant, user};
 use crate::postgres::{Database, NativePostgres, one_json};
 use chinwag::db::{
     self, DbError, Filter, Place, Postgres, Projected, Projection, ReactionRow, RoomCursor, Term,
@@ -226,10 +226,10 @@ async fn statements_touch_what_they_give_among_10_000_rooms_and_a_million_messag
     let notice = serde_json::json!({"tenant": "acme", "room": big, "seq": 50_000, "event": 50_000, "part": 0,
         "message": format!("{:0>36}", "50000-0000"), "users": (1..=200).map(|n| format!("u{}", n * 1009 % 9973)).collect::<Vec<_>>()});
     let notice: db::Notice = serde_json::from_value(notice).expect("a notice");
-    let told =
+    let payload =
         hold(pg, "to_tell, 200 people", 1_000.0, async |db, _| db::notification_payload(db, &notice).await)
             .await;
-    assert!(told.is_some_and(|told| !told.recipients.is_empty()), "some of them are in the room");
+    assert!(payload.is_some_and(|payload| !payload.recipients.is_empty()), "some of them are in the room");
     project(pg, big, small).await;
 
     // Whoever is in every room: all their memberships are looked through, by hash and as a whole where that is cheaper.
@@ -312,7 +312,7 @@ async fn project(pg: &NativePostgres, big: &RoomId, small: &RoomId) {
         let name = format!("project, 250 new rows in {place}");
         let new = async |db: &Explained, n: u64| {
             let from = head + 250 * n;
-            let messages = (1..=250).map(|n| said(id, from + n, "bot", &"New. ".repeat(20))).collect();
+            let messages = (1..=250).map(|n| message_row(id, from + n, "bot", &"New. ".repeat(20))).collect();
             let mut all = batch("acme", id, from, from + 250, messages);
             all.reads.insert(user("bot"), read(from + 250));
             done(db, all).await

@@ -1,6 +1,6 @@
-//! The outbox's batches on a real Postgres: twice, overlapping, late, conflicting, refused; and the way back.
+//! Batches of the outbox on a real Postgres: repeated, overlapping, late, conflicting, refused; and the rebuild.
 
-use crate::db::{DAY_MS, batch, done, group, read, room, said, tenant, user};
+use crate::db::{DAY_MS, batch, done, group, message_row, read, room, tenant, user};
 use crate::postgres::{Database, NativePostgres, one_json};
 use chinwag::db::{self, DbError, Failure, MessageRow, Postgres, Projected, Projection, ReactionRow};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn talk(from: u64, to: u64) -> Projection {
         "r1",
         from,
         to,
-        (from + 1..=to).map(|seq| said("r1", seq, "alice", &format!("m{seq}"))).collect(),
+        (from + 1..=to).map(|seq| message_row("r1", seq, "alice", &format!("m{seq}"))).collect(),
     )
 }
 
@@ -87,7 +87,7 @@ async fn physical(pg: &NativePostgres) -> Value {
 }
 
 #[tokio::test]
-async fn overlapping_batches_bring_the_newest_and_stragglers_change_nothing() {
+async fn overlapping_batches_bring_the_newest_and_late_ones_change_nothing() {
     let (_rig, pg) = rig().await;
     done(&pg, &talk(0, 5)).await;
     let mut next = talk(3, 8);
@@ -99,7 +99,7 @@ async fn overlapping_batches_bring_the_newest_and_stragglers_change_nothing() {
     let late = db::project(&pg, &talk(0, 5)).await.expect("late");
     let epoch = Some("e1".to_owned());
     assert_eq!(late, Projected::Ahead { last_seq: 8, members_version: 1, epoch, conflicts: vec![] });
-    // One whose message 2 is another than what stands there: it is told, and nothing is changed.
+    // A batch whose message 2 is another one: it is reported as a conflict, and nothing is changed.
     let mut foreign = talk(0, 5);
     foreign.messages[1].id = "another".into();
     let before = physical(&pg).await;
@@ -203,10 +203,10 @@ async fn a_batch_that_waited_for_another_does_not_judge_by_what_it_saw_before() 
     done(&pg, &talk(0, 1)).await;
     let waiting = rig.connect().await;
     // The first batch sets bob's reaction and hasn't committed; the second, by then, knows that it was removed.
-    let mut first = batch("acme", "r1", 1, 2, vec![said("r1", 1, "alice", "m1")]);
+    let mut first = batch("acme", "r1", 1, 2, vec![message_row("r1", 1, "alice", "m1")]);
     first.messages[0].reactions = vec![reacts("👍", "bob")];
     first.reads.insert(user("bob"), read(1));
-    let second = batch("acme", "r1", 1, 3, vec![said("r1", 1, "alice", "m1")]);
+    let second = batch("acme", "r1", 1, 3, vec![message_row("r1", 1, "alice", "m1")]);
     pg.client.batch_execute("BEGIN").await.expect("begin");
     done(&pg, &first).await;
     let task = tokio::spawn(async move { db::project(&waiting, &second).await });

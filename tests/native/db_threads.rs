@@ -1,7 +1,7 @@
-//! Versions, tombstones, threads and markers set back, on a real Postgres: what the projection makes of them, and what is
-//! unread then.
+//! Versions, tombstones, threads and read markers that were set back, on a real Postgres: their projection and the
+//! unread counts that follow.
 
-use crate::db::{DAY_MS, batch, done, group, read, room, said, tenant, user};
+use crate::db::{DAY_MS, batch, done, group, message_row, read, room, tenant, user};
 use crate::postgres::{Database, NativePostgres, one_json};
 use chinwag::db::{self, Marker, MessageRow, Projected, VersionRow};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn version(version: u64, content: &str) -> VersionRow {
 }
 
 fn edited(versions: &[&str]) -> MessageRow {
-    let mut row = said("r1", 1, "alice", "now");
+    let mut row = message_row("r1", 1, "alice", "now");
     row.versions = (1..).zip(versions).map(|(n, content)| version(n, content)).collect();
     row.version = versions.len() as u32 + 1;
     row.edited_at_ms = Some(DAY_MS + 9);
@@ -45,7 +45,7 @@ async fn all(pg: &NativePostgres, table: &str) -> String {
 #[tokio::test]
 async fn versions_come_and_go_as_the_room_keeps_them_and_come_back_with_a_rebuild() {
     let (_rig, pg) = rig().await;
-    done(&pg, &batch("acme", "r1", 0, 1, vec![said("r1", 1, "alice", "first")])).await;
+    done(&pg, &batch("acme", "r1", 0, 1, vec![message_row("r1", 1, "alice", "first")])).await;
     done(&pg, &batch("acme", "r1", 1, 2, vec![edited(&["first"])])).await;
     for _ in 0..2 {
         done(&pg, &batch("acme", "r1", 2, 3, vec![edited(&["first", "second"])])).await;
@@ -56,7 +56,7 @@ async fn versions_come_and_go_as_the_room_keeps_them_and_come_back_with_a_rebuil
     fewer.versions.remove(1);
     done(&pg, &batch("acme", "r1", 3, 4, vec![fewer.clone()])).await;
     assert_eq!(kept(&pg).await, [fewer]);
-    // A straggler that knows less changes nothing.
+    // A late batch with older state changes nothing.
     let late = db::project(&pg, &batch("acme", "r1", 2, 3, vec![edited(&["first", "second"])])).await;
     assert!(matches!(late.expect("late"), Projected::Ahead { .. }));
     done(&pg, &batch("acme", "r1", 3, 4, vec![edited(&["first"])])).await;
@@ -87,15 +87,15 @@ async fn of_a_deleted_message_nothing_stays_whatever_comes_later() {
 #[tokio::test]
 async fn a_reply_is_unread_for_who_follows_and_for_nobody_else() {
     let (_rig, pg) = rig().await;
-    let root = said("r1", 1, "alice", "root");
+    let root = message_row("r1", 1, "alice", "root");
     let mut rows = vec![MessageRow { reply_count: 2, followers: vec!["alice".into()], ..root.clone() }];
     for (seq, followers) in [(2, vec!["bob", "alice"]), (4, vec!["bob"])] {
-        let mut reply = said("r1", seq, "bob", "reply");
+        let mut reply = message_row("r1", seq, "bob", "reply");
         (reply.thread_id, reply.thread_seq) = (Some(root.id.clone()), Some(1));
         reply.followers = followers.into_iter().map(str::to_owned).collect();
         rows.push(reply);
     }
-    let mut shown = said("r1", 6, "bob", "in the room too");
+    let mut shown = message_row("r1", 6, "bob", "in the room too");
     (shown.thread_id, shown.thread_seq, shown.also_to_room) = (Some(root.id.clone()), Some(1), true);
     rows.push(shown);
     done(&pg, &batch("acme", "r1", 0, 6, rows)).await;
@@ -106,7 +106,7 @@ async fn a_reply_is_unread_for_who_follows_and_for_nobody_else() {
     assert_eq!(unread("alice").await, 3, "follows: both replies and what shows in the room");
     assert_eq!(unread("bob").await, 1, "own ones are never unread: the root");
     assert_eq!(unread("carol").await, 2, "doesn't follow: the root and what shows in the room");
-    let mut again = said("r1", 7, "alice", "<@carol>");
+    let mut again = message_row("r1", 7, "alice", "<@carol>");
     (again.thread_id, again.thread_seq) = (Some(root.id), Some(1));
     (again.mentions, again.followers) = (vec!["carol".into()], vec!["alice".into(), "carol".into()]);
     done(&pg, &batch("acme", "r1", 6, 8, vec![again])).await;

@@ -2,7 +2,7 @@
 //! while the tables were empty or once they were full. And how long the projection takes, as a measurement.
 //! Not here: tables with statistics, and times (`db_plans`).
 
-use crate::db::{DAY_MS, batch, group, read, room, said, tenant, user};
+use crate::db::{DAY_MS, batch, group, message_row, read, room, tenant, user};
 use crate::postgres::{Database, NativePostgres, one_json};
 use chinwag::db::{self, DbError, Place, Postgres, Projected, Projection, ReactionRow, VersionRow};
 use serde_json::{Value, json};
@@ -104,7 +104,7 @@ async fn hold<T>(
 /// A batch for the room `big` in which each message has everything that a message can have.
 fn rich(from: u64, to: u64, seqs: impl Iterator<Item = u64>, round: u32) -> Projection {
     let messages = seqs.map(|seq| {
-        let mut message = said("big", seq, "alice", &format!("message {seq}, {round}"));
+        let mut message = message_row("big", seq, "alice", &format!("message {seq}, {round}"));
         message.mentions = vec![format!("u{round}"), "bot".into()];
         message.version = 1 + round;
         message.versions = vec![VersionRow {
@@ -236,7 +236,8 @@ async fn drain(pg: &NativePostgres, of: &str, mut from: u64, size: u64, batches:
     let (start, cpu) = (Instant::now(), cpu_us(pg).await);
     for _ in 0..batches {
         let text = "Message of a room, about as long as what people write, ";
-        let messages = (from + 1..=from + size).map(|seq| said(of, seq, "alice", &format!("{text}{seq}")));
+        let messages =
+            (from + 1..=from + size).map(|seq| message_row(of, seq, "alice", &format!("{text}{seq}")));
         let all = batch("acme", of, from, from + size, messages.collect());
         crate::db::done(pg, &all).await;
         from += size;
@@ -286,7 +287,13 @@ async fn measure_reading() {
     group(pg, "acme", "big", "alice", &["bot"]).await;
     crate::db::done(
         pg,
-        &batch("acme", "big", 0, 2, vec![said("big", 1, "alice", "a"), said("big", 2, "bot", "b")]),
+        &batch(
+            "acme",
+            "big",
+            0,
+            2,
+            vec![message_row("big", 1, "alice", "a"), message_row("big", 2, "bot", "b")],
+        ),
     )
     .await;
     for sql in FILL {

@@ -1,6 +1,7 @@
-//! The native tests: what needs no workerd. Postgres is a real one (CHINWAG_TEST_POSTGRES).
-//! The rules of the room are conversations: see `transcript`.
+//! Native tests: everything that needs no workerd. Postgres is a real one (CHINWAG_TEST_POSTGRES). The rules of the
+//! room are conversations: see `transcript`.
 
+mod actions;
 mod bucket;
 mod contract;
 mod db;
@@ -9,21 +10,21 @@ mod db_plans;
 mod db_projection;
 mod db_threads;
 mod db_unanalysed;
-mod fake_postgres;
-mod fixtures;
+mod directions;
+mod frames;
 mod golden;
+mod golden_stored;
 mod invariants;
-mod membership;
 mod operator;
+mod platform;
 mod postgres;
 mod reading;
 mod render;
 mod rig;
 mod room;
 mod rules;
-#[allow(dead_code)] // The end-to-end tests use the rest.
-#[path = "../schema/mod.rs"]
-mod schema;
-mod sqlite;
+mod tasks;
+mod tidy;
 mod transcript;
 mod uploads;
+mod world;

@@ -1,11 +1,10 @@
-//! The operator's routes: who may use them, what is asked of a room, and the tenant's list of rooms in problem.
-//! Not here: what a room does when asked (`room/problem.rs`).
+//! The operator's routes: who may use them, what the Worker asks of a room, and the tenant's list of outbox alerts.
+//! Not here: what a room does when asked (`room/outbox_alert.rs`).
 
 use crate::bucket::Objects;
 use crate::db::{group, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use crate::rig::Rig;
-use crate::sqlite::Sqlite;
 use chinwag::api::{self, Body, Ports, Reply, Request, RoomOp, RoomRequest};
 use chinwag::auth::{AuthConfig, Identity, Role};
 use chinwag::db::{DbError, Postgres};
@@ -17,6 +16,7 @@ use chinwag::room::{OutboxProblem, OutboxReport, OutboxState, RoomCall};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
+use testkit::Sqlite;
 
 const NOW: UnixMs = 1_795_424_400_000;
 
@@ -84,16 +84,16 @@ impl Ports for World {
         Ok(Reply::ok(json!({"asked": true})))
     }
 
-    async fn troubles(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {
+    async fn outbox_alerts(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {
         assert_eq!(tenant.as_str(), "acme", "each tenant has a list of its own");
         OutboxAlerts(&self.list).list().map_err(|_| Refusal::fault())
     }
 
-    async fn keep_ticket(&self, _: &Identity) -> Result<String, Refusal> {
+    async fn create_ticket(&self, _: &Identity) -> Result<String, Refusal> {
         Err(Refusal::fault())
     }
 
-    async fn take_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
+    async fn redeem_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
         Ok(None)
     }
 }
@@ -223,7 +223,7 @@ async fn the_tenants_list_is_its_admins_and_says_how_long_rooms_wait() {
     assert_eq!(get("acme/root!").await, (200, all));
     take(report("r3", NOW - 5_000, None));
     take(report("r1", NOW - 4_000, halted(4, NOW - 8_000, 1)));
-    // A straggler from before says nothing.
+    // A late report from before is ignored.
     take(report("r3", NOW - 5_500, halted(1, NOW - 50_000, 0)));
     assert_eq!(get("acme/root!").await.1, json!({"rooms": [row("r1", 4, 8_000, 1), row("r2", 0, 0, 2)]}));
     for token in ["acme/alice", "acme/mallory"] {
@@ -240,22 +240,27 @@ async fn the_tenants_list_is_its_admins_and_says_how_long_rooms_wait() {
 #[test]
 fn what_happens_is_counted_once_and_an_idle_room_counts_nothing() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins");
-    rig.room().take_counts();
+    rig.prepare("alice join\nbob join");
+    rig.counts = Counts::default();
     rig.prepare(
         "alice > message \"a\" #c1\nalice > message \"a\" #c1\nbob > react 👍 1 #r1\nbob > message \"b\"",
     );
-    let told = rig.room().take_counts();
-    assert_eq!((told.acks, told.batches, told.retries, told.rows_quarantined), (3, 3, 0, 0), "{told:?}");
+    let counted = std::mem::take(&mut rig.counts);
+    assert_eq!(
+        (counted.acks, counted.batches, counted.retries, counted.rows_quarantined),
+        (3, 3, 0, 0),
+        "{counted:?}"
+    );
     rig.prepare(
         "(Postgres fails)\nalice > message \"poison\" #c2\n(2 s pass)\n(Postgres recovers)\n(9 s pass)",
     );
-    rig.prepare("bob lags");
-    let told = rig.room().take_counts();
-    assert_eq!((told.acks, told.rows_quarantined, told.slow_sockets), (1, 1, 1), "{told:?}");
-    assert!(told.retries >= 2 && told.batches > told.retries, "{told:?}");
+    // The object reports what it has counted with each batch.
+    rig.prepare("bob lag\nalice > message \"c\"");
+    let counted = std::mem::take(&mut rig.counts);
+    assert_eq!((counted.acks, counted.rows_quarantined, counted.slow_sockets), (1, 1, 1), "{counted:?}");
+    assert!(counted.retries >= 2 && counted.batches > counted.retries, "{counted:?}");
     rig.prepare("(60 s pass)");
-    assert!(rig.room().take_counts().is_empty());
+    assert!(rig.counts.is_empty());
     let order = Counts { acks: 1, batches: 2, retries: 3, rows_quarantined: 4, panics: 5, slow_sockets: 6 };
     assert_eq!(order.plus(&order).in_order(), [2, 4, 6, 8, 10, 12], "graphs are read by this order");
 }

@@ -1,6 +1,6 @@
-//! The rig for a real Postgres: one database a test, copied from a migrated template, dropped with the rig;
-//! and the port over native tokio-postgres.
-//! Not here: starting a server (xtask does) and the bookkeeping of applied migrations (xtask migrate).
+//! A real Postgres for tests: one database per test, copied from a migrated template and dropped at the end; and the
+//! port `db::Postgres` over native tokio-postgres.
+//! Not here: starting a server (xtask), and the bookkeeping of applied migrations (`xtask/src/migrate.rs`).
 
 use chinwag::db::{DbError, Postgres};
 use serde_json::Value;

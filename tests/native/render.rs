@@ -1,13 +1,14 @@
-//! What is heard, in the few words of a transcript. Not here: whether a frame's every field is right (the golden files).
+//! Received events, answers and reports in the few words of a transcript.
+//! Not here: whether every field of a frame is right (the golden files).
 
-use crate::fake_postgres::POISON;
-use crate::schema::schema;
 use chinwag::db::{DbError, Marker, Notice, Projected, Projection};
 use chinwag::error::Refusal;
 use chinwag::ids::UserId;
 use chinwag::oplog::Entry;
 use chinwag::room::OutboxReport;
 use serde_json::{Value, json};
+use testkit::POISON;
+use testkit::schema;
 
 /// A server event in few words; it is by the contract's schema.
 pub fn event(e: &Value) -> String {
@@ -46,9 +47,9 @@ pub fn event(e: &Value) -> String {
         }
         "hidden" => format!("hidden {}", e["seq"]),
         "typing" => {
-            let what = if e["isTyping"] == true { "types" } else { "types no more" };
+            let what = if e["isTyping"] == true { "typing" } else { "typing off" };
             let thread = e["threadId"].as_str().map(|id| format!(" in {}", seq_of(id))).unwrap_or_default();
-            format!("{} {what}{thread} [{}]", text("userId"), list(&e["typingUsers"]))
+            format!("{what} {}{thread} [{}]", text("userId"), list(&e["typingUsers"]))
         }
         kind @ ("user_joined" | "user_left") => format!("{kind} {}", text("userId")),
         "read_receipt" => format!("read_receipt {} {}", text("userId"), e["seq"]),
@@ -77,8 +78,8 @@ fn room(r: &Value) -> String {
     let usual = json!({"name": "Lunch", "topic": null, "archived": false, "historyVisibility": "all",
                        "roomMention": "all", "slowModeS": 0});
     let usual = usual.as_object().unwrap().iter();
-    let told = usual.filter(|(name, value)| r[name.as_str()] != **value);
-    told.map(|(name, _)| format!("{name}={}", r[name])).collect::<Vec<_>>().join(" ")
+    let rendered = usual.filter(|(name, value)| r[name.as_str()] != **value);
+    rendered.map(|(name, _)| format!("{name}={}", r[name])).collect::<Vec<_>>().join(" ")
 }
 
 /// The parts of an error that a client acts on.
@@ -89,48 +90,48 @@ fn refusal(e: &Value) -> String {
 }
 
 fn message(m: &Value) -> String {
-    let mut told = format!("{} {}", m["seq"], quoted(m["content"].as_str().unwrap()));
+    let mut rendered = format!("{} {}", m["seq"], quoted(m["content"].as_str().unwrap()));
     if m["deletedAt"].is_string() {
-        told = format!("{} tombstone", m["seq"]);
+        rendered = format!("{} tombstone", m["seq"]);
     }
     if let Some(count @ 1..) = m["replyCount"].as_u64() {
-        told += &format!(" replies={count}");
+        rendered += &format!(" replies={count}");
     }
     if m["reactions"].as_object().is_some_and(|r| !r.is_empty()) {
-        told += &format!(" {}", reactions(&m["reactions"]));
+        rendered += &format!(" {}", reactions(&m["reactions"]));
     }
     for (field, name) in [("threadId", "thread"), ("replyToId", "reply")] {
         if let Some(id) = m[field].as_str() {
-            told += &format!(" {name}={}", seq_of(id));
+            rendered += &format!(" {name}={}", seq_of(id));
         }
     }
     for (field, name) in [("alsoToRoom", "+room"), ("mentionsRoom", "@room")] {
         if m[field] == true {
-            told += &format!(" {name}");
+            rendered += &format!(" {name}");
         }
     }
     for user in m["mentions"].as_array().into_iter().flatten() {
-        told += &format!(" @{}", user.as_str().unwrap());
+        rendered += &format!(" @{}", user.as_str().unwrap());
     }
     let files = m["attachments"].as_array().map(Vec::as_slice).unwrap_or_default();
     let uploads: Vec<_> = files.iter().filter_map(|file| file["id"].as_str()).map(upload).collect();
     if !uploads.is_empty() {
-        told += &format!(" files={}", uploads.join(","));
+        rendered += &format!(" files={}", uploads.join(","));
     } else if !files.is_empty() {
-        told += &format!(" files={}", files.len());
+        rendered += &format!(" files={}", files.len());
     }
-    told
+    rendered
 }
 
 fn reactions(by_emoji: &Value) -> String {
-    let told = |(emoji, users): (&String, &Value)| format!("{emoji} {}", list(users));
-    format!("{{{}}}", by_emoji.as_object().unwrap().iter().map(told).collect::<Vec<_>>().join(", "))
+    let rendered = |(emoji, users): (&String, &Value)| format!("{emoji} {}", list(users));
+    format!("{{{}}}", by_emoji.as_object().unwrap().iter().map(rendered).collect::<Vec<_>>().join(", "))
 }
 
 fn markers(markers: &Value) -> String {
     let marker = |(user, seq): (&String, &Value)| format!("{user}:{seq}");
-    let told: Vec<_> = markers.as_object().unwrap().iter().map(marker).collect();
-    if told.is_empty() { String::new() } else { format!(" read {}", told.join(" ")) }
+    let rendered: Vec<_> = markers.as_object().unwrap().iter().map(marker).collect();
+    if rendered.is_empty() { String::new() } else { format!(" read {}", rendered.join(" ")) }
 }
 
 /// The answer to a REST call.
@@ -151,10 +152,10 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
                 let before = if answer["hasMoreBefore"] == true { "… " } else { "" };
                 format!("thread of {}: {before}{}", message(&answer["root"]), seqs.join(" "))
             } else if let Some(versions) = answer["versions"].as_array() {
-                let told = |v: &Value| {
+                let rendered = |v: &Value| {
                     format!("{} {} by {}", v["version"], v["content"], v["editedBy"].as_str().unwrap_or("?"))
                 };
-                format!("versions [{}]", versions.iter().map(told).collect::<Vec<_>>().join(", "))
+                format!("versions [{}]", versions.iter().map(rendered).collect::<Vec<_>>().join(", "))
             } else if answer["lastReadSeq"].is_u64() {
                 format!("read {}", answer["lastReadSeq"])
             } else if answer["reactions"].is_object() {
@@ -206,9 +207,9 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
 pub fn entry(entry: &Entry) -> String {
     let line: Value = serde_json::from_str(&entry.to_string()).unwrap();
     let members = line.as_object().unwrap().iter();
-    let told = members.filter(|(name, _)| !["level", "event", "tenant", "room"].contains(&name.as_str()));
-    let told = told.map(|(name, value)| format!(" {name}={}", value.to_string().trim_matches('"')));
-    format!("{}{}", line["event"].as_str().unwrap(), told.collect::<String>())
+    let rendered = members.filter(|(name, _)| !["level", "event", "tenant", "room"].contains(&name.as_str()));
+    let rendered = rendered.map(|(name, value)| format!(" {name}={}", value.to_string().trim_matches('"')));
+    format!("{}{}", line["event"].as_str().unwrap(), rendered.collect::<String>())
 }
 
 /// What a room tells its tenant's list.
@@ -227,11 +228,11 @@ pub fn report(report: &OutboxReport, taken: bool) -> String {
 /// Who is notified of what.
 pub fn notices(notices: &[Notice], taken: bool) -> String {
     let away = if taken { "" } else { ", to nobody" };
-    let told = notices.iter().map(|notice| {
+    let rendered = notices.iter().map(|notice| {
         let edit = if notice.event == notice.seq { String::new() } else { format!(" by {}", notice.event) };
         format!("{}{edit} for {}", notice.seq, notice.users.join(" "))
     });
-    format!("{}{away}", told.collect::<Vec<_>>().join(", "))
+    format!("{}{away}", rendered.collect::<Vec<_>>().join(", "))
 }
 
 /// A batch on its way to Postgres, and what became of it.

@@ -1,5 +1,5 @@
-//! Files over REST up to the ports: what is asked of the room and of the bucket, in which order, and what comes of it when
-//! either fails. Not here: what the room decides (`room/files`), R2 and workerd (`tests/e2e/files`).
+//! Uploads and downloads over REST up to the ports: the calls to the room and to the bucket, their order, and what
+//! follows when either fails. Not here: the room's decisions (`room/files.rs`), R2 and workerd (`tests/e2e/files.rs`).
 
 use crate::bucket::{Object, Objects};
 use crate::db::{tenant, user};
@@ -27,7 +27,7 @@ impl Postgres for Db {
     }
 }
 
-/// A bucket that fails where it is told to.
+/// A bucket that fails on demand.
 struct Bound {
     objects: Objects,
     fails: Option<&'static str>,
@@ -200,15 +200,15 @@ impl Ports for World {
         })
     }
 
-    async fn troubles(&self, _: &TenantId) -> Result<Vec<Listed>, Refusal> {
+    async fn outbox_alerts(&self, _: &TenantId) -> Result<Vec<Listed>, Refusal> {
         Err(Refusal::fault())
     }
 
-    async fn keep_ticket(&self, _: &Identity) -> Result<String, Refusal> {
+    async fn create_ticket(&self, _: &Identity) -> Result<String, Refusal> {
         Err(Refusal::fault())
     }
 
-    async fn take_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
+    async fn redeem_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
         Ok(None)
     }
 }
@@ -292,7 +292,7 @@ async fn what_is_refused_beforehand_is_not_read_and_the_bucket_hears_nothing_of_
 }
 
 #[tokio::test]
-async fn what_breaks_on_the_way_leaves_no_object_that_counts_and_the_room_is_told() {
+async fn a_broken_upload_leaves_no_object_that_counts_and_the_room_learns_of_it() {
     let slow: Vec<&[u8]> = vec![b"a", b"b", b"c", b"d"];
     for (world, length, pieces, code) in [
         (World::new(), "4", vec![b"abc".as_slice()], "bad_request"),

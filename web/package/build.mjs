@@ -1,4 +1,4 @@
-/** Makes the npm package in package/dist: ESM without React in it, its styles, its types. `npm pack` runs it first. */
+/** Builds the npm package in package/dist: ES modules without React, styles, types. `npm pack` runs it first. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -33,7 +33,7 @@ execFileSync(process.execPath, [join(dirname(tsc), "bin/tsc"), "-p", join(root, 
   stdio: "inherit",
 });
 
-/** What tsc leaves as it was written (`@/lib/api`, `./api`), said so that Node's rules of resolution find it too. */
+/** Rewrites the imports in the types (`@/lib/api`, `./api`) to paths with extensions, as Node's resolution requires. */
 for (const entry of readdirSync(types, { recursive: true, withFileTypes: true })) {
   if (!entry.isFile()) continue;
   const file = join(entry.parentPath, entry.name);
@@ -47,5 +47,5 @@ for (const entry of readdirSync(types, { recursive: true, withFileTypes: true })
     .replace(/(from |import\()"((?:@|\.{1,2})\/[^"]*)"/g, (_, how, name) => `${how}"${asPath(name)}"`);
   writeFileSync(file, text);
 }
-// What `import "chinwag/react.css"` is for TypeScript.
+// The type of `import "chinwag/react.css"`.
 writeFileSync(join(types, "css.d.ts"), "export {};\n");

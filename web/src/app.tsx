@@ -19,6 +19,7 @@ import { useRooms } from "./features/chat/use-rooms";
 const HelpDialog = lazyWithRetry(() => import("./features/chat/components/HelpDialog"), true);
 const MentionsDialog = lazyWithRetry(() => import("./features/chat/components/MentionsDialog"), true);
 const SignIn = lazyWithRetry(() => import("./features/session/SignIn"));
+const SearchDialog = lazyWithRetry(() => import("./features/chat/components/SearchDialog"), true);
 const NewChatDialog = lazyWithRetry(() => import("./features/chat/components/NewChatDialog"), true);
 
 export function App() {
@@ -53,7 +54,7 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
   );
 }
 
-type HomeDialog = "new" | "help" | "mentions" | null;
+type HomeDialog = "new" | "help" | "mentions" | "search" | null;
 
 function Home({ onSignOut }: { onSignOut: () => void }) {
   const { userId } = useChat();
@@ -79,6 +80,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           openId={openId}
           onNew={() => setDialog("new")}
           onMentions={() => setDialog("mentions")}
+          onSearch={() => setDialog("search")}
           onHelp={() => setDialog("help")}
           onSignOut={onSignOut}
         />
@@ -106,6 +108,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
         )}
       </div>
       {dialog === "help" && <HelpDialog onClose={() => setDialog(null)} />}
+      {dialog === "search" && <SearchDialog onClose={() => setDialog(null)} />}
       {dialog === "mentions" && <MentionsDialog onClose={() => setDialog(null)} />}
       {dialog === "new" && (
         <NewChatDialog
@@ -143,6 +146,8 @@ function useKeys(rooms: Room[], openId: string | null, openDialog: (dialog: Home
         const next = rooms[(Math.max(at, step < 0 ? 0 : -1) + step + rooms.length) % rooms.length];
         if (next) openRoom(next.id);
       } else if (isCommand && event.key === "k") openDialog("new");
+      else if (openId === null && isCommand && event.shiftKey && event.key.toLowerCase() === "f")
+        openDialog("search");
       else if (event.key === "?" && !isWriting(event.target) && !isCommand) openDialog("help");
       else return;
       event.preventDefault();

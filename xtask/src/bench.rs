@@ -7,7 +7,8 @@ mod rest;
 mod server;
 
 use crate::log::{self, say, step};
-use crate::{build, config, dev, inputs, migrate, postgres, process, root, setup, token};
+use crate::worker::{self, Profile};
+use crate::{config, dev, inputs, migrate, postgres, process, root, setup, token};
 use anyhow::{Context, Result, ensure};
 use report::{Results, line, number, report};
 use serde_json::{Value, json};
@@ -49,18 +50,18 @@ pub fn run(options: &Options) -> Result<()> {
         cfg!(target_os = "linux"),
         "the bench reads /proc and pins processes to cores: it runs on Linux only"
     );
-    let tools = setup::all()?;
+    setup::ensure_all()?;
     let worker = match &options.worker {
         Some(built) => std::path::absolute(built)?,
         None => {
             let out = root().join("build");
-            build::worker(&tools, &out, &[], build::Make::Release)?;
+            worker::build(&out, &[], Profile::Release)?;
             out
         }
     };
-    step("the load", || {
+    step("the load", "1 minute the first time", || {
         let cargo = ["build", "--quiet", "--release", "--package", "chinwag-bench"];
-        process::show(Command::new("cargo").args(cargo).current_dir(root()))
+        process::run(Command::new("cargo").args(cargo).current_dir(root()))
     })?;
     let dir = root().join("target/bench");
     let _ = std::fs::remove_dir_all(&dir);
@@ -72,7 +73,7 @@ pub fn run(options: &Options) -> Result<()> {
         let rig = Rig::new(&dir, &worker, &server)?;
         let measured = match prepare(&rig, &server).await {
             Ok(()) if options.rest => rest::run(&rig).await.map(|()| None),
-            Ok(()) => all_runs(&rig, options.runs).await.map(Some),
+            Ok(()) => measure_all(&rig, options.runs).await.map(Some),
             Err(error) => Err(error),
         };
         server.stop().await;
@@ -108,7 +109,7 @@ impl<'a> Rig<'a> {
         Ok(Rig {
             dir,
             worker,
-            secret: config::kept_secret(dir)?,
+            secret: config::load_or_create_secret(dir)?,
             tenant_claim: config::tenant_claim(&[])?,
             database_url: server.url("chinwag"),
             cores,
@@ -117,7 +118,7 @@ impl<'a> Rig<'a> {
 
     fn token(&self, user: &str) -> Result<String> {
         let options = token::Options { sub: user.into(), tenant: "bench".into(), ..Default::default() };
-        token::signed(&options, &self.tenant_claim, &self.secret)
+        token::sign_token(&options, &self.tenant_claim, &self.secret)
     }
 }
 
@@ -126,15 +127,15 @@ async fn prepare(rig: &Rig<'_>, server: &postgres::Postgres) -> Result<()> {
     migrate::apply(&rig.database_url, &root().join("migrations")).await.map(drop)
 }
 
-async fn all_runs(rig: &Rig<'_>, runs: usize) -> Result<Results> {
+async fn measure_all(rig: &Rig<'_>, runs: usize) -> Result<Results> {
     ensure!(runs > 0, "--runs 0 measures nothing");
     let mut results = Results { baseline: Vec::new(), ours: Vec::new(), pinned: rig.cores.is_some() };
     for run in 1..=runs {
-        let ours = our_run(rig, run).await.with_context(|| format!("run {run} of this Worker"))?;
+        let ours = measure_ours(rig, run).await.with_context(|| format!("run {run} of this Worker"))?;
         say(&line(run, "this Worker", &ours));
         // The baseline hands on events of the very size that ours has.
         let event_bytes = number(&ours, "eventBytes").round();
-        let baseline = baseline_run(rig, run, event_bytes).await;
+        let baseline = measure_baseline(rig, run, event_bytes).await;
         let baseline = baseline.with_context(|| format!("run {run} of the baseline"))?;
         say(&line(run, "the baseline", &baseline));
         results.ours.push(ours);
@@ -143,12 +144,12 @@ async fn all_runs(rig: &Rig<'_>, runs: usize) -> Result<Results> {
     Ok(results)
 }
 
-async fn our_run(rig: &Rig<'_>, run: usize) -> Result<Value> {
+async fn measure_ours(rig: &Rig<'_>, run: usize) -> Result<Value> {
     let dir = rig.dir.join(format!("ours-{run}"));
     std::fs::create_dir_all(dir.join("storage"))?;
     dev::copy_worker(rig.worker, &dir)?;
     let port = process::free_port()?;
-    inputs::write_whole(&dir.join("workerd.capnp"), &our_config(rig, port)?)?;
+    inputs::write_atomically(&dir.join("workerd.capnp"), &our_config(rig, port)?)?;
     let server = Server::start(&dir, port, rig.cores.map(|(server, _)| server)).await?;
     let users: Vec<String> = (0..SOCKETS).map(|at| format!("user-{at}")).collect();
     let room = create_room(rig, port, &users)?;
@@ -156,29 +157,29 @@ async fn our_run(rig: &Rig<'_>, run: usize) -> Result<Value> {
         Ok(json!([format!("/chat?roomId={room}&history=0"), format!("chat.v1, bearer.{}", rig.token(user)?)]))
     });
     let sockets = sockets.collect::<Result<Vec<_>>>()?;
-    let mut measured = load(rig, &server, sockets, None).await?;
+    let mut measured = run_load(rig, &server, sockets, None).await?;
     let start = Instant::now();
-    all_in_postgres(&rig.database_url, &room, &measured).await?;
+    wait_until_projected(&rig.database_url, &room, &measured).await?;
     measured["postgresBehindMs"] = json!(start.elapsed().as_millis() as u64);
     server.stop().await;
     Ok(measured)
 }
 
-async fn baseline_run(rig: &Rig<'_>, run: usize, event_bytes: f64) -> Result<Value> {
+async fn measure_baseline(rig: &Rig<'_>, run: usize, event_bytes: f64) -> Result<Value> {
     let dir = rig.dir.join(format!("baseline-{run}"));
     std::fs::create_dir_all(dir.join("storage"))?;
     std::fs::copy(root().join("bench/baseline/index.js"), dir.join("index.js"))?;
     let port = process::free_port()?;
-    inputs::write_whole(&dir.join("workerd.capnp"), &baseline_config(port)?)?;
+    inputs::write_atomically(&dir.join("workerd.capnp"), &baseline_config(port)?)?;
     let server = Server::start(&dir, port, rig.cores.map(|(server, _)| server)).await?;
     let sockets = vec![json!(["/chat?roomId=bench", null]); SOCKETS];
-    let measured = load(rig, &server, sockets, Some(event_bytes as u64)).await?;
+    let measured = run_load(rig, &server, sockets, Some(event_bytes as u64)).await?;
     server.stop().await;
     Ok(measured)
 }
 
 /// One run of bench/'s program: what it measured.
-async fn load(
+async fn run_load(
     rig: &Rig<'_>,
     server: &Server,
     sockets: Vec<Value>,
@@ -191,7 +192,7 @@ async fn load(
     });
     let mut command = tokio::process::Command::new(root().join("target/release/chinwag-bench"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    process::own_group(&mut command, libc::SIGKILL);
+    process::put_in_own_group(&mut command, libc::SIGKILL);
     pin_to(&mut command, rig.cores.map(|(_, load)| load));
     let mut child = command.spawn().context("cannot run the load")?;
     let mut stdin = child.stdin.take().context("its input")?;
@@ -201,13 +202,13 @@ async fn load(
     ensure!(
         output.status.success(),
         "the load failed, see above; the end of the server's output:\n{}",
-        log::tail(&server.log, 10)
+        log::read_tail(&server.log, 10)
     );
     serde_json::from_slice(&output.stdout).context("what the load measured")
 }
 
 /// Waits until Postgres holds every message that was sent, each once.
-async fn all_in_postgres(url: &str, room: &str, measured: &Value) -> Result<()> {
+async fn wait_until_projected(url: &str, room: &str, measured: &Value) -> Result<()> {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     let connection = tokio::spawn(connection);
     let (start, sent) = (Instant::now(), measured["messages"].as_i64().context("messages")?);

@@ -25,7 +25,7 @@ pub struct Stack<'a> {
 }
 
 /// wrangler.toml as JSON.
-pub fn wrangler_toml() -> Result<Value> {
+pub fn read_wrangler_toml() -> Result<Value> {
     let path = root().join("wrangler.toml");
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     toml::from_str(&text).context("wrangler.toml")
@@ -35,14 +35,14 @@ pub fn wrangler_toml() -> Result<Value> {
 pub fn tenant_claim(vars: &[(String, String)]) -> Result<String> {
     let overridden =
         vars.iter().rev().find(|(name, _)| name == "TENANT_CLAIM").map(|(_, value)| value.clone());
-    let config = wrangler_toml()?;
+    let config = read_wrangler_toml()?;
     let named = config["vars"]["TENANT_CLAIM"].as_str().map(str::to_owned);
     Ok(overridden.or(named).unwrap_or_else(|| "tenantId".into()))
 }
 
 /// Writes `dir/wrangler.json` and `dir/.dev.vars`.
 pub fn write(stack: &Stack) -> Result<()> {
-    let mut config = wrangler_toml()?;
+    let mut config = read_wrangler_toml()?;
     let fields = config.as_object_mut().context("wrangler.toml is no table")?;
     fields.remove("env");
     let watched =
@@ -58,7 +58,7 @@ pub fn write(stack: &Stack) -> Result<()> {
         let below = up.join(root.strip_prefix("/").unwrap_or(&root));
         let watch = watched.iter().filter_map(Value::as_str).map(|path| below.join(path)).collect::<Vec<_>>();
         config["build"] = json!({
-            "command": format!("{} build --rebuild --out {} --features {}", quoted(&exe), quoted(&out), quoted(&features.join(","))),
+            "command": format!("{} build --rebuild --out {} --features {}", quote_for_shell(&exe), quote_for_shell(&out), quote_for_shell(&features.join(","))),
             "cwd": root,
             "watch_dir": watch,
         });
@@ -72,16 +72,16 @@ pub fn write(stack: &Stack) -> Result<()> {
     for (name, value) in stack.vars {
         config["vars"][name.as_str()] = json!(value);
     }
-    inputs::write_whole(&stack.dir.join("wrangler.json"), &serde_json::to_string_pretty(&config)?)?;
+    inputs::write_atomically(&stack.dir.join("wrangler.json"), &serde_json::to_string_pretty(&config)?)?;
     let mut secrets = String::new();
     for (name, value) in stack.more_secrets.iter().filter(|(name, _)| name != "JWT_SECRET") {
         secrets += &format!("{name}={}\n", dotenv_value(value)?);
     }
     secrets += &format!("JWT_SECRET={}\n", dotenv_value(stack.jwt_secret)?);
-    inputs::write_whole(&stack.dir.join(".dev.vars"), &secrets)
+    inputs::write_atomically(&stack.dir.join(".dev.vars"), &secrets)
 }
 
-fn quoted(text: &str) -> String {
+fn quote_for_shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
@@ -97,7 +97,7 @@ fn dotenv_value(value: &str) -> Result<String> {
 }
 
 /// The secrets of the project's `.dev.vars`, if the developer made one.
-pub fn dev_vars() -> Vec<(String, String)> {
+pub fn read_dev_vars() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(root().join(".dev.vars")).unwrap_or_default();
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     lines
@@ -108,7 +108,7 @@ pub fn dev_vars() -> Vec<(String, String)> {
 }
 
 /// The stack's own secret: made once, kept in its folder.
-pub fn kept_secret(dir: &Path) -> Result<String> {
+pub fn load_or_create_secret(dir: &Path) -> Result<String> {
     let path = dir.join("jwt-secret");
     if let Ok(secret) = std::fs::read_to_string(&path) {
         return Ok(secret);
@@ -116,6 +116,6 @@ pub fn kept_secret(dir: &Path) -> Result<String> {
     let mut bytes = [0; 32];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     let secret = inputs::hex(&bytes);
-    inputs::write_whole(&path, &secret)?;
+    inputs::write_atomically(&path, &secret)?;
     Ok(secret)
 }

@@ -5,6 +5,7 @@
 //! `DIR/stack.json` is there only while the stack answers. Tests take Postgres away by making the file
 //! `DIR/postgres.hold` and stopping it; it comes back once that file is gone.
 
+use crate::worker::Profile;
 use crate::wrangler::Wrangler;
 use crate::{build, config, inputs, log, migrate, postgres, process, root, setup};
 use anyhow::{Context, Result, bail};
@@ -51,25 +52,24 @@ pub fn run(options: Options) -> Result<()> {
     let start = Instant::now();
     std::fs::create_dir_all(&options.data).with_context(|| format!("making {}", options.data.display()))?;
     let data = options.data.canonicalize()?;
-    let _lock = only_one(&data)?;
-    end_what_was_left(&data);
+    let _lock = lock_folder(&data)?;
+    end_leftover_processes(&data);
     // A folder with a secret in it is never committed, wherever it is.
-    inputs::write_whole(&data.join(".gitignore"), "*\n")?;
-    let port = port(options.port)?;
-    let tools = setup::all()?;
+    inputs::write_atomically(&data.join(".gitignore"), "*\n")?;
+    let port = pick_port(options.port)?;
     let features = features();
     match &options.worker {
-        Some(built) => copy_worker(built, &data.join("worker"))?,
-        None => {
-            build::worker(&tools, &data.join("worker"), &features, build::Make::Dev)?;
-            build::web()?;
+        Some(built) => {
+            setup::ensure_all()?;
+            copy_worker(built, &data.join("worker"))?;
         }
+        None => build::build_all(&data.join("worker"), &features, Profile::Dev)?,
     }
     // One thread: Linux ties the children's death signal to the thread that started them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut stack = Stack { data, port, postgres: None, wrangler: None };
-        let result = stack.live(&options, &features, start).await;
+        let result = stack.run_until_stopped(&options, &features, start).await;
         stack.stop().await;
         result
     })
@@ -83,7 +83,7 @@ fn features() -> Vec<String> {
     }
 }
 
-fn only_one(data: &Path) -> Result<std::fs::File> {
+fn lock_folder(data: &Path) -> Result<std::fs::File> {
     let file = std::fs::File::create(data.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -94,7 +94,7 @@ fn only_one(data: &Path) -> Result<std::fs::File> {
 }
 
 /// A killed xtask leaves wrangler and workerd behind. Postgres is seen to where it starts.
-fn end_what_was_left(data: &Path) {
+fn end_leftover_processes(data: &Path) {
     let _ = std::fs::remove_file(data.join("stack.json"));
     let text = std::fs::read_to_string(data.join("run.json")).unwrap_or_default();
     let run: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -103,13 +103,13 @@ fn end_what_was_left(data: &Path) {
         // The number may by now be somebody else's group.
         if command.contains("workerd") || command.contains("wrangler") {
             process::signal(pid, libc::SIGKILL);
-            process::wait_gone(pid, Duration::from_secs(2));
+            process::wait_until_gone(pid, Duration::from_secs(2));
         }
     }
     let _ = std::fs::remove_file(data.join("run.json"));
 }
 
-fn port(wanted: u16) -> Result<u16> {
+fn pick_port(wanted: u16) -> Result<u16> {
     if wanted == 0 {
         return process::free_port();
     }
@@ -131,7 +131,7 @@ pub fn copy_worker(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The same database at another place.
-fn moved(url: &str, place: &str) -> Result<String> {
+fn replace_host(url: &str, place: &str) -> Result<String> {
     let (user, rest) = url.rsplit_once('@').context("the Postgres URL names a user")?;
     let (_, database) = rest.split_once('/').context("the Postgres URL names a database")?;
     Ok(format!("{user}@{place}/{database}"))
@@ -145,7 +145,12 @@ struct Stack {
 }
 
 impl Stack {
-    async fn live(&mut self, options: &Options, features: &[String], start: Instant) -> Result<()> {
+    async fn run_until_stopped(
+        &mut self,
+        options: &Options,
+        features: &[String],
+        start: Instant,
+    ) -> Result<()> {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let mut hangup = signal(SignalKind::hangup())?;
@@ -173,16 +178,16 @@ impl Stack {
             }
         };
         for name in migrate::apply(&postgres_url, &root().join("migrations")).await? {
-            log::event("migrate", &name);
+            log::report_event("migrate", &name);
         }
-        let more_secrets = if options.headless { Vec::new() } else { config::dev_vars() };
+        let more_secrets = if options.headless { Vec::new() } else { config::read_dev_vars() };
         let jwt_secret =
             match (&options.jwt_secret, more_secrets.iter().find(|(name, _)| name == "JWT_SECRET")) {
                 (Some(secret), _) | (None, Some((_, secret))) => secret.clone(),
-                (None, None) => config::kept_secret(&self.data)?,
+                (None, None) => config::load_or_create_secret(&self.data)?,
             };
         let proxied =
-            options.worker_postgres.as_deref().map(|place| moved(&postgres_url, place)).transpose()?;
+            options.worker_postgres.as_deref().map(|place| replace_host(&postgres_url, place)).transpose()?;
         config::write(&config::Stack {
             dir: &self.data,
             postgres_url: proxied.as_deref().unwrap_or(&postgres_url),
@@ -192,11 +197,11 @@ impl Stack {
             more_secrets: &more_secrets,
         })?;
         let wrangler = self.wrangler.insert(Wrangler::start(&self.data, self.port)?);
-        inputs::write_whole(
+        inputs::write_atomically(
             &self.data.join("run.json"),
             &json!({ "wranglerGroup": wrangler.pid() }).to_string(),
         )?;
-        wrangler.ready().await?;
+        wrangler.wait_until_ready().await?;
         Ok(json!({
             "url": format!("http://127.0.0.1:{}", self.port),
             "postgresUrl": postgres_url,
@@ -212,14 +217,14 @@ impl Stack {
         if let Some(pid) = self.postgres.as_ref().and_then(postgres::Postgres::pid) {
             stack["pids"]["postgres"] = json!(pid);
         }
-        inputs::write_whole(&self.data.join("stack.json"), &serde_json::to_string_pretty(&stack)?)
+        inputs::write_atomically(&self.data.join("stack.json"), &serde_json::to_string_pretty(&stack)?)
     }
 
     fn announce(&self, stack: &Value, headless: bool, start: Instant) -> Result<()> {
         self.write_stack(stack)?;
         let url = stack["url"].as_str().unwrap_or_default();
         if headless {
-            log::event("ready", url);
+            log::report_event("ready", url);
         } else {
             println!("\n  Chinwag is at {url}   (ready in {}, Ctrl-C stops it)", log::seconds(start));
             println!("  a token: cargo xtask token --sub alice\n");
@@ -233,7 +238,7 @@ impl Stack {
             let wrangler = self.wrangler.as_mut().context("wrangler was started")?;
             let postgres_ended = async {
                 match &mut self.postgres {
-                    Some(server) => server.ended().await,
+                    Some(server) => server.wait_until_ended().await,
                     None => std::future::pending().await,
                 }
             };
@@ -241,14 +246,14 @@ impl Stack {
                 result = wrangler.follow() => return result,
                 () = postgres_ended => {}
             }
-            log::event("postgres", "ended");
-            self.revive_postgres().await?;
+            log::report_event("postgres", "ended");
+            self.restart_postgres().await?;
             self.write_stack(&stack)?;
-            log::event("postgres", "started again");
+            log::report_event("postgres", "started again");
         }
     }
 
-    async fn revive_postgres(&mut self) -> Result<()> {
+    async fn restart_postgres(&mut self) -> Result<()> {
         let hold = self.data.join("postgres.hold");
         let (Some(server), Some(wrangler)) = (&mut self.postgres, &mut self.wrangler) else { return Ok(()) };
         let back = async {

@@ -51,7 +51,7 @@ pub fn is_current(stamp: &Path, hash: &str) -> bool {
 }
 
 /// Writes a file so that a reader sees the old text or the new one, never a half.
-pub fn write_whole(path: &Path, text: &str) -> Result<()> {
+pub fn write_atomically(path: &Path, text: &str) -> Result<()> {
     let mut name = path.file_name().context("a file has a name")?.to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);

@@ -4,19 +4,17 @@ use anyhow::Result;
 use std::io::{IsTerminal, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Runs a step that may take long: says that it began, and how long it took.
-pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Runs a step that may take long: says that it begins and how long that usually takes, then how long it took.
+/// It reports a failure at once, for other steps may be running beside it.
+pub fn step<T>(name: &str, usually: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
-    say(&format!("{name} …"));
+    say(&format!("{name} … ({usually})"));
     let result = work();
-    if result.is_ok() {
-        done(name, start);
+    match &result {
+        Ok(_) => say(&format!("{name}: done in {}", seconds(start))),
+        Err(_) => say(&format!("{name}: failed after {}", seconds(start))),
     }
     result
-}
-
-pub fn done(name: &str, start: Instant) {
-    say(&format!("{name}: done in {}", seconds(start)));
 }
 
 /// One line in one write: below wrangler each write becomes a line of its own.
@@ -29,7 +27,7 @@ pub fn seconds(start: Instant) -> String {
 }
 
 /// One event of the running stack: UTC time, where it comes from, what happened.
-pub fn event(from: &str, what: &str) {
+pub fn report_event(from: &str, what: &str) {
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_millis()).unwrap_or_default();
     let (s, ms) = (now_ms / 1000 % 86_400, now_ms % 1000);
     let (h, m, s) = (s / 3600, s / 60 % 60, s % 60);
@@ -39,7 +37,7 @@ pub fn event(from: &str, what: &str) {
 }
 
 /// The last lines of a file, for an error that must explain itself.
-pub fn tail(path: &std::path::Path, lines: usize) -> String {
+pub fn read_tail(path: &std::path::Path, lines: usize) -> String {
     let text = String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
     last_lines(&text, lines)
 }

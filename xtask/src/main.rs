@@ -1,6 +1,4 @@
 //! `cargo xtask`: everything the project does to itself. This file reads the command line and nothing more.
-//!
-//! The same program also stands in for `cargo`, `rustc` and `rustup` below worker-build (`shim.rs`).
 
 mod bench;
 mod build;
@@ -14,11 +12,11 @@ mod mutants;
 mod postgres;
 mod process;
 mod setup;
-mod shim;
 mod sim;
 mod suite;
 mod token;
 mod verify;
+mod worker;
 mod wrangler;
 
 use anyhow::{Context, Result, bail};
@@ -40,9 +38,6 @@ Environment: CHINWAG_FEATURES cargo features of the Worker, CHINWAG_TEST_WORKER 
 CHINWAG_QUEUE_RETRIES how often a stack's queue of notifications tries again, CHINWAG_TOKEN what `verify` shows without --token.";
 
 fn main() {
-    if let Some(code) = shim::run_if_called_as_one() {
-        std::process::exit(code);
-    }
     if let Err(error) = run() {
         eprintln!("xtask: {error:#}");
         std::process::exit(1);
@@ -71,83 +66,94 @@ fn run() -> Result<()> {
         return Ok(());
     }
     match command.as_str() {
-        "dev" => dev::run(dev_options(args)?),
-        "build" => {
-            let mut options = build::Options { features: build::features_from_env(), ..Default::default() };
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("features") => options.features = build::parse_features(&args.value()?.string()?),
-                    Long("out") => options.out = Some(PathBuf::from(args.value()?)),
-                    Long("rebuild") => options.rebuild = true,
-                    other => return Err(other.unexpected().into()),
-                }
-            }
-            build::run(options)
-        }
-        "check" => {
-            no_more(args)?;
-            check::run()
-        }
-        "test" => {
-            let mut options = suite::Options::default();
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("only") => options.only = Some(args.value()?.string()?.parse()?),
-                    Long("keep") => options.keep = true,
-                    other => return Err(other.unexpected().into()),
-                }
-            }
-            suite::run(&options)
-        }
-        "faults" => {
-            let (mut minutes, mut seed) = (None, None);
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("minutes") => minutes = Some(args.value()?.parse()?),
-                    Long("seed") => seed = Some(args.value()?.parse()?),
-                    other => return Err(other.unexpected().into()),
-                }
-            }
-            suite::long_faults(&suite::Long { minutes: minutes.context("faults needs --minutes N")?, seed })
-        }
-        "bench" => {
-            let mut options = bench::Options::default();
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("worker") => options.worker = Some(PathBuf::from(args.value()?)),
-                    Long("runs") => options.runs = args.value()?.parse()?,
-                    Long("rest") => options.rest = true,
-                    other => return Err(other.unexpected().into()),
-                }
-            }
-            bench::run(&options)
-        }
+        "dev" => dev::run(parse_dev_options(args)?),
+        "build" => build::run(parse_build_options(args)?),
+        "check" => ensure_no_more(args).and_then(|()| check::run()),
+        "test" => suite::run(&parse_test_options(args)?),
+        "faults" => suite::run_long_faults(&parse_faults_options(args)?),
+        "bench" => bench::run(&parse_bench_options(args)?),
         "sim" => sim::run(&args.raw_args()?.collect::<Vec<_>>()),
-        "token" => token::run(token_options(args)?),
+        "token" => token::run(parse_token_options(args)?),
         "migrate" => {
-            let (mut url, mut dir) = (None, root().join("migrations"));
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("url") => url = Some(args.value()?.string()?),
-                    Long("dir") => dir = PathBuf::from(args.value()?),
-                    other => return Err(other.unexpected().into()),
-                }
-            }
-            migrate::run(&url.context("migrate needs --url postgres://user:password@host/database")?, &dir)
+            let (url, dir) = parse_migrate_options(args)?;
+            migrate::run(&url, &dir)
         }
-        "verify" => verify::run(&verify_options(args)?),
+        "verify" => verify::run(&parse_verify_options(args)?),
         other => bail!("no command `{other}`\n{USAGE}"),
     }
 }
 
-fn no_more(mut args: lexopt::Parser) -> Result<()> {
+fn parse_build_options(mut args: lexopt::Parser) -> Result<build::Options> {
+    let mut options = build::Options { features: build::features_from_env(), ..Default::default() };
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("features") => options.features = build::parse_features(&args.value()?.string()?),
+            Long("out") => options.out = Some(PathBuf::from(args.value()?)),
+            Long("rebuild") => options.rebuild = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn parse_test_options(mut args: lexopt::Parser) -> Result<suite::Options> {
+    let mut options = suite::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("only") => options.only = Some(args.value()?.string()?.parse()?),
+            Long("keep") => options.keep = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn parse_faults_options(mut args: lexopt::Parser) -> Result<suite::Long> {
+    let (mut minutes, mut seed) = (None, None);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("minutes") => minutes = Some(args.value()?.parse()?),
+            Long("seed") => seed = Some(args.value()?.parse()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(suite::Long { minutes: minutes.context("faults needs --minutes N")?, seed })
+}
+
+fn parse_bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {
+    let mut options = bench::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("worker") => options.worker = Some(PathBuf::from(args.value()?)),
+            Long("runs") => options.runs = args.value()?.parse()?,
+            Long("rest") => options.rest = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+/// Postgres's URL and the folder of the migrations.
+fn parse_migrate_options(mut args: lexopt::Parser) -> Result<(String, PathBuf)> {
+    let (mut url, mut dir) = (None, root().join("migrations"));
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("url") => url = Some(args.value()?.string()?),
+            Long("dir") => dir = PathBuf::from(args.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok((url.context("migrate needs --url postgres://user:password@host/database")?, dir))
+}
+
+fn ensure_no_more(mut args: lexopt::Parser) -> Result<()> {
     match args.next()? {
         Some(other) => Err(other.unexpected().into()),
         None => Ok(()),
     }
 }
 
-fn dev_options(mut args: lexopt::Parser) -> Result<dev::Options> {
+fn parse_dev_options(mut args: lexopt::Parser) -> Result<dev::Options> {
     let mut options = dev::Options::default();
     while let Some(arg) = args.next()? {
         match arg {
@@ -174,7 +180,7 @@ fn dev_options(mut args: lexopt::Parser) -> Result<dev::Options> {
     Ok(options)
 }
 
-fn token_options(mut args: lexopt::Parser) -> Result<token::Options> {
+fn parse_token_options(mut args: lexopt::Parser) -> Result<token::Options> {
     let mut options = token::Options::default();
     while let Some(arg) = args.next()? {
         match arg {
@@ -193,7 +199,7 @@ fn token_options(mut args: lexopt::Parser) -> Result<token::Options> {
     Ok(options)
 }
 
-fn verify_options(mut args: lexopt::Parser) -> Result<verify::Options> {
+fn parse_verify_options(mut args: lexopt::Parser) -> Result<verify::Options> {
     let token = std::env::var("CHINWAG_TOKEN").unwrap_or_default();
     let mut options = verify::Options { token, data: root().join(".dev"), ..Default::default() };
     while let Some(arg) = args.next()? {

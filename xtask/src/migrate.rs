@@ -29,7 +29,7 @@ struct Migration {
 /// The command `migrate`.
 pub fn run(url: &str, dir: &Path) -> Result<()> {
     if wants_tls(url) && !cfg!(feature = "tls") {
-        return again_with_tls();
+        return rerun_with_tls();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let applied = runtime.block_on(apply(url, dir))?;
@@ -45,7 +45,7 @@ pub fn wants_tls(url: &str) -> bool {
 }
 
 /// Runs this very command in an xtask that has TLS. It is a minute more of compiling, so only who needs it has it.
-pub fn again_with_tls() -> Result<()> {
+pub fn rerun_with_tls() -> Result<()> {
     crate::log::say("this takes TLS: building xtask with it");
     let status = std::process::Command::new("cargo")
         .args([
@@ -68,15 +68,15 @@ pub fn again_with_tls() -> Result<()> {
 
 /// Brings the database at `url` up to date and names what was applied.
 pub async fn apply(url: &str, dir: &Path) -> Result<Vec<String>> {
-    let migrations = read(dir)?;
+    let migrations = read_migrations(dir)?;
     let mut client = connect(url).await?;
-    let applied = locked(&mut client, &migrations).await;
+    let applied = apply_locked(&mut client, &migrations).await;
     // The lock is the session's: it ends with the connection, whatever happened.
     drop(client);
     applied
 }
 
-fn read(dir: &Path) -> Result<Vec<Migration>> {
+fn read_migrations(dir: &Path) -> Result<Vec<Migration>> {
     let mut migrations = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
         let path = entry?.path();
@@ -103,7 +103,7 @@ fn read(dir: &Path) -> Result<Vec<Migration>> {
     Ok(migrations)
 }
 
-async fn locked(client: &mut Client, migrations: &[Migration]) -> Result<Vec<String>> {
+async fn apply_locked(client: &mut Client, migrations: &[Migration]) -> Result<Vec<String>> {
     let start = Instant::now();
     // Polled: a waiting `pg_advisory_lock` holds a snapshot open, and that blocks concurrent index builds.
     while !client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK_KEY]).await?.get::<_, bool>(0) {
@@ -131,7 +131,7 @@ async fn locked(client: &mut Client, migrations: &[Migration]) -> Result<Vec<Str
     }
     let mut applied = Vec::new();
     for migration in migrations.iter().skip(rows.len()) {
-        one(client, migration)
+        apply_one(client, migration)
             .await
             .with_context(|| format!("{}: nothing of it was applied", migration.name))?;
         applied.push(migration.name.clone());
@@ -140,7 +140,7 @@ async fn locked(client: &mut Client, migrations: &[Migration]) -> Result<Vec<Str
 }
 
 /// The file and its bookkeeping row are one transaction.
-async fn one(client: &mut Client, migration: &Migration) -> Result<()> {
+async fn apply_one(client: &mut Client, migration: &Migration) -> Result<()> {
     let transaction = client.transaction().await?;
     transaction.batch_execute(TABLE_LOCK_WAIT).await?;
     transaction.batch_execute(&migration.sql).await.map_err(|error| match error.as_db_error() {
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_gap_a_double_a_bad_name_and_an_empty_folder_are_refused() {
-        let read_error = |files: &[(&str, &str)]| read(&folder(files)).err().unwrap().to_string();
+        let read_error = |files: &[(&str, &str)]| read_migrations(&folder(files)).err().unwrap().to_string();
         assert!(read_error(&[("0001_a.sql", ""), ("0003_c.sql", "")]).contains("expected number 0002"));
         assert!(read_error(&[("0001_a.sql", ""), ("0001_b.sql", "")]).contains("expected number 0002"));
         assert!(read_error(&[("first.sql", "")]).contains("is named"));

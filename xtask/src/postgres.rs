@@ -52,7 +52,7 @@ impl Postgres {
         let (log, port) = (dir.join("postgres.log"), process::free_port()?);
         let child = binaries.spawn(&data, &log, port, durable)?;
         let mut server = Postgres { child, binaries, data, log, port, durable };
-        server.ready().await?;
+        server.wait_until_ready().await?;
         Ok(server)
     }
 
@@ -60,17 +60,17 @@ impl Postgres {
     pub async fn restart(&mut self) -> Result<()> {
         stop_stale(&self.data);
         self.child = self.binaries.spawn(&self.data, &self.log, self.port, self.durable)?;
-        self.ready().await
+        self.wait_until_ready().await
     }
 
-    async fn ready(&mut self) -> Result<()> {
+    async fn wait_until_ready(&mut self) -> Result<()> {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
                 bail!(
                     "Postgres won't start ({status}); the end of {}:\n{}",
                     self.log.display(),
-                    log::tail(&self.log, 12)
+                    log::read_tail(&self.log, 12)
                 );
             }
             if let Ok((client, connection)) =
@@ -83,7 +83,7 @@ impl Postgres {
                 bail!(
                     "Postgres doesn't answer; the end of {}:\n{}",
                     self.log.display(),
-                    log::tail(&self.log, 12)
+                    log::read_tail(&self.log, 12)
                 );
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
@@ -91,7 +91,7 @@ impl Postgres {
     }
 
     /// Ends when the server ended.
-    pub async fn ended(&mut self) {
+    pub async fn wait_until_ended(&mut self) {
         let _ = self.child.wait().await;
     }
 
@@ -134,7 +134,7 @@ fn stop_stale(data: &Path) {
     let command = process::command_line(pid);
     if command.contains("postgres") && command.contains(&*data.to_string_lossy()) {
         process::signal(pid, libc::SIGINT);
-        if !process::wait_gone(pid, STOP_MAX) {
+        if !process::wait_until_gone(pid, STOP_MAX) {
             process::end_group(pid, libc::SIGKILL, Duration::from_secs(1));
         }
     }
@@ -200,7 +200,7 @@ impl Binaries {
     }
 
     fn init(&self, data: &Path) -> Result<()> {
-        log::step("Postgres: a new database folder", || {
+        log::step("new database folder", "5 seconds, once", || {
             let mut command = self.command("initdb");
             command.arg("-D").arg(data).args([
                 "-U",
@@ -209,7 +209,7 @@ impl Binaries {
                 "--encoding=UTF8",
                 "--locale=C.UTF-8",
             ]);
-            let made = process::quiet(command.arg("--no-sync"));
+            let made = process::run_quietly(command.arg("--no-sync"));
             // A half-made folder would be taken for a whole one the next time.
             if made.is_err() {
                 let _ = std::fs::remove_dir_all(data);
@@ -237,7 +237,7 @@ impl Binaries {
         }
         command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut command = tokio::process::Command::from(command);
-        process::own_group(&mut command, libc::SIGINT);
+        process::put_in_own_group(&mut command, libc::SIGINT);
         command.spawn().context("cannot run Postgres")
     }
 }
@@ -270,7 +270,7 @@ fn copy_for_nobody(native: &Path) -> Result<PathBuf> {
         Path::new("/var/tmp").join(format!("chinwag-postgres-{}", &inputs::hash(&[], &[&version])[..16]));
     if !dir.join("complete").exists() {
         let _ = std::fs::remove_dir_all(&dir);
-        process::quiet(Command::new("cp").arg("-R").arg(native).arg(&dir))?;
+        process::run_quietly(Command::new("cp").arg("-R").arg(native).arg(&dir))?;
         std::fs::write(dir.join("complete"), "")?;
     }
     Ok(dir)

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Runs to the end with its output shown; an error names the program.
-pub fn show(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {name}"))?;
     if !status.success() {
@@ -18,7 +18,7 @@ pub fn show(command: &mut Command) -> Result<()> {
 }
 
 /// Runs to the end quietly; its output is shown only if it fails.
-pub fn quiet(command: &mut Command) -> Result<String> {
+pub fn run_quietly(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -30,7 +30,7 @@ pub fn quiet(command: &mut Command) -> Result<String> {
 }
 
 /// Runs to the end with its output shown, and gives what it wrote to stdout.
-pub fn tee(command: &mut Command) -> Result<String> {
+pub fn run_and_capture(command: &mut Command) -> Result<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut said = String::new();
     for line in BufReader::new(child.stdout.take().context("its output")?).lines() {
@@ -46,6 +46,49 @@ pub fn tee(command: &mut Command) -> Result<String> {
     Ok(said)
 }
 
+/// How often a long compilation says where it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(20);
+
+/// Runs cargo to its end. Shows warnings and errors as they come, and now and then the crate that it compiles.
+pub fn run_cargo(command: &mut Command) -> Result<()> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .env("CARGO_TERM_PROGRESS_WHEN", "never")
+        .env("CARGO_TERM_QUIET", "false")
+        .spawn()
+        .context("cannot run cargo")?;
+    let (mut reported, mut crates) = (Instant::now(), 0);
+    for line in BufReader::new(child.stderr.take().context("its output")?).lines() {
+        let line = line?;
+        if let Some(compiled) = line.strip_prefix("   Compiling ") {
+            crates += 1;
+            if reported.elapsed() > PROGRESS_EVERY {
+                crate::log::say(&format!(
+                    "  crate {crates}: {}",
+                    compiled.split(" (").next().unwrap_or_default()
+                ));
+                reported = Instant::now();
+            }
+        } else if !is_status(&line) {
+            crate::log::say(&line);
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} failed ({status}); its output is above", self::line(command));
+    }
+    Ok(())
+}
+
+/// Whether cargo's line is one of its own, like `    Finished …`: a word that ends in the twelfth column.
+fn is_status(line: &str) -> bool {
+    let (word, rest) = line.split_at_checked(12).unwrap_or((line, ""));
+    rest.starts_with(' ')
+        && word.trim_start().starts_with(|c: char| c.is_ascii_uppercase())
+        && !word.trim_start().contains(' ')
+}
+
 fn line(command: &Command) -> String {
     let args = command.get_args().map(|arg| arg.to_string_lossy().into_owned());
     let name =
@@ -55,7 +98,7 @@ fn line(command: &Command) -> String {
 
 /// Puts a command into a process group of its own, so that Ctrl-C in the terminal reaches us alone and we end it
 /// in order. On Linux it also gets `signal` if we are killed outright.
-pub fn own_group(command: &mut tokio::process::Command, signal: i32) {
+pub fn put_in_own_group(command: &mut tokio::process::Command, signal: i32) {
     command.process_group(0).kill_on_drop(false);
     #[cfg(target_os = "linux")]
     // SAFETY: prctl is async-signal-safe and touches only the new process.
@@ -82,13 +125,13 @@ pub fn is_alive(pid: i32) -> bool {
 /// Ends a group: `first`, and SIGKILL for what is left after `patience`.
 pub fn end_group(group: i32, first: i32, patience: Duration) {
     signal(-group, first);
-    if !wait_gone(-group, patience) {
+    if !wait_until_gone(-group, patience) {
         signal(-group, libc::SIGKILL);
     }
 }
 
 /// Waits until a process (or with a negative number a group) is gone.
-pub fn wait_gone(pid: i32, patience: Duration) -> bool {
+pub fn wait_until_gone(pid: i32, patience: Duration) -> bool {
     let start = Instant::now();
     while is_alive(pid) {
         if start.elapsed() > patience {

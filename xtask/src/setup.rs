@@ -1,6 +1,6 @@
-//! What must be on the machine before anything builds: toolchain parts, Node, npm packages, two tools of ours.
-//! Each part is looked for first and fetched by its ordinary client only if it is missing. Postgres and the
-//! browser are in `postgres.rs` and `suite.rs`.
+//! What must be on the machine before anything builds: toolchain parts, Node, npm packages. Each part is looked for
+//! first and fetched by its ordinary client only if it is missing. Postgres and the browser are in `postgres.rs`
+//! and `suite.rs`.
 
 use crate::log::step;
 use crate::{inputs, process, root};
@@ -13,48 +13,57 @@ use std::process::Command;
 const NODE_MAJOR_MIN: u32 = 20;
 /// wrangler 4.164 refuses an older one.
 const WRANGLER_NODE_MIN: (u32, u32) = (22, 12);
-/// Measured after everything had run: target 2.7, node_modules 0.8, crates 0.4 GiB; and room for the tools' builds.
+/// Measured after everything had run: target 2.7, node_modules 0.8, crates 0.4 GiB; and room to build.
 const DISK_FREE_MIN_BYTES: u64 = 5 << 30;
-/// wasm-bindgen-cli must be the very version of the crate `wasm-bindgen` in Cargo.lock.
-const WORKER_BUILD: &str = "0.8.7";
-const WASM_BINDGEN: &str = "0.2.129";
 const RUST_COMPONENTS: [(&str, &str); 3] = [
     ("rust-src", "lib/rustlib/src/rust/library"),
     ("rustfmt", "bin/rustfmt"),
     ("clippy", "bin/cargo-clippy"),
 ];
-const WASM_TARGET: &str = "wasm32-unknown-unknown";
+pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-pub struct Tools {
-    pub worker_build: PathBuf,
-    pub wasm_bindgen: PathBuf,
+/// Everything that `check`, `test` and `bench` need.
+pub fn ensure_all() -> Result<()> {
+    ensure_toolchain()?;
+    ensure_npm_packages()
 }
 
-/// Everything `dev`, `build` and `test` need.
-pub fn all() -> Result<Tools> {
-    rust_parts()?;
-    npm_packages()?;
-    tools()
+/// What takes no time when it is there, and without which nothing can go on.
+pub fn ensure_toolchain() -> Result<()> {
+    ensure_rust_components()?;
+    match read_node_version(Path::new("node")) {
+        None => bail!("no Node: install Node {NODE_MAJOR_MIN} or newer with npm (https://nodejs.org)"),
+        Some((major, minor)) if major < NODE_MAJOR_MIN => {
+            bail!("Node {major}.{minor} is too old: install Node {NODE_MAJOR_MIN} or newer")
+        }
+        Some(_) => {}
+    }
+    let root = root();
+    if !root.join("node_modules").exists() || !root.join("target/worker").exists() {
+        ensure_free_disk(&root)?;
+    }
+    Ok(())
 }
 
-fn rust_parts() -> Result<()> {
-    let sysroot = process::quiet(Command::new("rustc").current_dir(root()).args(["--print", "sysroot"]))
-        .context("no rustc: install Rust by rustup (https://rustup.rs)")?;
+fn ensure_rust_components() -> Result<()> {
+    let sysroot =
+        process::run_quietly(Command::new("rustc").current_dir(root()).args(["--print", "sysroot"]))
+            .context("no rustc: install Rust by rustup (https://rustup.rs)")?;
     let sysroot = Path::new(sysroot.trim());
     let components = RUST_COMPONENTS.iter().filter(|(_, path)| !sysroot.join(path).exists());
     for (kind, name) in components
         .map(|(name, _)| ("component", *name))
         .chain((!sysroot.join("lib/rustlib").join(WASM_TARGET).exists()).then_some(("target", WASM_TARGET)))
     {
-        step(&format!("rustup {kind} add {name}"), || {
-            process::quiet(Command::new("rustup").current_dir(root()).args([kind, "add", name]))
+        step(&format!("rustup {kind} add {name}"), "seconds, once", || {
+            process::run_quietly(Command::new("rustup").current_dir(root()).args([kind, "add", name]))
                 .context("the toolchain lacks a part and rustup cannot add it; is Rust installed by rustup?")
         })?;
     }
     Ok(())
 }
 
-fn node_version(node: &Path) -> Option<(u32, u32)> {
+fn read_node_version(node: &Path) -> Option<(u32, u32)> {
     let output = Command::new(node).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let mut parts = text.trim().trim_start_matches('v').split('.').map(|part| part.parse().ok());
@@ -62,14 +71,7 @@ fn node_version(node: &Path) -> Option<(u32, u32)> {
 }
 
 /// `npm ci` when the lock file is another than the one installed last.
-fn npm_packages() -> Result<()> {
-    match node_version(Path::new("node")) {
-        None => bail!("no Node: install Node {NODE_MAJOR_MIN} or newer with npm (https://nodejs.org)"),
-        Some((major, minor)) if major < NODE_MAJOR_MIN => {
-            bail!("Node {major}.{minor} is too old: install Node {NODE_MAJOR_MIN} or newer")
-        }
-        Some(_) => {}
-    }
+pub fn ensure_npm_packages() -> Result<()> {
     let root = root();
     let _lock = inputs::lock(&root.join("target/npm.lock"))?;
     let files = ["package.json", "package-lock.json", "web/package.json"].map(|name| root.join(name));
@@ -78,19 +80,18 @@ fn npm_packages() -> Result<()> {
     if inputs::is_current(&stamp, &hash) {
         return Ok(());
     }
-    enough_disk(&root)?;
-    step("npm packages (npm ci)", || {
-        process::quiet(Command::new("npm").current_dir(&root).args([
+    step("npm packages", "half a minute, once", || {
+        process::run_quietly(Command::new("npm").current_dir(&root).args([
             "ci",
             "--no-progress",
             "--loglevel=error",
         ]))
     })?;
-    inputs::write_whole(&stamp, &hash)
+    inputs::write_atomically(&stamp, &hash)
 }
 
 /// The Node that runs wrangler: the npm package's, else the machine's if it is new enough.
-fn wrangler_node() -> Result<PathBuf> {
+fn find_wrangler_node() -> Result<PathBuf> {
     let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
     let packaged = root().join(format!("node_modules/node-{os}-{arch}/bin/node"));
@@ -98,7 +99,7 @@ fn wrangler_node() -> Result<PathBuf> {
         return Ok(packaged);
     }
     let (major, minor) = WRANGLER_NODE_MIN;
-    match node_version(Path::new("node")) {
+    match read_node_version(Path::new("node")) {
         Some(version) if version >= WRANGLER_NODE_MIN => Ok("node".into()),
         _ => {
             bail!("npm has no Node {major} for this machine: install Node {major}.{minor} or newer yourself")
@@ -108,7 +109,7 @@ fn wrangler_node() -> Result<PathBuf> {
 
 /// A PATH in which `node` is one that wrangler, vite and vitest accept, then the npm packages' programs.
 pub fn node_path() -> Result<OsString> {
-    let node = wrangler_node()?;
+    let node = find_wrangler_node()?;
     let first = [node.parent().unwrap_or(Path::new("")).to_path_buf(), root().join("node_modules/.bin")];
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = first.into_iter().filter(|dir| !dir.as_os_str().is_empty());
@@ -117,7 +118,7 @@ pub fn node_path() -> Result<OsString> {
 
 /// A program of an npm package, run by the right Node and without npx.
 pub fn node_program(package_file: &str) -> Result<Command> {
-    let mut command = Command::new(wrangler_node()?);
+    let mut command = Command::new(find_wrangler_node()?);
     command.arg(root().join("node_modules").join(package_file)).env("PATH", node_path()?).current_dir(root());
     Ok(command)
 }
@@ -136,49 +137,7 @@ pub fn workerd() -> PathBuf {
     root().join(format!("node_modules/@cloudflare/workerd-{os}-{arch}/bin/workerd"))
 }
 
-fn tools() -> Result<Tools> {
-    Ok(Tools {
-        worker_build: tool("worker-build", "worker-build", WORKER_BUILD)?,
-        wasm_bindgen: tool("wasm-bindgen-cli", "wasm-bindgen", WASM_BINDGEN)?,
-    })
-}
-
-fn cache_dir() -> Result<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()) {
-        Some(dir) => PathBuf::from(dir),
-        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
-    };
-    Ok(base.join("chinwag"))
-}
-
-/// A Rust program at its pinned version, shared by all clones on the machine.
-fn tool(package: &str, program: &str, version: &str) -> Result<PathBuf> {
-    let dir = cache_dir()?.join("tools").join(format!("{program}-{version}"));
-    let path = dir.join("bin").join(program);
-    if path.exists() {
-        return Ok(path);
-    }
-    let _lock = inputs::lock(&cache_dir()?.join(format!("{program}.lock")))?;
-    if !path.exists() {
-        enough_disk(&cache_dir()?)?;
-        step(&format!("{package} {version} (cargo install, 2 to 4 minutes, once)"), || {
-            // Not inside the project: its .cargo/config.toml and toolchain file are none of the tool's business,
-            // but its toolchain is, so that a machine needs one only.
-            process::show(
-                Command::new("cargo")
-                    .args(["install", "--quiet", "--locked", "--root"])
-                    .arg(&dir)
-                    .arg(format!("{package}@{version}"))
-                    .current_dir(root())
-                    .env("CARGO_TARGET_DIR", root().join("target/tools")),
-            )
-        })?;
-        let _ = std::fs::remove_dir_all(root().join("target/tools"));
-    }
-    Ok(path)
-}
-
-fn enough_disk(dir: &Path) -> Result<()> {
+fn ensure_free_disk(dir: &Path) -> Result<()> {
     let Some(free) = disk_free_bytes(dir) else { return Ok(()) };
     if free < DISK_FREE_MIN_BYTES {
         bail!(

@@ -20,7 +20,7 @@ pub fn run(args: &[OsString]) -> Result<()> {
 }
 
 fn simulate(args: &[OsString]) -> Result<()> {
-    process::show(Command::new(build()?).args(args).current_dir(root()))
+    process::run(Command::new(build()?).args(args).current_dir(root()))
 }
 
 /// The part of the suite: many histories, and some of the mutants.
@@ -30,7 +30,7 @@ pub fn suite() -> Result<()> {
 }
 
 fn build() -> Result<PathBuf> {
-    process::show(
+    process::run(
         Command::new("cargo")
             .args(["build", "--quiet", "--profile", "sim", "--package", "sim"])
             .current_dir(root()),

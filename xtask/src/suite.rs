@@ -2,6 +2,7 @@
 //! no test file, no browser, nothing counted is never a pass. What is tested is in tests/, not here.
 
 use crate::log::{say, seconds};
+use crate::worker::{self, Profile};
 use crate::{build, check, inputs, postgres, process, root, setup, sim};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ pub struct Options {
 
 /// The command `test`.
 pub fn run(options: &Options) -> Result<()> {
-    let tools = setup::all()?;
+    setup::ensure_all()?;
     let all = [
         ("check", Part::Check),
         ("native", Part::Native),
@@ -69,12 +70,12 @@ pub fn run(options: &Options) -> Result<()> {
         let start = Instant::now();
         let result = match part {
             Part::Check => check::run(),
-            Part::Native => native(options),
+            Part::Native => test_native(options),
             Part::Sim => sim::suite(),
-            Part::Wasm => wasm(&tools),
-            Part::E2e => e2e(&tools, options),
-            Part::Faults => faults(&tools, options, None),
-            Part::Browser => browser(&tools, options),
+            Part::Wasm => test_wasm(),
+            Part::E2e => test_e2e(options),
+            Part::Faults => test_faults(options, None),
+            Part::Browser => test_browser(options),
         };
         if let Err(error) = &result {
             say(&format!("{name} FAILED: {error:#}"));
@@ -96,11 +97,11 @@ fn folder() -> PathBuf {
     root().join("target/suite")
 }
 
-fn native(options: &Options) -> Result<()> {
+fn test_native(options: &Options) -> Result<()> {
     let dir = folder().join(format!("native-{}", std::process::id()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let server = runtime.block_on(postgres::Postgres::start(&dir, false))?;
-    let tested = cargo_test(
+    let tested = run_cargo_test(
         Command::new("cargo")
             .args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--test", "native"])
             .env("CHINWAG_TEST_POSTGRES", server.url("postgres")),
@@ -111,12 +112,12 @@ fn native(options: &Options) -> Result<()> {
     }
     let mut web = Command::new("npm");
     web.args(["run", "--silent", "test", "-w", "web"]).current_dir(root()).env("PATH", setup::node_path()?);
-    tested.and(process::show(&mut web).context("the web client's tests"))
+    tested.and(process::run(&mut web).context("the web client's tests"))
 }
 
 /// Runs a `cargo test` and wants at least one test to have passed: an empty file passes too, for cargo.
-fn cargo_test(command: &mut Command) -> Result<()> {
-    let said = process::tee(command.current_dir(root()))?;
+fn run_cargo_test(command: &mut Command) -> Result<()> {
+    let said = process::run_and_capture(command.current_dir(root()))?;
     let results = said.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
     let passed: u32 = results.filter_map(|rest| rest.split_once(' ')?.0.parse::<u32>().ok()).sum();
     ensure!(passed > 0, "no test ran");
@@ -125,44 +126,43 @@ fn cargo_test(command: &mut Command) -> Result<()> {
 }
 
 /// What would be deployed: small enough, accepted by wrangler for each environment, free of what only dev may do.
-fn wasm(tools: &setup::Tools) -> Result<()> {
+fn test_wasm() -> Result<()> {
     let out = root().join("build");
-    build::worker(tools, &out, &[], build::Make::Release)?;
-    build::web()?;
-    let size = build::size(&out)?;
+    build::build_all(&out, &[], Profile::Release)?;
+    let size = build::measure_size(&out)?;
     say(&format!("Worker: {} KiB raw, {} KiB gzip", size.raw_bytes >> 10, size.gzip_bytes >> 10));
     ensure!(size.raw_bytes <= WASM_RAW_MAX_BYTES, "over the budget of {WASM_RAW_MAX_BYTES} bytes raw");
     ensure!(size.gzip_bytes <= WASM_GZIP_MAX_BYTES, "over the budget of {WASM_GZIP_MAX_BYTES} bytes gzip");
     for marker in MARKERS {
         ensure!(
-            !holds(&out, marker)?,
+            !contains(&out, marker)?,
             "the release build holds `{marker}`: a feature of dev would be deployed"
         );
         ensure!(
-            holds(&test_worker(tools)?, marker)?,
+            contains(&build_test_worker()?, marker)?,
             "no `{marker}` even in a build with {TEST_FEATURES}: the scan above proves nothing"
         );
     }
     for environment in ENVIRONMENTS {
-        dry_run(environment, "")
+        run_dry_deploy(environment, "")
             .with_context(|| format!("wrangler deploy --dry-run --env \"{environment}\""))?;
     }
-    match dry_run("production", "dev") {
+    match run_dry_deploy("production", "dev") {
         Ok(_) => bail!("wrangler would deploy with CHINWAG_FEATURES=dev"),
         Err(error) => ensure!(format!("{error:#}").contains("refusing to"), "{error:#}"),
     }
     Ok(())
 }
 
-fn dry_run(environment: &str, features: &str) -> Result<String> {
+fn run_dry_deploy(environment: &str, features: &str) -> Result<String> {
     let mut command = setup::node_program("wrangler/bin/wrangler.js")?;
     command.args(["deploy", "--dry-run", "--env", environment]);
     command.arg("--outdir").arg(folder().join("dry-run"));
     command.env("CHINWAG_FEATURES", features).env("WRANGLER_SEND_METRICS", "false").env("NO_COLOR", "1");
-    process::quiet(&mut command)
+    process::run_quietly(&mut command)
 }
 
-fn holds(worker: &Path, marker: &str) -> Result<bool> {
+fn contains(worker: &Path, marker: &str) -> Result<bool> {
     for name in ["index.js", "index_bg.wasm"] {
         let file = worker.join(name);
         let bytes = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
@@ -174,20 +174,16 @@ fn holds(worker: &Path, marker: &str) -> Result<bool> {
 }
 
 /// The Worker of the end-to-end tests, in a place of its own.
-fn test_worker(tools: &setup::Tools) -> Result<PathBuf> {
+fn build_test_worker() -> Result<PathBuf> {
     let out = folder().join("worker");
-    build::worker(tools, &out, &build::parse_features(TEST_FEATURES), build::Make::Release)?;
+    worker::build(&out, &build::parse_features(TEST_FEATURES), Profile::Release)?;
     Ok(out)
 }
 
 /// Tells a test program how to start stacks: `$CHINWAG_XTASK dev --headless --port 0 --data DIR --no-build`.
-fn with_stacks<'a>(
-    command: &'a mut Command,
-    tools: &setup::Tools,
-    options: &Options,
-) -> Result<&'a mut Command> {
-    let worker = test_worker(tools)?;
-    build::web()?;
+fn configure_stacks<'a>(command: &'a mut Command, options: &Options) -> Result<&'a mut Command> {
+    let worker = build_test_worker()?;
+    build::build_web()?;
     command.env("CHINWAG_TEST_WORKER", worker).env("CHINWAG_XTASK", std::env::current_exe()?);
     if options.keep {
         command.env("CHINWAG_KEEP", "1");
@@ -195,10 +191,10 @@ fn with_stacks<'a>(
     Ok(command.current_dir(root()))
 }
 
-fn e2e(tools: &setup::Tools, options: &Options) -> Result<()> {
+fn test_e2e(options: &Options) -> Result<()> {
     let mut command = Command::new("cargo");
     command.args(["test", "--no-fail-fast", "--test", "e2e"]);
-    cargo_test(with_stacks(&mut command, tools, options)?)
+    run_cargo_test(configure_stacks(&mut command, options)?)
 }
 
 /// How long, and in which order, the scenarios are run again and again.
@@ -208,11 +204,12 @@ pub struct Long {
 }
 
 /// The command `faults`.
-pub fn long_faults(long: &Long) -> Result<()> {
-    faults(&setup::all()?, &Options::default(), Some(long))
+pub fn run_long_faults(long: &Long) -> Result<()> {
+    setup::ensure_all()?;
+    test_faults(&Options::default(), Some(long))
 }
 
-fn faults(tools: &setup::Tools, options: &Options, long: Option<&Long>) -> Result<()> {
+fn test_faults(options: &Options, long: Option<&Long>) -> Result<()> {
     let mut command = Command::new("cargo");
     // A scenario that fails says why in one line; what it had started then falls over by the dozen.
     command.args(["test", "--test", "faults"]).env("RUST_BACKTRACE", "0");
@@ -220,31 +217,31 @@ fn faults(tools: &setup::Tools, options: &Options, long: Option<&Long>) -> Resul
         command.env("CHINWAG_FAULTS_MINUTES", minutes.to_string());
         command.envs(seed.map(|seed| ("CHINWAG_FAULTS_SEED", seed.to_string())));
     }
-    cargo_test(with_stacks(&mut command, tools, options)?)
+    run_cargo_test(configure_stacks(&mut command, options)?)
 }
 
-fn browser(tools: &setup::Tools, options: &Options) -> Result<()> {
+fn test_browser(options: &Options) -> Result<()> {
     ensure!(root().join("tests/browser/run.mjs").exists(), "tests/browser/run.mjs is missing");
-    let chromium = chromium()?;
+    let chromium = ensure_chromium()?;
     let mut command = setup::node_program("../tests/browser/run.mjs")?;
     command.env("CHROMIUM", chromium);
-    process::show(with_stacks(&mut command, tools, options)?)
+    process::run(configure_stacks(&mut command, options)?)
 }
 
 /// A Chromium: the one named, the machine's, or on a Debian where we are root the distribution's.
-fn chromium() -> Result<PathBuf> {
+fn ensure_chromium() -> Result<PathBuf> {
     if let Some(path) = installed_chromium() {
         return Ok(path);
     }
     // SAFETY: geteuid has no preconditions.
     let root = unsafe { libc::geteuid() } == 0;
-    if root && on_path("apt-get").is_some() {
+    if root && find_on_path("apt-get").is_some() {
         let _lock = inputs::lock(&folder().join("apt.lock"))?;
-        crate::log::step("chromium (apt-get install, 1 minute, once)", || {
-            process::quiet(Command::new("apt-get").arg("update"))?;
+        crate::log::step("chromium by apt-get", "1 minute, once", || {
+            process::run_quietly(Command::new("apt-get").arg("update"))?;
             let mut install = Command::new("apt-get");
             install.args(["install", "-y", "--no-install-recommends", "chromium"]);
-            process::quiet(install.env("DEBIAN_FRONTEND", "noninteractive"))
+            process::run_quietly(install.env("DEBIAN_FRONTEND", "noninteractive"))
         })?;
     }
     installed_chromium().context("no Chromium: install one, or name it in the environment variable CHROMIUM")
@@ -255,11 +252,11 @@ fn installed_chromium() -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     let mac = Path::new("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
     named
-        .or_else(|| names.iter().find_map(|name| on_path(name)))
+        .or_else(|| names.iter().find_map(|name| find_on_path(name)))
         .or_else(|| mac.exists().then(|| mac.to_path_buf()))
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+fn find_on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
 }

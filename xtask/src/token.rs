@@ -34,19 +34,19 @@ impl Default for Options {
 
 /// The command `token`.
 pub fn run(options: Options) -> Result<()> {
-    let stack = stack(&options.data)?;
+    let stack = read_stack(&options.data)?;
     let text = |name: &str| stack[name].as_str().with_context(|| format!("stack.json has no {name}"));
-    println!("{}", signed(&options, text("tenantClaim")?, text("jwtSecret")?)?);
+    println!("{}", sign_token(&options, text("tenantClaim")?, text("jwtSecret")?)?);
     Ok(())
 }
 
 /// The token of one person, for a stack with this claim and secret.
-pub fn signed(options: &Options, tenant_claim: &str, secret: &str) -> Result<String> {
+pub fn sign_token(options: &Options, tenant_claim: &str, secret: &str) -> Result<String> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().cast_signed();
     sign(&claims(options, tenant_claim, now_s), secret)
 }
 
-fn stack(data: &Path) -> Result<Value> {
+fn read_stack(data: &Path) -> Result<Value> {
     let path = data.join("stack.json");
     let text = std::fs::read_to_string(&path).with_context(|| {
         format!("no stack is running over {}: start one with `cargo xtask dev`", data.display())

@@ -35,7 +35,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let postgres = postgres_url(options)?;
     if (options.url.starts_with("https:") || migrate::wants_tls(&postgres)) && !cfg!(feature = "tls") {
-        return migrate::again_with_tls();
+        return migrate::rerun_with_tls();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let rest = Rest::new(&options.url, &options.token);
@@ -43,7 +43,7 @@ pub fn run(options: &Options) -> Result<()> {
     let rows = runtime.block_on(Rows::connect(&postgres))?;
     let (start, mut differ) = (Instant::now(), 0);
     for room in &rooms {
-        let found = one_room(&runtime, &rest, &rows, room).with_context(|| format!("room {room}"))?;
+        let found = compare_room(&runtime, &rest, &rows, room).with_context(|| format!("room {room}"))?;
         println!("{room}  {found}");
         differ += usize::from(!found.differences.is_empty());
     }
@@ -85,7 +85,7 @@ impl std::fmt::Display for Found {
 }
 
 /// Compares one room up to the head it had at the beginning; what is said meanwhile is another run's.
-fn one_room(runtime: &tokio::runtime::Runtime, rest: &Rest, rows: &Rows, room: &str) -> Result<Found> {
+fn compare_room(runtime: &tokio::runtime::Runtime, rest: &Rest, rows: &Rows, room: &str) -> Result<Found> {
     let tenant = rest.tenant(room)?;
     let Log { last_seq: head, epoch, .. } = rest.page(room, 0)?;
     let mut found = Found { messages: 0, head, differences: Vec::new() };
@@ -118,7 +118,7 @@ fn one_room(runtime: &tokio::runtime::Runtime, rest: &Rest, rows: &Rows, room: &
     let aside = rest.set_aside(room);
     let (mut after, end) = (0, head.min(projected));
     while after < end {
-        let (to, messages, differences) = part(runtime, rest, rows, (&tenant, room), (after, end))?;
+        let (to, messages, differences) = compare_part(runtime, rest, rows, (&tenant, room), (after, end))?;
         found.messages += messages;
         let reason = |(seq, what): (u64, String)| match aside.get(&seq) {
             Some(reason) => format!("seq {seq}: {what} (set aside: {reason})"),
@@ -133,7 +133,7 @@ fn one_room(runtime: &tokio::runtime::Runtime, rest: &Rest, rows: &Rows, room: &
 type Differences = Vec<(u64, String)>;
 
 /// Compares one page of the log: up to where, how many messages, what differs after several readings.
-fn part(
+fn compare_part(
     runtime: &tokio::runtime::Runtime,
     rest: &Rest,
     rows: &Rows,

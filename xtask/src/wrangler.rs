@@ -45,7 +45,7 @@ impl Wrangler {
         command.stdin(std::process::Stdio::null());
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         let mut command = tokio::process::Command::from(command);
-        process::own_group(&mut command, libc::SIGTERM);
+        process::put_in_own_group(&mut command, libc::SIGTERM);
         let mut child = command.spawn().context("cannot run wrangler")?;
         let log_path = dir.join("wrangler.log");
         Ok(Wrangler {
@@ -66,10 +66,10 @@ impl Wrangler {
     }
 
     /// Returns when the Worker answers.
-    pub async fn ready(&mut self) -> Result<()> {
+    pub async fn wait_until_ready(&mut self) -> Result<()> {
         let (start, port) = (Instant::now(), self.port);
         let healthy = async {
-            while !answers(port).await {
+            while !is_healthy(port).await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
@@ -78,7 +78,7 @@ impl Wrangler {
             result = self.follow() => result?,
             () = tokio::time::sleep(READY_MAX) => {}
         }
-        let tail = log::tail(&self.log_path, 15);
+        let tail = log::read_tail(&self.log_path, 15);
         bail!(
             "the Worker doesn't answer {HEALTH} after {}; the end of wrangler's output:\n{tail}",
             log::seconds(start)
@@ -92,23 +92,23 @@ impl Wrangler {
                 line = self.out.next_line() => line,
                 line = self.err.next_line() => line,
                 status = self.child.wait() => {
-                    let tail = log::tail(&self.log_path, 15);
+                    let tail = log::read_tail(&self.log_path, 15);
                     bail!("wrangler ended by itself ({}); the end of its output:\n{tail}", status?);
                 }
             };
             match line {
-                Ok(Some(line)) => self.tell(&line),
+                Ok(Some(line)) => self.report_line(&line),
                 // One of the two is closed, or isn't text: its end will be seen by `wait`.
                 Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
     }
 
-    fn tell(&mut self, line: &str) {
-        let line = without_colour(line);
+    fn report_line(&mut self, line: &str) {
+        let line = strip_colour(line);
         let _ = writeln!(self.log, "{line}");
         if let Some((from, what)) = self.filter.event(&line) {
-            log::event(from, &what);
+            log::report_event(from, &what);
         }
     }
 
@@ -123,7 +123,7 @@ impl Wrangler {
 }
 
 /// One HTTP request by hand; a client library would be a third of xtask's compile time.
-async fn answers(port: u16) -> bool {
+async fn is_healthy(port: u16) -> bool {
     let ask = async {
         let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
         let request = format!("GET {HEALTH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
@@ -135,7 +135,7 @@ async fn answers(port: u16) -> bool {
     matches!(tokio::time::timeout(Duration::from_secs(5), ask).await, Ok(Ok(true)))
 }
 
-fn without_colour(line: &str) -> String {
+fn strip_colour(line: &str) -> String {
     let mut parts = line.split('\x1b');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -161,7 +161,7 @@ impl Filter {
             return None;
         }
         if let Some(request) = line.strip_prefix("[wrangler:info] ") {
-            return request_event(request).map(|what| ("http", what));
+            return describe_request(request).map(|what| ("http", what));
         }
         if let Some(said) = line.strip_prefix("[custom build]") {
             let said = said.trim();
@@ -182,7 +182,7 @@ impl Filter {
 }
 
 /// `GET /api/x 200 OK (12ms)`: everything that failed, and of what went well the contract's routes without health.
-fn request_event(request: &str) -> Option<String> {
+fn describe_request(request: &str) -> Option<String> {
     let mut words = request.split_whitespace();
     let (method, path, status) = (words.next()?, words.next()?, words.next()?.parse::<u16>().ok()?);
     let time =
@@ -214,7 +214,7 @@ room r1: drained 3
 \u{1b}[31m✘ \u{1b}[41;31m[\u{1b}[41;97mERROR\u{1b}[41;31m]\u{1b}[0m \u{1b}[1mbad thing\u{1b}[0m
 ⎔ Local server updated and ready";
         let mut filter = Filter::default();
-        let events: Vec<_> = said.lines().filter_map(|line| filter.event(&without_colour(line))).collect();
+        let events: Vec<_> = said.lines().filter_map(|line| filter.event(&strip_colour(line))).collect();
         let told: Vec<_> = events.iter().map(|(from, what)| format!("{from}: {what}")).collect();
         assert_eq!(
             told,

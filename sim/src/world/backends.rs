@@ -1,18 +1,18 @@
 //! The services behind the rooms as they stand: Postgres' rows of each room, the bucket, the tenants' alert lists.
 //! Not here: how a statement changes them and how it fails (`postgres`).
 
-use crate::fake_postgres::Ledger;
-use crate::fixtures;
-use crate::membership::Membership;
 use crate::plan::{PEOPLE, ROOMS};
 use chinwag::db::{Marker, RoomSnapshot, SnapshotBan, SnapshotMember};
 use chinwag::ids::{Seq, UnixMs};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use testkit::FakePostgres;
+use testkit::Membership;
+use testkit::cast;
 
 /// Postgres' rows of one room.
 pub struct RoomRows {
-    pub ledger: Ledger,
+    pub postgres: FakePostgres,
     pub room: RoomSnapshot,
     pub membership: Membership,
     /// Foreign rows: another message stood at these seqs, so Postgres may lack the log's.
@@ -22,8 +22,8 @@ pub struct RoomRows {
 impl RoomRows {
     fn new(people: &[&str]) -> Self {
         Self {
-            ledger: Ledger { members_version: 1, ..Ledger::default() },
-            room: fixtures::group(people),
+            postgres: FakePostgres::new(),
+            room: cast::group(people),
             membership: Membership::default(),
             foreign_rows: BTreeMap::new(),
         }
@@ -48,7 +48,7 @@ impl RoomRows {
 
     pub fn snapshot(&self, known: u64, now: UnixMs) -> RoomSnapshot {
         let mut snapshot = self.membership.snapshot(&self.room, known, now);
-        (snapshot.last_seq, snapshot.epoch) = (self.ledger.last_seq, self.ledger.epoch.clone());
+        (snapshot.last_seq, snapshot.epoch) = (self.postgres.last_seq, self.postgres.epoch.clone());
         for member in &mut snapshot.members {
             let marker = self.marker_of(member);
             (member.read_generation, member.last_read_seq) = (marker.generation, marker.seq);
@@ -59,7 +59,7 @@ impl RoomRows {
     /// The later one of the marker that the membership began with and the projected one.
     fn marker_of(&self, member: &SnapshotMember) -> Marker {
         let first = Marker { generation: member.read_generation, seq: member.last_read_seq };
-        let projected = self.ledger.reads.get(member.user_id.as_str()).copied().unwrap_or_default();
+        let projected = self.postgres.reads.get(member.user_id.as_str()).copied().unwrap_or_default();
         projected.max(first)
     }
 
@@ -71,7 +71,7 @@ impl RoomRows {
     pub fn change(&mut self, change: impl FnOnce(&mut RoomSnapshot)) {
         change(&mut self.room);
         self.room.members_version += 1;
-        self.ledger.members_version = self.room.members_version;
+        self.postgres.members_version = self.room.members_version;
     }
 }
 

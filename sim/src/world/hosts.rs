@@ -3,7 +3,6 @@
 
 use super::network::SimSocket;
 use crate::plan::ROOMS;
-use crate::sqlite::Sqlite;
 use chinwag::api::{RoomRequest, object_name};
 use chinwag::error::Refusal;
 use chinwag::ids::{RoomId, TenantId, UnixMs};
@@ -13,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
+use testkit::Sqlite;
 
 pub type RoomAnswer = Result<Answer<Rc<SimSocket>>, Refusal>;
 pub type Work<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -119,7 +119,7 @@ impl Host {
 
 fn empty_storage() -> Rc<Sqlite> {
     let sqlite = Sqlite::new();
-    sqlite.counts.set(false);
+    sqlite.counts_rows.set(false);
     Rc::new(sqlite)
 }
 

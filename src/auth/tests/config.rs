@@ -1,4 +1,4 @@
-//! Rules of the configuration: what isn't safe to serve is refused at the start.
+//! Rules of the configuration: an unsafe one is refused.
 
 use super::*;
 
@@ -58,7 +58,7 @@ fn unsafe_configurations_are_refused_with_the_variables_name() {
 }
 
 #[test]
-fn a_secret_is_needed_for_hs256_alone() {
+fn a_secret_is_required_only_for_hs256() {
     let config = config(&[
         ("JWT_SECRET", ""),
         ("JWT_ALGORITHMS", "RS256, ES256 ,EdDSA"),
@@ -68,7 +68,7 @@ fn a_secret_is_needed_for_hs256_alone() {
 }
 
 #[test]
-fn a_key_set_may_come_over_http_from_this_machine() {
+fn a_key_set_may_be_fetched_over_http_from_loopback() {
     for url in ["http://localhost:9/j", "http://127.0.0.1:9/j", "http://127.1.2.3/j", "http://[::1]:9/j"] {
         let config = config(&[("JWT_ALGORITHMS", "ES256"), ("JWT_JWKS_URL", url)]);
         assert_eq!(config.jwks_url.as_deref(), Some(url));

@@ -1,4 +1,4 @@
-//! Rules of an upgrade's credentials: which of the four ways counts, and from which page.
+//! Rules of an upgrade's credentials: which of the four places counts, and from which web page.
 
 use super::*;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -17,7 +17,7 @@ fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
     })
 }
 
-/// What an upgrade finds, spelled for comparison: `bearer tok`, `ticket t v1`, or the code of the refusal.
+/// The credential of an upgrade as text: `bearer tok`, `ticket t v1`, or the code of the refusal.
 fn found(lines: &[(&'static str, &str)], query: &str) -> String {
     let config = config(&[("ALLOWED_ORIGINS", "https://app.example.com, http://localhost:5173/")]);
     let spelled = |upgrade: Upgrade| {
@@ -34,7 +34,7 @@ fn found(lines: &[(&'static str, &str)], query: &str) -> String {
 }
 
 #[test]
-fn the_first_that_is_present_counts() {
+fn the_first_credential_that_is_present_counts() {
     let authorization = ("authorization", "Bearer header");
     let subprotocol = ("sec-websocket-protocol", "chat.v1, bearer.protocol");
     let cookie = ("cookie", "chat_token=cookie");
@@ -48,7 +48,7 @@ fn the_first_that_is_present_counts() {
 }
 
 #[test]
-fn one_that_is_present_and_empty_is_not_passed_over() {
+fn an_empty_credential_is_not_skipped() {
     assert_eq!(found(&[("authorization", "Bearer")], "ticket=t"), "bearer ");
     assert_eq!(found(&[("authorization", "Bearer  ")], "ticket=t"), "bearer ");
     assert_eq!(found(&[("sec-websocket-protocol", "chat.v1, bearer.")], "ticket=t"), "bearer  v1");
@@ -56,7 +56,7 @@ fn one_that_is_present_and_empty_is_not_passed_over() {
 }
 
 #[test]
-fn authorization_is_the_bearer_scheme_in_any_case_and_no_other() {
+fn authorization_accepts_only_the_bearer_scheme_in_any_case() {
     assert_eq!(found(&[("authorization", "bearer tok")], ""), "bearer tok");
     assert_eq!(found(&[("authorization", "BEARER   tok ")], ""), "bearer tok");
     assert_eq!(found(&[("authorization", "Basic YTpi")], ""), "unauthenticated");
@@ -119,7 +119,7 @@ fn a_cookie_counts_only_from_an_allowed_page() {
 }
 
 #[test]
-fn a_foreign_origin_is_403_whatever_it_brings() {
+fn a_foreign_origin_is_403_with_any_credential() {
     let token = ("authorization", "Bearer tok");
     for origin in [
         "null",
@@ -151,7 +151,7 @@ fn a_foreign_origin_is_403_whatever_it_brings() {
 }
 
 #[test]
-fn allowed_are_the_own_host_the_listed_and_what_is_no_page() {
+fn the_own_host_listed_origins_and_requests_without_origin_are_allowed() {
     let token = ("authorization", "Bearer tok");
     for (host, origin) in [
         ("chat.example.com", "https://chat.example.com"),
@@ -174,7 +174,7 @@ fn allowed_are_the_own_host_the_listed_and_what_is_no_page() {
 }
 
 #[test]
-fn user_id_in_the_query_is_the_tokens_own() {
+fn user_id_in_the_query_must_be_the_tokens_sub() {
     let identity = verify(
         &Pair::hs256(SECRET.as_bytes()).token(None, &claims_with("sub", json!("alice smith"))),
         &config(&[]),

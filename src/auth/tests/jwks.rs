@@ -1,10 +1,10 @@
-//! Rules of the key set over time: cached, rotated, stale rather than absent, one fetch a minute for unknown keys.
+//! Rules of the key set over time: cached, rotated, used while stale, one fetch a minute for unknown keys.
 
 use super::*;
 use crate::limits::{JWKS_CACHE_MS, JWKS_FETCH_TIMEOUT_MS, JWKS_REFETCH_MS};
 use std::cell::{Cell, RefCell};
 
-/// An issuer on the network: what it answers now, and how often it was asked.
+/// An issuer on the network: its current answer, and how often it was requested.
 #[derive(Default)]
 struct Issuer {
     body: RefCell<Option<Vec<u8>>>,
@@ -67,7 +67,7 @@ async fn a_key_set_is_fetched_once_and_kept_ten_minutes() {
 }
 
 #[tokio::test]
-async fn hs256_asks_no_issuer() {
+async fn hs256_causes_no_fetch() {
     let issuer = Issuer::default();
     let token = Pair::hs256(SECRET.as_bytes()).token(None, &claims());
     assert_eq!(outcome(authenticate(&token, &config(&[]), &issuer.jwks, &issuer, NOW).await), ALICE);
@@ -75,7 +75,7 @@ async fn hs256_asks_no_issuer() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_by_its_header_asks_no_issuer() {
+async fn a_token_with_a_refused_header_causes_no_fetch() {
     let issuer = Issuer::default();
     for token in ["", "a.b.c", &Pair::hs256(SECRET.as_bytes()).token(Some("k1"), &claims())] {
         assert_eq!(outcome(authenticate(token, &jwks_config(), &issuer.jwks, &issuer, NOW).await), UNKNOWN);
@@ -84,7 +84,7 @@ async fn a_token_that_is_refused_by_its_header_asks_no_issuer() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_found_at_once_and_an_old_one_that_is_gone_is_refused() {
+async fn a_new_key_is_accepted_at_once_and_a_removed_key_is_refused() {
     let (old, new) = (Pair::es256(1), Pair::es256(2));
     let issuer = Issuer::new(&[old.jwk("k1")]);
     assert_eq!(issuer.asks(&old, "k1", NOW).await, ALICE);
@@ -105,7 +105,7 @@ async fn a_revoked_key_is_refused_after_the_cache_at_the_latest() {
 }
 
 #[tokio::test]
-async fn a_kid_that_changes_its_key_is_followed() {
+async fn a_kid_may_get_a_new_key() {
     let (old, new) = (Pair::eddsa(1), Pair::eddsa(2));
     let issuer = Issuer::new(&[old.jwk("k1")]);
     assert_eq!(issuer.asks(&old, "k1", NOW).await, ALICE);
@@ -115,7 +115,7 @@ async fn a_kid_that_changes_its_key_is_followed() {
 }
 
 #[tokio::test]
-async fn unknown_keys_cost_one_fetch_a_minute() {
+async fn unknown_keys_cause_one_fetch_a_minute() {
     let (pair, stranger) = (Pair::es256(1), Pair::es256(2));
     let issuer = Issuer::new(&[pair.jwk("k1")]);
     for (at, fetch_count) in
@@ -164,7 +164,7 @@ async fn an_unknown_key_while_the_issuer_is_down_is_503_and_still_one_fetch_a_mi
 }
 
 #[tokio::test]
-async fn without_any_key_set_it_is_503_and_tried_again_within_seconds() {
+async fn without_a_key_set_it_is_503_and_fetched_again_within_seconds() {
     let pair = Pair::es256(1);
     let issuer = Issuer::default();
     assert_eq!(issuer.asks(&pair, "k1", NOW).await, UNAVAILABLE);
@@ -175,7 +175,7 @@ async fn without_any_key_set_it_is_503_and_tried_again_within_seconds() {
 }
 
 #[tokio::test]
-async fn requests_at_once_share_one_fetch() {
+async fn concurrent_requests_share_one_fetch() {
     let pair = Pair::es256(1);
     let issuer = Issuer::new(&[pair.jwk("k1")]);
     let ask = |kid| issuer.asks(&pair, kid, NOW);
@@ -185,7 +185,7 @@ async fn requests_at_once_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_fetch_that_never_ends_keeps_nobody_waiting_for_ever() {
+async fn waiting_for_a_fetch_that_hangs_ends() {
     let pair = Pair::es256(1);
     let issuer = Issuer::new(&[pair.jwk("k1")]);
     issuer.hangs.set(true);
@@ -218,7 +218,7 @@ fn a_key_set_over_256_kib_is_no_key_set() {
 }
 
 #[test]
-fn a_key_set_that_comes_late_does_not_bring_back_what_a_newer_one_took_away() {
+fn a_late_key_set_does_not_replace_a_newer_one() {
     let (old, new) = (Pair::es256(1), Pair::es256(2));
     let mut jwks = Jwks::default();
     jwks.update(&key_set(&[new.jwk("k2")]), NOW + 1);

@@ -7,7 +7,7 @@ fn all_three() -> [Pair; 3] {
 }
 
 #[test]
-fn each_algorithm_proves_a_token_by_its_own_key() {
+fn each_algorithm_verifies_a_token_with_its_own_key() {
     for pair in all_three() {
         let jwks = fetched(&[pair.jwk("k1")]);
         let checked = |token: &str| outcome(verify(token, &jwks_config(), &jwks, NOW));
@@ -33,7 +33,7 @@ fn each_algorithm_proves_a_token_by_its_own_key() {
 }
 
 #[test]
-fn a_public_key_never_serves_as_a_secret() {
+fn a_public_key_is_not_accepted_as_a_secret() {
     let both = config(&[
         ("JWT_ALGORITHMS", "HS256,RS256,ES256,EdDSA"),
         ("JWT_JWKS_URL", "https://issuer.example/j"),
@@ -60,7 +60,7 @@ fn padded(text: &str) -> String {
 }
 
 #[test]
-fn a_key_proves_its_own_algorithm_alone() {
+fn a_key_verifies_only_its_own_algorithm() {
     let jwks = fetched(&[Pair::rs256().jwk("rsa"), Pair::es256(7).jwk("ec"), Pair::eddsa(7).jwk("ed")]);
     for pair in all_three() {
         for kid in ["rsa", "ec", "ed"] {
@@ -84,7 +84,7 @@ fn jwk_named(kid: &str) -> Value {
 }
 
 #[test]
-fn the_configuration_says_which_algorithms_count_and_the_token_does_not() {
+fn only_configured_algorithms_are_accepted() {
     let only_eddsa = config(&[("JWT_ALGORITHMS", "EdDSA"), ("JWT_JWKS_URL", "https://issuer.example/j")]);
     let jwks = fetched(&[Pair::es256(7).jwk("ec"), Pair::eddsa(7).jwk("ed")]);
     let checked = |token: String| outcome(verify(&token, &only_eddsa, &jwks, NOW));
@@ -95,7 +95,7 @@ fn the_configuration_says_which_algorithms_count_and_the_token_does_not() {
 }
 
 #[test]
-fn without_a_kid_two_keys_that_fit_are_one_too_many() {
+fn without_a_kid_two_matching_keys_are_refused() {
     let (one, two) = (Pair::es256(1), Pair::es256(2));
     let jwks = fetched(&[one.jwk("k1"), two.jwk("k2"), Pair::eddsa(1).jwk("k3")]);
     let checked = |token: String| outcome(verify(&token, &jwks_config(), &jwks, NOW));
@@ -115,7 +115,7 @@ fn refuses(pair: &Pair, what: &str, change: impl Fn(&mut Value)) {
 }
 
 #[test]
-fn keys_of_other_uses_and_kinds_are_passed_over() {
+fn keys_of_other_uses_and_kinds_are_skipped() {
     for pair in all_three() {
         refuses(&pair, "for encryption", |jwk| jwk["use"] = json!("enc"));
         refuses(&pair, "for signing only", |jwk| jwk["key_ops"] = json!(["sign"]));
@@ -135,7 +135,7 @@ fn keys_of_other_uses_and_kinds_are_passed_over() {
 }
 
 #[test]
-fn weak_and_broken_keys_are_passed_over_without_a_panic() {
+fn weak_and_broken_keys_are_skipped_without_a_panic() {
     let n = |bytes: usize| json!(base64url(&vec![0xff; bytes]));
     refuses(&Pair::rs256(), "RSA of 1,024 bits", |jwk| jwk["n"] = n(128));
     refuses(&Pair::rs256(), "RSA of 2,047 bits", |jwk| {

@@ -1,5 +1,5 @@
-//! What the tests of `auth` share: a deployment, an issuer that signs whatever it is told to, and its keys.
-//! Not here: any rule; those are in the files by subject.
+//! Fixtures of the auth tests: configurations, an issuer that signs any claims, and its keys.
+//! Not here: rules; each subject has its file.
 
 mod config;
 mod credential;
@@ -10,6 +10,7 @@ mod token;
 
 use super::*;
 use crate::error::{Code, Refusal};
+use crate::ids::{TenantId, UserId};
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::jwk::Jwk;
 use serde_json::{Value, json};
@@ -85,7 +86,7 @@ impl Pair {
     }
 
     pub fn jwk(&self, kid: &str) -> Value {
-        let jwk = Jwk::from_encoding_key(&self.private, self.algorithm.of_the_crate()).expect("a sound key");
+        let jwk = Jwk::from_encoding_key(&self.private, self.algorithm.to_crate()).expect("a sound key");
         let mut jwk = serde_json::to_value(jwk).expect("JSON");
         jwk["kid"] = json!(kid);
         jwk
@@ -104,7 +105,7 @@ impl Pair {
     pub fn sign(&self, header: &str, claims: &str) -> String {
         let signed = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
         let signature =
-            jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, self.algorithm.of_the_crate());
+            jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, self.algorithm.to_crate());
         format!("{signed}.{}", signature.expect("a signature"))
     }
 }
@@ -129,7 +130,7 @@ pub fn fetched(keys: &[Value]) -> Jwks {
     jwks
 }
 
-/// What a client is told about a token: `alice@acme`, or the code.
+/// The outcome of a token as text: `alice@acme`, or the code of the refusal.
 pub fn outcome(result: Result<Identity, VerifyError>) -> String {
     match result {
         Ok(identity) => format!("{}@{}", identity.user, identity.tenant),

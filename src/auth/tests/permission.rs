@@ -52,8 +52,8 @@ const TABLE: &[(Action, [bool; 4])] = &[
     (SetRole { target: Owner, to: Admin }, [false, false, false, false]),
     (SetRole { target: Owner, to: Owner }, [false, false, false, false]),
     (DeleteRoom, [false, false, false, true]),
-    (TendRoomOutbox, [false, false, false, false]),
-    (ReadTenantOutbox, [false, false, false, false]),
+    (OperateOutbox, [false, false, false, false]),
+    (ListOutboxAlerts, [false, false, false, false]),
 ];
 
 fn code(role: Option<Role>, tenant_role: Option<Role>, action: Action) -> Option<Code> {
@@ -61,7 +61,7 @@ fn code(role: Option<Role>, tenant_role: Option<Role>, action: Action) -> Option
 }
 
 #[test]
-fn each_role_may_what_the_table_says_and_else_it_is_forbidden() {
+fn each_role_may_do_what_the_table_allows_and_nothing_else() {
     for (action, allowed) in TABLE {
         for (role, allowed) in Role::ALL.into_iter().zip(allowed) {
             let expected = (!allowed).then_some(Code::Forbidden);
@@ -71,17 +71,17 @@ fn each_role_may_what_the_table_says_and_else_it_is_forbidden() {
 }
 
 #[test]
-fn each_role_may_what_the_lower_ones_may() {
+fn each_role_may_do_what_lower_roles_may() {
     for (action, allowed) in TABLE {
         assert!(allowed.is_sorted(), "{action:?}");
     }
 }
 
 #[test]
-fn a_tenants_moderators_and_admins_have_that_role_in_each_room_they_are_in() {
+fn tenant_roles_apply_in_every_room_of_a_member() {
     for (tenant_role, index) in [(Moderator, 1), (Admin, 2)] {
         for (action, allowed) in TABLE {
-            if matches!(action, TendRoomOutbox | ReadTenantOutbox) {
+            if matches!(action, OperateOutbox | ListOutboxAlerts) {
                 continue;
             }
             assert_eq!(
@@ -103,12 +103,12 @@ fn a_tenants_moderators_and_admins_have_that_role_in_each_room_they_are_in() {
 }
 
 #[test]
-fn an_outbox_is_for_the_tenants_admins_alone_in_the_room_or_not() {
-    for action in [TendRoomOutbox, ReadTenantOutbox] {
+fn only_the_tenants_admins_operate_an_outbox_as_members_or_not() {
+    for action in [OperateOutbox, ListOutboxAlerts] {
         for role in [None, Some(Member), Some(Moderator), Some(Admin), Some(Owner)] {
             assert_eq!(code(role, Some(Admin), action), None, "{role:?} {action:?}");
             for tenant_role in [None, Some(Moderator)] {
-                let hidden = role.is_none() && action == TendRoomOutbox;
+                let hidden = role.is_none() && action == OperateOutbox;
                 let expected = if hidden { Code::RoomNotFound } else { Code::Forbidden };
                 assert_eq!(
                     code(role, tenant_role, action),
@@ -121,9 +121,9 @@ fn an_outbox_is_for_the_tenants_admins_alone_in_the_room_or_not() {
 }
 
 #[test]
-fn a_room_one_is_not_in_is_not_there() {
+fn a_room_does_not_exist_for_non_members() {
     for (action, _) in TABLE {
-        if matches!(action, TendRoomOutbox | ReadTenantOutbox) {
+        if matches!(action, OperateOutbox | ListOutboxAlerts) {
             continue;
         }
         for tenant_role in [None, Some(Moderator), Some(Admin)] {
@@ -137,7 +137,7 @@ fn a_room_one_is_not_in_is_not_there() {
 }
 
 #[test]
-fn in_a_direct_room_nobody_comes_goes_or_changes() {
+fn membership_changes_are_the_actions_that_a_direct_room_refuses() {
     let changing: Vec<_> =
         TABLE.iter().map(|(action, _)| *action).filter(|action| is_membership_change(*action)).collect();
     assert_eq!(changing.len(), 1 + 1 + 4 + 16, "leave, add, remove and set role: {changing:?}");

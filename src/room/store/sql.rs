@@ -2,7 +2,6 @@
 //! Not here: the statements.
 
 use crate::oplog::Loggable;
-use std::fmt;
 
 /// One value that goes into a statement or comes out of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,14 +13,9 @@ pub enum SqlValue {
 
 /// A statement failed: nothing was decided. The room is dropped from memory, and the next event loads it again. The
 /// text is logged, so it never contains stored values.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct StoreError(pub String);
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 impl Loggable for StoreError {
     fn logged(&self) -> serde_json::Value {

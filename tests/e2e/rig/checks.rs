@@ -1,11 +1,12 @@
-//! The laws that hold after whatever happened: gapless, nothing twice, one order for all, nothing acked lost,
-//! and Postgres == history == what people heard.
+//! Checks of a room's log after any fault: gapless, nothing twice, one order for all, no acked operation lost, and
+//! Postgres, history and received events are equal. The checkers that other tests share are in `testkit::history`.
 
 use super::Tenant;
 use super::client::{encoded, text};
 use super::tenant::now_ms;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use testkit::history::{check_acked, check_gapless, index_operations, is_sequenced};
 
 /// The room's messages by seq, as one side tells them.
 pub type Log = BTreeMap<u64, Value>;
@@ -14,18 +15,11 @@ pub fn seq(event: &Value) -> u64 {
     event["seq"].as_u64().unwrap_or_else(|| panic!("no seq: {event}"))
 }
 
-/// The sequenced events among these go up by one each time, from `after` on.
+/// The sequenced events among these follow `after` one by one.
 #[track_caller]
 pub fn gapless(events: &[Value], after: u64) {
-    let numbered: Vec<&Value> = events.iter().filter(|e| e["type"] != "ack" && !head(e)).collect();
-    for (event, expected) in numbered.iter().filter(|e| e["seq"].is_u64()).zip(after + 1..) {
-        assert_eq!(seq(event), expected, "gapless and nothing twice: {event}");
-    }
-}
-
-/// Those that tell a position and are no event of the log.
-fn head(event: &Value) -> bool {
-    ["hello", "synced", "resync", "pong", "read_receipt"].iter().any(|kind| event["type"] == *kind)
+    let is_logged = |event: &&Value| event["type"].as_str().is_some_and(is_sequenced);
+    check_gapless(events.iter().filter(is_logged).map(seq), after).unwrap();
 }
 
 /// The messages that these events bring.
@@ -86,8 +80,8 @@ pub fn same(what: &str, a: &Log, b: &Log) {
 
 /// What somebody heard, applied in its order, is what the log holds now.
 #[track_caller]
-pub fn heard(who: &str, heard: &Log, log: &Log) {
-    for (seq, message) in heard {
+pub fn received(who: &str, received: &Log, log: &Log) {
+    for (seq, message) in received {
         let mut kept = log.get(seq).unwrap_or_else(|| panic!("{who} heard {seq}, the log lacks it")).clone();
         if message["deletedAt"] == true {
             assert!(kept["deletedAt"].is_string(), "{who} heard that {seq} was deleted: {kept}");
@@ -113,16 +107,17 @@ pub fn changed(edited: &BTreeMap<String, (u64, String)>, deleted: &BTreeSet<Stri
 /// Every acked `clientId` is in the log, once, at the seq that the ack named.
 #[track_caller]
 pub fn acked(acks: &BTreeMap<String, u64>, log: &Log) {
-    let mut by_client: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for (seq, message) in log.iter().filter(|(_, message)| message["clientId"].is_string()) {
-        let key = format!("{}/{}", text(&message["userId"]), text(&message["clientId"]));
-        by_client.entry(key).or_default().push(*seq);
-    }
-    let twice: Vec<_> = by_client.iter().filter(|(_, seqs)| seqs.len() > 1).collect();
-    assert!(twice.is_empty(), "said once, in the log twice: {twice:?}");
-    for (client_id, seq) in acks {
-        assert_eq!(by_client.get(client_id), Some(&vec![*seq]), "acked {client_id} at {seq}");
-    }
+    check_acked(acks.iter().map(|(operation, seq)| (operation, *seq)), &operations(log)).unwrap();
+}
+
+/// The log's messages with a `clientId`: `user/clientId` → seq. None of them is there twice.
+#[track_caller]
+pub fn operations(log: &Log) -> BTreeMap<String, u64> {
+    let sent = log.iter().filter(|(_, message)| message["clientId"].is_string());
+    let operation = |(seq, message): (&u64, &Value)| {
+        (format!("{}/{}", text(&message["userId"]), text(&message["clientId"])), *seq)
+    };
+    index_operations(sent.map(operation)).unwrap()
 }
 
 /// Milliseconds of `2026-11-23T09:05:03.120Z`, which must be within a minute of now.

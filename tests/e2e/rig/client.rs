@@ -1,14 +1,14 @@
-//! Somebody at a WebSocket: dials in any of the contract's ways, keeps every event in order, waits for the next.
-//! `chat.v1` and seed clients alike: the frames are checked to be what the subprotocol says.
-//! Not here: clients that reconnect by themselves (`talker`).
+//! A WebSocket client: connects in any way of the contract, keeps every event in order, waits for the next one. It
+//! checks that the frames of `chat.v1` and of legacy clients are as the subprotocol says.
+//! Not here: clients that reconnect by themselves (`load_client`).
 
-use super::schema::schema;
 use super::{Answer, PATIENCE, Stack, http};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use testkit::schema;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio_tungstenite::WebSocketStream;
@@ -95,7 +95,7 @@ impl Dial {
         Client::over(socket, self.seed())
     }
 
-    /// Opens it and never reads a frame: the socket itself, with as little of the kernel's buffer as there can be.
+    /// Connects and never reads a frame: the socket itself, with the smallest kernel buffer.
     pub async fn open_deaf(&self) -> Socket {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4_096).expect("a small buffer");
@@ -126,7 +126,7 @@ pub fn encoded(text: &str) -> String {
 }
 
 #[derive(Default)]
-struct Heard {
+struct Received {
     events: Vec<Value>,
     frames: usize,
     closed: Option<(u16, String)>,
@@ -137,7 +137,7 @@ struct Heard {
 /// An open socket. Everything it hears is kept; `cursor` is how far the test has looked.
 pub struct Client {
     sink: SplitSink<Socket, Message>,
-    heard: Arc<(Mutex<Heard>, Notify)>,
+    received: Arc<(Mutex<Received>, Notify)>,
     cursor: usize,
     pings: u32,
 }
@@ -155,9 +155,9 @@ pub struct Greeting {
 impl Client {
     fn over(socket: Socket, seed: bool) -> Client {
         let (sink, stream) = socket.split();
-        let heard: Arc<(Mutex<Heard>, Notify)> = Arc::default();
-        tokio::spawn(listen(stream, heard.clone(), seed));
-        Client { sink, heard, cursor: 0, pings: 0 }
+        let received: Arc<(Mutex<Received>, Notify)> = Arc::default();
+        tokio::spawn(listen(stream, received.clone(), seed));
+        Client { sink, received, cursor: 0, pings: 0 }
     }
 
     /// False when the socket is gone.
@@ -222,18 +222,18 @@ impl Client {
 
     /// The next event, however long it takes; `None` when the socket is closed and all is looked at.
     pub async fn event_or_closed(&mut self) -> Option<Value> {
-        let shared = self.heard.clone();
+        let shared = self.received.clone();
         loop {
             // Registered before looking, so that what comes in between isn't missed.
             let mut changed = std::pin::pin!(shared.1.notified());
             changed.as_mut().enable();
             {
-                let heard = shared.0.lock().expect("heard");
-                if let Some(event) = heard.events.get(self.cursor) {
+                let received = shared.0.lock().expect("heard");
+                if let Some(event) = received.events.get(self.cursor) {
                     self.cursor += 1;
                     return Some(event.clone());
                 }
-                if heard.closed.is_some() {
+                if received.closed.is_some() {
                     return None;
                 }
             }
@@ -284,12 +284,12 @@ impl Client {
         Greeting { hello, online, between, synced }
     }
 
-    /// With which code and reason the other side closed.
+    /// Waits until the other side has closed: its code and reason.
     #[track_caller]
     pub fn close_code(&mut self) -> impl Future<Output = (u16, String)> + '_ {
         let caller = std::panic::Location::caller();
         async move {
-            let shared = self.heard.clone();
+            let shared = self.received.clone();
             let closed = async {
                 loop {
                     let mut changed = std::pin::pin!(shared.1.notified());
@@ -306,10 +306,10 @@ impl Client {
     }
 
     pub fn closed(&self) -> Option<(u16, String)> {
-        self.heard.0.lock().expect("heard").closed.clone()
+        self.received.0.lock().expect("heard").closed.clone()
     }
 
-    /// Says goodbye properly.
+    /// Closes the connection properly.
     pub async fn leave(mut self) {
         let _ = self.sink.close().await;
         self.close_code().await;
@@ -317,11 +317,11 @@ impl Client {
 
     /// Every event so far.
     pub fn all(&self) -> Vec<Value> {
-        self.heard.0.lock().expect("heard").events.clone()
+        self.received.0.lock().expect("heard").events.clone()
     }
 
     pub fn frames(&self) -> usize {
-        self.heard.0.lock().expect("heard").frames
+        self.received.0.lock().expect("heard").frames
     }
 
     fn transcript(&self) -> String {
@@ -335,7 +335,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let wrong = self.heard.0.lock().ok().and_then(|mut heard| heard.wrong.take());
+        let wrong = self.received.0.lock().ok().and_then(|mut received| received.wrong.take());
         if let Some(wrong) = wrong
             && !std::thread::panicking()
         {
@@ -344,7 +344,7 @@ impl Drop for Client {
     }
 }
 
-async fn listen(mut stream: SplitStream<Socket>, heard: Arc<(Mutex<Heard>, Notify)>, seed: bool) {
+async fn listen(mut stream: SplitStream<Socket>, received: Arc<(Mutex<Received>, Notify)>, seed: bool) {
     // 1006 is what a browser says of a connection that broke off.
     let mut closed = (1006, String::new());
     while let Some(message) = stream.next().await {
@@ -354,29 +354,29 @@ async fn listen(mut stream: SplitStream<Socket>, heard: Arc<(Mutex<Heard>, Notif
                 // The hooks of test builds are outside the contract.
                 let hook =
                     |event: &Value| event["type"].as_str().is_some_and(|kind| kind.starts_with("test_"));
-                let told = events.iter().filter(|event| !hook(event));
-                let wrong = told.map(|event| schema().check_event(event)).find_map(Result::err);
-                let mut heard = heard.0.lock().expect("heard");
-                heard.frames += 1;
-                heard.wrong = heard.wrong.take().or(wrong);
-                heard.events.extend(events);
+                let checked = events.iter().filter(|event| !hook(event));
+                let wrong = checked.map(|event| schema().check_event(event)).find_map(Result::err);
+                let mut received = received.0.lock().expect("heard");
+                received.frames += 1;
+                received.wrong = received.wrong.take().or(wrong);
+                received.events.extend(events);
             }
             Ok(Message::Close(frame)) => {
                 // The runtime may leave the connection itself open for 15 s more, to somebody who has never sent anything.
                 closed = frame.map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
-                heard.0.lock().expect("heard").closed = Some(closed.clone());
+                received.0.lock().expect("heard").closed = Some(closed.clone());
             }
             Ok(Message::Binary(_)) => panic!("a binary frame from the server"),
             Ok(_) => {}
             Err(_) => break,
         }
-        heard.1.notify_waiters();
+        received.1.notify_waiters();
     }
-    heard.0.lock().expect("heard").closed = Some(closed);
-    heard.1.notify_waiters();
+    received.0.lock().expect("heard").closed = Some(closed);
+    received.1.notify_waiters();
 }
 
-/// The events of a frame: an array of them, or one alone for seed clients and the automatic pong.
+/// The events of a frame: an array of them, or one alone for legacy clients and the automatic pong.
 pub fn events(text: &str, seed: bool) -> Vec<Value> {
     let events = match serde_json::from_str(text).expect("a frame is JSON") {
         Value::Array(events) if !seed && !events.is_empty() => events,

@@ -1,8 +1,8 @@
-//! The least HTTP/1.1 client that can also send what a proper one refuses to: odd methods, upgrades that are
-//! meant to be refused, bodies that nobody reads. One connection a request.
+//! A minimal HTTP/1.1 client that can also send what others refuse to send: odd methods, upgrades that are to be
+//! refused, bodies that nobody reads. One connection per request.
 
-use super::schema::schema;
 use serde_json::Value;
+use testkit::schema;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -1,15 +1,12 @@
-//! What the tests are made of: a stack to start, kill and cut, people who connect and talk, checkers.
-//! Not here: what is true of Chinwag; the test modules say that.
+//! What the tests are made of: a stack to start, kill and cut off; clients; checks.
+//! Not here: what must be true of Chinwag (the test modules).
 
 pub mod checks;
 pub mod client;
 pub mod http;
+pub mod load_client;
 pub mod processes;
-#[allow(dead_code)] // The native tests use the rest.
-#[path = "../../schema/mod.rs"]
-pub mod schema;
 pub mod stack;
-pub mod talker;
 pub mod tenant;
 
 use std::future::Future;

@@ -286,7 +286,7 @@ impl Stack {
         object_files(&self.persist_dir, class)
     }
 
-    /// All that this stack has said: what the Worker logs, and what xtask makes of it.
+    /// The whole log of this stack: what the Worker logs, as xtask prints it.
     pub fn log(&self) -> String {
         let read = |name: &str| std::fs::read_to_string(self.dir.join(name)).unwrap_or_default();
         read("wrangler.log") + &read("xtask.log")

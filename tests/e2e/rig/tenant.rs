@@ -1,4 +1,4 @@
-//! A tenant of a test's own, so that tests share a stack without meeting: tokens, REST calls, rooms, joining.
+//! A tenant per test, so that tests share a stack without seeing each other: tokens, REST calls, rooms, connections.
 
 use super::client::{Client, Dial, encoded, text};
 use super::{Answer, PATIENCE, Stack, http};
@@ -91,7 +91,7 @@ impl Tenant {
         Dial::chat_v1(&self.stack, room, &self.token(user))
     }
 
-    /// Somebody in the room, who has heard `synced` and nothing that was there before.
+    /// A synced client that has received no history.
     pub async fn join(&self, room: &str, user: &str) -> Client {
         let mut client = self.dial(room, user).and("history=0").open().await;
         let greeting = client.greeting().await;
@@ -99,7 +99,7 @@ impl Tenant {
         client
     }
 
-    /// Several people in the room, who have all heard of each other.
+    /// Several synced clients, each of which has received the joining of the later ones.
     pub async fn together<const N: usize>(&self, room: &str, users: [&str; N]) -> [Client; N] {
         let mut clients: Vec<Client> = Vec::new();
         for user in users {
@@ -116,7 +116,7 @@ impl Tenant {
         self.rest_as(&self.admin_token(), "GET", &format!("/rooms/{}/outbox", encoded(room)), None).await.ok()
     }
 
-    /// Waits until Postgres has everything the room has, with nothing set aside.
+    /// Waits until Postgres has everything that the room has, without quarantined rows.
     pub async fn drained(&self, room: &str, patience: std::time::Duration) {
         let outbox = super::eventually("the outbox is empty", patience, || async {
             let outbox = self.outbox(room).await;

@@ -1,15 +1,15 @@
-//! What somebody reads over all their rooms, on a real Postgres: unread, mentions, search. Plans and times are in
-//! `db_plans`, what is typed into a search in `api::sought`.
+//! What a person reads over all their rooms, on a real Postgres: unread counts, mentions, search.
+//! Not here: plans and times (`db_plans`), and parsing a search (`src/api/search_query.rs`).
 
 mod notify;
 
-use crate::db::{DAY_MS, batch, done, group, read as read_to, room, said, tenant, user};
+use crate::db::{DAY_MS, batch, done, group, message_row, read as read_to, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, Filter, Found, Has, MessageRow, Place, ReactionRow, Term};
 use serde_json::{Value, json};
 
 /// What a room says, from `seq` 1 on.
-async fn says(pg: &NativePostgres, r: &str, messages: Vec<MessageRow>) {
+async fn send_rows(pg: &NativePostgres, r: &str, messages: Vec<MessageRow>) {
     let to = messages.len() as u64;
     done(pg, &batch("acme", r, 0, to, messages)).await;
 }
@@ -43,7 +43,7 @@ fn row(r: &str, unread: u64, mentions: u64, last: u64, read: u64) -> Value {
 }
 
 #[tokio::test]
-async fn unread_1_what_others_said_and_i_may_see_and_have_not_read_is_counted() {
+async fn unread_1_what_others_sent_and_i_may_see_and_have_not_read_is_counted() {
     let rig = Database::new().await;
     let pg = &rig.connect().await;
     for r in ["r1", "r2", "r3", "r4"] {
@@ -51,24 +51,30 @@ async fn unread_1_what_others_said_and_i_may_see_and_have_not_read_is_counted() 
     }
     group(pg, "acme", "other", "carol", &["dave"]).await;
     group(pg, "umbrella", "r1", "alice", &["eve"]).await;
-    let mut in_thread = said("r1", 5, "bob", "in a thread");
+    let mut in_thread = message_row("r1", 5, "bob", "in a thread");
     (in_thread.thread_id, in_thread.thread_seq) = (Some("r1-1".into()), Some(1));
     in_thread.followers = vec!["carol".into()];
-    says(
+    send_rows(
         pg,
         "r1",
         vec![
-            mentioning(said("r1", 1, "bob", "<@alice>"), &["alice"]),
-            mentioning(said("r1", 2, "alice", "<@alice>"), &["alice"]),
-            deleted(said("r1", 3, "bob", "gone")),
-            to_all(said("r1", 4, "bob", "@room")),
+            mentioning(message_row("r1", 1, "bob", "<@alice>"), &["alice"]),
+            mentioning(message_row("r1", 2, "alice", "<@alice>"), &["alice"]),
+            deleted(message_row("r1", 3, "bob", "gone")),
+            to_all(message_row("r1", 4, "bob", "@room")),
             in_thread,
-            mentioning(said("r1", 6, "bob", "<@carol>"), &["carol"]),
+            mentioning(message_row("r1", 6, "bob", "<@carol>"), &["carol"]),
         ],
     )
     .await;
-    says(pg, "r2", (1..=120).map(|n| mentioning(said("r2", n, "bob", "x"), &["alice"])).collect()).await;
-    says(pg, "r3", vec![said("r3", 1, "bob", "before"), said("r3", 2, "bob", "after")]).await;
+    send_rows(
+        pg,
+        "r2",
+        (1..=120).map(|n| mentioning(message_row("r2", n, "bob", "x"), &["alice"])).collect(),
+    )
+    .await;
+    send_rows(pg, "r3", vec![message_row("r3", 1, "bob", "before"), message_row("r3", 2, "bob", "after")])
+        .await;
     sql(
         pg,
         "UPDATE chat_rooms SET history_visibility = 'since_join' WHERE id = 'r3';
@@ -127,24 +133,24 @@ async fn mentions_1_are_those_of_my_rooms_newest_first_and_never_mine() {
         message
     };
     let first = vec![
-        at(mentioning(said("r1", 1, "bob", "1"), &["alice", "carol"]), 1),
-        at(to_all(said("r1", 2, "bob", "2")), 4),
-        at(mentioning(said("r1", 3, "alice", "3"), &["alice"]), 5),
-        at(to_all(mentioning(said("r1", 4, "bob", "4"), &["alice"])), 6),
-        at(mentioning(said("r1", 5, "bob", "5"), &["carol"]), 7),
+        at(mentioning(message_row("r1", 1, "bob", "1"), &["alice", "carol"]), 1),
+        at(to_all(message_row("r1", 2, "bob", "2")), 4),
+        at(mentioning(message_row("r1", 3, "alice", "3"), &["alice"]), 5),
+        at(to_all(mentioning(message_row("r1", 4, "bob", "4"), &["alice"])), 6),
+        at(mentioning(message_row("r1", 5, "bob", "5"), &["carol"]), 7),
     ];
-    says(pg, "r1", first.clone()).await;
-    says(
+    send_rows(pg, "r1", first.clone()).await;
+    send_rows(
         pg,
         "r2",
         vec![
-            at(mentioning(said("r2", 1, "bob", "1"), &["alice"]), 2),
-            at(mentioning(said("r2", 2, "bob", "2"), &["alice"]), 3),
-            at(to_all(said("r2", 3, "alice", "3")), 8),
+            at(mentioning(message_row("r2", 1, "bob", "1"), &["alice"]), 2),
+            at(mentioning(message_row("r2", 2, "bob", "2"), &["alice"]), 3),
+            at(to_all(message_row("r2", 3, "alice", "3")), 8),
         ],
     )
     .await;
-    says(pg, "r3", vec![at(mentioning(said("r3", 1, "bob", "not hers"), &["alice"]), 9)]).await;
+    send_rows(pg, "r3", vec![at(mentioning(message_row("r3", 1, "bob", "not hers"), &["alice"]), 9)]).await;
     assert_eq!(ids(&mentions(pg, "alice").await), ["r1-4", "r1-2", "r2-2", "r2-1", "r1-1"]);
     assert_eq!(ids(&mentions(pg, "carol").await), ["r2-3", "r1-5", "r1-4", "r1-2", "r1-1"]);
 
@@ -166,7 +172,7 @@ async fn mentions_1_are_those_of_my_rooms_newest_first_and_never_mine() {
                     "r1",
                     5,
                     6,
-                    vec![edited[3].clone(), at(to_all(said("r1", 6, "bob", "new")), 20)],
+                    vec![edited[3].clone(), at(to_all(message_row("r1", 6, "bob", "new")), 20)],
                 ),
             )
             .await;
@@ -231,7 +237,7 @@ async fn found(pg: &NativePostgres, who: &str, words: &[&str]) -> Vec<u64> {
     search(pg, who, &filter(words)).await.iter().map(|found| found.message.seq).collect()
 }
 
-const SAID: [&str; 12] = [
+const TEXTS: [&str; 12] = [
     "Lunch at noon?",
     "I had lunch, thanks",
     "the launch is at 100% now",
@@ -248,8 +254,12 @@ const SAID: [&str; 12] = [
 
 async fn room_of_words(pg: &NativePostgres) {
     group(pg, "acme", "r1", "alice", &["bob"]).await;
-    says(pg, "r1", SAID.iter().enumerate().map(|(n, text)| said("r1", n as u64 + 1, "bob", text)).collect())
-        .await;
+    send_rows(
+        pg,
+        "r1",
+        TEXTS.iter().enumerate().map(|(n, text)| message_row("r1", n as u64 + 1, "bob", text)).collect(),
+    )
+    .await;
 }
 
 /// What is found whichever way words are looked for.
@@ -377,16 +387,16 @@ async fn search_4_operators_narrow_a_search_down() {
     group(pg, "acme", "r1", "alice", &["bob", "carol"]).await;
     group(pg, "acme", "r2", "alice", &["bob", "carol"]).await;
     let with = |seq: u64, by: &str, text: &str, attachments: Value| {
-        let mut message = said("r1", seq, by, text);
+        let mut message = message_row("r1", seq, by, text);
         message.attachments = attachments.as_array().cloned().unwrap_or_default();
         message
     };
     let file = |mime: &str| json!([{"url": "https://x/y", "name": "y", "mimeType": mime, "size": 1}]);
-    let mut liked = said("r1", 4, "carol", "word four");
+    let mut liked = message_row("r1", 4, "carol", "word four");
     liked.reactions.push(ReactionRow { emoji: "👍".into(), user_id: "bob".into() });
-    let mut root = said("r1", 5, "carol", "word five");
+    let mut root = message_row("r1", 5, "carol", "word five");
     root.reply_count = 2;
-    says(
+    send_rows(
         pg,
         "r1",
         vec![
@@ -398,7 +408,7 @@ async fn search_4_operators_narrow_a_search_down() {
         ],
     )
     .await;
-    says(pg, "r2", vec![said("r2", 7, "bob", "word seven")]).await;
+    send_rows(pg, "r2", vec![message_row("r2", 7, "bob", "word seven")]).await;
     let word = || filter(&["word"]);
     let seqs = async |filter: Filter| -> Vec<u64> {
         search(pg, "alice", &filter).await.iter().map(|found| found.message.seq).collect()
@@ -438,11 +448,11 @@ async fn search_5_nothing_is_found_that_one_may_not_see() {
     let pg = &rig.connect().await;
     group(pg, "acme", "r1", "alice", &["bob", "late", "gone"]).await;
     group(pg, "umbrella", "r1", "eve", &["alice"]).await;
-    let mut theirs = batch("umbrella", "r1", 0, 1, vec![said("r1", 1, "eve", "secret of theirs")]);
+    let mut theirs = batch("umbrella", "r1", 0, 1, vec![message_row("r1", 1, "eve", "secret of theirs")]);
     theirs.messages[0].id = "u-1".into();
     done(pg, &theirs).await;
-    let three: Vec<_> = (1..=3).map(|n| said("r1", n, "bob", "secret plan")).collect();
-    says(pg, "r1", three.clone()).await;
+    let three: Vec<_> = (1..=3).map(|n| message_row("r1", n, "bob", "secret plan")).collect();
+    send_rows(pg, "r1", three.clone()).await;
     sql(
         pg,
         "UPDATE chat_rooms SET history_visibility = 'since_join' WHERE tenant_id = 'acme';
@@ -470,12 +480,12 @@ async fn search_6_pages_hold_still_while_messages_come_and_go() {
     group(pg, "acme", "r2", "alice", &["bob"]).await;
     // All in one moment, in two rooms.
     let at_once = |r: &str, seq: u64| {
-        let mut message = said(r, seq, "bob", "tick");
+        let mut message = message_row(r, seq, "bob", "tick");
         message.created_at_ms = DAY_MS;
         message
     };
     for r in ["r1", "r2"] {
-        says(pg, r, (1..=5).map(|seq| at_once(r, seq)).collect()).await;
+        send_rows(pg, r, (1..=5).map(|seq| at_once(r, seq)).collect()).await;
     }
     let (acme, alice, tick) = (tenant("acme"), user("alice"), filter(&["tick"]));
     let scope = db::search_scope(pg, &acme, &alice, &tick).await.expect("scope");
@@ -486,7 +496,8 @@ async fn search_6_pages_hold_still_while_messages_come_and_go() {
         n += 1;
         let mut gone = at_once("r1", n);
         gone.deleted_at_ms = Some(DAY_MS + 1);
-        done(pg, &batch("acme", "r1", 4 + n, 5 + n, vec![gone, said("r1", 5 + n, "bob", "tick")])).await;
+        done(pg, &batch("acme", "r1", 4 + n, 5 + n, vec![gone, message_row("r1", 5 + n, "bob", "tick")]))
+            .await;
         match hits.next {
             Some(next) => place = next,
             None => break,

@@ -1,11 +1,12 @@
-//! Telling people of what they weren't there for: who it concerns when it is told, on a real Postgres; and the receiver's
-//! answers. Over HTTP and the queue: `tests/e2e/notifications`.
+//! Notifications on a real Postgres: whom they concern at the time of delivery, and what follows from the receiver's
+//! answers.
+//! Not here: HTTP and the queue (`tests/e2e/notifications.rs`).
 
-use super::{deleted, mentioning, says, sql, to_all};
-use crate::db::{DAY_MS, batch, done, group, read as read_to, room, said, tenant, user};
+use super::{deleted, mentioning, send_rows, sql, to_all};
+use crate::db::{DAY_MS, batch, done, group, message_row, read as read_to, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, DbError, Notice, Postgres};
-use chinwag::notify::{self, Notifier, Outcome, Secret, Webhook};
+use chinwag::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 
@@ -22,12 +23,12 @@ fn notice(seq: u64, event: u64, users: &[&str]) -> Notice {
     }
 }
 
-/// Who is told of it, and why.
-async fn told(pg: &NativePostgres, notice: &Notice) -> Vec<(String, String)> {
-    let told = db::notification_payload(pg, notice).await.expect("to tell");
+/// The recipients of a notice, with the reason.
+async fn recipients(pg: &NativePostgres, notice: &Notice) -> Vec<(String, String)> {
+    let recipients = db::notification_payload(pg, notice).await.expect("to tell");
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let each = |r: &Value| (text(&r["userId"]), text(&r["reason"]));
-    told.map(|told| told.recipients.iter().map(each).collect()).unwrap_or_default()
+    recipients.map(|recipients| recipients.recipients.iter().map(each).collect()).unwrap_or_default()
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -37,20 +38,20 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 const ALL: [&str; 6] = ["bob", "carol", "dave", "erin", "alice", "stranger"];
 
 #[tokio::test]
-async fn notify_6_who_is_told_is_decided_when_it_is_told() {
+async fn notify_6_recipients_are_decided_at_delivery() {
     let rig = Database::new().await;
     let pg = &rig.connect().await;
     group(pg, "acme", "r1", "alice", &["bob", "carol", "dave", "erin"]).await;
-    let mut reply = said("r1", 4, "alice", "in a thread");
+    let mut reply = message_row("r1", 4, "alice", "in a thread");
     (reply.thread_id, reply.thread_seq) = (Some("r1-1".into()), Some(1));
     reply.followers = vec!["bob".into()];
     let messages = vec![
-        said("r1", 1, "alice", &"long ".repeat(100)),
-        mentioning(said("r1", 2, "alice", "<@carol>"), &["carol"]),
-        to_all(said("r1", 3, "alice", "@room")),
+        message_row("r1", 1, "alice", &"long ".repeat(100)),
+        mentioning(message_row("r1", 2, "alice", "<@carol>"), &["carol"]),
+        to_all(message_row("r1", 3, "alice", "@room")),
         reply,
     ];
-    says(pg, "r1", messages.clone()).await;
+    send_rows(pg, "r1", messages.clone()).await;
     sql(
         pg,
         "UPDATE chat_room_members SET notify_level = 'mentions' WHERE user_id = 'carol';
@@ -59,56 +60,56 @@ async fn notify_6_who_is_told_is_decided_when_it_is_told() {
     )
     .await;
     assert_eq!(
-        told(pg, &notice(1, 1, &ALL)).await,
+        recipients(pg, &notice(1, 1, &ALL)).await,
         pairs(&[("bob", "message")]),
         "never the author, nor a stranger"
     );
-    assert_eq!(told(pg, &notice(2, 2, &ALL)).await, pairs(&[("bob", "message"), ("carol", "mention")]));
+    assert_eq!(recipients(pg, &notice(2, 2, &ALL)).await, pairs(&[("bob", "message"), ("carol", "mention")]));
     assert_eq!(
-        told(pg, &notice(3, 3, &ALL)).await,
+        recipients(pg, &notice(3, 3, &ALL)).await,
         pairs(&[("bob", "room_mention"), ("carol", "room_mention")])
     );
-    assert_eq!(told(pg, &notice(4, 4, &ALL)).await, pairs(&[("bob", "thread")]), "those who follow it");
+    assert_eq!(recipients(pg, &notice(4, 4, &ALL)).await, pairs(&[("bob", "thread")]), "those who follow it");
     assert_eq!(
-        told(pg, &notice(2, 9, &ALL)).await,
+        recipients(pg, &notice(2, 9, &ALL)).await,
         pairs(&[("carol", "mention")]),
         "an edit tells those it mentions"
     );
-    assert_eq!(told(pg, &notice(3, 9, &ALL)).await, [], "it called all before");
+    assert_eq!(recipients(pg, &notice(3, 9, &ALL)).await, [], "it called all before");
     let calls = Notice { calls_all: true, ..notice(3, 9, &ALL) };
-    assert_eq!(told(pg, &calls).await, pairs(&[("bob", "room_mention"), ("carol", "room_mention")]));
+    assert_eq!(recipients(pg, &calls).await, pairs(&[("bob", "room_mention"), ("carol", "room_mention")]));
     let no_more = Notice { calls_all: true, ..notice(2, 9, &["bob"]) };
-    assert_eq!(told(pg, &no_more).await, [], "it doesn't call all any more");
+    assert_eq!(recipients(pg, &no_more).await, [], "it doesn't call all any more");
     let whole = db::notification_payload(pg, &notice(1, 1, &ALL)).await.expect("to tell").expect("bob");
     assert_eq!(whole.message["preview"].as_str().expect("preview").chars().count(), 200);
     assert_eq!(whole.room, json!({"id": "r1", "type": "group", "name": "The r1"}));
 
     sql(pg, "UPDATE chat_room_members SET mute_until = now() - interval '1 s' WHERE user_id = 'erin'").await;
     assert_eq!(
-        told(pg, &notice(1, 1, &ALL)).await,
+        recipients(pg, &notice(1, 1, &ALL)).await,
         pairs(&[("bob", "message"), ("erin", "message")]),
         "the mute is over"
     );
     let mut read = batch("acme", "r1", 4, 4, vec![]);
     read.reads.insert(user("bob"), read_to(3));
     done(pg, &read).await;
-    assert_eq!(told(pg, &notice(3, 3, &["bob"])).await, [], "read meanwhile");
-    assert_eq!(told(pg, &notice(4, 4, &["bob"])).await, pairs(&[("bob", "thread")]));
+    assert_eq!(recipients(pg, &notice(3, 3, &["bob"])).await, [], "read meanwhile");
+    assert_eq!(recipients(pg, &notice(4, 4, &["bob"])).await, pairs(&[("bob", "thread")]));
     done(pg, &batch("acme", "r1", 4, 5, vec![deleted(messages[1].clone())])).await;
-    assert_eq!(told(pg, &notice(2, 2, &ALL)).await, [], "deleted meanwhile");
+    assert_eq!(recipients(pg, &notice(2, 2, &ALL)).await, [], "deleted meanwhile");
     sql(
         pg,
         "UPDATE chat_rooms SET history_visibility = 'since_join';
              UPDATE chat_room_members SET joined_seq = 3 WHERE user_id = 'erin'",
     )
     .await;
-    assert_eq!(told(pg, &notice(3, 3, &["erin"])).await, [], "before she came");
+    assert_eq!(recipients(pg, &notice(3, 3, &["erin"])).await, [], "before she came");
     sql(pg, "DELETE FROM chat_room_members WHERE user_id = 'carol'").await;
-    assert_eq!(told(pg, &notice(3, 3, &["carol"])).await, [], "left meanwhile");
+    assert_eq!(recipients(pg, &notice(3, 3, &["carol"])).await, [], "left meanwhile");
     let other = Notice { message: "another".into(), ..notice(1, 1, &ALL) };
-    assert_eq!(told(pg, &other).await, [], "another message stands at that seq");
+    assert_eq!(recipients(pg, &other).await, [], "another message stands at that seq");
     let foreign = Notice { tenant: tenant("umbrella"), ..notice(1, 1, &ALL) };
-    assert_eq!(told(pg, &foreign).await, []);
+    assert_eq!(recipients(pg, &foreign).await, []);
 }
 
 /// A receiver that answers with these statuses, one after another.
@@ -134,18 +135,19 @@ impl Postgres for Gone {
 }
 
 #[tokio::test]
-async fn notify_7_it_is_told_until_the_receiver_has_taken_it_under_one_id() {
+async fn notify_7_delivery_repeats_under_one_id_until_the_receiver_has_taken_it() {
     let rig = Database::new().await;
     let pg = &rig.connect().await;
     group(pg, "acme", "r1", "alice", &["bob"]).await;
-    says(pg, "r1", vec![said("r1", 1, "alice", "hi bob")]).await;
+    send_rows(pg, "r1", vec![message_row("r1", 1, "alice", "hi bob")]).await;
     let secret = &Secret::parse("a key of twenty-four bytes").expect("a key");
     let answers = vec![Some(500), None, Some(404), Some(302), Some(204), Some(410)];
     let receiver = &Receiver { answers: RefCell::new(answers), heard: RefCell::default() };
     let notice = &notice(1, 1, &["bob"]);
+    let attempt = |now| Attempt { now, queued_at: DAY_MS, random: 7 };
     for n in 0..5 {
         let now = DAY_MS + n * 60_000;
-        let outcome = notify::deliver(pg, (receiver, secret), notice, (now, DAY_MS, 7)).await;
+        let outcome = notify::deliver(pg, receiver, secret, notice, attempt(now)).await;
         assert_eq!(outcome == Outcome::Done, n == 4, "{n}: {outcome:?}");
     }
     let heard = receiver.heard.borrow().clone();
@@ -158,11 +160,11 @@ async fn notify_7_it_is_told_until_the_receiver_has_taken_it_under_one_id() {
     assert_eq!(body["data"]["recipients"], json!([{"userId": "bob", "reason": "message"}]));
     assert_eq!(body["data"]["message"]["preview"], "hi bob");
 
-    let outcome = notify::deliver(pg, (receiver, secret), notice, (DAY_MS, DAY_MS, 7)).await;
+    let outcome = notify::deliver(pg, receiver, secret, notice, attempt(DAY_MS)).await;
     assert_eq!(outcome, Outcome::Unwanted, "410: the receiver wants nothing any more");
 
     let away = Gone(Cell::new(0));
-    let outcome = notify::deliver(&away, (receiver, secret), notice, (DAY_MS, DAY_MS, 7)).await;
+    let outcome = notify::deliver(&away, receiver, secret, notice, attempt(DAY_MS)).await;
     assert!(matches!(outcome, Outcome::Retry(_)) && away.0.get() == 1, "Postgres away: later");
     assert_eq!(receiver.heard.borrow().len(), 6);
 }

@@ -1,4 +1,4 @@
-//! What a busy and an idle room cost in rows written (PLATFORM.md, What it costs).
+//! What a busy room and an idle room cost in written rows (docs/PLATFORM.md, What it costs).
 
 use crate::rig::Rig;
 
@@ -11,7 +11,7 @@ fn rows_each(count: u64, does: impl Fn(u64) -> String) -> f64 {
     rig.limits.reactions_per_s = 1_000.0;
     rig.limits.frames_per_s = 1_000.0;
     for name in &people {
-        rig.prepare(&format!("{name} joins history=0"));
+        rig.prepare(&format!("{name} join history=0"));
     }
     rig.prepare("p0 > message \"the first\"\n(9 s pass)");
     let before = rig.sql.rows_written.get();
@@ -29,7 +29,7 @@ fn rows_each(count: u64, does: impl Fn(u64) -> String) -> f64 {
 }
 
 #[test]
-fn cost_1_a_message_is_at_most_3_rows_all_told() {
+fn cost_1_a_message_is_at_most_3_rows_in_total() {
     let rows = rows_each(1_000, |n| format!("message \"{n}\" #c{n}"));
     assert!((2.0..=3.0).contains(&rows), "{rows}");
     let without = rows_each(1_000, |n| format!("message \"{n}\""));

@@ -1,4 +1,4 @@
-//! Who is notified of what: those without a socket, once it is in Postgres, and never the author.
+//! Who is notified: members without a socket, once the message is in Postgres, and never its author.
 
 use crate::rig::Rig;
 use chinwag::protocol::room::NotifyLevel;
@@ -8,8 +8,8 @@ fn notify_1_who_has_no_socket_is_notified_of_what_others_say() {
     Rig::new().play(
         r#"
         (the queue is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         alice > message "hi"                          alice < new_message 1 "hi"
                                                       bob < new_message 1 "hi"
                                                       queue < 1 for carol dave
@@ -19,7 +19,7 @@ fn notify_1_who_has_no_socket_is_notified_of_what_others_say() {
                                                       queue < 2 for carol dave, 3 for carol dave
         bob > react 👍 1                               alice < reaction_update 4 on 1 +👍 bob {👍 bob}
                                                       bob < reaction_update 4 on 1 +👍 bob {👍 bob}
-        bob leaves
+        bob leave
         (9 s pass)                                    alice < user_left bob
         alice > message "three"                       alice < new_message 5 "three"
                                                       queue < 5 for bob carol dave
@@ -39,14 +39,15 @@ fn notify_2_what_is_set_and_what_is_read_counts_as_the_room_knows_it() {
         member.notify.notifications_snoozed_until_ms = mute.map(|ms| now + ms);
     }
     rig.snapshot.members_version += 1;
-    rig.ledger.members_version += 1;
-    rig.prepare("alice joins\nalice > message \"the first\"\n(9 s pass)");
+    rig.postgres.members_version += 1;
+    rig.prepare("alice join\nalice > message \"the first\"\n(9 s pass)");
     rig.play(
         r#"
         (the queue is watched)
         alice > message "for nobody"                  alice < new_message 2 "for nobody"
         alice > message "for <@carol>, <@bob> and <@dave>"
-                                                      alice < new_message 3 "for <@carol>, <@bob> and <@dave>" @carol @bob @dave
+                                                      alice < new_message 3 "for <@carol>, <@bob> and <@dave>" @carol
+                                                          @bob @dave
                                                       queue < 3 for carol
         alice > message "@room"                       alice < new_message 4 "@room" @room
                                                       queue < 4 for carol
@@ -64,7 +65,7 @@ fn notify_3_nobody_is_notified_before_postgres_has_it() {
         r#"
         (the queue is watched)
         (Postgres fails)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "one"                         alice < new_message 1 "one"
                                                       operator < postgres_unavailable sqlstate=none why=no answer
         (3 s pass)
@@ -83,7 +84,7 @@ fn notify_4_a_queue_that_takes_nothing_is_offered_it_again_and_holds_up_nothing(
         (the queue is watched)
         (the queue is away)
         (Postgres is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "one"                         alarm < in 5000 ms
                                                       alice < new_message 1 "one"
                                                       postgres < (0, 1] 1 alice:1: done
@@ -99,7 +100,8 @@ fn notify_4_a_queue_that_takes_nothing_is_offered_it_again_and_holds_up_nothing(
         (the queue is back)
         (9 s pass)                                    alarm < in 5000 ms / in 5000 ms
                                                       postgres < (3, 3] : done
-                                                      queue < 1 for bob carol dave, 2 for bob carol dave, 3 for bob carol dave
+                                                      queue < 1 for bob carol dave, 2 for bob carol dave, 3 for bob
+                                                          carol dave
         (60 s pass)
         "#,
     );
@@ -110,12 +112,14 @@ fn notify_5_an_edit_tells_those_whom_it_newly_mentions() {
     Rig::new().play(
         r#"
         (the queue is watched)
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "for <@bob>"                  alice < new_message 1 "for <@bob>" @bob
                                                       queue < 1 for bob carol dave
-        alice > edit 1 "for <@bob> and <@carol>"      alice < message_updated 2 is 1 "for <@bob> and <@carol>" @bob @carol v2
+        alice > edit 1 "for <@bob> and <@carol>"      alice < message_updated 2 is 1 "for <@bob> and <@carol>" @bob
+                                                          @carol v2
                                                       queue < 1 by 2 for carol
-        alice > edit 1 "for <@bob> and <@carol>!"     alice < message_updated 3 is 1 "for <@bob> and <@carol>!" @bob @carol v3
+        alice > edit 1 "for <@bob> and <@carol>!"     alice < message_updated 3 is 1 "for <@bob> and <@carol>!" @bob
+                                                          @carol v3
         alice > edit 1 "<@bob>, @room"                alice < message_updated 4 is 1 "<@bob>, @room" @room @bob v4
                                                       queue < 1 by 4 for carol dave
         alice > edit 1 "<@bob>, @room!"               alice < message_updated 5 is 1 "<@bob>, @room!" @room @bob v5

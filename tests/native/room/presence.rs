@@ -1,4 +1,4 @@
-//! Who is there, who types, who has read how far; and that an idle room has no timer.
+//! Presence, typing and read markers; and an idle room has no timer.
 
 use crate::rig::Rig;
 
@@ -6,16 +6,16 @@ use crate::rig::Rig;
 fn pres_1_a_person_is_there_once_over_all_tabs() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
-        bob' joins                                    bob' < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        bob' join                                     bob' < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
-        bob leaves
+        bob leave
         (9 s pass)
-        carol joins                                   carol < hello seq=0, online alice bob carol, synced 0
-        bob' leaves
+        carol join                                    carol < hello seq=0, online alice bob carol, synced 0
+        bob' leave
         (4900 ms pass)                                alice < user_joined carol
-        dave joins                                    dave < hello seq=0, online alice bob carol dave, synced 0
+        dave join                                     dave < hello seq=0, online alice bob carol dave, synced 0
         (1 s passes)                                  alice < user_joined dave, user_left bob
                                                       carol < user_joined dave, user_left bob
                                                       dave < user_left bob
@@ -27,23 +27,23 @@ fn pres_1_a_person_is_there_once_over_all_tabs() {
 fn pres_2_coming_back_within_5_s_is_no_news() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
-        bob leaves
+        bob leave
         (4 s pass)
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (9 s pass)
         "#,
     );
 }
 
 #[test]
-fn pres_3_joins_are_gathered_and_never_told_to_oneself() {
+fn pres_3_joins_are_gathered_and_never_sent_to_oneself() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins & carol joins & dave joins & bob' joins
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join & carol join & dave join & bob' join
                                                       bob < hello seq=0, online alice bob, synced 0
                                                       carol < hello seq=0, online alice bob carol, synced 0
                                                       dave < hello seq=0, online alice bob carol dave, synced 0
@@ -60,12 +60,12 @@ fn pres_3_joins_are_gathered_and_never_told_to_oneself() {
 fn pres_4_after_a_kill_there_is_who_has_a_socket() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         (the room crashes)
-        carol joins                                   carol < hello seq=0, online carol, synced 0
-        bob joins                                     bob < hello seq=0, online bob carol, synced 0
+        carol join                                    carol < hello seq=0, online carol, synced 0
+        bob join                                      bob < hello seq=0, online bob carol, synced 0
         (9 s pass)                                    carol < user_joined bob
         "#,
     );
@@ -75,16 +75,17 @@ fn pres_4_after_a_kill_there_is_who_has_a_socket() {
 fn pres_5_waking_up_is_no_news() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         (the room is evicted)
         alice > message "hi"                          alice < new_message 1 "hi"
                                                       bob < new_message 1 "hi"
-        carol joins                                   carol < hello seq=1 read alice:1, online alice bob carol, new_message 1 "hi", synced 1
+        carol join                                    carol < hello seq=1 read alice:1, online alice bob carol,
+                                                          new_message 1 "hi", synced 1
         (1 s passes)                                  alice < user_joined carol
                                                       bob < user_joined carol
-        bob leaves
+        bob leave
         (5 s pass)                                    alice < user_left bob
                                                       carol < user_left bob
         "#,
@@ -95,10 +96,10 @@ fn pres_5_waking_up_is_no_news() {
 fn pres_6_after_a_panic_everybody_learns_who_is_there() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
-        bob leaves
+        bob leave
         (the room panics)                             alice < online alice
         (9 s pass)
         "#,
@@ -106,18 +107,18 @@ fn pres_6_after_a_panic_everybody_learns_who_is_there() {
 }
 
 #[test]
-fn type_1_typing_is_told_to_the_others_and_coalesced() {
+fn type_1_typing_is_sent_to_the_others_and_coalesced() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
-        alice > typing on                             bob < alice types [alice]
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        alice > typing on                             bob < typing alice [alice]
         (1 s passes)                                  alice < user_joined bob
         alice > typing on
         (3 s pass)
-        alice > typing on                             bob < alice types [alice]
-        bob > typing on                               alice < bob types [bob]
-        alice > typing off                            bob < alice types no more []
+        alice > typing on                             bob < typing alice [alice]
+        bob > typing on                               alice < typing bob [bob]
+        alice > typing off                            bob < typing off alice []
         alice > typing off
         "#,
     );
@@ -127,34 +128,34 @@ fn type_1_typing_is_told_to_the_others_and_coalesced() {
 fn type_2_it_ends_by_a_message_and_by_leaving() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins as seed                             bob < hello seq=0 / online alice bob / synced 0
-        alice > typing on                             bob < alice types [alice]
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join as legacy                            bob < hello seq=0 / online alice bob / synced 0
+        alice > typing on                             bob < typing alice [alice]
         alice > message "hi"                          alice < new_message 1 "hi"
-                                                      bob < new_message 1 "hi" / alice types no more []
-        alice > typing on                             bob < alice types [alice]
-        alice leaves                                  bob < alice types no more []
+                                                      bob < new_message 1 "hi" / typing off alice []
+        alice > typing on                             bob < typing alice [alice]
+        alice leave                                   bob < typing off alice []
         (1 s passes)
         "#,
     );
 }
 
 #[test]
-fn type_3_seed_clients_are_told_its_end_and_others_end_it_themselves() {
+fn type_3_legacy_clients_receive_its_end_and_others_end_it_themselves() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins as seed                             bob < hello seq=0 / online alice bob / synced 0
-        carol joins                                   carol < hello seq=0, online alice bob carol, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join as legacy                            bob < hello seq=0 / online alice bob / synced 0
+        carol join                                    carol < hello seq=0, online alice bob carol, synced 0
         (1 s passes)                                  alice < user_joined bob, user_joined carol
                                                       bob < user_joined carol
-        alice > typing on                             bob < alice types [alice]
-                                                      carol < alice types [alice]
+        alice > typing on                             bob < typing alice [alice]
+                                                      carol < typing alice [alice]
         (4 s pass)
-        carol > typing on                             alice < carol types [carol]
-                                                      bob < carol types [alice carol]
-        (3 s pass)                                    bob < alice types no more [carol]
-        (3 s pass)                                    bob < carol types no more []
+        carol > typing on                             alice < typing carol [carol]
+                                                      bob < typing carol [alice carol]
+        (3 s pass)                                    bob < typing off alice [carol]
+        (3 s pass)                                    bob < typing off carol []
         "#,
     );
 }
@@ -162,13 +163,13 @@ fn type_3_seed_clients_are_told_its_end_and_others_end_it_themselves() {
 #[test]
 fn type_4_no_timer_runs_where_all_end_it_themselves() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\n(9 s pass)");
+    rig.prepare("alice join\nbob join\n(9 s pass)");
     rig.prepare("alice > typing on");
-    assert_eq!(rig.room().deadline(), None);
+    assert_eq!(rig.deadline(), None);
     rig.play(
         r#"
         (60 s pass)
-        carol joins as seed                           carol < hello seq=0 / online alice bob carol / synced 0
+        carol join as legacy                          carol < hello seq=0 / online alice bob carol / synced 0
         (1 s passes)                                  alice < user_joined carol
                                                       bob < user_joined carol
         "#,
@@ -179,7 +180,7 @@ fn type_4_no_timer_runs_where_all_end_it_themselves() {
 fn type_5_what_is_no_typing() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > {"type":"typing"}                     alice < error bad_request isTyping of typing
         alice > {"type":"typing","isTyping":"yes"}    alice < error bad_request isTyping of typing
         alice > {"type":"typing","isTyping":null}     alice < error bad_request isTyping of typing
@@ -191,8 +192,8 @@ fn type_5_what_is_no_typing() {
 fn read_1_a_marker_goes_forward_only_and_no_further_than_the_head() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         alice > message "a" & alice > message "b" & alice > message "c"
                                                       alice < new_message 1 "a", new_message 2 "b", new_message 3 "c"
@@ -216,12 +217,12 @@ fn read_1_a_marker_goes_forward_only_and_no_further_than_the_head() {
 }
 
 #[test]
-fn read_2_receipts_are_gathered_and_none_is_told_for_an_own_message() {
+fn read_2_receipts_are_gathered_and_none_is_sent_for_an_own_message() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
-        carol joins                                   carol < hello seq=0, online alice bob carol, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        carol join                                    carol < hello seq=0, online alice bob carol, synced 0
         (1 s passes)                                  alice < user_joined bob, user_joined carol
                                                       bob < user_joined carol
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
@@ -245,8 +246,8 @@ fn read_3_markers_outlive_eviction_and_crash_and_reach_postgres() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
                                                       bob < new_message 1 "a", new_message 2 "b"
@@ -256,23 +257,24 @@ fn read_3_markers_outlive_eviction_and_crash_and_reach_postgres() {
         (the room is evicted)                         operator < postgres_unavailable sqlstate=none why=no answer
         (1 s passes)
         (the room crashes)                            operator < postgres_unavailable sqlstate=none why=no answer
-        alice joins history=0                         alice < hello seq=2 as owner read alice:2 bob:2, online alice, synced 2
+        alice join history=0                          alice < hello seq=2 as owner read alice:2 bob:2, online alice,
+                                                          synced 2
         (Postgres recovers)
         (30 s pass)                                   operator < outbox_recovered
         "#,
     );
-    assert_eq!(rig.ledger.reads.get("bob").map(|m| m.seq), Some(2));
+    assert_eq!(rig.postgres.reads.get("bob").map(|m| m.seq), Some(2));
 }
 
 #[test]
 fn read_4_a_marker_saved_but_not_projected_goes_out_after_a_crash_and_only_then() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\nalice > message \"a\"\n(9 s pass)");
+    rig.prepare("alice join\nbob join\nalice > message \"a\"\n(9 s pass)");
     rig.prepare("(Postgres hangs)\nbob > read 1\n(the room crashes)\n(Postgres recovers)\n(30 s pass)");
-    assert_eq!(rig.ledger.reads.get("bob").map(|m| m.seq), Some(1));
-    let tries = rig.ledger.tries;
-    rig.prepare("(the room is evicted)\nalice joins\n(9 s pass)");
-    assert_eq!(rig.ledger.tries, tries, "waking up alone asks Postgres nothing");
+    assert_eq!(rig.postgres.reads.get("bob").map(|m| m.seq), Some(1));
+    let tries = rig.postgres.tries;
+    rig.prepare("(the room is evicted)\nalice join\n(9 s pass)");
+    assert_eq!(rig.postgres.tries, tries, "waking up alone asks Postgres nothing");
 }
 
 #[test]
@@ -280,9 +282,9 @@ fn read_5_set_back_on_purpose_it_is_unread_again_and_own_tabs_hear_it() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
-        bob' joins                                    bob' < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        bob' join                                     bob' < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         alice > message "a" & alice > message "b" & alice > message "c"
                                                       alice < new_message 1 "a", new_message 2 "b", new_message 3 "c"
@@ -292,30 +294,30 @@ fn read_5_set_back_on_purpose_it_is_unread_again_and_own_tabs_hear_it() {
         (1 s passes)                                  alice < read_receipt bob 3
                                                       bob < read_receipt bob 3
                                                       bob' < read_receipt bob 3
-        bob unreads 2                                 bob < read 1
+        bob unread 2                                  bob < read 1
         (1 s passes)                                  bob < read_receipt bob 1
                                                       bob' < read_receipt bob 1
-        bob unreads 3                                 bob < read 1
-        bob unreads 0                                 bob < read 0
+        bob unread 3                                  bob < read 1
+        bob unread 0                                  bob < read 0
         (1 s passes)                                  bob < read_receipt bob 0
                                                       bob' < read_receipt bob 0
-        bob reads 2                                   bob < read 2
+        bob read 2                                    bob < read 2
         (1 s passes)                                  alice < read_receipt bob 2
                                                       bob < read_receipt bob 2
                                                       bob' < read_receipt bob 2
-        bob reads 99                                  bob < read 3
-        bob unreads 3 & bob > read 1                  bob < read 2
+        bob read 99                                   bob < read 3
+        bob unread 3 & bob > read 1                   bob < read 2
         (1 s passes)                                  alice < read_receipt bob 2
                                                       bob < read_receipt bob 2
                                                       bob' < read_receipt bob 2
-        mallory reads 1                               mallory < 404 room_not_found
-        mallory unreads 1                             mallory < 404 room_not_found
+        mallory read 1                                mallory < 404 room_not_found
+        mallory unread 1                              mallory < 404 room_not_found
         (9 s pass)
         (the room crashes)
-        bob joins history=0                           bob < hello seq=3 read alice:3 bob:2, online bob, synced 3
+        bob join history=0                            bob < hello seq=3 read alice:3 bob:2, online bob, synced 3
         "#,
     );
-    let marker = rig.ledger.reads["bob"];
+    let marker = rig.postgres.reads["bob"];
     assert_eq!((marker.generation, marker.seq), (3, 2));
 }
 
@@ -324,8 +326,8 @@ fn read_6_a_marker_set_back_is_not_overtaken_by_an_older_one() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
                                                       bob < new_message 1 "a", new_message 2 "b"
         bob > read 2
@@ -333,35 +335,35 @@ fn read_6_a_marker_set_back_is_not_overtaken_by_an_older_one() {
         (9 s pass)                                    alice < user_joined bob / read_receipt bob 2
                                                       bob < read_receipt bob 2
         (Postgres hangs)
-        bob unreads 1                                 bob < read 0
+        bob unread 1                                  bob < read 0
                                                       alarm < in 5000 ms
                                                       postgres < (2, 2]  bob:0(1): hangs
         (the room is evicted)                         alarm < in 5000 ms
                                                       postgres < (2, 2]  bob:0(1): hangs
-        bob joins history=0                           bob < hello seq=2 read alice:2, online alice bob, synced 2
+        bob join history=0                            bob < hello seq=2 read alice:2, online alice bob, synced 2
         (the room crashes)                            alarm < in 5000 ms
                                                       postgres < (2, 2]  bob:0(1): hangs
         (Postgres recovers)
-        (30 s pass)                                   alarm < in 5000 ms / in 5000 ms / in 5000 ms / in 5000 ms
+        (30 s pass)                                   alarm < in 5000 ms / in 5000 ms / in 5000 ms / in 5000 ms / in
+                                                          5000 ms
                                                       postgres < (2, 2]  bob:0(1): done
-        bob joins history=0                           bob < hello seq=2 read alice:2, online bob, synced 2
-        (the room is rebuilt from Postgres)
-        bob joins history=0                           alarm < in 3600000 ms
-                                                      bob < hello seq=2 read alice:2, online bob, synced 2
+        bob join history=0                            bob < hello seq=2 read alice:2, online bob, synced 2
+        (the room is rebuilt from Postgres)           alarm < in 3600000 ms
+        bob join history=0                            bob < hello seq=2 read alice:2, online bob, synced 2
         "#,
     );
-    assert_eq!(rig.ledger.reads["bob"].generation, 1);
+    assert_eq!(rig.postgres.reads["bob"].generation, 1);
 }
 
 #[test]
 fn time_1_an_idle_room_has_no_timer_and_no_alarm() {
     let mut rig = Rig::new();
     rig.prepare(
-        "alice joins\nbob joins\nalice > message \"hi\"\nbob > read 1\nbob > typing on\nbob > react 👍 1",
+        "alice join\nbob join\nalice > message \"hi\"\nbob > read 1\nbob > typing on\nbob > react 👍 1",
     );
     rig.prepare("(9 s pass)");
-    assert_eq!((rig.room().deadline(), rig.alarm), (None, None));
-    let (tries, rows) = (rig.ledger.tries, rig.sql.rows_written.get());
+    assert_eq!((rig.deadline(), rig.alarm), (None, None));
+    let (tries, rows) = (rig.postgres.tries, rig.sql.rows_written.get());
     rig.prepare("(3600 s pass)");
-    assert_eq!((rig.ledger.tries, rig.sql.rows_written.get()), (tries, rows));
+    assert_eq!((rig.postgres.tries, rig.sql.rows_written.get()), (tries, rows));
 }

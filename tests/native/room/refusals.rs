@@ -1,11 +1,11 @@
-//! What is refused and who is closed: bad frames, limits, tokens, close codes.
+//! Refusals and closed connections: malformed frames, limits, tokens, close codes.
 
 use crate::rig::Rig;
 
 #[test]
-fn err_1_a_bad_frame_is_told_with_code_field_and_type() {
+fn err_1_a_bad_frame_is_reported_with_code_field_and_type() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\ncarol joins\ndave joins");
+    rig.prepare("alice join\nbob join\ncarol join\ndave join");
     rig.play(
         r#"
         alice > {                                     alice < error bad_json
@@ -36,18 +36,18 @@ fn err_1_a_bad_frame_is_told_with_code_field_and_type() {
 #[test]
 fn err_2_what_is_refused_changes_nothing() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nalice > message \"hi\"");
+    rig.prepare("alice join\nalice > message \"hi\"");
     let before = rig.sql.dump();
     rig.prepare("alice > message \"\" #c1\nalice > message \"a\" thread=9 #c2\nalice > react 👍 9 #c3");
     assert_eq!(rig.sql.dump(), before);
     rig.prepare("alice > message \"now\" #c1");
-    assert_eq!(rig.room().head(), 2, "a refused clientId is free");
+    assert_eq!(rig.head(), 2, "a refused clientId is free");
 }
 
 #[test]
 fn limit_1_messages_are_5_a_second_and_10_at_once_over_all_sockets() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nalice' joins\nbob joins");
+    rig.prepare("alice join\nalice' join\nbob join");
     for n in 0..5 {
         rig.prepare(&format!("alice > message \"{n}\"\nalice' > message \"{n}\""));
     }
@@ -55,7 +55,7 @@ fn limit_1_messages_are_5_a_second_and_10_at_once_over_all_sockets() {
         r#"
         alice > message "x" #c1                       alice < error rate_limited in 200 ms of message #c1
         alice' > message "x" #c2                      alice' < error rate_limited in 200 ms of message #c2
-        alice posts message "x" #c3                   alice < 429 rate_limited in 200 ms
+        alice post message "x" #c3                    alice < 429 rate_limited in 200 ms
         bob > message "y"                             alice < new_message 11 "y"
                                                       alice' < new_message 11 "y"
                                                       bob < new_message 11 "y"
@@ -75,7 +75,7 @@ fn limit_1_messages_are_5_a_second_and_10_at_once_over_all_sockets() {
 #[test]
 fn limit_2_reactions_are_10_a_second_and_20_at_once() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nalice > message \"hi\"");
+    rig.prepare("alice join\nalice > message \"hi\"");
     for _ in 0..10 {
         rig.prepare("alice > react 👍 1\nalice > unreact 👍 1");
     }
@@ -92,7 +92,7 @@ fn limit_2_reactions_are_10_a_second_and_20_at_once() {
 fn limit_3_typing_is_2_a_second_and_4_at_once() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > typing on & alice > typing off & alice > typing on & alice > typing off
         alice > typing on                             alice < error rate_limited in 500 ms of typing
         (500 ms pass)
@@ -104,7 +104,7 @@ fn limit_3_typing_is_2_a_second_and_4_at_once() {
 #[test]
 fn limit_4_frames_are_30_a_second_and_60_at_once() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nalice' joins");
+    rig.prepare("alice join\nalice' join");
     for _ in 0..30 {
         rig.prepare("alice > ping 1\nalice' > ping 1");
     }
@@ -127,11 +127,12 @@ fn limit_5_the_var_overrides_them() {
             .unwrap();
     rig.play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a"                           alice < new_message 1 "a"
         alice > message "b"                           alice < error rate_limited in 1000 ms of message
-        alice' joins                                  alice < closed 4409 too_many_connections
-                                                      alice' < hello seq=1 as owner read alice:1, online alice, new_message 1 "a", synced 1
+        alice' join                                   alice < closed 4409 too_many_connections
+                                                      alice' < hello seq=1 as owner read alice:1, online alice,
+                                                          new_message 1 "a", synced 1
         "#,
     );
 }
@@ -139,7 +140,7 @@ fn limit_5_the_var_overrides_them() {
 #[test]
 fn close_4400_more_than_5_malformed_frames_in_10_s() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nalice' joins\nbob joins\n(1 s passes)");
+    rig.prepare("alice join\nalice' join\nbob join\n(1 s passes)");
     rig.prepare(
         "alice > {\nalice > {\nalice > {}\nalice > []\nalice > {\"type\":\"x\"}\nbob > {\nalice' > {",
     );
@@ -153,7 +154,7 @@ fn close_4400_more_than_5_malformed_frames_in_10_s() {
         "#,
     );
     let five = "carol > {\ncarol > {\ncarol > {\ncarol > {\ncarol > {";
-    rig.prepare(&format!("carol joins\n{five}\n(10 s pass)\n{five}"));
+    rig.prepare(&format!("carol join\n{five}\n(10 s pass)\n{five}"));
     assert!(rig.socket("carol").is_some(), "five in 10 s are borne");
 }
 
@@ -162,10 +163,10 @@ fn close_4401_an_expired_token_before_anything_more_is_delivered_or_taken() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins expires_ms=5000                     bob < hello seq=0, online alice bob, synced 0
-        carol joins expires_ms=5000                   carol < hello seq=0, online alice bob carol, synced 0
-        dave joins expires_ms=60000                   dave < hello seq=0, online alice bob carol dave, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join expires_ms=5000                      bob < hello seq=0, online alice bob, synced 0
+        carol join expires_ms=5000                    carol < hello seq=0, online alice bob carol, synced 0
+        dave join expires_ms=60000                    dave < hello seq=0, online alice bob carol dave, synced 0
         (4 s pass)                                    alice < user_joined bob, user_joined carol, user_joined dave
                                                       bob < user_joined carol, user_joined dave
                                                       carol < user_joined dave
@@ -179,7 +180,9 @@ fn close_4401_an_expired_token_before_anything_more_is_delivered_or_taken() {
                                                       alice < new_message 2 "bob's token is over"
                                                       carol < new_message 2 "bob's token is over"
                                                       dave < new_message 2 "bob's token is over"
-        bob joins expires_ms=2000                     bob < hello seq=2 read alice:2, online alice bob carol dave, new_message 1 "heard by all", new_message 2 "bob's token is over", synced 2
+        bob join expires_ms=2000                      bob < hello seq=2 read alice:2, online alice bob carol dave,
+                                                          new_message 1 "heard by all", new_message 2 "bob's token is
+                                                          over", synced 2
         (2 s pass)
         bob > message "too late"                      bob < closed 4401 auth_expired
         (60 s pass)                                   alice < user_left bob
@@ -195,7 +198,7 @@ fn close_4401_an_expired_token_before_anything_more_is_delivered_or_taken() {
 fn auth_1_a_fresh_token_goes_on_and_nobody_elses_does() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > auth alice+3600                       alice < auth_ok 1795428000
         alice > auth bob+3600                         alice < error forbidden of auth
         alice > auth nonsense                         alice < error unauthenticated of auth
@@ -212,7 +215,7 @@ fn auth_1_a_fresh_token_goes_on_and_nobody_elses_does() {
 fn auth_2_a_token_within_its_leeway_lasts_that_long() {
     Rig::new().play(
         r#"
-        alice joins expires_ms=-20000                 alice < hello seq=0 as owner, online alice, synced 0
+        alice join expires_ms=-20000                  alice < hello seq=0 as owner, online alice, synced 0
         (9 s pass)
         alice > ping 1                                alice < pong 1 seq=0
         (1 s passes)
@@ -225,14 +228,14 @@ fn auth_2_a_token_within_its_leeway_lasts_that_long() {
 fn close_4403_when_membership_ends() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
-        bob' joins                                    bob' < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        bob' join                                     bob' < hello seq=0, online alice bob, synced 0
         (1 s passes)                                  alice < user_joined bob
         alice > message "to both" & alice > typing on
                                                       alice < new_message 1 "to both"
-                                                      bob < new_message 1 "to both", alice types [alice]
-                                                      bob' < new_message 1 "to both", alice types [alice]
+                                                      bob < new_message 1 "to both", typing alice [alice]
+                                                      bob' < new_message 1 "to both", typing alice [alice]
         (bob is removed)                              bob < closed 4403 removed
                                                       bob' < closed 4403 removed
                                                       alice < member_removed 2 bob as member by bob
@@ -245,14 +248,16 @@ fn close_4403_when_membership_ends() {
 #[test]
 fn close_4403_the_outbox_notices_a_change_of_members() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\n(1 s passes)");
+    rig.prepare("alice join\nbob join\n(1 s passes)");
     rig.snapshot.members.retain(|m| m.user_id.as_str() != "bob");
     rig.snapshot.members_version = 2;
-    rig.ledger.members_version = 2;
+    rig.postgres.members_version = 2;
     rig.play(
         r#"
-        alice > message "this one bob still hears"    alice < new_message 1 "this one bob still hears" / member_removed 2 bob as member by bob
-                                                      bob < new_message 1 "this one bob still hears" / closed 4403 removed
+        alice > message "this one bob still hears"    alice < new_message 1 "this one bob still hears" / member_removed
+                                                          2 bob as member by bob
+                                                      bob < new_message 1 "this one bob still hears" / closed 4403
+                                                          removed
         alice > message "this one not"                alice < new_message 3 "this one not"
         "#,
     );
@@ -261,12 +266,12 @@ fn close_4403_the_outbox_notices_a_change_of_members() {
 #[test]
 fn close_4408_4413_4415_4420_each_has_its_reason() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\ncarol joins\ndave joins");
+    rig.prepare("alice join\nbob join\ncarol join\ndave join");
     rig.play(
         r#"
-        alice falls silent                            alice < closed 4408 heartbeat_timeout
-        bob sends binary                              bob < closed 4415 binary_unsupported
-        carol lags                                    carol < closed 4420 slow_consumer
+        alice fall silent                             alice < closed 4408 heartbeat_timeout
+        bob send binary                               bob < closed 4415 binary_unsupported
+        carol lag                                     carol < closed 4420 slow_consumer
         "#,
     );
     let frame = |bytes: usize| format!(r#"{{"type":"ping","t":"{}"}}"#, "x".repeat(bytes - 22));
@@ -280,19 +285,20 @@ fn close_4408_4413_4415_4420_each_has_its_reason() {
 #[test]
 fn close_4409_the_oldest_of_more_than_10_sockets_goes() {
     let mut rig = Rig::new();
-    rig.prepare("bob joins");
+    rig.prepare("bob join");
     for n in 0..10 {
-        rig.prepare(&format!("alice{} joins history=0", "'".repeat(n)));
+        rig.prepare(&format!("alice{} join history=0", "'".repeat(n)));
     }
     rig.prepare("(1 s passes)");
     rig.play(
         r#"
-        alice'''''''''' joins history=0               alice < closed 4409 too_many_connections
+        alice'''''''''' join history=0                alice < closed 4409 too_many_connections
                                                       alice'''''''''' < hello seq=0 as owner, online alice bob, synced 0
         (9 s pass)
         (the room is evicted)
-        alice''''''''''' joins history=0              alice' < closed 4409 too_many_connections
-                                                      alice''''''''''' < hello seq=0 as owner, online alice bob, synced 0
+        alice''''''''''' join history=0               alice' < closed 4409 too_many_connections
+                                                      alice''''''''''' < hello seq=0 as owner, online alice bob, synced
+                                                          0
         "#,
     );
 }
@@ -302,11 +308,11 @@ fn close_4410_when_the_room_is_deleted() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         (the room is deleted)                         alice < closed 4410 room_gone
                                                       bob < closed 4410 room_gone
-        alice joins                                   alice < 404 room_not_found
+        alice join                                    alice < 404 room_not_found
         "#,
     );
 }
@@ -314,7 +320,7 @@ fn close_4410_when_the_room_is_deleted() {
 #[test]
 fn close_4429_a_sustained_flood() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nalice' joins\nbob joins\n(1 s passes)");
+    rig.prepare("alice join\nalice' join\nbob join\n(1 s passes)");
     for _ in 0..750 {
         rig.prepare("alice > ping 1\nalice' > ping 1");
         rig.now += 10;
@@ -323,11 +329,12 @@ fn close_4429_a_sustained_flood() {
         r#"
         alice > ping 1                                alice < closed 4429 flood
         alice' > ping 1                               alice' < closed 4429 flood
-        alice joins history=0                         alice < hello seq=0 as owner, online alice bob, synced 0
+        alice join history=0                          alice < hello seq=0 as owner, online alice bob, synced 0
         alice > ping 1                                alice < closed 4429 flood
         bob > message "undisturbed"                   bob < new_message 1 "undisturbed"
         (3 s pass)
-        alice joins history=0                         alice < hello seq=1 as owner read bob:1, online alice bob, synced 1
+        alice join history=0                          alice < hello seq=1 as owner read bob:1, online alice bob, synced
+                                                          1
         alice > ping 1                                alice < pong 1 seq=1
         "#,
     );
@@ -337,17 +344,17 @@ fn close_4429_a_sustained_flood() {
 fn out_9_the_outbox_is_shown_to_the_tenants_admins_alone() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         (Postgres fails)
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
                                                       operator < postgres_unavailable sqlstate=none why=no answer
         (2 s pass)
-        root asks                                     root < outbox retrying 0/2 lag 2 for 2000 ms, aside []
-        alice asks                                    alice < 403 forbidden
-        mallory asks                                  mallory < 404 room_not_found
+        root outbox                                   root < outbox retrying 0/2 lag 2 for 2000 ms, aside []
+        alice outbox                                  alice < 403 forbidden
+        mallory outbox                                mallory < 404 room_not_found
         (Postgres recovers)
         (9 s pass)                                    operator < outbox_recovered
-        root asks                                     root < outbox idle 2/2 lag 0 for 0 ms, aside []
+        root outbox                                   root < outbox idle 2/2 lag 0 for 0 ms, aside []
         "#,
     );
 }

@@ -1,4 +1,4 @@
-//! Mutes, bans, slow mode, moderation, reports; and a room's end.
+//! Mutes, bans, slow mode, moderation, reports; and the deletion of a room.
 
 use crate::rig::Rig;
 use chinwag::room::Input;
@@ -6,13 +6,13 @@ use chinwag::room::Input;
 #[test]
 fn mute_1_who_is_muted_says_nothing_until_it_ends() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\nbob > message \"before\" #c1\n(1 s passes)");
+    rig.prepare("alice join\nbob join\nbob > message \"before\" #c1\n(1 s passes)");
     rig.play(
         r#"
-        bob mutes alice                               bob < 403 forbidden
-        alice mutes bob for 60 s                      alice < ok {"until":"2026-11-23T09:01:01.000Z","userId":"bob"}
+        bob mute alice                                bob < 403 forbidden
+        alice mute bob for 60 s                       alice < ok {"until":"2026-11-23T09:01:01.000Z","userId":"bob"}
         bob > message "hi" #c2                        bob < error muted in 60000 ms of message #c2
-        bob posts message "hi"                        bob < 403 muted in 60000 ms
+        bob post message "hi"                         bob < 403 muted in 60000 ms
         bob > message "before" #c1                    bob < ack c1 seq=1 duplicate
         bob > react 👍 1                               bob < error muted in 60000 ms of reaction
         bob > edit 1 "after"                          bob < error muted in 60000 ms of edit
@@ -25,12 +25,12 @@ fn mute_1_who_is_muted_says_nothing_until_it_ends() {
         (60 s pass)
         bob > message "hi" #c2                        alice < new_message 3 "hi"
                                                       bob < ack c2 seq=3, new_message 3 "hi"
-        alice mutes bob                               alice < ok {"until":null,"userId":"bob"}
+        alice mute bob                                alice < ok {"until":null,"userId":"bob"}
         bob > message "ho"                            bob < error muted of message
         (the room crashes)
-        bob joins history=0                           bob < hello seq=3 read bob:3, online bob, synced 3
+        bob join history=0                            bob < hello seq=3 read bob:3, online bob, synced 3
         bob > message "ho"                            bob < error muted of message
-        alice unmutes bob                             alice < ok {"userId":"bob"}
+        alice unmute bob                              alice < ok {"userId":"bob"}
         bob > message "ho"                            bob < new_message 4 "ho"
         "#,
     );
@@ -39,24 +39,26 @@ fn mute_1_who_is_muted_says_nothing_until_it_ends() {
 #[test]
 fn ban_1_who_is_banned_is_out_until_it_ends() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\n(1 s passes)");
+    rig.prepare("alice join\nbob join\n(1 s passes)");
     rig.play(
         r#"
-        bob bans carol                                bob < 403 forbidden
-        alice bans alice                              alice < 403 forbidden
-        alice bans bob for 60 s                       bob < closed 4403 removed
-                                                      alice < ok {"reason":null,"until":"2026-11-23T09:01:01.000Z","userId":"bob"} / member_removed 1 bob as member by alice
-        bob joins                                     bob < 404 room_not_found
-        alice adds bob                                alice < 409 banned
-        alice adds carol bob erin                     alice < 409 banned
-        alice bans erin                               alice < ok {"reason":null,"until":null,"userId":"erin"}
-        alice adds erin                               alice < 409 banned
-        alice unbans erin                             alice < ok {"userId":"erin"}
-        alice unbans erin                             alice < ok {"userId":"erin"}
-        alice adds erin                               alice < ok erin member / member_added 2 erin as member by alice
+        bob ban carol                                 bob < 403 forbidden
+        alice ban alice                               alice < 403 forbidden
+        alice ban bob for 60 s                        bob < closed 4403 removed
+                                                      alice < ok
+                                                          {"reason":null,"until":"2026-11-23T09:01:01.000Z","userId":"bob"}
+                                                          / member_removed 1 bob as member by alice
+        bob join                                      bob < 404 room_not_found
+        alice add bob                                 alice < 409 banned
+        alice add carol bob erin                      alice < 409 banned
+        alice ban erin                                alice < ok {"reason":null,"until":null,"userId":"erin"}
+        alice add erin                                alice < 409 banned
+        alice unban erin                              alice < ok {"userId":"erin"}
+        alice unban erin                              alice < ok {"userId":"erin"}
+        alice add erin                                alice < ok erin member / member_added 2 erin as member by alice
         (60 s pass)                                   alice < user_left bob
-        alice adds bob                                alice < ok bob member / member_added 3 bob as member by alice
-        bob joins history=0                           bob < hello seq=3 read bob:2 erin:1, online alice bob, synced 3
+        alice add bob                                 alice < ok bob member / member_added 3 bob as member by alice
+        bob join history=0                            bob < hello seq=3 read bob:2 erin:1, online alice bob, synced 3
         "#,
     );
 }
@@ -67,34 +69,35 @@ fn slow_1_members_wait_and_nothing_makes_the_room_forget() {
         room.slow_mode_s = 30;
         room.members[2].role = "moderator".into();
     });
-    rig.prepare("alice joins\nbob joins\n(1 s passes)");
+    rig.prepare("alice join\nbob join\n(1 s passes)");
     rig.play(
         r#"
         bob > message "one" #c1                       alice < new_message 1 "one"
                                                       bob < ack c1 seq=1, new_message 1 "one"
         bob > message "two" #c2                       bob < error slow_mode in 30000 ms of message #c2
         bob > message "one" #c1                       bob < ack c1 seq=1 duplicate
-        carol posts message "a moderator's"           carol < message 2 "a moderator's"
+        carol post message "a moderator's"            carol < message 2 "a moderator's"
                                                       alice < new_message 2 "a moderator's"
                                                       bob < new_message 2 "a moderator's"
-        carol posts message "and another"             carol < message 3 "and another"
+        carol post message "and another"              carol < message 3 "and another"
                                                       alice < new_message 3 "and another"
                                                       bob < new_message 3 "and another"
         (the room is evicted)
         bob > message "two" #c2                       bob < error slow_mode in 30000 ms of message #c2
         (the room crashes)
-        bob posts message "two"                       bob < 429 slow_mode in 30000 ms
-        alice joins history=0                         alice < hello seq=3 as owner read bob:1 carol:3, online alice, synced 3
+        bob post message "two"                        bob < 429 slow_mode in 30000 ms
+        alice join history=0                          alice < hello seq=3 as owner read bob:1 carol:3, online alice,
+                                                          synced 3
         (20 s pass)
-        bob posts message "two"                       bob < 429 slow_mode in 10000 ms
+        bob post message "two"                        bob < 429 slow_mode in 10000 ms
         (10 s pass)
-        bob posts message "two"                       bob < message 4 "two"
+        bob post message "two"                        bob < message 4 "two"
                                                       alice < new_message 4 "two"
-        dave posts message "first"                    dave < message 5 "first"
+        dave post message "first"                     dave < message 5 "first"
                                                       alice < new_message 5 "first"
-        bob posts message "three"                     bob < 429 slow_mode in 30000 ms
-        alice slows to 0 s                            alice < ok {"seconds":0} / room_updated 6 
-        bob posts message "three"                     bob < message 7 "three"
+        bob post message "three"                      bob < 429 slow_mode in 30000 ms
+        alice slow to 0 s                             alice < ok {"seconds":0} / room_updated 6 
+        bob post message "three"                      bob < message 7 "three"
                                                       alice < new_message 7 "three"
         "#,
     );
@@ -107,7 +110,7 @@ fn mod_1_words_are_refused_masked_or_noted() {
         "links":{"deny":["evil.example"],"measure":"reject"}}}"#
         .into();
     rig.evict();
-    rig.prepare("alice joins\nbob joins\n(1 s passes)");
+    rig.prepare("alice join\nbob join\n(1 s passes)");
     rig.play(
         r#"
         bob > message "oh Damn" #c1                   bob < error moderation_blocked content of message #c1
@@ -118,7 +121,7 @@ fn mod_1_words_are_refused_masked_or_noted() {
         bob > message "what the HECK" #c2             bob < ack c2 seq=2 duplicate
         bob > message "buy spam" #c3                  alice < new_message 3 "buy spam"
                                                       bob < ack c3 seq=3, new_message 3 "buy spam"
-        bob posts message "see https://evil.example/x"
+        bob post message "see https://evil.example/x"
                                                       bob < 422 moderation_blocked content
         bob > edit 1 "damn"                           bob < error moderation_blocked content of edit
         bob > edit 1 "heck again"                     alice < message_updated 4 is 1 "**** again" v2
@@ -127,7 +130,7 @@ fn mod_1_words_are_refused_masked_or_noted() {
         (9 s pass)
         "#,
     );
-    let audit: Vec<_> = rig.ledger.audit.values().cloned().collect();
+    let audit: Vec<_> = rig.postgres.audit.values().cloned().collect();
     let id = rig.messages()[&3].id.clone();
     assert_eq!(audit, [("report".into(), "system".into(), Some(id), Some("word".into()))]);
     assert!(!rig.sql.dump().to_lowercase().contains("the heck"), "what was masked stands nowhere");
@@ -142,15 +145,15 @@ fn mod_2_floods_and_repeats_are_the_members() {
     rig.evict();
     rig.play(
         r#"
-        bob posts message "a"                         bob < message 1 "a"
-        bob posts message "A "                        bob < 422 moderation_blocked content
-        carol posts message "a"                       carol < message 2 "a"
-        bob posts message "b"                         bob < message 3 "b"
-        bob posts message "c"                         bob < 422 moderation_blocked content
+        bob post message "a"                          bob < message 1 "a"
+        bob post message "A "                         bob < 422 moderation_blocked content
+        carol post message "a"                        carol < message 2 "a"
+        bob post message "b"                          bob < message 3 "b"
+        bob post message "c"                          bob < 422 moderation_blocked content
         (10 s pass)
-        bob posts message "c"                         bob < 422 moderation_blocked content
-        alice posts message "x"                       alice < message 4 "x"
-        alice posts message "x"                       alice < message 5 "x"
+        bob post message "c"                          bob < 422 moderation_blocked content
+        alice post message "x"                        alice < message 4 "x"
+        alice post message "x"                        alice < message 5 "x"
         "#,
     );
 }
@@ -158,28 +161,29 @@ fn mod_2_floods_and_repeats_are_the_members() {
 #[test]
 fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
     let mut rig = Rig::new().given(|room| room.members[2].role = "moderator".into());
-    rig.prepare("alice joins\nbob > message \"x\"");
-    rig.prepare("bob posts message \"one\"\nbob posts message \"two\"\nbob posts message \"mine\"");
+    rig.prepare("alice join\nbob > message \"x\"");
+    rig.prepare("bob post message \"one\"\nbob post message \"two\"\nbob post message \"mine\"");
     rig.play(
         r#"
         (Postgres fails)
-        dave reports 1                                dave < ok 1
+        dave report 1                                 dave < ok 1
                                                       operator < postgres_unavailable sqlstate=none why=no answer
-        dave reports 1                                dave < ok 1
-        dave reports 9                                dave < 404 message_not_found
-        eve reports 1                                 eve < 404 room_not_found
-        carol patches 1 "mended"                      carol < message 1 "mended"
+        dave report 1                                 dave < ok 1
+        dave report 9                                 dave < 404 message_not_found
+        eve report 1                                  eve < 404 room_not_found
+        carol patch 1 "mended"                        carol < message 1 "mended"
                                                       alice < message_updated 4 is 1 "mended" v2
-        carol deletes 2                               carol < deleted 2 at 5
+        carol delete 2                                carol < deleted 2 at 5
                                                       alice < message_deleted 5 of 2 by carol
-        bob deletes 3                                 bob < deleted 3 at 6
+        bob delete 3                                  bob < deleted 3 at 6
                                                       alice < message_deleted 6 of 3 by bob
         (the room crashes)                            operator < postgres_unavailable sqlstate=none why=no answer
         (Postgres recovers)
         (9 s pass)                                    operator < outbox_recovered
         "#,
     );
-    let audit: Vec<_> = rig.ledger.audit.values().map(|(action, actor, ..)| (&**action, &**actor)).collect();
+    let audit: Vec<_> =
+        rig.postgres.audit.values().map(|(action, actor, ..)| (&**action, &**actor)).collect();
     assert_eq!(audit, [("edit", "carol"), ("delete", "carol"), ("report", "dave")]);
     assert_eq!(rig.sql.rows("SELECT id FROM audit", []).len(), 0, "Postgres has them");
 }
@@ -187,32 +191,32 @@ fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
 #[test]
 fn gone_1_a_deleted_room_leaves_nothing_and_one_that_is_only_missing_stays() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\nalice > message \"hi\"\nalice uploads f1\n(9 s pass)");
+    rig.prepare("alice join\nbob join\nalice > message \"hi\"\nalice upload f1\n(9 s pass)");
     rig.play(
         r#"
         (the room is deleted)                         alice < closed 4410 room_gone
                                                       bob < closed 4410 room_gone
         "#,
     );
-    assert!(!rig.wiped && rig.sql.dump().contains("hi"), "a backup may have lost it");
+    assert!(!rig.is_wiped() && rig.sql.dump().contains("hi"), "a backup may have lost it");
     rig.evict();
-    rig.prepare("alice joins\nbob joins\n(9 s pass)");
+    rig.prepare("alice join\nbob join\n(9 s pass)");
     rig.input(Input::DeletionRequested);
     // The process dies before Postgres' answer; the alarm finds out.
     rig.crash();
-    rig.prepare("alice joins");
+    rig.prepare("alice join");
     rig.lawful = false;
     rig.input(Input::Refreshed(None));
-    assert!(!rig.wiped, "a file is in the bucket");
+    assert!(!rig.is_wiped(), "a file is in the bucket");
     rig.turn();
-    assert!(rig.wiped);
+    assert!(rig.is_wiped());
     assert_eq!(rig.sql.rows("SELECT name FROM sqlite_master WHERE type = 'table'", []).len(), 0);
 }
 
 #[test]
 fn gone_2_a_deletion_that_failed_is_forgotten_after_a_while() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\n(9 s pass)");
+    rig.prepare("alice join\n(9 s pass)");
     rig.input(Input::DeletionRequested);
     rig.turn();
     assert_eq!(rig.sql.rows("SELECT id FROM state WHERE id = 9", []).len(), 1);
@@ -230,38 +234,38 @@ fn gone_2_a_deletion_that_failed_is_forgotten_after_a_while() {
 fn gone_2_a_deletion_that_a_fault_broke_off_is_ended_by_the_alarm() {
     for statement in 1.. {
         let mut rig = Rig::new();
-        rig.prepare("alice joins\n(9 s pass)");
+        rig.prepare("alice join\n(9 s pass)");
         rig.input(Input::DeletionRequested);
         rig.lawful = false;
         rig.sql.fails_at.set(statement);
         if rig.input(Input::Refreshed(None)) {
-            assert!(rig.wiped && statement > 10, "{statement}");
+            assert!(rig.is_wiped() && statement > 10, "{statement}");
             return;
         }
         rig.sql.fails_at.set(0);
         rig.evict();
-        let doomed = rig.sql.rows("SELECT value FROM state WHERE id = 9", []);
-        if !format!("{doomed:?}").contains("true") {
+        let pending = rig.sql.rows("SELECT value FROM state WHERE id = 9", []);
+        if !format!("{pending:?}").contains("true") {
             rig.input(Input::Refreshed(None));
         }
         rig.prepare("(40 s pass)");
-        assert!(rig.wiped, "statement {statement}");
+        assert!(rig.is_wiped(), "statement {statement}");
     }
 }
 
 #[test]
 fn gone_3_a_deleted_room_is_first_taken_off_its_tenants_list() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nalice > message \"poison\"\n(9 s pass)");
+    rig.prepare("alice join\nalice > message \"poison\"\n(9 s pass)");
     assert!(rig.listed.is_some());
     rig.list_is_away = true;
     rig.input(Input::DeletionRequested);
     rig.lawful = false;
     rig.input(Input::Refreshed(None));
     rig.turn();
-    assert!(!rig.wiped && !rig.sql.dump().contains("poison"), "what was said is gone at once");
+    assert!(!rig.is_wiped() && !rig.sql.dump().contains("poison"), "what was said is gone at once");
     rig.evict();
     rig.list_is_away = false;
-    rig.prepare("alice joins\n(40 s pass)");
-    assert!(rig.wiped && rig.listed.is_none());
+    rig.prepare("alice join\n(40 s pass)");
+    assert!(rig.is_wiped() && rig.listed.is_none());
 }

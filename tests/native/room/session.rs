@@ -1,4 +1,4 @@
-//! How a connection begins: hello, who is there, the replay or the history, synced; and no gap after it.
+//! The beginning of a connection: hello, online_users, the replay or the history, synced; and no gap after it.
 
 use crate::rig::Rig;
 
@@ -6,14 +6,16 @@ use crate::rig::Rig;
 fn hello_1_a_beginning_has_one_order() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "hi"                          alice < new_message 1 "hi"
-        bob joins                                     bob < hello seq=1 read alice:1, online alice bob, new_message 1 "hi", synced 1
-        carol joins as seed                           carol < hello seq=1 read alice:1 / online alice bob carol / new_message 1 "hi" / synced 1
+        bob join                                      bob < hello seq=1 read alice:1, online alice bob, new_message 1
+                                                          "hi", synced 1
+        carol join as legacy                          carol < hello seq=1 read alice:1 / online alice bob carol /
+                                                          new_message 1 "hi" / synced 1
         (1 s passes)                                  alice < user_joined bob, user_joined carol
                                                       bob < user_joined carol
-        mallory joins                                 mallory < 404 room_not_found
-        alice joins tenant=other                      alice < 404 room_not_found
+        mallory join                                  mallory < 404 room_not_found
+        alice join tenant=other                       alice < 404 room_not_found
         "#,
     );
 }
@@ -22,13 +24,18 @@ fn hello_1_a_beginning_has_one_order() {
 fn hist_1_without_since_the_newest_messages_come() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b" & alice > react 👍 1 & alice > message "c"
-                                                      alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on 1 +👍 alice {👍 alice}, new_message 4 "c"
-        bob joins                                     bob < hello seq=4 read alice:4, online alice bob, new_message 1 "a" {👍 alice}, new_message 2 "b", new_message 4 "c", synced 4
-        carol joins history=2                         carol < hello seq=4 read alice:4, online alice bob carol, new_message 2 "b", new_message 4 "c", synced 4
-        dave joins history=0                          dave < hello seq=4 read alice:4, online alice bob carol dave, synced 4
-        bob' joins history=1                          bob' < hello seq=4 read alice:4, online alice bob carol dave, new_message 4 "c", synced 4
+                                                      alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on
+                                                          1 +👍 alice {👍 alice}, new_message 4 "c"
+        bob join                                      bob < hello seq=4 read alice:4, online alice bob, new_message 1
+                                                          "a" {👍 alice}, new_message 2 "b", new_message 4 "c", synced 4
+        carol join history=2                          carol < hello seq=4 read alice:4, online alice bob carol,
+                                                          new_message 2 "b", new_message 4 "c", synced 4
+        dave join history=0                           dave < hello seq=4 read alice:4, online alice bob carol dave,
+                                                          synced 4
+        bob' join history=1                           bob' < hello seq=4 read alice:4, online alice bob carol dave,
+                                                          new_message 4 "c", synced 4
         bob > message "d"                             alice < new_message 5 "d"
                                                       bob < new_message 5 "d"
                                                       carol < new_message 5 "d"
@@ -42,18 +49,26 @@ fn hist_1_without_since_the_newest_messages_come() {
 fn replay_1_exactly_what_was_missed_comes_once() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b" & alice > react 👍 2 & alice > message "c"
-                                                      alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on 2 +👍 alice {👍 alice}, new_message 4 "c"
-        bob joins since=0                             bob < hello seq=4 read alice:4, online alice bob, new_message 1 "a", new_message 2 "b" {👍 alice}, reaction_update 3 on 2 +👍 alice {👍 alice}, new_message 4 "c", synced 4
-        carol joins since=2                           carol < hello seq=4 read alice:4, online alice bob carol, reaction_update 3 on 2 +👍 alice {👍 alice}, new_message 4 "c", synced 4
-        dave joins since=4                            dave < hello seq=4 read alice:4, online alice bob carol dave, synced 4
-        alice > message "d" & bob' joins since=3 & alice > message "e"
+                                                      alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on
+                                                          2 +👍 alice {👍 alice}, new_message 4 "c"
+        bob join since=0                              bob < hello seq=4 read alice:4, online alice bob, new_message 1
+                                                          "a", new_message 2 "b" {👍 alice}, reaction_update 3 on 2 +👍
+                                                          alice {👍 alice}, new_message 4 "c", synced 4
+        carol join since=2                            carol < hello seq=4 read alice:4, online alice bob carol,
+                                                          reaction_update 3 on 2 +👍 alice {👍 alice}, new_message 4 "c",
+                                                          synced 4
+        dave join since=4                             dave < hello seq=4 read alice:4, online alice bob carol dave,
+                                                          synced 4
+        alice > message "d" & bob' join since=3 & alice > message "e"
                                                       alice < new_message 5 "d" / new_message 6 "e"
                                                       bob < new_message 5 "d" / new_message 6 "e"
                                                       carol < new_message 5 "d" / new_message 6 "e"
                                                       dave < new_message 5 "d" / new_message 6 "e"
-                                                      bob' < hello seq=5 read alice:5, online alice bob carol dave, new_message 4 "c", new_message 5 "d", synced 5 / new_message 6 "e"
+                                                      bob' < hello seq=5 read alice:5, online alice bob carol dave,
+                                                          new_message 4 "c", new_message 5 "d", synced 5 / new_message 6
+                                                          "e"
         "#,
     );
 }
@@ -63,10 +78,12 @@ fn replay_2_what_cannot_be_whole_is_a_resync() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a"                           alice < new_message 1 "a"
-        bob joins since=1 epoch=another               bob < hello seq=1 read alice:1, online alice bob, resync epoch seq=1 e1, synced 1
-        bob' joins since=2                            bob' < hello seq=1 read alice:1, online alice bob, resync ahead seq=1 e1, synced 1
+        bob join since=1 epoch=another                bob < hello seq=1 read alice:1, online alice bob, resync epoch
+                                                          seq=1 e1, synced 1
+        bob' join since=2                             bob' < hello seq=1 read alice:1, online alice bob, resync ahead
+                                                          seq=1 e1, synced 1
         (Postgres fails)
         alice > message "b"                           alice < new_message 2 "b"
                                                       bob < new_message 2 "b"
@@ -76,9 +93,11 @@ fn replay_2_what_cannot_be_whole_is_a_resync() {
         (5 s pass)                                    alice < user_joined bob
                                                       operator < outbox_recovered
         (the room is rebuilt from Postgres)
-        bob joins since=1 epoch=e1                    bob < hello seq=2 read alice:2, online bob, resync epoch seq=2 e2, synced 2
-        bob' joins since=1 epoch=e2                   bob' < hello seq=2 read alice:2, online bob, resync too_old seq=2 e2, synced 2
-        carol joins since=2 epoch=e2                  carol < hello seq=2 read alice:2, online bob carol, synced 2
+        bob join since=1 epoch=e1                     bob < hello seq=2 read alice:2, online bob, resync epoch seq=2 e2,
+                                                          synced 2
+        bob' join since=1 epoch=e2                    bob' < hello seq=2 read alice:2, online bob, resync too_old seq=2
+                                                          e2, synced 2
+        carol join since=2 epoch=e2                   carol < hello seq=2 read alice:2, online bob carol, synced 2
         carol > message "c"                           bob < new_message 3 "c"
                                                       bob' < new_message 3 "c"
                                                       carol < new_message 3 "c"
@@ -91,7 +110,7 @@ fn replay_3_more_than_a_thousand_events_are_too_many() {
     let mut rig = Rig::new();
     rig.limits.messages_burst = 2_000;
     rig.limits.frames_burst = 2_000;
-    rig.prepare("alice joins history=0");
+    rig.prepare("alice join history=0");
     for _ in 0..1_001 {
         rig.frame("alice", r#"{"type":"message","content":"x"}"#);
     }
@@ -99,7 +118,8 @@ fn replay_3_more_than_a_thousand_events_are_too_many() {
     rig.heard.clear();
     rig.play(
         r#"
-        bob joins since=0 history=7                   bob < hello seq=1001 read alice:1001, online alice bob, resync too_many seq=1001 e1, synced 1001
+        bob join since=0 history=7                    bob < hello seq=1001 read alice:1001, online alice bob, resync
+                                                          too_many seq=1001 e1, synced 1001
         "#,
     );
     rig.connect("carol", rig.person("carol"), |connect| connect.since = Some((1, "e1".into())));
@@ -112,7 +132,7 @@ fn replay_4_four_megabytes_are_too_many_too() {
     let mut rig = Rig::new();
     rig.limits.messages_burst = 2_000;
     rig.limits.frames_burst = 2_000;
-    rig.prepare("alice joins history=0");
+    rig.prepare("alice join history=0");
     let long = format!(r#"{{"type":"message","content":"{}"}}"#, "ä".repeat(4_000));
     for _ in 0..600 {
         rig.frame("alice", &long);
@@ -121,8 +141,10 @@ fn replay_4_four_megabytes_are_too_many_too() {
     rig.heard.clear();
     rig.play(
         r#"
-        bob joins since=0                             bob < hello seq=600 read alice:600, online alice bob, resync too_many seq=600 e1, synced 600
-        bob' joins since=599                          bob' < hello seq=600 read alice:600, online alice bob, new_message 600 (4000 characters), synced 600
+        bob join since=0                              bob < hello seq=600 read alice:600, online alice bob, resync
+                                                          too_many seq=600 e1, synced 600
+        bob' join since=599                           bob' < hello seq=600 read alice:600, online alice bob, new_message
+                                                          600 (4000 characters), synced 600
         "#,
     );
 }
@@ -131,13 +153,22 @@ fn replay_4_four_megabytes_are_too_many_too() {
 fn replay_5_it_shows_what_a_message_is_now() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > react 👍 1 & alice > react 🎉 1 & alice > unreact 👍 1
-                                                      alice < new_message 1 "a", reaction_update 2 on 1 +👍 alice {👍 alice}, reaction_update 3 on 1 +🎉 alice {🎉 alice, 👍 alice}, reaction_update 4 on 1 -👍 alice {🎉 alice}
-        bob joins since=0                             bob < hello seq=4 read alice:1, online alice bob, new_message 1 "a" {🎉 alice}, reaction_update 2 on 1 +👍 alice {🎉 alice}, reaction_update 3 on 1 +🎉 alice {🎉 alice}, reaction_update 4 on 1 -👍 alice {🎉 alice}, synced 4
+                                                      alice < new_message 1 "a", reaction_update 2 on 1 +👍 alice {👍
+                                                          alice}, reaction_update 3 on 1 +🎉 alice {🎉 alice, 👍 alice},
+                                                          reaction_update 4 on 1 -👍 alice {🎉 alice}
+        bob join since=0                              bob < hello seq=4 read alice:1, online alice bob, new_message 1
+                                                          "a" {🎉 alice}, reaction_update 2 on 1 +👍 alice {🎉 alice},
+                                                          reaction_update 3 on 1 +🎉 alice {🎉 alice}, reaction_update 4
+                                                          on 1 -👍 alice {🎉 alice}, synced 4
         bob > react 🎉 1                               alice < reaction_update 5 on 1 +🎉 bob {🎉 alice bob}
                                                       bob < reaction_update 5 on 1 +🎉 bob {🎉 alice bob}
-        carol joins since=1                           carol < hello seq=5 read alice:1, online alice bob carol, reaction_update 2 on 1 +👍 alice {🎉 alice bob}, reaction_update 3 on 1 +🎉 alice {🎉 alice bob}, reaction_update 4 on 1 -👍 alice {🎉 alice bob}, reaction_update 5 on 1 +🎉 bob {🎉 alice bob}, synced 5
+        carol join since=1                            carol < hello seq=5 read alice:1, online alice bob carol,
+                                                          reaction_update 2 on 1 +👍 alice {🎉 alice bob}, reaction_update
+                                                          3 on 1 +🎉 alice {🎉 alice bob}, reaction_update 4 on 1 -👍 alice
+                                                          {🎉 alice bob}, reaction_update 5 on 1 +🎉 bob {🎉 alice bob},
+                                                          synced 5
         "#,
     );
 }
@@ -147,16 +178,19 @@ fn hello_2_it_says_role_and_marker_and_markers_of_small_rooms() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
-        bob joins                                     bob < hello seq=2 read alice:2, online alice bob, new_message 1 "a", new_message 2 "b", synced 2
+        bob join                                      bob < hello seq=2 read alice:2, online alice bob, new_message 1
+                                                          "a", new_message 2 "b", synced 2
         bob > read 1
         (bob becomes admin)                           alice < member_updated 3 bob as admin by bob
                                                       bob < member_updated 3 bob as admin by bob
-        bob' joins history=0                          bob' < hello seq=3 as admin read alice:2 bob:1, online alice bob, synced 3
-        bob leaves
+        bob' join history=0                           bob' < hello seq=3 as admin read alice:2 bob:1, online alice bob,
+                                                          synced 3
+        bob leave
         (the room crashes)
-        bob joins history=0                           bob < hello seq=3 as admin read alice:2 bob:1, online bob, synced 3
+        bob join history=0                            bob < hello seq=3 as admin read alice:2 bob:1, online bob, synced
+                                                          3
         "#,
     );
 }
@@ -167,13 +201,13 @@ fn hello_3_a_large_room_shows_only_my_own_marker() {
     let mut rig = Rig::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
     rig.play(
         r#"
-        p01 joins                                     p01 < hello seq=0 as owner, online p01, synced 0
-        p02 joins                                     p02 < hello seq=0, online p01 p02, synced 0
+        p01 join                                      p01 < hello seq=0 as owner, online p01, synced 0
+        p02 join                                      p02 < hello seq=0, online p01 p02, synced 0
         p01 > message "a"                             p01 < new_message 1 "a"
                                                       p02 < new_message 1 "a"
         p02 > read 1
         (1 s passes)                                  p01 < user_joined p02
-        p02' joins history=0                          p02' < hello seq=1 read p02:1, online p01 p02, synced 1
+        p02' join history=0                           p02' < hello seq=1 read p02:1, online p01 p02, synced 1
         p01 > message "b"                             p01 < new_message 2 "b"
                                                       p02 < new_message 2 "b"
                                                       p02' < new_message 2 "b"
@@ -188,11 +222,13 @@ fn hello_3_a_large_room_shows_only_my_own_marker() {
 fn seed_1_a_client_without_a_subprotocol_hears_an_event_a_frame() {
     Rig::new().play(
         r#"
-        alice joins as seed                           alice < hello seq=0 as owner / online alice / synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join as legacy                          alice < hello seq=0 as owner / online alice / synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         alice > message "a" & bob > message "b" #b1 & alice > react 👍 1
-                                                      alice < new_message 1 "a" / new_message 2 "b" / reaction_update 3 on 1 +👍 alice {👍 alice}
-                                                      bob < new_message 1 "a", ack b1 seq=2, new_message 2 "b", reaction_update 3 on 1 +👍 alice {👍 alice}
+                                                      alice < new_message 1 "a" / new_message 2 "b" / reaction_update 3
+                                                          on 1 +👍 alice {👍 alice}
+                                                      bob < new_message 1 "a", ack b1 seq=2, new_message 2 "b",
+                                                          reaction_update 3 on 1 +👍 alice {👍 alice}
         "#,
     );
 }
@@ -201,11 +237,14 @@ fn seed_1_a_client_without_a_subprotocol_hears_an_event_a_frame() {
 fn batch_1_what_a_turn_releases_leaves_as_one_frame() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         alice > message "a" #a1 & alice > message "b" #a2 & bob > message "c" & bob > react 👍 1 #b1
-                                                      alice < ack a1 seq=1, new_message 1 "a", ack a2 seq=2, new_message 2 "b", new_message 3 "c", reaction_update 4 on 1 +👍 bob {👍 bob}
-                                                      bob < new_message 1 "a", new_message 2 "b", new_message 3 "c", ack b1 seq=4, reaction_update 4 on 1 +👍 bob {👍 bob}
+                                                      alice < ack a1 seq=1, new_message 1 "a", ack a2 seq=2, new_message
+                                                          2 "b", new_message 3 "c", reaction_update 4 on 1 +👍 bob {👍
+                                                          bob}
+                                                      bob < new_message 1 "a", new_message 2 "b", new_message 3 "c", ack
+                                                          b1 seq=4, reaction_update 4 on 1 +👍 bob {👍 bob}
         "#,
     );
 }
@@ -214,7 +253,7 @@ fn batch_1_what_a_turn_releases_leaves_as_one_frame() {
 fn batch_2_a_frame_of_gathered_events_is_bounded() {
     let mut rig = Rig::new();
     rig.limits.messages_burst = 100;
-    rig.prepare("alice joins");
+    rig.prepare("alice join");
     let long = format!(r#"{{"type":"message","content":"{}"}}"#, "😀".repeat(4_000));
     for _ in 0..40 {
         rig.frame("alice", &long);
@@ -229,11 +268,16 @@ fn batch_2_a_frame_of_gathered_events_is_bounded() {
 fn seam_1_nothing_falls_between_replay_and_present() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        alice > message "a" & bob joins since=0 & alice > message "b" & carol joins & alice > react 👍 2
-                                                      alice < new_message 1 "a" / new_message 2 "b" / reaction_update 3 on 2 +👍 alice {👍 alice}
-                                                      bob < hello seq=1 read alice:1, online alice bob, new_message 1 "a", synced 1 / new_message 2 "b" / reaction_update 3 on 2 +👍 alice {👍 alice}
-                                                      carol < hello seq=2 read alice:2, online alice bob carol, new_message 1 "a", new_message 2 "b", synced 2 / reaction_update 3 on 2 +👍 alice {👍 alice}
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        alice > message "a" & bob join since=0 & alice > message "b" & carol join & alice > react 👍 2
+                                                      alice < new_message 1 "a" / new_message 2 "b" / reaction_update 3
+                                                          on 2 +👍 alice {👍 alice}
+                                                      bob < hello seq=1 read alice:1, online alice bob, new_message 1
+                                                          "a", synced 1 / new_message 2 "b" / reaction_update 3 on 2 +👍
+                                                          alice {👍 alice}
+                                                      carol < hello seq=2 read alice:2, online alice bob carol,
+                                                          new_message 1 "a", new_message 2 "b", synced 2 /
+                                                          reaction_update 3 on 2 +👍 alice {👍 alice}
         "#,
     );
 }
@@ -242,18 +286,25 @@ fn seam_1_nothing_falls_between_replay_and_present() {
 fn rebuild_1_a_lost_log_is_made_anew_from_postgres_and_goes_on() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" #a1 & alice > message "b" thread=1 & alice > react 👍 1 & alice > react 🎉 1
-                                                      alice < ack a1 seq=1, new_message 1 "a", new_message 2 "b" thread=1, thread_update 3 of 1 has 1 last 00:00, reaction_update 4 on 1 +👍 alice {👍 alice}, reaction_update 5 on 1 +🎉 alice {🎉 alice, 👍 alice}
+                                                      alice < ack a1 seq=1, new_message 1 "a", new_message 2 "b"
+                                                          thread=1, thread_update 3 of 1 has 1 last 00:00,
+                                                          reaction_update 4 on 1 +👍 alice {👍 alice}, reaction_update 5
+                                                          on 1 +🎉 alice {🎉 alice, 👍 alice}
         (the room is rebuilt from Postgres)
-        alice joins since=4                           alice < hello seq=5 as owner read alice:2, online alice, resync epoch seq=5 e2, synced 5
-        bob joins                                     bob < hello seq=5 read alice:2, online alice bob, new_message 1 "a" replies=1 {🎉 alice, 👍 alice}, new_message 2 "b" thread=1, synced 5
+        alice join since=4                            alice < hello seq=5 as owner read alice:2, online alice, resync
+                                                          epoch seq=5 e2, synced 5
+        bob join                                      bob < hello seq=5 read alice:2, online alice bob, new_message 1
+                                                          "a" replies=1 {🎉 alice, 👍 alice}, new_message 2 "b" thread=1,
+                                                          synced 5
         alice > message "a" #a1                       alice < ack a1 seq=1 duplicate
         alice > message "x" #a1                       alice < error client_id_conflict clientId of message #a1
         alice > message "c" #a2                       alice < ack a2 seq=6, new_message 6 "c"
                                                       bob < new_message 6 "c"
-        carol joins since=5 epoch=e2                  carol < hello seq=6 read alice:6, online alice bob carol, new_message 6 "c", synced 6
-        carol pages limit=2                           carol < page … 2 6 of 6
+        carol join since=5 epoch=e2                   carol < hello seq=6 read alice:6, online alice bob carol,
+                                                          new_message 6 "c", synced 6
+        carol page limit=2                            carol < page … 2 6 of 6
         "#,
     );
 }
@@ -263,19 +314,20 @@ fn rebuild_2_an_unfinished_rebuild_leaves_no_log_behind() {
     let mut rig = Rig::new();
     rig.play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
         "#,
     );
-    rig.sql = crate::sqlite::Sqlite::new();
+    rig.lose_storage();
     rig.crash();
     rig.rebuild(0);
-    let store = chinwag::room::store::Store(&rig.sql);
+    let store = chinwag::room::store::Store(&*rig.sql);
     assert!(!store.exists().unwrap(), "half a log counts as none");
     rig.rebuild(u64::MAX);
     rig.play(
         r#"
-        alice joins                                   alice < hello seq=2 as owner read alice:2, online alice, new_message 1 "a", new_message 2 "b", synced 2
+        alice join                                    alice < hello seq=2 as owner read alice:2, online alice,
+                                                          new_message 1 "a", new_message 2 "b", synced 2
         alice > message "c"                           alice < new_message 3 "c"
         "#,
     );
@@ -285,11 +337,13 @@ fn rebuild_2_an_unfinished_rebuild_leaves_no_log_behind() {
 fn rebuild_3_a_seq_is_never_given_twice_even_if_postgres_is_set_back_after_it() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b" & alice > react 👍 1 & alice > react 👍 2
-                                                      alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on 1 +👍 alice {👍 alice}, reaction_update 4 on 2 +👍 alice {👍 alice}
+                                                      alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on
+                                                          1 +👍 alice {👍 alice}, reaction_update 4 on 2 +👍 alice {👍
+                                                          alice}
         (the room is rebuilt from Postgres)
-        alice joins history=0                         alice < hello seq=4 as owner read alice:2, online alice, synced 4
+        alice join history=0                          alice < hello seq=4 as owner read alice:2, online alice, synced 4
         (Postgres hangs)
         alice > read 3
         (Postgres is set back to 1)
@@ -306,34 +360,34 @@ fn rebuild_3_a_seq_is_never_given_twice_even_if_postgres_is_set_back_after_it() 
 #[test]
 fn hist_2_pages_ascend_and_say_whether_there_is_more() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins");
+    rig.prepare("alice join");
     rig.prepare(
         r#"alice > message "1" & alice > message "2" & alice > react 👍 1 & alice > message "4" thread=1"#,
     );
     rig.prepare(r#"alice > message "5" & alice > message "6" thread=1"#);
     rig.play(
         r#"
-        bob pages                                     bob < page 1 2 4 6 7 of 8
-        bob pages limit=2                             bob < page … 6 7 of 8
-        bob pages before=5 limit=2                    bob < page … 2 4 … of 8
-        bob pages before=1                            bob < page  … of 8
-        bob pages before=0                            bob < page  … of 8
-        bob pages before=99 limit=1                   bob < page … 7 of 8
-        bob pages after=0 limit=2                     bob < page 1 2 … of 8
-        bob pages after=2 limit=2                     bob < page … 4 6 … of 8
-        bob pages after=8                             bob < page …  of 8
-        bob pages after=99                            bob < page …  of 8
-        bob pages around=4 limit=3                    bob < page … 2 4 6 … of 8
-        bob pages around=3 limit=2                    bob < page … 2 4 … of 8
-        bob pages around=1 limit=2                    bob < page 1 … of 8
-        bob pages around=6 limit=2                    bob < page … 4 6 … of 8
-        bob pages limit=0                             bob < page … 7 of 8
-        bob pages limit=1000                          bob < page 1 2 4 6 7 of 8
-        bob pages threadId=1                          bob < page 4 7 of 8
-        bob pages threadId=1 limit=1                  bob < page … 7 of 8
-        bob pages threadId=1 before=6                 bob < page 4 … of 8
-        bob pages threadId=9                          bob < page  of 8
-        mallory pages                                 mallory < 404 room_not_found
+        bob page                                      bob < page 1 2 4 6 7 of 8
+        bob page limit=2                              bob < page … 6 7 of 8
+        bob page before=5 limit=2                     bob < page … 2 4 … of 8
+        bob page before=1                             bob < page  … of 8
+        bob page before=0                             bob < page  … of 8
+        bob page before=99 limit=1                    bob < page … 7 of 8
+        bob page after=0 limit=2                      bob < page 1 2 … of 8
+        bob page after=2 limit=2                      bob < page … 4 6 … of 8
+        bob page after=8                              bob < page …  of 8
+        bob page after=99                             bob < page …  of 8
+        bob page around=4 limit=3                     bob < page … 2 4 6 … of 8
+        bob page around=3 limit=2                     bob < page … 2 4 … of 8
+        bob page around=1 limit=2                     bob < page 1 … of 8
+        bob page around=6 limit=2                     bob < page … 4 6 … of 8
+        bob page limit=0                              bob < page … 7 of 8
+        bob page limit=1000                           bob < page 1 2 4 6 7 of 8
+        bob page threadId=1                           bob < page 4 7 of 8
+        bob page threadId=1 limit=1                   bob < page … 7 of 8
+        bob page threadId=1 before=6                  bob < page 4 … of 8
+        bob page threadId=9                           bob < page  of 8
+        mallory page                                  mallory < 404 room_not_found
         "#,
     );
 }

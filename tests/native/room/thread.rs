@@ -1,4 +1,4 @@
-//! Threads: counting, deleting, pages, typing; and what those see who came later.
+//! Threads: counts, deletion, pages, typing; and what members see who joined later.
 
 use crate::rig::Rig;
 
@@ -6,26 +6,36 @@ use crate::rig::Rig;
 fn thread_1_a_reply_is_two_events_and_its_root_says_how_many_there_are() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
         alice > message "root"                        alice < new_message 1 "root"
                                                       bob < new_message 1 "root"
-        bob > message "one" thread=1 #c1              alice < new_message 2 "one" thread=1, thread_update 3 of 1 has 1 last 00:00
-                                                      bob < ack c1 seq=2, new_message 2 "one" thread=1, thread_update 3 of 1 has 1 last 00:00
+        bob > message "one" thread=1 #c1              alice < new_message 2 "one" thread=1, thread_update 3 of 1 has 1
+                                                          last 00:00
+                                                      bob < ack c1 seq=2, new_message 2 "one" thread=1, thread_update 3
+                                                          of 1 has 1 last 00:00
         (61 s pass)                                   alice < user_joined bob
-        bob > message "two" thread=1 +room #c2        alice < new_message 4 "two" thread=1 +room, thread_update 5 of 1 has 2 last 01:01
-                                                      bob < ack c2 seq=4, new_message 4 "two" thread=1 +room, thread_update 5 of 1 has 2 last 01:01
+        bob > message "two" thread=1 +room #c2        alice < new_message 4 "two" thread=1 +room, thread_update 5 of 1
+                                                          has 2 last 01:01
+                                                      bob < ack c2 seq=4, new_message 4 "two" thread=1 +room,
+                                                          thread_update 5 of 1 has 2 last 01:01
         bob > message "two" thread=1 +room #c2        bob < ack c2 seq=4 duplicate
         alice > edit 1 "the root"                     alice < message_updated 6 is 1 "the root" replies=2 v2
                                                       bob < message_updated 6 is 1 "the root" replies=2 v2
-        alice' joins since=1                          alice' < hello seq=6 as owner read alice:1 bob:4, online alice bob, new_message 2 "one" thread=1, thread_update 3 of 1 has 2 last 01:01, new_message 4 "two" thread=1 +room, thread_update 5 of 1 has 2 last 01:01, message_updated 6 is 1 "the root" replies=2 v2, synced 6
-        carol joins                                   carol < hello seq=6 read alice:1 bob:4, online alice bob carol, new_message 1 "the root" replies=2, new_message 2 "one" thread=1, new_message 4 "two" thread=1 +room, synced 6
-        carol threads 1                               carol < thread of 1 "the root" replies=2: 2 4
-        carol threads 1 limit=1                       carol < thread of 1 "the root" replies=2: … 4
-        carol threads 1 before=4                      carol < thread of 1 "the root" replies=2: 2
-        carol threads 2                               carol < 404 message_not_found
-        carol threads 9                               carol < 404 message_not_found
-        mallory threads 1                             mallory < 404 room_not_found
+        alice' join since=1                           alice' < hello seq=6 as owner read alice:1 bob:4, online alice
+                                                          bob, new_message 2 "one" thread=1, thread_update 3 of 1 has 2
+                                                          last 01:01, new_message 4 "two" thread=1 +room, thread_update
+                                                          5 of 1 has 2 last 01:01, message_updated 6 is 1 "the root"
+                                                          replies=2 v2, synced 6
+        carol join                                    carol < hello seq=6 read alice:1 bob:4, online alice bob carol,
+                                                          new_message 1 "the root" replies=2, new_message 2 "one"
+                                                          thread=1, new_message 4 "two" thread=1 +room, synced 6
+        carol thread 1                                carol < thread of 1 "the root" replies=2: 2 4
+        carol thread 1 limit=1                        carol < thread of 1 "the root" replies=2: … 4
+        carol thread 1 before=4                       carol < thread of 1 "the root" replies=2: 2
+        carol thread 2                                carol < 404 message_not_found
+        carol thread 9                                carol < 404 message_not_found
+        mallory thread 1                              mallory < 404 room_not_found
         "#,
     );
 }
@@ -34,17 +44,22 @@ fn thread_1_a_reply_is_two_events_and_its_root_says_how_many_there_are() {
 fn thread_2_a_reply_that_goes_is_counted_no_more() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "root"                        alice < new_message 1 "root"
-        alice > message "one" thread=1                alice < new_message 2 "one" thread=1, thread_update 3 of 1 has 1 last 00:00
+        alice > message "one" thread=1                alice < new_message 2 "one" thread=1, thread_update 3 of 1 has 1
+                                                          last 00:00
         (61 s pass)
-        alice > message "two" thread=1                alice < new_message 4 "two" thread=1, thread_update 5 of 1 has 2 last 01:01
-        alice > delete 4 #d1                          alice < ack d1 seq=6, message_deleted 6 of 4 by alice, thread_update 7 of 1 has 1 last 00:00
-        alice > delete 2                              alice < message_deleted 8 of 2 by alice, thread_update 9 of 1 has 0
-        alice threads 1                               alice < thread of 1 "root": 2 4
-        alice > message "three" thread=1              alice < new_message 10 "three" thread=1, thread_update 11 of 1 has 1 last 01:01
+        alice > message "two" thread=1                alice < new_message 4 "two" thread=1, thread_update 5 of 1 has 2
+                                                          last 01:01
+        alice > delete 4 #d1                          alice < ack d1 seq=6, message_deleted 6 of 4 by alice,
+                                                          thread_update 7 of 1 has 1 last 00:00
+        alice > delete 2                              alice < message_deleted 8 of 2 by alice, thread_update 9 of 1 has
+                                                          0
+        alice thread 1                                alice < thread of 1 "root": 2 4
+        alice > message "three" thread=1              alice < new_message 10 "three" thread=1, thread_update 11 of 1 has
+                                                          1 last 01:01
         (the room is evicted)
-        alice threads 1                               alice < thread of 1 "root" replies=1: 2 4 10
+        alice thread 1                                alice < thread of 1 "root" replies=1: 2 4 10
         "#,
     );
 }
@@ -53,41 +68,47 @@ fn thread_2_a_reply_that_goes_is_counted_no_more() {
 fn thread_3_a_root_that_goes_leaves_its_replies() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "root"                        alice < new_message 1 "root"
-        alice > message "one" thread=1                alice < new_message 2 "one" thread=1, thread_update 3 of 1 has 1 last 00:00
-        alice > message "two" thread=1                alice < new_message 4 "two" thread=1, thread_update 5 of 1 has 2 last 00:00
+        alice > message "one" thread=1                alice < new_message 2 "one" thread=1, thread_update 3 of 1 has 1
+                                                          last 00:00
+        alice > message "two" thread=1                alice < new_message 4 "two" thread=1, thread_update 5 of 1 has 2
+                                                          last 00:00
         alice > delete 1                              alice < message_deleted 6 of 1 by alice
         alice > message "three" thread=1 #c3          alice < error invalid threadId of message #c3
-        alice > delete 2                              alice < message_deleted 7 of 2 by alice, thread_update 8 of 1 has 1 last 00:00
-        alice threads 1                               alice < thread of 1 tombstone replies=1: 2 4
-        alice pages                                   alice < page 1 2 4 of 8
+        alice > delete 2                              alice < message_deleted 7 of 2 by alice, thread_update 8 of 1 has
+                                                          1 last 00:00
+        alice thread 1                                alice < thread of 1 tombstone replies=1: 2 4
+        alice page                                    alice < page 1 2 4 of 8
         "#,
     );
 }
 
 #[test]
-fn thread_4_typing_in_a_thread_is_told_with_it() {
+fn thread_4_typing_in_a_thread_names_the_thread() {
     Rig::new().play(
         r#"
-        alice joins                                   alice < hello seq=0 as owner, online alice, synced 0
-        bob joins                                     bob < hello seq=0, online alice bob, synced 0
-        carol joins as seed                           carol < hello seq=0 / online alice bob carol / synced 0
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        carol join as legacy                          carol < hello seq=0 / online alice bob carol / synced 0
         alice > message "root"                        alice < new_message 1 "root"
                                                       bob < new_message 1 "root"
                                                       carol < new_message 1 "root"
-        alice > typing on thread=1                    bob < alice types in 1 [alice]
-        bob > typing on                               alice < bob types [bob]
-                                                      carol < bob types [bob]
-        bob > typing on thread=1                      alice < bob types in 1 [bob]
+        alice > typing on thread=1                    bob < typing alice in 1 [alice]
+        bob > typing on                               alice < typing bob [bob]
+                                                      carol < typing bob [bob]
+        bob > typing on thread=1                      alice < typing bob in 1 [bob]
         alice > message "in the room"                 alice < new_message 2 "in the room"
                                                       bob < new_message 2 "in the room"
                                                       carol < new_message 2 "in the room"
-        alice > message "in it" thread=1              alice < new_message 3 "in it" thread=1, thread_update 4 of 1 has 1 last 00:00
-                                                      bob < new_message 3 "in it" thread=1, alice types no more in 1 [], thread_update 4 of 1 has 1 last 00:00
-                                                      carol < new_message 3 "in it" thread=1 / thread_update 4 of 1 has 1 last 00:00
-        bob leaves                                    alice < bob types no more [], bob types no more in 1 []
-                                                      carol < bob types no more []
+        alice > message "in it" thread=1              alice < new_message 3 "in it" thread=1, thread_update 4 of 1 has 1
+                                                          last 00:00
+                                                      bob < new_message 3 "in it" thread=1, typing off alice in 1 [],
+                                                          thread_update 4 of 1 has 1 last 00:00
+                                                      carol < new_message 3 "in it" thread=1 / thread_update 4 of 1 has
+                                                          1 last 00:00
+        bob leave                                     alice < typing off bob [], typing off bob in 1 []
+                                                      carol < typing off bob []
         alice > typing on thread=9                    alice < error invalid threadId of typing
         (3 s pass)                                    alice < user_joined bob, user_joined carol
         alice > {"type":"typing","isTyping":true,"threadId":7}
@@ -104,58 +125,74 @@ fn thread_4_typing_in_a_thread_is_told_with_it() {
 #[test]
 fn thread_5_who_wrote_in_it_or_is_named_in_it_follows() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins\nalice > message \"root\"\nalice > message \"no thread <@bob>\"");
+    rig.prepare("alice join\nbob join\nalice > message \"root\"\nalice > message \"no thread <@bob>\"");
     rig.prepare("(9 s pass)\nbob > message \"reply <@carol>\" thread=1 #c1\n(9 s pass)");
-    let followers: Vec<&String> = rig.ledger.followers[&1].iter().collect();
+    let followers: Vec<&String> = rig.postgres.followers[&1].iter().collect();
     assert_eq!(followers, ["alice", "bob", "carol"]);
-    assert!(rig.ledger.followers[&2].is_empty(), "where nobody replied nobody follows");
+    assert!(rig.postgres.followers[&2].is_empty(), "where nobody replied nobody follows");
     rig.prepare("bob > edit 3 \"reply <@dave>\"\n(9 s pass)\nbob > delete 3\n(9 s pass)");
-    let followers: Vec<&String> = rig.ledger.followers[&1].iter().collect();
+    let followers: Vec<&String> = rig.postgres.followers[&1].iter().collect();
     assert_eq!(followers, ["alice", "bob", "carol", "dave"], "who follows stays");
 }
 
 #[test]
 fn since_1_who_came_later_sees_nothing_from_before_and_nothing_about_it() {
     let mut rig = Rig::new();
-    rig.prepare("alice joins\nbob joins");
+    rig.prepare("alice join\nbob join");
     rig.prepare("bob > message \"old\" & bob > message \"old reply\" thread=1 & bob > message \"new\"");
-    rig.prepare("(history is seen since join)\n(carol has come at 3)");
+    rig.prepare("(history is visible since join)\n(carol joined at 3)");
     rig.play(
         r#"
-        carol joins                                   carol < hello seq=5 read bob:4, online alice bob carol, new_message 4 "new", synced 5
-        carol' joins since=3                          carol' < hello seq=5 read bob:4, online alice bob carol, new_message 4 "new", room_updated 5 historyVisibility="since_join", synced 5
-        carol' joins since=1                          carol' < hello seq=5 read bob:4, online alice bob carol, resync too_old seq=5 e1, synced 5
-        carol pages                                   carol < page 4 of 5
-        carol pages before=4                          carol < page  … of 5
-        carol pages after=0                           carol < page 4 of 5
-        carol pages around=2                          carol < page 4 of 5
-        carol pages threadId=1                        carol < page  of 5
-        carol threads 1                               carol < 404 message_not_found
+        carol join                                    carol < hello seq=5 read bob:4, online alice bob carol,
+                                                          new_message 4 "new", synced 5
+        carol' join since=3                           carol' < hello seq=5 read bob:4, online alice bob carol,
+                                                          new_message 4 "new", room_updated 5
+                                                          historyVisibility="since_join", synced 5
+        carol' join since=1                           carol' < hello seq=5 read bob:4, online alice bob carol, resync
+                                                          too_old seq=5 e1, synced 5
+        carol page                                    carol < page 4 of 5
+        carol page before=4                           carol < page  … of 5
+        carol page after=0                            carol < page 4 of 5
+        carol page around=2                           carol < page 4 of 5
+        carol page threadId=1                         carol < page  of 5
+        carol thread 1                                carol < 404 message_not_found
         carol > react 👍 1 #r1                         carol < error message_not_found of reaction #r1
         carol > edit 1 "x" #e1                        carol < error message_not_found of edit #e1
         carol > delete 1 #d1                          carol < error message_not_found of delete #d1
         carol > message "x" thread=1 #c1              carol < error invalid threadId of message #c1
         carol > message "x" reply=1 #c2               carol < error invalid replyToId of message #c2
         carol > typing on thread=1                    carol < error invalid threadId of typing
-        carol looks 1                                 carol < 404 message_not_found
+        carol versions 1                              carol < 404 message_not_found
         bob > edit 1 "older" & alice > react 👍 1 & bob > typing on thread=1
-                                                      alice < message_updated 6 is 1 "older" replies=1 v2, reaction_update 7 on 1 +👍 alice {👍 alice}, bob types in 1 [bob]
-                                                      bob < message_updated 6 is 1 "older" replies=1 v2, reaction_update 7 on 1 +👍 alice {👍 alice}
+                                                      alice < message_updated 6 is 1 "older" replies=1 v2,
+                                                          reaction_update 7 on 1 +👍 alice {👍 alice}, typing bob in 1
+                                                          [bob]
+                                                      bob < message_updated 6 is 1 "older" replies=1 v2, reaction_update
+                                                          7 on 1 +👍 alice {👍 alice}
                                                       carol < hidden 6, hidden 7
                                                       carol' < hidden 6, hidden 7 / hidden 6, hidden 7
-        bob > message "in an old thread" thread=1     alice < new_message 8 "in an old thread" thread=1, bob types no more in 1 [], thread_update 9 of 1 has 2 last 00:00
-                                                      bob < new_message 8 "in an old thread" thread=1, thread_update 9 of 1 has 2 last 00:00
+        bob > message "in an old thread" thread=1     alice < new_message 8 "in an old thread" thread=1, typing off bob
+                                                          in 1 [], thread_update 9 of 1 has 2 last 00:00
+                                                      bob < new_message 8 "in an old thread" thread=1, thread_update 9
+                                                          of 1 has 2 last 00:00
                                                       carol < new_message 8 "in an old thread" thread=1, hidden 9
-                                                      carol' < new_message 8 "in an old thread" thread=1, hidden 9 / new_message 8 "in an old thread" thread=1, hidden 9
-        bob > delete 2                                alice < message_deleted 10 of 2 by bob, thread_update 11 of 1 has 1 last 00:00
-                                                      bob < message_deleted 10 of 2 by bob, thread_update 11 of 1 has 1 last 00:00
+                                                      carol' < new_message 8 "in an old thread" thread=1, hidden 9 /
+                                                          new_message 8 "in an old thread" thread=1, hidden 9
+        bob > delete 2                                alice < message_deleted 10 of 2 by bob, thread_update 11 of 1 has
+                                                          1 last 00:00
+                                                      bob < message_deleted 10 of 2 by bob, thread_update 11 of 1 has 1
+                                                          last 00:00
                                                       carol < hidden 10, hidden 11
                                                       carol' < hidden 10, hidden 11 / hidden 10, hidden 11
-        carol' joins since=4                          carol' < hello seq=11 read bob:8, online alice bob carol, room_updated 5 historyVisibility="since_join", hidden 6, hidden 7, new_message 8 "in an old thread" thread=1, hidden 9, hidden 10, hidden 11, synced 11
+        carol' join since=4                           carol' < hello seq=11 read bob:8, online alice bob carol,
+                                                          room_updated 5 historyVisibility="since_join", hidden 6,
+                                                          hidden 7, new_message 8 "in an old thread" thread=1, hidden 9,
+                                                          hidden 10, hidden 11, synced 11
         carol > message "mine" reply=4                alice < new_message 12 "mine" reply=4
                                                       bob < new_message 12 "mine" reply=4
                                                       carol < new_message 12 "mine" reply=4
-                                                      carol' < new_message 12 "mine" reply=4 / new_message 12 "mine" reply=4 / new_message 12 "mine" reply=4
+                                                      carol' < new_message 12 "mine" reply=4 / new_message 12 "mine"
+                                                          reply=4 / new_message 12 "mine" reply=4
         "#,
     );
 }

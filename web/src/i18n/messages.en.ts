@@ -259,9 +259,11 @@ export const messages = {
   search: {
     label: "Search messages",
     everywhere: "In all my conversations",
+    everywhereLabel: "Find in all conversations",
     hint: "Words, or from:name, has:file, before:2026-11-01.",
     searching: "Searching…",
     nothingFound: "Nothing was found.",
+    invalidDate: "The search has a date that cannot be read. Dates look like 2026-11-24.",
   },
 
   mentions: {

@@ -115,9 +115,10 @@ pub fn report(results: &Results) -> Result<String> {
 
 /// Date, machine and versions.
 pub fn machine(command: &str) -> Result<String> {
-    let date = process::quiet(Command::new("date").args(["-u", "+%F"]))?;
-    let commit =
-        process::quiet(Command::new("git").current_dir(root()).args(["describe", "--always", "--dirty"]));
+    let date = process::run_quietly(Command::new("date").args(["-u", "+%F"]))?;
+    let commit = process::run_quietly(
+        Command::new("git").current_dir(root()).args(["describe", "--always", "--dirty"]),
+    );
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or("unknown processor");
     let count = cpus.lines().filter(|l| l.starts_with("processor")).count();

@@ -153,7 +153,7 @@ pub async fn run(rig: &Rig<'_>) -> Result<()> {
     std::fs::create_dir_all(dir.join("storage"))?;
     dev::copy_worker(rig.worker, &dir)?;
     let port = process::free_port()?;
-    inputs::write_whole(&dir.join("workerd.capnp"), &our_config(rig, port)?)?;
+    inputs::write_atomically(&dir.join("workerd.capnp"), &our_config(rig, port)?)?;
     let server = Server::start(&dir, port, rig.cores.map(|(server, _)| server)).await?;
     // Nothing else runs on this thread meanwhile.
     let measured = measure(rig, port);

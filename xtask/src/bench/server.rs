@@ -27,7 +27,7 @@ impl Server {
         let mut command = tokio::process::Command::new(setup::workerd());
         command.args(["serve", "--experimental", "workerd.capnp"]).current_dir(dir);
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
-        process::own_group(&mut command, libc::SIGKILL);
+        process::put_in_own_group(&mut command, libc::SIGKILL);
         pin_to(&mut command, core);
         let mut server = Server { child: command.spawn().context("cannot run workerd")?, port, log };
         let start = Instant::now();
@@ -36,7 +36,7 @@ impl Server {
             ensure!(
                 ended.is_none() && start.elapsed() < READY_MAX,
                 "workerd won't serve; its output:\n{}",
-                log::tail(&server.log, 10)
+                log::read_tail(&server.log, 10)
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -54,7 +54,7 @@ impl Server {
 
 /// This Worker as wrangler.toml has it, on this Postgres.
 pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
-    let toml = config::wrangler_toml()?;
+    let toml = config::read_wrangler_toml()?;
     let url = rig.database_url.strip_prefix("postgres://").context("a Postgres URL")?;
     let (credentials, rest) = url.split_once('@').context("a Postgres URL with a user")?;
     let (user, password) = credentials.split_once(':').context("a Postgres URL with a password")?;
@@ -84,7 +84,7 @@ pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
 
 pub fn baseline_config(port: u16) -> Result<String> {
     let modules = r#"(name = "index.js", esModule = embed "index.js")"#;
-    workerd_config(port, &config::wrangler_toml()?, modules, &[], &[("ROOM".into(), "Room".into())], "")
+    workerd_config(port, &config::read_wrangler_toml()?, modules, &[], &[("ROOM".into(), "Room".into())], "")
 }
 
 /// What both have in common: date, flags, objects that keep SQLite on disk.

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { parseMarkdown } from "@/lib/markdown";
 import { completionAt, matchPeople } from "./completion";
 import { matchEmojis } from "./emoji-search";
+import { excerpt, queryWords } from "./excerpt";
 import { roomTitle } from "./room-title";
 import { parseRoute, roomHref } from "./route";
 import { parseCommand } from "./slash-commands";
@@ -62,4 +63,21 @@ test("slash commands; other texts with a slash are messages", () => {
   expect(parseMarkdown(content)).toEqual([
     { type: "text", children: [{ type: "text", text: "no idea ¯\\_(ツ)_/¯" }] },
   ]);
+});
+
+test("a hit shows the part of a long message where the words are, and marks them", () => {
+  expect(queryWords('launch "big day" from:bob before:2026-11-24 -not')).toEqual(["launch", "big", "day"]);
+  expect(excerpt("The Launch is on launch day", ["launch"])).toEqual([
+    { text: "The ", isMatch: false },
+    { text: "Launch", isMatch: true },
+    { text: " is on ", isMatch: false },
+    { text: "launch", isMatch: true },
+    { text: " day", isMatch: false },
+  ]);
+  const long = `${"word ".repeat(200)}needle${" word".repeat(200)}`;
+  const parts = excerpt(long, ["needle"]);
+  expect(parts.find((part) => part.isMatch)?.text).toBe("needle");
+  expect(parts[0]?.text.startsWith("…")).toBe(true);
+  expect(parts.map((part) => part.text).join("").length).toBeLessThan(250);
+  expect(excerpt("(a+b)*", ["(a+b)*"])).toEqual([{ text: "(a+b)*", isMatch: true }]);
 });

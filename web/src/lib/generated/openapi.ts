@@ -19,16 +19,16 @@ export interface Operations {
     query: {
       roomId: string;
       /**
-       * Must be the token's.
+       * Must equal the token's `sub`.
        */
       userId?: UserId;
       /**
-       * Resume after this event; with `epoch`.
+       * Replay the events after this one; requires `epoch`.
        */
       since?: Seq;
       epoch?: string;
       /**
-       * How many messages to begin with, clamped to 0–100.
+       * The number of messages to send first, clamped to 0–100.
        */
       history?: number;
       /**
@@ -40,7 +40,7 @@ export interface Operations {
   health: {
     query: {
       /**
-       * Asks Postgres too.
+       * Also queries Postgres.
        */
       deep?: "1";
     };
@@ -68,7 +68,7 @@ export interface Operations {
   listRooms: {
     query: {
       /**
-       * `nextCursor` of the page before.
+       * `nextCursor` of the previous page.
        */
       cursor?: string;
       /**
@@ -112,7 +112,7 @@ export interface Operations {
     };
     query: {
       /**
-       * `nextCursor` of the page before.
+       * `nextCursor` of the previous page.
        */
       cursor?: string;
       /**
@@ -185,7 +185,7 @@ export interface Operations {
        */
       limit?: number;
       /**
-       * Of this thread alone.
+       * Only messages of this thread.
        */
       threadId?: string;
     };
@@ -311,7 +311,7 @@ export interface Operations {
   listMentions: {
     query: {
       /**
-       * `nextCursor` of the page before.
+       * `nextCursor` of the previous page.
        */
       cursor?: string;
       /**
@@ -366,19 +366,19 @@ export interface Operations {
       q: string;
       roomId?: string;
       /**
-       * By this person, or `me`.
+       * Only messages of this person, or of `me`.
        */
       from?: string;
       /**
-       * A day or a time, UTC.
+       * A day or a time in UTC.
        */
       before?: string;
       /**
-       * A day or a time, UTC.
+       * A day or a time in UTC.
        */
       after?: string;
       /**
-       * `nextCursor` of the page before.
+       * `nextCursor` of the previous page.
        */
       cursor?: string;
       /**
@@ -454,7 +454,7 @@ export interface Operations {
     };
     query: {
       /**
-       * `nextCursor` of the page before.
+       * `nextCursor` of the previous page.
        */
       cursor?: string;
       /**
@@ -502,18 +502,18 @@ export interface Health {
 export interface NewRoom {
   type: "direct" | "group";
   /**
-   * Of a group.
+   * Only groups have a name.
    */
   name?: string | null;
   /**
-   * Whoever asks may be among them; a direct room has exactly two people.
+   * May contain the caller; a direct room has exactly two people.
    *
    * @maxItems 500
    */
   participantIds: UserId[];
 }
 /**
- * A room as one of its members sees it.
+ * A room as the caller sees it.
  *
  */
 export interface Room {
@@ -528,7 +528,7 @@ export interface Room {
   historyVisibility: "all" | "since_join";
   roomMention: "all" | "admins";
   /**
-   * Seconds between a member's messages.
+   * Slow mode: seconds between two messages of a member.
    */
   slowModeS: number;
   participantIds: UserId[];
@@ -547,7 +547,7 @@ export interface Room {
   mentions: number;
   me: {
     /**
-     * The effective one.
+     * The effective role.
      */
     role: Role;
     lastReadSeq: Seq;
@@ -559,7 +559,7 @@ export interface Member {
   role: Role;
   joinedAt: Time;
   /**
-   * In a page of members, for moderators: of who is muted; for good is until the end of the year 9999.
+   * Only in the list of members, only for moderators, and only of muted members. A mute without end lasts until the year 9999.
    */
   mutedUntil?: Time;
 }
@@ -596,7 +596,7 @@ export interface MessagePage {
   epoch: string;
 }
 /**
- * A message as its sender writes it. Mentions are read from the content: `<@userId>`, `@room`. `tenantId` is ignored.
+ * A message to be sent. Mentions are parsed from the content: `<@userId>`, `@room`. `tenantId` is ignored.
  *
  */
 export interface MessageDraft {
@@ -611,7 +611,7 @@ export interface MessageDraft {
   attachments?: AttachmentRef[] | null;
   tenantId?: unknown;
   /**
-   * Unique per person and room; with it the operation is acked, and done once however often it is sent.
+   * Unique per person and room. With it the operation is acked, and executed once however often it is sent.
    */
   clientId?: string | null;
   /**
@@ -620,7 +620,7 @@ export interface MessageDraft {
   threadId?: string | null;
   replyToId?: string | null;
   /**
-   * Shows a thread's reply in the room too.
+   * Whether a thread's reply is also shown in the room.
    */
   alsoToRoom?: boolean | null;
 }
@@ -639,7 +639,7 @@ export interface ThreadPage {
   hasMoreBefore: boolean;
 }
 /**
- * How far I have read now.
+ * The caller's read marker.
  *
  */
 export interface Marker {
@@ -689,7 +689,7 @@ export interface Outbox {
   oldestMs: number;
   state: OutboxState;
   /**
-   * Rows that Postgres refused.
+   * The quarantined rows.
    */
   setAside: {
     seq: Seq;
@@ -702,7 +702,7 @@ export interface RoomInTrouble {
   oldestMs: number;
   state: OutboxState;
   /**
-   * How many.
+   * The number of quarantined rows.
    */
   setAside: number;
 }

@@ -1,7 +1,7 @@
 /** Generated from src/schema/protocol.json by `npm run generate -w web`. */
 
 /**
- * What a client says, one object a frame, at most `limits.frameBytes`. A field that is null counts as absent; unknown fields are ignored.
+ * What a client sends: one object per frame of at most `limits.frameBytes`. A field that is null counts as absent; unknown fields are ignored.
  *
  */
 export type ClientFrame =
@@ -14,7 +14,7 @@ export type ClientFrame =
   | PingFrame
   | AuthFrame;
 /**
- * An upload of one's own by its id, or a file that stands elsewhere.
+ * The id of an own upload, or a link to a file on another server.
  *
  */
 export type AttachmentRef =
@@ -29,18 +29,18 @@ export type AttachmentRef =
       size: Seq;
     };
 /**
- * A place in the log of a room: the first event is 1.
+ * A position in a room's log; the first event has 1.
  *
  */
 export type Seq = number;
 export type ReactionAction = "add" | "remove";
 /**
- * What a client hears: with the subprotocol `chat.v1` one or more events in order, or the automatic pong alone; without it one event.
+ * What a client receives: with the subprotocol `chat.v1` an array of one or more events in order, or the automatic pong alone; without it one event.
  *
  */
 export type ServerFrame = ServerEvent[] | ServerEvent;
 /**
- * Clients ignore fields they don't know, and take the `seq` of an event whose type they don't know.
+ * Clients ignore fields that they don't know, and use the `seq` of an event whose type they don't know.
  *
  */
 export type ServerEvent = LogEvent | LiveEvent;
@@ -65,7 +65,7 @@ export type UserId = string;
 export type Time = string;
 export type Role = "owner" | "admin" | "moderator" | "member";
 /**
- * What is told once, and not again.
+ * Events that are sent once and not replayed.
  *
  */
 export type LiveEvent =
@@ -110,7 +110,7 @@ export type ErrorCode =
   | "internal"
   | "upstream_unavailable";
 /**
- * Code and reason of a close frame. What isn't here, like 1006: connect again, after a random wait.
+ * Code and reason of a close frame. After any other code, such as 1006: reconnect after a random delay.
  *
  */
 export type Close =
@@ -172,7 +172,7 @@ export interface Frames {
   server: ServerFrame;
 }
 /**
- * A message as its sender writes it. Mentions are read from the content: `<@userId>`, `@room`. `tenantId` is ignored.
+ * A message to be sent. Mentions are parsed from the content: `<@userId>`, `@room`. `tenantId` is ignored.
  *
  */
 export interface MessageFrame {
@@ -188,7 +188,7 @@ export interface MessageFrame {
   attachments?: AttachmentRef[] | null;
   tenantId?: unknown;
   /**
-   * Unique per person and room; with it the operation is acked, and done once however often it is sent.
+   * Unique per person and room. With it the operation is acked, and executed once however often it is sent.
    */
   clientId?: string | null;
   /**
@@ -197,12 +197,12 @@ export interface MessageFrame {
   threadId?: string | null;
   replyToId?: string | null;
   /**
-   * Shows a thread's reply in the room too.
+   * Whether a thread's reply is also shown in the room.
    */
   alsoToRoom?: boolean | null;
 }
 /**
- * Ends after 6 s without another, by a message, by leaving.
+ * Typing ends after 6 s without another frame, with a message, and when the person leaves.
  *
  */
 export interface TypingFrame {
@@ -222,12 +222,12 @@ export interface ReactionFrame {
   emoji: string;
   action: ReactionAction;
   /**
-   * Unique per person and room; with it the operation is acked, and done once however often it is sent.
+   * Unique per person and room. With it the operation is acked, and executed once however often it is sent.
    */
   clientId?: string | null;
 }
 /**
- * By the author or a moderator.
+ * Allowed for the author and for moderators.
  *
  */
 export interface EditFrame {
@@ -241,16 +241,16 @@ export interface EditFrame {
    */
   content: string;
   /**
-   * Refused with `version_conflict` when the message has another by now.
+   * The edit is refused with `version_conflict` if the message has another version.
    */
   baseVersion?: number | null;
   /**
-   * Unique per person and room; with it the operation is acked, and done once however often it is sent.
+   * Unique per person and room. With it the operation is acked, and executed once however often it is sent.
    */
   clientId?: string | null;
 }
 /**
- * By the author or a moderator.
+ * Allowed for the author and for moderators.
  *
  */
 export interface DeleteFrame {
@@ -260,12 +260,12 @@ export interface DeleteFrame {
    */
   messageId: string;
   /**
-   * Unique per person and room; with it the operation is acked, and done once however often it is sent.
+   * Unique per person and room. With it the operation is acked, and executed once however often it is sent.
    */
   clientId?: string | null;
 }
 /**
- * My read marker: at least here.
+ * Moves the sender's read marker forward to this event.
  *
  */
 export interface ReadFrame {
@@ -281,7 +281,7 @@ export interface PingFrame {
   t?: unknown;
 }
 /**
- * A fresh token for the same person.
+ * A new token of the same person.
  *
  */
 export interface AuthFrame {
@@ -295,7 +295,7 @@ export interface NewMessage {
   clientId?: string;
 }
 /**
- * A message as it is now.
+ * A message in its current version.
  *
  */
 export interface Message {
@@ -308,7 +308,7 @@ export interface Message {
   roomId: string;
   userId: UserId;
   /**
-   * Empty once deleted.
+   * Empty if the message is deleted.
    */
   content: string;
   contentType: "text";
@@ -321,7 +321,7 @@ export interface Message {
   threadId: string | null;
   replyToId: string | null;
   /**
-   * A thread's reply that shows in the room too.
+   * Whether a thread's reply is also shown in the room.
    */
   alsoToRoom: boolean;
   mentions: UserId[];
@@ -336,12 +336,12 @@ export interface Message {
    */
   deletedAt: Time | null;
   /**
-   * Of tombstones alone.
+   * Only tombstones have it.
    */
   deletedBy?: string;
 }
 /**
- * A file that stands elsewhere (`url` alone), or was uploaded (`id` too).
+ * A link to a file on another server (`url` only), or an upload (also `id`).
  *
  */
 export interface Attachment {
@@ -354,7 +354,7 @@ export interface Attachment {
    */
   size: number;
   /**
-   * Of an upload.
+   * Only uploads have it.
    */
   sha256?: string;
   /**
@@ -364,7 +364,7 @@ export interface Attachment {
   height?: number;
 }
 /**
- * The people who reacted, by emoji, in the order they did.
+ * Per emoji the people who reacted with it, in the order in which they did.
  *
  */
 export interface Reactions {
@@ -387,7 +387,7 @@ export interface MessageUpdated {
   message: Message;
 }
 /**
- * The message is a tombstone now.
+ * The message became a tombstone.
  *
  */
 export interface MessageDeleted {
@@ -416,7 +416,7 @@ export interface RoomUpdated {
   room: SharedRoom;
 }
 /**
- * What is the same of a room for everybody in it.
+ * The fields of a room that are the same for all members.
  *
  */
 export interface SharedRoom {
@@ -431,12 +431,12 @@ export interface SharedRoom {
   historyVisibility: "all" | "since_join";
   roomMention: "all" | "admins";
   /**
-   * Seconds between a member's messages.
+   * Slow mode: seconds between two messages of a member.
    */
   slowModeS: number;
 }
 /**
- * An event about a message from before one's time: only its place.
+ * An event that the receiver may not see, because it is about a message from before they joined.
  *
  */
 export interface Hidden {
@@ -453,12 +453,12 @@ export interface Hello {
   roomId: string;
   userId: UserId;
   /**
-   * The effective one.
+   * The effective role.
    */
   role: "owner" | "admin" | "moderator" | "member";
   seq: Seq;
   /**
-   * Names the log.
+   * The name of the log.
    */
   epoch: string;
   heartbeatMs: number;
@@ -468,14 +468,14 @@ export interface Hello {
     notify: NotifySettings;
   };
   /**
-   * By user; in rooms of more than 50 people none.
+   * The read markers by user; empty in rooms of more than 50 members.
    */
   readMarkers: {
     [k: string]: Seq;
   };
 }
 /**
- * Rates of a person in a room, over all their sockets, what a socket may hold, and files.
+ * Rate limits per person and room over all their sockets, limits of a socket, and limits of files.
  *
  */
 export interface Limits {
@@ -499,7 +499,7 @@ export interface NotifySettings {
   muteUntil: Time | null;
 }
 /**
- * Sorted, each once, oneself included.
+ * Sorted, each person once, including the receiver.
  *
  */
 export interface OnlineUsers {
@@ -507,7 +507,7 @@ export interface OnlineUsers {
   users: UserId[];
 }
 /**
- * The events since `since` can't be told whole: load the history over REST.
+ * The events after `since` can't be replayed completely: load the history over REST.
  *
  */
 export interface Resync {
@@ -517,7 +517,7 @@ export interface Resync {
   epoch: string;
 }
 /**
- * From here on live.
+ * All events after this one are live.
  *
  */
 export interface Synced {
@@ -546,7 +546,7 @@ export interface ReadReceipt {
   seq: Seq;
 }
 /**
- * What became of my operation; durable when sent.
+ * The operation is durable.
  *
  */
 export interface Ack {
@@ -555,7 +555,7 @@ export interface Ack {
   op: "message" | "reaction" | "edit" | "delete";
   messageId: string;
   /**
-   * A place in the log of a room: the first event is 1.
+   * A position in a room's log; the first event has 1.
    */
   seq?: number;
   /**
@@ -565,12 +565,12 @@ export interface Ack {
   version: number;
   createdAt: Time;
   /**
-   * It was done before.
+   * The operation was executed before.
    */
   duplicate?: true;
 }
 /**
- * An `ErrorBody`, and which frame it is about.
+ * An `ErrorBody` with the frame that it answers.
  *
  */
 export interface ErrorEvent {
@@ -581,22 +581,22 @@ export interface ErrorEvent {
    */
   message: string;
   /**
-   * The same may succeed later, unchanged.
+   * The same request can succeed later, unchanged.
    */
   retryable: boolean;
   retryAfterMs?: number;
   /**
-   * The culprit.
+   * The field that is wrong.
    */
   field?: string;
   clientId?: string;
   /**
-   * The refused frame's type.
+   * The type of the refused frame.
    */
   ref?: string;
 }
 /**
- * Bare, or with the ping's `t` from the room.
+ * The automatic pong without fields, or the room's answer with the ping's `t`.
  *
  */
 export interface Pong {
@@ -613,7 +613,7 @@ export interface AuthOk {
   exp: number;
 }
 /**
- * What was refused and why; the same in frames and over REST.
+ * Why an operation was refused; the same in frames and over REST.
  *
  */
 export interface ErrorBody {
@@ -623,12 +623,12 @@ export interface ErrorBody {
    */
   message: string;
   /**
-   * The same may succeed later, unchanged.
+   * The same request can succeed later, unchanged.
    */
   retryable: boolean;
   retryAfterMs?: number;
   /**
-   * The culprit.
+   * The field that is wrong.
    */
   field?: string;
 }

@@ -9,6 +9,7 @@ import {
   LogOutIcon,
   PlusIcon,
   RefreshCwIcon,
+  SearchIcon,
 } from "@/components/ui/icons";
 import { formatShortDate } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
@@ -28,11 +29,21 @@ interface RoomListProps {
   openId: string | null;
   onNew: () => void;
   onMentions: () => void;
+  onSearch: () => void;
   onHelp: () => void;
   onSignOut: () => void;
 }
 
-export function RoomList({ list, me, openId, onNew, onMentions, onHelp, onSignOut }: RoomListProps) {
+export function RoomList({
+  list,
+  me,
+  openId,
+  onNew,
+  onMentions,
+  onSearch,
+  onHelp,
+  onSignOut,
+}: RoomListProps) {
   const { rooms, isLoading, error } = list;
   // The times of the rooms change at midnight.
   useToday();
@@ -40,6 +51,9 @@ export function RoomList({ list, me, openId, onNew, onMentions, onHelp, onSignOu
     <nav aria-label={t.roomList.label} className="flex h-full min-h-0 flex-col">
       <header className="flex h-16 shrink-0 items-center gap-1 border-b px-4">
         <h1 className="flex-1 font-semibold text-lg tracking-tight">{t.roomList.title}</h1>
+        <Button variant="ghost" size="icon" aria-label={t.search.everywhereLabel} onClick={onSearch}>
+          <SearchIcon className="size-4.5" />
+        </Button>
         <Button variant="ghost" size="icon" aria-label={t.roomList.mentions} onClick={onMentions}>
           <AtSignIcon className="size-4.5" />
         </Button>

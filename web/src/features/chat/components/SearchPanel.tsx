@@ -2,13 +2,13 @@
 
 import { useEffect, useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
-import { formatShortDate } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
-import { plainText } from "@/lib/markdown";
+import { ApiError } from "@/lib/http";
 import type { SearchHit } from "@/lib/protocol";
 import { useChat } from "../chat-context";
+import { queryWords } from "../excerpt";
 import { errorText } from "../explain";
-import { roomHref } from "../route";
+import { FoundMessage } from "./FoundMessage";
 
 const PAUSE_MS = 300;
 
@@ -17,13 +17,20 @@ type SearchState =
   | { kind: "failed"; text: string }
   | { kind: "hits"; hits: SearchHit[]; nextCursor: string | null };
 
-export default function SearchPanel({ roomId }: { roomId: string }) {
+interface SearchPanelProps {
+  /** `null`: no room is open, so all rooms are searched. */
+  roomId: string | null;
+  /** Called when a hit is opened. */
+  onOpen?: () => void;
+}
+
+export default function SearchPanel({ roomId, onOpen }: SearchPanelProps) {
   const { api } = useChat();
   const [text, setText] = useState("");
-  const [everywhere, setEverywhere] = useState(false);
+  const [everywhere, setEverywhere] = useState(roomId === null);
   const [found, setFound] = useState<SearchState>({ kind: "nothing" });
   const field = useRef<HTMLInputElement>(null);
-  const query = { q: text.trim(), ...(everywhere ? {} : { roomId }) };
+  const query = { q: text.trim(), ...(everywhere || roomId === null ? {} : { roomId }) };
   const key = JSON.stringify(query);
   useEffect(() => field.current?.focus(), []);
 
@@ -39,7 +46,7 @@ export default function SearchPanel({ roomId }: { roomId: string }) {
       api.search(request, stop.signal).then(
         (page) => setFound({ kind: "hits", ...page }),
         (failure: unknown) => {
-          if (!stop.signal.aborted) setFound({ kind: "failed", text: errorText(failure) });
+          if (!stop.signal.aborted) setFound({ kind: "failed", text: searchError(failure) });
         },
       );
     }, PAUSE_MS);
@@ -55,7 +62,7 @@ export default function SearchPanel({ roomId }: { roomId: string }) {
       const page = await api.search({ ...query, cursor: found.nextCursor });
       setFound({ ...page, kind: "hits", hits: [...found.hits, ...page.hits] });
     } catch (failure) {
-      setFound({ kind: "failed", text: errorText(failure) });
+      setFound({ kind: "failed", text: searchError(failure) });
     }
   };
   return (
@@ -70,32 +77,44 @@ export default function SearchPanel({ roomId }: { roomId: string }) {
           onChange={(event) => setText(event.target.value)}
           className="h-9 w-full rounded-lg border bg-background px-3 text-[16px] sm:text-sm"
         />
-        <label className="flex items-center gap-2 text-muted-foreground text-xs">
-          <input
-            type="checkbox"
-            checked={everywhere}
-            onChange={(event) => setEverywhere(event.target.checked)}
-            className="accent-primary"
-          />
-          {t.search.everywhere}
-        </label>
+        {roomId !== null && (
+          <label className="flex items-center gap-2 text-muted-foreground text-xs">
+            <input
+              type="checkbox"
+              checked={everywhere}
+              onChange={(event) => setEverywhere(event.target.checked)}
+              className="accent-primary"
+            />
+            {t.search.everywhere}
+          </label>
+        )}
       </div>
       <div aria-live="polite" className="min-h-0 flex-1 overflow-y-auto p-2">
-        <Results found={found} onMore={() => void loadMore()} everywhere={everywhere} />
+        <Results
+          found={found}
+          words={queryWords(text)}
+          onMore={() => void loadMore()}
+          onOpen={onOpen}
+          everywhere={everywhere}
+        />
       </div>
     </search>
   );
 }
 
-function Results({
-  found,
-  everywhere,
-  onMore,
-}: {
+interface ResultsProps {
   found: SearchState;
+  words: string[];
   everywhere: boolean;
   onMore: () => void;
-}) {
+  onOpen: (() => void) | undefined;
+}
+
+/** A date in the wrong form is the only thing that a person can type wrong. */
+const searchError = (failure: unknown): string =>
+  failure instanceof ApiError && failure.code === "invalid" ? t.search.invalidDate : errorText(failure);
+
+function Results({ found, words, everywhere, onMore, onOpen }: ResultsProps) {
   const note = "px-2 py-6 text-center text-muted-foreground text-sm";
   switch (found.kind) {
     case "nothing":
@@ -114,7 +133,15 @@ function Results({
         <>
           <ul className="space-y-1">
             {found.hits.map((hit) => (
-              <Hit key={hit.message.id} hit={hit} everywhere={everywhere} />
+              <li key={hit.message.id} className="text-sm">
+                <FoundMessage
+                  message={hit.message}
+                  roomName={hit.roomName}
+                  words={words}
+                  showRoom={everywhere}
+                  {...(onOpen && { onOpen })}
+                />
+              </li>
             ))}
           </ul>
           {found.nextCursor && (
@@ -125,28 +152,4 @@ function Results({
         </>
       );
   }
-}
-
-function Hit({ hit: { message, roomName }, everywhere }: { hit: SearchHit; everywhere: boolean }) {
-  return (
-    <li>
-      <a
-        href={roomHref(message.roomId, message.seq)}
-        className="block rounded-lg px-2.5 py-2 text-sm hover:bg-muted"
-      >
-        <span className="flex items-baseline gap-2">
-          <bdi className="min-w-0 flex-1 truncate font-medium">{message.userId}</bdi>
-          <time dateTime={message.createdAt} className="shrink-0 text-[11px] text-muted-foreground">
-            {formatShortDate(message.createdAt)}
-          </time>
-        </span>
-        {everywhere && roomName && (
-          <bdi className="block truncate text-muted-foreground text-xs">{roomName}</bdi>
-        )}
-        <span className="line-clamp-3 text-[13px] [overflow-wrap:anywhere]">
-          {plainText(message.content) || message.attachments.map((file) => file.name).join(", ")}
-        </span>
-      </a>
-    </li>
-  );
 }

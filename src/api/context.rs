@@ -1,0 +1,57 @@
+//! Who sends a request, and which room it is about. A handler's first argument states what it requires, so no handler
+//! of members can run without authentication.
+//! Not here: whether the caller is a member of the room (`room_access`), and the proof of a token (`auth`).
+
+use super::http::{Params, Query, no_such_room};
+use super::ports::Ports;
+use crate::auth::{self, Identity};
+use crate::error::Refusal;
+use crate::ids::RoomId;
+use http::HeaderMap;
+
+/// A request whose sender is not yet known.
+pub struct Unauthenticated<'p, 'h, P> {
+    pub ports: &'p P,
+    pub headers: &'h HeaderMap,
+    pub params: Params,
+    pub query: Query,
+}
+
+impl<'p, P: Ports> Unauthenticated<'p, '_, P> {
+    /// # Errors  `unauthenticated` without a valid token in `Authorization`.
+    pub async fn require_caller(self) -> Result<CallerContext<'p, P>, Refusal> {
+        let caller = self.ports.authenticate(auth::bearer(self.headers)?).await?;
+        Ok(CallerContext { ports: self.ports, caller, params: self.params, query: self.query })
+    }
+
+    /// # Errors  like `require_caller`; `room_not_found` if the path's `room` is no id.
+    pub async fn require_room(self) -> Result<RoomContext<'p, P>, Refusal> {
+        let cx = self.require_caller().await?;
+        let room = RoomId::parse(cx.params.get("room")).ok_or_else(no_such_room)?;
+        Ok(cx.with_room(room))
+    }
+}
+
+/// A request of a verified caller.
+pub struct CallerContext<'p, P> {
+    pub ports: &'p P,
+    pub caller: Identity,
+    pub params: Params,
+    pub query: Query,
+}
+
+impl<'p, P> CallerContext<'p, P> {
+    pub fn with_room(self, room: RoomId) -> RoomContext<'p, P> {
+        let Self { ports, caller, params, query } = self;
+        RoomContext { ports, caller, room, params, query }
+    }
+}
+
+/// A request of a verified caller about one room. Whether they are a member of it is not yet known.
+pub struct RoomContext<'p, P> {
+    pub ports: &'p P,
+    pub caller: Identity,
+    pub room: RoomId,
+    pub params: Params,
+    pub query: Query,
+}

@@ -1,0 +1,56 @@
+//! What handlers need from the world: configuration, time, Postgres, the bucket, rooms and tickets.
+//! Not here: the ports themselves. `shell` has the real ones; tests and the simulator have their own.
+
+use super::http::Reply;
+use super::room_request::RoomRequest;
+use crate::auth::{AuthConfig, Identity};
+use crate::db::Postgres;
+use crate::error::Refusal;
+use crate::ids::{TenantId, UnixMs};
+use crate::outbox_alerts::Listed;
+use std::future::Future;
+
+pub trait Ports {
+    type Db: Postgres;
+    type Bucket: Bucket;
+
+    fn config(&self) -> &AuthConfig;
+    fn now(&self) -> UnixMs;
+    fn random(&self) -> u128;
+    /// # Errors  the code and message for the sender of this token.
+    fn authenticate(&self, token: &str) -> impl Future<Output = Result<Identity, Refusal>>;
+    fn db(&self) -> &Self::Db;
+    /// Like `db` with a short deadline, and for a while after a failure it fails at once: the room can decide as well.
+    fn fail_fast_db(&self) -> &Self::Db;
+    /// # Errors  `upstream_unavailable`: this deployment has no bucket.
+    fn bucket(&self) -> Result<&Self::Bucket, Refusal>;
+    /// The room's reply, always `Reply::Json`.
+    fn call_room(&self, request: &RoomRequest) -> impl Future<Output = Result<Reply, Refusal>>;
+    /// The tenant's list of outbox alerts.
+    fn outbox_alerts(&self, tenant: &TenantId) -> impl Future<Output = Result<Vec<Listed>, Refusal>>;
+    /// A new ticket for this person, valid for `TICKET_MS`.
+    fn create_ticket(&self, identity: &Identity) -> impl Future<Output = Result<String, Refusal>>;
+    /// The person that the ticket was made for. The ticket is invalid afterwards.
+    fn redeem_ticket(&self, ticket: &str) -> impl Future<Output = Result<Option<Identity>, Refusal>>;
+    /// `JWT_SECRET`, for the dev sign-in.
+    #[cfg(feature = "dev")]
+    fn dev_secret(&self) -> Option<String>;
+}
+
+/// The storage of uploaded files.
+pub trait Bucket {
+    type Put: Put;
+
+    /// Begins an object of exactly this many bytes.
+    ///
+    /// # Errors  `upstream_unavailable`.
+    fn put(&self, key: &str, size: u64) -> impl Future<Output = Result<Self::Put, Refusal>>;
+}
+
+/// An object that is being written. If it is dropped before `finish`, it is not stored.
+pub trait Put {
+    /// Returns when the bucket can take more.
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Refusal>>;
+    /// The object is stored afterwards.
+    fn finish(self) -> impl Future<Output = Result<(), Refusal>>;
+}

@@ -1,0 +1,34 @@
+//! Read markers over REST, and the unread counts of all the caller's rooms.
+//! Not here: how markers are kept (`room::reads`), and how unread messages are counted (`db::unread`).
+
+use super::context::{CallerContext, RoomContext};
+use super::http::{Body, Reply, Request, database_unavailable};
+use super::ports::Ports;
+use crate::db;
+use crate::error::Refusal;
+use crate::room::RoomCall;
+use serde_json::json;
+
+/// `POST /rooms/:id/read`.
+pub async fn mark_read<P: Ports, B: Body>(
+    cx: RoomContext<'_, P>,
+    request: Request<B>,
+) -> Result<Reply, Refusal> {
+    let seq = request.read_fields().await?.integer("seq")?;
+    cx.call(RoomCall::Read { seq }).await
+}
+
+/// `POST /rooms/:id/unread`.
+pub async fn mark_unread<P: Ports, B: Body>(
+    cx: RoomContext<'_, P>,
+    request: Request<B>,
+) -> Result<Reply, Refusal> {
+    let seq = request.read_fields().await?.integer("seq")?;
+    cx.call(RoomCall::Unread { seq }).await
+}
+
+/// `GET /unread`.
+pub async fn list_unread<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
+    let rooms = db::unread(cx.ports.db(), &cx.caller.tenant, &cx.caller.user).await;
+    Ok(Reply::ok(json!({"rooms": rooms.map_err(database_unavailable)?})))
+}

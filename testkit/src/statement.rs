@@ -1,0 +1,65 @@
+//! The statements of `chinwag::db` that a room object runs, recognised by their input, and the answer to a projection.
+//! Not here: SQL, and what a statement does (`FakePostgres`, `Membership`).
+
+use chinwag::db::{ChangeSet, DbError, Projected, Projection};
+use chinwag::ids::Seq;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// A statement with its input.
+#[derive(Debug)]
+pub enum Statement {
+    Project(Box<Projection>),
+    Apply(Box<ChangeSet>),
+    /// `db::messages_after`.
+    MessagesAfter {
+        after: Seq,
+        limit: usize,
+    },
+    /// `db::access`.
+    Access {
+        user: String,
+    },
+    /// `db::room_snapshot`; `known` is the members version that the room has.
+    Snapshot {
+        known: u64,
+    },
+}
+
+impl Statement {
+    /// # Errors  the input of a statement that isn't known here.
+    pub fn parse(input: &Value) -> Result<Self, DbError> {
+        Ok(if input["messages"].is_array() {
+            Self::Project(Box::new(decode(input)?))
+        } else if input["put"].is_array() {
+            Self::Apply(Box::new(decode(input)?))
+        } else if let Some(after) = input["after"].as_u64() {
+            Self::MessagesAfter { after, limit: input["limit"].as_u64().unwrap_or(0) as usize }
+        } else if let Some(user) = input["user"].as_str() {
+            Self::Access { user: user.to_owned() }
+        } else {
+            Self::Snapshot { known: input["known"].as_u64().unwrap_or(u64::MAX) }
+        })
+    }
+}
+
+fn decode<T: DeserializeOwned>(input: &Value) -> Result<T, DbError> {
+    T::deserialize(input).map_err(|error| DbError { sqlstate: None, message: error.to_string() })
+}
+
+/// A projection's answer in the shape that the statement gives.
+pub fn encode_projected(projected: Projected) -> Value {
+    let (state, last_seq, version, epoch, conflicts) = match projected {
+        Projected::Done { last_seq, members_version, epoch, conflicts } => {
+            ("done", last_seq, members_version, epoch, conflicts)
+        }
+        Projected::Behind { last_seq, members_version, epoch } => {
+            ("behind", last_seq, members_version, epoch, Vec::new())
+        }
+        Projected::Ahead { last_seq, members_version, epoch, conflicts } => {
+            ("ahead", last_seq, members_version, epoch, conflicts)
+        }
+        Projected::Missing => return json!({"state": "missing"}),
+    };
+    json!({"state": state, "lastSeq": last_seq, "membersVersion": version, "epoch": epoch, "conflicts": conflicts})
+}

@@ -1,0 +1,369 @@
+//! What is stored, or crosses a deploy between two versions of the code, as golden files in `tests/golden/stored`. Today's
+//! code reads each of them and writes the same. `UPDATE_GOLDEN=1` writes files for samples that have none, and never
+//! changes one: a format only grows. Not here: frames and errors (`golden`).
+//!
+//! A file is `FORMAT.json` or, for later samples, `FORMAT.2.json` and so on: an array of values.
+
+use crate::rig::Rig;
+use chinwag::api::RoomRequest;
+use chinwag::auth::Identity;
+use chinwag::db::{AuditRow, Notice, NotificationPayload, VersionRow};
+use chinwag::notify::{Secret, webhook};
+use chinwag::protocol::message::{Attachment, Message};
+use chinwag::room::store::formats::{
+    AlertRow, ChangeBody, LogState, MemberBody, OutboxReport, PendingDeletion, ReactionBody, ReadsRow,
+    RoomInfo,
+};
+use chinwag::room::{AdminChange, RoomCall, SocketState};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use testkit::cast::NOON;
+
+type Rewrite = fn(&Value) -> Result<Value, String>;
+
+/// Reads a value with today's code, and writes it again.
+fn rewrite<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, String> {
+    let read: T = serde_json::from_str(&value.to_string()).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string(&read).map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+/// Every format, with the places that hold it.
+const FORMATS: [(&str, Rewrite); 16] = [
+    // With each socket.
+    ("socket_state", rewrite::<SocketState>),
+    // The table `state`.
+    ("log_state", rewrite::<LogState>),
+    ("room_info", rewrite::<RoomInfo>),
+    ("reads_row", rewrite::<ReadsRow>),
+    ("alert_row", rewrite::<AlertRow>),
+    ("pending_deletion", rewrite::<PendingDeletion>),
+    // The tables `events`, `versions`, `audit` and `uploads`.
+    ("message", rewrite::<Message>),
+    ("reaction_body", rewrite::<ReactionBody>),
+    ("change_body", rewrite::<ChangeBody>),
+    ("member_body", rewrite::<MemberBody>),
+    ("version_row", rewrite::<VersionRow>),
+    ("audit_row", rewrite::<AuditRow>),
+    ("attachment", rewrite::<Attachment>),
+    // From the Worker to a room, and from a room to its tenant's list and to the queue.
+    ("room_request", rewrite::<RoomRequest>),
+    ("outbox_report", rewrite::<OutboxReport>),
+    ("notice", rewrite::<Notice>),
+];
+
+/// Formats that are written and never read by us.
+const WRITTEN: [&str; 2] = ["room_updated_body", "webhook"];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/stored")
+}
+
+/// The format whose values a file holds.
+fn format_of(file: &str) -> &str {
+    file.split('.').next().unwrap_or_default()
+}
+
+fn golden_files() -> BTreeMap<String, Vec<Value>> {
+    let entries = std::fs::read_dir(folder()).map(|entries| entries.collect::<Vec<_>>()).unwrap_or_default();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let values = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        (name, values)
+    };
+    entries.into_iter().map(|entry| read(entry.unwrap().path())).collect()
+}
+
+/// Whether all that `old` says, `new` says too.
+fn keeps(old: &Value, new: &Value) -> bool {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            old.iter().all(|(name, value)| new.get(name).is_some_and(|other| keeps(value, other)))
+        }
+        (Value::Array(old), Value::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| keeps(old, new))
+        }
+        _ => old == new,
+    }
+}
+
+#[test]
+fn every_golden_file_is_read_and_kept() {
+    let files = golden_files();
+    for (name, values) in &files {
+        let Some((_, rewrite)) = FORMATS.iter().find(|(format, _)| *format == format_of(name)) else {
+            assert!(WRITTEN.contains(&format_of(name)), "{name} is of no format in FORMATS");
+            continue;
+        };
+        for value in values {
+            let written = rewrite(value).unwrap_or_else(|error| panic!("{name}: {error}\n{value}"));
+            assert!(
+                keeps(value, &written),
+                "{name}: today's code drops something of\n{value}\nand writes\n{written}"
+            );
+        }
+    }
+    let known: BTreeSet<&str> = files.keys().map(|name| format_of(name)).collect();
+    let formats: BTreeSet<&str> = FORMATS.iter().map(|(format, _)| *format).chain(WRITTEN).collect();
+    assert_eq!(known, formats, "each format has a golden file (UPDATE_GOLDEN=1 writes missing ones)");
+}
+
+/// The values of today, each of which is in a golden file exactly as today's code writes it.
+#[test]
+fn every_sample_of_today_has_its_golden_value() {
+    let mut samples = samples();
+    samples.extend(requests().into_iter().map(|request| ("room_request", request)));
+    samples.push(("room_updated_body", room_updated_body()));
+    samples.push(("webhook", webhook_payload()));
+    for (format, sample) in &samples {
+        if let Some((_, rewrite)) = FORMATS.iter().find(|(name, _)| name == format) {
+            let written = rewrite(sample).unwrap_or_else(|error| panic!("{format}: {error}\n{sample}"));
+            assert_eq!(written, *sample, "{format}: today's code writes a sample otherwise");
+        }
+    }
+    let files = golden_files();
+    let mut missing: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for (format, sample) in &samples {
+        let is_known =
+            |(name, values): (&String, &Vec<Value>)| format_of(name) == *format && values.contains(sample);
+        if !files.iter().any(is_known) {
+            missing.entry(format).or_default().push(sample);
+        }
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        missing.iter().for_each(|(format, values)| add_file(&files, format, values));
+        return;
+    }
+    assert!(missing.is_empty(), "no golden file has these (UPDATE_GOLDEN=1 adds one): {missing:#?}");
+}
+
+fn add_file(files: &BTreeMap<String, Vec<Value>>, format: &str, values: &[&Value]) {
+    let names = std::iter::once(format!("{format}.json")).chain((2..).map(|n| format!("{format}.{n}.json")));
+    let name = names.into_iter().find(|name| !files.contains_key(name)).expect("a free name");
+    let lines: Vec<String> = values.iter().map(|value| format!("  {value}")).collect();
+    std::fs::create_dir_all(folder()).unwrap();
+    std::fs::write(folder().join(name), format!("[\n{}\n]\n", lines.join(",\n"))).unwrap();
+}
+
+#[test]
+fn every_question_of_the_worker_has_a_sample() {
+    let requests = requests();
+    let has = |part: &str, name: &str, value: &Value| {
+        let op = &value["op"];
+        if part == "op" { op.get(name).is_some() } else { op[part][part] == name }
+    };
+    for (part, names) in [
+        ("op", variants::<chinwag::api::RoomOp>(json!({"?": {}}))),
+        ("call", variants::<RoomCall>(json!({"call": "?"}))),
+        ("change", variants::<AdminChange>(json!({"change": "?"}))),
+    ] {
+        assert!(names.len() > 2, "{part}: {names:?}");
+        for name in names {
+            assert!(
+                requests.iter().any(|request| has(part, &name, request)),
+                "no sample of the {part} `{name}`"
+            );
+        }
+    }
+}
+
+/// The names of an enum's variants, as serde tells them when it knows none of that name.
+fn variants<T: DeserializeOwned>(unknown: Value) -> Vec<String> {
+    let Err(error) = serde_json::from_value::<T>(unknown) else { panic!("no variant is named ?") };
+    error.to_string().split('`').skip(3).step_by(2).map(str::to_owned).collect()
+}
+
+fn identity() -> Value {
+    let identity = json!({
+        "tenant": "acme", "user": "alice", "name": "Alice", "tenantRole": "moderator", "expiresMs": NOON + 3_600_000,
+    });
+    assert_eq!(rewrite::<Identity>(&identity), Ok(identity.clone()));
+    identity
+}
+
+fn message_id(seq: u64) -> String {
+    chinwag::ids::MessageId::new(NOON, seq, 0x1234_5678_9abc).to_string()
+}
+
+fn upload() -> Value {
+    json!({
+        "id": "r1.0123456789abcdef0123456789abcdef", "url": "/api/chat/attachments/r1.0123456789abcdef0123456789abcdef",
+        "name": "cat.png", "mimeType": "image/png", "size": 20_480,
+        "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "width": 640, "height": 480,
+    })
+}
+
+fn message() -> Value {
+    json!({
+        "id": message_id(7), "seq": 7, "tenantId": "acme", "roomId": "r1", "userId": "alice", "content": "hi <@bob>",
+        "contentType": "text", "attachments": [upload()], "reactions": {"👍": ["bob", "carol"]}, "clientId": "c1",
+        "threadId": message_id(1), "replyToId": message_id(2), "alsoToRoom": true, "mentions": ["bob"],
+        "mentionsRoom": false, "version": 2, "replyCount": 0, "lastReplyAt": null,
+        "createdAt": "2026-11-23T09:00:00.000Z", "editedAt": "2026-11-23T09:00:01.500Z", "deletedAt": null,
+    })
+}
+
+fn tombstone() -> Value {
+    json!({
+        "id": message_id(1), "seq": 1, "tenantId": "acme", "roomId": "r1", "userId": "alice", "content": "",
+        "contentType": "text", "attachments": [], "reactions": {}, "clientId": null, "threadId": null,
+        "replyToId": null, "alsoToRoom": false, "mentions": [], "mentionsRoom": false, "version": 1,
+        "replyCount": 1, "lastReplyAt": "2026-11-23T09:00:00.000Z", "createdAt": "2026-11-23T08:59:00.000Z",
+        "editedAt": null, "deletedAt": "2026-11-23T09:00:02.000Z", "deletedBy": "carol",
+    })
+}
+
+fn snapshot() -> Value {
+    let member = |user: &str, role: &str, muted: Option<u64>| {
+        json!({
+            "userId": user, "role": role, "joinedAtMs": NOON, "joinedSeq": 3, "lastReadSeq": 5, "readGeneration": 1,
+            "notify": {"level": "mentions", "muteUntilMs": muted}, "mutedUntilMs": muted,
+        })
+    };
+    json!({
+        "type": "group", "name": "Lunch", "topic": "tea", "createdBy": "alice", "createdAtMs": NOON,
+        "archived": false, "historyVisibility": "since_join", "roomMention": "admins", "slowModeS": 5,
+        "membersVersion": 4, "lastSeq": 7, "epoch": "0123456789abcdef",
+        "members": [member("alice", "owner", None), member("bob", "member", Some(NOON + 60_000))],
+        "bans": [{"userId": "mallory", "untilMs": NOON + 1}, {"userId": "eve", "untilMs": null}],
+    })
+}
+
+fn samples() -> Vec<(&'static str, Value)> {
+    let problem = json!({"lag": 3, "oldestAtMs": NOON, "state": "halted", "quarantined": 2});
+    let limits = json!({"full_at_ms": [0.0, 1.5, 0.0, 2.0], "frames": {"from_ms": NOON, "count": 4}});
+    vec![
+        (
+            "socket_state",
+            json!({
+                "id": 1_795_424_400_000_001_u64, "identity": identity(), "batches": true, "expires_ms": NOON + 60_000,
+                "read_seq": 5, "read_generation": 1, "rates": limits, "last_frame_ms": NOON,
+            }),
+        ),
+        (
+            "log_state",
+            json!({"epoch": "0123456789abcdef", "projected": 7, "floor": 2, "reads_saved": 3, "schema": 4, "notified": 6}),
+        ),
+        ("room_info", json!({"tenant": "acme", "id": "r1", "snapshot": snapshot()})),
+        (
+            "reads_row",
+            json!({"number": 9, "markers": {"alice": 7, "bob": 5}, "unprojected": ["bob"], "generations": {"bob": 1}}),
+        ),
+        ("reads_row", json!({"number": 1, "markers": {}, "unprojected": []})),
+        ("alert_row", json!({"told": problem, "at": NOON, "retry_rows": [3, 5]})),
+        ("pending_deletion", json!({"since": NOON, "gone": false})),
+        ("message", message()),
+        ("message", tombstone()),
+        ("reaction_body", json!({"messageId": message_id(1), "version": 2, "emoji": "👍", "add": true})),
+        (
+            "change_body",
+            json!({"messageId": message_id(1), "version": 2, "mentioned": ["bob"], "callsAll": true}),
+        ),
+        ("change_body", json!({"messageId": message_id(1), "version": 3})),
+        ("member_body", json!({"userId": "bob", "role": "moderator"})),
+        (
+            "version_row",
+            json!({
+                "version": 1, "content": "hi", "writtenBy": "alice", "writtenAtMs": NOON, "replacedBy": "carol",
+                "replacedAtMs": NOON + 1,
+            }),
+        ),
+        (
+            "audit_row",
+            json!({
+                "id": "0123456789abcdef.1", "atMs": NOON, "actor": "carol", "action": "ban", "target": "mallory",
+                "reason": "spam",
+            }),
+        ),
+        ("attachment", upload()),
+        (
+            "attachment",
+            json!({"url": "https://files.example/a.txt", "name": "a.txt", "mimeType": "text/plain", "size": 3}),
+        ),
+        ("outbox_report", json!({"tenant": "acme", "room": "r1", "at": NOON, "problem": problem})),
+        ("outbox_report", json!({"tenant": "acme", "room": "r1", "at": NOON, "problem": null})),
+        (
+            "notice",
+            json!({
+                "tenant": "acme", "room": "r1", "seq": 7, "message": message_id(7), "event": 8, "part": 1,
+                "callsAll": true, "users": ["bob", "carol"],
+            }),
+        ),
+    ]
+}
+
+fn requests() -> Vec<Value> {
+    let id = message_id(1);
+    let calls = [
+        json!({"call": "say", "body": "{\"content\":\"hi\"}"}),
+        json!({"call": "page", "before": 5, "after": null, "around": null, "limit": 50, "threadId": id}),
+        json!({"call": "edit", "message": id, "body": "{\"content\":\"ho\"}"}),
+        json!({"call": "delete", "message": id}),
+        json!({"call": "versions", "message": id}),
+        json!({"call": "react", "message": id, "emoji": "👍", "add": true}),
+        json!({"call": "thread", "root": id, "before": 9, "limit": 20}),
+        json!({"call": "read", "seq": 7}),
+        json!({"call": "unread", "seq": 5}),
+        json!({"call": "report", "message": id, "reason": "spam"}),
+        json!({"call": "outbox"}),
+        json!({"call": "retryOutbox"}),
+        json!({"call": "discard", "seq": 3}),
+        json!({"call": "reserve", "upload": "0123456789abcdef0123456789abcdef", "size": 20_480}),
+        json!({"call": "uploaded", "upload": "0123456789abcdef0123456789abcdef", "file": upload()}),
+        json!({"call": "uploadFailed", "upload": "0123456789abcdef0123456789abcdef"}),
+        json!({"call": "file", "upload": "0123456789abcdef0123456789abcdef"}),
+    ];
+    let changes = [
+        json!({"change": "add", "users": ["erin", "frank"]}),
+        json!({"change": "remove", "user": "bob"}),
+        json!({"change": "leave"}),
+        json!({"change": "setRole", "user": "bob", "role": "moderator"}),
+        json!({
+            "change": "settings", "name": "Lunch", "topic": "", "archived": true, "historyVisibility": "since_join",
+            "roomMention": "admins",
+        }),
+        json!({"change": "delete"}),
+        json!({"change": "mute", "user": "bob", "untilMs": NOON}),
+        json!({"change": "unmute", "user": "bob"}),
+        json!({"change": "ban", "user": "bob", "untilMs": null, "reason": "spam"}),
+        json!({"change": "unban", "user": "bob"}),
+        json!({"change": "slowMode", "seconds": 5}),
+        json!({"change": "notify", "level": "none", "muteUntilMs": NOON}),
+    ];
+    let upgrade = json!({"upgrade": {"batches": true, "since": [7, "0123456789abcdef"], "history": 50}});
+    let ops = std::iter::once(upgrade)
+        .chain(calls.into_iter().map(|call| json!({"call": call})))
+        .chain(changes.into_iter().map(|change| json!({"change": change})));
+    let request = |op: Value| {
+        let membership = json!({"membersVersion": 4, "lastSeq": 7});
+        json!({"caller": identity(), "room": "r1", "membership": membership, "op": op})
+    };
+    ops.map(request).collect()
+}
+
+/// The body of an event about the room's settings, as the room writes it.
+fn room_updated_body() -> Value {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nalice set {\"topic\":\"tea\"}");
+    let rows = rig.sql.rows("SELECT body FROM events WHERE kind = 9", []);
+    let rusqlite::types::Value::Text(body) = &rows[0][0] else { panic!("a body is text: {rows:?}") };
+    serde_json::from_str(body).unwrap()
+}
+
+fn webhook_payload() -> Value {
+    let notice = &samples().into_iter().find(|(format, _)| *format == "notice").unwrap().1;
+    let notice: Notice = serde_json::from_value(notice.clone()).unwrap();
+    let payload = NotificationPayload {
+        message: json!({"id": message_id(7), "preview": "hi <@bob>"}),
+        room: json!({"id": "r1", "name": "Lunch"}),
+        recipients: vec![json!({"userId": "bob", "reason": "mention"})],
+    };
+    let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let request = webhook(&secret, &notice, &payload, NOON);
+    let body: Value = serde_json::from_str(&request.body).unwrap();
+    json!({"id": request.id, "timestampS": request.timestamp_s, "signature": request.signature, "body": body})
+}
