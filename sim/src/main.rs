@@ -100,14 +100,16 @@ struct Options {
     threads: usize,
     /// Look for a violation of this checker, as a mutant must bring one.
     detect: Option<Checker>,
-    /// With `detect`: this pinned history, and no seed.
-    history: Option<String>,
+    /// With `detect`: in the regression of this mutant, and in no seed.
+    regression: Option<String>,
 }
 
 fn main() -> ExitCode {
     run::silence_panics();
     let passed = match options() {
-        Ok(Options { detect: Some(checker), history: Some(name), .. }) => detect_in_history(checker, &name),
+        Ok(Options { detect: Some(checker), regression: Some(name), .. }) => {
+            detect_in_regression(checker, &name)
+        }
         Ok(options @ Options { detect: Some(checker), .. }) => detect(&options, checker),
         Ok(Options { seed: Some(seed), .. }) => replay(seed),
         Ok(options) => run_seeds(&options),
@@ -121,7 +123,7 @@ fn main() -> ExitCode {
 
 fn options() -> Result<Options, lexopt::Error> {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let mut options = Options { seeds: 2_000, from: 1, seed: None, threads, detect: None, history: None };
+    let mut options = Options { seeds: 2_000, from: 1, seed: None, threads, detect: None, regression: None };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         match arg {
@@ -130,7 +132,7 @@ fn options() -> Result<Options, lexopt::Error> {
             Long("seed") => options.seed = Some(args.value()?.parse()?),
             Long("threads") => options.threads = args.value()?.parse()?,
             Long("detect") => options.detect = Some(args.value()?.parse()?),
-            Long("history") => options.history = Some(args.value()?.string()?),
+            Long("regression") => options.regression = Some(args.value()?.string()?),
             other => return Err(other.unexpected()),
         }
     }
@@ -193,16 +195,16 @@ fn search(options: &Options, is_enough: impl Fn(&Findings) -> bool + Sync) -> Fi
 
 fn run_seeds(options: &Options) -> bool {
     let start = Instant::now();
-    let pinned = regressions::ALL;
-    let failed_again = pinned.iter().filter(|regression| fails_again(regression)).count();
+    let regressions = regressions::ALL;
+    let failed_again = regressions.iter().filter(|regression| fails_again(regression)).count();
     let findings = search(options, |findings| findings.failed.len() >= FAILURES_MAX);
     let seconds = start.elapsed().as_secs_f64();
     for (name, count) in &findings.counters {
         println!("  {name:28} {count}");
     }
     println!(
-        "{} pinned histories, {} seeds from {} in {seconds:.1} s: {:.0} a second; hash {:016x}",
-        pinned.len(),
+        "{} regressions, {} seeds from {} in {seconds:.1} s: {:.0} a second; hash {:016x}",
+        regressions.len(),
         findings.runs,
         options.from,
         findings.runs as f64 / seconds,
@@ -219,7 +221,7 @@ fn run_seeds(options: &Options) -> bool {
         println!("never happened, so not tested: {}", missing.join(", "));
     }
     let failed = findings.failed.len() + missing.len() + failed_again;
-    let passed = findings.runs as usize + pinned.len() - findings.failed.len() - failed_again;
+    let passed = findings.runs as usize + regressions.len() - findings.failed.len() - failed_again;
     println!("{passed} passed, {failed} failed");
     failed == 0
 }
@@ -234,7 +236,7 @@ fn never_happened(findings: &Findings) -> Vec<String> {
     missing
 }
 
-/// Runs a pinned history; true when it fails.
+/// Runs a regression; true when it fails.
 fn fails_again(regression: &Regression) -> bool {
     let outcome = run::run(0, &regression.plan(), true);
     if let Some(first) = outcome.violations.first() {
@@ -244,15 +246,15 @@ fn fails_again(regression: &Regression) -> bool {
     !outcome.violations.is_empty()
 }
 
-/// Runs a pinned history in which a mutant must fail.
-fn detect_in_history(checker: Checker, mutant: &str) -> bool {
+/// Runs the regression in which a mutant must fail.
+fn detect_in_regression(checker: Checker, mutant: &str) -> bool {
     let Some(regression) = regressions::ALL.into_iter().find(|known| known.mutant == mutant) else {
-        eprintln!("sim: no pinned history of `{mutant}`");
+        eprintln!("sim: no regression of `{mutant}`");
         return false;
     };
     let violations = run::run(0, &regression.plan(), false).violations;
     let found: Vec<Checker> = violations.iter().map(|violation| violation.checker).collect();
-    println!("the pinned history: {found:?}");
+    println!("its regression: {found:?}");
     found.contains(&checker)
 }
 

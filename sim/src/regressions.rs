@@ -20,7 +20,7 @@ impl Regression {
 
 pub const ALL: [Regression; 16] = [
     Regression {
-        mutant: "set-back-forgotten",
+        mutant: "restored-backup-not-stored",
         defect: "Postgres was restored from a backup and the room reloaded before the markers were sent again: nothing sent them",
         actions: &[
             Connect { tab: 1 },
@@ -37,7 +37,7 @@ pub const ALL: [Regression; 16] = [
         ],
     },
     Regression {
-        mutant: "told-from-nothing",
+        mutant: "recovery-from-seq-0",
         defect: "a fault in the first load after hibernation made the room send its whole log again",
         actions: &[
             Connect { tab: 9 },
@@ -50,7 +50,7 @@ pub const ALL: [Regression; 16] = [
         ],
     },
     Regression {
-        mutant: "connection-id-twice",
+        mutant: "connection-id-reused",
         defect: "a connection id was given twice: the late close of an old socket ended a new connection",
         actions: &[
             Connect { tab: 7 },
@@ -68,7 +68,7 @@ pub const ALL: [Regression; 16] = [
         ],
     },
     Regression {
-        mutant: "ahead-uncompared",
+        mutant: "ahead-not-compared",
         defect: "after a lost reply a smaller batch found Postgres ahead: a foreign row among the skipped ones was never reported",
         actions: &[
             Connect { tab: 0 },
@@ -83,12 +83,12 @@ pub const ALL: [Regression; 16] = [
         ],
     },
     Regression {
-        mutant: "alarm-trusted",
+        mutant: "lost-alarm-trusted",
         defect: "the platform lost an alarm that the room believed in: all left, and nothing drove the outbox any more",
         actions: &[FinalHalt],
     },
     Regression {
-        mutant: "half-open-left",
+        mutant: "refused-socket-left-open",
         defect: "the disk failed during an upgrade: it was refused, and the socket that was just accepted stayed open",
         actions: &[
             Connect { tab: 6 },
@@ -114,7 +114,7 @@ pub const ALL: [Regression; 16] = [
         ],
     },
     Regression {
-        mutant: "wipe-forgotten",
+        mutant: "wipe-not-retried",
         defect: "the disk failed when only the tables of a deleted room were left: nothing came back to drop them",
         actions: &[
             Connect { tab: 6 },
@@ -125,7 +125,7 @@ pub const ALL: [Regression; 16] = [
         ],
     },
     Regression {
-        mutant: "gone-but-open",
+        mutant: "deleted-room-keeps-sockets",
         defect: "a fault ended a room's deletion before its sockets were closed: they stayed open",
         actions: &[
             Connect { tab: 5 },
@@ -137,7 +137,7 @@ pub const ALL: [Regression; 16] = [
         ],
     },
     Regression {
-        mutant: "refusal-outlived",
+        mutant: "changed-row-quarantined",
         defect: "a message that Postgres refuses was deleted while its batch was on the way, and was quarantined all the same",
         actions: &[
             Connect { tab: 5 },
@@ -152,7 +152,7 @@ pub const ALL: [Regression; 16] = [
         ],
     },
     Regression {
-        mutant: "refresh-in-two-writings",
+        mutant: "refresh-in-two-transactions",
         defect: "a change of members was stored and its events were not: the disk failed between the two",
         actions: &[
             Upload { tab: 2 },
@@ -209,7 +209,7 @@ pub const ALL: [Regression; 16] = [
         ],
     },
     Regression {
-        mutant: "slow-mode-forgotten",
+        mutant: "slow-mode-from-memory",
         defect: "slow mode knew the last sender by memory alone",
         actions: &[
             Request { room: 0, request: OwnerRequest::SlowMode { seconds: 20 } },

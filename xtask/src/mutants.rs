@@ -29,7 +29,7 @@ const NOT_COPIED: [&str; 7] = [".git", "build", "docs", "examples", "node_module
 ///
 /// diff --git a/src/… b/src/…
 /// ```
-/// `History: pinned` is the one of that name in `sim/src/regressions.rs`.
+/// `History: regression` is the one of the mutant's name in `sim/src/regressions.rs`.
 struct Mutant {
     name: String,
     patch: PathBuf,
@@ -41,7 +41,7 @@ struct Mutant {
 
 enum History {
     Seed(u64),
-    Pinned,
+    Regression,
 }
 
 /// How a mutant ended.
@@ -116,11 +116,11 @@ fn parse(patch: &Path) -> Result<Mutant> {
     };
     field("Breaks")?;
     let history = match field("History")? {
-        "pinned" => History::Pinned,
+        "regression" => History::Regression,
         other => {
             let seed = other.strip_prefix("seed ").and_then(|seed| seed.parse().ok());
             History::Seed(
-                seed.with_context(|| format!("`History: {other}` is neither `seed N` nor `pinned`"))?,
+                seed.with_context(|| format!("`History: {other}` is neither `seed N` nor `regression`"))?,
             )
         }
     };
@@ -192,7 +192,7 @@ impl Lab {
         build(&self.tree).with_context(|| format!("the mutant `{}` does not build", mutant.name))?;
         let built = Instant::now();
         let found = match mutant.history {
-            History::Pinned => simulate(mutant, &["--history", &mutant.name]),
+            History::Regression => simulate(mutant, &["--regression", &mutant.name]),
             History::Seed(seed) => simulate(mutant, &["--from", &seed.to_string(), "--seeds", "1"])
                 .or_else(|| simulate(mutant, &["--seeds", SEEDS])),
         };
