@@ -220,7 +220,7 @@ impl Files {
         if self.due().is_none_or(|due| due > now) {
             return Ok(Removals::NotDue);
         }
-        Ok(match store.due_removals(now, REMOVED_AT_ONCE_MAX)? {
+        Ok(match store.due_removals(now, REMOVAL_BATCH_MAX)? {
             DueRemovals::Nothing => {
                 (self.due, self.in_progress) = (store.next_due()?, None);
                 Removals::NoneLeft

@@ -25,7 +25,7 @@ export interface Outgoing<Kind extends Op = Op> {
   status: "sending" | "failed";
   /** When it was sent on the current connection; `null`: not sent on it. */
   sentAtMs: number | null;
-  /** Not to be sent before this time, because the server said so. 0: no limit. */
+  /** Not to be sent before this time, because the server refused it until then. 0: no limit. */
   notBeforeMs: number;
   /** How many attempts got no answer. */
   unanswered: number;

@@ -144,7 +144,7 @@ fn quoted(text: &str) -> String {
 pub fn cores() -> Option<(usize, usize)> {
     // SAFETY: a cpu_set_t is plain bits, written whole by sched_getaffinity.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `set` is as long as it is said to be.
+    // SAFETY: the length that is passed is the size of `set`.
     if unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) } != 0 {
         return None;
     }
