@@ -70,6 +70,7 @@ impl<P: Platform> Object<P> {
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
         self.sockets.insert(id, socket.clone(), u32::MAX);
         let UpgradeRequest { batches, since, history } = upgrade;
+        let since = since.map(|(seq, epoch)| ResumePosition { seq, epoch });
         let fed = self.feed(Input::Connect(Connect { id, identity: caller, batches, since, history }));
         // Flushed at once, and the other sockets with it: no event gets between the replay and the live events.
         if fed.failed || self.feed(Input::Flush).failed {

@@ -202,7 +202,7 @@ impl Room {
             Input::AlarmFired => self.alarm_fired(turn)?,
             Input::Drain => self.take_batch(turn)?,
             Input::Projected { batch, outcome, notified } => {
-                self.projected(turn, &batch, (outcome, notified))?;
+                self.projected(turn, &batch, outcome, notified)?;
             }
             Input::AlertReported { at, taken } => self.alert_reported(turn, at, taken)?,
             Input::FilesListed(ids) => self.files_listed(turn, ids)?,
@@ -288,7 +288,7 @@ impl Room {
 
     /// Sends what is pending. A connection whose token has expired is closed instead.
     fn flush(&mut self, now: UnixMs) {
-        for id in self.connections.expired(now) {
+        for id in self.connections.expired_ids(now) {
             self.close(id, CloseCode::AuthExpired, now);
         }
         let (rates, reads) = (&self.rates, &self.reads);
