@@ -13,7 +13,7 @@ use crate::mutants::{self, Mutant, is};
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
-use crate::room::{AdminChange, Connect, Input, Rebuild, Room, RoomInfo};
+use crate::room::{AdminChange, Connect, Input, Rebuild, ResumePosition, Room, RoomInfo};
 use std::rc::Rc;
 
 /// What the Worker gets.

@@ -52,7 +52,7 @@ pub use admin_changes::{AdminChange, Patch};
 pub use effect::Effect;
 pub(crate) use effect::RoomError;
 pub use files::{file_prefix, split_id};
-pub use input::{Connect, Input, PageQuery, RoomCall};
+pub use input::{Connect, Input, PageQuery, ResumePosition, RoomCall};
 pub use message_row::message_of;
 pub use rebuild::Rebuild;
 pub use socket_state::{ConnectionId, SocketState};

@@ -3,7 +3,7 @@
 
 use super::Room;
 use super::effect::Effect;
-use super::input::Connect;
+use super::input::{Connect, ResumePosition};
 use super::replay::Range;
 use super::socket_state::{ConnectionId, SocketState};
 use super::store::Result;
