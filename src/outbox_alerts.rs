@@ -18,8 +18,8 @@ pub struct Listed {
 
 pub struct OutboxAlerts<'a>(pub &'a dyn Sql);
 
-/// `state` NULL: the room has no problem any more. Such a row stays a while, so that an earlier report that arrives late
-/// is recognised.
+/// `state` NULL: the room has no problem any more. Such a row stays a while, so that an earlier report that arrives
+/// late is recognised.
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS outbox_alerts (
     room TEXT PRIMARY KEY, at INTEGER NOT NULL, state TEXT, lag INTEGER NOT NULL, oldest_at INTEGER NOT NULL,
     set_aside INTEGER NOT NULL) WITHOUT ROWID";
@@ -44,8 +44,8 @@ impl OutboxAlerts<'_> {
         self.0.exec("DELETE FROM outbox_alerts WHERE state IS NULL AND at < ?", &[int(forgotten)]).map(drop)
     }
 
-    /// The rooms with a problem, those with the oldest waiting event first. A tenant that never had an alert has no table
-    /// and gets none.
+    /// The rooms with a problem, those with the oldest waiting event first. A tenant that never had an alert has no
+    /// table and gets none.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'outbox_alerts'";
         if self.0.exec(known, &[])?.is_empty() {

@@ -5,7 +5,8 @@ use crate::rig::{PATIENCE, Stack, Tenant};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// In a root, a version, a reply, a long message that fills pages of its own, one sent and deleted while Postgres is away.
+/// In a root, a version, a reply, a long message that fills pages of its own, one sent and deleted while Postgres is
+/// away.
 const WORDS: [&str; 5] = ["quokkaflute", "zephyrmarl", "obsidiantern", "velvetgyre", "cobaltwhim"];
 
 fn found(text: &str) -> Vec<&'static str> {
@@ -65,9 +66,10 @@ fn every_row(db: &rusqlite::Connection) -> String {
     all
 }
 
-/// The words in any row of the object, and those in the free space of its pages as they are now; what the SQLite log still
-/// holds of older states is left out. SQLite leaves old copies in free space until it is used again, and the platform lets
-/// nobody have it wiped (docs/ARCHITECTURE.md, "What is deleted"), so the latter are reported and not forbidden.
+/// The words in any row of the object, and those in the free space of its pages as they are now; what the SQLite log
+/// still holds of older states is left out. SQLite leaves old copies in free space until it is used again, and the
+/// platform lets nobody have it wiped (docs/ARCHITECTURE.md, "What is deleted"), so the latter are reported and not
+/// forbidden.
 fn in_live_pages(file: &Path) -> (Vec<&'static str>, Vec<&'static str>) {
     let copy = std::env::temp_dir().join(format!("chinwag-purge-{}.sqlite", std::process::id()));
     for suffix in ["", "-wal"] {

@@ -1,5 +1,5 @@
 //! Mentions over all rooms of a person, on a real Postgres. Not here: which mentions a text holds
-//! (`src/protocol/mentions.rs`).
+//! (`src/room/message.rs`).
 
 use super::{deleted, ids, mentioning, send_rows, sql, to_all};
 use crate::db::{DAY_MS, batch, done, group, message_row, tenant, user};

@@ -1,5 +1,5 @@
-//! Search on a real Postgres: what is found, what not, and its pages. Not here: plans and times (`db_plans`), and parsing
-//! a search (`src/api/search_query.rs`).
+//! Search on a real Postgres: what is found, what not, and its pages. Not here: plans and times (`db_plans`), and
+//! parsing a search (`src/api/search_query.rs`).
 
 use super::{deleted, ids, send_rows, sql};
 use crate::db::{DAY_MS, batch, done, group, message_row, room, tenant, user};

@@ -1,5 +1,5 @@
-//! `cargo xtask bench --rest`: how long each route takes to answer, one request after the other, on bare `workerd serve`
-//! with a Postgres beside it, for somebody with an ordinary number of rooms.
+//! `cargo xtask bench --rest`: how long each route takes to answer, one request after the other, on bare `workerd
+//! serve` with a Postgres beside it, for somebody with an ordinary number of rooms.
 //! Not here: sockets (`bench.rs`), and whether the answers are right (tests/).
 
 use super::report::machine;
