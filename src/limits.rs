@@ -139,7 +139,7 @@ pub const UPLOAD_MAX_MS: u64 = 3_600_000;
 /// A failed upload is removed after this: by then the bucket has finished what it was still doing.
 pub const UPLOAD_SETTLES_MS: u64 = 30_000;
 /// Objects per removal: R2 accepts 1,000 (docs/PLATFORM.md, Queues, buckets and logs).
-pub const REMOVED_AT_ONCE_MAX: u64 = 1_000;
+pub const REMOVAL_BATCH_MAX: u64 = 1_000;
 /// A removal without an answer after this is requested again.
 pub const REMOVAL_LEASE_MS: u64 = 30_000;
 /// The backoff after a failed removal, doubled each time up to the maximum: deleted files must go, but nobody waits.
@@ -177,7 +177,7 @@ pub const RETRY_MIN_MS: u64 = 500;
 pub const RETRY_MAX_MS: u64 = 8_000;
 /// The longest backoff of an outbox alert that the tenant's list didn't confirm: nobody waits for it, and each try
 /// keeps the room awake.
-pub const ANNOUNCE_RETRY_MAX_MS: u64 = 30_000;
+pub const ALERT_RETRY_MAX_MS: u64 = 30_000;
 /// The interval at which a halted outbox (schema or credentials wrong) tries again: an operator has to act first.
 pub const HALTED_RETRY_MS: u64 = 60_000;
 /// The delay of the alarm that finishes what a crash interrupted; at least `ALARM_MIN_MS`.
@@ -186,19 +186,19 @@ pub const ALARM_DELAY_MS: u64 = 5_000;
 pub const ALARM_MIN_MS: u64 = 200;
 /// Changes in one snapshot, each with its author. More happen only while the room can't reach Postgres; the newest
 /// count.
-pub const CHANGES_TOLD_MAX: u64 = 1_000;
+pub const SNAPSHOT_CHANGES_MAX: u64 = 1_000;
 /// Attempts of an admin change that others overtook: a few people at once succeed, more are asked to try again.
 pub const CHANGE_TRIES_MAX: u32 = 5;
 /// A room whose oldest waiting event is older has an outbox alert (OUT-12).
-pub const TROUBLE_LAG_MS: u64 = 30_000;
+pub const ALERT_LAG_MS: u64 = 30_000;
 /// The shortest interval at which a room with an alert reports its lag: 1,000 rooms are 3 requests a second.
-pub const TROUBLE_REFRESH_MS: u64 = 300_000;
+pub const ALERT_REFRESH_MS: u64 = 300_000;
 /// A report without an answer after this is sent again: a request between objects takes milliseconds.
-pub const ANNOUNCE_LEASE_MS: u64 = 10_000;
+pub const ALERT_LEASE_MS: u64 = 10_000;
 /// How long the list remembers a room without an alert, so that it recognises a late report.
-pub const TROUBLE_FORGOTTEN_MS: u64 = 3_600_000;
+pub const ALERT_FORGET_MS: u64 = 3_600_000;
 /// Rooms in one answer of `/admin/outbox`: with more, the cause is Postgres and not a room.
-pub const TROUBLES_LISTED_MAX: u64 = 1_000;
+pub const ALERTS_LISTED_MAX: u64 = 1_000;
 /// People per notice in the queue: 200 ids of 128 characters of 4 bytes stay below its 128 KB
 /// (docs/PLATFORM.md, Queues, buckets and logs).
 pub const NOTIFY_USERS_MAX: usize = 200;

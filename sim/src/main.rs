@@ -1,10 +1,10 @@
-//! The simulator: the real routes, objects, rooms, SQL and outbox under a virtual clock, with faults injected everywhere
-//! (`cargo xtask sim`). One seed is one history, always the same.
+//! The simulator: the real routes, objects, rooms, SQL and outbox under a virtual clock, with faults injected
+//! everywhere (`cargo xtask sim`). One seed is one history, always the same.
 //!
 //! `generator` turns a seed into a `plan`, `run` runs it with `actions`. A `world` is its parts, each with its state;
 //! over them are the runtime (`objects`, `platform`, `outages`, `scheduler`), `postgres`, the `worker` with `requests`,
-//! the `transport`, and the clients (`client`, `people`, `rules`, `files`). They check all that they receive against the
-//! model; `final_checks` looks at all that is `stored`. `shrink` finds the shortest failing history, and what once
+//! the `transport`, and the clients (`client`, `people`, `rules`, `files`). They check all that they receive against
+//! the model; `final_checks` looks at all that is `stored`. `shrink` finds the shortest failing history, and what once
 //! failed is kept in `regressions`. Not here: real sockets, processes and disks; those are in `tests/faults`.
 
 mod actions;
@@ -100,7 +100,7 @@ struct Options {
     threads: usize,
     /// Look for a violation of this checker, as a mutant must bring one.
     detect: Option<Checker>,
-    /// With `detect`: this pinned history, and no seed.
+    /// With `detect`: this regression, and no seed.
     history: Option<String>,
 }
 
@@ -193,16 +193,16 @@ fn search(options: &Options, is_enough: impl Fn(&Findings) -> bool + Sync) -> Fi
 
 fn run_seeds(options: &Options) -> bool {
     let start = Instant::now();
-    let pinned = regressions::ALL;
-    let failed_again = pinned.iter().filter(|regression| fails_again(regression)).count();
+    let known = regressions::ALL;
+    let failed_again = known.iter().filter(|regression| fails_again(regression)).count();
     let findings = search(options, |findings| findings.failed.len() >= FAILURES_MAX);
     let seconds = start.elapsed().as_secs_f64();
     for (name, count) in &findings.counters {
         println!("  {name:28} {count}");
     }
     println!(
-        "{} pinned histories, {} seeds from {} in {seconds:.1} s: {:.0} a second; hash {:016x}",
-        pinned.len(),
+        "{} regressions, {} seeds from {} in {seconds:.1} s: {:.0} a second; hash {:016x}",
+        known.len(),
         findings.runs,
         options.from,
         findings.runs as f64 / seconds,
@@ -219,7 +219,7 @@ fn run_seeds(options: &Options) -> bool {
         println!("never happened, so not tested: {}", missing.join(", "));
     }
     let failed = findings.failed.len() + missing.len() + failed_again;
-    let passed = findings.runs as usize + pinned.len() - findings.failed.len() - failed_again;
+    let passed = findings.runs as usize + known.len() - findings.failed.len() - failed_again;
     println!("{passed} passed, {failed} failed");
     failed == 0
 }
@@ -234,7 +234,7 @@ fn never_happened(findings: &Findings) -> Vec<String> {
     missing
 }
 
-/// Runs a pinned history; true when it fails.
+/// Runs a regression; true when it fails.
 fn fails_again(regression: &Regression) -> bool {
     let outcome = run::run(0, &regression.plan(), true);
     if let Some(first) = outcome.violations.first() {
@@ -244,15 +244,15 @@ fn fails_again(regression: &Regression) -> bool {
     !outcome.violations.is_empty()
 }
 
-/// Runs a pinned history in which a mutant must fail.
+/// Runs the regression in which this mutant must fail.
 fn detect_in_history(checker: Checker, mutant: &str) -> bool {
     let Some(regression) = regressions::ALL.into_iter().find(|known| known.mutant == mutant) else {
-        eprintln!("sim: no pinned history of `{mutant}`");
+        eprintln!("sim: no regression of `{mutant}`");
         return false;
     };
     let violations = run::run(0, &regression.plan(), false).violations;
     let found: Vec<Checker> = violations.iter().map(|violation| violation.checker).collect();
-    println!("the pinned history: {found:?}");
+    println!("the regression: {found:?}");
     found.contains(&checker)
 }
 

@@ -171,7 +171,7 @@ impl<P: Platform> Object<P> {
         match effect {
             Effect::Send { connection, frame } => self.send(connection, &frame)?,
             Effect::Close { connection, code } => self.close(connection, code)?,
-            Effect::Attach { connection, attachment } => self.attach(connection, &attachment),
+            Effect::Attach { connection, state } => self.attach(connection, &state),
             Effect::Verify { connection, token } => self.later(async move |object| {
                 let outcome = object.platform.authenticate(&token).await;
                 object.feed(Input::Verified { connection, outcome });

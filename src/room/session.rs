@@ -3,7 +3,7 @@
 
 use super::Room;
 use super::effect::Effect;
-use super::input::Connect;
+use super::input::{Connect, ResumePosition};
 use super::replay::Range;
 use super::socket_state::{ConnectionId, SocketState};
 use super::store::Result;
@@ -23,7 +23,7 @@ impl Room {
         let visible_from = self.members.visible_from(identity.user.as_str());
         // What may fail comes first: an error must leave nothing half done.
         let past = match since {
-            Some((since, epoch)) => {
+            Some(ResumePosition { seq: since, epoch }) => {
                 match self.replay(turn.store, Range { since, to, visible_from }, &epoch)? {
                     Ok(events) => events,
                     Err(reason) => vec![server::resync(reason, self.log.head(), self.log.epoch())],

@@ -1,6 +1,6 @@
 /**
- * Test double of a room that follows the protocol, in memory, and of a network that delays, drops and repeats frames and
- * cuts connections. All randomness comes from one seed.
+ * Test double of a room that follows the protocol, in memory, and of a network that delays, drops and repeats frames
+ * and cuts connections. All randomness comes from one seed.
  */
 
 import type { ClientFrame, LogEvent, Message, MessagePage, ServerEvent } from "@/lib/protocol";
@@ -151,7 +151,9 @@ export class FakeRoom {
     })) as never);
   }
 
-  /** Appends an event to the log. A replay builds it from the message as it is then; the event as of now is returned. */
+  /**
+   * Appends an event to the log. A replay builds it from the message as it is then; the event as of now is returned.
+   */
   private write(of: string, eventOf: (now: Message) => LogEvent): LogEvent {
     this.seq += 1;
     const { seq } = this;

@@ -1,4 +1,6 @@
-/** Test doubles of the server side of a WebSocket and of browser signals, and builders of events with default fields. */
+/**
+ * Test doubles of the server side of a WebSocket and of browser signals, and builders of events with default fields.
+ */
 import type { Signals } from "@/lib/browser-signals";
 import type { Ack, Hello, Message, Reactions, ServerEvent } from "@/lib/protocol";
 

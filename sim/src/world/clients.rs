@@ -164,7 +164,7 @@ impl Tab {
         });
     }
 
-    /// The server said that this person is no member: stays away if they may have been removed.
+    /// The server answered that this person is no member: stays away if they may have been removed.
     pub fn accept_removal(&mut self) {
         if self.removed {
             self.wants_connection = false;

@@ -39,7 +39,7 @@ export type Action =
   | { type: "reloaded"; reload: Reload; nowMs: number };
 
 const TYPING_MS = 6_000;
-/** An operation that must wait longer than this (slow mode) fails, and the person is told, instead of being retried. */
+/** An operation that must wait longer than this (slow mode) is not retried: it fails, and the person sees why. */
 const RETRY_WAIT_MAX_MS = 10_000;
 
 export function roomReducer(state: RoomState, action: Action): RoomState {
