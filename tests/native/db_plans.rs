@@ -333,5 +333,5 @@ async fn project(pg: &NativePostgres, big: &RoomId, small: &RoomId) {
         done(db, batch("acme", big.as_str(), head + 250 * n, head + 250 * (n + 1), messages)).await
     };
     // Each is judged, and its reactions and versions are read; a foreign key reads it for each new reaction.
-    hold(pg, "project, 250 old messages edited and reacted to", 1_600.0, touch).await;
+    hold(pg, "project, 250 old messages edited and reacted to", 1_100.0, touch).await;
 }
