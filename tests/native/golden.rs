@@ -246,7 +246,7 @@ fn room_frames() -> Vec<ServerExample> {
     ]
 }
 
-fn server_frames() -> Vec<ServerExample> {
+fn conversation_frames() -> Vec<ServerExample> {
     let limits = Limits::default();
     let hello = Hello {
         connection_id: "7".into(),
@@ -303,9 +303,13 @@ fn server_frames() -> Vec<ServerExample> {
     ]
 }
 
+fn server_frames() -> Vec<ServerExample> {
+    [conversation_frames(), room_frames()].concat()
+}
+
 #[test]
 fn frames_of_the_server() {
-    for (name, events) in server_frames().into_iter().chain(room_frames()) {
+    for (name, events) in server_frames() {
         for event in &events {
             let event: Value = serde_json::from_str(event).unwrap();
             assert_eq!(event["type"], name);
