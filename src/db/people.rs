@@ -6,7 +6,7 @@ use super::{DbError, Postgres, cursor, decode, encode, iso, unix_ms};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::{BATCH_AGAIN_MAX, FOREVER_MS};
-use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
+use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -229,7 +229,7 @@ WITH page AS MATERIALIZED (
     SELECT * FROM page ORDER BY user_id LIMIT ($1->>'limit')::bigint
 )
 SELECT coalesce((
-    SELECT json_build_array(me.role, json_build_object(
+    SELECT json_build_array(r.type, me.role, json_build_object(
         'items', (
             SELECT coalesce(json_agg(json_strip_nulls(json_build_object(
                 'userId', s.user_id, 'role', s.role, 'joinedAt', ",
@@ -239,21 +239,23 @@ SELECT coalesce((
     " END)) ORDER BY s.user_id), '[]') FROM shown s),
         'next', CASE WHEN (SELECT count(*) FROM page) > ($1->>'limit')::bigint THEN (SELECT max(user_id) FROM shown) END))
     FROM chat_room_members me
+    JOIN chat_rooms r ON r.tenant_id = me.tenant_id AND r.id = me.room_id
     WHERE me.tenant_id = $1->>'tenant' AND me.room_id = $1->>'room' AND me.user_id = $1->>'user'
 ), 'null')"
 );
 
-/// Members in the order of their ids, and the role of the one who asks; `None`: no such room, or they aren't in it.
+/// The room's kind, the stored role of the caller, and members in the order of their ids; `None`: there is no such
+/// room, or the caller is not a member.
 /// Who is muted (`mutedUntil`) isn't for everybody: that is the caller's question.
 pub async fn list_members(
     db: &impl Postgres,
     (tenant, user, room): (&TenantId, &UserId, &RoomId),
     after: Option<&UserId>,
     limit: u64,
-) -> Result<Option<(String, Page)>, DbError> {
+) -> Result<Option<(RoomKind, String, Page)>, DbError> {
     let input = json!({"tenant": tenant, "user": user, "room": room, "after": after, "limit": limit});
-    let answer: Option<(String, PageAnswer<UserId>)> = decode(db.query(MEMBERS, input).await?)?;
-    Ok(answer.map(|(role, answer)| (role, answer.page())))
+    let answer: Option<(RoomKind, String, PageAnswer<UserId>)> = decode(db.query(MEMBERS, input).await?)?;
+    Ok(answer.map(|(kind, role, answer)| (kind, role, answer.page())))
 }
 
 /// The place after the last entry of a page of the audit log.

@@ -34,7 +34,7 @@ pub struct Created {
 
 /// `DO UPDATE` that changes nothing, and not `DO NOTHING`: only so does the row of the one who was first come back.
 macro_rules! create {
-    ($key:literal) => {
+    ($key:literal, $role_of_creator:literal) => {
         concat!(
             "
 WITH room AS (
@@ -46,7 +46,9 @@ WITH room AS (
     RETURNING tenant_id, id
 ), members AS (
     INSERT INTO chat_room_members (tenant_id, room_id, user_id, role)
-    SELECT room.tenant_id, room.id, person, CASE WHEN person = $1->>'creator' THEN 'owner' ELSE 'member' END
+    SELECT room.tenant_id, room.id, person, CASE WHEN person = $1->>'creator' THEN '",
+            $role_of_creator,
+            "' ELSE 'member' END
     FROM room, jsonb_array_elements_text($1->'people') AS person
     ON CONFLICT DO NOTHING
 )
@@ -54,8 +56,8 @@ SELECT to_json(id) FROM room"
         )
     };
 }
-const CREATE_DIRECT: &str = create!("(tenant_id, dm_key)");
-const CREATE_GROUP: &str = create!("(tenant_id, id)");
+const CREATE_DIRECT: &str = create!("(tenant_id, dm_key)", "member");
+const CREATE_GROUP: &str = create!("(tenant_id, id)", "owner");
 
 /// The room is there, with its members; a pair of people has one room for ever, however many create it at once.
 ///

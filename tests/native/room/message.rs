@@ -387,7 +387,7 @@ fn dm_1_two_people_talk_like_any_others() {
     rig.rebuild(u64::MAX);
     rig.play(
         r#"
-        alice join history=0                          alice < hello seq=0 as owner, online alice, synced 0
+        alice join history=0                          alice < hello seq=0, online alice, synced 0
         bob join history=0                            bob < hello seq=0, online alice bob, synced 0
         alice > message "hi" #c1                      alice < ack c1 seq=1, new_message 1 "hi"
                                                       bob < new_message 1 "hi"
