@@ -137,6 +137,10 @@ fn msg_1_content_is_4000_characters_and_no_blanks_alone() {
         alice > message "ä"*4001 #c2                  alice < error content_too_long content of message #c2
         alice > message "" #c3                        alice < error content_empty content of message #c3
         alice > message " \n\t　" #c4                  alice < error content_empty content of message #c4
+        alice > {"type":"message","content":"\u200b\u2060\u00ad\ufe0f\u3164\u2800\u200e\u202e","clientId":"c4"}
+                                                      alice < error content_empty content of message #c4
+        alice > {"type":"message","content":"\udb40\udd00 \ufeff","clientId":"c4"}
+                                                      alice < error content_empty content of message #c4
         alice > {"type":"message","clientId":"c5"}    alice < error bad_request content of message #c5
         alice > {"type":"message","content":null,"clientId":"c6"}
                                                       alice < error bad_request content of message #c6
@@ -150,6 +154,8 @@ fn msg_1_content_is_4000_characters_and_no_blanks_alone() {
                                                       alice < error bad_request contentType of message
         alice > {"type":"message","content":"a","contentType":"text","tenantId":"current-tenant-id"}
                                                       alice < new_message 2 "a"
+        alice > message "a​b"                         alice < new_message 3 "a\u{200b}b"
+        alice > edit 3 "​ "                           alice < error content_empty content of edit
         "#,
     );
 }
