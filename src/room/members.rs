@@ -1,6 +1,7 @@
 //! What the room knows of itself and its members: a copy of the newest snapshot, and who may do what by it.
 //! Not here: the table of permissions (`auth`), and taking over a new snapshot (`refresh`).
 
+use super::mention_parser::Mentions;
 use super::store::formats::RoomInfo;
 use crate::auth::{self, Action, Identity, Role};
 use crate::db::{Marker, RoomSnapshot, SnapshotMember};
@@ -137,14 +138,11 @@ impl Members {
             .map(|m| (m.user_id.as_str(), Marker { generation: m.read_generation, seq: m.last_read_seq }))
     }
 
-    /// The members that the text mentions with `<@userId>`, in its order.
+    /// The members that the text mentions with `<@userId>` outside of code, in its order.
     pub fn mentioned_in(&self, content: &str) -> Vec<String> {
         let mut users: Vec<String> = Vec::new();
-        for part in content.split("<@").skip(1) {
-            if let Some((user, _)) = part.split_once('>')
-                && self.is_member(user)
-                && !users.iter().any(|known| known == user)
-            {
+        for user in Mentions::parse(content).users {
+            if self.is_member(user) && !users.iter().any(|known| known == user) {
                 users.push(user.to_owned());
             }
         }

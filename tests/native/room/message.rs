@@ -264,6 +264,40 @@ fn msg_5_mentions_are_members_named_in_the_text() {
 }
 
 #[test]
+fn msg_5_code_mentions_nobody() {
+    Rig::new().play(
+        r#"
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        alice > message "`<@bob>` `@room` <@carol>"   alice < new_message 1 "`<@bob>` `@room` <@carol>" @carol
+        alice > message "```\n<@bob> @room\n```"      alice < new_message 2 "```\n<@bob> @room\n```"
+        alice > message "> ```js\n> <@bob>\n> ```\n@room"
+                                                      alice < new_message 3 "> ```js\n> <@bob>\n> ```\n@room" @room
+        alice > message "```\n<@bob> is never closed"
+                                                      alice < new_message 4 "```\n<@bob> is never closed" @bob
+        alice > message "a ` and <@bob>"              alice < new_message 5 "a ` and <@bob>" @bob
+        alice > message "\\`<@bob>`"                  alice < new_message 6 "\\`<@bob>`" @bob
+        alice > edit 6 "`<@bob>`"                     alice < message_updated 7 is 6 "`<@bob>`" v2
+        "#,
+    );
+}
+
+#[test]
+fn msg_5_a_person_may_be_called_room() {
+    Rig::of(&["alice", "room"]).play(
+        r#"
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        alice > message "ask <@room>"                 alice < new_message 1 "ask <@room>" @room
+        "#,
+    );
+    Rig::new().play(
+        r#"
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        alice > message "ask <@room>"                 alice < new_message 1 "ask <@room>"
+        "#,
+    );
+}
+
+#[test]
 fn react_1_a_reaction_has_a_known_message_an_emoji_and_an_action() {
     Rig::new().play(
         r#"
