@@ -124,12 +124,21 @@ fn patch(fields: &mut Fields) -> Result<Patch, Refusal> {
     Ok(patch)
 }
 
-/// The room with the caller's effective role in `me.role`: Postgres doesn't know roles over the tenant.
+/// The room with the caller's effective role in `me.role`: Postgres doesn't know roles over the tenant. In a direct room
+/// everybody is shown as a member.
 fn for_caller(caller: &Identity, mut room: Value) -> Value {
+    let kind = room.get("type").and_then(Value::as_str).and_then(RoomKind::from_name);
+    let kind = kind.unwrap_or(RoomKind::Group);
+    if kind == RoomKind::Direct {
+        let members = room.get_mut("members").and_then(Value::as_array_mut);
+        for member in members.into_iter().flatten().filter_map(Value::as_object_mut) {
+            member.insert("role".to_owned(), json!(Role::Member));
+        }
+    }
     if let Some(slot) = room.pointer_mut("/me/role")
         && let Some(role) = slot.as_str().and_then(Role::from_name)
     {
-        *slot = json!(auth::effective_role(role, caller.tenant_role).name());
+        *slot = json!(auth::effective_role(kind, role, caller.tenant_role).name());
     }
     room
 }

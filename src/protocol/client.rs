@@ -4,6 +4,7 @@
 
 use super::json::Fields;
 use super::message::{Attached, Attachment};
+use super::visible_text::is_visible;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq};
 use crate::limits::*;
@@ -233,10 +234,10 @@ fn ensure_not_too_long(content: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// # Errors  `content_empty` for white space only, which only a message with attachments may have.
+/// # Errors  `content_empty` for text that shows nothing, which only a message with attachments may have.
 pub fn ensure_not_empty(content: &str) -> Result<(), Refusal> {
-    if content.trim().is_empty() {
-        return Err(Refusal::new(Code::ContentEmpty, "content: nothing but blanks").field("content"));
+    if !is_visible(content) {
+        return Err(Refusal::new(Code::ContentEmpty, "content: nothing that shows").field("content"));
     }
     Ok(())
 }

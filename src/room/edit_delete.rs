@@ -2,7 +2,8 @@
 //! Not here: what else is deleted with a message: Postgres derives it from the tombstone, and files are in `files`.
 
 use super::files::uploads_of;
-use super::message::{MessageVersion, has_room_mention, no_such_message};
+use super::mention_parser::Mentions;
+use super::message::{MessageVersion, no_such_message};
 use super::send_checks::{Begin, Operation, RetryKey};
 use super::store::formats::ChangeBody;
 use super::store::mutations::Mutation;
@@ -102,7 +103,7 @@ impl Room {
         // A mention that the author was allowed to make stays, whoever edits the text around it.
         let had_room_mention = message.mentions_room;
         message.mentions_room = self.mentions_room(request.caller, &message.content)
-            || (had_room_mention && has_room_mention(&message.content));
+            || (had_room_mention && Mentions::parse(&message.content).has_room);
         message.version = message.version.saturating_add(1);
         message.edited_at = Some(request.turn.now);
         let body = ChangeBody {

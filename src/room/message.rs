@@ -2,6 +2,7 @@
 //! Not here: which checks they pass first (`send_checks`), edits and deletions (`edit_delete`), threads (`thread`),
 //! decoding (`protocol::client`), and the log's tables (`store`).
 
+use super::mention_parser::Mentions;
 use super::send_checks::{Begin, Operation, RetryKey};
 use super::store::formats::ReactionBody;
 use super::store::mutations::Mutation;
@@ -253,7 +254,7 @@ impl Room {
     pub(super) fn mentions_room(&self, caller: &Identity, content: &str) -> bool {
         let allowed = self.members.snapshot().room_mention == RoomMention::All
             || self.authorize(caller, Action::MentionRoomAmongAdmins).is_ok();
-        allowed && has_room_mention(content)
+        allowed && Mentions::parse(content).has_room
     }
 }
 
@@ -265,13 +266,6 @@ pub(super) fn operation_name(kind: Kind) -> &'static str {
         Kind::Delete => "delete",
         _ => "reaction",
     }
-}
-
-/// Whether the text contains `@room` as a word.
-pub(super) fn has_room_mention(content: &str) -> bool {
-    let is_mention =
-        |part: &str| part.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@') == "@room";
-    content.split_whitespace().any(is_mention)
 }
 
 /// Applies the reaction; false when it changes nothing.

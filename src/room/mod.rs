@@ -26,6 +26,7 @@ mod frames;
 mod input;
 mod log;
 mod members;
+mod mention_parser;
 mod message;
 mod message_row;
 pub mod moderation;

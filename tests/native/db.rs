@@ -131,7 +131,8 @@ async fn a_pair_has_one_room_under_50_concurrent_creations() {
     assert!(made.iter().all(|one| one.room["id"] == first["id"] && one.room["memberCount"] == 2), "{first}");
     let owners =
         |room: &Value| room["members"].as_array().unwrap().iter().filter(|m| m["role"] == "owner").count();
-    assert!(made.iter().all(|one| owners(&one.room) == 1));
+    assert!(made.iter().all(|one| owners(&one.room) == 0), "both are members");
+    assert!(made.iter().all(|one| one.room["me"]["role"] == "member"));
 }
 
 #[tokio::test]

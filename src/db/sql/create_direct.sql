@@ -6,7 +6,7 @@ WITH room AS (
     RETURNING tenant_id, id
 ), members AS (
     INSERT INTO chat_room_members (tenant_id, room_id, user_id, role)
-    SELECT room.tenant_id, room.id, person, CASE WHEN person = $1->>'creator' THEN 'owner' ELSE 'member' END
+    SELECT room.tenant_id, room.id, person, 'member'
     FROM room, jsonb_array_elements_text($1->'people') AS person
     ON CONFLICT DO NOTHING
 )
