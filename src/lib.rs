@@ -14,7 +14,6 @@ pub mod error;
 pub mod ids;
 pub mod limits;
 pub mod metrics;
-pub mod mutants;
 pub mod notify;
 pub mod object;
 pub mod oplog;

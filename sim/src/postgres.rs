@@ -9,7 +9,6 @@ use crate::world::checker::Checker;
 use crate::world::executor::never;
 use chinwag::db::{Applied, ChangeSet, DbError, MessageRow, Postgres, Projected, Projection};
 use chinwag::limits::{ACCESS_TIMEOUT_MS, BATCH_ROWS_MAX, STATEMENT_TIMEOUT_MS};
-use chinwag::mutants::{Mutant, is};
 use serde_json::{Value, json};
 use std::rc::Rc;
 use testkit::{Statement, encode_projected, is_poison};
@@ -114,10 +113,7 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
 }
 
 /// An owner's change of the members and the room.
-fn apply(world: &World, rows: &mut RoomRows, mut set: ChangeSet) -> &'static str {
-    if is(Mutant::PlanWithoutVersion) {
-        set.version = rows.room.members_version;
-    }
+fn apply(world: &World, rows: &mut RoomRows, set: ChangeSet) -> &'static str {
     let (before, now) = (rows.room.members.clone(), world.clock.now());
     match rows.membership.apply(&mut rows.room, &set, now) {
         Applied::Done => {}
@@ -150,10 +146,6 @@ fn apply(world: &World, rows: &mut RoomRows, mut set: ChangeSet) -> &'static str
 /// A batch of the outbox.
 fn project(world: &World, rows: &mut RoomRows, batch: &Projection) -> Result<Value, DbError> {
     let is_known = |row: &&MessageRow| rows.postgres.rows.contains_key(&row.seq);
-    if is(Mutant::InsertWithoutConflict) && batch.messages.iter().any(|row| is_known(&row)) {
-        let message = "duplicate key value violates unique constraint".into();
-        return Err(DbError { sqlstate: Some("23505".into()), message });
-    }
     let is_repeated = batch.from < batch.to
         && rows.postgres.last_seq == batch.to
         && batch.messages.iter().all(|row| is_known(&row));

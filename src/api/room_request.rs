@@ -5,7 +5,6 @@
 use crate::auth::Identity;
 use crate::db;
 use crate::ids::{RoomId, Seq, TenantId};
-use crate::mutants::{Mutant, is};
 use crate::room::{AdminChange, RoomCall};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,8 +63,5 @@ pub struct UpgradeRequest {
 
 /// The name of a room's object. Different pairs of tenant and room have different names, whatever their characters.
 pub fn object_name(tenant: &TenantId, room: &RoomId) -> String {
-    if is(Mutant::RoomNameNotInjective) {
-        return format!("{}:{}", tenant.as_str(), room.as_str());
-    }
     Value::from(vec![tenant.as_str(), room.as_str()]).to_string()
 }

@@ -1,7 +1,6 @@
 //! The port to Postgres, and what an error of it means for a write.
 //! Not here: statements (the other files of `db`), and what is done about an error (the room's outbox).
 
-use crate::mutants::{Mutant, is};
 use crate::oplog::Loggable;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -45,7 +44,6 @@ impl DbError {
             Some("23502" | "23514" | "23505" | "21000") => Failure::SetAside,
             Some(state) => match state.get(..2) {
                 Some("22" | "54") => Failure::SetAside,
-                Some("42") if is(Mutant::MissingTableIsPoison) => Failure::SetAside,
                 Some("42" | "28" | "3D") => Failure::Halt,
                 _ => Failure::Retry,
             },

@@ -7,7 +7,6 @@ use super::platform::Platform;
 use crate::db::{self, Projected, Projection};
 use crate::ids::UnixMs;
 use crate::limits::*;
-use crate::mutants::{Mutant, is};
 use crate::room::{Input, Room};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -60,13 +59,6 @@ impl<P: Platform> Object<P> {
         }
     }
 
-    /// For `Mutant::AlarmAwaitsDrain`: the alarm waits for what may hang.
-    pub(super) async fn alarm_and_drain(self: Rc<Self>) {
-        self.drain.lease.renew(self.platform.now());
-        self.feed(Input::AlarmFired);
-        self.drain().await;
-    }
-
     /// Takes batch after batch to Postgres until none is due.
     async fn drain(self: Rc<Self>) {
         loop {
@@ -74,19 +66,15 @@ impl<P: Platform> Object<P> {
             let Some(batch) = fed.project else {
                 // A failing store gets a pause. Asked again within the same turn it spins: workerd never gets to write,
                 // and at 10,000 timers every `sleep` panics.
-                if fed.failed && !is(Mutant::DrainSpins) {
+                if fed.failed {
                     self.platform.sleep(RETRY_MIN_MS).await;
                 }
                 break;
             };
             self.drain.lease.renew(self.platform.now());
-            if is(Mutant::NotifiedBeforeProjected) {
-                let _ = self.notify(&batch).await;
-            }
             let outcome = self.ask_db(async |db| db::project(db, &batch).await).await;
             // Only for events in Postgres: the consumer of the queue reads them there.
             let notified = match &outcome {
-                _ if is(Mutant::NotifiedBeforeProjected) => true,
                 Ok(Projected::Done { .. } | Projected::Ahead { .. }) => self.notify(&batch).await,
                 _ => false,
             };
@@ -94,7 +82,7 @@ impl<P: Platform> Object<P> {
             self.count();
             // Each batch costs a written row, so a few events are gathered first. A backlog goes at once.
             let has_backlog = self.memory.look(Room::has_a_full_batch).unwrap_or(false);
-            if (failed && !is(Mutant::DrainSpins)) || !has_backlog {
+            if failed || !has_backlog {
                 self.platform.sleep(DRAIN_GATHER_MS).await;
             }
         }

@@ -5,7 +5,6 @@ use super::platform::Platform;
 use super::{Fed, Object};
 use crate::ids::Seq;
 use crate::metrics::Counts;
-use crate::mutants::{Mutant, is};
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
@@ -108,9 +107,7 @@ impl<P: Platform> Object<P> {
         }
         let recovered = catch_unwind(AssertUnwindSafe(|| {
             // A room that could not be loaded at all has nothing to deliver: it begins at its head.
-            if !is(Mutant::ToldFromNothing) {
-                drop(self.loaded()?);
-            }
+            drop(self.loaded()?);
             let delivered_seq = self.memory.delivered_seq.get().unwrap_or_default();
             self.handle(Input::Recovered { delivered_seq })
         }));

@@ -18,7 +18,6 @@ pub use requests::Answer;
 use crate::db::Projection;
 use crate::error::Refusal;
 use crate::limits::Limits;
-use crate::mutants::{Mutant, is};
 use crate::room::moderation::Moderation;
 use crate::room::store::{Store, StoreError};
 use crate::room::{ConnectionId, Effect, Input};
@@ -76,13 +75,6 @@ impl<P: Platform> Object<P> {
 
     /// A text frame arrived.
     pub fn received(self: &Rc<Self>, connection: ConnectionId, text: String) {
-        if is(Mutant::LookUpBeforeSeq) {
-            return self.later(async move |object| {
-                object.refresh().await;
-                object.schedule.push_frame(connection, text);
-                object.flush_later();
-            });
-        }
         let is_too_large = text.len() > self.limits.frame_bytes as usize;
         self.schedule.push_frame(connection, text);
         // It closes its socket anyway, so it is not kept in memory until the turn ends.
@@ -96,9 +88,6 @@ impl<P: Platform> Object<P> {
 
     /// Sets the next alarm, starts the work and returns at once: an alarm that awaits something lost blocks all later ones.
     pub async fn alarm(self: Rc<Self>) {
-        if is(Mutant::AlarmAwaitsDrain) {
-            return self.alarm_and_drain().await;
-        }
         self.feed(Input::AlarmFired);
     }
 
@@ -155,14 +144,8 @@ impl<P: Platform> Object<P> {
     fn perform_all(self: &Rc<Self>, effects: Vec<Effect>) -> Fed {
         let mut fed = Fed::default();
         for effect in effects {
-            let mutant = match effect {
-                Effect::Close { .. } => Mutant::CloseFailureStops,
-                _ => Mutant::BroadcastStopsAtFailure,
-            };
             // One dead socket must not stop the rest.
-            if self.perform(effect, &mut fed).is_err() && is(mutant) {
-                break;
-            }
+            let _ = self.perform(effect, &mut fed);
         }
         fed
     }

@@ -9,7 +9,6 @@ use crate::db::{self, Applied};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::limits::{CHANGE_TRIES_MAX, REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
-use crate::mutants::{self, Mutant, is};
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
@@ -38,10 +37,6 @@ impl<P: Platform> Object<P> {
         match room_request.op {
             RoomOp::Upgrade(upgrade) => {
                 self.admit(&room_request.caller)?;
-                if is(Mutant::HeadBeforeSocket) {
-                    mutants::remember(self.memory.look(Room::head));
-                    self.platform.sleep(WAIT_STEP_MS).await;
-                }
                 self.upgrade(room_request.caller, upgrade)
             }
             RoomOp::Call(call) => {
@@ -75,9 +70,8 @@ impl<P: Platform> Object<P> {
         // Flushed at once, and the other sockets with it: no event gets between the replay and the live events.
         if fed.failed || self.feed(Input::Flush).failed {
             // The room was loaded again. It does not know a socket without a stored state.
-            if self.sockets.remove(id).is_some() || !is(Mutant::HalfOpenLeft) {
-                let _ = self.platform.close(&socket, CloseCode::Internal);
-            }
+            self.sockets.remove(id);
+            let _ = self.platform.close(&socket, CloseCode::Internal);
             return Err(Refusal::fault());
         }
         self.schedule.flushed();
@@ -190,12 +184,7 @@ impl<P: Platform> Object<P> {
             let snapshot = snapshot.map_err(database_unavailable)?;
             let known = snapshot.as_ref().is_some_and(|now| Room::knows_of(&now.changes, &id));
             let missing = snapshot.is_none();
-            if is(Mutant::RemovedAfterAnswer) {
-                self.later(async move |object| {
-                    object.platform.sleep(WAIT_STEP_MS).await;
-                    object.feed(Input::Refreshed(snapshot));
-                });
-            } else if self.feed(Input::Refreshed(snapshot)).failed {
+            if self.feed(Input::Refreshed(snapshot)).failed {
                 return Err(Refusal::fault());
             }
             match applied {

@@ -5,7 +5,6 @@ use super::Object;
 use super::platform::{Gone, Platform};
 use crate::ids::UnixMs;
 use crate::limits::{HEARTBEAT_SWEEP_MS, HEARTBEAT_TIMEOUT_MS};
-use crate::mutants::{Mutant, is};
 use crate::protocol::server::{CloseCode, EventText};
 use crate::room::{ConnectionId, Input, SocketState};
 use std::cell::{Cell, RefCell};
@@ -46,8 +45,7 @@ impl<S> Sockets<S> {
     /// The number for a new socket: the room's proposal, or larger. It was never given before, not even in this
     /// millisecond to a socket that a reloaded room does not know.
     pub fn number(&self, proposal: ConnectionId) -> ConnectionId {
-        let is_unchecked = is(Mutant::ConnectionIdTwice);
-        let id = if is_unchecked { proposal } else { proposal.max(self.next_id.get()) };
+        let id = proposal.max(self.next_id.get());
         self.next_id.set(id.saturating_add(1));
         id
     }
@@ -82,7 +80,7 @@ impl<P: Platform> Object<P> {
         let open = self.sockets.open.borrow();
         let Some(socket) = open.get(&connection) else { return Ok(()) };
         let waiting = self.platform.waiting_bytes(&socket.socket);
-        if socket.has_budget(waiting, self.limits.waiting_bytes) || is(Mutant::NoBudgetOnASlowSocket) {
+        if socket.has_budget(waiting, self.limits.waiting_bytes) {
             return self.platform.send(&socket.socket, frame);
         }
         drop(open);

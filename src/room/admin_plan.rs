@@ -12,7 +12,6 @@ use crate::db::{
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs, UserId, iso};
 use crate::limits::{BANS_MAX, FOREVER_MS, GROUP_MEMBERS_MAX};
-use crate::mutants::{Mutant, is};
 use crate::protocol::room::NotifyLevel;
 use serde_json::{Value, json};
 
@@ -170,7 +169,7 @@ impl<'a> Plan<'a> {
     /// The bans in force. Some may have ended since the snapshot was taken.
     fn bans(&self) -> impl Iterator<Item = &'a SnapshotBan> {
         let now = self.now;
-        let in_force = move |until: UnixMs| until > now || is(Mutant::BanWithoutEnd);
+        let in_force = move |until: UnixMs| until > now;
         self.members.snapshot().bans.iter().filter(move |ban| ban.until_ms.is_none_or(in_force))
     }
 
@@ -200,7 +199,7 @@ impl<'a> Plan<'a> {
     fn add_members(&mut self, users: &[UserId]) -> Result<(), Refusal> {
         self.authorize(Action::AddPeople)?;
         self.members.ensure_not_archived()?;
-        if !is(Mutant::BannedCanBeAdded) && users.iter().any(|user| self.is_banned(user)) {
+        if users.iter().any(|user| self.is_banned(user)) {
             return Err(Refusal::new(Code::Banned, "somebody of these is banned from the room"));
         }
         for user in users {

@@ -3,7 +3,6 @@
 use super::effect::Effect;
 use crate::ids::UnixMs;
 use crate::limits::{ALARM_DELAY_MS, ALARM_MIN_MS};
-use crate::mutants::{Mutant, is};
 
 /// What the room believes of the alarm; the platform may have lost it.
 #[derive(Debug, Default)]
@@ -29,7 +28,7 @@ impl Alarm {
         let at = now.saturating_add(delay_ms);
         // The alarm for a file may be a day away when a message is sent.
         let late = |set: UnixMs| set <= now || set > at.saturating_add(ALARM_DELAY_MS);
-        self.at.is_none_or(late).then(|| self.set(now, if is(Mutant::AlarmAtNow) { now } else { at }))
+        self.at.is_none_or(late).then(|| self.set(now, at))
     }
 
     /// Ensures that an alarm comes at `at` or earlier. An alarm and not a timer: the room may hibernate meanwhile.

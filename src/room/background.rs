@@ -12,7 +12,6 @@ use super::store::{Result, StateRow, Store, encode};
 use super::turn::Turn;
 use crate::db::{DbError, Projected, Projection};
 use crate::ids::UnixMs;
-use crate::mutants::{Mutant, is};
 use crate::protocol::server::CloseCode;
 use std::rc::Rc;
 
@@ -118,11 +117,7 @@ impl Room {
             Next::MarkersLost => {
                 self.reads.unproject_all();
                 // In memory alone, a crash would forget that they must be sent again.
-                if !is(Mutant::SetBackForgotten) {
-                    self.save_reads(store)?;
-                } else {
-                    drop(self.reads.take_unsaved());
-                }
+                self.save_reads(store)?;
             }
             Next::MoveWatermark { projected, reads_saved } => {
                 let notified = self.notifications.offered(now, batch, notified);
@@ -216,7 +211,7 @@ impl Room {
 
     /// Whether the tenant's list shows no alert of the room and the bucket has no file of it.
     fn is_settled(&self) -> bool {
-        !self.outbox.is_listed() && (!self.files.has_any() || is(Mutant::RoomFilesForgotten))
+        !self.outbox.is_listed() && !self.files.has_any()
     }
 
     /// Empties the storage of a deleted room once nothing in it is needed.

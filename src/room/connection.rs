@@ -8,7 +8,6 @@ use super::socket_state::{ConnectionId, SocketState};
 use crate::auth::Identity;
 use crate::ids::UnixMs;
 use crate::limits::{CONNECTIONS_PER_MS, FRAME_OUT_BYTES_MAX, MALFORMED_MAX, MALFORMED_WINDOW_MS};
-use crate::mutants::{Mutant, is};
 use crate::protocol::server::EventText;
 use std::collections::{BTreeMap, HashMap};
 
@@ -69,9 +68,6 @@ impl Connections {
     /// The id for the next socket. Ids are never reused, even for sockets that a reloaded room does not know: the late
     /// close of an old socket must not end another connection.
     pub fn next_id(&self, now: UnixMs) -> ConnectionId {
-        if is(Mutant::ConnectionIdTwice) {
-            return self.next_id;
-        }
         self.next_id.max(now.saturating_mul(CONNECTIONS_PER_MS))
     }
 

@@ -8,7 +8,6 @@ use super::store::{Result, StateRow, Store, decode, encode};
 use super::turn::Turn;
 use crate::ids::UnixMs;
 use crate::limits::DELETION_CHECK_MS;
-use crate::mutants::{Mutant, is};
 
 /// What a check of a pending deletion asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +37,7 @@ impl Deletion {
     /// From now on, a room that Postgres does not have was deleted.
     pub fn begin(&mut self, turn: Turn) -> Result<()> {
         let pending = PendingDeletion { requested_at: turn.now, done: false };
-        if !is(Mutant::DoomUnwritten) {
-            turn.store.set_state(StateRow::Deletion, encode(&pending)?)?;
-        }
+        turn.store.set_state(StateRow::Deletion, encode(&pending)?)?;
         (self.pending, self.check_at) = (Some(pending), check_after(turn.now));
         Ok(())
     }
@@ -50,7 +47,7 @@ impl Deletion {
     /// # Takes  `is_settled`: nothing prevents the wipe.
     pub fn due(&self, is_settled: bool) -> Option<UnixMs> {
         let pending = self.pending.as_ref()?;
-        let is_due = !pending.done || (is_settled && !is(Mutant::WipeForgotten));
+        let is_due = !pending.done || is_settled;
         is_due.then_some(self.check_at)
     }
 
@@ -62,9 +59,6 @@ impl Deletion {
     /// The check that is due now, if any; the next one is due later.
     pub fn check(&mut self, now: UnixMs) -> Option<Check> {
         let pending = self.pending.as_ref().filter(|_| self.check_at <= now)?;
-        if pending.done && is(Mutant::WipeForgotten) {
-            return None;
-        }
         self.check_at = check_after(now);
         Some(if pending.done { Check::Wipe } else { Check::AskPostgres })
     }

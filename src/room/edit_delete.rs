@@ -15,7 +15,6 @@ use crate::auth::Action;
 use crate::db::VersionRow;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq, UnixMs, iso};
-use crate::mutants::{Mutant, is};
 use crate::protocol::client::{DeleteDraft, EditDraft, ensure_not_empty};
 use crate::protocol::message::Message;
 use crate::protocol::server;
@@ -48,7 +47,7 @@ impl Room {
             self.authorize(request.caller, Action::EditOthers)?;
         }
         let conflict = draft.base_version.is_some_and(|base| base != message.version);
-        if conflict && !is(Mutant::EditWithoutVersionCheck) {
+        if conflict {
             let version = format!("the message is at version {}", message.version);
             return Err(Refusal::new(Code::VersionConflict, version).field("baseVersion").into());
         }
@@ -159,7 +158,6 @@ impl Room {
         if !is_author {
             self.note_moderation(request.turn, &event, &message.id)?;
         }
-        let files = if is(Mutant::DeletedFileForgotten) { Vec::new() } else { files };
         let update = self.append_deletion(request, &message, &event, &files)?;
         self.schedule_removal(now, files);
         self.ack(request, &event, (&message).into(), false);
@@ -182,9 +180,7 @@ impl Room {
         let root = self.root_without(request.turn, tombstone)?;
         let (body, root_body) = (server::body(tombstone), root.as_ref().map(server::body));
         let mut mutations = vec![Mutation::RemoveUploads { uploads: files, due: request.turn.now }];
-        if !is(Mutant::DeleteKeepsVersions) {
-            mutations.push(Mutation::Purge { seq: tombstone.seq });
-        }
+        mutations.push(Mutation::Purge { seq: tombstone.seq });
         mutations.push(Mutation::Body { seq: tombstone.seq, body: &body });
         let thread_event = root.as_ref().map(|root| thread_event(event, root));
         if let (Some(root), Some(body)) = (&root, &root_body) {

@@ -10,7 +10,6 @@ use super::turn::Turn;
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::limits::*;
-use crate::mutants::{Mutant, is};
 use crate::protocol::message::{Attached, Attachment, Message};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -103,9 +102,6 @@ impl Files {
             return Err(refusal.retry_after_ms(first.saturating_sub(now)).into());
         }
         let due = now.saturating_add(UPLOAD_MAX_MS);
-        if is(Mutant::UploadUnnoted) {
-            return Ok(());
-        }
         store.reserve_upload(id, user, due)?;
         self.due_by(due);
         Ok(())
@@ -120,9 +116,6 @@ impl Files {
         file: Attachment,
     ) -> std::result::Result<Attachment, RoomError> {
         let Turn { store, now } = turn;
-        if is(Mutant::UploadUnnoted) {
-            store.reserve_upload(id, user, now.saturating_add(UPLOAD_MAX_MS))?;
-        }
         let reserved = store.upload(id)?.filter(|upload| is_by(upload, user) && upload.file.is_none());
         reserved.filter(|upload| is_kept(upload, now)).ok_or_else(no_such_file)?;
         let public = self.public_id(id);
@@ -251,7 +244,7 @@ impl Files {
         if self.in_progress.take_if(|request| is_expected(request)).is_none() {
             return Ok(false);
         }
-        if !gone && !is(Mutant::RemovalTakenForGranted) {
+        if !gone {
             self.retry_later(turn.now);
             return Ok(false);
         }

@@ -4,7 +4,6 @@
 use super::store::formats::LogState;
 use super::store::{Result, SCHEMA_STEPS, StateRow, Store, decode, encode};
 use crate::ids::Seq;
-use crate::mutants::{Mutant, is};
 
 /// Owns the row `StateRow::Log`.
 pub struct Log {
@@ -23,7 +22,7 @@ impl Log {
             state.schema = SCHEMA_STEPS;
             store.set_state(StateRow::Log, encode(&state)?)?;
         }
-        let newest = if is(Mutant::SeqFromMemory) { 0 } else { store.newest()? };
+        let newest = store.newest()?;
         // The newest events before a rebuild may have been reactions, which a rebuilt log does not contain.
         let head = newest.max(state.projected).max(state.floor);
         Ok(Self { state, head, settled_head: head })

@@ -82,7 +82,7 @@ impl Room {
         };
         let update = match root {
             None => {
-                self.append_message(turn, &event, &uploads)?;
+                Self::append_message(turn, &event, &uploads)?;
                 self.log.advance(event.seq);
                 None
             }
@@ -129,24 +129,8 @@ impl Room {
         }
     }
 
-    #[cfg(not(feature = "mutants"))]
-    fn append_message(&mut self, turn: Turn, event: &Event, uploads: &[String]) -> Result<(), StoreError> {
+    fn append_message(turn: Turn, event: &Event, uploads: &[String]) -> Result<(), StoreError> {
         match uploads {
-            [] => turn.store.insert(event),
-            uploads => {
-                turn.store.append(&[event], &[Mutation::MarkUploadsSent { uploads, message: event.seq }])
-            }
-        }
-    }
-
-    /// With the mutant, the message is acked before it is written.
-    #[cfg(feature = "mutants")]
-    fn append_message(&mut self, turn: Turn, event: &Event, uploads: &[String]) -> Result<(), StoreError> {
-        match uploads {
-            [] if crate::mutants::is(crate::mutants::Mutant::AckBeforeWrite) => {
-                self.unwritten.push(event.clone());
-                Ok(())
-            }
             [] => turn.store.insert(event),
             uploads => {
                 turn.store.append(&[event], &[Mutation::MarkUploadsSent { uploads, message: event.seq }])

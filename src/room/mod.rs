@@ -64,7 +64,6 @@ use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
 use crate::limits::{BATCH_ROWS_MAX, Limits};
 use crate::metrics::Counts;
-use crate::mutants::{Mutant, is};
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use alarm::Alarm;
@@ -102,8 +101,6 @@ pub struct Room {
     files: Files,
     counts: Counts,
     effects: Vec<Effect>,
-    #[cfg(feature = "mutants")]
-    unwritten: Vec<store::Event>,
 }
 
 impl Room {
@@ -140,8 +137,6 @@ impl Room {
             members,
             counts: Counts::default(),
             effects: Vec::new(),
-            #[cfg(feature = "mutants")]
-            unwritten: Vec::new(),
         };
         loaded.learn_markers();
         sockets.into_iter().for_each(|state| loaded.wake_socket(state));
@@ -153,7 +148,7 @@ impl Room {
     /// Takes over a socket that stayed open while the room was out of memory.
     fn wake_socket(&mut self, state: SocketState) {
         // The deletion finished, but a fault came before the sockets were closed: the first input closes them.
-        if self.deletion.is_done() && !is(Mutant::GoneButOpen) {
+        if self.deletion.is_done() {
             self.effects.push(Effect::Close { connection: state.id, code: CloseCode::RoomGone });
             return;
         }
@@ -175,10 +170,6 @@ impl Room {
     /// # Gives   effects, to be performed in this order without an `await` between them.
     /// # Errors  `StoreError`: nothing was decided; drop the room, the next event loads it again.
     pub fn handle(&mut self, store: &Store, now: UnixMs, input: Input) -> store::Result<Vec<Effect>> {
-        #[cfg(feature = "mutants")]
-        if !matches!(input, Input::Flush) {
-            std::mem::take(&mut self.unwritten).iter().try_for_each(|event| store.insert(event))?;
-        }
         let turn = Turn { store, now };
         match input {
             Input::Connect(connect) => self.connect(turn, connect)?,

@@ -10,7 +10,6 @@ use super::turn::Turn;
 use crate::db::{Notice, Projection, SnapshotMember};
 use crate::ids::{Seq, UnixMs};
 use crate::limits::{BATCH_ROWS_MAX, NOTIFY_OFFER_MS, NOTIFY_USERS_MAX};
-use crate::mutants::{Mutant, is};
 use crate::protocol::message::Message;
 use crate::protocol::room::NotifyLevel;
 use std::collections::BTreeSet;
@@ -82,7 +81,7 @@ impl Notifications {
     ///
     /// # Gives  up to where it has notifications now; `None`: as far as before.
     pub fn offered(&mut self, now: UnixMs, batch: &Projection, taken: bool) -> Option<Seq> {
-        if taken || is(Mutant::NotifiedWatermarkForgotten) {
+        if taken {
             return Some(batch.notices_to);
         }
         if !batch.notices.is_empty() {

@@ -4,7 +4,6 @@
 use super::socket_state::ConnectionId;
 use crate::ids::{MessageId, Seq, UnixMs};
 use crate::limits::{JOIN_GATHER_MS, LEAVE_GRACE_MS, TYPING_EXPIRES_MS, TYPING_REFRESH_MS};
-use crate::mutants::{Mutant, is};
 use crate::protocol::server::{self, EventText};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,7 +94,7 @@ impl Presence {
     /// A socket was closed. With a person's last one the grace period begins.
     pub fn remove_socket(&mut self, user: &str, now: UnixMs) {
         let Some(sockets) = self.sockets.get_mut(user) else { return };
-        *sockets = if is(Mutant::PresenceOfOneSocket) { 0 } else { sockets.saturating_sub(1) };
+        *sockets = sockets.saturating_sub(1);
         if *sockets == 0 {
             self.sockets.remove(user);
             self.leaving.insert(user.to_owned(), now.saturating_add(LEAVE_GRACE_MS));

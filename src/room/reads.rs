@@ -6,7 +6,6 @@ use super::store::formats::ReadsRow;
 use crate::db::Marker;
 use crate::ids::{Seq, UnixMs, UserId};
 use crate::limits::RECEIPT_GATHER_MS;
-use crate::mutants::{Mutant, is};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
@@ -35,10 +34,6 @@ impl Reads {
     /// Takes over a marker of the snapshot, unless a later one is known.
     pub fn learn(&mut self, user: &str, marker: Marker) {
         let known = self.markers.entry(user.to_owned()).or_default();
-        if is(Mutant::StaleMarkerWins) {
-            known.seq = known.seq.max(marker.seq);
-            return;
-        }
         *known = (*known).max(marker);
     }
 
@@ -63,10 +58,7 @@ impl Reads {
 
     /// Sets a later marker; false when it is not later.
     fn set(&mut self, user: &str, marker: Marker) -> bool {
-        let later = match is(Mutant::StaleMarkerWins) {
-            true => marker.seq > self.seq_of(user),
-            false => marker > self.marker(user),
-        };
+        let later = marker > self.marker(user);
         if later {
             self.markers.insert(user.to_owned(), marker);
             self.unprojected.insert(user.to_owned());

@@ -10,7 +10,6 @@ use super::store::{Event, Kind, Result, StateRow, Store, encode};
 use crate::db::MessageRow;
 use crate::ids::{MessageId, Seq, UnixMs};
 use crate::limits::{REBUILD_PAGE, UPLOAD_MAX_MS};
-use crate::mutants::{Mutant, is};
 use crate::protocol::client::MessageDraft;
 use crate::protocol::message::{Attached, Message};
 use crate::protocol::server;
@@ -67,7 +66,7 @@ impl Rebuild {
             store.set_state(StateRow::Alert, encode(&AlertRow::default())?)?;
         }
         // Uploads that only the lost log knew have no row now. Those in progress end before the listing.
-        if last_seq > 0 && !is(Mutant::StraysForgotten) {
+        if last_seq > 0 {
             store.schedule_listing(now.saturating_add(UPLOAD_MAX_MS))?;
         }
         // Last: a crash before leaves no complete log, or the old one.

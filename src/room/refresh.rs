@@ -9,7 +9,6 @@ use super::store::{Event, Kind, Result};
 use super::turn::Turn;
 use crate::db::{RoomSnapshot, SnapshotChange, SnapshotMember};
 use crate::ids::{Seq, UnixMs, UserId};
-use crate::mutants::{Mutant, is};
 use crate::protocol::server::CloseCode;
 
 impl Room {
@@ -23,8 +22,7 @@ impl Room {
         equalize_direct_room(&mut snapshot);
         self.deletion.cancel(turn)?;
         let before = self.members.info().clone();
-        if snapshot.members_version < before.snapshot.members_version || is(Mutant::MembershipNeverRefreshed)
-        {
+        if snapshot.members_version < before.snapshot.members_version {
             return Ok(());
         }
         let changes = std::mem::take(&mut snapshot.changes);
@@ -35,7 +33,7 @@ impl Room {
         let mut diff = SnapshotDiff { events: Vec::new(), head: self.log.head(), now, changes: &changes };
         diff.add_member_events(&before.snapshot, &after.snapshot);
         diff.add_room_event(&before, &after);
-        let events = if is(Mutant::RefreshWithoutEvents) { Vec::new() } else { diff.events };
+        let events = diff.events;
         store.take_over(&events, serde_json::to_string(&after).unwrap_or_default())?;
         let ended: Vec<&str> =
             ended_memberships(&before.snapshot, &after.snapshot).map(|m| m.user_id.as_str()).collect();

@@ -5,7 +5,6 @@ use super::effect::RoomError;
 use super::turn::Turn;
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs};
-use crate::mutants::{Mutant, is};
 use std::collections::HashMap;
 
 /// When people last sent a message; empty while slow mode is off. The log knows what memory has lost.
@@ -21,7 +20,6 @@ impl SlowMode {
     pub fn enforce(&mut self, turn: Turn, user: &str, head: Seq, interval_ms: u64) -> Result<(), RoomError> {
         let last = match self.last_sent_at.get(user) {
             Some(last) => *last,
-            None if is(Mutant::SlowModeForgotten) => None,
             None => turn.store.last_message_at(user, head, turn.now.saturating_sub(interval_ms))?,
         };
         self.last_sent_at.insert(user.to_owned(), last);

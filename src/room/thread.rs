@@ -9,7 +9,6 @@ use crate::auth::Action;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
-use crate::mutants::{Mutant, is};
 use crate::protocol::message::Message;
 use crate::protocol::server::{self, EventText};
 
@@ -69,9 +68,7 @@ impl Room {
         let Some(mut root) = root.and_then(|event| serde_json::from_str::<Message>(&event.body).ok()) else {
             return Ok(None);
         };
-        if !is(Mutant::ReplyGoneStillCounted) {
-            root.reply_count = root.reply_count.saturating_sub(1);
-        }
+        root.reply_count = root.reply_count.saturating_sub(1);
         root.last_reply_at = turn.store.last_reply_at(root.seq, reply.seq)?;
         Ok(Some(root))
     }

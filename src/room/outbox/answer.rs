@@ -4,7 +4,6 @@ use super::{InProgress, Outbox, State};
 use crate::db::{DbError, Failure, Projected, Projection};
 use crate::ids::{Seq, UnixMs};
 use crate::limits::*;
-use crate::mutants::{Mutant, is};
 use crate::oplog::Entry;
 use crate::room::message_row::row_of;
 use crate::room::store::{Result, Store};
@@ -67,9 +66,6 @@ impl Outbox {
         let mut next = Vec::new();
         let version = match projected {
             Projected::Done { members_version, conflicts, .. } => {
-                if !conflicts.is_empty() && is(Mutant::ConflictRetriedForEver) {
-                    return Ok(self.retry(now, "another message stands there", None));
-                }
                 self.quarantine_conflicts(store, &conflicts, &mut next)?;
                 self.ahead = false;
                 self.release_rows(store, batch, &conflicts, &mut next)?;
@@ -90,12 +86,8 @@ impl Outbox {
             Projected::Ahead { last_seq, members_version, epoch, conflicts }
                 if epoch.as_ref() == Some(&batch.epoch) && last_seq <= head =>
             {
-                let projected = if is(Mutant::AheadUncompared) {
-                    last_seq
-                } else {
-                    self.quarantine_conflicts(store, &conflicts, &mut next)?;
-                    batch.to
-                };
+                self.quarantine_conflicts(store, &conflicts, &mut next)?;
+                let projected = batch.to;
                 next.push(Next::MoveWatermark { projected, reads_saved: None });
                 self.ahead = true;
                 members_version
@@ -128,7 +120,7 @@ impl Outbox {
             let body = store.by_seq(message.seq)?.map(|event| event.body).unwrap_or_default();
             let is_same = row_of(store, &body)?.is_none_or(|row| row == *message);
             // Edited or deleted meanwhile: Postgres has not seen that, and the reason may quote deleted content.
-            if !is_same && !is(Mutant::RefusalOutlived) {
+            if !is_same {
                 return Ok(Vec::new());
             }
             return Ok(vec![self.quarantine_refused(store, message.seq, error)?]);

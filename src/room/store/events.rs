@@ -8,7 +8,6 @@ use super::sql::{
 use super::state::StateRow;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::SLOW_LOOK_BACK_EVENTS;
-use crate::mutants::{Mutant, is};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -151,7 +150,7 @@ impl Store<'_> {
 
     /// Appends the events of a new snapshot and stores the snapshot: both or neither.
     pub fn take_over(&self, events: &[Event], room: String) -> Result<()> {
-        if events.is_empty() || is(Mutant::RefreshInTwoWritings) {
+        if events.is_empty() {
             events.iter().try_for_each(|event| self.insert(event))?;
             return self.set_state(StateRow::Room, room);
         }
@@ -164,11 +163,6 @@ impl Store<'_> {
     /// The event that this person has sent under this `clientId`.
     pub fn by_client(&self, user: &str, client_id: &str) -> Result<Option<Event>> {
         let params = [text(user), text(client_id)];
-        if is(Mutant::DedupeWithoutSender) {
-            const OF_ANYBODY: &str = "SELECT seq, kind, at, user_id, client_id, digest, target, thread, body
-                FROM events WHERE ?1 <> '' AND client_id = ?2";
-            return self.0.exec(OF_ANYBODY, &params)?.first().map(event).transpose();
-        }
         self.0.exec(COLUMNS_BY_CLIENT, &params)?.first().map(event).transpose()
     }
 

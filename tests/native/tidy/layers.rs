@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 7] = [
     &["room", "outbox_alerts"],
     &["db", "notify"],
     &["auth", "protocol", "schema"],
-    &["error", "limits", "ids", "oplog", "metrics", "mutants"],
+    &["error", "limits", "ids", "oplog", "metrics"],
 ];
 
 fn layer_of(module: &str) -> Option<usize> {
