@@ -241,7 +241,7 @@ async fn every_operation_refuses_what_its_schemas_do() {
         let with = |body: &str| Asking { body: Some(body.to_owned()), ..Asking::default() };
         refused(operation, with("{"), "bad_json", None).await;
         refused(operation, with("[]"), "bad_request", None).await;
-        let odd = Asking { content_type: Some("text/plain"), ..Asking::default() };
+        let odd = Asking { content_type: Some("text/html"), ..Asking::default() };
         refused(operation, odd, "unsupported_media_type", None).await;
         let example = &operation.json_body().expect("a body")["example"];
         for (field, of) in body["properties"].as_object().expect("properties") {

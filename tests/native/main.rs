@@ -10,6 +10,7 @@ mod db_plans;
 mod db_projection;
 mod db_threads;
 mod directions;
+mod door;
 mod frames;
 mod golden;
 mod golden_stored;

@@ -1,0 +1,177 @@
+//! What every REST request passes before its handler decides: the body's type, the method, cursors, `null`, and the
+//! checks of `GET /health`. Not here: tokens (`src/auth/tests`), HTTP itself (`tests/e2e/rest_refusals.rs`).
+
+use crate::bucket::Objects;
+use crate::db::{tenant, user};
+use chinwag::api::{self, Body, Ports, Reply, Request, RoomOp, RoomRequest};
+use chinwag::auth::{AuthConfig, Identity, Role};
+use chinwag::db::{DbError, Postgres};
+use chinwag::error::{Code, Refusal};
+use chinwag::ids::{TenantId, UnixMs};
+use chinwag::outbox_alerts::Listed;
+use chinwag::room::{AdminChange, Patch};
+use http::{HeaderMap, Method};
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+
+/// A database in which alice owns the room `r1` and every list is empty. It counts its statements.
+#[derive(Default)]
+struct Db {
+    queries: Cell<u32>,
+}
+
+impl Postgres for Db {
+    async fn query(&self, _: &'static str, _: Value) -> Result<Value, DbError> {
+        self.queries.set(self.queries.get() + 1);
+        let access = json!({"role": "owner", "membersVersion": 1, "lastSeq": 0});
+        Ok(json!({"access": access, "room": {"historyVisibility": "all"}, "rooms": [], "next": null,
+                  "role": "owner", "membersVersion": 1, "lastSeq": 0}))
+    }
+}
+
+struct World {
+    config: AuthConfig,
+    db: Db,
+    now: Cell<UnixMs>,
+    changes: RefCell<Vec<Patch>>,
+}
+
+impl Ports for World {
+    type Db = Db;
+    type Bucket = Objects;
+
+    fn config(&self) -> &AuthConfig {
+        &self.config
+    }
+
+    fn now(&self) -> UnixMs {
+        self.now.get()
+    }
+
+    fn random(&self) -> u128 {
+        7
+    }
+
+    /// A token is a user's id, with `!` behind it that of a tenant's admin.
+    async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
+        if token.contains(' ') {
+            return Err(Refusal::new(Code::Unauthenticated, "no token"));
+        }
+        let tenant_role = token.ends_with('!').then_some(Role::Admin);
+        let user = user(token.trim_end_matches('!'));
+        Ok(Identity { tenant: tenant("acme"), user, name: None, tenant_role, expires_ms: u64::MAX })
+    }
+
+    fn db(&self) -> &Db {
+        &self.db
+    }
+
+    fn fail_fast_db(&self) -> &Db {
+        &self.db
+    }
+
+    fn bucket(&self) -> Result<&Objects, Refusal> {
+        Err(Refusal::fault())
+    }
+
+    async fn call_room(&self, request: &RoomRequest) -> Result<Reply, Refusal> {
+        if let RoomOp::Change(AdminChange::Settings(patch)) = &request.op {
+            self.changes.borrow_mut().push(patch.clone());
+        }
+        Ok(Reply::ok(json!({"room": {"historyVisibility": "all"}})))
+    }
+
+    async fn outbox_alerts(&self, _: &TenantId) -> Result<Vec<Listed>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    async fn create_ticket(&self, _: &Identity) -> Result<String, Refusal> {
+        Err(Refusal::fault())
+    }
+
+    async fn redeem_ticket(&self, _: &str) -> Result<Option<Identity>, Refusal> {
+        Ok(None)
+    }
+}
+
+struct Text(&'static str);
+
+impl Body for Text {
+    async fn read(self, _: usize) -> Result<Vec<u8>, Refusal> {
+        Ok(self.0.as_bytes().to_vec())
+    }
+
+    async fn next(&mut self) -> Option<Result<Vec<u8>, Refusal>> {
+        None
+    }
+}
+
+impl World {
+    fn new(vars: &[(&str, &str)]) -> Self {
+        let secret = "s".repeat(32);
+        let var = |name: &str| {
+            let var = vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            var.or_else(|| (name == "JWT_SECRET").then(|| secret.clone()))
+        };
+        Self {
+            config: AuthConfig::parse(var).expect("a configuration"),
+            db: Db::default(),
+            now: Cell::new(1_795_424_400_000),
+            changes: RefCell::default(),
+        }
+    }
+
+    async fn reply(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &'static str,
+    ) -> Reply {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().expect("a header"));
+        }
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let (path, query) = (path.to_owned(), query.to_owned());
+        api::handle(self, Request { method, path, query, headers: map, body: Text(body) }).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &'static str,
+    ) -> (u16, Value) {
+        let path = format!("/api/chat{path}");
+        let reply = self.reply(method, &path, headers, body).await;
+        let Reply::Json { status, body, .. } = reply else { panic!("{reply:?}") };
+        (status, serde_json::from_str(&body).expect("JSON"))
+    }
+}
+
+const ALICE: (&str, &str) = ("authorization", "Bearer alice");
+
+#[tokio::test]
+async fn a_body_is_read_as_json_unless_its_type_says_that_it_is_something_else() {
+    let world = World::new(&[]);
+    let status = async |headers: &[(&'static str, &str)]| {
+        world.ask(Method::PATCH, "/rooms/r1", headers, r#"{"topic":"tea"}"#).await.0
+    };
+    assert_eq!(status(&[ALICE]).await, 200, "without a type");
+    for json in [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "text/plain",
+        "text/plain;charset=UTF-8",
+        "application/merge-patch+json",
+        "application/vnd.x+JSON; v=1",
+        "",
+    ] {
+        assert_eq!(status(&[ALICE, ("content-type", json)]).await, 200, "{json}");
+    }
+    for other in ["text/html", "text/plainer", "application/x-www-form-urlencoded", "multipart/form-data; b=+json", "json"] {
+        assert_eq!(status(&[ALICE, ("content-type", other)]).await, 415, "{other}");
+    }
+}
