@@ -269,6 +269,8 @@ async fn the_documents_are_served_to_anybody_and_say_what_the_source_says() {
         assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json")));
         let refused = t.raw("POST", path, &[], None).await;
         refused.refusal(405, "method_not_allowed");
-        assert_eq!(refused.header("allow"), Some("GET"));
+        assert_eq!(refused.header("allow"), Some("GET, HEAD"));
+        let head = t.raw("HEAD", path, &[], None).await;
+        assert_eq!((head.status, head.header("content-length")), (200, answer.header("content-length")));
     }
 }

@@ -91,11 +91,11 @@ async fn unknown_paths_and_methods_have_their_codes() {
     }
     for (method, path, allowed) in [
         ("GET", "/rooms/create".to_owned(), "POST"),
-        ("DELETE", "/rooms/list".to_owned(), "GET"),
-        ("PUT", format!("/rooms/{room}/messages"), "GET, POST"),
-        ("POST", "/health".to_owned(), "GET"),
+        ("DELETE", "/rooms/list".to_owned(), "GET, HEAD"),
+        ("PUT", format!("/rooms/{room}/messages"), "GET, HEAD, POST"),
+        ("POST", "/health".to_owned(), "GET, HEAD"),
         ("GET", "/ws-ticket".to_owned(), "POST"),
-        ("POST", format!("/rooms/{room}/outbox"), "GET"),
+        ("POST", format!("/rooms/{room}/outbox"), "GET, HEAD"),
     ] {
         let answer = t.rest("alice", method, &path, None).await;
         answer.refusal(405, "method_not_allowed");

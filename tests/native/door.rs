@@ -3,7 +3,7 @@
 
 use crate::bucket::Objects;
 use crate::db::{tenant, user};
-use chinwag::api::{self, Body, Ports, Reply, Request, RoomOp, RoomRequest};
+use chinwag::api::{self, Body, Ports, ROUTES, Reply, Request, RoomOp, RoomRequest};
 use chinwag::auth::{AuthConfig, Identity, Role};
 use chinwag::db::{DbError, Postgres};
 use chinwag::error::{Code, Refusal};
@@ -171,7 +171,37 @@ async fn a_body_is_read_as_json_unless_its_type_says_that_it_is_something_else()
     ] {
         assert_eq!(status(&[ALICE, ("content-type", json)]).await, 200, "{json}");
     }
-    for other in ["text/html", "text/plainer", "application/x-www-form-urlencoded", "multipart/form-data; b=+json", "json"] {
+    for other in [
+        "text/html",
+        "text/plainer",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; b=+json",
+        "json",
+    ] {
         assert_eq!(status(&[ALICE, ("content-type", other)]).await, 415, "{other}");
     }
+}
+
+#[tokio::test]
+async fn head_works_wherever_get_does_and_has_its_status_and_headers() {
+    let of = |reply: Reply| match reply {
+        Reply::Json { status, body, retry_after_ms, allow } => (status, body, retry_after_ms, allow),
+        other => panic!("{other:?}"),
+    };
+    let mut seen = 0;
+    for (_, path, _) in ROUTES.iter().filter(|(method, ..)| *method == Method::GET) {
+        let path = path.replace("{room}", "r1").replace('{', "").replace('}', "");
+        for headers in [vec![], vec![ALICE], vec![ALICE, ("upgrade", "websocket")]] {
+            let world = World::new(&[]);
+            let head = of(world.reply(Method::HEAD, &path, &headers, "").await);
+            let upgrade = headers.len() == 2;
+            let get = world.reply(Method::GET, &path, &headers[..headers.len() - usize::from(upgrade)], "");
+            assert_eq!(head, of(get.await), "{path}");
+            assert!(!matches!(head.0, 404 | 405) || path.contains("attachments"), "{path}: {head:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen}");
+    let allowed = of(World::new(&[]).reply(Method::PUT, "/api/chat/rooms/r1", &[ALICE], "").await).3;
+    assert_eq!(allowed.as_deref(), Some("GET, HEAD, PATCH, DELETE"));
 }
