@@ -149,6 +149,11 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// The place where the page begins; an empty one is the first page's.
+    pub fn cursor(&self) -> Option<&str> {
+        self.text("cursor").filter(|cursor| !cursor.is_empty())
+    }
+
     /// # Errors  `bad_request` unless it is an integer from 0 to 2^53−1.
     pub fn integer(&self, name: &str) -> Result<Option<u64>, Refusal> {
         let Some(text) = self.text(name) else { return Ok(None) };

@@ -58,7 +58,7 @@ fn new_room_id<P: Ports>(ports: &P) -> Result<RoomId, Refusal> {
 /// `GET /rooms/list`.
 pub async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
     let CallerContext { ports, caller, query, .. } = cx;
-    let cursor = query.text("cursor").map(RoomCursor::parse).transpose()?;
+    let cursor = query.cursor().map(RoomCursor::parse).transpose()?;
     let limit = query.limit()?;
     let page = db::list_rooms(ports.db(), &caller.tenant, &caller.user, cursor.as_ref(), limit).await;
     let page = page.map_err(database_unavailable)?;

@@ -205,3 +205,35 @@ async fn head_works_wherever_get_does_and_has_its_status_and_headers() {
     let allowed = of(World::new(&[]).reply(Method::PUT, "/api/chat/rooms/r1", &[ALICE], "").await).3;
     assert_eq!(allowed.as_deref(), Some("GET, HEAD, PATCH, DELETE"));
 }
+
+#[tokio::test]
+async fn an_empty_cursor_is_no_cursor() {
+    for path in ["/rooms/list", "/mentions", "/rooms/r1/members", "/rooms/r1/audit", "/search?q=tea"] {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        let answer = async |cursor: &str| {
+            World::new(&[]).ask(Method::GET, &format!("{path}{cursor}"), &[ALICE], "").await
+        };
+        assert_eq!(answer(&format!("{mark}cursor=")).await, answer("").await, "{path}");
+        let (status, body) = answer(&format!("{mark}cursor=odd")).await;
+        assert_eq!((status, &body["error"]["field"]), (400, &json!("cursor")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn null_clears_a_rooms_name_and_topic() {
+    let world = World::new(&[]);
+    let patch = async |body: &'static str| {
+        let status = world.ask(Method::PATCH, "/rooms/r1", &[ALICE], body).await.0;
+        (status, world.changes.borrow_mut().pop())
+    };
+    let cleared = Some(String::new());
+    let topic = Patch { topic: cleared.clone(), ..Patch::default() };
+    for body in [r#"{"topic":null}"#, r#"{"topic":""}"#, r#"{"topic":" ","archived":null}"#] {
+        assert_eq!(patch(body).await, (200, Some(topic.clone())), "{body}");
+    }
+    let both = Patch { name: cleared.clone(), topic: cleared, ..Patch::default() };
+    assert_eq!(patch(r#"{"name":null,"topic":null}"#).await, (200, Some(both)));
+    for nothing in ["{}", r#"{"archived":null}"#, r#"{"roomMention":null,"historyVisibility":null}"#] {
+        assert_eq!(patch(nothing).await, (400, None), "{nothing}");
+    }
+}
