@@ -25,8 +25,8 @@ pub fn user_ids(
     let (mut users, mut seen) = (Vec::new(), BTreeSet::new());
     for item in &list {
         let text = item.as_str().ok_or_else(expected)?;
-        let user =
-            UserId::parse(text).ok_or_else(|| Refusal::invalid(name, "an id of 1 to 128 characters"))?;
+        let user = UserId::parse(text)
+            .ok_or_else(|| Refusal::invalid(name, "ids of 1 to 128 characters, not . or .."))?;
         if seen.insert(user.clone()) {
             users.push(user);
         }

@@ -134,9 +134,9 @@ fn identity(claims: &Map<String, Value>, config: &AuthConfig, now: UnixMs) -> Re
     }
     let identity = Identity {
         user: id(claims, "sub", UserId::parse)
-            .ok_or(Refused("the token's sub is not an id of 1 to 128 characters"))?,
+            .ok_or(Refused("the token's sub is not an id (1 to 128 characters, not . or ..)"))?,
         tenant: id(claims, &config.tenant_claim, TenantId::parse)
-            .ok_or(Refused("the token's tenant is not an id of 1 to 128 characters"))?,
+            .ok_or(Refused("the token's tenant is not an id (1 to 128 characters, not . or ..)"))?,
         name: display_name(claims),
         tenant_role: tenant_role(claims).ok_or(Refused("the token's roles are not a list of texts"))?,
         expires_ms: time_ms(claims, "exp")

@@ -237,3 +237,19 @@ async fn null_clears_a_rooms_name_and_topic() {
         assert_eq!(patch(nothing).await, (400, None), "{nothing}");
     }
 }
+
+#[tokio::test]
+async fn a_path_of_dots_is_nobodys_id() {
+    let world = World::new(&[]);
+    for (method, path, body, status, code) in [
+        (Method::POST, "/rooms/create", r#"{"type":"group","participantIds":["bob","."]}"#, 422, "invalid"),
+        (Method::POST, "/rooms/create", r#"{"type":"direct","participantIds":[".."]}"#, 422, "invalid"),
+        (Method::POST, "/rooms/r1/members", r#"{"userIds":[".."]}"#, 422, "invalid"),
+        (Method::PUT, "/rooms/r1/bans/%2E%2e", "{}", 404, "member_not_found"),
+        (Method::GET, "/rooms/%2e", "", 404, "room_not_found"),
+    ] {
+        let (got, answer) = world.ask(method, path, &[ALICE], body).await;
+        assert_eq!((got, &answer["error"]["code"]), (status, &json!(code)), "{path} {body}");
+    }
+    assert_eq!(world.db.queries.get(), 0);
+}

@@ -170,6 +170,8 @@ fn sub_and_tenant_are_ids_of_1_to_128_characters_without_controls() {
             json!("a\u{0}"),
             json!("\u{85}"),
             json!("x".repeat(129)),
+            json!("."),
+            json!(".."),
         ] {
             table(&config(&[]), &[(&format!("{name} {bad}"), name, bad.clone(), REFUSED)]);
         }
