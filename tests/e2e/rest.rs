@@ -214,7 +214,9 @@ async fn health_touches_nothing_unless_asked_deeply() {
     let t = Tenant::shared();
     let plain = t.raw("GET", "/health", &[], None).await.ok();
     assert_eq!(plain, json!({"status": "ok"}));
-    let deep = t.raw("GET", "/health?deep=1", &[], None).await.ok();
+    t.raw("GET", "/health?deep=1", &[], None).await.refusal(401, "unauthenticated");
+    t.rest("alice", "GET", "/health?deep=1", None).await.refusal(401, "unauthenticated");
+    let deep = t.rest_as(&t.admin_token(), "GET", "/health?deep=1", None).await.ok();
     assert_eq!((&deep["status"], &deep["postgres"]), (&json!("ok"), &json!("ok")));
     assert!(deep["latencyMs"].is_number(), "{deep}");
 }

@@ -13,16 +13,22 @@ use chinwag::room::{AdminChange, Patch};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// A database in which alice owns the room `r1` and every list is empty. It counts its statements.
 #[derive(Default)]
 struct Db {
     queries: Cell<u32>,
+    is_stuck: Cell<bool>,
 }
 
 impl Postgres for Db {
     async fn query(&self, _: &'static str, _: Value) -> Result<Value, DbError> {
         self.queries.set(self.queries.get() + 1);
+        if self.is_stuck.get() {
+            std::future::pending::<()>().await;
+        }
         let access = json!({"role": "owner", "membersVersion": 1, "lastSeq": 0});
         Ok(json!({"access": access, "room": {"historyVisibility": "all"}, "rooms": [], "next": null,
                   "role": "owner", "membersVersion": 1, "lastSeq": 0}))
@@ -54,7 +60,7 @@ impl Ports for World {
 
     /// A token is a user's id, with `!` behind it that of a tenant's admin.
     async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
-        if token.contains(' ') {
+        if token.is_empty() || token.contains(' ') {
             return Err(Refusal::new(Code::Unauthenticated, "no token"));
         }
         let tenant_role = token.ends_with('!').then_some(Role::Admin);
@@ -252,4 +258,67 @@ async fn a_path_of_dots_is_nobodys_id() {
         assert_eq!((got, &answer["error"]["code"]), (status, &json!(code)), "{path} {body}");
     }
     assert_eq!(world.db.queries.get(), 0);
+}
+
+const DEEP: &str = "/health?deep=1";
+
+#[tokio::test]
+async fn deep_health_is_for_the_tenants_admin_and_the_health_token_alone() {
+    let ask = async |vars: &[(&str, &str)], token: Option<&str>| {
+        let world = World::new(vars);
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let headers: Vec<_> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+        let (status, answer) = world.ask(Method::GET, DEEP, &headers, "").await;
+        (status, answer["error"]["code"].clone(), world.db.queries.get())
+    };
+    let token = [("HEALTH_TOKEN", "the health token")];
+    for (vars, sent) in [
+        (&token[..], None),
+        (&token, Some("")),
+        (&token, Some("alice")),
+        (&token, Some("the health toke")),
+        (&token, Some("the health token!")),
+        (&[("HEALTH_TOKEN", " ")], Some(" ")),
+        (&[], Some("the health token")),
+        (&[], None),
+    ] {
+        let unauthenticated = (401, json!("unauthenticated"), 0);
+        assert_eq!(ask(vars, sent).await, unauthenticated, "{sent:?}");
+    }
+    assert_eq!(ask(&token, Some("the health token")).await, (200, Value::Null, 1));
+    assert_eq!(ask(&token, Some("alice!")).await, (200, Value::Null, 0), "answered from what is known");
+    let world = World::new(&token);
+    let (status, _) =
+        world.ask(Method::GET, "/rooms/list", &[("authorization", "Bearer the health token")], "").await;
+    assert_eq!(status, 401, "it opens nothing else");
+}
+
+#[tokio::test]
+async fn deep_health_queries_postgres_once_in_10_seconds() {
+    let world = World::new(&[]);
+    // Later than in the test above, which may have run on this thread.
+    world.now.set(1_795_428_000_000);
+    let admin = ("authorization", "Bearer root!");
+    let first = world.ask(Method::GET, DEEP, &[admin], "").await;
+    assert_eq!(first, (200, json!({"status": "ok", "postgres": "ok", "latencyMs": 0})));
+    for (later_ms, queries) in [(0, 1), (9_999, 1), (10_000, 2), (10_001, 2), (20_000, 3)] {
+        world.now.set(1_795_428_000_000 + later_ms);
+        assert_eq!(world.ask(Method::GET, DEEP, &[admin], "").await, first);
+        assert_eq!(world.db.queries.get(), queries, "{later_ms}");
+    }
+    assert_eq!(world.ask(Method::GET, "/health", &[], "").await, (200, json!({"status": "ok"})));
+    assert_eq!(world.ask(Method::GET, "/health?deep=0", &[], "").await.0, 200);
+    assert_eq!(world.db.queries.get(), 3, "the plain one touches nothing");
+
+    // Two at once, and a request that was cancelled while it waited for Postgres.
+    world.now.set(1_795_428_100_000);
+    world.db.is_stuck.set(true);
+    let stuck = world.ask(Method::GET, DEEP, &[admin], "");
+    assert!(timeout(Duration::from_millis(10), stuck).await.is_err());
+    let (status, answer) = world.ask(Method::GET, DEEP, &[admin], "").await;
+    assert_eq!((status, &answer["error"]["retryAfterMs"]), (429, &json!(10_000)));
+    assert_eq!(world.db.queries.get(), 4);
+    world.db.is_stuck.set(false);
+    world.now.set(1_795_428_110_000);
+    assert_eq!(world.ask(Method::GET, DEEP, &[admin], "").await, first);
 }
