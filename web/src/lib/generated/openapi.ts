@@ -506,6 +506,10 @@ export interface NewRoom {
    */
   name?: string | null;
   /**
+   * The same again returns the group that it created. Two people have one direct room anyway.
+   */
+  clientId?: string | null;
+  /**
    * May contain the caller; a direct room has exactly two people.
    *
    * @maxItems 500
