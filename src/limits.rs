@@ -220,6 +220,9 @@ pub const NOTIFY_RETRY_MAX_S: u32 = 1_800;
 pub const NOTIFY_SECRET_BYTES_MIN: usize = 24;
 /// Messages per statement while a room is rebuilt from Postgres.
 pub const REBUILD_PAGE: u64 = 500;
+/// `GET /health?deep=1` queries Postgres at most once in this time, whoever asks: each query wakes a suspended database
+/// (10 s: longer than `STATEMENT_TIMEOUT_MS`).
+pub const HEALTH_QUERY_EVERY_MS: u64 = 10_000;
 /// A fetch of the JWKS is abandoned after this: somebody waits for their sign-in.
 pub const JWKS_FETCH_TIMEOUT_MS: u64 = 5_000;
 /// The pause after a failed fetch while no key set is known, instead of `JWKS_REFETCH_MS`: nobody can sign in until

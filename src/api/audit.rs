@@ -11,7 +11,7 @@ use serde_json::json;
 
 /// `GET /rooms/:id/audit`.
 pub async fn list<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
-    let cursor = cx.query.text("cursor").map(AuditCursor::parse).transpose()?;
+    let cursor = cx.query.cursor().map(AuditCursor::parse).transpose()?;
     let limit = cx.query.limit()?;
     let (db, caller) = (cx.ports.db(), &cx.caller);
     let members = db::list_members(db, (&caller.tenant, &caller.user, &cx.room), None, 1).await;

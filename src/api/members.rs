@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 pub async fn list<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
     let RoomContext { ports, caller, room, query, .. } = cx;
     let is_sound = |user: &UserId| UserId::parse(user.as_str()).is_some();
-    let after = query.text("cursor").map(|text| db::parse_cursor(text, is_sound)).transpose()?;
+    let after = query.cursor().map(|text| db::parse_cursor(text, is_sound)).transpose()?;
     let limit = query.limit()?;
     let page =
         db::list_members(ports.db(), (&caller.tenant, &caller.user, &room), after.as_ref(), limit).await;

@@ -247,7 +247,8 @@ fn parse_message_id(text: &str) -> Result<MessageId, Refusal> {
     MessageId::parse(text).ok_or_else(|| Refusal::new(Code::MessageNotFound, "no such message"))
 }
 
-fn client_id(fields: &mut Fields) -> Result<Option<String>, Refusal> {
+/// The id that the client gave an operation, so that sending it again has no second effect.
+pub fn client_id(fields: &mut Fields) -> Result<Option<String>, Refusal> {
     let Some(id) = fields.text_opt("clientId")? else { return Ok(None) };
     let chars = id.chars().count();
     if chars == 0 || chars > CLIENT_ID_CHARS_MAX || id.chars().any(char::is_control) {

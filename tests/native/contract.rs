@@ -341,6 +341,7 @@ fn every_close_code_is_there_and_every_limit_is_the_one_of_the_code() {
     assert_eq!(known.as_object().unwrap().keys().collect::<BTreeSet<_>>(), limits);
     let rooms = &schema().openapi["components"]["schemas"];
     assert_eq!(rooms["NewRoom"]["properties"]["participantIds"]["maxItems"], json!(GROUP_MEMBERS_MAX));
+    assert_eq!(rooms["NewRoom"]["properties"]["clientId"]["maxLength"], json!(CLIENT_ID_CHARS_MAX));
     assert_eq!(rooms["NewRoom"]["properties"]["name"]["maxLength"], json!(ROOM_NAME_CHARS_MAX));
     assert_eq!(rooms["Room"]["properties"]["unread"]["maximum"], json!(UNREAD_MAX));
     let search = &schema().openapi["paths"]["/api/chat/search"]["get"]["parameters"];
