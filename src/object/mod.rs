@@ -154,6 +154,7 @@ impl<P: Platform> Object<P> {
 
     fn perform_all(self: &Rc<Self>, effects: Vec<Effect>) -> Fed {
         let mut fed = Fed::default();
+        self.sockets.begin_flush();
         for effect in effects {
             let mutant = match effect {
                 Effect::Close { .. } => Mutant::CloseFailureStops,

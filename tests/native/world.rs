@@ -36,6 +36,8 @@ pub struct Socket {
     pub unanswered: Option<Vec<String>>,
     /// The client reads nothing: everything that is sent waits.
     pub is_slow: bool,
+    /// Bytes that wait: a client that reads takes them between two turns, and not within one.
+    pub waiting_bytes: u32,
 }
 
 /// A batch that gets no answer until the test gives one.
@@ -177,6 +179,7 @@ impl World {
             attachment: None,
             unanswered: Some(Vec::new()),
             is_slow: false,
+            waiting_bytes: 0,
         }
     }
 

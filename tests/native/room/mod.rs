@@ -14,5 +14,6 @@ mod refusals;
 mod schema;
 mod send_checks;
 mod session;
+mod slow_clients;
 mod store_faults;
 mod thread;
