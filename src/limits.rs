@@ -14,8 +14,11 @@ pub const ROOM_NAME_CHARS_MAX: usize = 100;
 pub const CLIENT_ID_CHARS_MAX: usize = 64;
 /// Code points of an attachment's name and of its MIME type: the longest file name that common file systems store.
 pub const ATTACHMENT_TEXT_CHARS_MAX: usize = 255;
-/// Code points of an attachment's URL: every browser handles URLs of this length.
-pub const ATTACHMENT_URL_CHARS_MAX: usize = 2_048;
+/// Bytes of an attachment's URL (MSG-4): every browser handles URLs of this length.
+pub const ATTACHMENT_URL_BYTES_MAX: usize = 2_048;
+/// Bytes of a message object as JSON, without its reactions (MSG-6): 4,000 characters of 4 bytes each, and 8 KiB for
+/// attachments, mentions and ids. A page of 100 such messages is 2.4 MB.
+pub const MESSAGE_BYTES_MAX: usize = 24 * 1024;
 /// UTF-8 bytes of one reaction's emoji (REACT-1).
 pub const EMOJI_BYTES_MAX: usize = 64;
 /// Different emoji on one message (REACT-2).

@@ -2,7 +2,7 @@
 //! Not here: what else is deleted with a message: Postgres derives it from the tombstone, and files are in `files`.
 
 use super::files::uploads_of;
-use super::message::{MessageVersion, has_room_mention, no_such_message};
+use super::message::{MessageVersion, ensure_size, has_room_mention, no_such_message, size_of};
 use super::send_checks::{Begin, Operation, RetryKey};
 use super::store::formats::ChangeBody;
 use super::store::mutations::Mutation;
@@ -31,7 +31,7 @@ impl Room {
     ///
     /// # Gives   the message object afterwards, as JSON text.
     /// # Errors  those of `begin` and `check_text`; message_not_found; forbidden; content_empty; version_conflict →
-    ///           `baseVersion` is not the message's version.
+    ///           `baseVersion` is not the message's version; too_large.
     pub(super) fn edit(&mut self, request: Request, mut draft: EditDraft) -> Result<String, RoomError> {
         let store = request.turn.store;
         let retry = RetryKey { client_id: draft.client_id.as_deref(), digest: draft.digest() };
@@ -59,7 +59,9 @@ impl Room {
             self.ack_noop(request, draft.client_id.as_deref(), Kind::Edit, &message);
             return Ok(server::body(&message));
         }
+        let former_bytes = size_of(&message);
         let Edited { event, replaced } = self.apply_edit(request, &mut message, draft, digest)?;
+        ensure_size(&message, former_bytes)?;
         let body = server::body(&message);
         if let Some(rule) = flagged {
             self.note_flagged(request.turn, &message.id, rule)?;

@@ -327,7 +327,7 @@ fn every_close_code_is_there_and_every_limit_is_the_one_of_the_code() {
         (format!("{message}/content/maxLength"), CONTENT_CHARS_MAX),
         (format!("{message}/clientId/maxLength"), CLIENT_ID_CHARS_MAX),
         (format!("{message}/attachments/maxItems"), Limits::default().attachments_per_message as usize),
-        (format!("{other}/url/maxLength"), ATTACHMENT_URL_CHARS_MAX),
+        (format!("{other}/url/maxLength"), ATTACHMENT_URL_BYTES_MAX),
         (format!("{other}/name/maxLength"), ATTACHMENT_TEXT_CHARS_MAX),
         (format!("{other}/mimeType/maxLength"), ATTACHMENT_TEXT_CHARS_MAX),
         ("/EditFrame/properties/content/maxLength".into(), CONTENT_CHARS_MAX),
