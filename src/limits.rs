@@ -98,6 +98,8 @@ pub const LEAVE_GRACE_MS: u64 = 5_000;
 pub const JOIN_GATHER_MS: u64 = 100;
 /// Typing ends after this time without another frame (TYPE-3).
 pub const TYPING_EXPIRES_MS: u64 = 6_000;
+/// People that a typing event names (TYPE-6); it counts the others. A line of the page has no place for more names.
+pub const TYPING_NAMED_MAX: usize = 5;
 /// A repeated typing frame is delivered only when less than this is left of the last one.
 pub const TYPING_REFRESH_MS: u64 = 3_000;
 /// Read receipts within this time are sent together: nobody waits for a check mark.

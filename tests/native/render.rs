@@ -49,7 +49,10 @@ pub fn event(e: &Value) -> String {
         "typing" => {
             let what = if e["isTyping"] == true { "typing" } else { "typing off" };
             let thread = e["threadId"].as_str().map(|id| format!(" in {}", seq_of(id))).unwrap_or_default();
-            format!("{what} {}{thread} [{}]", text("userId"), list(&e["typingUsers"]))
+            let named = e["typingUsers"].as_array().unwrap().len() as u64;
+            let count = e["typingCount"].as_u64().unwrap();
+            let all = if count == named { String::new() } else { format!(" of {count}") };
+            format!("{what} {}{thread} [{}]{all}", text("userId"), list(&e["typingUsers"]))
         }
         kind @ ("user_joined" | "user_left") => format!("{kind} {}", text("userId")),
         "read_receipt" => format!("read_receipt {} {}", text("userId"), e["seq"]),

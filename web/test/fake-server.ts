@@ -128,5 +128,12 @@ export const typingEvent = (
   isTyping = true,
   typingUsers = isTyping ? [userId] : [],
 ): ServerEvent => ({
-  ...{ type: "typing", userId, isTyping, typingUsers, expiresInMs: isTyping ? 6_000 : 0 },
+  ...{
+    type: "typing",
+    userId,
+    isTyping,
+    typingUsers,
+    typingCount: typingUsers.length,
+    expiresInMs: isTyping ? 6_000 : 0,
+  },
 });

@@ -13,7 +13,7 @@ import type { MessagePage, ServerEvent } from "./protocol";
 
 import { type Action, roomReducer } from "./room-reducer";
 import { initialRoomState, type Load, type RoomState } from "./room-state";
-import { RoomView, typingUsers, unreadOf } from "./room-view";
+import { RoomView, typingUnnamed, typingUsers, unreadOf } from "./room-view";
 
 const execute = (state: RoomState, ...actions: Action[]) => actions.reduce(roomReducer, state);
 const receive = (state: RoomState, ...events: ServerEvent[]) =>
@@ -245,9 +245,12 @@ describe("people", () => {
 
   test("typing ends by expiry, by a message, and by a list without the person; it never shows me", () => {
     const typing: ServerEvent = {
-      ...{ type: "typing", userId: "bob", isTyping: true, typingUsers: ["alice", "bob"], expiresInMs: 6_000 },
+      ...{ type: "typing", userId: "bob", isTyping: true, typingUsers: ["alice", "bob"], typingCount: 7 },
+      expiresInMs: 6_000,
     };
     const state = live(synced(0), typing);
+    expect(typingUnnamed(state)).toBe(5);
+    expect(typingUnnamed(execute(state, { type: "tick", nowMs: 7_000 }))).toBe(0);
     expect(typingUsers(state)).toEqual(["bob"]);
     expect(typingUsers(execute(state, { type: "tick", nowMs: 6_999 }))).toEqual(["bob"]);
     expect(typingUsers(execute(state, { type: "tick", nowMs: 7_000 }))).toEqual([]);

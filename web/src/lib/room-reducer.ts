@@ -200,7 +200,12 @@ function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomSta
       // A person who was already in the list keeps their expiry.
       const until = (user: string) => (user === event.userId ? untilMs : (before[user] ?? untilMs));
       const there = Object.fromEntries(event.typingUsers.map((user) => [user, until(user)]));
-      return { ...state, typing: { ...state.typing, [where]: there } };
+      const unnamed = Math.max(0, event.typingCount - event.typingUsers.length);
+      return {
+        ...state,
+        typing: { ...state.typing, [where]: there },
+        typingUnnamed: { ...state.typingUnnamed, [where]: unnamed },
+      };
     }
     case "read_receipt":
       return onReceipt(state, event.userId, event.seq);
@@ -232,6 +237,7 @@ function onHello(state: RoomState, hello: Hello): RoomState {
     // The mute may have been lifted meanwhile.
     sendBlocked: state.sendBlocked?.code === "muted" ? null : state.sendBlocked,
     typing: {},
+    typingUnnamed: {},
   };
   if (state.seq !== null) return { ...next, phase: "replay" };
   return { ...withEpoch(next, hello.epoch), phase: "history", incoming: [], deferredEvents: [], loads: {} };
@@ -311,6 +317,7 @@ function onClosed(state: RoomState): RoomState {
     seq: isComplete ? state.seq : null,
     incoming: [],
     typing: {},
+    typingUnnamed: {},
     outgoing: state.outgoing.map((item) => (item.sentAtMs === null ? item : { ...item, sentAtMs: null })),
   };
 }

@@ -79,6 +79,8 @@ export interface RoomState {
   onlineUsers: string[];
   /** Until when (ms) each person is typing, by thread root ("" for the room) and user id. */
   typing: Record<string, Record<string, number>>;
+  /** How many more people type there than the server named. */
+  typingUnnamed: Record<string, number>;
   readMarkers: Record<string, number>;
   lastReadSeq: number;
   /** The last read marker that the server confirmed. A receipt below it means that another tab of mine moved it back. */
@@ -120,6 +122,7 @@ export function initialRoomState(me: string): RoomState {
     outgoing: [],
     onlineUsers: [],
     typing: {},
+    typingUnnamed: {},
     readMarkers: {},
     lastReadSeq: 0,
     confirmedReadSeq: 0,

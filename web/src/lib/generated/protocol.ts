@@ -528,7 +528,16 @@ export interface Typing {
   type: "typing";
   userId: UserId;
   isTyping: boolean;
+  /**
+   * Who types there; the receiver too.
+   *
+   * @maxItems 5
+   */
   typingUsers: UserId[];
+  /**
+   * How many people type there, those that are not named included.
+   */
+  typingCount: number;
   expiresInMs: number;
   threadId?: string;
 }
