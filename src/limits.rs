@@ -54,6 +54,11 @@ pub const VERSIONS_KEPT_MAX: u64 = 50;
 /// Items of a REST page (PROTOCOL.md, "14. REST").
 pub const PAGE_MAX: u64 = 100;
 pub const PAGE_DEFAULT: u64 = 50;
+/// Bytes of a page's messages (HIST-4): a phone on a slow line (3 Mbit/s) has it within 3 s, and 10 pages at once take
+/// less than a quarter of an isolate's 128 MB with their copies.
+pub const PAGE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of the history's messages after an upgrade (HIST-5): half of what may wait for a slow socket.
+pub const HISTORY_BYTES_MAX: usize = 512 * 1024;
 /// Messages of the history after an upgrade (HIST-1).
 pub const HISTORY_MAX: u64 = 100;
 pub const HISTORY_DEFAULT: u64 = 50;

@@ -59,8 +59,9 @@ pub fn resync(reason: ResyncReason, seq: Seq, epoch: &str) -> EventText {
     text(json!({"type": "resync", "reason": reason, "seq": seq, "epoch": epoch}))
 }
 
-pub fn synced(seq: Seq) -> EventText {
-    text(json!({"type": "synced", "seq": seq}))
+/// `oldest_seq`: the oldest message of the history, if there is any. `has_more_before`: there are older ones.
+pub fn synced(seq: Seq, oldest_seq: Option<Seq>, has_more_before: bool) -> EventText {
+    text(json!({"type": "synced", "seq": seq, "oldestSeq": oldest_seq, "hasMoreBefore": has_more_before}))
 }
 
 /// `body`: the message object's JSON text as the log stores it.

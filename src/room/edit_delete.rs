@@ -1,6 +1,7 @@
 //! Edits, which keep the earlier versions, and deletions, which leave a tombstone.
 //! Not here: what else is deleted with a message: Postgres derives it from the tombstone, and files are in `files`.
 
+use super::calls::count_fitting;
 use super::files::uploads_of;
 use super::message::{MessageVersion, ensure_size, has_room_mention, no_such_message, size_of};
 use super::send_checks::{Begin, Operation, RetryKey};
@@ -14,6 +15,7 @@ use crate::auth::Action;
 use crate::db::VersionRow;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq, UnixMs, iso};
+use crate::limits::PAGE_BYTES_MAX;
 use crate::mutants::{Mutant, is};
 use crate::protocol::client::{DeleteDraft, EditDraft, ensure_not_empty};
 use crate::protocol::message::Message;
@@ -203,7 +205,8 @@ impl Room {
         self.ack(request, event, MessageVersion { id: &body.message_id, version: body.version }, true);
     }
 
-    /// `GET /rooms/:id/messages/:mid/versions`: all versions of a message, oldest first, the present one last.
+    /// `GET /rooms/:id/messages/:mid/versions`: all versions of a message, oldest first, the present one last. The oldest are left
+    /// out where all together exceed a page.
     ///
     /// # Errors  message_not_found; forbidden → neither its author nor a moderator.
     pub(super) fn versions(&self, request: Request, id: &str) -> Result<Value, RoomError> {
@@ -214,7 +217,7 @@ impl Room {
             self.authorize(request.caller, Action::ReadOthersVersions)?;
         }
         if message.deleted_at.is_some() {
-            return Ok(json!({"versions": []}));
+            return Ok(json!({"versions": [], "hasMoreBefore": false}));
         }
         let kept = request.turn.store.versions(message.seq)?;
         let (by, at) = kept
@@ -223,8 +226,12 @@ impl Room {
         let present = version_object(message.version, &message.content, by, at);
         let before =
             kept.iter().map(|v| version_object(v.version, &v.content, &v.written_by, v.written_at_ms));
-        let versions: Vec<Value> = before.chain([present]).collect();
-        Ok(json!({"versions": versions}))
+        let mut versions: Vec<Value> = before.chain([present]).collect();
+        let newest_first = versions.iter().rev().map(|version| version.to_string().len());
+        let fitting = count_fitting(newest_first, PAGE_BYTES_MAX);
+        let left_out = versions.len().saturating_sub(fitting);
+        versions.drain(..left_out);
+        Ok(json!({"versions": versions, "hasMoreBefore": left_out > 0}))
     }
 }
 

@@ -137,7 +137,8 @@ fn every_golden_frame_is_by_its_definition_and_nothing_near_it_is() {
             assert!(schema().check(&union, &unknown).is_err(), "{unknown}");
         }
     }
-    let batch = json!([{"type": "synced", "seq": 1}, {"type": "pong"}]);
+    let batch =
+        json!([{"type": "synced", "seq": 1, "oldestSeq": 1, "hasMoreBefore": false}, {"type": "pong"}]);
     let frame = |value: &Value| schema().check("protocol.json#/$defs/ServerFrame", value).is_ok();
     assert!(frame(&batch) && frame(&batch[0]) && !frame(&json!([])) && !frame(&json!([batch])));
 }

@@ -158,7 +158,8 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
                 let rendered = |v: &Value| {
                     format!("{} {} by {}", v["version"], v["content"], v["editedBy"].as_str().unwrap_or("?"))
                 };
-                format!("versions [{}]", versions.iter().map(rendered).collect::<Vec<_>>().join(", "))
+                let before = if answer["hasMoreBefore"] == true { "… " } else { "" };
+                format!("versions {before}[{}]", versions.iter().map(rendered).collect::<Vec<_>>().join(", "))
             } else if answer["lastReadSeq"].is_u64() {
                 format!("read {}", answer["lastReadSeq"])
             } else if answer["reactions"].is_object() {

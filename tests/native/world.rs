@@ -82,6 +82,8 @@ pub struct World {
     /// Alarms that were set while a request runs: the transcript shows its answer first.
     pub request_alarms: Option<Vec<String>>,
     pub longest_frame_bytes: usize,
+    /// The last `synced`.
+    pub synced: Value,
     /// What the object has counted for the operator's graphs.
     pub counts: Counts,
     /// What everybody received since it was last taken.
@@ -114,6 +116,7 @@ impl World {
             watched: false,
             request_alarms: None,
             longest_frame_bytes: 0,
+            synced: Value::Null,
             counts: Counts::default(),
             heard: Vec::new(),
             drawn: 0,
@@ -204,6 +207,9 @@ impl World {
         for event in &events {
             self.received.receive(&socket.user, &mut socket.stream, event);
             rendered.push(render::event(event));
+            if event["type"] == "synced" {
+                self.synced = event.clone();
+            }
         }
         let name = socket.name.clone();
         self.tell(&name, rendered.join(", "));

@@ -222,7 +222,7 @@ describe("history over REST", () => {
   test("an older page is prepended with the changes that arrived while it was loading", () => {
     const fifty = Array.from({ length: 50 }, (_, at) => newMessage(51 + at));
     const older: Load = { kind: "older" };
-    const loading = execute(live(...fifty, synced(100)), { type: "loading", load: older });
+    const loading = execute(live(...fifty, synced(100, true)), { type: "loading", load: older });
     expect(loading.hasMore).toBe(true);
     const liked = receive(loading, reactionUpdate(101, "m7", { "👍": ["bob"] }));
     const first = page(1, 50, { lastSeq: 100 });

@@ -15,7 +15,7 @@ import {
   timeOutUnanswered,
 } from "./room-outgoing";
 import { onLoaded, onLoading, onReloaded } from "./room-pages";
-import { type Load, PAGE_COUNT, type Page, type Reload, type RoomState } from "./room-state";
+import type { Load, Page, Reload, RoomState } from "./room-state";
 
 export type Action =
   | { type: "events"; events: ServerEvent[]; nowMs: number }
@@ -174,7 +174,7 @@ function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomSta
     case "resync":
       return withEpoch(startReload(state), event.epoch);
     case "synced":
-      return onSynced(state, event.seq);
+      return onSynced(state, event.seq, event.hasMoreBefore);
     case "ack":
       return {
         ...state,
@@ -250,11 +250,11 @@ function withEpoch(state: RoomState, epoch: string): RoomState {
   return { ...state, epoch, outgoing, reloadFromSeq: Number.POSITIVE_INFINITY };
 }
 
-function onSynced(state: RoomState, seq: number): RoomState {
+function onSynced(state: RoomState, seq: number, hasMore: boolean): RoomState {
   if (state.phase === "history") {
     const messages = state.incoming;
     const oldestSeq = messages[0]?.seq ?? seq + 1;
-    const history = { messages, incoming: [], seq, oldestSeq, hasMore: messages.length >= PAGE_COUNT };
+    const history = { messages, incoming: [], seq, oldestSeq, hasMore };
     // Without unread messages there is no line; otherwise the next live message would appear below one.
     const line = state.unreadLineSeq ?? seq;
     const hasNew = messages.some(({ seq, userId }) => seq > line && userId !== state.me);

@@ -523,6 +523,14 @@ export interface Resync {
 export interface Synced {
   type: "synced";
   seq: Seq;
+  /**
+   * The oldest message of the history that was sent; null without one.
+   */
+  oldestSeq: number | null;
+  /**
+   * Whether there are older messages.
+   */
+  hasMoreBefore: boolean;
 }
 export interface Typing {
   type: "typing";
