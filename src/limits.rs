@@ -199,8 +199,6 @@ pub const ALARM_MIN_MS: u64 = 200;
 pub const CHANGES_TOLD_MAX: u64 = 1_000;
 /// Attempts of an admin change that others overtook: a few people at once succeed, more are asked to try again.
 pub const CHANGE_TRIES_MAX: u32 = 5;
-/// Immediate retries of a batch that another batch overtook while it waited for the room's lock.
-pub const BATCH_AGAIN_MAX: u32 = 3;
 /// A room whose oldest waiting event is older has an outbox alert (OUT-12).
 pub const TROUBLE_LAG_MS: u64 = 30_000;
 /// The shortest interval at which a room with an alert reports its lag: 1,000 rooms are 3 requests a second.

@@ -1,5 +1,5 @@
-//! R2 behind the port `api::Bucket`: objects written piece by piece, handed out as streams, removed.
-//! Not here: which and for whom (`api`, `room`).
+//! R2 behind the port `api::Bucket`: objects are written in chunks, delivered as streams, and deleted.
+//! Not here: which objects and for whom (`api`, `room`).
 
 use super::json;
 use crate::api::{Bucket, FileReply, Put, Reply};
@@ -14,10 +14,10 @@ use worker::{Env, Headers, Range, Response, Result};
 
 const BINDING: &str = "FILES";
 
-/// The binding, where the deployment has it.
+/// The binding, if the deployment has it.
 pub struct R2(worker::Bucket);
 
-fn away<E>(_: E) -> Refusal {
+fn unreachable_bucket<E>(_: E) -> Refusal {
     Refusal::new(Code::UpstreamUnavailable, "the bucket of files can't be reached, try again")
 }
 
@@ -33,12 +33,12 @@ impl R2 {
         )
     }
 
-    /// True when none of them is there any more.
+    /// True when none of these objects exists any more.
     pub async fn remove(&self, keys: &[String]) -> bool {
         self.0.delete_multiple(keys.iter().map(String::as_str).collect()).await.is_ok()
     }
 
-    /// What follows the prefix in the keys under it, all pages of them.
+    /// The keys that begin with the prefix, without it; all pages.
     pub async fn list(&self, prefix: &str) -> Option<Vec<String>> {
         let (mut found, mut cursor) = (Vec::new(), None);
         loop {
@@ -56,7 +56,7 @@ impl R2 {
         }
     }
 
-    /// The answer that the reply describes.
+    /// The response that the reply describes.
     pub async fn deliver(&self, reply: FileReply) -> Result<Response> {
         let FileReply { status, headers, from } = reply;
         let body = match from {
@@ -65,39 +65,40 @@ impl R2 {
                 let found = self.0.get(key).range(Range::OffsetWithLength { offset, length }).execute().await;
                 let object = match found {
                     Ok(object) => object,
-                    Err(error) => return json(&Reply::refused(&away(error))),
+                    Err(error) => return json(&Reply::refused(&unreachable_bucket(error))),
                 };
                 let stream =
                     object.as_ref().and_then(|object| object.body()).map(|body| body.response_body());
                 let Some(stream) = stream.transpose()? else {
-                    let gone = Refusal::new(Code::AttachmentNotFound, "there is no such attachment");
-                    return json(&Reply::refused(&gone));
+                    let missing = Refusal::new(Code::AttachmentNotFound, "there is no such attachment");
+                    return json(&Reply::refused(&missing));
                 };
                 stream
             }
         };
-        let said = Headers::new();
+        let response_headers = Headers::new();
         for (name, value) in headers {
-            said.set(name, &value)?;
+            response_headers.set(name, &value)?;
         }
-        Ok(Response::from_body(body)?.with_status(status).with_headers(said))
+        Ok(Response::from_body(body)?.with_status(status).with_headers(response_headers))
     }
 }
 
 impl Bucket for R2 {
     type Put = R2Put;
 
-    /// R2 takes a stream only if it knows its length.
+    /// R2 accepts a stream only with its length.
     async fn put(&self, key: &str, size: u64) -> std::result::Result<R2Put, Refusal> {
         let stream = match u32::try_from(size) {
             Ok(size) => FixedLengthStream::new(size),
             Err(_) => FixedLengthStream::new_big_int(size.into()),
         };
-        let stream = stream.map_err(away)?;
+        let stream = stream.map_err(unreachable_bucket)?;
         let bucket: &R2Bucket = self.0.as_ref().unchecked_ref();
-        let stored =
-            bucket.put(key.to_owned(), stream.readable().into(), JsValue::UNDEFINED).map_err(away)?;
-        let writer = stream.writable().get_writer().map_err(away)?;
+        let stored = bucket
+            .put(key.to_owned(), stream.readable().into(), JsValue::UNDEFINED)
+            .map_err(unreachable_bucket)?;
+        let writer = stream.writable().get_writer().map_err(unreachable_bucket)?;
         let buffer = Uint8Array::new_with_length(u32::try_from(FILE_PIECE_BYTES).unwrap_or(u32::MAX));
         Ok(R2Put { writer, buffer, stored: Some(JsFuture::from(stored)) })
     }
@@ -105,33 +106,33 @@ impl Bucket for R2 {
 
 pub struct R2Put {
     writer: WritableStreamDefaultWriter,
-    /// One for all pieces, as in `body`: a write that is over has been taken.
+    /// One for all chunks, as in `body`: R2 has consumed it when a write is over.
     buffer: Uint8Array,
-    /// Until it is finished.
+    /// `None` once it is finished.
     stored: Option<JsFuture>,
 }
 
 impl Put for R2Put {
     async fn write(&mut self, bytes: &[u8]) -> std::result::Result<(), Refusal> {
-        for piece in bytes.chunks(FILE_PIECE_BYTES) {
-            let part = self.buffer.subarray(0, u32::try_from(piece.len()).unwrap_or(u32::MAX));
-            part.copy_from(piece);
-            JsFuture::from(self.writer.write_with_chunk(&part)).await.map_err(away)?;
+        for chunk in bytes.chunks(FILE_PIECE_BYTES) {
+            let part = self.buffer.subarray(0, u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+            part.copy_from(chunk);
+            JsFuture::from(self.writer.write_with_chunk(&part)).await.map_err(unreachable_bucket)?;
         }
         Ok(())
     }
 
     async fn finish(mut self) -> std::result::Result<(), Refusal> {
-        JsFuture::from(self.writer.close()).await.map_err(away)?;
+        JsFuture::from(self.writer.close()).await.map_err(unreachable_bucket)?;
         match self.stored.take() {
-            Some(stored) => stored.await.map(drop).map_err(away),
+            Some(stored) => stored.await.map(drop).map_err(unreachable_bucket),
             None => Ok(()),
         }
     }
 }
 
 impl Drop for R2Put {
-    /// What isn't whole is none: R2 keeps an object only once its stream has ended.
+    /// An upload that was not finished leaves no object: R2 keeps one only once its stream has ended.
     fn drop(&mut self) {
         if let Some(stored) = self.stored.take() {
             let aborted = self.writer.abort();

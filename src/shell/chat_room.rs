@@ -1,4 +1,4 @@
-//! The Durable Object of one room: workerd's callbacks handed to `object`, and its platform made real.
+//! The Durable Object of one room: passes workerd's callbacks to `object`, and implements its platform.
 //! Not here: what is done with a callback (`object`), what follows from it (`room`).
 
 use super::bucket::R2;
@@ -28,7 +28,7 @@ use worker::{
 #[durable_object]
 pub struct ChatRoom(Rc<Object<Workerd>>);
 
-// The object catches every panic and drops the room; what else stands in it is single cells.
+// The object catches every panic and drops the room; its other state is single cells.
 impl std::panic::UnwindSafe for ChatRoom {}
 impl std::panic::RefUnwindSafe for ChatRoom {}
 
@@ -43,7 +43,7 @@ impl DurableObject for ChatRoom {
             write_log(&Entry::error("limits_invalid").with("why", &Complaint(&why)));
             Limits::default()
         });
-        // The Worker refuses to serve then: nobody gets here but with what was under way.
+        // The Worker refuses to serve then, so only requests that were under way get here.
         let moderation = moderation(&env).unwrap_or_else(|why| {
             write_log(&Entry::error("moderation_config_invalid").with("why", &Complaint(&why)));
             Rc::default()
@@ -93,7 +93,7 @@ impl DurableObject for ChatRoom {
     }
 
     async fn websocket_close(&self, ws: WebSocket, code: usize, _: String, _: bool) -> Result<()> {
-        // Answered, or the client waits 10 s and sees 1006; codes that may not be sent are answered with 1000.
+        // Without an answer the client waits 10 s and sees 1006. Codes that may not be sent are answered with 1000.
         let code = u16::try_from(code).ok().filter(|code| *code == 1000 || *code >= 3000).unwrap_or(1000);
         self.gone(&ws, code);
         Ok(())
@@ -119,7 +119,7 @@ impl ChatRoom {
     }
 }
 
-/// The runtime as one object has it.
+/// The platform of one object.
 struct Workerd {
     state: State,
     env: Env,
@@ -173,7 +173,7 @@ impl Platform for Workerd {
         self.database.close();
     }
 
-    /// Set at once, within the turn of the events it stands for, so that both become durable together.
+    /// Set in the same turn as the events that need it, so that both become durable together.
     fn set_alarm(&self, at: UnixMs) {
         let date = js_sys::Date::new(&(at as f64).into());
         let options = js_sys::Object::new();
@@ -192,7 +192,7 @@ impl Platform for Workerd {
 
     fn sockets(&self) -> Vec<WebSocket> {
         let mut sockets = self.state.get_websockets();
-        // One that we have closed may still be listed.
+        // A socket that we have closed may still be listed.
         sockets.retain(|socket| socket.as_ref().ready_state() == 1);
         sockets
     }
@@ -252,12 +252,12 @@ impl Platform for Workerd {
     async fn list_files(&self, prefix: &str) -> Option<Vec<String>> {
         match R2::of(&self.env) {
             Some(bucket) => bucket.list(prefix).await,
-            // A deployment that never kept files.
+            // A deployment without a bucket never stored files.
             None => Some(Vec::new()),
         }
     }
 
-    /// To Workers Analytics Engine, where the binding is; sampled by tenant.
+    /// Writes to Workers Analytics Engine if the binding is there, sampled by tenant.
     fn count(&self, tenant: &TenantId, room: &RoomId, counts: &Counts) {
         let Ok(metrics) = self.env.analytics_engine("METRICS") else { return };
         let doubles = counts.in_order().map(|count| count as f64);

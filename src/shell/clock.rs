@@ -1,4 +1,4 @@
-//! Time and randomness, the only places they come from. Not here: what they are used for.
+//! The only source of time and randomness. Not here: what they are used for.
 
 use crate::ids::UnixMs;
 use worker::{Date, Delay, Request};
@@ -19,7 +19,7 @@ pub fn random_u128() -> u128 {
     u128::from(random_u64()) << 64 | u128::from(random_u64())
 }
 
-/// The platform's id of a request, or one of our own where there is none (the dev server).
+/// The platform's id of a request, or a random one where it gives none (the dev server).
 pub fn request_id(request: &Request) -> String {
     let ray = request.headers().get("cf-ray").ok().flatten();
     ray.unwrap_or_else(|| format!("{:016x}", random_u64()))

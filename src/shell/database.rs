@@ -1,5 +1,5 @@
-//! Postgres over Hyperdrive: the port `db::Postgres` made real, one statement at a time on a connection.
-//! Not here: statements (`db`), and when to try again (the room's outbox, a client).
+//! Postgres over Hyperdrive: implements the port `db::Postgres`, one statement at a time on a connection.
+//! Not here: statements (`db`), and when to retry (the room's outbox, a client).
 
 use super::clock;
 use crate::db::{DbError, Postgres};
@@ -15,26 +15,26 @@ use worker::postgres_tls::PassthroughTls;
 use worker::worker_sys;
 use worker::{Env, Socket};
 
-/// One connection, opened when a statement needs it, dropped on any error, timeouts included.
+/// One connection. It is opened when a statement needs it and dropped on any error, timeouts included.
 pub struct Database {
     connection_string: String,
     open: RefCell<Option<Connection>>,
 }
 
 impl Database {
-    /// Without the binding HYPERDRIVE every statement fails; health tells so.
+    /// Without the binding HYPERDRIVE every statement fails, and `/health` reports it.
     pub fn new(env: &Env) -> Self {
         let connection_string =
             env.hyperdrive("HYPERDRIVE").map(|h| h.connection_string()).unwrap_or_default();
         Self { connection_string, open: RefCell::new(None) }
     }
 
-    /// Shuts the connection: an open one keeps an object from hibernating.
+    /// Closes the connection: an open one keeps an object from hibernating.
     pub fn close(&self) {
         self.open.borrow_mut().take();
     }
 
-    /// A statement that is given up after `timeout_ms`, its connection with it.
+    /// Runs a statement; after `timeout_ms` it is abandoned and its connection dropped.
     pub async fn within(&self, timeout_ms: u64, sql: &str, input: Value) -> Result<Value, DbError> {
         let work = pin!(self.statement(sql, input));
         match select(work, pin!(clock::sleep(timeout_ms))).await {
@@ -44,7 +44,7 @@ impl Database {
     }
 
     async fn statement(&self, sql: &str, input: Value) -> Result<Value, DbError> {
-        // Taken out for the statement's time, so that no other shares it and an error loses it.
+        // Taken out while the statement runs, so that no other statement uses it and an error drops it.
         let kept = self.open.borrow_mut().take();
         let connection = match kept {
             Some(connection) => connection,
@@ -70,7 +70,7 @@ struct Connection {
     _socket: OpenSocket,
 }
 
-/// The socket, shut on drop: dropping the client alone leaves its readable half open, and with that the object awake.
+/// The socket, closed on drop. Dropping only the client leaves its readable half open, which keeps the object awake.
 struct OpenSocket(worker_sys::Socket);
 
 impl Drop for OpenSocket {

@@ -1,5 +1,5 @@
-//! The runtime's side, wasm32 only: the Worker's entry, the Durable Objects, ports made real.
-//! Not here: decisions. What a request answers is in `api`, what a room does in `room`.
+//! The runtime's side, wasm32 only: the Worker's entry, the Durable Objects, implementations of the ports.
+//! Not here: decisions. What a request is answered is in `api`, what a room does in `room`.
 
 mod body;
 mod bucket;
@@ -42,7 +42,7 @@ fn start() {
     }));
 }
 
-/// Every request that isn't a static asset's. A panic stays in its request and answers 500.
+/// Every request except those for static assets. A panic ends only its request, which is answered 500.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
     let request_id = clock::request_id(&request);
@@ -51,17 +51,17 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     let config = config.and_then(|config| ports::moderation(&env).map(|_| config));
     let origin = config.as_ref().ok().and_then(|config| allowed_origin(&headers, config));
     let answered = AssertUnwindSafe(answer(request, headers, &env, config)).catch_unwind().await;
-    let lost = |event: &'static str, why: &worker::Error| {
+    let fail = |event: &'static str, why: &worker::Error| {
         let id = RequestId(&request_id);
-        write_log(&Entry::error(event).with("requestId", &id).with("why", &Platforms(why)));
+        write_log(&Entry::error(event).with("requestId", &id).with("why", &PlatformError(why)));
         json(&Reply::refused(&Refusal::fault()))
     };
     let response = match answered {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => lost("request_failed", &error)?,
-        Err(_) => lost("request_panicked", &worker::Error::Infallible)?,
+        Ok(Err(error)) => fail("request_failed", &error)?,
+        Err(_) => fail("request_panicked", &worker::Error::Infallible)?,
     };
-    finished(response, &request_id, origin.as_deref())
+    add_common_headers(response, &request_id, origin.as_deref())
 }
 
 async fn answer(
@@ -84,7 +84,7 @@ async fn answer(
         return Ok(Response::empty()?.with_status(204));
     }
     let method = http::Method::from_bytes(request.inner().method().as_bytes()).unwrap_or_default();
-    // Only an upgrade needs them a second time.
+    // Only an upgrade needs the headers a second time.
     let handshake = if headers.contains_key("upgrade") { headers.clone() } else { HeaderMap::new() };
     let body = RequestBody::new(request);
     let reply = api::handle(&ports, api::Request { method, path, query, headers, body }).await;
@@ -95,7 +95,7 @@ async fn answer(
     }
 }
 
-/// One line of the operator's log.
+/// Writes one line of the operator's log.
 fn write_log(entry: &Entry) {
     match entry.level() {
         "error" => worker::console_error!("{entry}"),
@@ -104,7 +104,7 @@ fn write_log(entry: &Entry) {
     }
 }
 
-/// A path of our own source.
+/// A path of our own source code.
 struct SourceFile<'a>(&'a str);
 
 impl Loggable for SourceFile<'_> {
@@ -113,24 +113,24 @@ impl Loggable for SourceFile<'_> {
     }
 }
 
-/// The platform's own words; ours may hold what somebody sent, so of them only the kind is told.
-struct Platforms<'a>(&'a worker::Error);
+/// The platform's own message. Messages of ours may hold what somebody sent, so only their kind is logged.
+struct PlatformError<'a>(&'a worker::Error);
 
-impl Loggable for Platforms<'_> {
+impl Loggable for PlatformError<'_> {
     fn logged(&self) -> serde_json::Value {
         match self.0 {
             worker::Error::JsError(words) => words.as_str().into(),
-            worker::Error::RustError(_) => "of ours".into(),
-            worker::Error::Infallible => "a panic, told before".into(),
-            _ => "another".into(),
+            worker::Error::RustError(_) => "an error of ours".into(),
+            worker::Error::Infallible => "a panic, logged before".into(),
+            _ => "another error".into(),
         }
     }
 }
 
-/// A reply as HTTP.
+/// A JSON reply as an HTTP response.
 fn json(reply: &Reply) -> Result<Response> {
     let Reply::Json { status, body, retry_after_ms, allow } = reply else {
-        return Response::error("this is no JSON", 500);
+        return Response::error("this reply is not JSON", 500);
     };
     let mut response = Response::from_bytes(body.clone().into_bytes())?.with_status(*status);
     let headers = response.headers_mut();
@@ -145,8 +145,8 @@ fn json(reply: &Reply) -> Result<Response> {
     Ok(response)
 }
 
-/// What every answer carries: the request's id, and leave for the pages of `ALLOWED_ORIGINS` to read it.
-fn finished(mut response: Response, request_id: &str, origin: Option<&str>) -> Result<Response> {
+/// Adds what every response carries: the request's id, and CORS headers for the origins of `ALLOWED_ORIGINS`.
+fn add_common_headers(mut response: Response, request_id: &str, origin: Option<&str>) -> Result<Response> {
     if response.status_code() == 101 {
         return Ok(response);
     }
@@ -167,7 +167,7 @@ fn finished(mut response: Response, request_id: &str, origin: Option<&str>) -> R
     Ok(response)
 }
 
-/// The `Origin` to which an answer may be shown: one of `ALLOWED_ORIGINS`, or this server's own.
+/// The request's `Origin` if it may read the response: one of `ALLOWED_ORIGINS`, or this server's own.
 fn allowed_origin(headers: &HeaderMap, config: &AuthConfig) -> Option<String> {
     let origin = headers.get(http::header::ORIGIN)?.to_str().ok()?;
     auth::refuse_foreign_origin(headers, config).ok()?;

@@ -1,5 +1,5 @@
-//! The queue of notifications: rooms put notices in, and the Worker's other half takes them out and tells.
-//! Not here: who is to be told, and what (`notify`, `db`).
+//! The queue of notifications: rooms put notices in; the queue consumer takes them out and sends them.
+//! Not here: who is notified, and of what (`notify`, `db`).
 
 use super::database::Database;
 use super::ports::variable;
@@ -22,10 +22,10 @@ use worker::{
 const QUEUE: &str = "NOTIFICATIONS";
 const URL: &str = "NOTIFY_WEBHOOK_URL";
 const SECRET: &str = "NOTIFY_WEBHOOK_SECRET";
-/// When something of ours breaks while a notice is dealt with.
+/// How long to wait after a notice could not be handled because of an error of ours.
 const BROKEN_RETRY_S: u32 = 60;
 
-/// Puts notices into the queue; true when they are in, or nobody is to be told by this deployment.
+/// Puts notices into the queue; true when they are in it, or when this deployment sends no notifications.
 pub async fn hand_over(env: &Env, notices: &[Notice]) -> bool {
     let (Ok(queue), true) = (env.queue(QUEUE), receiver(env).is_some()) else { return true };
     let (put, late) = (pin!(put(&queue, notices)), pin!(clock::sleep(QUEUE_TIMEOUT_MS)));
@@ -55,7 +55,7 @@ fn receiver(env: &Env) -> Option<String> {
     variable(env, URL).filter(|url| !url.is_empty())
 }
 
-/// Each notice of a batch by itself: one that fails is tried again, and none of the others.
+/// Handles each notice of a batch by itself: only a notice that fails is retried.
 #[event(queue)]
 async fn queue(batch: MessageBatch<JsValue>, env: Env, _context: Context) -> Result<()> {
     let url = receiver(&env);
@@ -76,7 +76,7 @@ async fn queue(batch: MessageBatch<JsValue>, env: Env, _context: Context) -> Res
 }
 
 async fn outcome(env: &Env, message: &RawMessage, url: Option<&str>, secret: Option<&Secret>) -> Outcome {
-    // Nobody is to be told any more.
+    // The deployment no longer sends notifications.
     let Some(url) = url else { return Outcome::Done };
     let notice = message.body().as_string().and_then(|text| serde_json::from_str::<Notice>(&text).ok());
     let (Some(notice), Some(secret)) = (notice, secret) else {
@@ -98,7 +98,7 @@ async fn outcome(env: &Env, message: &RawMessage, url: Option<&str>, secret: Opt
     outcome
 }
 
-/// Whoever listens at this URL.
+/// The receiver at this URL.
 struct Receiver<'a>(&'a str);
 
 impl Notifier for Receiver<'_> {
@@ -118,7 +118,7 @@ impl Receiver<'_> {
         headers.set("webhook-timestamp", &webhook.timestamp_s.to_string())?;
         headers.set("webhook-signature", &webhook.signature)?;
         let mut init = RequestInit::new();
-        // Not followed: the signature is for this receiver alone.
+        // Redirects are not followed: the signature is for this receiver only.
         init.with_method(Method::Post).with_headers(headers).with_redirect(RequestRedirect::Manual);
         init.with_body(Some(JsValue::from_str(&webhook.body)));
         let answer = Fetch::Request(Request::new_with_init(self.0, &init)?).send().await?;

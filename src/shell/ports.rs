@@ -1,4 +1,4 @@
-//! The Worker's ports: configuration, tokens, Postgres, and the way to the objects.
+//! The Worker's ports: configuration, tokens, Postgres, and calls to the Durable Objects.
 //! Not here: what is done with them (`api`).
 
 use super::{bucket::R2, clock, database::Database};
@@ -22,13 +22,13 @@ use std::rc::Rc;
 use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Stub};
 
 thread_local! {
-    /// The issuer's keys, one set an isolate.
+    /// The issuer's keys, one set for each isolate.
     static JWKS: Rc<RefCell<Jwks>> = Rc::default();
-    /// Until when the Worker leaves Postgres alone with questions a room can answer too.
+    /// Until when the Worker does not ask Postgres what a room can answer as well.
     static RESTS_UNTIL: Cell<UnixMs> = const { Cell::new(0) };
 }
 
-/// The header in which an upgrade's `Ask` travels: such a request has no body.
+/// The header that carries an upgrade's `RoomRequest`: such a request has no body.
 pub const ROOM_REQUEST_HEADER: &str = "x-chinwag-ask";
 
 pub struct WorkerPorts<'a> {
@@ -39,7 +39,7 @@ pub struct WorkerPorts<'a> {
     bucket: Option<R2>,
 }
 
-/// Postgres with much patience or with little, over the request's one connection.
+/// Postgres with a long or a short deadline, over the request's one connection.
 pub struct DbWithDeadline {
     database: Rc<Database>,
     fail_fast: bool,
@@ -71,7 +71,7 @@ impl<'a> WorkerPorts<'a> {
         Self { env, config, database, fail_fast, bucket: R2::of(env) }
     }
 
-    /// Hands a file out.
+    /// The response that delivers a file.
     pub async fn deliver(&self, file: FileReply) -> worker::Result<Response> {
         match &self.bucket {
             Some(bucket) => bucket.deliver(file).await,
@@ -79,7 +79,7 @@ impl<'a> WorkerPorts<'a> {
         }
     }
 
-    /// Hands the connection over to the room.
+    /// Passes the upgrade on to the room.
     pub async fn upgrade(
         &self,
         room_request: &RoomRequest,
@@ -103,7 +103,7 @@ impl<'a> WorkerPorts<'a> {
         super::json(&relayed(response).await?)
     }
 
-    /// The room's object. Its name is logged by the platform: nothing personal beyond the ids.
+    /// The room's object. The platform logs its name, which holds nothing personal beyond the ids.
     fn room(&self, room_request: &RoomRequest) -> worker::Result<Stub> {
         object_at(
             self.env,
@@ -114,12 +114,12 @@ impl<'a> WorkerPorts<'a> {
     }
 }
 
-/// Where a tenant's objects live: the one place that would decide a jurisdiction or a location hint.
+/// A Durable Object of a tenant. A jurisdiction or a location hint would be decided here and nowhere else.
 fn object_at(env: &Env, class: &str, _tenant: &TenantId, name: &str) -> worker::Result<Stub> {
     env.durable_object(class)?.get_by_name(name)
 }
 
-/// Tells the tenant's list of rooms in trouble.
+/// Sends a room's report to the tenant's list of rooms with outbox problems.
 pub async fn report_alert(env: &Env, report: &OutboxReport) -> worker::Result<()> {
     let stub = object_at(env, "TENANT_OUTBOX", &report.tenant, report.tenant.as_str())?;
     let answer = post(stub, Method::Put, &serde_json::to_string(report)?).await?;
@@ -168,20 +168,20 @@ impl Ports for WorkerPorts<'_> {
     async fn call_room(&self, room_request: &RoomRequest) -> Result<Reply, Refusal> {
         let body = serde_json::to_string(room_request).map_err(|_| Refusal::fault())?;
         let stub = self.room(room_request).map_err(|_| Refusal::fault())?;
-        // The object overloaded or on its way to another machine: the client may try again, we don't.
-        let away = |_| Refusal::new(Code::UpstreamUnavailable, "the room can't be reached, try again");
-        relayed(post(stub, Method::Post, &body).await.map_err(away)?).await.map_err(away)
+        // The object is overloaded or moving to another machine. The client may retry; we do not.
+        let unreachable = |_| Refusal::new(Code::UpstreamUnavailable, "the room can't be reached, try again");
+        relayed(post(stub, Method::Post, &body).await.map_err(unreachable)?).await.map_err(unreachable)
     }
 
     async fn outbox_alerts(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {
-        let away = |_| Refusal::new(Code::UpstreamUnavailable, "the list can't be reached, try again");
+        let unreachable = |_| Refusal::new(Code::UpstreamUnavailable, "the list can't be reached, try again");
         let stub =
             object_at(self.env, "TENANT_OUTBOX", tenant, tenant.as_str()).map_err(|_| Refusal::fault())?;
-        stub.fetch_with_str("https://list/").await.map_err(away)?.json().await.map_err(away)
+        stub.fetch_with_str("https://list/").await.map_err(unreachable)?.json().await.map_err(unreachable)
     }
 
-    /// The ticket is the object's id: random, and of a form that the platform alone can make, so that a guess
-    /// is refused before any object is made for it.
+    /// The ticket is the object's id: random, and of a form that only the platform can produce. So a guessed ticket is
+    /// refused before an object is created for it.
     async fn create_ticket(&self, identity: &Identity) -> Result<String, Refusal> {
         let body = serde_json::to_string(identity).map_err(|_| Refusal::fault())?;
         let tickets = self.env.durable_object("WS_TICKET").map_err(|_| Refusal::fault())?;
@@ -205,7 +205,7 @@ impl Ports for WorkerPorts<'_> {
     }
 }
 
-/// A room's answer, made anew: the headers of a fetched one can't be added to.
+/// A room's response, built again, because the headers of a fetched response are immutable.
 async fn relayed(mut response: Response) -> worker::Result<Reply> {
     let retry_after_s = response.headers().get("retry-after")?.and_then(|s| s.parse::<u64>().ok());
     let retry_after_ms = retry_after_s.map(|s| s.saturating_mul(1000));
@@ -213,7 +213,7 @@ async fn relayed(mut response: Response) -> worker::Result<Reply> {
     Ok(Reply::Json { status, body, retry_after_ms, allow: None })
 }
 
-/// Verifies a token by the isolate's keys.
+/// Verifies a token with the isolate's keys.
 pub async fn authenticate(token: &str, config: &AuthConfig) -> Result<Identity, Refusal> {
     let jwks = JWKS.with(Rc::clone);
     auth::authenticate(token, config, &jwks, &Issuer, clock::now()).await.map_err(Refusal::from)
@@ -226,7 +226,7 @@ impl FetchJwks for Issuer {
     async fn fetch(&self, url: &str) -> Option<Vec<u8>> {
         let get = async {
             let mut init = RequestInit::new();
-            // Not followed: what isn't a 200 is none. `error`, which says so, is refused by workerd.
+            // Redirects are not followed: only a 200 counts. workerd does not accept the mode `error`.
             init.with_redirect(RequestRedirect::Manual);
             let request = Request::new_with_init(url, &init).ok()?;
             let mut response = Fetch::Request(request).send().await.ok()?;
@@ -248,7 +248,7 @@ impl FetchJwks for Issuer {
     }
 }
 
-/// A URL's path and query as they stand in it.
+/// A URL's path and query, not decoded.
 pub fn path_and_query(url: &str) -> (String, String) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.find('/').map_or("/", |at| rest.split_at(at).1);
@@ -257,7 +257,7 @@ pub fn path_and_query(url: &str) -> (String, String) {
     (path.to_owned(), query.to_owned())
 }
 
-/// JSON text in ASCII, as a header must be.
+/// JSON text in ASCII, as a header requires.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
@@ -271,17 +271,17 @@ fn ascii(json: &str) -> String {
     text
 }
 
-type Moderated = std::result::Result<Rc<Moderation>, String>;
+type ModerationRules = std::result::Result<Rc<Moderation>, String>;
 
 thread_local! {
-    /// One automaton for all rooms of the isolate, and the text it was made of.
-    static MODERATION: RefCell<Option<(String, Moderated)>> = const { RefCell::new(None) };
+    /// One automaton for all rooms of the isolate, and the text it was built from.
+    static MODERATION: RefCell<Option<(String, ModerationRules)>> = const { RefCell::new(None) };
 }
 
-/// The var `MODERATION`.
+/// The moderation rules of the variable `MODERATION`.
 ///
-/// # Errors  it makes no sense: nobody is served then, as what a tenant doesn't want said must not be said for a typing error.
-pub fn moderation(env: &Env) -> Moderated {
+/// # Errors  the variable is invalid. Nobody is served then: a typing error must not let through what a tenant forbids.
+pub fn moderation(env: &Env) -> ModerationRules {
     let text = variable(env, "MODERATION").unwrap_or_default();
     MODERATION.with(|slot| {
         let known = slot.borrow().as_ref().filter(|(of, _)| *of == text).map(|(_, rules)| rules.clone());

@@ -9,9 +9,9 @@ use worker::{SqlStorage, SqlStorageValue, State};
 pub struct ObjectSql {
     sql: SqlStorage,
     storage: JsValue,
-    /// What is billed (PLATFORM.md), since this object was made.
+    /// Since this object was created; they are billed (docs/PLATFORM.md, "What it costs").
     rows_written: Cell<u64>,
-    /// Until when each writing statement fails, because a test wants it.
+    /// Until when each writing statement fails, as a test has asked for.
     #[cfg(feature = "test-hooks")]
     fails_until: Cell<u64>,
 }
@@ -49,21 +49,21 @@ impl Sql for ObjectSql {
     fn exec(&self, sql: &'static str, params: &[SqlValue]) -> Result<Vec<Row>> {
         #[cfg(feature = "test-hooks")]
         if !sql.trim_start().starts_with("SELECT") && super::clock::now() < self.fails_until.get() {
-            return Err(StoreError("a test wants it to fail".into()));
+            return Err(StoreError("a test has asked for it".into()));
         }
-        let params: Vec<SqlStorageValue> = params.iter().map(bound).collect();
-        let cursor = self.sql.exec(sql, params).map_err(failed)?;
-        let rows = cursor.raw().map(|row| row.map_err(failed).and_then(row_of)).collect();
+        let params: Vec<SqlStorageValue> = params.iter().map(to_param).collect();
+        let cursor = self.sql.exec(sql, params).map_err(store_error)?;
+        let rows = cursor.raw().map(|row| row.map_err(store_error).and_then(row_of)).collect();
         self.rows_written.set(self.rows_written.get().saturating_add(cursor.rows_written() as u64));
         rows
     }
 
-    /// The platform's `transactionSync`, which workers-rs doesn't offer.
+    /// The platform's `transactionSync`, which workers-rs does not offer.
     fn atomically(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let mut outcome = Ok(());
         let mut run = || -> std::result::Result<JsValue, JsValue> {
             outcome = work();
-            // Throwing is what rolls back.
+            // An exception rolls the transaction back.
             if outcome.is_err() { Err(JsValue::from_str("rolled back")) } else { Ok(JsValue::UNDEFINED) }
         };
         let run = ScopedClosure::<dyn FnMut() -> std::result::Result<JsValue, JsValue>>::borrow_mut_assert_unwind_safe(&mut run);
@@ -74,7 +74,7 @@ impl Sql for ObjectSql {
     }
 }
 
-fn bound(value: &SqlValue) -> SqlStorageValue {
+fn to_param(value: &SqlValue) -> SqlStorageValue {
     match value {
         SqlValue::Null => SqlStorageValue::Null,
         SqlValue::Integer(n) => SqlStorageValue::Integer(*n),
@@ -87,11 +87,11 @@ fn row_of(row: Vec<SqlStorageValue>) -> Result<Row> {
         SqlStorageValue::Null => Ok(SqlValue::Null),
         SqlStorageValue::Integer(n) => Ok(SqlValue::Integer(n)),
         SqlStorageValue::String(text) => Ok(SqlValue::Text(text)),
-        other => Err(StoreError(format!("a value the room never stores: {other:?}"))),
+        other => Err(StoreError(format!("a type that the room never stores: {other:?}"))),
     };
     row.into_iter().map(value).collect()
 }
 
-fn failed(error: worker::Error) -> StoreError {
+fn store_error(error: worker::Error) -> StoreError {
     StoreError(error.to_string())
 }

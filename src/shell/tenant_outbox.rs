@@ -1,5 +1,5 @@
-//! The small object of one tenant that keeps its list of rooms in trouble, named by the tenant.
-//! Not here: the list's statements (`troubles`), and who may see it (`api`).
+//! The Durable Object of one tenant that lists the tenant's rooms with outbox problems. Its name is the tenant's id.
+//! Not here: the list's statements (`outbox_alerts`), and who may see it (`api`).
 
 use super::sqlite::ObjectSql;
 use crate::outbox_alerts::OutboxAlerts;
@@ -9,7 +9,7 @@ use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State
 #[durable_object]
 pub struct TenantOutbox(ObjectSql);
 
-// What it knows stands in its storage alone.
+// All of its state is in its storage.
 impl std::panic::UnwindSafe for TenantOutbox {}
 impl std::panic::RefUnwindSafe for TenantOutbox {}
 
@@ -18,7 +18,7 @@ impl DurableObject for TenantOutbox {
         Self(ObjectSql::new(&state))
     }
 
-    /// `PUT` takes an announcement; `GET` gives the list.
+    /// `PUT` stores a room's report; `GET` returns the list.
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let list = OutboxAlerts(&self.0);
         let failed = |error: crate::room::store::StoreError| Error::RustError(error.0);

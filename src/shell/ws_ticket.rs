@@ -1,5 +1,5 @@
-//! A WebSocket ticket: one object a ticket, so that single use is the object's single thread and no ticket
-//! waits for another. It empties itself when the ticket is used or over. Not here: who gets one (`api`).
+//! A WebSocket ticket, one Durable Object each: the object's single thread makes it single use, and no ticket waits for
+//! another. The object deletes its storage when the ticket is used or has expired. Not here: who gets one (`api`).
 
 use super::clock;
 use crate::auth::Identity;
@@ -13,7 +13,7 @@ pub struct WsTicket {
     state: State,
 }
 
-// A panic in here loses nothing but this ticket, and the object holds no state of its own.
+// A panic loses only this ticket, and the object has no state in memory.
 impl std::panic::UnwindSafe for WsTicket {}
 impl std::panic::RefUnwindSafe for WsTicket {}
 
@@ -30,7 +30,7 @@ impl DurableObject for WsTicket {
         Self { state }
     }
 
-    /// `PUT` keeps the identity in the body; `POST` takes it out: JSON, `null` when there is none (any more).
+    /// `PUT` stores the identity in the body; `POST` takes it out and returns it as JSON, `null` when there is none.
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let storage = self.state.storage();
         if request.method() == worker::Method::Put {
@@ -42,7 +42,7 @@ impl DurableObject for WsTicket {
         }
         let kept: Option<String> = storage.get(KEY).await?;
         let Some(kept) = kept else { return Response::from_json(&None::<Identity>) };
-        // The input gate holds other takers back until this is gone.
+        // The input gate holds other requests back until the identity is deleted.
         storage.delete_all().await?;
         storage.delete_alarm().await?;
         let kept: Kept = serde_json::from_str(&kept)?;

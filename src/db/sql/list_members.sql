@@ -1,0 +1,21 @@
+-- One row more than the page tells whether there is a next page.
+WITH page AS MATERIALIZED (
+    SELECT m.user_id, m.role, m.joined_at, m.muted_until FROM chat_room_members m
+    WHERE m.tenant_id = $1->>'tenant' AND m.room_id = $1->>'room' AND m.user_id > coalesce($1->>'after', '')
+    ORDER BY m.user_id LIMIT ($1->>'limit')::bigint + 1
+), shown AS MATERIALIZED (
+    SELECT * FROM page ORDER BY user_id LIMIT ($1->>'limit')::bigint
+)
+SELECT coalesce((
+    SELECT json_build_array(me.role, json_build_object(
+        'items', (
+            SELECT coalesce(json_agg(json_strip_nulls(json_build_object(
+                'userId', s.user_id, 'role', s.role, 'joinedAt', chat_iso_v1(s.joined_at),
+                'mutedUntil', CASE WHEN s.muted_until > now() THEN chat_iso_v1(s.muted_until) END))
+                ORDER BY s.user_id), '[]')
+            FROM shown s),
+        'next', CASE WHEN (SELECT count(*) FROM page) > ($1->>'limit')::bigint THEN (
+            SELECT max(user_id) FROM shown) END))
+    FROM chat_room_members me
+    WHERE me.tenant_id = $1->>'tenant' AND me.room_id = $1->>'room' AND me.user_id = $1->>'user'
+), 'null')
