@@ -14,8 +14,11 @@ pub const ROOM_NAME_CHARS_MAX: usize = 100;
 pub const CLIENT_ID_CHARS_MAX: usize = 64;
 /// Code points of an attachment's name and of its MIME type: the longest file name that common file systems store.
 pub const ATTACHMENT_TEXT_CHARS_MAX: usize = 255;
-/// Code points of an attachment's URL: every browser handles URLs of this length.
-pub const ATTACHMENT_URL_CHARS_MAX: usize = 2_048;
+/// Bytes of an attachment's URL (MSG-4): every browser handles URLs of this length.
+pub const ATTACHMENT_URL_BYTES_MAX: usize = 2_048;
+/// Bytes of a message object as JSON, without its reactions (MSG-6): 4,000 characters of 4 bytes each, and 8 KiB for
+/// attachments, mentions and ids. A page of 100 such messages is 2.4 MB.
+pub const MESSAGE_BYTES_MAX: usize = 24 * 1024;
 /// UTF-8 bytes of one reaction's emoji (REACT-1).
 pub const EMOJI_BYTES_MAX: usize = 64;
 /// Different emoji on one message (REACT-2).
@@ -51,6 +54,11 @@ pub const VERSIONS_KEPT_MAX: u64 = 50;
 /// Items of a REST page (PROTOCOL.md, "14. REST").
 pub const PAGE_MAX: u64 = 100;
 pub const PAGE_DEFAULT: u64 = 50;
+/// Bytes of a page's messages (HIST-4): a phone on a slow line (3 Mbit/s) has it within 3 s, and 10 pages at once take
+/// less than a quarter of an isolate's 128 MB with their copies.
+pub const PAGE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of the history's messages after an upgrade (HIST-5): half of what may wait for a slow socket.
+pub const HISTORY_BYTES_MAX: usize = 512 * 1024;
 /// Messages of the history after an upgrade (HIST-1).
 pub const HISTORY_MAX: u64 = 100;
 pub const HISTORY_DEFAULT: u64 = 50;
@@ -95,6 +103,8 @@ pub const LEAVE_GRACE_MS: u64 = 5_000;
 pub const JOIN_GATHER_MS: u64 = 100;
 /// Typing ends after this time without another frame (TYPE-3).
 pub const TYPING_EXPIRES_MS: u64 = 6_000;
+/// People that a typing event names (TYPE-6); it counts the others. A line of the page has no place for more names.
+pub const TYPING_NAMED_MAX: usize = 5;
 /// A repeated typing frame is delivered only when less than this is left of the last one.
 pub const TYPING_REFRESH_MS: u64 = 3_000;
 /// Read receipts within this time are sent together: nobody waits for a check mark.
@@ -257,7 +267,8 @@ pub struct Limits {
     pub frames_per_s: f64,
     pub frames_burst: u32,
     pub sockets_per_person: u32,
-    /// Bytes that may wait for one socket before it is a slow consumer (4420).
+    /// Bytes of earlier turns that may wait for one socket (CLOSE-4420). 500 slow clients of one room exceed an isolate
+    /// of 128 MB only if more than a quarter of them never read.
     pub waiting_bytes: u32,
     /// Bytes of an inbound text frame (4413).
     pub frame_bytes: u32,

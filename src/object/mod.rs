@@ -143,6 +143,7 @@ impl<P: Platform> Object<P> {
 
     fn perform_all(self: &Rc<Self>, effects: Vec<Effect>) -> Fed {
         let mut fed = Fed::default();
+        self.sockets.begin_flush();
         for effect in effects {
             // One dead socket must not stop the rest.
             let _ = self.perform(effect, &mut fed);

@@ -63,7 +63,7 @@ impl<P: Platform> Object<P> {
         let now = self.platform.now();
         let id = self.sockets.number(self.memory.look(|room| room.next_connection(now)).unwrap_or(1));
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
-        self.sockets.insert(id, socket.clone(), u32::MAX);
+        self.sockets.insert_new(id, socket.clone());
         let UpgradeRequest { batches, since, history } = upgrade;
         let since = since.map(|(seq, epoch)| ResumePosition { seq, epoch });
         let fed = self.feed(Input::Connect(Connect { id, identity: caller, batches, since, history }));

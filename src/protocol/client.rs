@@ -277,7 +277,10 @@ fn attachment(mut fields: Fields) -> Result<Attached, Refusal> {
     if let Some(id) = fields.text_opt("id").map_err(named)? {
         return Ok(Attached::Upload(id));
     }
-    let url = bounded(fields.text("url").map_err(named)?, ATTACHMENT_URL_CHARS_MAX)?;
+    let url = fields.text("url").map_err(named)?;
+    if url.len() > ATTACHMENT_URL_BYTES_MAX {
+        return Err(Refusal::invalid(FIELD, "url is longer than 2,048 bytes"));
+    }
     let host = url.strip_prefix("https://").unwrap_or_default();
     if host.is_empty() || host.starts_with('/') || url.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(Refusal::invalid(FIELD, "url isn't https"));

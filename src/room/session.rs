@@ -23,10 +23,7 @@ impl Room {
         // What may fail comes first: an error must leave nothing half done.
         let past = match since {
             Some(ResumePosition { seq: since, epoch }) => {
-                match self.replay(turn.store, Range { since, to, visible_from }, &epoch)? {
-                    Ok(events) => events,
-                    Err(reason) => vec![server::resync(reason, self.log.head(), self.log.epoch())],
-                }
+                self.replay_or_resync(turn.store, Range { since, to, visible_from }, &epoch)?
             }
             None => self.history(turn.store, Range { since: visible_from, to, visible_from }, history)?,
         };
@@ -38,8 +35,8 @@ impl Room {
         let mut state = SocketState::new(id, identity, batches, now);
         state.set_marker(self.reads.marker(&user));
         let mut events = vec![self.hello(&state), server::online_users(&self.presence.online())];
-        events.extend(past);
-        events.push(server::synced(self.log.head()));
+        events.extend(past.events);
+        events.push(server::synced(self.log.head(), past.oldest_seq, past.has_more_before));
         self.connections.open(state, events);
         Ok(())
     }

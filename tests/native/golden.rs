@@ -274,7 +274,7 @@ fn conversation_frames() -> Vec<ServerExample> {
         ("hello", vec![server::hello(&hello)]),
         ("online_users", vec![server::online_users(&["alice", "bob"])]),
         ("resync", resyncs.map(|reason| server::resync(reason, 8, "e1")).into()),
-        ("synced", vec![server::synced(8)]),
+        ("synced", vec![server::synced(8, Some(3), true), server::synced(8, None, false)]),
         ("new_message", vec![new_message(&plain()), new_message(&message()), new_message(&tombstone)]),
         (
             "reaction_update",

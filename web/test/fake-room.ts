@@ -37,12 +37,18 @@ export class FakeRoom {
   private readonly people = new Map<Deliver, string>();
   private readonly acks = new Map<string, ServerEvent>();
 
+  /** Says that there are older messages than the newest page. */
+  private synced(): ServerEvent {
+    const hasMoreBefore = this.messages.length > 50;
+    return { type: "synced", seq: this.seq, oldestSeq: null, hasMoreBefore };
+  }
+
   join(user: string, since: number | null, epoch: string | null, deliver: Deliver): () => void {
     const start: ServerEvent[] = [
       hello(this.seq, { userId: user, epoch: this.epoch }),
       { type: "online_users", users: ["alice", "bob"] },
       ...this.eventsSince(since, epoch),
-      { type: "synced", seq: this.seq },
+      this.synced(),
     ];
     deliver(start);
     this.people.set(deliver, user);

@@ -82,6 +82,8 @@ export interface RoomState {
   onlineUsers: string[];
   /** Until when (ms) each person is typing, by thread root ("" for the room) and user id. */
   typing: Record<string, Record<string, number>>;
+  /** How many more people type there than the server named. */
+  typingUnnamed: Record<string, number>;
   readMarkers: Record<string, number>;
   lastReadSeq: number;
   /**
@@ -125,6 +127,7 @@ export function initialRoomState(me: string): RoomState {
     outgoing: [],
     onlineUsers: [],
     typing: {},
+    typingUnnamed: {},
     readMarkers: {},
     lastReadSeq: 0,
     confirmedReadSeq: 0,

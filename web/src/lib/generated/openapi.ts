@@ -232,6 +232,7 @@ export interface Operations {
     };
     answer: {
       versions: MessageVersion[];
+      hasMoreBefore: boolean;
     };
   };
   addReaction: {
