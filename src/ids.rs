@@ -18,7 +18,9 @@ pub const ID_CHARS_MAX: usize = 128;
 
 fn is_id(text: &str) -> bool {
     let chars = text.chars().count();
-    (1..=ID_CHARS_MAX).contains(&chars) && !text.chars().any(char::is_control)
+    // `.` and `..`, percent-encoded too, vanish from a URL's path before a server sees it (WHATWG URL, "path state"), so
+    // no route could name who has such an id.
+    (1..=ID_CHARS_MAX).contains(&chars) && !text.chars().any(char::is_control) && !matches!(text, "." | "..")
 }
 
 macro_rules! text_id {
@@ -29,7 +31,7 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// `None` unless 1–128 code points without control characters.
+            /// `None` unless 1–128 code points without control characters; `.` and `..` are no ids.
             pub fn parse(text: &str) -> Option<Self> {
                 is_id(text).then(|| Self(text.to_owned()))
             }
@@ -140,11 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_1_to_128_characters_without_controls() {
+    fn ids_are_1_to_128_characters_without_controls_and_no_path_of_dots() {
         assert!(UserId::parse("ä").is_some());
         assert!(UserId::parse(&"ä".repeat(128)).is_some());
-        for bad in ["", "a\nb", "a\u{0}", &"x".repeat(129)] {
+        for bad in ["", "a\nb", "a\u{0}", &"x".repeat(129), ".", ".."] {
             assert!(UserId::parse(bad).is_none(), "{bad:?}");
+            assert!(TenantId::parse(bad).is_none() && RoomId::parse(bad).is_none(), "{bad:?}");
+        }
+        for good in ["...", ".a", "a.", " .", "%2e"] {
+            assert!(UserId::parse(good).is_some(), "{good:?}");
         }
     }
 

@@ -14,8 +14,11 @@ pub const ROOM_NAME_CHARS_MAX: usize = 100;
 pub const CLIENT_ID_CHARS_MAX: usize = 64;
 /// Code points of an attachment's name and of its MIME type: the longest file name that common file systems store.
 pub const ATTACHMENT_TEXT_CHARS_MAX: usize = 255;
-/// Code points of an attachment's URL: every browser handles URLs of this length.
-pub const ATTACHMENT_URL_CHARS_MAX: usize = 2_048;
+/// Bytes of an attachment's URL (MSG-4): every browser handles URLs of this length.
+pub const ATTACHMENT_URL_BYTES_MAX: usize = 2_048;
+/// Bytes of a message object as JSON, without its reactions (MSG-6): 4,000 characters of 4 bytes each, and 8 KiB for
+/// attachments, mentions and ids. A page of 100 such messages is 2.4 MB.
+pub const MESSAGE_BYTES_MAX: usize = 24 * 1024;
 /// UTF-8 bytes of one reaction's emoji (REACT-1).
 pub const EMOJI_BYTES_MAX: usize = 64;
 /// Different emoji on one message (REACT-2).
@@ -51,6 +54,11 @@ pub const VERSIONS_KEPT_MAX: u64 = 50;
 /// Items of a REST page (PROTOCOL.md, "14. REST").
 pub const PAGE_MAX: u64 = 100;
 pub const PAGE_DEFAULT: u64 = 50;
+/// Bytes of a page's messages (HIST-4): a phone on a slow line (3 Mbit/s) has it within 3 s, and 10 pages at once take
+/// less than a quarter of an isolate's 128 MB with their copies.
+pub const PAGE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of the history's messages after an upgrade (HIST-5): half of what may wait for a slow socket.
+pub const HISTORY_BYTES_MAX: usize = 512 * 1024;
 /// Messages of the history after an upgrade (HIST-1).
 pub const HISTORY_MAX: u64 = 100;
 pub const HISTORY_DEFAULT: u64 = 50;
@@ -95,6 +103,8 @@ pub const LEAVE_GRACE_MS: u64 = 5_000;
 pub const JOIN_GATHER_MS: u64 = 100;
 /// Typing ends after this time without another frame (TYPE-3).
 pub const TYPING_EXPIRES_MS: u64 = 6_000;
+/// People that a typing event names (TYPE-6); it counts the others. A line of the page has no place for more names.
+pub const TYPING_NAMED_MAX: usize = 5;
 /// A repeated typing frame is delivered only when less than this is left of the last one.
 pub const TYPING_REFRESH_MS: u64 = 3_000;
 /// Read receipts within this time are sent together: nobody waits for a check mark.
@@ -139,7 +149,7 @@ pub const UPLOAD_MAX_MS: u64 = 3_600_000;
 /// A failed upload is removed after this: by then the bucket has finished what it was still doing.
 pub const UPLOAD_SETTLES_MS: u64 = 30_000;
 /// Objects per removal: R2 accepts 1,000 (docs/PLATFORM.md, Queues, buckets and logs).
-pub const REMOVED_AT_ONCE_MAX: u64 = 1_000;
+pub const REMOVAL_BATCH_MAX: u64 = 1_000;
 /// A removal without an answer after this is requested again.
 pub const REMOVAL_LEASE_MS: u64 = 30_000;
 /// The backoff after a failed removal, doubled each time up to the maximum: deleted files must go, but nobody waits.
@@ -177,7 +187,7 @@ pub const RETRY_MIN_MS: u64 = 500;
 pub const RETRY_MAX_MS: u64 = 8_000;
 /// The longest backoff of an outbox alert that the tenant's list didn't confirm: nobody waits for it, and each try
 /// keeps the room awake.
-pub const ANNOUNCE_RETRY_MAX_MS: u64 = 30_000;
+pub const ALERT_RETRY_MAX_MS: u64 = 30_000;
 /// The interval at which a halted outbox (schema or credentials wrong) tries again: an operator has to act first.
 pub const HALTED_RETRY_MS: u64 = 60_000;
 /// The delay of the alarm that finishes what a crash interrupted; at least `ALARM_MIN_MS`.
@@ -186,19 +196,19 @@ pub const ALARM_DELAY_MS: u64 = 5_000;
 pub const ALARM_MIN_MS: u64 = 200;
 /// Changes in one snapshot, each with its author. More happen only while the room can't reach Postgres; the newest
 /// count.
-pub const CHANGES_TOLD_MAX: u64 = 1_000;
+pub const SNAPSHOT_CHANGES_MAX: u64 = 1_000;
 /// Attempts of an admin change that others overtook: a few people at once succeed, more are asked to try again.
 pub const CHANGE_TRIES_MAX: u32 = 5;
 /// A room whose oldest waiting event is older has an outbox alert (OUT-12).
-pub const TROUBLE_LAG_MS: u64 = 30_000;
+pub const ALERT_LAG_MS: u64 = 30_000;
 /// The shortest interval at which a room with an alert reports its lag: 1,000 rooms are 3 requests a second.
-pub const TROUBLE_REFRESH_MS: u64 = 300_000;
+pub const ALERT_REFRESH_MS: u64 = 300_000;
 /// A report without an answer after this is sent again: a request between objects takes milliseconds.
-pub const ANNOUNCE_LEASE_MS: u64 = 10_000;
+pub const ALERT_LEASE_MS: u64 = 10_000;
 /// How long the list remembers a room without an alert, so that it recognises a late report.
-pub const TROUBLE_FORGOTTEN_MS: u64 = 3_600_000;
+pub const ALERT_FORGET_MS: u64 = 3_600_000;
 /// Rooms in one answer of `/admin/outbox`: with more, the cause is Postgres and not a room.
-pub const TROUBLES_LISTED_MAX: u64 = 1_000;
+pub const ALERTS_LISTED_MAX: u64 = 1_000;
 /// People per notice in the queue: 200 ids of 128 characters of 4 bytes stay below its 128 KB
 /// (docs/PLATFORM.md, Queues, buckets and logs).
 pub const NOTIFY_USERS_MAX: usize = 200;
@@ -220,6 +230,9 @@ pub const NOTIFY_RETRY_MAX_S: u32 = 1_800;
 pub const NOTIFY_SECRET_BYTES_MIN: usize = 24;
 /// Messages per statement while a room is rebuilt from Postgres.
 pub const REBUILD_PAGE: u64 = 500;
+/// `GET /health?deep=1` queries Postgres at most once in this time, whoever asks: each query wakes a suspended database
+/// (10 s: longer than `STATEMENT_TIMEOUT_MS`).
+pub const HEALTH_QUERY_EVERY_MS: u64 = 10_000;
 /// A fetch of the JWKS is abandoned after this: somebody waits for their sign-in.
 pub const JWKS_FETCH_TIMEOUT_MS: u64 = 5_000;
 /// The pause after a failed fetch while no key set is known, instead of `JWKS_REFETCH_MS`: nobody can sign in until
@@ -254,7 +267,8 @@ pub struct Limits {
     pub frames_per_s: f64,
     pub frames_burst: u32,
     pub sockets_per_person: u32,
-    /// Bytes that may wait for one socket before it is a slow consumer (4420).
+    /// Bytes of earlier turns that may wait for one socket (CLOSE-4420). 500 slow clients of one room exceed an isolate
+    /// of 128 MB only if more than a quarter of them never read.
     pub waiting_bytes: u32,
     /// Bytes of an inbound text frame (4413).
     pub frame_bytes: u32,

@@ -2,7 +2,7 @@
 //! Not here: when a room has an outbox problem (`room`), and who may see the list (`api`).
 
 use crate::ids::UnixMs;
-use crate::limits::{TROUBLE_FORGOTTEN_MS, TROUBLES_LISTED_MAX};
+use crate::limits::{ALERT_FORGET_MS, ALERTS_LISTED_MAX};
 use crate::room::store::{Result, Row, Sql, SqlValue, StoreError};
 use crate::room::{OutboxProblem, OutboxReport, OutboxState};
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,9 @@ pub struct Listed {
 
 pub struct OutboxAlerts<'a>(pub &'a dyn Sql);
 
-/// `state` NULL: the room has no problem any more. Such a row stays a while, so that an earlier report that arrives late
-/// is recognised.
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS troubles (
+/// `state` NULL: the room has no problem any more. Such a row stays a while, so that an earlier report that arrives
+/// late is recognised.
+const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS outbox_alerts (
     room TEXT PRIMARY KEY, at INTEGER NOT NULL, state TEXT, lag INTEGER NOT NULL, oldest_at INTEGER NOT NULL,
     set_aside INTEGER NOT NULL) WITHOUT ROWID";
 
@@ -28,7 +28,7 @@ impl OutboxAlerts<'_> {
     /// The list shows what this room reports, unless it has a later report of the room.
     pub fn take(&self, report: &OutboxReport) -> Result<()> {
         const TAKE: &str =
-            "INSERT INTO troubles (room, at, state, lag, oldest_at, set_aside) VALUES (?, ?, ?, ?, ?, ?)
+            "INSERT INTO outbox_alerts (room, at, state, lag, oldest_at, set_aside) VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT (room) DO UPDATE SET at = excluded.at, state = excluded.state, lag = excluded.lag,
                 oldest_at = excluded.oldest_at, set_aside = excluded.set_aside
             WHERE excluded.at >= at";
@@ -40,20 +40,20 @@ impl OutboxAlerts<'_> {
         let (lag, oldest) = (number(|p| p.lag), number(|p| p.oldest_at_ms));
         let quarantined = number(|p| p.quarantined);
         self.0.exec(TAKE, &[room, int(report.at), state, lag, oldest, quarantined])?;
-        let forgotten = report.at.saturating_sub(TROUBLE_FORGOTTEN_MS);
-        self.0.exec("DELETE FROM troubles WHERE state IS NULL AND at < ?", &[int(forgotten)]).map(drop)
+        let forgotten = report.at.saturating_sub(ALERT_FORGET_MS);
+        self.0.exec("DELETE FROM outbox_alerts WHERE state IS NULL AND at < ?", &[int(forgotten)]).map(drop)
     }
 
-    /// The rooms with a problem, those with the oldest waiting event first. A tenant that never had an alert has no table
-    /// and gets none.
+    /// The rooms with a problem, those with the oldest waiting event first. A tenant that never had an alert has no
+    /// table and gets none.
     pub fn list(&self) -> Result<Vec<Listed>> {
-        let known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'troubles'";
+        let known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'outbox_alerts'";
         if self.0.exec(known, &[])?.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = "SELECT room, state, lag, oldest_at, set_aside FROM troubles WHERE state IS NOT NULL
+        let sql = "SELECT room, state, lag, oldest_at, set_aside FROM outbox_alerts WHERE state IS NOT NULL
             ORDER BY oldest_at = 0, oldest_at, room LIMIT ?";
-        self.0.exec(sql, &[int(TROUBLES_LISTED_MAX)])?.iter().map(listed).collect()
+        self.0.exec(sql, &[int(ALERTS_LISTED_MAX)])?.iter().map(listed).collect()
     }
 }
 
@@ -75,7 +75,7 @@ fn listed(row: &Row) -> Result<Listed> {
 }
 
 fn corrupt_row() -> StoreError {
-    StoreError("a row of troubles is not what was stored".into())
+    StoreError("a row of outbox_alerts can't be read".into())
 }
 
 fn int(n: UnixMs) -> SqlValue {

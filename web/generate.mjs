@@ -1,6 +1,6 @@
 /**
- * Generates the wire types from src/schema/{protocol,openapi}.json into web/src/lib/generated, or into the folder named.
- * `npm run generate -w web`. `Operations` has the parameters and the answer of each request, by `operationId`.
+ * Generates the wire types from src/schema/{protocol,openapi}.json into web/src/lib/generated, or into the folder
+ * named. `npm run generate -w web`. `Operations` has the parameters and the answer of each request, by `operationId`.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -39,7 +39,9 @@ function operation({ parameters = [], requestBody, responses }) {
   return object(parts);
 }
 
-/** Rewrites references for the compiler: the document's own to `$defs`, those of the other file to the imported name. */
+/**
+ * Rewrites references for the compiler: the document's own to `$defs`, those of the other file to the imported name.
+ */
 function local(value, imported) {
   if (Array.isArray(value)) return value.map((item) => local(item, imported));
   if (typeof value !== "object" || value === null) return value;

@@ -1,4 +1,7 @@
-/** A bot that repeats each message of a room: CHINWAG_URL=http://127.0.0.1:8787 node bot.ts ROOM_ID (Node 22.18 or newer). */
+/**
+ * A bot that repeats each message of a room: CHINWAG_URL=http://127.0.0.1:8787 node bot.ts ROOM_ID (Node 22.18 or
+ * newer).
+ */
 import { ChatClient } from "chinwag";
 
 const url = process.env.CHINWAG_URL ?? "http://127.0.0.1:8787";
@@ -16,7 +19,9 @@ async function getToken(): Promise<string> {
 
 const chat = new ChatClient({ url, userId, getToken });
 const room = chat.room(roomId);
-/** Messages up to this seq are handled. The bot ignores older messages and answers those it missed while disconnected. */
+/**
+ * Messages up to this seq are handled. The bot ignores older messages and answers those it missed while disconnected.
+ */
 let handledSeq: number | null = null;
 
 room.subscribe(() => {

@@ -1,5 +1,5 @@
-//! Uploads: a client uploads a file and sends it with a message. At the end each file can be downloaded unchanged, and the
-//! bucket has no other. Not here: the bucket (`worker`, `platform`).
+//! Uploads: a client uploads a file and sends it with a message. At the end each file can be downloaded unchanged, and
+//! the bucket has no other. Not here: the bucket (`worker`, `platform`).
 
 use crate::plan::ROOMS;
 use crate::requests::HttpRequest;

@@ -1,5 +1,5 @@
-//! The end of a run: the faults are over. Within a bounded time every client has every event, Postgres equals the log, and
-//! nothing keeps an idle room awake. Not here: what is checked meanwhile (`client_checks`), the checks of a log
+//! The end of a run: the faults are over. Within a bounded time every client has every event, Postgres equals the log,
+//! and nothing keeps an idle room awake. Not here: what is checked meanwhile (`client_checks`), the checks of a log
 //! (`log_checks`).
 
 use crate::deletion_checks::nothing_is_left;

@@ -1,10 +1,10 @@
-//! The simulator: the real routes, objects, rooms, SQL and outbox under a virtual clock, with faults injected everywhere
-//! (`cargo xtask sim`). One seed is one history, always the same.
+//! The simulator: the real routes, objects, rooms, SQL and outbox under a virtual clock, with faults injected
+//! everywhere (`cargo xtask sim`). One seed is one history, always the same.
 //!
 //! `generator` turns a seed into a `plan`, `run` runs it with `actions`. A `world` is its parts, each with its state;
 //! over them are the runtime (`objects`, `platform`, `outages`, `scheduler`), `postgres`, the `worker` with `requests`,
-//! the `transport`, and the clients (`client`, `people`, `rules`, `files`). They check all that they receive against the
-//! model; `final_checks` looks at all that is `stored`. `shrink` finds the shortest failing history, and what once
+//! the `transport`, and the clients (`client`, `people`, `rules`, `files`). They check all that they receive against
+//! the model; `final_checks` looks at all that is `stored`. `shrink` finds the shortest failing history, and what once
 //! failed is kept in `regressions`. Not here: real sockets, processes and disks; those are in `tests/faults`.
 
 mod actions;

@@ -63,7 +63,13 @@ impl World {
 
     /// An output leaves the object, at once if nothing was written in this turn before it.
     pub fn send_output(self: &Rc<Self>, host: &Host, output: Output) {
-        if host.wrote.get() { host.gate.borrow_mut().push(output) } else { self.release(output) }
+        if !host.wrote.get() {
+            return self.release(output);
+        }
+        if let Output::Frame(socket, frame) = &output {
+            socket.held_bytes.set(socket.held_bytes.get() + frame.len() as u32);
+        }
+        host.gate.borrow_mut().push(output);
     }
 
     fn release(self: &Rc<Self>, output: Output) {
@@ -77,6 +83,7 @@ impl World {
     /// Commits what the turn wrote, sets its alarm, and releases what waited for that.
     pub fn end_turn(self: &Rc<Self>, host: &Rc<Host>) {
         let staged_alarm = host.staged_alarm.take();
+        host.sockets.borrow().iter().for_each(|socket| socket.end_turn());
         if host.in_transaction.replace(false) {
             // The process may die before the commit, or after it.
             let dead = self.faults.process_dead.get() || (host.wrote.get() && self.faults.suppress_effect());

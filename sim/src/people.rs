@@ -215,8 +215,8 @@ impl World {
     }
 }
 
-/// The naive model: whoever is added was no member, whoever is removed or changed was one; and in the end everybody named
-/// by an event is what the last one says.
+/// The naive model: whoever is added was no member, whoever is removed or changed was one; and in the end everybody
+/// named by an event is what the last one says.
 pub fn member_events_agree(world: &World, room: usize, log: &Log, floor: Seq) -> CheckResult {
     let wrong = |what: String| Err((Checker::People, what));
     // A rebuilt log does not say who was a member when it began.

@@ -185,6 +185,10 @@ impl Platform for Simulated {
         }
         if code == CloseCode::SlowConsumer {
             self.world.recorder.count("slow sockets closed");
+            if socket.is_received() && !socket.was_slow.get() {
+                let what = format!("socket {} has always read, and is closed as slow", socket.id);
+                self.world.recorder.violation(Checker::Bounds, what);
+            }
         }
         self.output(Output::Close(socket.clone(), code.code()));
         Ok(())

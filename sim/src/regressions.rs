@@ -1,6 +1,6 @@
-//! Histories that once failed, as short as they could be made; every run begins with them. Not seeds: what a seed stands
-//! for changes with the generator. Each has a mutant of its name that restores the defect (`sim/mutants`); the last ones
-//! are those of mutants that thousands of seeds do not bring out.
+//! Histories that once failed, as short as they could be made; every run begins with them. Not seeds: what a seed
+//! stands for changes with the generator. Each has a mutant of its name that restores the defect (`sim/mutants`); the
+//! last ones are those of mutants that thousands of seeds do not bring out.
 
 use crate::plan::{Action, Action::*, OwnerRequest, Plan, PostgresFault};
 

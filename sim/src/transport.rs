@@ -37,12 +37,13 @@ impl World {
         }
     }
 
-    /// Checks a send of the room against the socket's limit of unsent bytes.
+    /// Checks a send of the room against the socket's limit of bytes that earlier turns left.
     pub fn check_send_buffer(&self, socket: &SimSocket, bytes: usize) {
-        let waiting = socket.waiting_bytes();
+        let waiting = socket.waiting_bytes().saturating_sub(socket.turn_bytes.get());
+        socket.turn_bytes.set(socket.turn_bytes.get() + bytes as u32);
         if waiting <= self.limits.waiting_bytes {
-            socket.limit_holds.set(true);
-        } else if socket.limit_holds.get() {
+            socket.first_delivery_bytes.set(None);
+        } else if waiting > self.limits.waiting_bytes + socket.first_delivery_bytes.get().unwrap_or(0) {
             let what = format!("{bytes} bytes more to a socket with {waiting} waiting");
             self.recorder.violation(Checker::Bounds, what);
         }

@@ -25,8 +25,8 @@ pub fn user_ids(
     let (mut users, mut seen) = (Vec::new(), BTreeSet::new());
     for item in &list {
         let text = item.as_str().ok_or_else(expected)?;
-        let user =
-            UserId::parse(text).ok_or_else(|| Refusal::invalid(name, "an id of 1 to 128 characters"))?;
+        let user = UserId::parse(text)
+            .ok_or_else(|| Refusal::invalid(name, "ids of 1 to 128 characters, not . or .."))?;
         if seen.insert(user.clone()) {
             users.push(user);
         }
@@ -47,9 +47,9 @@ pub fn one_of<T: Copy>(
     value.map(Some).ok_or_else(|| Refusal::invalid(name, &names()))
 }
 
-/// One line of text, trimmed. Empty text clears what is stored.
+/// One line of text, trimmed. Empty text and `null` clear what is stored.
 pub fn line(fields: &mut Fields, name: &str, chars_max: usize) -> Result<Option<String>, Refusal> {
-    let Some(text) = fields.text_opt(name)?.map(|text| text.trim().to_owned()) else { return Ok(None) };
+    let Some(text) = fields.text_to_store(name)?.map(|text| text.trim().to_owned()) else { return Ok(None) };
     if text.chars().count() > chars_max {
         return Err(Refusal::invalid(name, &format!("more than {chars_max} characters")));
     }

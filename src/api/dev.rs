@@ -18,7 +18,7 @@ pub async fn create_token<P: Ports, B: Body>(ports: &P, request: Request<B>) -> 
     let sub = fields.text("sub")?;
     let tenant = fields.text_opt("tenant")?.unwrap_or_else(|| "dev".into());
     if UserId::parse(&sub).is_none() || TenantId::parse(&tenant).is_none() {
-        return Err(Refusal::invalid("sub", "an id of 1 to 128 characters"));
+        return Err(Refusal::invalid("sub", "an id of 1 to 128 characters, not . or .."));
     }
     let secret =
         ports.dev_secret().ok_or_else(|| Refusal::new(Code::NotFound, "no JWT_SECRET to sign with"))?;

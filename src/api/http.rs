@@ -8,7 +8,7 @@ use crate::ids::{INTEGER_MAX, UserId};
 use crate::limits::{BODY_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
 use crate::protocol::Fields;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use serde_json::json;
 use std::future::Future;
 
@@ -32,13 +32,10 @@ pub trait Body {
 impl<B: Body> Request<B> {
     /// The body as JSON text, not yet parsed.
     ///
-    /// # Errors  415 for a content type other than JSON, 413 past `BODY_BYTES_MAX`, `bad_json` if it isn't UTF-8.
+    /// # Errors  415 for a type that JSON is not sent with, 413 past `BODY_BYTES_MAX`, `bad_json` if it isn't UTF-8.
     pub async fn read_json(self) -> Result<String, Refusal> {
-        if let Some(value) = self.headers.get(CONTENT_TYPE) {
-            let mime = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-            if !mime.eq_ignore_ascii_case("application/json") && !mime.ends_with("+json") {
-                return Err(Refusal::new(Code::UnsupportedMediaType, "expected application/json"));
-            }
+        if !self.headers.get_all(CONTENT_TYPE).iter().all(is_read_as_json) {
+            return Err(Refusal::new(Code::UnsupportedMediaType, "expected application/json"));
         }
         let bytes = self.body.read(BODY_BYTES_MAX).await?;
         String::from_utf8(bytes).map_err(|_| Refusal::new(Code::BadJson, "not UTF-8"))
@@ -54,6 +51,13 @@ impl<B: Body> Request<B> {
         let text = self.read_json().await?;
         Fields::parse(if text.trim().is_empty() { "{}" } else { &text })
     }
+}
+
+/// Whether a body of this `Content-Type` is read as JSON. `text/plain` is what `fetch` sends with a string.
+fn is_read_as_json(content_type: &HeaderValue) -> bool {
+    let mime = content_type.to_str().unwrap_or("not text").split(';').next().unwrap_or_default().trim();
+    let mime = mime.to_ascii_lowercase();
+    matches!(mime.as_str(), "" | "application/json" | "text/plain") || mime.ends_with("+json")
 }
 
 #[derive(Debug)]
@@ -143,6 +147,11 @@ impl Query {
 
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The place where the page begins; an empty one is the first page's.
+    pub fn cursor(&self) -> Option<&str> {
+        self.text("cursor").filter(|cursor| !cursor.is_empty())
     }
 
     /// # Errors  `bad_request` unless it is an integer from 0 to 2^53−1.

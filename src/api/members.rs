@@ -10,6 +10,7 @@ use crate::db;
 use crate::error::Refusal;
 use crate::ids::UserId;
 use crate::limits::GROUP_MEMBERS_MAX;
+use crate::protocol::room::RoomKind;
 use crate::room::AdminChange;
 use serde_json::{Value, json};
 
@@ -17,16 +18,20 @@ use serde_json::{Value, json};
 pub async fn list<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
     let RoomContext { ports, caller, room, query, .. } = cx;
     let is_sound = |user: &UserId| UserId::parse(user.as_str()).is_some();
-    let after = query.text("cursor").map(|text| db::parse_cursor(text, is_sound)).transpose()?;
+    let after = query.cursor().map(|text| db::parse_cursor(text, is_sound)).transpose()?;
     let limit = query.limit()?;
     let page =
         db::list_members(ports.db(), (&caller.tenant, &caller.user, &room), after.as_ref(), limit).await;
-    let (role, mut page) = page.map_err(database_unavailable)?.ok_or_else(no_such_room)?;
+    let (kind, role, mut page) = page.map_err(database_unavailable)?.ok_or_else(no_such_room)?;
     let mute = Action::Mute { target: Role::Member };
-    if auth::authorize(Role::from_name(&role), caller.tenant_role, mute).is_err() {
-        page.items.iter_mut().filter_map(Value::as_object_mut).for_each(|member| {
+    let sees_mutes = auth::authorize(kind, Role::from_name(&role), caller.tenant_role, mute).is_ok();
+    for member in page.items.iter_mut().filter_map(Value::as_object_mut) {
+        if !sees_mutes {
             member.remove("mutedUntil");
-        });
+        }
+        if kind == RoomKind::Direct {
+            member.insert("role".to_owned(), json!(Role::Member));
+        }
     }
     Ok(Reply::ok(json!({"members": page.items, "nextCursor": page.next_cursor})))
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 pub async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
     let CallerContext { ports, caller, query, .. } = cx;
     let limit = query.limit()?;
-    let place = query.text("cursor").map(Place::parse).transpose()?.unwrap_or_else(Place::newest);
+    let place = query.cursor().map(Place::parse).transpose()?.unwrap_or_else(Place::newest);
     // One more than the page shows whether there is a next page.
     let found = db::mentions(ports.db(), &caller.tenant, &caller.user, &place, limit.saturating_add(1)).await;
     let mut found = found.map_err(database_unavailable)?;

@@ -37,11 +37,17 @@ pub use routes::{ROUTES, Route};
 
 use self::http::{Params, Query};
 use crate::error::{Code, Refusal};
+use ::http::{Method, header::UPGRADE};
 use context::Unauthenticated;
 use routes::Found;
 
 /// Answers one request. Every refusal has the shape of PROTOCOL.md, "10. Errors, limits and close codes".
-pub async fn handle<P: Ports, B: Body>(ports: &P, request: Request<B>) -> Reply {
+/// The reply to `HEAD` is that to `GET`; the runtime sends its status and headers without the body.
+pub async fn handle<P: Ports, B: Body>(ports: &P, mut request: Request<B>) -> Reply {
+    if request.method == Method::HEAD {
+        // Only `GET` upgrades (RFC 6455, section 4.1).
+        request.headers.remove(UPGRADE);
+    }
     let reply = match routes::find(&request.method, &request.path) {
         Found::Route(route, params) => dispatch(ports, route, params, request).await,
         Found::OtherMethod(allowed) => Ok(Reply::method_not_allowed(allowed)),

@@ -10,6 +10,7 @@ use crate::auth::{self, Action, Role};
 use crate::db;
 use crate::error::Refusal;
 use crate::outbox_alerts::Listed;
+use crate::protocol::room::RoomKind;
 use crate::room::RoomCall;
 use serde_json::{Value, json};
 
@@ -45,14 +46,15 @@ async fn authorize_operator<P: Ports>(cx: &RoomContext<'_, P>) -> Result<Option<
     let snapshot = refuse_strangers(snapshot)?;
     let member = snapshot.as_ref().and_then(|s| s.members.iter().find(|m| m.user_id == caller.user));
     let role = member.and_then(|member| Role::from_name(&member.role));
-    auth::authorize(role, caller.tenant_role, Action::OperateOutbox)?;
+    let kind = snapshot.as_ref().map_or(RoomKind::Group, |snapshot| snapshot.kind);
+    auth::authorize(kind, role, caller.tenant_role, Action::OperateOutbox)?;
     Ok(snapshot.map(|s| Membership { members_version: s.members_version, last_seq: s.last_seq }))
 }
 
 /// `GET /admin/outbox`.
 pub async fn list_alerts<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
     let CallerContext { ports, caller, .. } = cx;
-    auth::authorize(None, caller.tenant_role, Action::ListOutboxAlerts)?;
+    auth::authorize(RoomKind::Group, None, caller.tenant_role, Action::ListOutboxAlerts)?;
     let now = ports.now();
     let room = |Listed { room_id, problem }: &Listed| -> Value {
         let age_ms = |at: u64| if at == 0 { 0 } else { now.saturating_sub(at) };

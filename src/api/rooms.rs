@@ -13,9 +13,11 @@ use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, RoomId, UserId};
 use crate::limits::{GROUP_MEMBERS_MAX, ROOM_NAME_CHARS_MAX, ROOM_TOPIC_CHARS_MAX};
 use crate::protocol::Fields;
+use crate::protocol::client::client_id;
 use crate::protocol::room::{HistoryVisibility, RoomKind, RoomMention};
 use crate::room::{AdminChange, Patch};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// `POST /rooms/create`.
@@ -40,25 +42,38 @@ pub async fn create<P: Ports, B: Body>(
         }
         _ => {}
     }
-    let id = new_room_id(ports)?;
+    let client_id = client_id(&mut fields)?.filter(|_| kind == RoomKind::Group);
+    let id = match &client_id {
+        Some(client_id) => derived_room_id(&caller, client_id),
+        None => new_room_id(ports),
+    };
+    let id = id.ok_or_else(Refusal::fault)?;
     let name = if kind == RoomKind::Direct { None } else { name };
     let (tenant, creator) = (caller.tenant.clone(), caller.user.clone());
-    let new = NewRoom { tenant, id, kind, name, creator, participants };
+    let new = NewRoom { tenant, id, is_repeatable: client_id.is_some(), kind, name, creator, participants };
     let created = db::create_room(ports.db(), &new).await.map_err(database_unavailable)?;
+    let created = created.ok_or_else(no_such_room)?;
     Ok(Reply::ok(json!({"room": for_caller(&caller, created.room), "created": created.created})))
 }
 
 /// A UUIDv7. Its last bits, a message's `seq`, mean nothing in a room's id.
-fn new_room_id<P: Ports>(ports: &P) -> Result<RoomId, Refusal> {
+fn new_room_id<P: Ports>(ports: &P) -> Option<RoomId> {
     let random = ports.random();
-    let id = MessageId::new(ports.now(), (random >> 64) as u64, random as u64).to_string();
-    RoomId::parse(&id).ok_or_else(|| Refusal::new(Code::Internal, "no id"))
+    RoomId::parse(&MessageId::new(ports.now(), (random >> 64) as u64, random as u64).to_string())
+}
+
+/// The id of the group that this person creates with this `clientId`: a UUIDv8 of their hash, so that no column and no
+/// look-up is needed to find the room again. JSON keeps different triples different, whatever their ids contain.
+fn derived_room_id(caller: &Identity, client_id: &str) -> Option<RoomId> {
+    let hash = Sha256::digest(json!([caller.tenant, caller.user, client_id]).to_string());
+    let bytes = hash.first_chunk::<16>()?;
+    RoomId::parse(&uuid::Builder::from_custom_bytes(*bytes).into_uuid().to_string())
 }
 
 /// `GET /rooms/list`.
 pub async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
     let CallerContext { ports, caller, query, .. } = cx;
-    let cursor = query.text("cursor").map(RoomCursor::parse).transpose()?;
+    let cursor = query.cursor().map(RoomCursor::parse).transpose()?;
     let limit = query.limit()?;
     let page = db::list_rooms(ports.db(), &caller.tenant, &caller.user, cursor.as_ref(), limit).await;
     let page = page.map_err(database_unavailable)?;
@@ -124,12 +139,21 @@ fn patch(fields: &mut Fields) -> Result<Patch, Refusal> {
     Ok(patch)
 }
 
-/// The room with the caller's effective role in `me.role`: Postgres doesn't know roles over the tenant.
+/// The room with the caller's effective role in `me.role`: Postgres doesn't know roles over the tenant. In a direct room
+/// everybody is shown as a member.
 fn for_caller(caller: &Identity, mut room: Value) -> Value {
+    let kind = room.get("type").and_then(Value::as_str).and_then(RoomKind::from_name);
+    let kind = kind.unwrap_or(RoomKind::Group);
+    if kind == RoomKind::Direct {
+        let members = room.get_mut("members").and_then(Value::as_array_mut);
+        for member in members.into_iter().flatten().filter_map(Value::as_object_mut) {
+            member.insert("role".to_owned(), json!(Role::Member));
+        }
+    }
     if let Some(slot) = room.pointer_mut("/me/role")
         && let Some(role) = slot.as_str().and_then(Role::from_name)
     {
-        *slot = json!(auth::effective_role(role, caller.tenant_role).name());
+        *slot = json!(auth::effective_role(kind, role, caller.tenant_role).name());
     }
     room
 }

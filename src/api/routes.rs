@@ -54,7 +54,8 @@ pub enum Route {
     CreateDevToken,
 }
 
-/// Every route. A `{…}` of a path becomes one of `Params`.
+/// Every route. A `{…}` of a path becomes one of `Params`. `HEAD` works wherever `GET` does; only a route whose answer
+/// to it differs has a row for it.
 pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::GET, "/chat", Route::Chat),
     (Method::GET, "/api/chat/health", Route::Health),
@@ -117,13 +118,18 @@ thread_local! {
     static ROUTER: OnceCell<matchit::Router<Methods>> = const { OnceCell::new() };
 }
 
-/// One entry per path, with its methods. The test below fails for a path that could not be inserted.
+/// One entry per path, with its methods, `HEAD` included. The test below fails for a path that could not be inserted.
 fn router() -> matchit::Router<Methods> {
     let mut paths: Vec<(&str, Methods)> = Vec::new();
+    let has_own_head = |path: &str| ROUTES.iter().any(|(method, p, _)| *method == Method::HEAD && *p == path);
     for (method, path, route) in ROUTES {
+        let mut rows = vec![(method.clone(), *route)];
+        if *method == Method::GET && !has_own_head(path) {
+            rows.push((Method::HEAD, *route));
+        }
         match paths.iter_mut().find(|(known, _)| known == path) {
-            Some((_, methods)) => methods.push((method.clone(), *route)),
-            None => paths.push((path, vec![(method.clone(), *route)])),
+            Some((_, methods)) => methods.append(&mut rows),
+            None => paths.push((path, rows)),
         }
     }
     let mut router = matchit::Router::new();
@@ -159,7 +165,7 @@ mod tests {
             assert_eq!(params.get("room"), if path.contains("r%2F1") { "r/1" } else { "" });
         }
         assert!(
-            matches!(find(&Method::DELETE, "/api/chat/rooms/r/messages"), Found::OtherMethod(m) if m == "GET, POST")
+            matches!(find(&Method::DELETE, "/api/chat/rooms/r/messages"), Found::OtherMethod(m) if m == "GET, HEAD, POST")
         );
         assert!(matches!(find(&Method::GET, "/api/chat/nothing"), Found::Nothing));
     }

@@ -17,7 +17,7 @@ pub async fn search<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal
     let limit = query.limit_or(SEARCH_PAGE_DEFAULT)?;
     let SearchQuery { filter, before_ms } = SearchQuery::parse(&query, &caller.user)?;
     let mut place = before_ms.map_or_else(Place::newest, Place::before);
-    if let Some(cursor) = query.text("cursor") {
+    if let Some(cursor) = query.cursor() {
         place = place.older(Place::parse(cursor)?);
     }
     let db = ports.db();

@@ -3,6 +3,7 @@
 
 use crate::limits::SECRET_BYTES_MIN;
 use jsonwebtoken::DecodingKey;
+use sha2::{Digest, Sha256};
 
 /// The algorithms of PROTOCOL.md, "2. Identity". A token with any other is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +52,18 @@ pub struct AuthConfig {
     pub audience: Option<String>,
     pub tenant_claim: String,
     pub(super) allowed_origins: Vec<Origin>,
+    /// SHA-256 of `HEALTH_TOKEN`: this type has a `Debug`, and hashes compare without telling how much was right.
+    health_token_hash: Option<[u8; 32]>,
 }
 
 impl AuthConfig {
-    /// Reads `JWT_SECRET JWT_ALGORITHMS JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE TENANT_CLAIM ALLOWED_ORIGINS`;
-    /// an empty variable counts as absent.
+    /// Whether this is the deployment's `HEALTH_TOKEN`, which opens `GET /health?deep=1` and nothing else.
+    pub fn is_health_token(&self, token: &str) -> bool {
+        self.health_token_hash.is_some_and(|hash| hash == <[u8; 32]>::from(Sha256::digest(token)))
+    }
+
+    /// Reads `JWT_SECRET JWT_ALGORITHMS JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE TENANT_CLAIM ALLOWED_ORIGINS
+    /// HEALTH_TOKEN`; an empty variable counts as absent.
     ///
     /// # Errors  what is wrong, for the oplog; the Worker then answers 503 to every request.
     pub fn parse(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
@@ -106,6 +114,7 @@ impl AuthConfig {
             audience: text("JWT_AUDIENCE"),
             tenant_claim: text("TENANT_CLAIM").unwrap_or_else(|| "tenantId".into()),
             allowed_origins,
+            health_token_hash: text("HEALTH_TOKEN").map(|token| Sha256::digest(token).into()),
         })
     }
 }

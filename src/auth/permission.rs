@@ -2,6 +2,7 @@
 //! Not here: states that restrict everybody (archived, muted, banned, slow mode), and memberships (`room`).
 
 use crate::error::{Code, Refusal};
+use crate::protocol::room::RoomKind;
 use serde::{Deserialize, Serialize};
 
 /// A role in a room. Each may do what the ones before it may.
@@ -79,17 +80,22 @@ pub enum Action {
     ListOutboxAlerts,
 }
 
-/// A tenant's moderators and admins have that role in each room that they are members of.
-pub fn effective_role(room_role: Role, tenant_role: Option<Role>) -> Role {
-    tenant_role.map_or(room_role, |tenant_role| room_role.max(tenant_role))
+/// A tenant's moderators and admins have that role in each group that they are members of. In a direct room everybody
+/// is a member, whatever role is stored or the tenant gives.
+pub fn effective_role(kind: RoomKind, room_role: Role, tenant_role: Option<Role>) -> Role {
+    match kind {
+        RoomKind::Direct => Role::Member,
+        RoomKind::Group => tenant_role.map_or(room_role, |tenant_role| room_role.max(tenant_role)),
+    }
 }
 
-/// The table.
-fn is_allowed(role: Role, tenant_role: Option<Role>, action: Action) -> bool {
+/// The table. `role` is the effective role.
+fn is_allowed(kind: RoomKind, role: Role, tenant_role: Option<Role>, action: Action) -> bool {
     use Action::*;
     use Role::*;
     match action {
-        Read | Talk | React | Report | Leave | EditOwn | DeleteOwn | ReadOwnVersions => role >= Member,
+        Read | Talk | React | Report | EditOwn | DeleteOwn | ReadOwnVersions => role >= Member,
+        Leave => role >= Member && kind == RoomKind::Group,
         EditOthers | DeleteOthers | ReadOthersVersions | ReadAudit => role >= Moderator,
         SetSlowMode | IgnoreSlowMode => role >= Moderator,
         Mute { target } | Ban { target } => role >= Moderator && target < role,
@@ -104,15 +110,20 @@ fn is_allowed(role: Role, tenant_role: Option<Role>, action: Action) -> bool {
 
 /// Refuses an action that the caller's role does not allow.
 ///
-/// # Takes   `role`: the role in the room or the effective role; `None` for a person who is not a member.
+/// # Takes   `role`: the stored role in the room or the effective role; `None` for a person who is not a member.
 /// # Errors  `room_not_found` for non-members, so that they don't learn that the room exists; `forbidden` for a role
 ///           that is too low.
-pub fn authorize(role: Option<Role>, tenant_role: Option<Role>, action: Action) -> Result<(), Refusal> {
+pub fn authorize(
+    kind: RoomKind,
+    role: Option<Role>,
+    tenant_role: Option<Role>,
+    action: Action,
+) -> Result<(), Refusal> {
     let allowed = match role {
-        Some(role) => is_allowed(effective_role(role, tenant_role), tenant_role, action),
+        Some(role) => is_allowed(kind, effective_role(kind, role, tenant_role), tenant_role, action),
         None => {
             matches!(action, Action::OperateOutbox | Action::ListOutboxAlerts)
-                && is_allowed(Role::Member, tenant_role, action)
+                && is_allowed(kind, Role::Member, tenant_role, action)
         }
     };
     match (allowed, role, action) {
@@ -122,10 +133,4 @@ pub fn authorize(role: Option<Role>, tenant_role: Option<Role>, action: Action) 
         }
         (false, ..) => Err(Refusal::new(Code::Forbidden, "your role doesn't allow this")),
     }
-}
-
-/// Whether an action changes memberships or roles: in a direct room nobody may (403).
-pub fn is_membership_change(action: Action) -> bool {
-    use Action::*;
-    matches!(action, Leave | AddPeople | RemovePerson { .. } | SetRole { .. })
 }

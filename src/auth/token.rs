@@ -126,7 +126,7 @@ fn identity(claims: &Map<String, Value>, config: &AuthConfig, now: UnixMs) -> Re
         }
     }
     let leeway_ms = TOKEN_LEEWAY_S * 1000;
-    match time_ms(claims, "nbf").ok_or(Refused("the token's nbf is not a time in whole seconds"))? {
+    match time_ms(claims, "nbf").ok_or(Refused("the token's nbf is not a time in seconds"))? {
         Some(nbf_ms) if nbf_ms > now.saturating_add(leeway_ms) => {
             return Err(Refused("the token is not valid yet"));
         }
@@ -134,14 +134,14 @@ fn identity(claims: &Map<String, Value>, config: &AuthConfig, now: UnixMs) -> Re
     }
     let identity = Identity {
         user: id(claims, "sub", UserId::parse)
-            .ok_or(Refused("the token's sub is not an id of 1 to 128 characters"))?,
+            .ok_or(Refused("the token's sub is not an id (1 to 128 characters, not . or ..)"))?,
         tenant: id(claims, &config.tenant_claim, TenantId::parse)
-            .ok_or(Refused("the token's tenant is not an id of 1 to 128 characters"))?,
+            .ok_or(Refused("the token's tenant is not an id (1 to 128 characters, not . or ..)"))?,
         name: display_name(claims),
         tenant_role: tenant_role(claims).ok_or(Refused("the token's roles are not a list of texts"))?,
         expires_ms: time_ms(claims, "exp")
             .flatten()
-            .ok_or(Refused("the token's exp is missing or not a time in whole seconds"))?,
+            .ok_or(Refused("the token's exp is missing or not a time in seconds"))?,
     };
     if identity.is_expired(now) { Err(VerifyError::Expired) } else { Ok(identity) }
 }
@@ -150,12 +150,15 @@ fn id<T>(claims: &Map<String, Value>, name: &str, parse: impl Fn(&str) -> Option
     claims.get(name)?.as_str().and_then(parse)
 }
 
-/// The outer `None` means that the claim is present and no valid time: a text, a fraction, negative, or too large.
+/// A NumericDate (RFC 7519, section 2), which may have a fraction; less than a millisecond is dropped.
+/// The outer `None` means that the claim is present and no valid time: a text, negative, or too large.
 fn time_ms(claims: &Map<String, Value>, name: &str) -> Option<Option<UnixMs>> {
-    match claims.get(name) {
-        None => Some(None),
-        Some(value) => value.as_u64().filter(|s| *s <= TIME_S_MAX).map(|s| s.checked_mul(1000)),
-    }
+    let Some(value) = claims.get(name) else { return Some(None) };
+    let ms = match value.as_u64() {
+        Some(s) => s.checked_mul(1000)?,
+        None => (value.as_f64().filter(|s| (0.0..=TIME_S_MAX as f64).contains(s))? * 1000.0) as UnixMs,
+    };
+    (ms <= TIME_S_MAX * 1000).then_some(Some(ms))
 }
 
 /// The name is only displayed, so an invalid one is left out instead of refusing the token.

@@ -3,7 +3,7 @@
 
 use super::port::{DbError, Postgres, decode};
 use crate::ids::{INTEGER_MAX, RoomId, Seq, TenantId, UnixMs, UserId};
-use crate::limits::CHANGES_TOLD_MAX;
+use crate::limits::SNAPSHOT_CHANGES_MAX;
 use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -112,6 +112,6 @@ pub async fn room_snapshot(
     known: Option<u64>,
 ) -> Result<Option<RoomSnapshot>, DbError> {
     let known = known.unwrap_or(INTEGER_MAX);
-    let input = json!({"tenant": tenant, "room": room, "known": known, "changesMax": CHANGES_TOLD_MAX});
+    let input = json!({"tenant": tenant, "room": room, "known": known, "changesMax": SNAPSHOT_CHANGES_MAX});
     decode(db.query(include_str!("sql/room_snapshot.sql"), input).await?)
 }

@@ -4,20 +4,22 @@
 use super::cursor::{Page, PageAnswer};
 use super::port::{DbError, Postgres, decode};
 use crate::ids::{RoomId, TenantId, UserId};
+use crate::protocol::room::RoomKind;
 use serde_json::{Value, json};
 
-/// Members in the order of their ids, and the role of the caller; `None`: no such room, or the caller is not in it.
+/// The room's kind, the stored role of the caller, and members in the order of their ids; `None`: no such room, or the
+/// caller is not in it.
 /// Not everybody may see who is muted (`mutedUntil`); the caller of this function decides that.
 pub async fn list_members(
     db: &impl Postgres,
     (tenant, user, room): (&TenantId, &UserId, &RoomId),
     after: Option<&UserId>,
     limit: u64,
-) -> Result<Option<(String, Page)>, DbError> {
+) -> Result<Option<(RoomKind, String, Page)>, DbError> {
     let input = json!({"tenant": tenant, "user": user, "room": room, "after": after, "limit": limit});
-    let answer: Option<(String, PageAnswer<UserId>)> =
+    let answer: Option<(RoomKind, String, PageAnswer<UserId>)> =
         decode(db.query(include_str!("sql/list_members.sql"), input).await?)?;
-    Ok(answer.map(|(role, answer)| (role, answer.page())))
+    Ok(answer.map(|(kind, role, answer)| (kind, role, answer.page())))
 }
 
 /// A member's notification settings; `None`: no such room, or not in it.

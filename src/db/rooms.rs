@@ -17,8 +17,10 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug)]
 pub struct NewRoom {
     pub tenant: TenantId,
-    /// Random for each request, and the same in its retries.
+    /// The same in each retry of a request.
     pub id: RoomId,
+    /// Whether later requests have this id too, as it is derived from a `clientId`. Otherwise it is random.
+    pub is_repeatable: bool,
     pub kind: RoomKind,
     pub name: Option<String>,
     pub creator: UserId,
@@ -30,16 +32,18 @@ pub struct NewRoom {
 pub struct Created {
     /// The room as its creator sees it.
     pub room: Value,
-    /// Whether this request created it; otherwise the two people had a room already.
+    /// Whether this request created it; otherwise the two people had a room already, or an earlier request with the same
+    /// `clientId` created it.
     pub created: bool,
 }
 
-/// The room exists with its members. Two people have one direct room, however many requests create it at once.
+/// The room exists with its members. Two people have one direct room, however many requests create it at once; so has
+/// a repeatable id one group. `None`: a repeatable request's room exists, but its creator is not in it any more.
 ///
 /// # Laws  room and members are one transaction. A retry answers like the first try, `created` included: the request
-/// whose id the room has is the one that created it.
+/// whose id the room has is the one that created it. Of repeatable requests it is the one that inserted the row.
 /// # Cost  two statements, the second for the answer.
-pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Created, DbError> {
+pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Option<Created>, DbError> {
     let people: BTreeSet<&str> = new.participants.iter().chain([&new.creator]).map(UserId::as_str).collect();
     let (sql, dm_key) = match new.kind {
         // A JSON array of the two in order: two pairs never have the same key, whatever their ids contain.
@@ -48,13 +52,22 @@ pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Created, D
     };
     let input = json!({"tenant": new.tenant, "id": new.id, "type": new.kind, "name": new.name,
                        "dmKey": dm_key, "creator": new.creator, "people": people});
-    let id: RoomId = match db.query(sql, input.clone()).await {
+    #[derive(Deserialize)]
+    struct Row {
+        id: RoomId,
+        inserted: bool,
+    }
+    let Row { id, inserted } = match db.query(sql, input.clone()).await {
         // The same request ran at the same moment and its id was inserted first.
         Err(e) if e.has_state("23505") => decode(db.query(sql, input).await?)?,
         answer => decode(answer?)?,
     };
     match get_room(db, &new.tenant, &new.creator, &id).await? {
-        Some(seen) => Ok(Created { room: seen.room, created: id == new.id }),
+        Some(seen) => {
+            let created = if new.is_repeatable { inserted } else { id == new.id };
+            Ok(Some(Created { room: seen.room, created }))
+        }
+        None if new.is_repeatable && !inserted => Ok(None),
         // The room was deleted, or its creator left, in between; a retry creates it again.
         None => Err(DbError { sqlstate: None, message: "the room was deleted while it was created".into() }),
     }

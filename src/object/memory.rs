@@ -76,13 +76,14 @@ impl<P: Platform> Object<P> {
     /// The room from its storage and its open sockets: after hibernation, a deploy, a panic, a failing store.
     fn load(&self) -> Result<Option<Room>, StoreError> {
         let mut states = Vec::new();
-        self.sockets.clear();
+        let mut sockets = Vec::new();
         for socket in self.platform.sockets() {
             let Some(text) = self.platform.attachment(&socket) else { continue };
             let Ok(state) = serde_json::from_str::<SocketState>(&text) else { continue };
-            self.sockets.insert(state.id, socket, self.limits.waiting_bytes);
+            sockets.push((state.id, socket));
             states.push(state);
         }
+        self.sockets.reload(sockets.into_iter());
         let room = Room::load(&Store(self.platform.sql()), states, self.limits.clone())?;
         Ok(room.map(|room| room.with_moderation(&self.moderation)))
     }

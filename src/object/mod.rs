@@ -143,6 +143,7 @@ impl<P: Platform> Object<P> {
 
     fn perform_all(self: &Rc<Self>, effects: Vec<Effect>) -> Fed {
         let mut fed = Fed::default();
+        self.sockets.begin_flush();
         for effect in effects {
             // One dead socket must not stop the rest.
             let _ = self.perform(effect, &mut fed);
@@ -154,7 +155,7 @@ impl<P: Platform> Object<P> {
         match effect {
             Effect::Send { connection, frame } => self.send(connection, &frame)?,
             Effect::Close { connection, code } => self.close(connection, code)?,
-            Effect::Attach { connection, attachment } => self.attach(connection, &attachment),
+            Effect::Attach { connection, state } => self.attach(connection, &state),
             Effect::Verify { connection, token } => self.later(async move |object| {
                 let outcome = object.platform.authenticate(&token).await;
                 object.feed(Input::Verified { connection, outcome });

@@ -12,7 +12,7 @@ use crate::limits::{CHANGE_TRIES_MAX, REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_S
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
-use crate::room::{AdminChange, Connect, Input, Rebuild, Room, RoomInfo};
+use crate::room::{AdminChange, Connect, Input, Rebuild, ResumePosition, Room, RoomInfo};
 use std::rc::Rc;
 
 /// What the Worker gets.
@@ -63,8 +63,9 @@ impl<P: Platform> Object<P> {
         let now = self.platform.now();
         let id = self.sockets.number(self.memory.look(|room| room.next_connection(now)).unwrap_or(1));
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
-        self.sockets.insert(id, socket.clone(), u32::MAX);
+        self.sockets.insert_new(id, socket.clone());
         let UpgradeRequest { batches, since, history } = upgrade;
+        let since = since.map(|(seq, epoch)| ResumePosition { seq, epoch });
         let fed = self.feed(Input::Connect(Connect { id, identity: caller, batches, since, history }));
         // Flushed at once, and the other sockets with it: no event gets between the replay and the live events.
         if fed.failed || self.feed(Input::Flush).failed {

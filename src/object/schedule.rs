@@ -12,7 +12,8 @@ use std::rc::Rc;
 /// What is scheduled.
 #[derive(Default)]
 pub(super) struct Schedule {
-    /// Frames that wait for the end of the turn. Handled when it arrives, each would be a commit and a wait for the disk.
+    /// Frames that wait for the end of the turn. Handled when it arrives, each would be a commit and a wait for the
+    /// disk.
     inbox: RefCell<Vec<(ConnectionId, String)>>,
     flush_is_due: Cell<bool>,
     tick_at: Cell<Option<UnixMs>>,

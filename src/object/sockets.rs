@@ -13,8 +13,31 @@ use std::rc::Rc;
 
 struct Socket<S> {
     socket: S,
-    /// How many bytes may wait: more than usual until the first frames have left.
-    waiting_max: Cell<u32>,
+    budget: Budget,
+}
+
+/// Judges how much waits for a socket: once per flush, before the flush's first frame. Nothing drains within a turn of
+/// the event loop, so a later sample would judge what the same flush has queued.
+#[derive(Default)]
+struct Budget {
+    first_delivery: Cell<FirstDelivery>,
+    /// The last flush that sent to the socket.
+    flush: Cell<u64>,
+    /// Stays true until the socket is closed: after a frame that was left out, no other one may follow.
+    is_slow: Cell<bool>,
+}
+
+/// What a new connection receives first: its history or replay, which may be larger than the usual budget.
+#[derive(Clone, Copy, Default)]
+enum FirstDelivery {
+    NotSent,
+    /// Its bytes may wait in addition to the usual budget.
+    Sent {
+        flush: u64,
+        bytes: u32,
+    },
+    #[default]
+    Drained,
 }
 
 /// The sockets that the room knows.
@@ -23,15 +46,34 @@ pub(super) struct Sockets<S> {
     /// Larger than every number that this instance of the object has given.
     next_id: Cell<ConnectionId>,
     swept_at: Cell<UnixMs>,
+    /// The number of the present flush, from 1.
+    flush: Cell<u64>,
 }
 
 impl<S> Sockets<S> {
     pub fn new() -> Self {
-        Self { open: RefCell::default(), next_id: Cell::new(0), swept_at: Cell::new(0) }
+        Self { open: RefCell::default(), next_id: Cell::new(0), swept_at: Cell::new(0), flush: Cell::new(0) }
     }
 
-    pub fn insert(&self, id: ConnectionId, socket: S, waiting_max: u32) {
-        self.open.borrow_mut().insert(id, Socket { socket, waiting_max: Cell::new(waiting_max) });
+    /// Adds a socket that has received nothing yet.
+    pub fn insert_new(&self, id: ConnectionId, socket: S) {
+        let budget = Budget { first_delivery: Cell::new(FirstDelivery::NotSent), ..Budget::default() };
+        self.open.borrow_mut().insert(id, Socket { socket, budget });
+    }
+
+    /// Replaces all sockets by those of a room that was loaded. Those that were known before keep their budget.
+    pub fn reload(&self, sockets: impl Iterator<Item = (ConnectionId, S)>) {
+        let mut open = self.open.borrow_mut();
+        let mut known = std::mem::take(&mut *open);
+        open.extend(sockets.map(|(id, socket)| {
+            let budget = known.remove(&id).map(|known| known.budget).unwrap_or_default();
+            (id, Socket { socket, budget })
+        }));
+    }
+
+    /// The frames that are sent from now on belong to another flush than those before.
+    pub fn begin_flush(&self) {
+        self.flush.set(self.flush.get().saturating_add(1));
     }
 
     pub fn remove(&self, id: ConnectionId) -> Option<S> {
@@ -60,15 +102,34 @@ impl<S> Sockets<S> {
     }
 }
 
-impl<S> Socket<S> {
-    /// Whether another frame may be sent.
+impl Budget {
+    /// Judges what earlier flushes left, before the first frame of this flush.
     ///
-    /// # Takes  `waiting`: bytes that wait; `usual_max`: the budget from when the first frames have left.
-    fn has_budget(&self, waiting: u32, usual_max: u32) -> bool {
+    /// # Takes  `waiting`: bytes that wait; `usual_max`: how many may wait once the first delivery has drained.
+    fn begin_flush(&self, flush: u64, waiting: u32, usual_max: u32) {
+        self.flush.set(flush);
+        let extra = match self.first_delivery.get() {
+            FirstDelivery::NotSent => {
+                return self.first_delivery.set(FirstDelivery::Sent { flush, bytes: 0 });
+            }
+            FirstDelivery::Sent { bytes, .. } => bytes,
+            FirstDelivery::Drained => 0,
+        };
         if waiting <= usual_max {
-            self.waiting_max.set(usual_max);
+            self.first_delivery.set(FirstDelivery::Drained);
+        } else if waiting > usual_max.saturating_add(extra) {
+            self.is_slow.set(true);
         }
-        waiting <= self.waiting_max.get()
+    }
+
+    /// Counts a frame of this flush, if the flush is the first delivery.
+    fn count(&self, frame: &EventText) {
+        if let FirstDelivery::Sent { flush, bytes } = self.first_delivery.get()
+            && flush == self.flush.get()
+        {
+            let bytes = bytes.saturating_add(u32::try_from(frame.len()).unwrap_or(u32::MAX));
+            self.first_delivery.set(FirstDelivery::Sent { flush, bytes });
+        }
     }
 }
 
@@ -78,13 +139,20 @@ impl<P: Platform> Object<P> {
     /// # Errors  the socket is gone; the effects after this one must be performed nevertheless.
     pub(super) fn send(self: &Rc<Self>, connection: ConnectionId, frame: &EventText) -> Result<(), Gone> {
         let open = self.sockets.open.borrow();
-        let Some(socket) = open.get(&connection) else { return Ok(()) };
-        let waiting = self.platform.waiting_bytes(&socket.socket);
-        if socket.has_budget(waiting, self.limits.waiting_bytes) {
-            return self.platform.send(&socket.socket, frame);
+        let Some(Socket { socket, budget }) = open.get(&connection) else { return Ok(()) };
+        let flush = self.sockets.flush.get();
+        let is_first_frame = budget.flush.get() != flush;
+        if is_first_frame {
+            budget.begin_flush(flush, self.platform.waiting_bytes(socket), self.limits.waiting_bytes);
+        }
+        if !budget.is_slow.get() {
+            budget.count(frame);
+            return self.platform.send(socket, frame);
         }
         drop(open);
-        self.later(async move |object| drop(object.feed(Input::Slow { connection })));
+        if is_first_frame {
+            self.later(async move |object| drop(object.feed(Input::Slow { connection })));
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 use super::json::Fields;
 use super::message::{Attached, Attachment};
+use super::visible_text::is_visible;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq};
 use crate::limits::*;
@@ -233,10 +234,10 @@ fn ensure_not_too_long(content: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// # Errors  `content_empty` for white space only, which only a message with attachments may have.
+/// # Errors  `content_empty` for text that shows nothing, which only a message with attachments may have.
 pub fn ensure_not_empty(content: &str) -> Result<(), Refusal> {
-    if content.trim().is_empty() {
-        return Err(Refusal::new(Code::ContentEmpty, "content: nothing but blanks").field("content"));
+    if !is_visible(content) {
+        return Err(Refusal::new(Code::ContentEmpty, "content: nothing that shows").field("content"));
     }
     Ok(())
 }
@@ -246,7 +247,8 @@ fn parse_message_id(text: &str) -> Result<MessageId, Refusal> {
     MessageId::parse(text).ok_or_else(|| Refusal::new(Code::MessageNotFound, "no such message"))
 }
 
-fn client_id(fields: &mut Fields) -> Result<Option<String>, Refusal> {
+/// The id that the client gave an operation, so that sending it again has no second effect.
+pub fn client_id(fields: &mut Fields) -> Result<Option<String>, Refusal> {
     let Some(id) = fields.text_opt("clientId")? else { return Ok(None) };
     let chars = id.chars().count();
     if chars == 0 || chars > CLIENT_ID_CHARS_MAX || id.chars().any(char::is_control) {
@@ -275,7 +277,10 @@ fn attachment(mut fields: Fields) -> Result<Attached, Refusal> {
     if let Some(id) = fields.text_opt("id").map_err(named)? {
         return Ok(Attached::Upload(id));
     }
-    let url = bounded(fields.text("url").map_err(named)?, ATTACHMENT_URL_CHARS_MAX)?;
+    let url = fields.text("url").map_err(named)?;
+    if url.len() > ATTACHMENT_URL_BYTES_MAX {
+        return Err(Refusal::invalid(FIELD, "url is longer than 2,048 bytes"));
+    }
     let host = url.strip_prefix("https://").unwrap_or_default();
     if host.is_empty() || host.starts_with('/') || url.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(Refusal::invalid(FIELD, "url isn't https"));

@@ -98,6 +98,12 @@ impl Fields {
         }
     }
 
+    /// Like `text_opt`, where `null` clears what is stored: it is the empty text.
+    pub fn text_to_store(&mut self, name: &str) -> Result<Option<String>, Refusal> {
+        let is_null = self.0.get(name).is_some_and(Value::is_null);
+        Ok(self.text_opt(name)?.or_else(|| is_null.then(String::new)))
+    }
+
     pub fn text(&mut self, name: &str) -> Result<String, Refusal> {
         self.text_opt(name)?.ok_or_else(|| Refusal::bad_field(name, "text"))
     }

@@ -7,5 +7,6 @@ mod json;
 pub mod message;
 pub mod room;
 pub mod server;
+mod visible_text;
 
 pub use json::Fields;

@@ -4,7 +4,7 @@
 use super::message::{Message, Reactions};
 use crate::error::Refusal;
 use crate::ids::{Seq, UnixMs, iso};
-use crate::limits::{HEARTBEAT_MS, Limits, TYPING_EXPIRES_MS};
+use crate::limits::{HEARTBEAT_MS, Limits, TYPING_EXPIRES_MS, TYPING_NAMED_MAX};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -59,8 +59,9 @@ pub fn resync(reason: ResyncReason, seq: Seq, epoch: &str) -> EventText {
     text(json!({"type": "resync", "reason": reason, "seq": seq, "epoch": epoch}))
 }
 
-pub fn synced(seq: Seq) -> EventText {
-    text(json!({"type": "synced", "seq": seq}))
+/// `oldest_seq`: the oldest message of the history, if there is any. `has_more_before`: there are older ones.
+pub fn synced(seq: Seq, oldest_seq: Option<Seq>, has_more_before: bool) -> EventText {
+    text(json!({"type": "synced", "seq": seq, "oldestSeq": oldest_seq, "hasMoreBefore": has_more_before}))
 }
 
 /// `body`: the message object's JSON text as the log stores it.
@@ -132,12 +133,14 @@ pub fn hidden(seq: Seq) -> EventText {
     text(json!({"type": "hidden", "seq": seq}))
 }
 
+/// `typing_users`: everybody who types there; the event names the first `TYPING_NAMED_MAX` and counts all.
 /// `thread`: the root's id while the person types in a thread.
 pub fn typing(user: &str, is_typing: bool, typing_users: &[&str], thread: Option<&str>) -> EventText {
     let expires_ms = if is_typing { TYPING_EXPIRES_MS } else { 0 };
+    let named: Vec<&str> = typing_users.iter().copied().take(TYPING_NAMED_MAX).collect();
     let mut event = json!({
-        "type": "typing", "userId": user, "isTyping": is_typing, "typingUsers": typing_users,
-        "expiresInMs": expires_ms,
+        "type": "typing", "userId": user, "isTyping": is_typing, "typingUsers": named,
+        "typingCount": typing_users.len(), "expiresInMs": expires_ms,
     });
     if let (Some(thread), Some(map)) = (thread, event.as_object_mut()) {
         map.insert("threadId".into(), json!(thread));

@@ -5,14 +5,14 @@
 use super::Room;
 use super::admin_changes::{AdminChange, Patch};
 use super::members::Members;
-use crate::auth::{Action, Identity, Role, is_membership_change};
+use crate::auth::{Action, Identity, Role};
 use crate::db::{
     AuditRow, BanPut, ChangeSet, MemberPut, Settings, SnapshotBan, SnapshotChange, SnapshotMember,
 };
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs, UserId, iso};
 use crate::limits::{BANS_MAX, FOREVER_MS, GROUP_MEMBERS_MAX};
-use crate::protocol::room::{NotifyLevel, RoomKind};
+use crate::protocol::room::NotifyLevel;
 use serde_json::{Value, json};
 
 impl Room {
@@ -95,7 +95,7 @@ impl<'a> Plan<'a> {
             AdminChange::SetRole { user, role } => self.set_role(user, *role),
             AdminChange::Settings(patch) => self.change_settings(patch),
             AdminChange::Delete => {
-                self.ensure_may_change(Action::DeleteRoom)?;
+                self.authorize(Action::DeleteRoom)?;
                 self.set.delete = true;
                 Ok(())
             }
@@ -148,15 +148,8 @@ impl<'a> Plan<'a> {
 
     // --- What the copy says -------------------------------------------------------------------------
 
-    /// The members of a direct room are fixed: neither of two people has power over the other.
-    fn ensure_may_change(&self, action: Action) -> Result<(), Refusal> {
-        self.members.authorize(self.caller, action)?;
-        let fixed = is_membership_change(action)
-            || matches!(action, Action::Mute { .. } | Action::Ban { .. } | Action::SetSlowMode);
-        match fixed && self.members.snapshot().kind == RoomKind::Direct {
-            true => Err(Refusal::new(Code::Forbidden, "the people of a direct room are fixed")),
-            false => Ok(()),
-        }
+    fn authorize(&self, action: Action) -> Result<(), Refusal> {
+        self.members.authorize(self.caller, action)
     }
 
     fn member(&self, user: &UserId) -> Result<&'a SnapshotMember, Refusal> {
@@ -204,7 +197,7 @@ impl<'a> Plan<'a> {
     // --- The changes --------------------------------------------------------------------------------
 
     fn add_members(&mut self, users: &[UserId]) -> Result<(), Refusal> {
-        self.ensure_may_change(Action::AddPeople)?;
+        self.authorize(Action::AddPeople)?;
         self.members.ensure_not_archived()?;
         if users.iter().any(|user| self.is_banned(user)) {
             return Err(Refusal::new(Code::Banned, "somebody of these is banned from the room"));
@@ -231,7 +224,7 @@ impl<'a> Plan<'a> {
     }
 
     fn remove_member(&mut self, user: &UserId) -> Result<(), Refusal> {
-        self.ensure_may_change(Action::RemovePerson { target: self.role_of(user) })?;
+        self.authorize(Action::RemovePerson { target: self.role_of(user) })?;
         self.member(user)?;
         self.end_membership(user)?;
         self.note("remove", Some(user), None);
@@ -240,7 +233,7 @@ impl<'a> Plan<'a> {
 
     fn leave(&mut self) -> Result<(), Refusal> {
         let user = &self.caller.user;
-        self.ensure_may_change(Action::Leave)?;
+        self.authorize(Action::Leave)?;
         self.end_membership(user)?;
         self.note("remove", Some(user), None);
         Ok(())
@@ -250,12 +243,12 @@ impl<'a> Plan<'a> {
         let target = self.role_of(user);
         if *user == self.caller.user && target == Role::Owner {
             // An owner who stays one changes nothing; one who steps down needs another.
-            self.ensure_may_change(Action::SetRole { target: Role::Member, to: Role::Member })?;
+            self.authorize(Action::SetRole { target: Role::Member, to: Role::Member })?;
             if to != Role::Owner {
                 self.ensure_owner_without(user)?;
             }
         } else {
-            self.ensure_may_change(Action::SetRole { target, to })?;
+            self.authorize(Action::SetRole { target, to })?;
         }
         let member = self.member(user)?;
         if target == to {
@@ -273,7 +266,7 @@ impl<'a> Plan<'a> {
     }
 
     fn change_settings(&mut self, patch: &Patch) -> Result<(), Refusal> {
-        self.ensure_may_change(Action::ChangeRoom)?;
+        self.authorize(Action::ChangeRoom)?;
         let before = self.settings();
         let mut after = before.clone();
         let text = |text: &String| (!text.is_empty()).then(|| text.clone());
@@ -308,7 +301,7 @@ impl<'a> Plan<'a> {
     }
 
     fn set_slow_mode(&mut self, seconds: u32) -> Result<(), Refusal> {
-        self.ensure_may_change(Action::SetSlowMode)?;
+        self.authorize(Action::SetSlowMode)?;
         let before = self.settings();
         if before.slow_mode_s != seconds {
             self.set.settings = Some(Settings { slow_mode_s: seconds, ..before });
@@ -319,7 +312,7 @@ impl<'a> Plan<'a> {
 
     /// # Takes  `until_ms`: `None` ends the mute.
     fn set_mute(&mut self, user: &UserId, until_ms: Option<UnixMs>) -> Result<(), Refusal> {
-        self.ensure_may_change(Action::Mute { target: self.role_of(user) })?;
+        self.authorize(Action::Mute { target: self.role_of(user) })?;
         let member = self.member(user)?;
         refuse_past(until_ms, self.now)?;
         if member.silenced_until_ms == until_ms {
@@ -339,7 +332,7 @@ impl<'a> Plan<'a> {
         until_ms: Option<UnixMs>,
         reason: Option<String>,
     ) -> Result<(), Refusal> {
-        self.ensure_may_change(Action::Ban { target: self.role_of(user) })?;
+        self.authorize(Action::Ban { target: self.role_of(user) })?;
         if *user == self.caller.user {
             return Err(Refusal::new(Code::Forbidden, "nobody bans themselves: leave"));
         }
@@ -356,7 +349,7 @@ impl<'a> Plan<'a> {
     }
 
     fn unban(&mut self, user: &UserId) -> Result<(), Refusal> {
-        self.ensure_may_change(Action::Ban { target: self.role_of(user) })?;
+        self.authorize(Action::Ban { target: self.role_of(user) })?;
         if self.is_banned(user) {
             self.set.unbanned.push(user.clone());
             self.note("unban", Some(user), None);
@@ -365,7 +358,7 @@ impl<'a> Plan<'a> {
     }
 
     fn set_notify(&mut self, level: NotifyLevel, snoozed_until_ms: Option<UnixMs>) -> Result<(), Refusal> {
-        self.members.authorize(self.caller, Action::Read)?;
+        self.authorize(Action::Read)?;
         let member = self.member(&self.caller.user)?;
         let notify = &member.notify;
         if (notify.level, notify.notifications_snoozed_until_ms) != (level, snoozed_until_ms) {

@@ -95,7 +95,8 @@ impl Room {
         &mut self,
         turn: Turn,
         batch: &Rc<Projection>,
-        (outcome, notified): (std::result::Result<Projected, DbError>, bool),
+        outcome: std::result::Result<Projected, DbError>,
+        notified: bool,
     ) -> Result<()> {
         let Some(next) = self.outbox.answered(turn, self.log.head(), batch, outcome)? else { return Ok(()) };
         for next in next {

@@ -9,7 +9,7 @@ use super::{Room, RoomError};
 use crate::auth::Action;
 use crate::error::Refusal;
 use crate::ids::{MessageId, Seq};
-use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
+use crate::limits::{PAGE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
 use crate::protocol::Fields;
 use crate::protocol::client::{DeleteDraft, EditDraft, MessageDraft, ReactionDraft};
 use serde_json::json;
@@ -104,19 +104,19 @@ impl Room {
                 let half = limit / 2;
                 older = below(seq, half.saturating_add(1))?;
                 newer = above(seq.saturating_sub(1), (limit - half).saturating_add(1))?;
-                before = truncate(&mut older, half);
-                after = truncate(&mut newer, limit - half);
+                before = truncate(&mut older, half, PAGE_BYTES_MAX / 2);
+                after = truncate(&mut newer, limit - half, PAGE_BYTES_MAX / 2);
             }
             (None, Some(seq)) => {
                 newer = above(seq, limit.saturating_add(1))?;
-                after = truncate(&mut newer, limit);
+                after = truncate(&mut newer, limit, PAGE_BYTES_MAX);
                 let oldest = newer.first().map_or(seq.saturating_add(1), |m| m.seq);
                 before = !below(oldest, 1)?.is_empty();
             }
             (None, None) => {
                 let seq = query.before.unwrap_or(end).min(end);
                 older = below(seq, limit.saturating_add(1))?;
-                before = truncate(&mut older, limit);
+                before = truncate(&mut older, limit, PAGE_BYTES_MAX);
                 let newest = older.first().map_or(seq.saturating_sub(1), |m| m.seq);
                 after = !above(newest, 1)?.is_empty();
             }
@@ -131,10 +131,23 @@ impl Room {
     }
 }
 
-/// Keeps at most `limit` messages; true when there were more.
-pub(super) fn truncate(messages: &mut Vec<Stored>, limit: u64) -> bool {
+/// Keeps the first messages, at most `limit` of them and `bytes_max` bytes, but at least one, so that pages proceed;
+/// true when there were more.
+pub(super) fn truncate(messages: &mut Vec<Stored>, limit: u64, bytes_max: usize) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = messages.len() > limit;
-    messages.truncate(limit);
+    let fitting = count_fitting(messages.iter().map(|message| message.body.len()), bytes_max);
+    let kept = fitting.max(1).min(limit);
+    let more = messages.len() > kept;
+    messages.truncate(kept);
     more
+}
+
+/// How many of these sizes fit into `bytes_max` together.
+pub(super) fn count_fitting(sizes: impl Iterator<Item = usize>, bytes_max: usize) -> usize {
+    let mut bytes = 0usize;
+    let fits = |size: &usize| {
+        bytes = bytes.saturating_add(*size);
+        bytes <= bytes_max
+    };
+    sizes.take_while(fits).count()
 }

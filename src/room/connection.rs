@@ -152,9 +152,9 @@ impl Connections {
     }
 
     /// Connections that would receive something although their token has expired.
-    pub fn expired(&self, now: UnixMs) -> Vec<ConnectionId> {
-        let expired = |c: &&Connection| !c.pending.is_empty() && c.state.has_expired(now);
-        self.open.values().filter(expired).map(|c| c.state.id).collect()
+    pub fn expired_ids(&self, now: UnixMs) -> Vec<ConnectionId> {
+        let is_expired = |c: &&Connection| !c.pending.is_empty() && c.state.has_expired(now);
+        self.open.values().filter(is_expired).map(|c| c.state.id).collect()
     }
 
     /// Turns pending events into frames, and changed states into what the platform must store.
@@ -173,8 +173,8 @@ impl Connections {
             effects.extend(shared.iter().map(send));
             if std::mem::take(&mut connection.changed) {
                 update(&mut connection.state);
-                let attachment = Box::new(connection.state.clone());
-                effects.push(Effect::Attach { connection: *id, attachment });
+                let state = Box::new(connection.state.clone());
+                effects.push(Effect::Attach { connection: *id, state });
             }
             sent.push(pending);
         }

@@ -1,8 +1,10 @@
 //! Edits, which keep the earlier versions, and deletions, which leave a tombstone.
 //! Not here: what else is deleted with a message: Postgres derives it from the tombstone, and files are in `files`.
 
+use super::calls::count_fitting;
 use super::files::uploads_of;
-use super::message::{MessageVersion, has_room_mention, no_such_message};
+use super::mention_parser::Mentions;
+use super::message::{MessageVersion, ensure_size, no_such_message, size_of};
 use super::send_checks::{Begin, Operation, RetryKey};
 use super::store::formats::ChangeBody;
 use super::store::mutations::Mutation;
@@ -14,6 +16,7 @@ use crate::auth::Action;
 use crate::db::VersionRow;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq, UnixMs, iso};
+use crate::limits::PAGE_BYTES_MAX;
 use crate::protocol::client::{DeleteDraft, EditDraft, ensure_not_empty};
 use crate::protocol::message::Message;
 use crate::protocol::server;
@@ -30,7 +33,7 @@ impl Room {
     ///
     /// # Gives   the message object afterwards, as JSON text.
     /// # Errors  those of `begin` and `check_text`; message_not_found; forbidden; content_empty; version_conflict →
-    ///           `baseVersion` is not the message's version.
+    ///           `baseVersion` is not the message's version; too_large.
     pub(super) fn edit(&mut self, request: Request, mut draft: EditDraft) -> Result<String, RoomError> {
         let store = request.turn.store;
         let retry = RetryKey { client_id: draft.client_id.as_deref(), digest: draft.digest() };
@@ -58,7 +61,9 @@ impl Room {
             self.ack_noop(request, draft.client_id.as_deref(), Kind::Edit, &message);
             return Ok(server::body(&message));
         }
+        let former_bytes = size_of(&message);
         let Edited { event, replaced } = self.apply_edit(request, &mut message, draft, digest)?;
+        ensure_size(&message, former_bytes)?;
         let body = server::body(&message);
         if let Some(rule) = flagged {
             self.note_flagged(request.turn, &message.id, rule)?;
@@ -101,7 +106,7 @@ impl Room {
         // A mention that the author was allowed to make stays, whoever edits the text around it.
         let had_room_mention = message.mentions_room;
         message.mentions_room = self.mentions_room(request.caller, &message.content)
-            || (had_room_mention && has_room_mention(&message.content));
+            || (had_room_mention && Mentions::parse(&message.content).has_room);
         message.version = message.version.saturating_add(1);
         message.edited_at = Some(request.turn.now);
         let body = ChangeBody {
@@ -197,7 +202,8 @@ impl Room {
         self.ack(request, event, MessageVersion { id: &body.message_id, version: body.version }, true);
     }
 
-    /// `GET /rooms/:id/messages/:mid/versions`: all versions of a message, oldest first, the present one last.
+    /// `GET /rooms/:id/messages/:mid/versions`: all versions of a message, oldest first, the present one last. The oldest are left
+    /// out where all together exceed a page.
     ///
     /// # Errors  message_not_found; forbidden → neither its author nor a moderator.
     pub(super) fn versions(&self, request: Request, id: &str) -> Result<Value, RoomError> {
@@ -208,7 +214,7 @@ impl Room {
             self.authorize(request.caller, Action::ReadOthersVersions)?;
         }
         if message.deleted_at.is_some() {
-            return Ok(json!({"versions": []}));
+            return Ok(json!({"versions": [], "hasMoreBefore": false}));
         }
         let kept = request.turn.store.versions(message.seq)?;
         let (by, at) = kept
@@ -217,8 +223,12 @@ impl Room {
         let present = version_object(message.version, &message.content, by, at);
         let before =
             kept.iter().map(|v| version_object(v.version, &v.content, &v.written_by, v.written_at_ms));
-        let versions: Vec<Value> = before.chain([present]).collect();
-        Ok(json!({"versions": versions}))
+        let mut versions: Vec<Value> = before.chain([present]).collect();
+        let newest_first = versions.iter().rev().map(|version| version.to_string().len());
+        let fitting = count_fitting(newest_first, PAGE_BYTES_MAX);
+        let left_out = versions.len().saturating_sub(fitting);
+        versions.drain(..left_out);
+        Ok(json!({"versions": versions, "hasMoreBefore": left_out > 0}))
     }
 }
 

@@ -26,7 +26,7 @@ pub enum Effect {
     /// The state that the platform must store with the socket.
     Attach {
         connection: ConnectionId,
-        attachment: Box<SocketState>,
+        state: Box<SocketState>,
     },
     /// Verify this token and answer with `Input::Verified`.
     Verify {

@@ -28,8 +28,7 @@ impl Room {
             self.connections.send_each(|c| (to_all || c.user() == receipt.user).then(|| event.clone()));
         }
         for update in self.presence.expire_typing(now) {
-            self.connections
-                .send_each(|c| (!c.batches && c.user() != update.user()).then(|| update.event_for(c.user())));
+            self.connections.send_each(|c| (!c.batches && c.user() != update.user()).then(|| update.event()));
         }
     }
 
@@ -63,7 +62,7 @@ impl Room {
         let (root, members) = (update.root(), &self.members);
         self.connections.send_each(|c| {
             let sees = root.is_none_or(|root| c.batches && root > members.visible_from(c.user()));
-            (sees && c.user() != update.user()).then(|| update.event_for(c.user()))
+            (sees && c.user() != update.user()).then(|| update.event())
         });
     }
 

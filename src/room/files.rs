@@ -1,6 +1,7 @@
 //! Files: an upload is noted before its object exists, becomes a message's attachment, and its object is removed when
-//! nobody sends it or its message is deleted. No object is without a row; after a lost log, a listing of the bucket finds
-//! the objects whose rows are lost. Not here: the bucket (`shell`), the table (`store`), who may do what (`uploads`).
+//! nobody sends it or its message is deleted. No object is without a row; after a lost log, a listing of the bucket
+//! finds the objects whose rows are lost. Not here: the bucket (`shell`), the table (`store`), who may do what
+//! (`uploads`).
 
 use super::backoff::Backoff;
 use super::effect::{Effect, RoomError};
@@ -213,7 +214,7 @@ impl Files {
         if self.due().is_none_or(|due| due > now) {
             return Ok(Removals::NotDue);
         }
-        Ok(match store.due_removals(now, REMOVED_AT_ONCE_MAX)? {
+        Ok(match store.due_removals(now, REMOVAL_BATCH_MAX)? {
             DueRemovals::Nothing => {
                 (self.due, self.in_progress) = (store.next_due()?, None);
                 Removals::NoneLeft
@@ -252,8 +253,8 @@ impl Files {
         Ok(true)
     }
 
-    /// Takes the bucket's answer to a listing, `None` if it failed; true if it did what it was asked for. Objects without
-    /// a row must be removed.
+    /// Takes the bucket's answer to a listing, `None` if it failed; true if it did what it was asked for. Objects
+    /// without a row must be removed.
     pub fn listed(&mut self, turn: Turn, ids: Option<Vec<String>>) -> Result<bool> {
         if self.in_progress.take_if(|request| *request == Request::Listing).is_none() {
             return Ok(false);

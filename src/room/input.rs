@@ -87,6 +87,13 @@ pub enum Input<'a> {
     },
 }
 
+/// The last event that a client has, and the log that it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResumePosition {
+    pub seq: Seq,
+    pub epoch: String,
+}
+
 /// A member's socket that was just accepted.
 #[derive(Clone, Debug)]
 pub struct Connect {
@@ -94,8 +101,8 @@ pub struct Connect {
     pub identity: Identity,
     /// Whether the client speaks `chat.v1`.
     pub batches: bool,
-    /// The position from which the client resumes, and the epoch it belongs to.
-    pub since: Option<(Seq, String)>,
+    /// The position from which the client resumes.
+    pub since: Option<ResumePosition>,
     /// The number of messages that a client without a position wants.
     pub history: u64,
 }

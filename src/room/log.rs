@@ -1,5 +1,5 @@
-//! The position of the log: its epoch and head, and the watermarks of what Postgres and the queue of notifications have.
-//! Not here: the events themselves (`store`), and when a watermark advances (`outbox`, `notifications`).
+//! The position of the log: its epoch and head, and the watermarks of what Postgres and the queue of notifications
+//! have. Not here: the events themselves (`store`), and when a watermark advances (`outbox`, `notifications`).
 
 use super::store::formats::LogState;
 use super::store::{Result, SCHEMA_STEPS, StateRow, Store, decode, encode};

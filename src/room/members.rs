@@ -1,13 +1,14 @@
 //! What the room knows of itself and its members: a copy of the newest snapshot, and who may do what by it.
 //! Not here: the table of permissions (`auth`), and taking over a new snapshot (`refresh`).
 
+use super::mention_parser::Mentions;
 use super::store::formats::RoomInfo;
 use crate::auth::{self, Action, Identity, Role};
 use crate::db::{Marker, RoomSnapshot, SnapshotMember};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, iso};
 use crate::limits::{FOREVER_MS, RECEIPTS_MEMBERS_MAX};
-use crate::protocol::room::{HistoryVisibility, NotifyLevel};
+use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -19,7 +20,8 @@ pub struct Members {
 }
 
 impl Members {
-    pub fn new(info: RoomInfo) -> Self {
+    pub fn new(mut info: RoomInfo) -> Self {
+        equalize_direct_room(&mut info.snapshot);
         let role = |m: &SnapshotMember| {
             (m.user_id.as_str().to_owned(), Role::from_name(&m.role).unwrap_or(Role::Member))
         };
@@ -75,14 +77,15 @@ impl Members {
     /// The effective role in the room; `None` for a person who is not a member.
     pub fn role(&self, caller: &Identity) -> Option<Role> {
         let role = self.room_role(caller.user.as_str())?;
-        Some(auth::effective_role(role, caller.tenant_role))
+        Some(auth::effective_role(self.info.snapshot.kind, role, caller.tenant_role))
     }
 
     /// # Errors  room_not_found → not a member; forbidden → the role is too low.
     pub fn authorize(&self, caller: &Identity, action: Action) -> Result<(), Refusal> {
         let same_tenant = caller.tenant == self.info.tenant;
         let role = self.role(caller).filter(|_| same_tenant);
-        auth::authorize(role, caller.tenant_role.filter(|_| same_tenant), action)
+        let tenant_role = caller.tenant_role.filter(|_| same_tenant);
+        auth::authorize(self.info.snapshot.kind, role, tenant_role, action)
     }
 
     pub fn ensure_not_archived(&self) -> Result<(), Refusal> {
@@ -134,14 +137,11 @@ impl Members {
             .map(|m| (m.user_id.as_str(), Marker { generation: m.read_generation, seq: m.last_read_seq }))
     }
 
-    /// The members that the text mentions with `<@userId>`, in its order.
+    /// The members that the text mentions with `<@userId>` outside of code, in its order.
     pub fn mentioned_in(&self, content: &str) -> Vec<String> {
         let mut users: Vec<String> = Vec::new();
-        for part in content.split("<@").skip(1) {
-            if let Some((user, _)) = part.split_once('>')
-                && self.is_member(user)
-                && !users.iter().any(|known| known == user)
-            {
+        for user in Mentions::parse(content).users {
+            if self.is_member(user) && !users.iter().any(|known| known == user) {
                 users.push(user.to_owned());
             }
         }
@@ -151,6 +151,13 @@ impl Members {
     /// The room object as every member may see it.
     pub fn room_object(&self) -> Value {
         room_object(&self.info)
+    }
+}
+
+/// Both people of a direct room are members. Rooms made by earlier versions store the creator as owner.
+pub fn equalize_direct_room(snapshot: &mut RoomSnapshot) {
+    if snapshot.kind == RoomKind::Direct {
+        snapshot.members.iter_mut().for_each(|member| member.role = Role::Member.name().to_owned());
     }
 }
 

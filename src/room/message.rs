@@ -2,6 +2,7 @@
 //! Not here: which checks they pass first (`send_checks`), edits and deletions (`edit_delete`), threads (`thread`),
 //! decoding (`protocol::client`), and the log's tables (`store`).
 
+use super::mention_parser::Mentions;
 use super::send_checks::{Begin, Operation, RetryKey};
 use super::store::formats::ReactionBody;
 use super::store::mutations::Mutation;
@@ -12,7 +13,7 @@ use super::{Room, RoomError};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
 use crate::ids::MessageId;
-use crate::limits::EMOJI_KINDS_MAX;
+use crate::limits::{EMOJI_KINDS_MAX, MESSAGE_BYTES_MAX};
 use crate::protocol::client::{MessageDraft, ReactionDraft};
 use crate::protocol::message::{Attachment, Message};
 use crate::protocol::room::RoomMention;
@@ -45,7 +46,7 @@ pub(super) fn no_such_message() -> Refusal {
 impl Room {
     /// Appends a message to the log, as one row; then sends the ack and the broadcast.
     ///
-    /// # Errors  those of `begin` and `check_text`; invalid → a thread, reply or upload that does not exist.
+    /// # Errors  those of `begin` and `check_text`; invalid → a thread, reply or upload that does not exist; too_large.
     /// # Laws    ACK-2 (durable before acked), DEDUPE-1 (once by `clientId`), SEQ-1 (gapless).
     pub(super) fn send_message(
         &mut self,
@@ -69,6 +70,7 @@ impl Room {
         let (files, uploads) = self.attachments(request, attached)?;
         let flagged = self.check_text(request, Operation::Message, &mut draft.content, &files)?;
         let message = self.build_message(request, draft, files);
+        ensure_size(&message, 0)?;
         if let Some(rule) = flagged {
             self.note_flagged(turn, &message.id, rule)?;
         }
@@ -237,8 +239,23 @@ impl Room {
     pub(super) fn mentions_room(&self, caller: &Identity, content: &str) -> bool {
         let allowed = self.members.snapshot().room_mention == RoomMention::All
             || self.authorize(caller, Action::MentionRoomAmongAdmins).is_ok();
-        allowed && has_room_mention(content)
+        allowed && Mentions::parse(content).has_room
     }
+}
+
+/// # Takes  `former_bytes`: the size before an edit. A message that was stored before this limit may become smaller.
+/// # Errors  too_large → more than `MESSAGE_BYTES_MAX` bytes as JSON.
+pub(super) fn ensure_size(message: &Message, former_bytes: usize) -> Result<(), Refusal> {
+    if size_of(message) > MESSAGE_BYTES_MAX.max(former_bytes) {
+        return Err(Refusal::new(Code::TooLarge, "the message is larger than 24 KiB as JSON"));
+    }
+    Ok(())
+}
+
+/// Bytes of the message object as JSON. Reactions are not counted: they are other people's.
+pub(super) fn size_of(message: &Message) -> usize {
+    let reactions = serde_json::to_string(&message.reactions).unwrap_or_default();
+    server::body(message).len().saturating_add(2).saturating_sub(reactions.len())
 }
 
 /// The name of the operation that becomes such an event, in acks and in the audit log.
@@ -249,13 +266,6 @@ pub(super) fn operation_name(kind: Kind) -> &'static str {
         Kind::Delete => "delete",
         _ => "reaction",
     }
-}
-
-/// Whether the text contains `@room` as a word.
-pub(super) fn has_room_mention(content: &str) -> bool {
-    let is_mention =
-        |part: &str| part.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@') == "@room";
-    content.split_whitespace().any(is_mention)
 }
 
 /// Applies the reaction; false when it changes nothing.

@@ -39,7 +39,8 @@ pub fn message_of(tenant: &TenantId, room: &RoomId, row: MessageRow) -> Message 
     }
 }
 
-/// A message as Postgres must have it, from its event's body and its earlier versions; `None` if the body isn't a message.
+/// A message as Postgres must have it, from its event's body and its earlier versions; `None` if the body isn't a
+/// message.
 pub fn row_of(store: &Store, body: &str) -> Result<Option<MessageRow>> {
     let Ok(message) = serde_json::from_str::<Message>(body) else { return Ok(None) };
     let versions = if message.version > 1 { store.versions(message.seq)? } else { Vec::new() };

@@ -26,6 +26,7 @@ mod frames;
 mod input;
 mod log;
 mod members;
+mod mention_parser;
 mod message;
 mod message_row;
 pub mod moderation;
@@ -52,7 +53,7 @@ pub use admin_changes::{AdminChange, Patch};
 pub use effect::Effect;
 pub(crate) use effect::RoomError;
 pub use files::{file_prefix, split_id};
-pub use input::{Connect, Input, PageQuery, RoomCall};
+pub use input::{Connect, Input, PageQuery, ResumePosition, RoomCall};
 pub use message_row::message_of;
 pub use rebuild::Rebuild;
 pub use socket_state::{ConnectionId, SocketState};
@@ -193,7 +194,7 @@ impl Room {
             Input::AlarmFired => self.alarm_fired(turn)?,
             Input::Drain => self.take_batch(turn)?,
             Input::Projected { batch, outcome, notified } => {
-                self.projected(turn, &batch, (outcome, notified))?;
+                self.projected(turn, &batch, outcome, notified)?;
             }
             Input::AlertReported { at, taken } => self.alert_reported(turn, at, taken)?,
             Input::FilesListed(ids) => self.files_listed(turn, ids)?,
@@ -279,7 +280,7 @@ impl Room {
 
     /// Sends what is pending. A connection whose token has expired is closed instead.
     fn flush(&mut self, now: UnixMs) {
-        for id in self.connections.expired(now) {
+        for id in self.connections.expired_ids(now) {
             self.close(id, CloseCode::AuthExpired, now);
         }
         let (rates, reads) = (&self.rates, &self.reads);

@@ -1,5 +1,6 @@
 //! Whom a batch must notify: members who had no socket when a message was sent, from a watermark of its own.
-//! Not here: levels, snoozes and read markers at the time of the notification (`db::to_tell`), and the watermark (`log`).
+//! Not here: levels, snoozes and read markers at the time of the notification (`db::notification_payload`), and the watermark
+//! (`log`).
 
 use super::log::Log;
 use super::reads::Reads;

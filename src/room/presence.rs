@@ -40,20 +40,10 @@ pub struct Join {
 pub struct TypingUpdate {
     user: String,
     place: Place,
-    is_typing: bool,
-    /// Everybody who types in this place now.
-    typing_users: Vec<String>,
-    /// The event for everybody who is not typing there.
     event: EventText,
 }
 
 impl TypingUpdate {
-    fn new(user: &str, place: &Place, is_typing: bool, typing_users: Vec<String>) -> Self {
-        let all: Vec<&str> = typing_users.iter().map(String::as_str).collect();
-        let event = server::typing(user, is_typing, &all, place.as_deref());
-        Self { user: user.to_owned(), place: place.clone(), is_typing, typing_users, event }
-    }
-
     pub fn user(&self) -> &str {
         &self.user
     }
@@ -63,14 +53,9 @@ impl TypingUpdate {
         self.place.as_deref().and_then(MessageId::parse).map(MessageId::seq)
     }
 
-    /// The event for this person, whose own typing is left out.
-    pub fn event_for(&self, recipient: &str) -> EventText {
-        if !self.typing_users.iter().any(|user| user == recipient) {
-            return self.event.clone();
-        }
-        let others: Vec<&str> =
-            self.typing_users.iter().map(String::as_str).filter(|user| *user != recipient).collect();
-        server::typing(&self.user, self.is_typing, &others, self.place.as_deref())
+    /// The event, the same text for everybody: a recipient who types there is named or counted too.
+    pub fn event(&self) -> EventText {
+        self.event.clone()
     }
 }
 
@@ -174,8 +159,9 @@ impl Presence {
 
     fn typing_update(&self, place: &Place, user: &str, is_typing: bool, now: UnixMs) -> TypingUpdate {
         let there = self.typing.iter().filter(|((at, _), t)| at == place && t.until > now);
-        let typing_users = there.map(|((_, user), _)| user.clone()).collect();
-        TypingUpdate::new(user, place, is_typing, typing_users)
+        let typing_users: Vec<&str> = there.map(|((_, user), _)| user.as_str()).collect();
+        let event = server::typing(user, is_typing, &typing_users, place.as_deref());
+        TypingUpdate { user: user.to_owned(), place: place.clone(), event }
     }
 
     /// When something is due next. Typing that expires is announced only to legacy clients; others use `expiresInMs`.

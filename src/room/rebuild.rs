@@ -85,8 +85,8 @@ fn event(message: &Message) -> Event {
         reply_to_id: id(&message.reply_to_id),
         also_to_room: message.also_to_room,
     };
-    // The digest of what was sent is unknown if the message was edited, deleted or perhaps masked by moderation: then any
-    // payload counts as the same.
+    // The digest of what was sent is unknown if the message was edited, deleted or perhaps masked by moderation: then
+    // any payload counts as the same.
     let masked = message.content.contains('*');
     let as_sent = message.version == 1 && message.deleted_at.is_none() && !masked;
     Event {

@@ -2,7 +2,7 @@
 //! members are disconnected. Not here: asking Postgres (`object`), and what the copy is used for (`members`).
 
 use super::Room;
-use super::members::{Members, room_object};
+use super::members::{Members, equalize_direct_room, room_object};
 use super::replay::member_event_text;
 use super::store::formats::{MemberBody, RoomInfo};
 use super::store::{Event, Kind, Result};
@@ -19,6 +19,7 @@ impl Room {
         let Some(mut snapshot) = snapshot else {
             return self.finish_deletion(turn);
         };
+        equalize_direct_room(&mut snapshot);
         self.deletion.cancel(turn)?;
         let before = self.members.info().clone();
         if snapshot.members_version < before.snapshot.members_version {

@@ -3,6 +3,7 @@
 //! `hidden`. Not here: when that happens (`session`), and pages over REST (`calls`).
 
 use super::Room;
+use super::calls::truncate;
 use super::store::formats::{MemberBody, ReactionBody};
 use super::store::{Event, Kind, Result, Store, Stored};
 use crate::ids::Seq;
@@ -25,6 +26,15 @@ pub struct Range {
     pub visible_from: Seq,
 }
 
+/// What a new connection receives of the past.
+pub struct Past {
+    pub events: Vec<EventText>,
+    /// The oldest message of a history; `None`: there is none, or it is a replay or a resync.
+    pub oldest_seq: Option<Seq>,
+    /// Whether there are older messages that this person may see.
+    pub has_more_before: bool,
+}
+
 /// The messages that a replay's events are about, each read once.
 #[derive(Default)]
 struct Targets(HashMap<Seq, Option<(Message, String)>>);
@@ -42,7 +52,7 @@ impl Targets {
 
 impl Room {
     /// The events of (since, to] as they would be delivered live now, or the reason why they can't be complete.
-    pub(super) fn replay(
+    fn replay(
         &self,
         store: &Store,
         range: Range,
@@ -89,11 +99,27 @@ impl Room {
         Ok(())
     }
 
-    /// The newest messages of the range, at most `count`, oldest first.
-    pub(super) fn history(&self, store: &Store, range: Range, count: u64) -> Result<Vec<EventText>> {
-        let newest = store.messages_before(range.to.saturating_add(1), None, count.min(HISTORY_MAX))?;
+    /// The newest messages of the range, oldest first: at most `count`, and at most `HISTORY_BYTES_MAX` bytes.
+    pub(super) fn history(&self, store: &Store, range: Range, count: u64) -> Result<Past> {
+        let count = count.min(HISTORY_MAX);
+        let below = range.to.saturating_add(1);
+        let mut newest = store.messages_before(below, None, count.saturating_add(1))?;
+        newest.retain(|message| message.seq > range.since);
+        let has_more_before = truncate(&mut newest, count, HISTORY_BYTES_MAX);
         let text = |m: &Stored| server::new_message(m.seq, &m.body, m.client_id.as_deref());
-        Ok(newest.iter().rev().filter(|m| m.seq > range.since).map(text).collect())
+        let oldest_seq = newest.last().map(|message| message.seq);
+        Ok(Past { events: newest.iter().rev().map(text).collect(), oldest_seq, has_more_before })
+    }
+
+    /// What a connection with `since` receives of the past.
+    pub(super) fn replay_or_resync(&self, store: &Store, range: Range, epoch: &str) -> Result<Past> {
+        let (events, since) = match self.replay(store, range, epoch)? {
+            Ok(events) => (events, range.since),
+            Err(reason) => (vec![server::resync(reason, self.log.head(), self.log.epoch())], self.log.head()),
+        };
+        let before = store.messages_before(since.saturating_add(1), None, 1)?;
+        let has_more_before = before.iter().any(|message| message.seq > range.visible_from);
+        Ok(Past { events, oldest_seq: None, has_more_before })
     }
 
     /// Sends the event `seq` to everybody. People who may not see the message at `target` get `hidden` instead; legacy

@@ -3,7 +3,7 @@
 
 use super::Room;
 use super::effect::Effect;
-use super::input::Connect;
+use super::input::{Connect, ResumePosition};
 use super::replay::Range;
 use super::socket_state::{ConnectionId, SocketState};
 use super::store::Result;
@@ -22,11 +22,8 @@ impl Room {
         let visible_from = self.members.visible_from(identity.user.as_str());
         // What may fail comes first: an error must leave nothing half done.
         let past = match since {
-            Some((since, epoch)) => {
-                match self.replay(turn.store, Range { since, to, visible_from }, &epoch)? {
-                    Ok(events) => events,
-                    Err(reason) => vec![server::resync(reason, self.log.head(), self.log.epoch())],
-                }
+            Some(ResumePosition { seq: since, epoch }) => {
+                self.replay_or_resync(turn.store, Range { since, to, visible_from }, &epoch)?
             }
             None => self.history(turn.store, Range { since: visible_from, to, visible_from }, history)?,
         };
@@ -38,8 +35,8 @@ impl Room {
         let mut state = SocketState::new(id, identity, batches, now);
         state.set_marker(self.reads.marker(&user));
         let mut events = vec![self.hello(&state), server::online_users(&self.presence.online())];
-        events.extend(past);
-        events.push(server::synced(self.log.head()));
+        events.extend(past.events);
+        events.push(server::synced(self.log.head(), past.oldest_seq, past.has_more_before));
         self.connections.open(state, events);
         Ok(())
     }

@@ -20,7 +20,7 @@ impl SlowMode {
     pub fn enforce(&mut self, turn: Turn, user: &str, head: Seq, interval_ms: u64) -> Result<(), RoomError> {
         let last = match self.last_sent_at.get(user) {
             Some(last) => *last,
-            None => turn.store.said_at(user, head, turn.now.saturating_sub(interval_ms))?,
+            None => turn.store.last_message_at(user, head, turn.now.saturating_sub(interval_ms))?,
         };
         self.last_sent_at.insert(user.to_owned(), last);
         let Some(free_at) = last.map(|at| at.saturating_add(interval_ms)).filter(|at| turn.now < *at) else {

@@ -8,7 +8,7 @@ use super::{Room, RoomError};
 use crate::auth::Action;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq};
-use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
+use crate::limits::{PAGE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
 use crate::protocol::message::Message;
 use crate::protocol::server::{self, EventText};
 
@@ -91,7 +91,7 @@ impl Room {
         let before = before.unwrap_or(Seq::MAX);
         let mut replies =
             request.turn.store.messages_before(before, Some(root.seq), limit.saturating_add(1))?;
-        let more = super::calls::truncate(&mut replies, limit);
+        let more = super::calls::truncate(&mut replies, limit, PAGE_BYTES_MAX);
         let bodies: Vec<&str> = replies.iter().rev().map(|reply| reply.body.as_str()).collect();
         let (root, replies) = (server::body(&root), bodies.join(","));
         Ok(format!(r#"{{"root":{root},"replies":[{replies}],"hasMoreBefore":{more}}}"#))

@@ -1,5 +1,5 @@
-//! The two documents of src/schema as validators of every event and every answer that a test receives. They are stricter
-//! than for clients: an undocumented field fails here.
+//! The two documents of src/schema as validators of every event and every answer that a test receives. They are
+//! stricter than for clients: an undocumented field fails here.
 //! Not here: whether the documents are complete (`tests/native/contract.rs`).
 
 use chinwag::schema::{OPENAPI, PROTOCOL};

@@ -1,5 +1,5 @@
-//! The port `room::store::Sql` over an in-process SQLite, which counts written rows as the platform bills them and fails
-//! on demand. Not here: statements (`src/room/store`).
+//! The port `room::store::Sql` over an in-process SQLite, which counts written rows as the platform bills them and
+//! fails on demand. Not here: statements (`src/room/store`).
 
 use chinwag::room::store::{Row, Sql, SqlValue, StoreError};
 use rusqlite::types::Value;

@@ -117,8 +117,8 @@ export async function bot(stack, { bot: cwd }, alice) {
   const id = `echo-${alice.id.split("-").pop()}`;
   await alice.startDirect(id);
   const roomId = alice.page.url().split("/r/")[1];
-  const told = { ...env, CHINWAG_URL: stack.url, BOT_ID: id };
-  const child = spawn(process.execPath, ["bot.ts", roomId], { cwd, env: told, stdio: ["ignore", "pipe", "pipe"] });
+  const botEnv = { ...env, CHINWAG_URL: stack.url, BOT_ID: id };
+  const child = spawn(process.execPath, ["bot.ts", roomId], { cwd, env: botEnv, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => { output += chunk; });
   await check("the bot listens", () => output.includes("listening") || output);

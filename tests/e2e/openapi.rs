@@ -241,7 +241,7 @@ async fn every_operation_refuses_what_its_schemas_do() {
         let with = |body: &str| Asking { body: Some(body.to_owned()), ..Asking::default() };
         refused(operation, with("{"), "bad_json", None).await;
         refused(operation, with("[]"), "bad_request", None).await;
-        let odd = Asking { content_type: Some("text/plain"), ..Asking::default() };
+        let odd = Asking { content_type: Some("text/html"), ..Asking::default() };
         refused(operation, odd, "unsupported_media_type", None).await;
         let example = &operation.json_body().expect("a body")["example"];
         for (field, of) in body["properties"].as_object().expect("properties") {
@@ -269,6 +269,8 @@ async fn the_documents_are_served_to_anybody_and_say_what_the_source_says() {
         assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json")));
         let refused = t.raw("POST", path, &[], None).await;
         refused.refusal(405, "method_not_allowed");
-        assert_eq!(refused.header("allow"), Some("GET"));
+        assert_eq!(refused.header("allow"), Some("GET, HEAD"));
+        let head = t.raw("HEAD", path, &[], None).await;
+        assert_eq!((head.status, head.header("content-length")), (200, answer.header("content-length")));
     }
 }

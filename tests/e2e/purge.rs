@@ -1,11 +1,12 @@
 //! Deleted content is gone: unique words are sent, deleted, and searched for in every place that stores anything.
 
-use crate::rig::client::encoded;
+use crate::rig::client::{Client, encoded};
 use crate::rig::{PATIENCE, Stack, Tenant};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// In a root, a version, a reply, a long message that fills pages of its own, one sent and deleted while Postgres is away.
+/// In a root, a version, a reply, a long message that fills pages of its own, one sent and deleted while Postgres is
+/// away.
 const WORDS: [&str; 5] = ["quokkaflute", "zephyrmarl", "obsidiantern", "velvetgyre", "cobaltwhim"];
 
 fn found(text: &str) -> Vec<&'static str> {
@@ -65,9 +66,10 @@ fn every_row(db: &rusqlite::Connection) -> String {
     all
 }
 
-/// The words in any row of the object, and those in the free space of its pages as they are now; what the SQLite log still
-/// holds of older states is left out. SQLite leaves old copies in free space until it is used again, and the platform lets
-/// nobody have it wiped (docs/ARCHITECTURE.md, "What is deleted"), so the latter are reported and not forbidden.
+/// The words in any row of the object, and those in the free space of its pages as they are now; what the SQLite log
+/// still holds of older states is left out. SQLite leaves old copies in free space until it is used again, and the
+/// platform lets nobody have it wiped (docs/ARCHITECTURE.md, "What is deleted"), so the latter are reported and not
+/// forbidden.
 fn in_live_pages(file: &Path) -> (Vec<&'static str>, Vec<&'static str>) {
     let copy = std::env::temp_dir().join(format!("chinwag-purge-{}.sqlite", std::process::id()));
     for suffix in ["", "-wal"] {
@@ -105,20 +107,19 @@ async fn every_answer(t: &Tenant, room: &str, root: &str, ids: &[String]) -> Str
     all
 }
 
-#[tokio::test]
-async fn words_that_were_deleted_are_nowhere_any_more() {
-    let stack = Stack::start(&[]);
-    let t = Tenant::new(&stack);
-    let room = t.group(&["alice", "bob"]).await;
-    let mut alice = t.join(&room, "alice").await;
-    let mut bob = t.join(&room, "bob").await;
+fn message_id(ack: &Value) -> String {
+    ack["messageId"].as_str().expect("an id").to_owned()
+}
+
+/// Alice sends the words in messages, a version and a reply, and Bob reacts to each message. The messages' ids; the
+/// first is the thread's root.
+async fn send_words(alice: &mut Client, bob: &mut Client) -> Vec<String> {
     let mut ids = Vec::new();
-    let id = |ack: &Value| ack["messageId"].as_str().expect("an id").to_owned();
     for (n, content) in [WORDS[0].to_owned(), "plain".into(), format!("{} {}", WORDS[3], "long ".repeat(700))]
         .iter()
         .enumerate()
     {
-        ids.push(id(&alice.say(&format!("c{n}"), content).await));
+        ids.push(message_id(&alice.say(&format!("c{n}"), content).await));
     }
     let root = ids[0].clone();
     for (n, content) in [format!("{} <@bob>", WORDS[1]), "plain again".into()].iter().enumerate() {
@@ -130,20 +131,32 @@ async fn words_that_were_deleted_are_nowhere_any_more() {
     }
     let reply = json!({"type": "message", "content": WORDS[2], "threadId": root, "clientId": "r1"});
     alice.send(reply).await;
-    ids.push(id(&alice.ack("r1").await));
+    ids.push(message_id(&alice.ack("r1").await));
     for (n, message) in ids.iter().enumerate() {
         let client_id = format!("b{n}");
         bob.send(json!({"type": "reaction", "messageId": message, "emoji": "👍", "action": "add", "clientId": client_id}))
             .await;
         bob.ack(&client_id).await;
     }
+    ids
+}
+
+#[tokio::test]
+async fn words_that_were_deleted_are_nowhere_any_more() {
+    let stack = Stack::start(&[]);
+    let t = Tenant::new(&stack);
+    let room = t.group(&["alice", "bob"]).await;
+    let mut alice = t.join(&room, "alice").await;
+    let mut bob = t.join(&room, "bob").await;
+    let mut ids = send_words(&mut alice, &mut bob).await;
+    let root = ids[0].clone();
     t.drained(&room, PATIENCE).await;
     let before = all_of_postgres(&stack).await;
     assert_eq!(found(&before), WORDS[..4], "the search finds what is there");
     assert_eq!(found(&every_answer(&t, &room, &root, &ids).await), WORDS[..4]);
 
     let away = stack.stop_postgres();
-    ids.push(id(&alice.say("c9", WORDS[4]).await));
+    ids.push(message_id(&alice.say("c9", WORDS[4]).await));
     for (n, message) in ids.iter().enumerate() {
         let client_id = format!("d{n}");
         alice.send(json!({"type": "delete", "messageId": message, "clientId": client_id})).await;

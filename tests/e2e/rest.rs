@@ -3,6 +3,7 @@
 use crate::rig::checks::{recent, seq};
 use crate::rig::client::text;
 use crate::rig::{Tenant, eventually};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -210,11 +211,25 @@ async fn a_message_over_rest_is_heard_acked_and_sent_once() {
 }
 
 #[tokio::test]
+async fn a_group_is_created_once_for_a_client_id() {
+    let t = Tenant::shared();
+    let body = || Some(json!({"type": "group", "participantIds": ["bob"], "clientId": "k1"}));
+    let tries = (0..10).map(|_| t.rest("alice", "POST", "/rooms/create", body()));
+    let answers: Vec<_> = join_all(tries).await.iter().map(|answer| answer.ok()).collect();
+    assert!(answers.iter().all(|answer| answer["room"]["id"] == answers[0]["room"]["id"]), "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| answer["created"] == true).count(), 1);
+    let other = t.rest("bob", "POST", "/rooms/create", body()).await.ok();
+    assert_ne!(other["room"]["id"], answers[0]["room"]["id"]);
+}
+
+#[tokio::test]
 async fn health_touches_nothing_unless_asked_deeply() {
     let t = Tenant::shared();
     let plain = t.raw("GET", "/health", &[], None).await.ok();
     assert_eq!(plain, json!({"status": "ok"}));
-    let deep = t.raw("GET", "/health?deep=1", &[], None).await.ok();
+    t.raw("GET", "/health?deep=1", &[], None).await.refusal(401, "unauthenticated");
+    t.rest("alice", "GET", "/health?deep=1", None).await.refusal(401, "unauthenticated");
+    let deep = t.rest_as(&t.admin_token(), "GET", "/health?deep=1", None).await.ok();
     assert_eq!((&deep["status"], &deep["postgres"]), (&json!("ok"), &json!("ok")));
     assert!(deep["latencyMs"].is_number(), "{deep}");
 }

@@ -8,8 +8,8 @@ use crate::rig::{Answer, Tenant};
 use chinwag::api::ROUTES;
 use serde_json::{Value, json};
 
-/// A stranger, somebody of another tenant, one who left, a member, a moderator, an admin, the owner; and the tenant's admin,
-/// as somebody who isn't in the room, and as a member of it.
+/// A stranger, somebody of another tenant, one who left, a member, a moderator, an admin, the owner; and the tenant's
+/// admin, as somebody who isn't in the room, and as a member of it.
 const EVERYBODY: [&str; 9] = ["eve", "foreigner", "former", "bob", "mo", "anna", "alice", "root", "tina"];
 type Statuses = [u16; 9];
 

@@ -3,6 +3,7 @@
 
 use crate::environment::Environment;
 use crate::outages::Compared;
+use crate::rig::client::Client;
 use crate::rig::{checks, eventually};
 use crate::sampler::Sampler;
 use crate::{Struck, struck};
@@ -18,6 +19,27 @@ const ROWS: u64 = 12_000;
 const IN_FLIGHT: u64 = 200;
 /// Of the longest wait between two tries, and of slow draining on a busy machine.
 const EQUAL_MAX: Duration = Duration::from_secs(60);
+
+/// Alice sends `ROWS` messages. The `seq` of those acks that are waited for, by person and `clientId`.
+async fn send_while_stopped(alice: &mut Client) -> BTreeMap<String, u64> {
+    let mut acks = BTreeMap::new();
+    for i in 1..=ROWS {
+        let frame = json!({"type": "message", "content": format!("message {i} while Postgres is stopped"), "clientId": format!("c{i}")});
+        assert!(alice.send(frame).await, "open: {:?}", alice.closed());
+        if i % IN_FLIGHT == 0 {
+            let ack = alice.ack(&format!("c{i}")).await;
+            acks.insert(format!("alice/c{i}"), checks::seq(&ack));
+        }
+    }
+    acks
+}
+
+/// Up to which `seq` Postgres has this room.
+async fn projected(environment: &Environment, tenant: &str, room: &str) -> i64 {
+    let sql = "SELECT last_seq FROM chat_rooms WHERE tenant_id = $1 AND id = $2";
+    let row = environment.stack.sql().await.query_one(sql, &[&tenant, &room]).await.expect("a room");
+    row.get(0)
+}
 
 pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(
     environment: Arc<Environment>,
@@ -36,15 +58,7 @@ pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(
     people.wait_for_acks().await;
     let compared_until = Instant::now();
     people.load.stop_sending();
-    let mut acks = BTreeMap::new();
-    for i in 1..=ROWS {
-        let frame = json!({"type": "message", "content": format!("message {i} while Postgres is stopped"), "clientId": format!("c{i}")});
-        assert!(alice.send(frame).await, "open: {:?}", alice.closed());
-        if i % IN_FLIGHT == 0 {
-            let ack = alice.ack(&format!("c{i}")).await;
-            acks.insert(format!("alice/c{i}"), checks::seq(&ack));
-        }
-    }
+    let acks = send_while_stopped(&mut alice).await;
     let acked_after = from.elapsed();
     alice.leave().await;
     tokio::time::sleep_until((from + STOPPED).into()).await;
@@ -54,33 +68,17 @@ pub async fn postgres_is_stopped_for_185_s_and_drained_with_nobody_there(
     away.back().await;
     let (back, stopped) = (Instant::now(), from.elapsed());
     // Nobody asks the room anything: its alarm alone can drain it.
-    let rows = |room: String, tenant: String| {
-        let environment = environment.clone();
-        async move {
-            let sql = "SELECT last_seq FROM chat_rooms WHERE tenant_id = $1 AND id = $2";
-            environment
-                .stack
-                .sql()
-                .await
-                .query_one(sql, &[&tenant, &room])
-                .await
-                .expect("a room")
-                .get::<_, i64>(0)
-        }
-    };
-    let waited_from = rows(room.clone(), t.id.clone()).await;
+    let rows = || projected(&environment, &t.id, &room);
+    let waited_from = rows().await;
     let mut first = None;
     while first.is_none() {
         assert!(back.elapsed() < EQUAL_MAX, "the room never looks again");
-        let now = rows(room.clone(), t.id.clone()).await;
+        let now = rows().await;
         first = (now > waited_from).then(|| (Instant::now(), now));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let (began, at) = first.expect("it began");
-    eventually("Postgres has all", EQUAL_MAX, || async {
-        (rows(room.clone(), t.id.clone()).await == head).then_some(())
-    })
-    .await;
+    eventually("Postgres has all", EQUAL_MAX, || async { (rows().await == head).then_some(()) }).await;
     let (equal, drained) = (back.elapsed(), began.elapsed());
     let rate = (head - at) as f64 / drained.as_secs_f64();
     let samples = sampler.end().await;

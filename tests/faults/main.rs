@@ -58,7 +58,8 @@ macro_rules! scenarios {
 
 struct Lane {
     name: &'static str,
-    /// Lanes with the same number share a stack: their scenarios disturb connections, and nothing that others depend on.
+    /// Lanes with the same number share a stack: their scenarios disturb connections, and nothing that others depend
+    /// on.
     stack: usize,
     scenarios: &'static [Scenario],
 }

@@ -143,7 +143,8 @@ pub async fn backends_are_terminated_in_a_loop(environment: Arc<Environment>) ->
     )
 }
 
-/// Somebody holds the table, as a migration would: statements wait, are given up, and get in when nobody waits for them.
+/// Somebody holds the table, as a migration would: statements wait, are given up, and get in when nobody waits for
+/// them.
 pub async fn a_lock_is_held(environment: Arc<Environment>) -> Struck {
     let mut people = Compared::start(&environment).await;
     let holder = environment.stack.sql().await;

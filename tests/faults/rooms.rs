@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const DAY_S: i64 = 86_400;
-/// Locally a room is evicted 10 s after its last event, and the alarm that would finish a drain comes 5 s after a message.
+/// Locally a room is evicted 10 s after its last event, and the alarm that would finish a drain comes 5 s after a
+/// message.
 const ASLEEP_AFTER: Duration = Duration::from_secs(20);
 
 /// Nothing is acked that could not be written, and all goes on when there is room again; also for rooms that have just
@@ -53,9 +54,9 @@ pub async fn the_disk_of_the_objects_is_full(environment: Arc<Environment>) -> S
     struck(refused.unsigned_abs(), format!("{summary}; {}", result.summary()))
 }
 
-/// Statements that write fail for 2 s while a batch comes back from Postgres, and read markers are not in their row yet.
-/// Nobody asks the store again without a pause: a drain that did gave workerd no other turn, and no room of the process
-/// ever answered again.
+/// Statements that write fail for 2 s while a batch comes back from Postgres, and read markers are not in their row
+/// yet. Nobody asks the store again without a pause: a drain that did gave workerd no other turn, and no room of the
+/// process ever answered again.
 pub async fn statements_of_the_store_fail_under_a_drain(environment: Arc<Environment>) -> Struck {
     let t = environment.tenant();
     let room = t.group(&["alice", "bob"]).await;

@@ -36,7 +36,8 @@ impl Rig {
             ["send", "binary"] => self.received_binary(self.open_socket(name)),
             ["lag"] => {
                 let connection = self.open_socket(name);
-                self.sockets.get_mut(&connection).expect("an open one").is_slow = true;
+                let socket = self.sockets.get_mut(&connection).expect("an open one");
+                (socket.is_slow, socket.waiting_bytes) = (true, u32::MAX);
                 // The next frame to it finds that nothing has left.
                 self.frame(name, r#"{"type":"ping","t":0}"#);
             }

@@ -137,7 +137,8 @@ fn every_golden_frame_is_by_its_definition_and_nothing_near_it_is() {
             assert!(schema().check(&union, &unknown).is_err(), "{unknown}");
         }
     }
-    let batch = json!([{"type": "synced", "seq": 1}, {"type": "pong"}]);
+    let batch =
+        json!([{"type": "synced", "seq": 1, "oldestSeq": 1, "hasMoreBefore": false}, {"type": "pong"}]);
     let frame = |value: &Value| schema().check("protocol.json#/$defs/ServerFrame", value).is_ok();
     assert!(frame(&batch) && frame(&batch[0]) && !frame(&json!([])) && !frame(&json!([batch])));
 }
@@ -327,7 +328,7 @@ fn every_close_code_is_there_and_every_limit_is_the_one_of_the_code() {
         (format!("{message}/content/maxLength"), CONTENT_CHARS_MAX),
         (format!("{message}/clientId/maxLength"), CLIENT_ID_CHARS_MAX),
         (format!("{message}/attachments/maxItems"), Limits::default().attachments_per_message as usize),
-        (format!("{other}/url/maxLength"), ATTACHMENT_URL_CHARS_MAX),
+        (format!("{other}/url/maxLength"), ATTACHMENT_URL_BYTES_MAX),
         (format!("{other}/name/maxLength"), ATTACHMENT_TEXT_CHARS_MAX),
         (format!("{other}/mimeType/maxLength"), ATTACHMENT_TEXT_CHARS_MAX),
         ("/EditFrame/properties/content/maxLength".into(), CONTENT_CHARS_MAX),
@@ -341,6 +342,7 @@ fn every_close_code_is_there_and_every_limit_is_the_one_of_the_code() {
     assert_eq!(known.as_object().unwrap().keys().collect::<BTreeSet<_>>(), limits);
     let rooms = &schema().openapi["components"]["schemas"];
     assert_eq!(rooms["NewRoom"]["properties"]["participantIds"]["maxItems"], json!(GROUP_MEMBERS_MAX));
+    assert_eq!(rooms["NewRoom"]["properties"]["clientId"]["maxLength"], json!(CLIENT_ID_CHARS_MAX));
     assert_eq!(rooms["NewRoom"]["properties"]["name"]["maxLength"], json!(ROOM_NAME_CHARS_MAX));
     assert_eq!(rooms["Room"]["properties"]["unread"]["maximum"], json!(UNREAD_MAX));
     let search = &schema().openapi["paths"]["/api/chat/search"]["get"]["parameters"];

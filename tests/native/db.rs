@@ -21,15 +21,20 @@ pub fn room(name: &str) -> RoomId {
 fn new_room(t: &str, id: &str, kind: RoomKind, creator: &str, others: &[&str]) -> NewRoom {
     let participants = others.iter().map(|name| user(name)).collect();
     let name = (kind == RoomKind::Group).then(|| format!("The {id}"));
-    NewRoom { tenant: tenant(t), id: room(id), kind, name, creator: user(creator), participants }
+    let (tenant, id, creator) = (tenant(t), room(id), user(creator));
+    NewRoom { tenant, id, is_repeatable: false, kind, name, creator, participants }
+}
+
+pub async fn create(pg: &NativePostgres, new: &NewRoom) -> Created {
+    db::create_room(pg, new).await.expect("create").expect("the creator is in it")
 }
 
 pub async fn group(pg: &NativePostgres, t: &str, id: &str, creator: &str, others: &[&str]) -> Created {
-    db::create_room(pg, &new_room(t, id, RoomKind::Group, creator, others)).await.expect("create group")
+    create(pg, &new_room(t, id, RoomKind::Group, creator, others)).await
 }
 
 async fn direct(pg: &NativePostgres, t: &str, id: &str, creator: &str, other: &str) -> Created {
-    db::create_room(pg, &new_room(t, id, RoomKind::Direct, creator, &[other])).await.expect("create direct")
+    create(pg, &new_room(t, id, RoomKind::Direct, creator, &[other])).await
 }
 
 /// The second of the day at which the message at `seq` was sent.
@@ -131,7 +136,8 @@ async fn a_pair_has_one_room_under_50_concurrent_creations() {
     assert!(made.iter().all(|one| one.room["id"] == first["id"] && one.room["memberCount"] == 2), "{first}");
     let owners =
         |room: &Value| room["members"].as_array().unwrap().iter().filter(|m| m["role"] == "owner").count();
-    assert!(made.iter().all(|one| owners(&one.room) == 1));
+    assert!(made.iter().all(|one| owners(&one.room) == 0), "both are members");
+    assert!(made.iter().all(|one| one.room["me"]["role"] == "member"));
 }
 
 #[tokio::test]
@@ -142,12 +148,45 @@ async fn the_same_request_many_times_at_once_makes_one_room() {
     for round in 0..25 {
         for kind in [RoomKind::Direct, RoomKind::Group] {
             let new = new_room("acme", &format!("{kind:?}{round}"), kind, "alice", &[&format!("bob{round}")]);
-            for made in join_all(clients.iter().map(|pg| db::create_room(pg, &new))).await {
-                let made = made.expect("create");
+            for made in join_all(clients.iter().map(|pg| create(pg, &new))).await {
                 assert!(made.created && made.room["memberCount"] == 2, "{made:?}");
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_repeatable_group_is_created_once_and_stays_as_it_is_now() {
+    let rig = Database::new().await;
+    let clients = join_all((0..8).map(|_| rig.connect())).await;
+    let new = |n: u32, others: &[&str]| NewRoom {
+        is_repeatable: true,
+        ..new_room("acme", &format!("g{n}"), RoomKind::Group, "alice", others)
+    };
+    for round in 0..25 {
+        let new = new(round, &["bob", "carol"]);
+        let made = join_all(clients.iter().map(|pg| create(pg, &new))).await;
+        assert_eq!(made.iter().filter(|made| made.created).count(), 1);
+        assert!(made.iter().all(|made| made.room["id"] == new.id.as_str() && made.room["memberCount"] == 3));
+    }
+    let pg = &clients[0];
+    pg.client
+        .batch_execute("DELETE FROM chat_room_members WHERE room_id = 'g0' AND user_id = 'bob'")
+        .await
+        .expect("remove bob");
+    let again = create(pg, &new(0, &["bob", "dave"])).await;
+    assert_eq!((again.created, &again.room["participantIds"]), (false, &json!(["alice", "carol"])));
+    pg.client
+        .batch_execute("DELETE FROM chat_room_members WHERE room_id = 'g0' AND user_id = 'alice'")
+        .await
+        .expect("remove alice");
+    assert_eq!(
+        db::create_room(pg, &new(0, &["bob"])).await.expect("create"),
+        None,
+        "she is not in it any more"
+    );
+    pg.client.batch_execute("DELETE FROM chat_rooms WHERE id = 'g0'").await.expect("delete the room");
+    assert!(create(pg, &new(0, &["bob"])).await.created, "deleted rooms do not count");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{
     self, Applied, AuditCursor, AuditRow, BanPut, ChangeSet, MemberPut, RoomSnapshot, Settings,
 };
-use chinwag::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
+use chinwag::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
 use serde_json::{Value, json};
 
 fn set(version: u64) -> ChangeSet {
@@ -198,8 +198,8 @@ async fn members_and_the_audit_log_are_paged_without_a_hole() {
     loop {
         let asked = (&acme, &user("p3"), &r1);
         let page = db::list_members(&pg, asked, after.as_ref(), 3).await.expect("page");
-        let (role, page) = page.expect("a room");
-        assert_eq!(role, "member");
+        let (kind, role, page) = page.expect("a room");
+        assert_eq!((kind, role.as_str()), (RoomKind::Group, "member"));
         assert!(page.items.len() <= 3);
         seen.extend(page.items.iter().map(|m| m["userId"].as_str().expect("id").to_owned()));
         let Some(next) = page.next_cursor else { break };

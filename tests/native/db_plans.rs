@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio_postgres::types::Json;
 
-/// Room 0 has 100,090 messages, the others 90 each, written in turns as people do. The u's are in nine rooms each, alice in
-/// 100, the bot in all of them. Foreign keys aren't checked while loading: it would take half a minute.
+/// Room 0 has 100,090 messages, the others 90 each, written in turns as people do. The u's are in nine rooms each,
+/// alice in 100, the bot in all of them. Foreign keys aren't checked while loading: it would take half a minute.
 const LOAD: &[&str] = &[
     "SET session_replication_role = replica",
     // Filled row by row these indices would take two minutes more.
@@ -135,8 +135,8 @@ impl Touched {
     }
 }
 
-/// Runs `work` explained, then `RUNS` times on the clock; prints; holds it to `rows_max` rows touched and no table read as
-/// a whole. Gives the first answer.
+/// Runs `work` explained, then `RUNS` times on the clock; prints; holds it to `rows_max` rows touched and no table read
+/// as a whole. Gives the first answer.
 async fn hold<T>(
     pg: &NativePostgres,
     name: &str,

@@ -59,20 +59,12 @@ fn uploaded() -> Attachment {
     Attachment { id: Some(upload), url, sha256, width: Some(640), height: Some(480), ..file() }
 }
 
-#[test]
-fn frames_of_clients() {
+type ClientExample = (&'static str, Value, ClientFrame);
+
+fn message_frames() -> Vec<ClientExample> {
     let (root, reply) = (id(1), id(2));
-    let reaction = |add, client_id: Option<&str>| {
-        let client_id = client_id.map(str::to_owned);
-        ClientFrame::Reaction(ReactionDraft { message_id: root, emoji: "👍".into(), add, client_id })
-    };
-    let edit = |message_id, base_version, client_id: Option<&str>| {
-        let client_id = client_id.map(str::to_owned);
-        ClientFrame::Edit(EditDraft { message_id, content: "ho".into(), base_version, client_id })
-    };
-    let typing = |is_typing, thread_id| ClientFrame::Typing { is_typing, thread_id };
-    let frames = [
-        // The seed's, with its placeholder for a tenant.
+    vec![
+        // A legacy client's, with its placeholder for a tenant.
         (
             "message",
             json!({"type": "message", "content": "hi", "contentType": "text", "tenantId": "current-tenant-id"}),
@@ -97,6 +89,21 @@ fn frames_of_clients() {
             json!({"type": "message", "attachments": [file()]}),
             ClientFrame::Message(MessageDraft { attachments: vec![file().into()], ..draft("") }),
         ),
+    ]
+}
+
+fn other_client_frames() -> Vec<ClientExample> {
+    let root = id(1);
+    let reaction = |add, client_id: Option<&str>| {
+        let client_id = client_id.map(str::to_owned);
+        ClientFrame::Reaction(ReactionDraft { message_id: root, emoji: "👍".into(), add, client_id })
+    };
+    let edit = |message_id, base_version, client_id: Option<&str>| {
+        let client_id = client_id.map(str::to_owned);
+        ClientFrame::Edit(EditDraft { message_id, content: "ho".into(), base_version, client_id })
+    };
+    let typing = |is_typing, thread_id| ClientFrame::Typing { is_typing, thread_id };
+    vec![
         (
             "reaction",
             json!({"type": "reaction", "messageId": root.to_string(), "emoji": "👍", "action": "add"}),
@@ -132,9 +139,13 @@ fn frames_of_clients() {
         ("read", json!({"type": "read", "seq": 7}), ClientFrame::Read { seq: 7 }),
         ("ping", json!({"type": "ping", "t": 17}), ClientFrame::Ping { t: json!(17) }),
         ("auth", json!({"type": "auth", "token": "a.b.c"}), ClientFrame::Auth { token: "a.b.c".into() }),
-    ];
+    ]
+}
+
+#[test]
+fn frames_of_clients() {
     let mut files: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (name, frame, means) in frames {
+    for (name, frame, means) in message_frames().into_iter().chain(other_client_frames()) {
         assert_eq!(ClientFrame::decode(&frame.to_string()), Ok(means));
         files.entry(name).or_default().push(frame.to_string());
     }
@@ -195,7 +206,47 @@ fn tombstone() -> Message {
     Message { content: String::new(), deleted_at: Some(NOON), deleted_by, ..plain() }
 }
 
-fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
+type ServerExample = (&'static str, Vec<server::EventText>);
+
+fn acks(one: &str) -> Vec<server::EventText> {
+    let ack = Ack {
+        client_id: "c1",
+        op: "message",
+        message_id: one,
+        seq: Some(8),
+        version: 1,
+        created_at: NOON,
+        duplicate: false,
+    };
+    vec![
+        server::ack(&ack),
+        server::ack(&Ack { duplicate: true, ..ack }),
+        server::ack(&Ack { op: "edit", client_id: "c3", seq: Some(9), version: 2, ..ack }),
+        server::ack(&Ack { op: "delete", client_id: "c4", seq: Some(10), version: 2, ..ack }),
+        server::ack(&Ack { op: "reaction", seq: None, client_id: "c2", message_id: one, ..ack }),
+    ]
+}
+
+fn room_frames() -> Vec<ServerExample> {
+    vec![
+        ("member_added", vec![server::member("member_added", 14, "dave", "member", "alice")]),
+        ("member_removed", vec![server::member("member_removed", 15, "dave", "member", "dave")]),
+        ("member_updated", vec![server::member("member_updated", 16, "bob", "moderator", "alice")]),
+        (
+            "room_updated",
+            vec![server::room_updated(
+                17,
+                &json!({
+                    "id": "r1", "tenantId": "acme", "type": "group", "name": "Lunch", "topic": null,
+                    "createdBy": "alice", "createdAt": "2026-11-23T09:00:00.000Z", "archived": true,
+                    "historyVisibility": "since_join", "roomMention": "admins", "slowModeS": 30,
+                }),
+            )],
+        ),
+    ]
+}
+
+fn conversation_frames() -> Vec<ServerExample> {
     let limits = Limits::default();
     let hello = Hello {
         connection_id: "7".into(),
@@ -210,15 +261,6 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
         read_markers: [("alice", 5), ("bob", 8)].into(),
     };
     let (one, tombstone) = (id(8).to_string(), tombstone());
-    let ack = Ack {
-        client_id: "c1",
-        op: "message",
-        message_id: &one,
-        seq: Some(8),
-        version: 1,
-        created_at: NOON,
-        duplicate: false,
-    };
     let resyncs = [ResyncReason::Epoch, ResyncReason::TooOld, ResyncReason::TooMany, ResyncReason::Ahead];
     let new_message = |m: &Message| server::new_message(m.seq, &server::body(m), m.client_id.as_deref());
     let reactions = message().reactions;
@@ -232,7 +274,7 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
         ("hello", vec![server::hello(&hello)]),
         ("online_users", vec![server::online_users(&["alice", "bob"])]),
         ("resync", resyncs.map(|reason| server::resync(reason, 8, "e1")).into()),
-        ("synced", vec![server::synced(8)]),
+        ("synced", vec![server::synced(8, Some(3), true), server::synced(8, None, false)]),
         ("new_message", vec![new_message(&plain()), new_message(&message()), new_message(&tombstone)]),
         (
             "reaction_update",
@@ -252,36 +294,17 @@ fn server_frames() -> Vec<(&'static str, Vec<server::EventText>)> {
             ],
         ),
         ("hidden", vec![server::hidden(13)]),
-        ("member_added", vec![server::member("member_added", 14, "dave", "member", "alice")]),
-        ("member_removed", vec![server::member("member_removed", 15, "dave", "member", "dave")]),
-        ("member_updated", vec![server::member("member_updated", 16, "bob", "moderator", "alice")]),
-        (
-            "room_updated",
-            vec![server::room_updated(
-                17,
-                &json!({
-                    "id": "r1", "tenantId": "acme", "type": "group", "name": "Lunch", "topic": null,
-                    "createdBy": "alice", "createdAt": "2026-11-23T09:00:00.000Z", "archived": true,
-                    "historyVisibility": "since_join", "roomMention": "admins", "slowModeS": 30,
-                }),
-            )],
-        ),
         ("user_joined", vec![server::user_joined("bob", NOON)]),
         ("user_left", vec![server::user_left("bob", NOON)]),
         ("read_receipt", vec![server::read_receipt("bob", 8)]),
-        (
-            "ack",
-            vec![
-                server::ack(&ack),
-                server::ack(&Ack { duplicate: true, ..ack }),
-                server::ack(&Ack { op: "edit", client_id: "c3", seq: Some(9), version: 2, ..ack }),
-                server::ack(&Ack { op: "delete", client_id: "c4", seq: Some(10), version: 2, ..ack }),
-                server::ack(&Ack { op: "reaction", seq: None, client_id: "c2", message_id: &one, ..ack }),
-            ],
-        ),
+        ("ack", acks(&one)),
         ("pong", vec![server::pong(&json!(17), 8, "e1")]),
         ("auth_ok", vec![server::auth_ok(NOON)]),
     ]
+}
+
+fn server_frames() -> Vec<ServerExample> {
+    [conversation_frames(), room_frames()].concat()
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! What is stored, or crosses a deploy between two versions of the code, as golden files in `tests/golden/stored`. Today's
-//! code reads each of them and writes the same. `UPDATE_GOLDEN=1` writes files for samples that have none, and never
-//! changes one: a format only grows. Not here: frames and errors (`golden`).
+//! What is stored, or crosses a deploy between two versions of the code, as golden files in `tests/golden/stored`.
+//! Today's code reads each of them and writes the same. `UPDATE_GOLDEN=1` writes files for samples that have none, and
+//! never changes one: a format only grows. Not here: frames and errors (`golden`).
 //!
 //! A file is `FORMAT.json` or, for later samples, `FORMAT.2.json` and so on: an array of values.
 

@@ -20,6 +20,7 @@ mod platform;
 mod postgres;
 mod reading;
 mod render;
+mod rest_requests;
 mod rig;
 mod room;
 mod rules;

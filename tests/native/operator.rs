@@ -233,7 +233,7 @@ async fn the_tenants_list_is_its_admins_and_says_how_long_rooms_wait() {
     take(report("r2", NOW, None));
     take(report("r1", NOW + 3_700_000, None));
     assert_eq!(get("acme/root!").await.1, json!({"rooms": []}));
-    let left = world.list.rows("SELECT room FROM troubles", []).len();
+    let left = world.list.rows("SELECT room FROM outbox_alerts", []).len();
     assert_eq!(left, 1, "rooms that are well are forgotten after an hour");
 }
 

@@ -111,7 +111,10 @@ impl Platform for NativePlatform {
     }
 
     fn send(&self, socket: &ConnectionId, frame: &str) -> Result<(), Gone> {
-        self.world().deliver(*socket, frame);
+        let mut world = self.world();
+        let waiting = &mut world.sockets.get_mut(socket).ok_or(Gone)?.waiting_bytes;
+        *waiting = waiting.saturating_add(frame.len() as u32);
+        world.deliver(*socket, frame);
         Ok(())
     }
 
@@ -126,8 +129,7 @@ impl Platform for NativePlatform {
     }
 
     fn waiting_bytes(&self, socket: &ConnectionId) -> u32 {
-        let is_slow = self.world().sockets.get(socket).is_some_and(|socket| socket.is_slow);
-        if is_slow { u32::MAX } else { 0 }
+        self.world().sockets.get(socket).map_or(0, |socket| socket.waiting_bytes)
     }
 
     fn attach(&self, socket: &ConnectionId, text: &str) {

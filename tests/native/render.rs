@@ -49,7 +49,10 @@ pub fn event(e: &Value) -> String {
         "typing" => {
             let what = if e["isTyping"] == true { "typing" } else { "typing off" };
             let thread = e["threadId"].as_str().map(|id| format!(" in {}", seq_of(id))).unwrap_or_default();
-            format!("{what} {}{thread} [{}]", text("userId"), list(&e["typingUsers"]))
+            let named = e["typingUsers"].as_array().unwrap().len() as u64;
+            let count = e["typingCount"].as_u64().unwrap();
+            let all = if count == named { String::new() } else { format!(" of {count}") };
+            format!("{what} {}{thread} [{}]{all}", text("userId"), list(&e["typingUsers"]))
         }
         kind @ ("user_joined" | "user_left") => format!("{kind} {}", text("userId")),
         "read_receipt" => format!("read_receipt {} {}", text("userId"), e["seq"]),
@@ -155,7 +158,8 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
                 let rendered = |v: &Value| {
                     format!("{} {} by {}", v["version"], v["content"], v["editedBy"].as_str().unwrap_or("?"))
                 };
-                format!("versions [{}]", versions.iter().map(rendered).collect::<Vec<_>>().join(", "))
+                let before = if answer["hasMoreBefore"] == true { "… " } else { "" };
+                format!("versions {before}[{}]", versions.iter().map(rendered).collect::<Vec<_>>().join(", "))
             } else if answer["lastReadSeq"].is_u64() {
                 format!("read {}", answer["lastReadSeq"])
             } else if answer["reactions"].is_object() {

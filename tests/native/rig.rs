@@ -130,6 +130,8 @@ impl Rig {
         std::mem::swap(&mut self.world, &mut *self.shared.borrow_mut());
         let result = work(&object);
         std::mem::swap(&mut self.world, &mut *self.shared.borrow_mut());
+        let reading = self.world.sockets.values_mut().filter(|socket| !socket.is_slow);
+        reading.for_each(|socket| socket.waiting_bytes = 0);
         self.object = Some(object);
         result
     }

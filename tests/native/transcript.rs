@@ -1,8 +1,8 @@
 //! The language of the transcripts: on the left what is done, on the right what each person then receives.
 //!
-//! An action stands at the margin. What is received follows after two blanks or more, or on lines further in; a line that
-//! would pass column 120 goes on in the next one, further in still. `UPDATE_TRANSCRIPTS=1` writes what was received into
-//! the source: look at every line of the difference.
+//! An action stands at the margin. What is received follows after two blanks or more, or on lines further in; a line
+//! that would pass column 120 goes on in the next one, further in still. `UPDATE_TRANSCRIPTS=1` writes what was
+//! received into the source: look at every line of the difference.
 //!
 //! What is joined by ` & ` happens within one turn. A name with `'` is another connection of the same person.
 //!
@@ -37,7 +37,8 @@
 //! | `(the list is away)` `(the bucket is away)` `(the queue is away)`, `back` | they can't be reached |
 //! | `(the disk fails at statement N)` | the Nth statement from now fails |
 //!
-//! Not here: the actions (`actions`, `frames`), the directions (`directions`), the words for what is received (`render`).
+//! Not here: the actions (`actions`, `frames`), the directions (`directions`), the words for what is received
+//! (`render`).
 
 use crate::rig::Rig;
 use std::panic::Location;

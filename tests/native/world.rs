@@ -36,6 +36,8 @@ pub struct Socket {
     pub unanswered: Option<Vec<String>>,
     /// The client reads nothing: everything that is sent waits.
     pub is_slow: bool,
+    /// Bytes that wait: a client that reads takes them between two turns, and not within one.
+    pub waiting_bytes: u32,
 }
 
 /// A batch that gets no answer until the test gives one.
@@ -80,6 +82,8 @@ pub struct World {
     /// Alarms that were set while a request runs: the transcript shows its answer first.
     pub request_alarms: Option<Vec<String>>,
     pub longest_frame_bytes: usize,
+    /// The last `synced`.
+    pub synced: Value,
     /// What the object has counted for the operator's graphs.
     pub counts: Counts,
     /// What everybody received since it was last taken.
@@ -112,6 +116,7 @@ impl World {
             watched: false,
             request_alarms: None,
             longest_frame_bytes: 0,
+            synced: Value::Null,
             counts: Counts::default(),
             heard: Vec::new(),
             drawn: 0,
@@ -177,6 +182,7 @@ impl World {
             attachment: None,
             unanswered: Some(Vec::new()),
             is_slow: false,
+            waiting_bytes: 0,
         }
     }
 
@@ -201,6 +207,9 @@ impl World {
         for event in &events {
             self.received.receive(&socket.user, &mut socket.stream, event);
             rendered.push(render::event(event));
+            if event["type"] == "synced" {
+                self.synced = event.clone();
+            }
         }
         let name = socket.name.clone();
         self.tell(&name, rendered.join(", "));

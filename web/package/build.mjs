@@ -23,7 +23,8 @@ await build({
       cssFileName: "react",
     },
     rolldownOptions: { external: [/^react(-dom)?($|\/)/, "idb", "virtua"] },
-    // clsx, lucide and frimousse are bundled: only the React entry needs them, and the SDK alone should not install them.
+    // clsx, lucide and frimousse are bundled: only the React entry needs them, and the SDK alone should not install
+    // them.
     license: { fileName: "LICENSES.md" },
   },
 });

@@ -1,4 +1,7 @@
-/** The package's React entry: hooks and components on top of the SDK. Their styles are in `react.css`, scoped to `.chinwag`. */
+/**
+ * The package's React entry: hooks and components on top of the SDK. Their styles are in `react.css`, scoped to
+ * `.chinwag`.
+ */
 import { ChatRoom, type ChatRoomProps } from "./features/chat/components/ChatRoom";
 import "./react.css";
 

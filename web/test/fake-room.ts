@@ -1,6 +1,6 @@
 /**
- * Test double of a room that follows the protocol, in memory, and of a network that delays, drops and repeats frames and
- * cuts connections. All randomness comes from one seed.
+ * Test double of a room that follows the protocol, in memory, and of a network that delays, drops and repeats frames
+ * and cuts connections. All randomness comes from one seed.
  */
 
 import type { ClientFrame, LogEvent, Message, MessagePage, ServerEvent } from "@/lib/protocol";
@@ -37,12 +37,18 @@ export class FakeRoom {
   private readonly people = new Map<Deliver, string>();
   private readonly acks = new Map<string, ServerEvent>();
 
+  /** Says that there are older messages than the newest page. */
+  private synced(): ServerEvent {
+    const hasMoreBefore = this.messages.length > 50;
+    return { type: "synced", seq: this.seq, oldestSeq: null, hasMoreBefore };
+  }
+
   join(user: string, since: number | null, epoch: string | null, deliver: Deliver): () => void {
     const start: ServerEvent[] = [
       hello(this.seq, { userId: user, epoch: this.epoch }),
       { type: "online_users", users: ["alice", "bob"] },
       ...this.eventsSince(since, epoch),
-      { type: "synced", seq: this.seq },
+      this.synced(),
     ];
     deliver(start);
     this.people.set(deliver, user);
@@ -151,7 +157,9 @@ export class FakeRoom {
     })) as never);
   }
 
-  /** Appends an event to the log. A replay builds it from the message as it is then; the event as of now is returned. */
+  /**
+   * Appends an event to the log. A replay builds it from the message as it is then; the event as of now is returned.
+   */
   private write(of: string, eventOf: (now: Message) => LogEvent): LogEvent {
     this.seq += 1;
     const { seq } = this;

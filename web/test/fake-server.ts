@@ -1,4 +1,6 @@
-/** Test doubles of the server side of a WebSocket and of browser signals, and builders of events with default fields. */
+/**
+ * Test doubles of the server side of a WebSocket and of browser signals, and builders of events with default fields.
+ */
 import type { Signals } from "@/lib/browser-signals";
 import type { Ack, Hello, Message, Reactions, ServerEvent } from "@/lib/protocol";
 
@@ -85,7 +87,9 @@ export const hello = (seq: number, more: Partial<Hello> = {}): Hello => ({
   ...more,
 });
 
-export const synced = (seq: number): ServerEvent => ({ type: "synced", seq });
+export const synced = (seq: number, hasMoreBefore = false): ServerEvent => ({
+  ...{ type: "synced", seq, oldestSeq: null, hasMoreBefore },
+});
 
 export const message = (seq: number, userId = "bob", more: Partial<Message> = {}): Message => ({
   ...{ id: `m${seq}`, seq, tenantId: "t", roomId: "r", userId, content: `text ${seq}`, contentType: "text" },
@@ -128,5 +132,12 @@ export const typingEvent = (
   isTyping = true,
   typingUsers = isTyping ? [userId] : [],
 ): ServerEvent => ({
-  ...{ type: "typing", userId, isTyping, typingUsers, expiresInMs: isTyping ? 6_000 : 0 },
+  ...{
+    type: "typing",
+    userId,
+    isTyping,
+    typingUsers,
+    typingCount: typingUsers.length,
+    expiresInMs: isTyping ? 6_000 : 0,
+  },
 });

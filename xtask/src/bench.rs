@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: this Worker in turns with a JavaScript object that only broadcasts, each on bare `workerd serve`
-//! with the same load, on the same cores. The load and what it checks are in bench/; what a run is, and what the
+//! `cargo xtask bench`: this Worker in turns with a JavaScript object that only broadcasts, each on bare `workerd
+//! serve` with the same load, on the same cores. The load and what it checks are in bench/; what a run is, and what the
 //! numbers are compared by, is here. Linux only: it reads /proc and pins processes to cores.
 
 mod report;

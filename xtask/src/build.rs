@@ -27,8 +27,8 @@ pub struct Options {
     /// Without it the folder that wrangler.toml names.
     pub out: Option<PathBuf>,
     pub features: Vec<String>,
-    /// The rebuild of a running stack: the dev profile, and a failure is told but leaves the last Worker in place.
-    /// Told by an exit code, wrangler would hold every request until the next change.
+    /// The rebuild of a running stack: the dev profile, and a failure is printed but leaves the last Worker in place.
+    /// After a failing exit code wrangler would hold every request until the next change.
     pub rebuild: bool,
 }
 

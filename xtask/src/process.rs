@@ -23,8 +23,8 @@ pub fn run_quietly(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
-        let said = format!("{out}\n{err}");
-        bail!("{} failed ({}):\n{}", line(command), output.status, crate::log::last_lines(&said, 60));
+        let output_text = format!("{out}\n{err}");
+        bail!("{} failed ({}):\n{}", line(command), output.status, crate::log::last_lines(&output_text, 60));
     }
     Ok(out.into_owned())
 }
@@ -32,18 +32,18 @@ pub fn run_quietly(command: &mut Command) -> Result<String> {
 /// Runs to the end with its output shown, and gives what it wrote to stdout.
 pub fn run_and_capture(command: &mut Command) -> Result<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-    let mut said = String::new();
+    let mut stdout = String::new();
     for line in BufReader::new(child.stdout.take().context("its output")?).lines() {
         let line = line?;
         println!("{line}");
-        said += &line;
-        said.push('\n');
+        stdout += &line;
+        stdout.push('\n');
     }
     let status = child.wait()?;
     if !status.success() {
         bail!("{} failed ({status}); its output is above", self::line(command));
     }
-    Ok(said)
+    Ok(stdout)
 }
 
 /// How often a long compilation says where it is.

@@ -117,8 +117,8 @@ fn test_native(options: &Options) -> Result<()> {
 
 /// Runs a `cargo test` and wants at least one test to have passed: an empty file passes too, for cargo.
 fn run_cargo_test(command: &mut Command) -> Result<()> {
-    let said = process::run_and_capture(command.current_dir(root()))?;
-    let results = said.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+    let output = process::run_and_capture(command.current_dir(root()))?;
+    let results = output.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
     let passed: u32 = results.filter_map(|rest| rest.split_once(' ')?.0.parse::<u32>().ok()).sum();
     ensure!(passed > 0, "no test ran");
     say(&format!("{passed} tests passed"));

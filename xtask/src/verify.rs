@@ -17,8 +17,8 @@ const FOLLOWS_WITHIN: Duration = Duration::from_secs(30);
 /// What differs may have changed between the two readings: it is read again this often, this far apart.
 const READINGS: u32 = 3;
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(2);
-/// Differences told of one room; past it the room is not what anybody mends row by row.
-const TOLD_MAX: usize = 20;
+/// Differences that are listed of one room: nobody repairs more than these row by row.
+const LISTED_MAX: usize = 20;
 
 #[derive(Default)]
 pub struct Options {
@@ -77,14 +77,14 @@ impl std::fmt::Display for Found {
         let count = self.differences.len();
         let verdict = if count == 0 { "equal".to_owned() } else { format!("{count} DIFFERENCES") };
         write!(f, "{} messages up to seq {}: {verdict}", self.messages, self.head)?;
-        for difference in self.differences.iter().take(TOLD_MAX) {
+        for difference in self.differences.iter().take(LISTED_MAX) {
             write!(f, "\n    {difference}")?;
         }
-        if count > TOLD_MAX { write!(f, "\n    and {} more", count - TOLD_MAX) } else { Ok(()) }
+        if count > LISTED_MAX { write!(f, "\n    and {} more", count - LISTED_MAX) } else { Ok(()) }
     }
 }
 
-/// Compares one room up to the head it had at the beginning; what is said meanwhile is another run's.
+/// Compares one room up to the head it had at the beginning; later messages are left to another run.
 fn compare_room(runtime: &tokio::runtime::Runtime, rest: &Rest, rows: &Rows, room: &str) -> Result<Found> {
     let tenant = rest.tenant(room)?;
     let Log { last_seq: head, epoch, .. } = rest.page(room, 0)?;
@@ -115,13 +115,13 @@ fn compare_room(runtime: &tokio::runtime::Runtime, rest: &Rest, rows: &Rows, roo
     if projected > now {
         found.differences.push(format!("Postgres is ahead of the log: {projected}, the log ends at {now}"));
     }
-    let aside = rest.set_aside(room);
+    let quarantined = rest.quarantined(room);
     let (mut after, end) = (0, head.min(projected));
     while after < end {
         let (to, messages, differences) = compare_part(runtime, rest, rows, (&tenant, room), (after, end))?;
         found.messages += messages;
-        let reason = |(seq, what): (u64, String)| match aside.get(&seq) {
-            Some(reason) => format!("seq {seq}: {what} (set aside: {reason})"),
+        let reason = |(seq, what): (u64, String)| match quarantined.get(&seq) {
+            Some(reason) => format!("seq {seq}: {what} (quarantined: {reason})"),
             None => format!("seq {seq}: {what}"),
         };
         found.differences.extend(differences.into_iter().map(reason));
@@ -145,28 +145,28 @@ fn compare_part(
         let page = rest.page(room, after)?;
         let last = page.messages.keys().next_back().copied();
         let to = if page.more { last.unwrap_or(end).min(end) } else { end };
-        let said: Row = page.messages.range(..=to).map(|(seq, message)| (*seq, message.clone())).collect();
+        let logged: Row = page.messages.range(..=to).map(|(seq, message)| (*seq, message.clone())).collect();
         let kept = runtime.block_on(rows.between(tenant, room, after, to))?;
-        let differences = differences(&said, &kept);
+        let differences = differences(&logged, &kept);
         if differences.is_empty() || reading == READINGS {
-            return Ok((to, said.len() as u64, differences));
+            return Ok((to, logged.len() as u64, differences));
         }
         reading += 1;
         std::thread::sleep(READ_AGAIN_AFTER);
     }
 }
 
-/// Where the two sides differ, by seq. Never what was said: the output may be passed on.
-fn differences(said: &Row, kept: &Row) -> Differences {
+/// Where the two sides differ, by seq. Never any content: the output may be passed on.
+fn differences(logged: &Row, kept: &Row) -> Differences {
     let mut all: BTreeMap<u64, String> = BTreeMap::new();
-    for (seq, message) in said {
+    for (seq, message) in logged {
         match kept.get(seq) {
             None => drop(all.insert(*seq, "missing in Postgres".into())),
             Some(row) if row == message => {}
             Some(row) => drop(all.insert(*seq, format!("differs in {}", fields(message, row).join(", ")))),
         }
     }
-    for seq in kept.keys().filter(|seq| !said.contains_key(seq)) {
+    for seq in kept.keys().filter(|seq| !logged.contains_key(seq)) {
         all.insert(*seq, "in Postgres alone".into());
     }
     all.into_iter().collect()
@@ -189,14 +189,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn says_where_the_sides_differ_and_not_what_was_said() {
+    fn differences_are_named_without_content() {
         let row = |rows: &[(u64, Value)]| rows.iter().cloned().collect::<Row>();
         let message = |content: &str| json!({"content": content, "version": 1});
-        let said = row(&[(1, message("a")), (3, message("b")), (4, message("c"))]);
-        assert!(differences(&said, &said).is_empty());
+        let logged = row(&[(1, message("a")), (3, message("b")), (4, message("c"))]);
+        assert!(differences(&logged, &logged).is_empty());
         let kept = row(&[(1, message("a")), (4, message("secret")), (6, message("d"))]);
-        let told = differences(&said, &kept);
+        let found = differences(&logged, &kept);
         let expected = [(3, "missing in Postgres"), (4, "differs in content"), (6, "in Postgres alone")];
-        assert_eq!(told, expected.map(|(seq, what)| (seq, what.to_owned())));
+        assert_eq!(found, expected.map(|(seq, what)| (seq, what.to_owned())));
     }
 }

@@ -90,7 +90,7 @@ fn cargo_out_dir(profile: Profile) -> PathBuf {
     target_dir().join(WASM_TARGET).join(profile.name())
 }
 
-/// Compiles the crate and std with unwinding. The stable toolchain does it once it is told to allow `-Z`.
+/// Compiles the crate and std with unwinding. The stable toolchain accepts `-Z` with RUSTC_BOOTSTRAP.
 fn compile(features: &str, profile: Profile) -> Result<PathBuf> {
     let mut command = Command::new("cargo");
     command.args(["build", "--lib", "--profile", profile.name(), "--target", WASM_TARGET]);

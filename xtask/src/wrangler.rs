@@ -144,7 +144,7 @@ fn strip_colour(line: &str) -> String {
     plain
 }
 
-/// Which of wrangler's lines matter, and who said them.
+/// Which of wrangler's lines are shown, and where each comes from.
 #[derive(Default)]
 struct Filter {
     in_bindings: bool,
@@ -163,9 +163,9 @@ impl Filter {
         if let Some(request) = line.strip_prefix("[wrangler:info] ") {
             return describe_request(request).map(|what| ("http", what));
         }
-        if let Some(said) = line.strip_prefix("[custom build]") {
-            let said = said.trim();
-            return (!said.is_empty() && !said.starts_with("Running:")).then(|| ("build", said.to_owned()));
+        if let Some(rest) = line.strip_prefix("[custom build]") {
+            let rest = rest.trim();
+            return (!rest.is_empty() && !rest.starts_with("Running:")).then(|| ("build", rest.to_owned()));
         }
         match line {
             "⎔ Local server updated and ready" => Some(("worker", "the new code is live".into())),
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn shows_what_matters_and_nothing_else() {
-        let said = "\
+        let output = "\
 Your Worker has access to the following bindings:
 env.JWT_SECRET (\"(hidden)\")   Environment Variable   local
 
@@ -214,10 +214,10 @@ room r1: drained 3
 \u{1b}[31m✘ \u{1b}[41;31m[\u{1b}[41;97mERROR\u{1b}[41;31m]\u{1b}[0m \u{1b}[1mbad thing\u{1b}[0m
 ⎔ Local server updated and ready";
         let mut filter = Filter::default();
-        let events: Vec<_> = said.lines().filter_map(|line| filter.event(&strip_colour(line))).collect();
-        let told: Vec<_> = events.iter().map(|(from, what)| format!("{from}: {what}")).collect();
+        let events: Vec<_> = output.lines().filter_map(|line| filter.event(&strip_colour(line))).collect();
+        let shown: Vec<_> = events.iter().map(|(from, what)| format!("{from}: {what}")).collect();
         assert_eq!(
-            told,
+            shown,
             [
                 "http: POST /api/chat/rooms/create 200 12ms",
                 "http: GET /favicon.ico 404 1ms",

@@ -35,7 +35,7 @@ pub enum Checker {
     Undead,
     /// A read marker that its person did not set.
     Marker,
-    /// More memory, bytes or rows than allowed.
+    /// More memory, bytes or rows than allowed, or a client that reads was closed as slow.
     Bounds,
     /// A frame without an answer.
     Answered,

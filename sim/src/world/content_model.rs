@@ -1,5 +1,5 @@
-//! The content of each message by a naive model: its author's, that of each edit, as far as the tenant's rules allow it,
-//! and none after its deletion. Not here: where events stand in a log (`model`).
+//! The content of each message by a naive model: its author's, that of each edit, as far as the tenant's rules allow
+//! it, and none after its deletion. Not here: where events stand in a log (`model`).
 
 use super::checker::{CheckResult, Checker};
 use super::operation::{Acked, Operation};

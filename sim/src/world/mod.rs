@@ -1,5 +1,5 @@
 //! The simulated world: its parts, each of which owns its state. Everything else in the simulator is written over them.
-//! Not here: what happens when (`plan`, `run`), how the parts act on each other (`scheduler`, `objects`, `transport` …).
+//! Not here: what happens when (`plan`, `run`), how the parts act on each other (`scheduler`, `objects`, `transport`).
 
 pub mod backends;
 pub mod checker;

@@ -1,5 +1,5 @@
-//! What must be true of the rooms, by a naive model that knows nothing of the code: what was sent, what was acked, which
-//! event each place of the log had, and what owners and members were promised. Not here: the checks that read it.
+//! What must be true of the rooms, by a naive model that knows nothing of the code: what was sent, what was acked,
+//! which event each place of the log had, and what owners and members were promised. Not here: the checks that read it.
 
 use super::checker::{CheckResult, Checker};
 use super::content_model::{ByClientId, ContentModel, Shown};

@@ -53,8 +53,15 @@ pub struct SimSocket {
     pub queue: RefCell<VecDeque<Wire>>,
     /// Frames of the queue that have reached the client.
     pub arrived: Cell<usize>,
-    /// The backlog was once within the limit: the limit holds from now on.
-    pub limit_holds: Cell<bool>,
+    /// Bytes that the room has sent in the present turn: nothing drains before its end.
+    pub turn_bytes: Cell<u32>,
+    /// Those of them that wait for the turn's commit, and are not in `queue` yet.
+    pub held_bytes: Cell<u32>,
+    /// Bytes of the first turn that sent anything: its history or replay may wait beside the usual limit. `None`: not
+    /// sent yet, or drained.
+    pub first_delivery_bytes: Cell<Option<u32>>,
+    /// Whether a turn that sent something has ended.
+    pub has_received: Cell<bool>,
     pub opened_at: UnixMs,
 }
 
@@ -69,21 +76,33 @@ impl SimSocket {
             cut_at: Cell::new(None),
             queue: RefCell::default(),
             arrived: Cell::new(0),
-            limit_holds: Cell::new(false),
+            turn_bytes: Cell::new(0),
+            held_bytes: Cell::new(0),
+            first_delivery_bytes: Cell::new(None),
+            has_received: Cell::new(false),
             opened_at: now,
         }
     }
 
-    /// The kernel's buffers take what a reading client has coming.
+    /// The kernel's buffers take what a reading client has coming, but only between two turns.
     pub fn waiting_bytes(&self) -> u32 {
         if self.is_received() {
-            return 0;
+            return self.turn_bytes.get();
         }
         let bytes = |wire: &Wire| match wire {
             Wire::Frame(text) => text.len(),
             Wire::Close(_) => 0,
         };
-        self.queue.borrow().iter().map(bytes).sum::<usize>() as u32
+        self.queue.borrow().iter().map(bytes).sum::<usize>() as u32 + self.held_bytes.get()
+    }
+
+    /// The room's turn has ended.
+    pub fn end_turn(&self) {
+        self.held_bytes.set(0);
+        let bytes = self.turn_bytes.take();
+        if bytes > 0 && !self.has_received.replace(true) {
+            self.first_delivery_bytes.set(Some(bytes));
+        }
     }
 
     /// Clients ping every 25 s while they can.

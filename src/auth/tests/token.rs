@@ -35,22 +35,25 @@ fn a_minted_token_is_accepted_and_identifies_its_subject() {
 }
 
 #[test]
-fn exp_is_required_and_is_whole_seconds_that_milliseconds_can_hold() {
+fn exp_is_required_and_is_seconds_that_milliseconds_can_hold() {
     let last_s = crate::ids::INTEGER_MAX / 1000;
     table(
         &config(&[]),
         &[
             ("missing", "exp", Value::Null, REFUSED),
             ("a text", "exp", json!((NOW_S + 60).to_string()), REFUSED),
-            ("a fraction", "exp", json!(NOW_S as f64 + 60.5), REFUSED),
-            ("a whole number spelled as a fraction", "exp", json!(NOW_S as f64 + 60.0), REFUSED),
+            ("a fraction", "exp", json!(NOW_S as f64 + 60.5), ALICE),
+            ("a whole number spelled as a fraction", "exp", json!(NOW_S as f64 + 60.0), ALICE),
+            ("a fraction of the past", "exp", json!(NOW_S as f64 - 30.5), "token_expired"),
             ("negative", "exp", json!(-1), REFUSED),
+            ("a negative fraction", "exp", json!(-0.5), REFUSED),
             ("true", "exp", json!(true), REFUSED),
             ("a list", "exp", json!([NOW_S + 60]), REFUSED),
             ("2^64 - 1", "exp", json!(u64::MAX), REFUSED),
             ("1e300", "exp", json!(1e300), REFUSED),
             ("past what milliseconds can hold", "exp", json!(last_s + 1), REFUSED),
             ("the last that they can", "exp", json!(last_s), ALICE),
+            ("a fraction past it", "exp", json!(last_s as f64 + 0.5), REFUSED),
             ("zero", "exp", json!(0), "token_expired"),
         ],
     );
@@ -71,6 +74,9 @@ fn a_token_expires_30_seconds_after_its_exp() {
     let token = issuer().token(None, &claims_with("exp", json!(NOW_S - 30)));
     let just_before = verify(&token, &config(&[]), &Jwks::default(), NOW - 1).expect("within the leeway");
     assert!(!just_before.is_expired(NOW - 1) && just_before.is_expired(NOW));
+    let token = issuer().token(None, &claims_with("exp", json!(NOW_S as f64 + 0.25)));
+    let identity = verify(&token, &config(&[]), &Jwks::default(), NOW).expect("accepted");
+    assert_eq!(identity.expires_ms, NOW + 250, "to the millisecond");
 }
 
 #[test]
@@ -91,7 +97,10 @@ fn nbf_in_the_future_is_refused_past_the_leeway() {
             ("30 s ahead", "nbf", json!(NOW_S + 30), ALICE),
             ("31 s ahead", "nbf", json!(NOW_S + 31), REFUSED),
             ("a text", "nbf", json!("0"), REFUSED),
-            ("a fraction", "nbf", json!(1.5), REFUSED),
+            ("a fraction", "nbf", json!(1.5), ALICE),
+            ("29.9 s ahead", "nbf", json!(NOW_S as f64 + 29.9), ALICE),
+            ("30.1 s ahead", "nbf", json!(NOW_S as f64 + 30.1), REFUSED),
+            ("iat with a fraction", "iat", json!(NOW_S as f64 - 0.5), ALICE),
             ("negative", "nbf", json!(-1), REFUSED),
             ("huge", "nbf", json!(u64::MAX), REFUSED),
         ],
@@ -161,6 +170,8 @@ fn sub_and_tenant_are_ids_of_1_to_128_characters_without_controls() {
             json!("a\u{0}"),
             json!("\u{85}"),
             json!("x".repeat(129)),
+            json!("."),
+            json!(".."),
         ] {
             table(&config(&[]), &[(&format!("{name} {bad}"), name, bad.clone(), REFUSED)]);
         }

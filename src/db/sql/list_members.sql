@@ -7,7 +7,7 @@ WITH page AS MATERIALIZED (
     SELECT * FROM page ORDER BY user_id LIMIT ($1->>'limit')::bigint
 )
 SELECT coalesce((
-    SELECT json_build_array(me.role, json_build_object(
+    SELECT json_build_array(r.type, me.role, json_build_object(
         'items', (
             SELECT coalesce(json_agg(json_strip_nulls(json_build_object(
                 'userId', s.user_id, 'role', s.role, 'joinedAt', chat_iso_v1(s.joined_at),
@@ -17,5 +17,6 @@ SELECT coalesce((
         'next', CASE WHEN (SELECT count(*) FROM page) > ($1->>'limit')::bigint THEN (
             SELECT max(user_id) FROM shown) END))
     FROM chat_room_members me
+    JOIN chat_rooms r ON r.tenant_id = me.tenant_id AND r.id = me.room_id
     WHERE me.tenant_id = $1->>'tenant' AND me.room_id = $1->>'room' AND me.user_id = $1->>'user'
 ), 'null')

@@ -60,12 +60,12 @@ fn floods_and_repeats_of_one_person() {
         r#"{"flood":{"times":3,"seconds":10,"measure":"reject"},"repeats":{"times":2,"seconds":60,"measure":"flag"}}"#,
     );
     let mut recent_sends = RecentSends::default();
-    let mut said =
+    let mut judge_send =
         |text: &str, at: UnixMs| rules.judge_frequency(&mut recent_sends, text, 1_000_000 + at).measure;
-    assert_eq!([said("a", 0), said("b", 1_000), said("a ", 2_000)], [None; 3]);
-    assert_eq!(said("c", 3_000), Some((Measure::Reject, "flood")));
-    assert_eq!(said("A", 20_000), Some((Measure::Flag, "repeat")), "the third within a minute");
-    assert_eq!(said("a", 100_000), None);
+    assert_eq!([judge_send("a", 0), judge_send("b", 1_000), judge_send("a ", 2_000)], [None; 3]);
+    assert_eq!(judge_send("c", 3_000), Some((Measure::Reject, "flood")));
+    assert_eq!(judge_send("A", 20_000), Some((Measure::Flag, "repeat")), "the third within a minute");
+    assert_eq!(judge_send("a", 100_000), None);
 }
 
 #[test]

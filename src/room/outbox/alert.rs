@@ -132,7 +132,7 @@ impl Alert {
     fn begin_report(&mut self, turn: Turn, problem: Option<OutboxProblem>) -> Result<Option<AlertReport>> {
         let Turn { store, now } = turn;
         let confirmed_at = *self.confirmed_at.get_or_insert(now);
-        self.compare(problem.as_ref(), now < confirmed_at.saturating_add(TROUBLE_REFRESH_MS));
+        self.compare(problem.as_ref(), now < confirmed_at.saturating_add(ALERT_REFRESH_MS));
         if !self.is_report_due || now < self.not_before {
             return Ok(None);
         }
@@ -141,7 +141,7 @@ impl Alert {
         self.keep(store, row)?;
         self.last_at = now.max(self.last_at.saturating_add(1));
         let report = AlertReport { at: self.last_at, problem };
-        (self.in_progress, self.not_before) = (Some(report.clone()), now.saturating_add(ANNOUNCE_LEASE_MS));
+        (self.in_progress, self.not_before) = (Some(report.clone()), now.saturating_add(ALERT_LEASE_MS));
         Ok(Some(report))
     }
 
@@ -152,7 +152,7 @@ impl Alert {
             return Ok(AlertAnswer::Unknown);
         };
         if !confirmed {
-            self.not_before = now.saturating_add(self.backoff.fail(RETRY_MIN_MS, ANNOUNCE_RETRY_MAX_MS));
+            self.not_before = now.saturating_add(self.backoff.fail(RETRY_MIN_MS, ALERT_RETRY_MAX_MS));
             return Ok(AlertAnswer::Failed);
         }
         self.backoff.succeed();
@@ -217,7 +217,7 @@ impl Outbox {
         };
         let oldest_at_ms = oldest.map_or(0, |event| event.at);
         let quarantined = self.quarantine.refused().count() as u64;
-        let lags = oldest_at_ms > 0 && turn.now.saturating_sub(oldest_at_ms) > TROUBLE_LAG_MS;
+        let lags = oldest_at_ms > 0 && turn.now.saturating_sub(oldest_at_ms) > ALERT_LAG_MS;
         let state = self.state(backlog);
         let problem = OutboxProblem { lag: backlog.lag(), oldest_at_ms, state, quarantined };
         Ok((lags || quarantined > 0 || self.state == State::Halted).then_some(problem))

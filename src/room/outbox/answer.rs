@@ -38,11 +38,11 @@ impl Outbox {
         outcome: std::result::Result<Projected, DbError>,
     ) -> Result<Option<Vec<Next>>> {
         let in_progress = self.in_progress.take_if(|expected| Rc::ptr_eq(&expected.batch, batch));
-        let Some(InProgress { reads_saved, .. }) = in_progress else { return Ok(None) };
+        let Some(in_progress) = in_progress else { return Ok(None) };
         self.has_answer = true;
         self.counts.batches = self.counts.batches.saturating_add(1);
         let next = match outcome {
-            Ok(projected) => self.compared(turn, head, (batch, reads_saved), projected)?,
+            Ok(projected) => self.compared(turn, head, &in_progress, projected)?,
             Err(error) => match error.failure() {
                 Failure::SetAside if !batch.messages.is_empty() => {
                     self.isolate_refused_row(turn.store, batch, &error)?
@@ -59,7 +59,7 @@ impl Outbox {
         &mut self,
         turn: Turn,
         head: Seq,
-        (batch, reads_saved): (&Projection, u64),
+        InProgress { batch, reads_saved, .. }: &InProgress,
         projected: Projected,
     ) -> Result<Vec<Next>> {
         let Turn { store, now } = turn;
@@ -70,7 +70,7 @@ impl Outbox {
                 self.ahead = false;
                 self.release_rows(store, batch, &conflicts, &mut next)?;
                 next.push(Next::SideRowsProjected);
-                next.push(Next::MoveWatermark { projected: batch.to, reads_saved: Some(reads_saved) });
+                next.push(Next::MoveWatermark { projected: batch.to, reads_saved: Some(*reads_saved) });
                 members_version
             }
             // Postgres was restored from a backup.

@@ -70,8 +70,8 @@ pub struct Outbox {
     in_progress: Option<InProgress>,
     /// The most events in a batch; halved while one of its rows is refused.
     batch_events: u64,
-    /// Postgres was further than the last batch. Rows from quarantine wait: a batch that ends at the watermark would get
-    /// the same answer.
+    /// Postgres was further than the last batch. Rows from quarantine wait: a batch that ends at the watermark would
+    /// get the same answer.
     ahead: bool,
     /// Postgres has answered since the room was loaded.
     has_answer: bool,
@@ -147,7 +147,8 @@ impl Outbox {
 
     // --- What ---------------------------------------------------------------------------------------
 
-    /// The rows of the next batch: rows from quarantine that are tried again, else the oldest events that Postgres lacks.
+    /// The rows of the next batch: rows from quarantine that are tried again, else the oldest events that Postgres
+    /// lacks.
     pub fn next_rows(&mut self, store: &Store, backlog: &Backlog) -> Result<Rows> {
         if self.alert.has_retry_rows() && !self.ahead {
             return Ok(Rows { to: backlog.projected, messages: self.retry_rows(store)? });

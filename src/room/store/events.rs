@@ -129,8 +129,9 @@ impl Store<'_> {
         rows.first().map(|row| int_at(row, 0)).transpose()
     }
 
-    /// When this person last sent a message, if that was after `since`. Searches backwards from `head`, not beyond `since`.
-    pub fn said_at(&self, user: &str, head: Seq, since: UnixMs) -> Result<Option<UnixMs>> {
+    /// When this person last sent a message, if that was after `since`. Searches backwards from `head`, not beyond
+    /// `since`.
+    pub fn last_message_at(&self, user: &str, head: Seq, since: UnixMs) -> Result<Option<UnixMs>> {
         const LAST: &str = "SELECT max(CASE WHEN kind = 1 AND user_id = ?1 THEN at END), min(at) FROM events
             WHERE seq > ?2 AND seq <= ?3";
         let mut to = head;

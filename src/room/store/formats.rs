@@ -4,7 +4,8 @@
 //!
 //! Also stored, and defined where their fields are explained:
 //! - `protocol::message::Message`, the body of a message in `events`: tests/golden/stored/message.json
-//! - `protocol::message::Attachment`, the file of an upload that is in no message yet: tests/golden/stored/attachment.json
+//! - `protocol::message::Attachment`, the file of an upload that is in no message yet:
+//!   tests/golden/stored/attachment.json
 //! - `SocketState`, with each socket: tests/golden/stored/socket_state.json
 //! - `db::AuditRow` in `audit`: tests/golden/stored/audit_row.json
 //! - `db::VersionRow` in `versions`: tests/golden/stored/version_row.json

@@ -362,7 +362,8 @@ async fn listen(mut stream: SplitStream<Socket>, received: Arc<(Mutex<Received>,
                 received.events.extend(events);
             }
             Ok(Message::Close(frame)) => {
-                // The runtime may leave the connection itself open for 15 s more, to somebody who has never sent anything.
+                // The runtime may leave the connection itself open for 15 s more, to somebody who has never sent
+                // anything.
                 closed = frame.map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
                 received.0.lock().expect("heard").closed = Some(closed.clone());
             }

@@ -5,7 +5,7 @@
 use super::{deleted, mentioning, send_rows, sql, to_all};
 use crate::db::{DAY_MS, batch, done, group, message_row, read as read_to, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};
-use chinwag::db::{self, DbError, Notice, Postgres};
+use chinwag::db::{self, DbError, MessageRow, Notice, Postgres};
 use chinwag::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -37,10 +37,8 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 
 const ALL: [&str; 6] = ["bob", "carol", "dave", "erin", "alice", "stranger"];
 
-#[tokio::test]
-async fn notify_6_recipients_are_decided_at_delivery() {
-    let rig = Database::new().await;
-    let pg = &rig.connect().await;
+/// Alice's messages 1 to 4: a long one, a mention of Carol, one to all, and a reply in a thread that Bob follows.
+async fn send_four_messages(pg: &NativePostgres) -> Vec<MessageRow> {
     group(pg, "acme", "r1", "alice", &["bob", "carol", "dave", "erin"]).await;
     let mut reply = message_row("r1", 4, "alice", "in a thread");
     (reply.thread_id, reply.thread_seq) = (Some("r1-1".into()), Some(1));
@@ -52,6 +50,14 @@ async fn notify_6_recipients_are_decided_at_delivery() {
         reply,
     ];
     send_rows(pg, "r1", messages.clone()).await;
+    messages
+}
+
+#[tokio::test]
+async fn notify_6_recipients_are_decided_at_delivery() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    send_four_messages(pg).await;
     sql(
         pg,
         "UPDATE chat_room_members SET notify_level = 'mentions' WHERE user_id = 'carol';
@@ -83,13 +89,24 @@ async fn notify_6_recipients_are_decided_at_delivery() {
     let whole = db::notification_payload(pg, &notice(1, 1, &ALL)).await.expect("to tell").expect("bob");
     assert_eq!(whole.message["preview"].as_str().expect("preview").chars().count(), 200);
     assert_eq!(whole.room, json!({"id": "r1", "type": "group", "name": "The r1"}));
+}
 
-    sql(pg, "UPDATE chat_room_members SET mute_until = now() - interval '1 s' WHERE user_id = 'erin'").await;
-    assert_eq!(
-        recipients(pg, &notice(1, 1, &ALL)).await,
-        pairs(&[("bob", "message"), ("erin", "message")]),
-        "the mute is over"
-    );
+#[tokio::test]
+async fn notify_6_changes_after_the_message_count_at_delivery() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    let messages = send_four_messages(pg).await;
+    let snooze = |interval: &str| {
+        format!(
+            "UPDATE chat_room_members SET mute_until = now() + interval '{interval}' WHERE user_id = 'erin'"
+        )
+    };
+    let all_but_erin = pairs(&[("bob", "message"), ("carol", "message"), ("dave", "message")]);
+    sql(pg, &snooze("1 h")).await;
+    assert_eq!(recipients(pg, &notice(1, 1, &ALL)).await, all_but_erin);
+    sql(pg, &snooze("-1 s")).await;
+    let everybody = [all_but_erin, pairs(&[("erin", "message")])].concat();
+    assert_eq!(recipients(pg, &notice(1, 1, &ALL)).await, everybody, "the snooze is over");
     let mut read = batch("acme", "r1", 4, 4, vec![]);
     read.reads.insert(user("bob"), read_to(3));
     done(pg, &read).await;

@@ -2,7 +2,8 @@
 
 use crate::rig::Rig;
 
-/// Ten people, each doing `does` once in its turn, and one who isn't there and is notified of it all; a batch to Postgres every 20 things, as a busy room takes them.
+/// Ten people, each doing `does` once in its turn, and one who isn't there and is notified of it all; a batch to
+/// Postgres every 20 things, as a busy room takes them.
 fn rows_each(count: u64, does: impl Fn(u64) -> String) -> f64 {
     let people: Vec<String> = (0..10).map(|n| format!("p{n}")).collect();
     let absent = ["absent"];

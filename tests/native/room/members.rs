@@ -141,6 +141,37 @@ fn room_5_the_people_of_a_direct_room_are_fixed() {
 }
 
 #[test]
+fn dm_2_both_people_of_a_direct_room_are_members_whatever_role_is_stored() {
+    let mut rig = Rig::of(&["alice", "bob", "root"]).given(|room| room.kind = RoomKind::Direct);
+    assert_eq!(rig.snapshot.members[0].role, "owner", "stored by an earlier version");
+    rig.play(
+        r#"
+        bob join                                      bob < hello seq=0, online bob, synced 0
+        bob > message "mine"                          bob < new_message 1 "mine"
+        root join history=0                           root < hello seq=1 read bob:1, online bob root, synced 1
+        alice join history=0                          alice < hello seq=1 read bob:1, online alice bob root, synced 1
+        alice > edit 1 "yours"                        alice < error forbidden of edit
+        alice > delete 1                              alice < error forbidden of delete
+        root > edit 1 "yours"                         root < error forbidden of edit
+        root > delete 1                               root < error forbidden of delete
+        alice versions 1                              alice < 403 forbidden
+        root versions 1                               root < 403 forbidden
+        alice set {"archived":true}                   alice < 403 forbidden
+        alice set {"topic":"soup"}                    alice < 403 forbidden
+        root set {"topic":"soup"}                     root < 403 forbidden
+        root slow to 5 s                              root < 403 forbidden
+        root mute bob                                 root < 403 forbidden
+        root ban bob                                  root < 403 forbidden
+        root unban bob                                root < 403 forbidden
+        bob > edit 1 "still mine"                     bob < message_updated 2 is 1 "still mine" v2
+                                                      root < message_updated 2 is 1 "still mine" v2
+                                                      alice < message_updated 2 is 1 "still mine" v2
+        alice report 1 "rude"                         alice < ok 1
+        "#,
+    );
+}
+
+#[test]
 fn room_6_settings_are_the_admins_and_all_hear_of_them() {
     let mut rig = ranks();
     rig.play(

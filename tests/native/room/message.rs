@@ -137,6 +137,10 @@ fn msg_1_content_is_4000_characters_and_no_blanks_alone() {
         alice > message "ä"*4001 #c2                  alice < error content_too_long content of message #c2
         alice > message "" #c3                        alice < error content_empty content of message #c3
         alice > message " \n\t　" #c4                  alice < error content_empty content of message #c4
+        alice > {"type":"message","content":"\u200b\u2060\u00ad\ufe0f\u3164\u2800\u200e\u202e","clientId":"c4"}
+                                                      alice < error content_empty content of message #c4
+        alice > {"type":"message","content":"\udb40\udd00 \ufeff","clientId":"c4"}
+                                                      alice < error content_empty content of message #c4
         alice > {"type":"message","clientId":"c5"}    alice < error bad_request content of message #c5
         alice > {"type":"message","content":null,"clientId":"c6"}
                                                       alice < error bad_request content of message #c6
@@ -150,6 +154,8 @@ fn msg_1_content_is_4000_characters_and_no_blanks_alone() {
                                                       alice < error bad_request contentType of message
         alice > {"type":"message","content":"a","contentType":"text","tenantId":"current-tenant-id"}
                                                       alice < new_message 2 "a"
+        alice > message "a\u200bb"                    alice < new_message 3 "a\u{200b}b"
+        alice > edit 3 "\u200b "                      alice < error content_empty content of edit
         "#,
     );
 }
@@ -253,6 +259,40 @@ fn msg_5_mentions_are_members_named_in_the_text() {
         alice > message "@room, come"                 alice < new_message 2 "@room, come" @room
         alice > message "mail@room.example is no @roommate"
                                                       alice < new_message 3 "mail@room.example is no @roommate"
+        "#,
+    );
+}
+
+#[test]
+fn msg_5_code_mentions_nobody() {
+    Rig::new().play(
+        r#"
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        alice > message "`<@bob>` `@room` <@carol>"   alice < new_message 1 "`<@bob>` `@room` <@carol>" @carol
+        alice > message "```\n<@bob> @room\n```"      alice < new_message 2 "```\n<@bob> @room\n```"
+        alice > message "> ```js\n> <@bob>\n> ```\n@room"
+                                                      alice < new_message 3 "> ```js\n> <@bob>\n> ```\n@room" @room
+        alice > message "```\n<@bob> is never closed"
+                                                      alice < new_message 4 "```\n<@bob> is never closed" @bob
+        alice > message "a ` and <@bob>"              alice < new_message 5 "a ` and <@bob>" @bob
+        alice > message "\\`<@bob>`"                  alice < new_message 6 "\\`<@bob>`" @bob
+        alice > edit 6 "`<@bob>`"                     alice < message_updated 7 is 6 "`<@bob>`" v2
+        "#,
+    );
+}
+
+#[test]
+fn msg_5_a_person_may_be_called_room() {
+    Rig::of(&["alice", "room"]).play(
+        r#"
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        alice > message "ask <@room>"                 alice < new_message 1 "ask <@room>" @room
+        "#,
+    );
+    Rig::new().play(
+        r#"
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        alice > message "ask <@room>"                 alice < new_message 1 "ask <@room>"
         "#,
     );
 }
@@ -387,7 +427,7 @@ fn dm_1_two_people_talk_like_any_others() {
     rig.rebuild(u64::MAX);
     rig.play(
         r#"
-        alice join history=0                          alice < hello seq=0 as owner, online alice, synced 0
+        alice join history=0                          alice < hello seq=0, online alice, synced 0
         bob join history=0                            bob < hello seq=0, online alice bob, synced 0
         alice > message "hi" #c1                      alice < ack c1 seq=1, new_message 1 "hi"
                                                       bob < new_message 1 "hi"

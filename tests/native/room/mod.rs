@@ -14,5 +14,7 @@ mod refusals;
 mod schema;
 mod send_checks;
 mod session;
+mod sizes;
+mod slow_clients;
 mod store_faults;
 mod thread;

@@ -117,8 +117,8 @@ fn type_1_typing_is_sent_to_the_others_and_coalesced() {
         alice > typing on
         (3 s pass)
         alice > typing on                             bob < typing alice [alice]
-        bob > typing on                               alice < typing bob [bob]
-        alice > typing off                            bob < typing off alice []
+        bob > typing on                               alice < typing bob [alice bob]
+        alice > typing off                            bob < typing off alice [bob]
         alice > typing off
         "#,
     );
@@ -152,7 +152,7 @@ fn type_3_legacy_clients_receive_its_end_and_others_end_it_themselves() {
         alice > typing on                             bob < typing alice [alice]
                                                       carol < typing alice [alice]
         (4 s pass)
-        carol > typing on                             alice < typing carol [carol]
+        carol > typing on                             alice < typing carol [alice carol]
                                                       bob < typing carol [alice carol]
         (3 s pass)                                    bob < typing off alice [carol]
         (3 s pass)                                    bob < typing off carol []
@@ -174,6 +174,22 @@ fn type_4_no_timer_runs_where_all_end_it_themselves() {
                                                       bob < user_joined carol
         "#,
     );
+}
+
+#[test]
+fn type_6_five_people_are_named_and_all_are_counted() {
+    let names: Vec<String> = (1..=60).map(|n| format!("p{n:02}")).collect();
+    let people: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut rig = Rig::of(&people);
+    people.iter().for_each(|name| rig.connect(name, rig.person(name), |_| {}));
+    rig.pass(1_000);
+    rig.heard.clear();
+    people.iter().for_each(|name| rig.frame(name, r#"{"type":"typing","isTyping":true}"#));
+    rig.turn();
+    for name in ["p01", "p10", "p59"] {
+        let heard = rig.heard.iter().find(|(known, _)| known == name).unwrap();
+        assert!(heard.1.contains("typing p60 [p01 p02 p03 p04 p05] of 60"), "{heard:?}");
+    }
 }
 
 #[test]

@@ -97,13 +97,13 @@ fn thread_4_typing_in_a_thread_names_the_thread() {
         alice > typing on thread=1                    bob < typing alice in 1 [alice]
         bob > typing on                               alice < typing bob [bob]
                                                       carol < typing bob [bob]
-        bob > typing on thread=1                      alice < typing bob in 1 [bob]
+        bob > typing on thread=1                      alice < typing bob in 1 [alice bob]
         alice > message "in the room"                 alice < new_message 2 "in the room"
                                                       bob < new_message 2 "in the room"
                                                       carol < new_message 2 "in the room"
         alice > message "in it" thread=1              alice < new_message 3 "in it" thread=1, thread_update 4 of 1 has 1
                                                           last 00:00
-                                                      bob < new_message 3 "in it" thread=1, typing off alice in 1 [],
+                                                      bob < new_message 3 "in it" thread=1, typing off alice in 1 [bob],
                                                           thread_update 4 of 1 has 1 last 00:00
                                                       carol < new_message 3 "in it" thread=1 / thread_update 4 of 1 has
                                                           1 last 00:00

@@ -1,7 +1,5 @@
 //! Rules of the repository that neither the compiler nor clippy knows. Each rule reports all its findings, as
 //! `file:line: message`. Not here: the rules themselves; each has a file.
-//!
-//! `tests/native/tidy_allow.txt` is temporary: an entry `rule path` tolerates a rule's findings in one file.
 
 mod circles;
 mod commits;
@@ -33,26 +31,14 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Fails with all findings of a rule that are not tolerated.
+/// Fails with all findings of a rule.
 #[track_caller]
 fn report(rule: &str, mut findings: Vec<Finding>) {
     findings.sort();
     findings.dedup();
-    let allowed = std::fs::read_to_string(root().join("tests/native/tidy_allow.txt")).unwrap_or_default();
-    let is_allowed = |file: &str| {
-        let mut entries = allowed.lines().filter_map(|line| line.trim().split_once(' '));
-        entries.any(|(name, path)| name == rule && path == file)
-    };
-    // Rewrites this rule's entries, so that the file can be emptied step by step.
-    if std::env::var_os("TIDY_ALLOW").is_some() {
-        let files: std::collections::BTreeSet<&str> = findings.iter().map(|f| f.file.as_str()).collect();
-        for file in files.into_iter().filter(|file| !is_allowed(file)) {
-            println!("allow: {rule} {file}");
-        }
-    }
     let text = |f: &Finding| format!("{}:{}: {}", f.file, f.line, f.message);
-    let open: Vec<String> = findings.iter().filter(|f| !is_allowed(&f.file)).map(text).collect();
-    assert!(open.is_empty(), "{rule}: {} findings\n{}", open.len(), open.join("\n"));
+    let lines: Vec<String> = findings.iter().map(text).collect();
+    assert!(lines.is_empty(), "{rule}: {} findings\n{}", lines.len(), lines.join("\n"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Every type that is written and read as JSON is known for what it is: a stored format with golden files, a part of one,
-//! or no stored format. Not here: reading the golden files (`golden_stored`).
+//! Every type that is written and read as JSON is known for what it is: a stored format with golden files, a part of
+//! one, or no stored format. Not here: reading the golden files (`golden_stored`).
 
 use super::source::Source;
 use super::{Finding, root};

@@ -4,8 +4,8 @@ import { Fragment } from "react";
 const MARK = 0xe000;
 
 /**
- * Formats a text with elements as its parameters, for example a name in bold: `fill(t.audit.actions.mute, <b>…</b>, …)`.
- * The text decides their order, so a translation may change it.
+ * Formats a text with elements as its parameters, for example a name in bold: `fill(t.audit.actions.mute, <b>…</b>,
+ * …)`. The text decides their order, so a translation may change it.
  */
 export function fill<Args extends string[]>(
   format: (...args: Args) => string,

@@ -1,7 +1,7 @@
 /**
  * All English texts of the UI. This file defines the shape: the file of another language exports a `Messages` of the
- * same shape (i18n.ts), so TypeScript reports what is missing. Texts with parameters are functions; plurals use `plural`.
- * Where a parameter is shown as an element (a name in bold), the component formats the text with `fill`.
+ * same shape (i18n.ts), so TypeScript reports what is missing. Texts with parameters are functions; plurals use
+ * `plural`. Where a parameter is shown as an element (a name in bold), the component formats the text with `fill`.
  */
 import { pluralFor } from "./plural";
 

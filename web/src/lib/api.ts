@@ -1,6 +1,6 @@
 /**
- * The REST client: one method per route; every failure is an `ApiError`. Its only state is the token source. It does not
- * retry (except once, with a fresh token, after a 401) and it does not cache. How a request is sent is in http.ts.
+ * The REST client: one method per route; every failure is an `ApiError`. Its only state is the token source. It does
+ * not retry (except once, with a fresh token, after a 401) and it does not cache. How a request is sent is in http.ts.
  */
 import {
   ApiError,

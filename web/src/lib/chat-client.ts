@@ -12,11 +12,15 @@ import type { SocketOptions } from "./socket";
 
 export interface ChatClientOptions {
   userId: string;
-  /** Called at each attempt. `fresh`: the last token was refused or expires soon. Throw `SignedOut` if there is none. */
+  /**
+   * Called at each attempt. `fresh`: the last token was refused or expires soon. Throw `SignedOut` if there is none.
+   */
   getToken: GetToken;
   /** `https://host` of the server. Default: the origin of the page. */
   url?: string;
-  /** Stores unsent operations so that they survive the tab, for example `browserOutbox(account)`. Default: no storage. */
+  /**
+   * Stores unsent operations so that they survive the tab, for example `browserOutbox(account)`. Default: no storage.
+   */
   outbox?: Outbox;
   /** How many of the newest rooms stay connected, so that their counts and previews are live. Default: none. */
   warmRooms?: number;

@@ -1,6 +1,6 @@
 /**
- * The files of unsent messages, stored in IndexedDB until the message is sent, so that they survive a switch of the room
- * and a reload. Without storage they end with the page; nothing waits for storage.
+ * The files of unsent messages, stored in IndexedDB until the message is sent, so that they survive a switch of the
+ * room and a reload. Without storage they end with the page; nothing waits for storage.
  */
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { Attachment } from "./protocol";

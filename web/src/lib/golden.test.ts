@@ -1,4 +1,7 @@
-/** The golden frames shared with the Rust tests (tests/golden): each is parsed as expected, and our frames use their fields. */
+/**
+ * The golden frames shared with the Rust tests (tests/golden): each is parsed as expected, and our frames use their
+ * fields.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";

@@ -1,7 +1,7 @@
 /**
  * Parses the subset of Markdown that chat messages use: emphasis, code, quotes, lists, addresses, mentions. Pure; it
- * produces a tree, never HTML, and unknown syntax stays text. Links with a label (`[text](address)`) are deliberately not
- * supported, so that a reader always sees where a link leads.
+ * produces a tree, never HTML, and unknown syntax stays text. Links with a label (`[text](address)`) are deliberately
+ * not supported, so that a reader always sees where a link leads.
  */
 import { linkAt } from "./text";
 

@@ -1,6 +1,6 @@
 /**
- * The outbox: operations that are not confirmed, stored in IndexedDB so that they survive the tab. Each entry is owned by
- * one tab. When that tab is gone (reload, crash), another tab takes the entry over under the same `clientId`, so the
+ * The outbox: operations that are not confirmed, stored in IndexedDB so that they survive the tab. Each entry is owned
+ * by one tab. When that tab is gone (reload, crash), another tab takes the entry over under the same `clientId`, so the
  * server applies it once even if two tabs send it. Sending never waits for storage; without storage nothing survives.
  */
 
@@ -41,7 +41,10 @@ interface Schema extends DBSchema {
   entries: { key: string; value: Entry; indexes: { scope: string } };
 }
 
-/** The server dedupes a `clientId` for at least 7 days. An older entry is not sent again, because it could be applied twice. */
+/**
+ * The server dedupes a `clientId` for at least 7 days. An older entry is not sent again, because it could be applied
+ * twice.
+ */
 const DEDUPE_MS = 6 * 24 * 3_600_000;
 
 const TOO_OLD: ErrorBody = {

@@ -135,6 +135,7 @@ test("typing expires", async () => {
     userId: "bob",
     isTyping: true,
     typingUsers: ["bob"],
+    typingCount: 1,
     expiresInMs: 6_000,
   });
   expect(typingUsers(state())).toEqual(["bob"]);

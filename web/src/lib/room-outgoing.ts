@@ -25,7 +25,7 @@ export interface Outgoing<Kind extends Op = Op> {
   status: "sending" | "failed";
   /** When it was sent on the current connection; `null`: not sent on it. */
   sentAtMs: number | null;
-  /** Not to be sent before this time, because the server said so. 0: no limit. */
+  /** Not to be sent before this time, because the server refused it until then. 0: no limit. */
   notBeforeMs: number;
   /** How many attempts got no answer. */
   unanswered: number;
@@ -129,7 +129,10 @@ export function retryOutgoing(
 const versionOf = (op: EditOp, messages: Message[]): number =>
   messages.find((message) => message.id === op.messageId)?.version ?? op.baseVersion;
 
-/** Operations without an answer in time are sent again; the third time they fail. Returns the same list if there are none. */
+/**
+ * Operations without an answer in time are sent again; the third time they fail. Returns the same list if there are
+ * none.
+ */
 export function timeOutUnanswered(list: Outgoing[], nowMs: number): Outgoing[] {
   const late = (item: Outgoing) =>
     isPending(item) && item.sentAtMs !== null && nowMs - item.sentAtMs >= ACK_TIMEOUT_MS;

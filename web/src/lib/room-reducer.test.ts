@@ -13,7 +13,7 @@ import type { MessagePage, ServerEvent } from "./protocol";
 
 import { type Action, roomReducer } from "./room-reducer";
 import { initialRoomState, type Load, type RoomState } from "./room-state";
-import { RoomView, typingUsers, unreadOf } from "./room-view";
+import { RoomView, typingUnnamed, typingUsers, unreadOf } from "./room-view";
 
 const execute = (state: RoomState, ...actions: Action[]) => actions.reduce(roomReducer, state);
 const receive = (state: RoomState, ...events: ServerEvent[]) =>
@@ -222,7 +222,7 @@ describe("history over REST", () => {
   test("an older page is prepended with the changes that arrived while it was loading", () => {
     const fifty = Array.from({ length: 50 }, (_, at) => newMessage(51 + at));
     const older: Load = { kind: "older" };
-    const loading = execute(live(...fifty, synced(100)), { type: "loading", load: older });
+    const loading = execute(live(...fifty, synced(100, true)), { type: "loading", load: older });
     expect(loading.hasMore).toBe(true);
     const liked = receive(loading, reactionUpdate(101, "m7", { "👍": ["bob"] }));
     const first = page(1, 50, { lastSeq: 100 });
@@ -245,9 +245,12 @@ describe("people", () => {
 
   test("typing ends by expiry, by a message, and by a list without the person; it never shows me", () => {
     const typing: ServerEvent = {
-      ...{ type: "typing", userId: "bob", isTyping: true, typingUsers: ["alice", "bob"], expiresInMs: 6_000 },
+      ...{ type: "typing", userId: "bob", isTyping: true, typingUsers: ["alice", "bob"], typingCount: 7 },
+      expiresInMs: 6_000,
     };
     const state = live(synced(0), typing);
+    expect(typingUnnamed(state)).toBe(5);
+    expect(typingUnnamed(execute(state, { type: "tick", nowMs: 7_000 }))).toBe(0);
     expect(typingUsers(state)).toEqual(["bob"]);
     expect(typingUsers(execute(state, { type: "tick", nowMs: 6_999 }))).toEqual(["bob"]);
     expect(typingUsers(execute(state, { type: "tick", nowMs: 7_000 }))).toEqual([]);

@@ -15,7 +15,7 @@ import {
   timeOutUnanswered,
 } from "./room-outgoing";
 import { onLoaded, onLoading, onReloaded } from "./room-pages";
-import { type Load, PAGE_COUNT, type Page, type Reload, type RoomState } from "./room-state";
+import type { Load, Page, Reload, RoomState } from "./room-state";
 
 export type Action =
   | { type: "events"; events: ServerEvent[]; nowMs: number }
@@ -39,7 +39,7 @@ export type Action =
   | { type: "reloaded"; reload: Reload; nowMs: number };
 
 const TYPING_MS = 6_000;
-/** An operation that must wait longer than this (slow mode) fails, and the person is told, instead of being retried. */
+/** An operation that must wait longer than this (slow mode) is not retried: it fails, and the person sees why. */
 const RETRY_WAIT_MAX_MS = 10_000;
 
 export function roomReducer(state: RoomState, action: Action): RoomState {
@@ -174,7 +174,7 @@ function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomSta
     case "resync":
       return withEpoch(startReload(state), event.epoch);
     case "synced":
-      return onSynced(state, event.seq);
+      return onSynced(state, event.seq, event.hasMoreBefore);
     case "ack":
       return {
         ...state,
@@ -200,7 +200,12 @@ function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomSta
       // A person who was already in the list keeps their expiry.
       const until = (user: string) => (user === event.userId ? untilMs : (before[user] ?? untilMs));
       const there = Object.fromEntries(event.typingUsers.map((user) => [user, until(user)]));
-      return { ...state, typing: { ...state.typing, [where]: there } };
+      const unnamed = Math.max(0, event.typingCount - event.typingUsers.length);
+      return {
+        ...state,
+        typing: { ...state.typing, [where]: there },
+        typingUnnamed: { ...state.typingUnnamed, [where]: unnamed },
+      };
     }
     case "read_receipt":
       return onReceipt(state, event.userId, event.seq);
@@ -232,6 +237,7 @@ function onHello(state: RoomState, hello: Hello): RoomState {
     // The mute may have been lifted meanwhile.
     sendBlocked: state.sendBlocked?.code === "muted" ? null : state.sendBlocked,
     typing: {},
+    typingUnnamed: {},
   };
   if (state.seq !== null) return { ...next, phase: "replay" };
   return { ...withEpoch(next, hello.epoch), phase: "history", incoming: [], deferredEvents: [], loads: {} };
@@ -244,11 +250,11 @@ function withEpoch(state: RoomState, epoch: string): RoomState {
   return { ...state, epoch, outgoing, reloadFromSeq: Number.POSITIVE_INFINITY };
 }
 
-function onSynced(state: RoomState, seq: number): RoomState {
+function onSynced(state: RoomState, seq: number, hasMore: boolean): RoomState {
   if (state.phase === "history") {
     const messages = state.incoming;
     const oldestSeq = messages[0]?.seq ?? seq + 1;
-    const history = { messages, incoming: [], seq, oldestSeq, hasMore: messages.length >= PAGE_COUNT };
+    const history = { messages, incoming: [], seq, oldestSeq, hasMore };
     // Without unread messages there is no line; otherwise the next live message would appear below one.
     const line = state.unreadLineSeq ?? seq;
     const hasNew = messages.some(({ seq, userId }) => seq > line && userId !== state.me);
@@ -311,6 +317,7 @@ function onClosed(state: RoomState): RoomState {
     seq: isComplete ? state.seq : null,
     incoming: [],
     typing: {},
+    typingUnnamed: {},
     outgoing: state.outgoing.map((item) => (item.sentAtMs === null ? item : { ...item, sentAtMs: null })),
   };
 }

@@ -2,8 +2,8 @@
  * The state of one room as one person's client knows it: its types and its initial value. How it changes stands in
  * room-reducer.ts, what a screen shows of it in room-view.ts.
  *
- * `messages` holds the log as far as it is loaded, ordered by the server's `seq`, and nothing else. What this person has
- * done and the server has not confirmed is in `outgoing`; room-view.ts applies it on top.
+ * `messages` holds the log as far as it is loaded, ordered by the server's `seq`, and nothing else. What this person
+ * has done and the server has not confirmed is in `outgoing`; room-view.ts applies it on top.
  */
 import type { ErrorBody, LogEvent, Message, NotifySettings, Role, Room } from "./protocol";
 import type { Outgoing } from "./room-outgoing";
@@ -60,7 +60,10 @@ export interface RoomState {
   /** All events up to here are applied. `null`: none yet, so the client cannot resume. */
   seq: number | null;
   epoch: string;
-  /** Ascending by seq, each id once. Gapless from `oldestSeq` to `seq`; older ones belong to `historyWindow` or `threads`. */
+  /**
+   * Ascending by seq, each id once. Gapless from `oldestSeq` to `seq`; older ones belong to `historyWindow` or
+   * `threads`.
+   */
   messages: Message[];
   oldestSeq: number;
   /** Whether there are messages before `oldestSeq`. */
@@ -79,9 +82,13 @@ export interface RoomState {
   onlineUsers: string[];
   /** Until when (ms) each person is typing, by thread root ("" for the room) and user id. */
   typing: Record<string, Record<string, number>>;
+  /** How many more people type there than the server named. */
+  typingUnnamed: Record<string, number>;
   readMarkers: Record<string, number>;
   lastReadSeq: number;
-  /** The last read marker that the server confirmed. A receipt below it means that another tab of mine moved it back. */
+  /**
+   * The last read marker that the server confirmed. A receipt below it means that another tab of mine moved it back.
+   */
   confirmedReadSeq: number;
   /** I marked messages as unread, so looking at the room must not mark them as read again. */
   keepUnread: boolean;
@@ -120,6 +127,7 @@ export function initialRoomState(me: string): RoomState {
     outgoing: [],
     onlineUsers: [],
     typing: {},
+    typingUnnamed: {},
     readMarkers: {},
     lastReadSeq: 0,
     confirmedReadSeq: 0,

@@ -144,6 +144,14 @@ export function typingUsers(state: Pick<RoomState, "typing" | "me">, threadId = 
   return users.length === 0 ? NOBODY : users;
 }
 
+/** How many people are typing there besides those whom `typingUsers` names. */
+export function typingUnnamed(
+  state: Pick<RoomState, "typing" | "typingUnnamed" | "me">,
+  threadId = "",
+): number {
+  return typingUsers(state, threadId).length === 0 ? 0 : (state.typingUnnamed[threadId] ?? 0);
+}
+
 /** Counts stop here, as the server's do. */
 export const UNREAD_MAX = 100;
 

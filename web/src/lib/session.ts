@@ -51,7 +51,9 @@ export async function devSession(userId: string, tenant: string, name: string): 
   return token === null ? null : { userId, tenant, name, token, dev: true };
 }
 
-/** A token source for a session. It fetches a new token when the old one was refused or expires soon, once at a time. */
+/**
+ * A token source for a session. It fetches a new token when the old one was refused or expires soon, once at a time.
+ */
 export function tokenSource(session: Session, onToken: (token: string) => void, now = Date.now): GetToken {
   let token = session.token;
   let pending: Promise<string> | null = null;

@@ -2,9 +2,9 @@
 export type Segment = { text: string; href?: string };
 
 /**
- * An http(s) address by the rules of linkify-it: the path ends before white space, before punctuation of any script that
- * a space, the end or more punctuation follows, and before a bracket that the path did not open. Unlike there, quotes end
- * an address, and so do marks of emphasis at its end.
+ * An http(s) address by the rules of linkify-it: the path ends before white space, before punctuation of any script
+ * that a space, the end or more punctuation follows, and before a bracket that the path did not open. Unlike there,
+ * quotes end an address, and so do marks of emphasis at its end.
  */
 const LETTER = String.raw`[^\p{Z}\p{P}\p{Cc}<>｜\u0060]`;
 const LABEL = `${LETTER}(?:(?:${LETTER}|-)*${LETTER})?`;

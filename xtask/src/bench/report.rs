@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::process::Command;
 
-/// Issue 3, section 8: at least so many times the baseline's deliveries, and at most its CPU over this.
+/// The target: at least this many times the baseline's deliveries, and at most its CPU divided by this.
 const FACTOR_MIN: f64 = 3.0;
 /// Nothing but the processor holds the baseline up: with less than this share of its core, others were using it.
 const CORE_SHARE_MIN: f64 = 0.8;

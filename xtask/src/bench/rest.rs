@@ -1,5 +1,5 @@
-//! `cargo xtask bench --rest`: how long each route takes to answer, one request after the other, on bare `workerd serve`
-//! with a Postgres beside it, for somebody with an ordinary number of rooms.
+//! `cargo xtask bench --rest`: how long each route takes to answer, one request after the other, on bare `workerd
+//! serve` with a Postgres beside it, for somebody with an ordinary number of rooms.
 //! Not here: sockets (`bench.rs`), and whether the answers are right (tests/).
 
 use super::report::machine;
@@ -20,9 +20,9 @@ const DEEP_MESSAGES: usize = 2_000;
 /// Of each route, after as many as this to warm it up.
 const REQUESTS: usize = 200;
 const WARM_UP: usize = 20;
-/// Issue 5: every answer but a search's.
+/// The target of every route except search.
 const P95_MAX: Duration = Duration::from_millis(20);
-/// Issue 5, point 7.
+/// The target of search (docs/SEARCH.md).
 const SEARCH_P95_MAX: Duration = Duration::from_millis(50);
 
 struct Caller {
@@ -234,7 +234,7 @@ fn prepare(caller: &Caller) -> Result<Ground> {
     Ok(Ground { rooms, deep, messages, root, passing: Vec::new() })
 }
 
-/// Rooms in which something was said: another's, which may be left, or one's own.
+/// Rooms with a message: those of another owner, which may be left, or one's own.
 fn passing(caller: &Caller, given_away: bool) -> Result<Vec<String>> {
     let one = |n: usize| {
         let body = json!({"type": "group", "name": format!("passing {n}"), "participantIds": ["user-1"]});

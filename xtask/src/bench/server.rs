@@ -79,26 +79,31 @@ pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
     let objects: Vec<_> = objects.iter().map(|o| (text(o, "name"), text(o, "class_name"))).collect();
     let modules = r#"(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")"#;
     let postgres = format!(r#"(name = "postgres", external = (address = {}, tcp = ()))"#, quoted(address));
-    workerd_config(port, &toml, modules, &bindings, &objects, &postgres)
+    let parts = Parts { modules, bindings, objects, services: postgres };
+    workerd_config(port, &toml, parts)
 }
 
 pub fn baseline_config(port: u16) -> Result<String> {
     let modules = r#"(name = "index.js", esModule = embed "index.js")"#;
-    workerd_config(port, &config::read_wrangler_toml()?, modules, &[], &[("ROOM".into(), "Room".into())], "")
+    let objects = vec![("ROOM".into(), "Room".into())];
+    let parts = Parts { modules, bindings: Vec::new(), objects, services: String::new() };
+    workerd_config(port, &config::read_wrangler_toml()?, parts)
+}
+
+/// In what the two configurations differ, in Cap'n Proto's text form but for `objects`.
+struct Parts {
+    modules: &'static str,
+    bindings: Vec<String>,
+    /// Name and class.
+    objects: Vec<(String, String)>,
+    services: String,
 }
 
 /// What both have in common: date, flags, objects that keep SQLite on disk.
-fn workerd_config(
-    port: u16,
-    toml: &Value,
-    modules: &str,
-    bindings: &[String],
-    objects: &[(String, String)],
-    services: &str,
-) -> Result<String> {
-    let mut bindings = bindings.to_vec();
+fn workerd_config(port: u16, toml: &Value, parts: Parts) -> Result<String> {
+    let Parts { modules, mut bindings, objects, services } = parts;
     let mut namespaces = Vec::new();
-    for (name, class) in objects {
+    for (name, class) in &objects {
         let (name, class) = (quoted(name), quoted(class));
         bindings.push(format!("(name = {name}, durableObjectNamespace = {class})"));
         namespaces.push(format!("(className = {class}, uniqueKey = {class}, enableSql = true)"));
@@ -144,7 +149,7 @@ fn quoted(text: &str) -> String {
 pub fn cores() -> Option<(usize, usize)> {
     // SAFETY: a cpu_set_t is plain bits, written whole by sched_getaffinity.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `set` is as long as it is said to be.
+    // SAFETY: the length that is passed is the size of `set`.
     if unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) } != 0 {
         return None;
     }

@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 /// Messages by seq, as the contract's message object.
 pub type Row = BTreeMap<u64, Value>;
 
-/// Far more than a page takes; a Worker that doesn't answer is told of.
+/// Far more than a page takes; a Worker that doesn't answer is an error.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const PAGE: u32 = 100;
 
@@ -74,7 +74,7 @@ impl Rest {
         for message in page["messages"].as_array().context("a page without messages")? {
             let seq = message["seq"].as_u64().context("a message without a seq")?;
             let mut message = message.clone();
-            // Said before threads were counted.
+            // A message from before threads were counted lacks this field.
             if let Some(fields) = message.as_object_mut() {
                 fields.entry("lastReplyAt").or_insert(Value::Null);
             }
@@ -91,7 +91,7 @@ impl Rest {
     }
 
     /// Why rows are missing, if this person may know.
-    pub fn set_aside(&self, room: &str) -> BTreeMap<u64, String> {
+    pub fn quarantined(&self, room: &str) -> BTreeMap<u64, String> {
         let outbox = self.get(&format!("/rooms/{}/outbox", encoded(room))).unwrap_or_default();
         let rows = outbox["setAside"].as_array().cloned().unwrap_or_default();
         let row = |row: &Value| Some((row["seq"].as_u64()?, row["reason"].as_str()?.to_owned()));

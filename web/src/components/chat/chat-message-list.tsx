@@ -1,8 +1,8 @@
 /**
- * A list of messages that is read from its end. It stays at the bottom while the person is there, keeps its position when
- * older rows are added above, offers a button back to the bottom, scrolls to a row on demand, and reports which rows are
- * in sight. It is virtual: only visible rows are rendered. Rows are known by their key, which is the `data-key` of their
- * `<article>`.
+ * A list of messages that is read from its end. It stays at the bottom while the person is there, keeps its position
+ * when older rows are added above, offers a button back to the bottom, scrolls to a row on demand, and reports which
+ * rows are in sight. It is virtual: only visible rows are rendered. Rows are known by their key, which is the
+ * `data-key` of their `<article>`.
  */
 
 import {

@@ -1,6 +1,6 @@
 /**
- * A popover next to the element that opened it, and a menu built on it. Both use the browser's popover API: the top layer
- * cannot be clipped, a click outside or Escape closes it, and the focus returns to the anchor.
+ * A popover next to the element that opened it, and a menu built on it. Both use the browser's popover API: the top
+ * layer cannot be clipped, a click outside or Escape closes it, and the focus returns to the anchor.
  */
 import { useEffect, useLayoutEffect, useRef } from "react";
 import { cn } from "@/lib/cn";

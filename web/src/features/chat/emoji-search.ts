@@ -1,4 +1,6 @@
-/** Emojis by the words of their label and tags, for `:smi`. The data is the emoji picker's, loaded at the first search. */
+/**
+ * Emojis by the words of their label and tags, for `:smi`. The data is the emoji picker's, loaded at the first search.
+ */
 
 export interface EmojiMatch {
   emoji: string;

@@ -1,4 +1,6 @@
-/** Whether Enter sends the message or starts a new line. A device without hover (a phone) starts a new line by default. */
+/**
+ * Whether Enter sends the message or starts a new line. A device without hover (a phone) starts a new line by default.
+ */
 import { useSyncExternalStore } from "react";
 
 const KEY = "chinwag.enterSends";

@@ -1,6 +1,6 @@
 /** One room with everything about it. The first seven fields are those of the original hook and stay as they are. */
 import { useCallback } from "react";
-import { typingUsers, unreadOf } from "@/lib/room-view";
+import { typingUnnamed, typingUsers, unreadOf } from "@/lib/room-view";
 import { useChat } from "./chat-context";
 import { useRoom, useRoomState } from "./use-room";
 
@@ -19,6 +19,7 @@ export function useChatRoom(roomId: string, userId: string) {
     messages: client.view.room(state),
     onlineUsers: state.onlineUsers,
     typingUsers: typingUsers(state),
+    typingUnnamed: typingUnnamed(state),
     isConnected: connection.kind === "live",
     sendMessage: client.sendMessage,
     sendTyping: client.sendTyping,

@@ -1,4 +1,6 @@
-/** What of a room was read: where reading starts, and the read marker, which follows the messages that were in sight. */
+/**
+ * What of a room was read: where reading starts, and the read marker, which follows the messages that were in sight.
+ */
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { ReadTracker, seenUpTo } from "@/lib/read-tracker";
 import type { RoomClient } from "@/lib/room-client";
@@ -18,8 +20,8 @@ export function useOpeningSeq({ client }: ChatRoomHandle): number | null {
 }
 
 /**
- * Loads the history around my read marker if the first unread message is older than what is loaded. Returns whether that
- * is still going on; the messages are shown afterwards, so that the list can start at the "New messages" line.
+ * Loads the history around my read marker if the first unread message is older than what is loaded. Returns whether
+ * that is still going on; the messages are shown afterwards, so that the list can start at the "New messages" line.
  */
 export function useUnreadHistory({ client, isLoading }: ChatRoomHandle, openingSeq: number | null): boolean {
   const [isDone, setDone] = useState(false);

@@ -3,7 +3,9 @@ import { t } from "@/i18n/i18n";
 import type { RoomState } from "@/lib/room-state";
 import { useSeconds } from "./use-seconds";
 
-/** Slow mode prevents sending until its wait ends. A muted person may still try, because the mute may have been lifted. */
+/**
+ * Slow mode prevents sending until its wait ends. A muted person may still try, because the mute may have been lifted.
+ */
 export function useSendBlocked(sendBlocked: RoomState["sendBlocked"], slowModeS = 0) {
   const nowMs = useSeconds(sendBlocked !== null && Number.isFinite(sendBlocked.untilMs));
   const leftS = sendBlocked === null ? 0 : Math.ceil((sendBlocked.untilMs - nowMs) / 1_000);

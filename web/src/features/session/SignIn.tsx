@@ -1,6 +1,6 @@
 /**
- * Sign-in. A development build of the Worker issues a token for any user id. Other deployments have no such route (404):
- * there the embedding product signs people in, and this page accepts a pasted token.
+ * Sign-in. A development build of the Worker issues a token for any user id. Other deployments have no such route
+ * (404): there the embedding product signs people in, and this page accepts a pasted token.
  */
 
 import { useEffect, useState } from "react";

@@ -40,7 +40,7 @@ export interface Operations {
   health: {
     query: {
       /**
-       * Also queries Postgres.
+       * Also queries Postgres, at most once in 10 s.
        */
       deep?: "1";
     };
@@ -68,7 +68,7 @@ export interface Operations {
   listRooms: {
     query: {
       /**
-       * `nextCursor` of the previous page.
+       * `nextCursor` of the previous page; an empty one is none.
        */
       cursor?: string;
       /**
@@ -112,7 +112,7 @@ export interface Operations {
     };
     query: {
       /**
-       * `nextCursor` of the previous page.
+       * `nextCursor` of the previous page; an empty one is none.
        */
       cursor?: string;
       /**
@@ -232,6 +232,7 @@ export interface Operations {
     };
     answer: {
       versions: MessageVersion[];
+      hasMoreBefore: boolean;
     };
   };
   addReaction: {
@@ -311,7 +312,7 @@ export interface Operations {
   listMentions: {
     query: {
       /**
-       * `nextCursor` of the previous page.
+       * `nextCursor` of the previous page; an empty one is none.
        */
       cursor?: string;
       /**
@@ -378,7 +379,7 @@ export interface Operations {
        */
       after?: string;
       /**
-       * `nextCursor` of the previous page.
+       * `nextCursor` of the previous page; an empty one is none.
        */
       cursor?: string;
       /**
@@ -454,7 +455,7 @@ export interface Operations {
     };
     query: {
       /**
-       * `nextCursor` of the previous page.
+       * `nextCursor` of the previous page; an empty one is none.
        */
       cursor?: string;
       /**
@@ -505,6 +506,10 @@ export interface NewRoom {
    * Only groups have a name.
    */
   name?: string | null;
+  /**
+   * The same again returns the group that it created. Two people have one direct room anyway.
+   */
+  clientId?: string | null;
   /**
    * May contain the caller; a direct room has exactly two people.
    *
@@ -579,7 +584,13 @@ export interface MessagePreview {
   createdAt: Time;
 }
 export interface RoomChange {
+  /**
+   * Empty or null: no name.
+   */
   name?: string | null;
+  /**
+   * Empty or null: no topic.
+   */
   topic?: string | null;
   archived?: boolean | null;
   historyVisibility?: "all" | "since_join" | null;

@@ -523,12 +523,29 @@ export interface Resync {
 export interface Synced {
   type: "synced";
   seq: Seq;
+  /**
+   * The oldest message of the history that was sent; null without one.
+   */
+  oldestSeq: number | null;
+  /**
+   * Whether there are older messages.
+   */
+  hasMoreBefore: boolean;
 }
 export interface Typing {
   type: "typing";
   userId: UserId;
   isTyping: boolean;
+  /**
+   * Who types there; the receiver too.
+   *
+   * @maxItems 5
+   */
   typingUsers: UserId[];
+  /**
+   * How many people type there, those that are not named included.
+   */
+  typingCount: number;
   expiresInMs: number;
   threadId?: string;
 }

@@ -102,7 +102,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
               {...{ room, title, target, onVisibleChange, openingSeq, isUnreadLoading }}
               me={userId}
             />
-            <TypingIndicator users={room.typingUsers} />
+            <TypingIndicator users={room.typingUsers} unnamed={room.typingUnnamed} />
             <Notice
               text={toastText ?? (room.notice && explain(room.notice))}
               onDismiss={toastText ? () => toast(null) : room.dismissNotice}

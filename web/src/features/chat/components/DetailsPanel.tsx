@@ -67,8 +67,8 @@ export default function DetailsPanel({ room, details, onLeft }: DetailsPanelProp
 }
 
 /**
- * The members. The room contains the first ones; the others are loaded on demand. For moderators they are loaded at once
- * and after each action, because only the pages of members say who is muted.
+ * The members. The room contains the first ones; the others are loaded on demand. For moderators they are loaded at
+ * once and after each action, because only the pages of members say who is muted.
  */
 function useMembers(roomId: string, details: Room | null, changes: number, isModerator: boolean) {
   const { api } = useChat();

@@ -6,7 +6,7 @@ import { formatTime } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import type { SendOptions } from "@/lib/room-client";
 import type { ChatMessage } from "@/lib/room-view";
-import { typingUsers } from "@/lib/room-view";
+import { typingUnnamed, typingUsers } from "@/lib/room-view";
 import { useChat } from "../chat-context";
 import { type MessageActions, MessageActionsContext, useMessageActions } from "../message-actions";
 import type { Composing } from "../panels";
@@ -94,7 +94,7 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly }: Thread
           inThread
         />
       )}
-      <TypingIndicator users={typingUsers(state, rootId)} />
+      <TypingIndicator users={typingUsers(state, rootId)} unnamed={typingUnnamed(state, rootId)} />
       {!isReadOnly && root?.deletedAt === null && (
         <MessageInput
           roomId={client.roomId}

@@ -1,7 +1,7 @@
 import { t } from "@/i18n/i18n";
 
 /** Who is typing. It keeps its height when empty, so that nothing moves. */
-export function TypingIndicator({ users }: { users: string[] }) {
+export function TypingIndicator({ users, unnamed }: { users: string[]; unnamed: number }) {
   return (
     <div
       role="status"
@@ -15,16 +15,16 @@ export function TypingIndicator({ users }: { users: string[] }) {
             <span className="size-1.5 animate-dot rounded-full bg-current [animation-delay:0.15s]" />
             <span className="size-1.5 animate-dot rounded-full bg-current [animation-delay:0.3s]" />
           </span>
-          <bdi className="truncate">{sentence(users)}</bdi>
+          <bdi className="truncate">{sentence(users, unnamed)}</bdi>
         </span>
       )}
     </div>
   );
 }
 
-function sentence(users: string[]): string {
+function sentence(users: string[], unnamed: number): string {
   const [first = "", second = ""] = users;
   if (users.length === 1) return t.room.isTyping(first);
   if (users.length === 2) return t.room.areTyping(first, second);
-  return t.room.manyTyping(first, second, users.length - 2);
+  return t.room.manyTyping(first, second, users.length - 2 + unnamed);
 }
