@@ -18,7 +18,7 @@ impl Regression {
     }
 }
 
-pub const ALL: [Regression; 16] = [
+pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "restored-backup-not-stored",
         defect: "Postgres was restored from a backup and the room reloaded before the markers were sent again: nothing sent them",
@@ -149,6 +149,17 @@ pub const ALL: [Regression; 16] = [
             PostgresFault(PostgresFault::Slow(237)),
             Wait { ms: 58 },
             Delete { tab: 5, nth: 1 },
+        ],
+    },
+    Regression {
+        mutant: "flush-per-failed-frame",
+        defect: "a full disk failed hundreds of frames in one turn: what the refusals had queued was judged as a backlog",
+        actions: &[
+            Connect { tab: 5 },
+            Wait { ms: 984 },
+            DiskFull { ms: 4_041 },
+            Burst { tab: 5, count: 550 },
+            Wait { ms: 4_245 },
         ],
     },
     Regression {

@@ -93,8 +93,10 @@ impl<P: Platform> Object<P> {
 
     // --- Feeding the room -----------------------------------------------------------------------------
 
-    /// Handles the frames of this turn in the order they arrived. A fault in one concerns that one alone.
+    /// Handles the frames of this turn in the order they arrived. A fault in one concerns that one alone: each may send
+    /// something, and none drains before the turn ends, so all that is sent from here on is one flush.
     fn process_inbox(self: &Rc<Self>) {
+        self.sockets.begin_flush();
         for (connection, text) in self.schedule.take_frames() {
             let random = self.platform.random();
             if self.feed_one(Input::Frame { connection, text: &text, random }).failed {
@@ -143,7 +145,6 @@ impl<P: Platform> Object<P> {
 
     fn perform_all(self: &Rc<Self>, effects: Vec<Effect>) -> Fed {
         let mut fed = Fed::default();
-        self.sockets.begin_flush();
         for effect in effects {
             // One dead socket must not stop the rest.
             let _ = self.perform(effect, &mut fed);
