@@ -26,6 +26,7 @@ import {
   RemainingCount,
 } from "./MessageInputParts";
 import { useCompletion } from "./use-completion";
+import { useSelection } from "./use-selection";
 
 const UploadList = lazyWithRetry(() => import("./UploadList"), true);
 
@@ -82,6 +83,7 @@ export function MessageInput(props: MessageInputProps) {
   const { isBlocked, blockedText } = useSendBlocked(props.sendBlocked, props.slowModeS);
   const canSend =
     !disabled && (isEdit || !isBlocked) && (content !== "" || hasFiles) && remaining >= 0 && !isUploading;
+  const select = useSelection(field);
   const completion = useCompletion(text, setText, field, people);
 
   const editing = isEdit ? composing.message : null;
@@ -156,20 +158,14 @@ export function MessageInput(props: MessageInputProps) {
     const at = field.current?.selectionStart ?? text.length;
     const to = field.current?.selectionEnd ?? at;
     change(text.slice(0, at) + piece + text.slice(to));
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(at + piece.length, at + piece.length);
-    });
+    select(at + piece.length, at + piece.length);
   };
   const mark = (symbol: string) => {
     const element = field.current;
     if (!element) return;
     const marked = toggleMark({ text, from: element.selectionStart, to: element.selectionEnd }, symbol);
     change(marked.text);
-    requestAnimationFrame(() => {
-      element.focus();
-      element.setSelectionRange(marked.from, marked.to);
-    });
+    select(marked.from, marked.to);
   };
   const onKeyDown = (event: React.KeyboardEvent<HTMLTextAreaElement>) => {
     if (completion.onKeyDown(event)) return;

@@ -4,6 +4,7 @@ import { EmojiSource } from "@/components/ui/emoji-source";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { t } from "@/i18n/i18n";
 import { type Completion, completionAt, matchPeople, type Option } from "../completion";
+import { useSelection } from "./use-selection";
 
 const CompletionList = lazyWithRetry(() => import("./CompletionList"), true);
 
@@ -14,6 +15,7 @@ export function useCompletion(
   field: React.RefObject<HTMLTextAreaElement | null>,
   people: string[],
 ) {
+  const select = useSelection(field);
   const [caret, setCaret] = useState(0);
   const [at, setAt] = useState(0);
   const [closedFor, setClosedFor] = useState<string | null>(null);
@@ -28,10 +30,7 @@ export function useCompletion(
     setText(`${text.slice(0, found.from)}${insert} ${text.slice(caret)}`);
     setCaret(end);
     setAt(0);
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(end, end);
-    });
+    select(end, end);
   };
   return {
     onSelect: (event: React.SyntheticEvent<HTMLTextAreaElement>) => {
