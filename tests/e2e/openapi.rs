@@ -271,6 +271,7 @@ async fn the_documents_are_served_to_anybody_and_say_what_the_source_says() {
         refused.refusal(405, "method_not_allowed");
         assert_eq!(refused.header("allow"), Some("GET, HEAD"));
         let head = t.raw("HEAD", path, &[], None).await;
-        assert_eq!((head.status, head.header("content-length")), (200, answer.header("content-length")));
+        // Without a body the runtime leaves out its length, which HTTP allows.
+        assert_eq!((head.status, head.header("content-type")), (200, answer.header("content-type")));
     }
 }
