@@ -37,6 +37,8 @@ export async function reading(alice, bob) {
   const roomId = alice.page.url().split("/r/")[1];
   const badge = bob.roomLink(alice.id);
   const elsewhere = `Elsewhere ${alice.id.split("-").pop()}`;
+  // Half a second in sight makes a message read. Without any marker the room would open at its end.
+  await bob.page.waitForTimeout(2_500);
   await bob.startGroup(elsewhere, [alice.id]);
   await sendMany(alice, roomId, 1, 30);
   await check("30 messages are unread", same(() => unreadCount(badge), 30), 20_000);
