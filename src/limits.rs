@@ -197,8 +197,22 @@ pub const ALARM_MIN_MS: u64 = 200;
 /// Changes in one snapshot, each with its author. More happen only while the room can't reach Postgres; the newest
 /// count.
 pub const SNAPSHOT_CHANGES_MAX: u64 = 1_000;
-/// Attempts of an admin change that others overtook: a few people at once succeed, more are asked to try again.
+/// People whom one statement changes, and a single change at most: the largest group.
+pub const CHANGE_PEOPLE_MAX: usize = GROUP_MEMBERS_MAX;
+/// Attempts of a change that Postgres did not take: the room was changed past its object, or Postgres was away. The pause
+/// after Postgres was away lets a start or an overload pass.
 pub const CHANGE_TRIES_MAX: u32 = 5;
+pub const CHANGE_RETRY_MS: u64 = 250;
+/// Changes that may wait in a room's object: of twice the largest group at once. Each holds a request open.
+pub const CHANGES_WAITING_MAX: usize = 1_000;
+/// Of these one person's: somebody who sends changes in a loop leaves place for the others.
+pub const CHANGES_WAITING_PERSON_MAX: usize = 100;
+/// A change that was not made after this is refused: longer than one attempt takes, shorter than clients wait (30 s).
+pub const CHANGE_WAIT_MS: u64 = 20_000;
+/// A planner that holds its lease longer is lost: two statements, the pause, and some more.
+pub const CHANGE_LEASE_MS: u64 = 2 * STATEMENT_TIMEOUT_MS + 1_000;
+/// The `retryAfterMs` of a change that was refused because others wait.
+pub const CHANGE_RETRY_AFTER_MS: u64 = 1_000;
 /// A room whose oldest waiting event is older has an outbox alert (OUT-12).
 pub const ALERT_LAG_MS: u64 = 30_000;
 /// The shortest interval at which a room with an alert reports its lag: 1,000 rooms are 3 requests a second.
@@ -252,6 +266,8 @@ const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
 const _: () = assert!(
     ALARM_DELAY_MS >= ALARM_MIN_MS && RETRY_MIN_MS >= ALARM_MIN_MS && REMOVAL_RETRY_MIN_MS >= ALARM_MIN_MS
 );
+const _: () =
+    assert!(CHANGE_LEASE_MS > 2 * STATEMENT_TIMEOUT_MS + CHANGE_RETRY_MS && CHANGE_LEASE_MS < CHANGE_WAIT_MS);
 const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS <= 2_000);
 
 /// The limits that the variable `LIMITS` can override. Rates are per person and room, over all their sockets.

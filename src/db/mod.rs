@@ -30,7 +30,7 @@ pub use cursor::{Page, parse as parse_cursor};
 pub use members::{list_members, notify_settings};
 pub use mentions::mentions;
 pub use notify::{Notice, NotificationPayload, notification_payload};
-pub use people::{Applied, BanPut, ChangeSet, MemberPut, Settings, apply};
+pub use people::{Applied, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, apply};
 pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, ping};
 pub use projection::{

@@ -1,77 +1,47 @@
-//! Plans an admin change: decides over the room's copy of its members who may do it, and what Postgres must write.
+//! Plans one admin change: decides over a copy of the members who may do it, and what Postgres must write.
 //! Postgres checks the version of the copy; if it was old, the change is planned again.
-//! Not here: the table of permissions (`auth`), the statement (`db`), and what follows for the room (`refresh`).
+//! Not here: planning several together (`change_batch`), the table of permissions (`auth`), the statement (`db`), and
+//! what follows for the room (`refresh`).
 
-use super::Room;
-use super::admin_changes::{AdminChange, Patch};
+use super::admin_changes::{AdminChange, AskedChange, Patch};
 use super::members::Members;
 use crate::auth::{Action, Identity, Role};
-use crate::db::{
-    AuditRow, BanPut, ChangeSet, MemberPut, Settings, SnapshotBan, SnapshotChange, SnapshotMember,
-};
+use crate::db::{AuditRow, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, SnapshotBan, SnapshotMember};
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs, UserId, iso};
 use crate::limits::{BANS_MAX, FOREVER_MS, GROUP_MEMBERS_MAX};
 use crate::protocol::room::NotifyLevel;
-use serde_json::{Value, json};
 
-impl Room {
-    /// What Postgres must write for this change; `None` when nothing changes.
-    ///
-    /// # Takes   `id`: of this request, the same each time it is planned.
-    /// # Errors  why the caller may not do it; nothing happened.
-    pub fn plan(
-        &self,
-        caller: &Identity,
-        change: &AdminChange,
-        now: UnixMs,
-        id: &str,
-    ) -> Result<Option<ChangeSet>, Refusal> {
-        let set = ChangeSet {
-            tenant: self.members.tenant().clone(),
-            room: self.members.room().clone(),
-            version: self.members_version(),
-            put: Vec::new(),
-            gone: Vec::new(),
-            settings: None,
-            bans: Vec::new(),
-            unbanned: Vec::new(),
-            audit: Vec::new(),
-            delete: false,
-        };
-        let mut plan = Plan { members: &self.members, head: self.log.head(), caller, now, id, set };
-        plan.add_change(change)?;
-        let set = plan.set;
-        let nothing = set.put.is_empty() && set.audit.is_empty() && !set.delete;
-        Ok((!nothing).then_some(set))
-    }
+/// What Postgres must write for one change, planned over these members; an empty set when nothing changes.
+///
+/// # Takes   `head`: where new members begin.
+/// # Errors  why the caller may not do it; nothing happened.
+pub(super) fn plan_change(
+    members: &Members,
+    head: Seq,
+    asked: &AskedChange,
+    now: UnixMs,
+) -> Result<ChangeSet, Refusal> {
+    let AskedChange { id, caller, change } = asked;
+    let mut plan = Plan { members, head, caller, now, id, set: empty_set(members) };
+    plan.add_change(change)?;
+    Ok(plan.set)
+}
 
-    /// Whether the request `id` was carried out although its answer was lost: the newest changes in Postgres say so.
-    pub fn knows_of(changes: &[SnapshotChange], id: &str) -> bool {
-        let first = audit_id(id, 0);
-        changes.iter().any(|change| change.id == first)
-    }
-
-    /// The answer to the caller once the change is in force.
-    pub fn answer_to(&self, caller: &Identity, change: &AdminChange) -> Value {
-        let member = |user: &UserId| self.members.member(user.as_str()).map(member_object);
-        match change {
-            AdminChange::Add { users } => {
-                json!({"members": users.iter().filter_map(member).collect::<Vec<_>>()})
-            }
-            AdminChange::SetRole { user, .. } => json!({"member": member(user)}),
-            AdminChange::Remove { user } | AdminChange::Unmute { user } | AdminChange::Unban { user } => {
-                json!({"userId": user})
-            }
-            AdminChange::Mute { user, until_ms } => json!({"userId": user, "until": until_ms.map(iso)}),
-            AdminChange::Ban { user, until_ms, reason } => {
-                json!({"userId": user, "until": until_ms.map(iso), "reason": reason})
-            }
-            AdminChange::SlowMode { seconds } => json!({"seconds": seconds}),
-            AdminChange::Notify { .. } => self.members.notify_settings(caller.user.as_str()),
-            AdminChange::Settings(_) => json!({"room": self.members.room_object()}),
-            AdminChange::Leave | AdminChange::Delete => json!({"roomId": self.members.room()}),
-        }
+/// A set that changes nothing, for the version of these members.
+pub(super) fn empty_set(members: &Members) -> ChangeSet {
+    ChangeSet {
+        tenant: members.tenant().clone(),
+        room: members.room().clone(),
+        version: members.snapshot().members_version,
+        put: Vec::new(),
+        gone: Vec::new(),
+        settings: None,
+        bans: Vec::new(),
+        unbanned: Vec::new(),
+        audit: Vec::new(),
+        notify: Vec::new(),
+        delete: false,
     }
 }
 
@@ -131,8 +101,6 @@ impl<'a> Plan<'a> {
             user_id: member.user_id.clone(),
             role: member.role.clone(),
             joined_seq: member.joined_seq,
-            notify_level: member.notify.level,
-            notifications_snoozed_until_ms: member.notify.notifications_snoozed_until_ms,
             silenced_until_ms: member.silenced_until_ms,
         };
         change(&mut put);
@@ -211,8 +179,6 @@ impl<'a> Plan<'a> {
                 user_id: user.clone(),
                 role: Role::Member.name().to_owned(),
                 joined_seq: self.head,
-                notify_level: NotifyLevel::All,
-                notifications_snoozed_until_ms: None,
                 silenced_until_ms: None,
             });
             self.note("add", Some(user), None);
@@ -343,7 +309,12 @@ impl<'a> Plan<'a> {
         if self.member(user).is_ok() {
             self.end_membership(user)?;
         }
-        self.set.bans.push(BanPut { user_id: user.clone(), until_ms, reason: reason.clone() });
+        self.set.bans.push(BanPut {
+            user_id: user.clone(),
+            banned_by: self.caller.user.clone(),
+            until_ms,
+            reason: reason.clone(),
+        });
         self.note("ban", Some(user), reason);
         Ok(())
     }
@@ -357,21 +328,17 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
+    /// Written in any case: the copy may be old, as these settings make no version.
     fn set_notify(&mut self, level: NotifyLevel, snoozed_until_ms: Option<UnixMs>) -> Result<(), Refusal> {
         self.authorize(Action::Read)?;
-        let member = self.member(&self.caller.user)?;
-        let notify = &member.notify;
-        if (notify.level, notify.notifications_snoozed_until_ms) != (level, snoozed_until_ms) {
-            self.put(member, |m| {
-                (m.notify_level, m.notifications_snoozed_until_ms) = (level, snoozed_until_ms);
-            });
-        }
+        let user_id = self.caller.user.clone();
+        self.set.notify.push(NotifyPut { user_id, level, notifications_snoozed_until_ms: snoozed_until_ms });
         Ok(())
     }
 }
 
 /// The id of the `nth` audit entry of a request.
-fn audit_id(request: &str, nth: usize) -> String {
+pub(super) fn audit_id(request: &str, nth: usize) -> String {
     format!("{request}.{nth}")
 }
 
@@ -380,9 +347,4 @@ fn refuse_past(until_ms: Option<UnixMs>, now: UnixMs) -> Result<(), Refusal> {
         true => Err(Refusal::invalid("until", "has passed already")),
         false => Ok(()),
     }
-}
-
-/// A member as REST shows it.
-fn member_object(member: &SnapshotMember) -> Value {
-    json!({"userId": member.user_id, "role": member.role, "joinedAt": iso(member.joined_at_ms)})
 }

@@ -342,7 +342,11 @@ fn requests() -> Vec<Value> {
         let membership = json!({"membersVersion": 4, "lastSeq": 7});
         json!({"caller": identity(), "room": "r1", "membership": membership, "op": op})
     };
-    ops.map(request).collect()
+    let mut requests: Vec<Value> = ops.map(request).collect();
+    let mut upgrade = requests[0].clone();
+    upgrade["membership"]["notify"] = json!({"level": "mentions", "muteUntilMs": NOON});
+    requests.push(upgrade);
+    requests
 }
 
 /// The body of an event about the room's settings, as the room writes it.

@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 50] = [
+const OTHERS: [(&str, &str); 51] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
@@ -50,6 +50,7 @@ const OTHERS: [(&str, &str); 50] = [
     ("Projection", NOT_STORED),
     ("ChangeSet", NOT_STORED),
     ("MemberPut", NOT_STORED),
+    ("NotifyPut", NOT_STORED),
     ("Settings", NOT_STORED),
     ("BanPut", NOT_STORED),
     // Answers and settings: golden frames and the contract's schema hold them.
