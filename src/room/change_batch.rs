@@ -106,11 +106,11 @@ impl Planner {
             }
         };
         let people = people_of(&planned);
-        let fits = !self.set.delete
-            && !(planned.delete && self.writes)
-            && !(planned.settings.is_some() && self.set.settings.is_some())
-            && people.iter().all(|user| !self.touched.contains(user))
-            && (!self.writes || self.touched.len().saturating_add(people.len()) <= CHANGE_PEOPLE_MAX);
+        let is_full = self.touched.len().saturating_add(people.len()) > CHANGE_PEOPLE_MAX;
+        let has_settings = planned.settings.is_some() && self.set.settings.is_some();
+        let is_touched = people.iter().any(|user| self.touched.contains(user));
+        let is_apart = planned.delete || is_full || has_settings || is_touched;
+        let fits = !(self.set.delete || self.writes && is_apart);
         if fits {
             self.writes |= !people.is_empty() || planned.settings.is_some() || planned.delete;
             self.members.foresee(&planned);

@@ -22,9 +22,7 @@ pub struct Members {
 impl Members {
     pub fn new(mut info: RoomInfo) -> Self {
         equalize_direct_room(&mut info.snapshot);
-        let role = |m: &SnapshotMember| {
-            (m.user_id.as_str().to_owned(), Role::from_name(&m.role).unwrap_or(Role::Member))
-        };
+        let role = |m: &SnapshotMember| (m.user_id.as_str().to_owned(), m.role);
         let roles = info.snapshot.members.iter().map(role).collect();
         Self { info, roles }
     }
@@ -65,15 +63,14 @@ impl Members {
             self.roles.remove(user.as_str());
         }
         for put in &set.put {
-            let role = Role::from_name(&put.role).unwrap_or(Role::Member);
-            self.roles.insert(put.user_id.to_string(), role);
+            self.roles.insert(put.user_id.to_string(), put.role);
             match room.members.iter_mut().find(|member| member.user_id == put.user_id) {
                 Some(known) => {
-                    (known.role, known.silenced_until_ms) = (put.role.clone(), put.silenced_until_ms);
+                    (known.role, known.silenced_until_ms) = (put.role, put.silenced_until_ms);
                 }
                 None => room.members.push(SnapshotMember {
                     user_id: put.user_id.clone(),
-                    role: put.role.clone(),
+                    role: put.role,
                     joined_at_ms: 0,
                     joined_seq: put.joined_seq,
                     last_read_seq: put.joined_seq,
@@ -200,7 +197,7 @@ impl Members {
 /// Both people of a direct room are members. Rooms made by earlier versions store the creator as owner.
 pub fn equalize_direct_room(snapshot: &mut RoomSnapshot) {
     if snapshot.kind == RoomKind::Direct {
-        snapshot.members.iter_mut().for_each(|member| member.role = Role::Member.name().to_owned());
+        snapshot.members.iter_mut().for_each(|member| member.role = Role::Member);
     }
 }
 
