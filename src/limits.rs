@@ -175,6 +175,8 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
 /// The deadline when the Worker asks Postgres for a membership; after it the room decides by the members it knows.
 pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
+/// The window of quotas by the day (RATE-2): a day of UTC.
+pub const DAY_MS: u64 = 86_400_000;
 /// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
 pub const CONNECTION_LINGER_MS: u64 = 1_000;
 /// The interval between two batches of a busy room: each costs a written row, and nobody waits for them.
@@ -293,6 +295,20 @@ pub struct Limits {
     pub attachments_per_message: u32,
     /// Uploads of one person in a room that are in no message yet.
     pub unsent_uploads: u32,
+    /// REST calls that read a room: pages, threads, versions (LIMIT-6).
+    #[serde(skip_serializing)]
+    pub pages_per_s: f64,
+    #[serde(skip_serializing)]
+    pub pages_burst: u32,
+    /// Rooms that a person may create in a day of UTC (RATE-2).
+    #[serde(skip_serializing)]
+    pub create_per_day: u64,
+    /// Rooms that a person may be in (RATE-2).
+    #[serde(skip_serializing)]
+    pub rooms_per_person: u64,
+    /// Whether the rate limits at the edge are in force (RATE-1). Tests and imports turn them off.
+    #[serde(skip_serializing, rename = "doorRates")]
+    pub edge_rates: bool,
 }
 
 impl Default for Limits {
@@ -314,6 +330,11 @@ impl Default for Limits {
             attachments_per_message: 10,
             // The files of two messages that were sent, and of one that is being written.
             unsent_uploads: 30,
+            pages_per_s: 10.0,
+            pages_burst: 40,
+            create_per_day: 500,
+            rooms_per_person: 100_000,
+            edge_rates: true,
         }
     }
 }
@@ -328,7 +349,8 @@ impl Limits {
         }
         let limits: Self = serde_json::from_str(text).map_err(|e| format!("LIMITS: {e}"))?;
         let rates = [limits.messages_per_s, limits.reactions_per_s, limits.typing_per_s, limits.frames_per_s];
-        if rates.iter().any(|r| !r.is_finite() || *r <= 0.0) {
+        let rates = rates.into_iter().chain([limits.pages_per_s]);
+        if rates.into_iter().any(|r| !r.is_finite() || r <= 0.0) {
             return Err("LIMITS: a rate must be a positive number".into());
         }
         Ok(limits)

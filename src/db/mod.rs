@@ -32,7 +32,7 @@ pub use mentions::mentions;
 pub use notify::{Notice, NotificationPayload, notification_payload};
 pub use people::{Applied, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, apply};
 pub use place::{Found, Place};
-pub use port::{DbError, Failure, Postgres, ping};
+pub use port::{DbError, Failure, Postgres, Quota, ping};
 pub use projection::{
     Marker, MessageRow, Projected, Projection, ReactionRow, VersionRow, messages_after, project,
 };

@@ -26,6 +26,8 @@ pub struct ChangeSet {
     pub audit: Vec<AuditRow>,
     /// Members' own notification settings. They don't depend on `version` and make no new one.
     pub notify: Vec<NotifyPut>,
+    /// Nobody is added who is in as many rooms as this.
+    pub rooms_per_person: u64,
     /// Delete the room and everything that refers to it.
     pub delete: bool,
 }
@@ -88,5 +90,5 @@ pub enum Applied {
 /// has nothing but `notify` is applied to any version.
 /// # Cost  one statement, which waits for the room's other changes and batches.
 pub async fn apply(db: &impl Postgres, set: &ChangeSet) -> Result<Applied, DbError> {
-    decode(db.query("SELECT chat_apply_v2($1)", encode(set)?).await?)
+    decode(db.query("SELECT chat_apply_v3($1)", encode(set)?).await?)
 }

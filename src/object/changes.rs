@@ -5,7 +5,7 @@
 use super::Object;
 use super::lease::Lease;
 use super::platform::Platform;
-use crate::api::{Reply, no_such_room};
+use crate::api::{Reply, no_such_room, over_quota};
 use crate::auth::Identity;
 use crate::db::{self, Applied, ChangeSet, DbError, RoomSnapshot};
 use crate::error::{Code, Refusal};
@@ -149,7 +149,8 @@ impl<P: Platform> Object<P> {
             }
         };
         let batch = self.changes.take(planned.verdicts.len());
-        let Some(set) = planned.set else { return self.answer_changes(batch, planned.verdicts) };
+        let Some(mut set) = planned.set else { return self.answer_changes(batch, planned.verdicts) };
+        set.rooms_per_person = self.limits.rooms_per_person;
         // Before Postgres is asked: after a crash the room knows why Postgres does not have it.
         if set.delete && self.feed(Input::DeletionRequested).failed {
             return batch.into_iter().for_each(|change| change.answer(Err(Refusal::fault())));
@@ -201,6 +202,11 @@ impl<P: Platform> Object<P> {
         if *applied == Ok(Applied::Done) && !set.delete {
             self.answer_changes(batch, verdicts);
             return Vec::new();
+        }
+        if let (Err(error), 1) = (applied, batch.len())
+            && let Some(quota) = error.quota()
+        {
+            return answer_all(batch, &|| Err(over_quota(quota, self.platform.now())));
         }
         let is_known = |change: &Waiting| Room::knows_of(&changes, &change.asked.id);
         let (made, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_known);

@@ -41,6 +41,8 @@ pub(super) fn empty_set(members: &Members) -> ChangeSet {
         unbanned: Vec::new(),
         audit: Vec::new(),
         notify: Vec::new(),
+        // The object knows it.
+        rooms_per_person: u64::MAX >> 1,
         delete: false,
     }
 }

@@ -21,6 +21,7 @@ fn set(version: u64) -> ChangeSet {
         unbanned: Vec::new(),
         audit: Vec::new(),
         notify: Vec::new(),
+        rooms_per_person: 100_000,
         delete: false,
     }
 }
@@ -193,6 +194,25 @@ async fn ones_own_notification_settings_need_no_version_and_make_none() {
     assert_eq!(db::apply(&pg, &both).await, Ok(Applied::Done));
     let now = see(&pg, None).await;
     assert_eq!((now.members_version, now.members[1].notify.level), (2, NotifyLevel::None));
+}
+
+/// RATE-2.
+#[tokio::test]
+async fn nobody_is_added_who_is_in_as_many_rooms_as_one_may_be() {
+    let rig = Database::new().await;
+    let pg = rig.connect().await;
+    group(&pg, "acme", "r1", "alice", &["bob"]).await;
+    group(&pg, "acme", "r2", "carol", &[]).await;
+    group(&pg, "acme", "r3", "carol", &[]).await;
+    let mut change = ChangeSet { rooms_per_person: 2, ..set(1) };
+    change.put = vec![put("dave", "member", 0), put("carol", "member", 0)];
+    let refused = db::apply(&pg, &change).await.expect_err("carol is in two rooms");
+    assert_eq!(refused.quota(), Some(db::Quota::Memberships));
+    change.rooms_per_person = 3;
+    assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done));
+    let mut change = ChangeSet { rooms_per_person: 1, ..set(2) };
+    change.put = vec![put("carol", "moderator", 0)];
+    assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done), "who is a member already is not added");
 }
 
 #[tokio::test]

@@ -235,7 +235,7 @@ fn snapshot() -> Value {
 
 fn samples() -> Vec<(&'static str, Value)> {
     let problem = json!({"lag": 3, "oldestAtMs": NOON, "state": "halted", "quarantined": 2});
-    let limits = json!({"full_at_ms": [0.0, 1.5, 0.0, 2.0], "frames": {"from_ms": NOON, "count": 4}});
+    let limits = json!({"full_at_ms": [0.0, 1.5, 0.0, 2.0], "pages_full_at_ms": 2.5, "frames": {"from_ms": NOON, "count": 4}});
     vec![
         (
             "socket_state",
