@@ -2,7 +2,7 @@
  * Test doubles of the server side of a WebSocket and of browser signals, and builders of events with default fields.
  */
 import type { Signals } from "@/lib/browser-signals";
-import type { Ack, Hello, Message, Reactions, ServerEvent } from "@/lib/protocol";
+import type { Ack, Hello, Message, ReactionAction, ServerEvent } from "@/lib/protocol";
 
 export class FakeSocket {
   static all: FakeSocket[] = [];
@@ -93,8 +93,9 @@ export const synced = (seq: number, hasMoreBefore = false): ServerEvent => ({
 
 export const message = (seq: number, userId = "bob", more: Partial<Message> = {}): Message => ({
   ...{ id: `m${seq}`, seq, tenantId: "t", roomId: "r", userId, content: `text ${seq}`, contentType: "text" },
-  ...{ attachments: [], reactions: {}, clientId: null, threadId: null, replyToId: null, alsoToRoom: false },
-  ...{ mentions: [], mentionsRoom: false, version: 1, replyCount: 0, editedAt: null, deletedAt: null },
+  ...{ attachments: [], reactions: {}, reactionCounts: {}, clientId: null, threadId: null, replyToId: null },
+  ...{ alsoToRoom: false, mentions: [], mentionsRoom: false, version: 1, replyCount: 0 },
+  ...{ editedAt: null, editedBy: null, deletedAt: null },
   lastReplyAt: null,
   createdAt: "2026-11-23T12:00:00.000Z",
   ...more,
@@ -110,7 +111,8 @@ export const token = (expS: number, sub = "alice"): string =>
 
 /** The fields that a deletion changes. */
 export const TOMBSTONE_FIELDS: Partial<Message> = {
-  ...{ content: "", attachments: [], reactions: {}, mentions: [], mentionsRoom: false },
+  ...{ content: "", attachments: [], reactions: {}, reactionCounts: {}, mentions: [], mentionsRoom: false },
+  ...{ editedBy: null },
   deletedAt: "2026-11-23T14:00:00.000Z",
 };
 
@@ -122,9 +124,13 @@ export const ackEvent = (op: Ack["op"], clientId: string, seq: number, more: Par
 export const errorEvent = (clientId: string, code: string, more: object = {}): ServerEvent =>
   ({ type: "error", code, message: "no", retryable: false, clientId, ...more }) as ServerEvent;
 
-export const reactionUpdate = (seq: number, messageId: string, reactions: Reactions): ServerEvent => ({
-  ...{ type: "reaction_update", seq, messageId, reactions },
-  delta: { userId: "bob", emoji: Object.keys(reactions)[0] ?? "👍", action: "add" },
+export const reactionUpdate = (
+  seq: number,
+  messageId: string,
+  [userId, emoji, action = "add"]: [string, string, ReactionAction?],
+  count = 1,
+): ServerEvent => ({
+  ...{ type: "reaction_update", seq, messageId, count, delta: { userId, emoji, action } },
 });
 
 export const typingEvent = (

@@ -214,6 +214,32 @@ fn gone_1_a_deleted_room_leaves_nothing_and_one_that_is_only_missing_stays() {
 }
 
 #[test]
+fn mod_1_names_topics_files_and_custom_emoji_are_judged_like_messages() {
+    let mut rig = Rig::new();
+    rig.moderation = r#"{"acme":{"words":{"reject":["damn"],"mask":["heck"],"flag":["spam"]}}}"#.into();
+    rig.prepare("alice join history=0\nalice > message \"hi\"");
+    rig.play(
+        r#"
+        bob set {"name":"damn"}
+        alice set {"name":"Damn room"}
+        alice set {"topic":"what a damn topic"}
+        alice set {"name":"What the heck","topic":"no spam"}
+        alice > react :damn: 1
+        alice > react :what_the_heck: 1
+        alice > react :spam: 1
+        alice > react 👍 1
+        alice > {"type":"message","content":"see","attachments":[{"url":"https://a.example/f","name":"damn.png","mimeType":"image/png","size":3}]}
+        alice > {"type":"message","content":"see","attachments":[{"url":"https://a.example/f","name":"heck.png","mimeType":"image/png","size":3}]}
+        (9 s pass)
+        "#,
+    );
+    let name = rig.messages().values().last().unwrap().attachments[0].name.clone();
+    assert_eq!(name, "****.png");
+    let noted = rig.postgres.audit.values().filter(|(action, actor, ..)| action == "report" && actor == "system");
+    assert_eq!(noted.count(), 1, "the reaction; the room's own changes are written with the change");
+}
+
+#[test]
 fn gone_2_a_deletion_that_failed_is_forgotten_after_a_while() {
     let mut rig = Rig::new();
     rig.prepare("alice join\n(9 s pass)");

@@ -156,7 +156,8 @@ export function toMessage(item: Outgoing<MessageOp>, me: string): Message {
     userId: me,
     clientId: item.clientId,
     createdAt: item.acked?.createdAt ?? new Date(item.createdAtMs).toISOString(),
-    ...{ tenantId: "", roomId: "", contentType: "text", reactions: {}, mentions: [], mentionsRoom: false },
-    ...{ version: 1, replyCount: 0, lastReplyAt: null, editedAt: null, deletedAt: null },
+    ...{ tenantId: "", roomId: "", contentType: "text", reactions: {}, reactionCounts: {} },
+    ...{ mentions: [], mentionsRoom: false, version: 1, replyCount: 0, lastReplyAt: null },
+    ...{ editedAt: null, editedBy: null, deletedAt: null },
   };
 }

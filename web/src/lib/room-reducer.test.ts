@@ -224,7 +224,7 @@ describe("history over REST", () => {
     const older: Load = { kind: "older" };
     const loading = execute(live(...fifty, synced(100, true)), { type: "loading", load: older });
     expect(loading.hasMore).toBe(true);
-    const liked = receive(loading, reactionUpdate(101, "m7", { "👍": ["bob"] }));
+    const liked = receive(loading, reactionUpdate(101, "m7", ["bob", "👍"]));
     const first = page(1, 50, { lastSeq: 100 });
     const state = execute(liked, { type: "loaded", load: older, page: first, nowMs: 1 });
     expect(seqs(state)).toEqual(Array.from({ length: 100 }, (_, at) => at + 1));
@@ -267,13 +267,28 @@ describe("people", () => {
     expect(first(state)).toEqual({ "🎉": ["alice"] });
     const acked = receive(state, ackEvent("reaction", "x", 3, { messageId: "m1" }));
     expect(first(acked)).toEqual({ "🎉": ["alice"] });
-    const others = reactionUpdate(2, "m1", { "👍": ["bob"] });
+    const others = reactionUpdate(2, "m1", ["bob", "👍"]);
     expect(first(receive(acked, others))).toEqual({ "👍": ["bob"], "🎉": ["alice"] });
-    const sentFrames = receive(acked, others, reactionUpdate(3, "m1", { "👍": ["bob"], "🎉": ["alice"] }));
+    const sentFrames = receive(acked, others, reactionUpdate(3, "m1", ["alice", "🎉"]));
     expect(sentFrames.outgoing).toEqual([]);
     expect(first(sentFrames)).toEqual({ "👍": ["bob"], "🎉": ["alice"] });
     const refused = errorEvent("x", "invalid");
     expect(first(receive(state, refused))).toEqual({});
+  });
+
+  test("a reaction's count is the server's, and I stay named when an edit does not name me", () => {
+    const crowd = Array.from({ length: 20 }, (_, at) => `p${at}`);
+    const seen = { reactions: { "👍": crowd }, reactionCounts: { "👍": 300 } };
+    const state = live(newMessage(1, "bob", seen), synced(1), reactionUpdate(2, "m1", ["alice", "👍"], 301));
+    expect(state.messages[0]?.reactionCounts).toEqual({ "👍": 301 });
+    expect(state.messages[0]?.reactions["👍"]).toContain("alice");
+    const edited = message(1, "bob", { ...seen, reactionCounts: { "👍": 301 }, version: 2 });
+    const after = receive(state, { type: "message_updated", seq: 3, message: edited });
+    expect(after.messages[0]?.reactions["👍"]).toEqual([...crowd, "alice"]);
+    const removed = receive(after, reactionUpdate(4, "m1", ["alice", "👍", "remove"], 300));
+    expect(removed.messages[0]?.reactions["👍"]).toEqual(crowd);
+    const last = receive(removed, reactionUpdate(5, "m1", ["p0", "👍", "remove"], 0));
+    expect(last.messages[0]).toMatchObject({ reactions: {}, reactionCounts: {} });
   });
 
   test("a deleted message keeps its row without content", () => {
