@@ -192,7 +192,8 @@ pub fn reactions_are_counted(log: &Log, floor: Seq) -> CheckResult {
     for message in log.values().filter_map(Stored::message) {
         let expected = model.get(&message.id).filter(|_| message.deleted_at.is_none());
         let expected = expected.cloned().unwrap_or_default();
-        let counted: BTreeMap<_, _> = expected.iter().map(|(emoji, u)| (emoji.clone(), u.len() as u64)).collect();
+        let counted: BTreeMap<_, _> =
+            expected.iter().map(|(emoji, u)| (emoji.clone(), u.len() as u64)).collect();
         if message.reactions != expected || message.reaction_counts != counted {
             let what = format!("{}: {:?} instead of {expected:?}", message.seq, message.reactions);
             return Err((Checker::Diverging, what));

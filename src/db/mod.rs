@@ -34,7 +34,8 @@ pub use people::{Applied, BanPut, ChangeSet, MemberPut, Settings, apply};
 pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, ping};
 pub use projection::{
-    Marker, MessageRow, Projected, Projection, ReactionChange, ReactionRow, VersionRow, messages_after, project,
+    Marker, MessageRow, Projected, Projection, ReactionChange, ReactionRow, VersionRow, messages_after,
+    project,
 };
 pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};
 pub use search::{Filter, Has, Hits, Scope, search, search_scope};

@@ -42,7 +42,9 @@ impl Room {
             self.ack_duplicate(request, &event);
             let message = event.target.map(|seq| store.by_seq(seq)).transpose()?.flatten();
             let message = message.and_then(|event| serde_json::from_str(&event.body).ok());
-            return Ok(message.map_or_else(|| Ok("null".to_owned()), |message| self.body_for(request, message))?);
+            return Ok(
+                message.map_or_else(|| Ok("null".to_owned()), |message| self.body_for(request, message))?
+            );
         }
         let mut message = self.find_message(request, draft.message_id)?.ok_or_else(no_such_message)?;
         let is_author = message.user_id == request.user();

@@ -73,7 +73,8 @@ pub fn row_of(store: &Store, body: &str, has_reactions: bool) -> Result<Option<M
 /// The size of what a row has beside the message's body.
 pub fn details_bytes(row: &MessageRow) -> usize {
     let versions: usize = row.versions.iter().map(|version| version.content.len()).sum();
-    let reaction = |row: &ReactionRow| REACTION_BYTES.saturating_add(row.emoji.len()).saturating_add(row.user_id.len());
+    let reaction =
+        |row: &ReactionRow| REACTION_BYTES.saturating_add(row.emoji.len()).saturating_add(row.user_id.len());
     let reactions: usize = row.reactions.iter().flatten().map(reaction).sum();
     versions.saturating_add(reactions)
 }

@@ -328,7 +328,10 @@ async fn project(pg: &NativePostgres, big: &RoomId, small: &RoomId) {
             message.content = format!("edited {n}");
             message.version += n as u32 + 1;
             message.edited_at_ms = Some(DAY_MS);
-            message.reactions.get_or_insert_default().push(ReactionRow { emoji: n.to_string(), user_id: "alice".into() });
+            message
+                .reactions
+                .get_or_insert_default()
+                .push(ReactionRow { emoji: n.to_string(), user_id: "alice".into() });
         }
         done(db, batch("acme", big.as_str(), head + 250 * n, head + 250 * (n + 1), messages)).await
     };

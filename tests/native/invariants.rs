@@ -34,6 +34,11 @@ impl Received {
         }
         // Who may not see an event receives only its place.
         if was_live && is_sequenced(kind) && kind != "hidden" {
+            let mut event = event.clone();
+            if kind == "reaction_update" {
+                // For legacy clients alone.
+                event.as_object_mut().unwrap().remove("reactions");
+            }
             self.live.receive(seq, &event.to_string()).unwrap();
         }
     }

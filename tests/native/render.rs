@@ -32,7 +32,11 @@ pub fn event(e: &Value) -> String {
             let sign = if e["delta"]["action"] == "add" { '+' } else { '-' };
             let (emoji, user) = (&e["delta"]["emoji"], &e["delta"]["userId"]);
             let delta = format!("{sign}{} {}", emoji.as_str().unwrap(), user.as_str().unwrap());
-            let people = if e["reactions"].is_object() { format!(" {}", reactions(&e["reactions"])) } else { String::new() };
+            let people = if e["reactions"].is_object() {
+                format!(" {}", reactions(&e["reactions"]))
+            } else {
+                String::new()
+            };
             format!("reaction_update {} on {} {delta} ={}{people}", e["seq"], on(e), e["count"])
         }
         "message_updated" => {
@@ -134,6 +138,12 @@ fn message(m: &Value) -> String {
     rendered
 }
 
+fn reactors(answer: &Value) -> String {
+    let more = if answer["nextCursor"].is_string() { " …" } else { "" };
+    let users = list(&answer["userIds"]);
+    format!("reactors {}{more}", if users.is_empty() { "nobody" } else { &users })
+}
+
 fn reactions(by_emoji: &Value) -> String {
     let rendered = |(emoji, users): (&String, &Value)| format!("{emoji} {}", list(users));
     format!("{{{}}}", by_emoji.as_object().unwrap().iter().map(rendered).collect::<Vec<_>>().join(", "))
@@ -171,8 +181,7 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
             } else if answer["lastReadSeq"].is_u64() {
                 format!("read {}", answer["lastReadSeq"])
             } else if answer["userIds"].is_array() {
-                let more = if answer["nextCursor"].is_string() { " …" } else { "" };
-                format!("reactors {}{more}", list(&answer["userIds"]))
+                reactors(&answer)
             } else if answer["reactions"].is_object() {
                 format!("reactions on {} {}", on(&answer), reactions(&answer["reactions"]))
             } else if answer["messageId"].is_string() {
@@ -278,7 +287,8 @@ pub fn batch(batch: &Projection, outcome: &Option<Result<Projected, DbError>>) -
         format!(" {sign}{} {} on {}", change.emoji, change.user_id, change.seq)
     };
     let changes: String = batch.reactions.iter().map(change).collect();
-    format!("({}, {}] {}{changes}{}: {outcome}", batch.from, batch.to, seqs.join(" "), reads.concat())
+    let rows = format!("{}{changes}", seqs.join(" "));
+    format!("({}, {}] {}{}: {outcome}", batch.from, batch.to, rows.trim_start(), reads.concat())
 }
 
 fn quoted(text: &str) -> String {

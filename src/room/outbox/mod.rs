@@ -13,8 +13,8 @@ pub use answer::Next;
 use super::backoff::Backoff;
 use super::message_row::{REACTION_BYTES, details_bytes, row_of};
 use super::reactions::Reactors;
-use super::store::formats::ReactionBody;
 use super::store::formats::OutboxState;
+use super::store::formats::ReactionBody;
 use super::store::{Event, Kind, Result, Store};
 use crate::db::{MessageRow, Projection, ReactionChange};
 use crate::ids::{Seq, UnixMs};
@@ -250,7 +250,9 @@ impl Gathered {
         let reaction: ReactionBody = serde_json::from_str(&event.body).unwrap_or_default();
         if let Entry::Vacant(slot) = self.reactors.entry(seq) {
             let body = store.by_seq(seq)?.map(|event| event.body).unwrap_or_default();
-            slot.insert(Reactors::load(store, &body, seq)?.map(|reactors| (reaction.message_id.clone(), reactors)));
+            slot.insert(
+                Reactors::load(store, &body, seq)?.map(|reactors| (reaction.message_id.clone(), reactors)),
+            );
         }
         let Some(Some((id, reactors))) = self.reactors.get(&seq) else { return Ok(true) };
         let (user_id, emoji) = (event.user_id.clone(), reaction.emoji);

@@ -90,7 +90,8 @@ impl Store<'_> {
     /// Whether the statement would add a column that `events` has: SQLite has no `IF NOT EXISTS` for it.
     fn has_column_of(&self, sql: &str) -> Result<bool> {
         let Some(column) = sql.strip_prefix("ALTER TABLE events ADD COLUMN ") else { return Ok(false) };
-        const HAS: &str = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'events' AND instr(sql, ?) > 0";
+        const HAS: &str =
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'events' AND instr(sql, ?) > 0";
         Ok(!self.0.exec(HAS, &[text(column)])?.is_empty())
     }
 

@@ -11,8 +11,8 @@ fn ack_1_the_sending_socket_alone_is_acked_and_before_the_broadcast() {
         alice' join                                   alice' < hello seq=0 as owner, online alice, synced 0
         alice > message "hi" #c1                      alice < ack c1 seq=1, new_message 1 "hi"
                                                       alice' < new_message 1 "hi"
-        alice' > react 👍 1 #c2                        alice < reaction_update 2 on 1 +👍 alice {👍 alice}
-                                                      alice' < ack c2 seq=2, reaction_update 2 on 1 +👍 alice {👍 alice}
+        alice' > react 👍 1 #c2                        alice < reaction_update 2 on 1 +👍 alice =1
+                                                      alice' < ack c2 seq=2, reaction_update 2 on 1 +👍 alice =1
         alice > message "without a clientId"          alice < new_message 3 "without a clientId"
                                                       alice' < new_message 3 "without a clientId"
         "#,
@@ -26,10 +26,10 @@ fn ack_3_what_changes_nothing_is_a_noop() {
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "hi"                          alice < new_message 1 "hi"
         alice > unreact 👍 1 #c1                       alice < ack c1 noop
-        alice > react 👍 1 #c2                         alice < ack c2 seq=2, reaction_update 2 on 1 +👍 alice {👍 alice}
+        alice > react 👍 1 #c2                         alice < ack c2 seq=2, reaction_update 2 on 1 +👍 alice =1
         alice > react 👍 1 #c3                         alice < ack c3 noop
         alice > react 👍 1
-        alice > unreact 👍 1 #c4                       alice < ack c4 seq=3, reaction_update 3 on 1 -👍 alice {}
+        alice > unreact 👍 1 #c4                       alice < ack c4 seq=3, reaction_update 3 on 1 -👍 alice =0
         alice > unreact 👍 1 #c4                       alice < ack c4 seq=3 duplicate
         "#,
     );
@@ -48,7 +48,7 @@ fn dedupe_1_a_retried_message_is_acked_again_and_heard_once() {
         (the room crashes)
         alice join since=1                            alice < hello seq=1 as owner read alice:1, online alice, synced 1
         alice > message "hi" #c1                      alice < ack c1 seq=1 duplicate
-        alice > react 👍 1 #c2                         alice < ack c2 seq=2, reaction_update 2 on 1 +👍 alice {👍 alice}
+        alice > react 👍 1 #c2                         alice < ack c2 seq=2, reaction_update 2 on 1 +👍 alice =1
         (the room is evicted)
         alice > react 👍 1 #c2                         alice < ack c2 seq=2 duplicate
         "#,
@@ -66,8 +66,8 @@ fn dedupe_2_another_payload_or_operation_is_a_conflict() {
         alice > message "ho" #c1                      alice < error client_id_conflict clientId of message #c1
         alice > message "hi" #c1 reply=1              alice < error client_id_conflict clientId of message #c1
         alice > react 👍 1 #c1                         alice < error client_id_conflict clientId of reaction #c1
-        alice > react 👍 1 #c2                         alice < ack c2 seq=2, reaction_update 2 on 1 +👍 alice {👍 alice}
-                                                      bob < reaction_update 2 on 1 +👍 alice {👍 alice}
+        alice > react 👍 1 #c2                         alice < ack c2 seq=2, reaction_update 2 on 1 +👍 alice =1
+                                                      bob < reaction_update 2 on 1 +👍 alice =1
         alice > react 🎉 1 #c2                         alice < error client_id_conflict clientId of reaction #c2
         alice > unreact 👍 1 #c2                       alice < error client_id_conflict clientId of reaction #c2
         alice > message "hi" #c2                      alice < error client_id_conflict clientId of message #c2
@@ -305,15 +305,15 @@ fn seq_1_every_event_has_the_next_seq_whatever_crashes_between() {
         bob join                                      bob < hello seq=0, online alice bob, synced 0
         alice > message "a" & bob > message "b" & bob > react 👍 1
                                                       alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on
-                                                          1 +👍 bob {👍 bob}
+                                                          1 +👍 bob =1
                                                       bob < new_message 1 "a", new_message 2 "b", reaction_update 3 on 1
-                                                          +👍 bob {👍 bob}
+                                                          +👍 bob =1
         (the room is evicted)
         bob > message "c"                             alice < new_message 4 "c"
                                                       bob < new_message 4 "c"
         (the room crashes)
         bob join since=2                              bob < hello seq=4 read alice:1 bob:4, online bob, reaction_update
-                                                          3 on 1 +👍 bob {👍 bob}, new_message 4 "c", synced 4
+                                                          3 on 1 +👍 bob =1, new_message 4 "c", synced 4
         bob > message "d" #d                          bob < ack d seq=5, new_message 5 "d"
         bob > message "d" #d                          bob < ack d seq=5 duplicate
         bob > message "e" thread=9                    bob < error invalid threadId of message
@@ -350,8 +350,8 @@ fn dm_1_two_people_talk_like_any_others() {
         bob join history=0                            bob < hello seq=0, online alice bob, synced 0
         alice > message "hi" #c1                      alice < ack c1 seq=1, new_message 1 "hi"
                                                       bob < new_message 1 "hi"
-        bob > react 👍 1                               alice < reaction_update 2 on 1 +👍 bob {👍 bob}
-                                                      bob < reaction_update 2 on 1 +👍 bob {👍 bob}
+        bob > react 👍 1                               alice < reaction_update 2 on 1 +👍 bob =1
+                                                      bob < reaction_update 2 on 1 +👍 bob =1
         bob > read 1
         (1 s passes)                                  alice < user_joined bob / read_receipt bob 1
                                                       bob < read_receipt bob 1

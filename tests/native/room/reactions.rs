@@ -42,15 +42,15 @@ fn react_1_what_is_no_emoji_is_invalid_and_can_be_removed_if_it_is_there() {
     rig.prepare("alice join\nalice > message \"hi\"");
     rig.play(
         r#"
-        alice > react idiot 1
-        alice > react 👍👍 1
-        alice > react __proto__ 1
-        alice > react :Idiot: 1
-        alice > react :party_parrot: 1
-        alice > react ❤ 1
-        alice > react ❤️ 1 #c1
-        alice > unreact ❤ 1
-        alice > unreact idiot 1 #c2
+        alice > react idiot 1                         alice < error invalid emoji of reaction
+        alice > react 👍👍 1                            alice < error invalid emoji of reaction
+        alice > react __proto__ 1                     alice < error invalid emoji of reaction
+        alice > react :Idiot: 1                       alice < error invalid emoji of reaction
+        alice > react :party_parrot: 1                alice < reaction_update 2 on 1 +:party_parrot: alice =1
+        alice > react ❤ 1                             alice < reaction_update 3 on 1 +❤️ alice =1
+        alice > react ❤️ 1 #c1                        alice < ack c1 noop
+        alice > unreact ❤ 1                           alice < reaction_update 4 on 1 -❤️ alice =0
+        alice > unreact idiot 1 #c2                   alice < ack c2 noop
         "#,
     );
     // As older code has stored it: everybody is named, and nobody is counted.
@@ -61,10 +61,12 @@ fn react_1_what_is_no_emoji_is_invalid_and_can_be_removed_if_it_is_there() {
     rig.lawful = false;
     rig.play(
         r#"
-        alice join
-        bob join history=0
-        bob > react idiot 1
-        alice > unreact idiot 1
+        alice join                                    alice < hello seq=4 as owner read alice:1, online alice,
+                                                          new_message 1 "hi" {idiot alice}, synced 4
+        bob join history=0                            bob < hello seq=4 read alice:1, online alice bob, synced 4
+        bob > react idiot 1                           bob < error invalid emoji of reaction
+        alice > unreact idiot 1                       alice < reaction_update 5 on 1 -idiot alice =0
+                                                      bob < reaction_update 5 on 1 -idiot alice =0
         "#,
     );
 }
@@ -79,36 +81,13 @@ fn react_2_a_message_bears_20_different_emoji() {
     rig.play(
         r#"
         (1 s passes)                                  alice < user_joined bob
-        bob > react :e20: 1 #c1                         bob < error invalid emoji of reaction #c1
-        bob > react :e19: 1 #c1                         alice < reaction_update 22 on 1 +e19 bob {e0 alice, e1 alice, e10
-                                                          alice, e11 alice, e12 alice, e13 alice, e14 alice, e15 alice,
-                                                          e16 alice, e17 alice, e18 alice, e19 alice bob, e2 alice, e3
-                                                          alice, e4 alice, e5 alice, e6 alice, e7 alice, e8 alice, e9
-                                                          alice}
-                                                      bob < ack c1 seq=22, reaction_update 22 on 1 +e19 bob {e0 alice,
-                                                          e1 alice, e10 alice, e11 alice, e12 alice, e13 alice, e14
-                                                          alice, e15 alice, e16 alice, e17 alice, e18 alice, e19 alice
-                                                          bob, e2 alice, e3 alice, e4 alice, e5 alice, e6 alice, e7
-                                                          alice, e8 alice, e9 alice}
-        alice > unreact :e0: 1 #c2                      alice < ack c2 seq=23, reaction_update 23 on 1 -e0 alice {e1
-                                                          alice, e10 alice, e11 alice, e12 alice, e13 alice, e14 alice,
-                                                          e15 alice, e16 alice, e17 alice, e18 alice, e19 alice bob, e2
-                                                          alice, e3 alice, e4 alice, e5 alice, e6 alice, e7 alice, e8
-                                                          alice, e9 alice}
-                                                      bob < reaction_update 23 on 1 -e0 alice {e1 alice, e10 alice, e11
-                                                          alice, e12 alice, e13 alice, e14 alice, e15 alice, e16 alice,
-                                                          e17 alice, e18 alice, e19 alice bob, e2 alice, e3 alice, e4
-                                                          alice, e5 alice, e6 alice, e7 alice, e8 alice, e9 alice}
-        bob > react :e20: 1 #c3                         alice < reaction_update 24 on 1 +e20 bob {e1 alice, e10 alice, e11
-                                                          alice, e12 alice, e13 alice, e14 alice, e15 alice, e16 alice,
-                                                          e17 alice, e18 alice, e19 alice bob, e2 alice, e20 bob, e3
-                                                          alice, e4 alice, e5 alice, e6 alice, e7 alice, e8 alice, e9
-                                                          alice}
-                                                      bob < ack c3 seq=24, reaction_update 24 on 1 +e20 bob {e1 alice,
-                                                          e10 alice, e11 alice, e12 alice, e13 alice, e14 alice, e15
-                                                          alice, e16 alice, e17 alice, e18 alice, e19 alice bob, e2
-                                                          alice, e20 bob, e3 alice, e4 alice, e5 alice, e6 alice, e7
-                                                          alice, e8 alice, e9 alice}
+        bob > react :e20: 1 #c1                       bob < error invalid emoji of reaction #c1
+        bob > react :e19: 1 #c1                       alice < reaction_update 22 on 1 +:e19: bob =2
+                                                      bob < ack c1 seq=22, reaction_update 22 on 1 +:e19: bob =2
+        alice > unreact :e0: 1 #c2                    alice < ack c2 seq=23, reaction_update 23 on 1 -:e0: alice =0
+                                                      bob < reaction_update 23 on 1 -:e0: alice =0
+        bob > react :e20: 1 #c3                       alice < reaction_update 24 on 1 +:e20: bob =1
+                                                      bob < ack c3 seq=24, reaction_update 24 on 1 +:e20: bob =1
         "#,
     );
 }
@@ -148,10 +127,10 @@ fn react_3_a_message_names_20_people_and_oneself_and_counts_all() {
     assert_eq!(received["message"]["reactions"]["👍"], json!(with_me), "in the first load too");
     rig.play(
         r#"
-        p24 reactors 👍 1 limit=3
-        p24 reactors 👍 1 after=p22
-        p24 reactors 🎉 1
-        p24 reactors 👍 2
+        p24 reactors 👍 1 limit=3                      p24 < reactors p00 p01 p02 …
+        p24 reactors 👍 1 after=p22                    p24 < reactors p23 p24
+        p24 reactors 🎉 1                              p24 < reactors nobody
+        p24 reactors 👍 2                              p24 < 404 message_not_found
         "#,
     );
     // Somebody who is named leaves: the next one is named.
@@ -181,7 +160,10 @@ fn react_3_a_rebuilt_room_and_an_old_message_name_20_and_keep_all() {
     assert_eq!(shown_to(&mut rig, "alice").1, 25);
     rig.prepare("alice react 👍 1\n(9 s pass)");
     let (named, count) = shown_to(&mut rig, "alice");
-    assert_eq!((named.len(), named.last().map(String::as_str), count), (REACTORS_NAMED_MAX, Some("alice"), 26));
+    assert_eq!(
+        (named.len(), named.last().map(String::as_str), count),
+        (REACTORS_NAMED_MAX, Some("alice"), 26)
+    );
 }
 
 #[test]
@@ -204,8 +186,9 @@ fn react_5_the_people_of_a_message_take_at_most_a_mebibyte() {
     rig.lawful = false;
     rig.play(
         r#"
-        alice react 👍 1
-        p20 unreact 👍 1
+        alice react 👍 1                               alice < 422 invalid emoji
+        p20 unreact 👍 1                               p20 < reactions on 1 {👍 p00 p01 p02 p03 p04 p05 p06 p07 p08 p09
+                                                          p10 p11 p12 p13 p14 p15 p16 p17 p18 p19}
         "#,
     );
 }
@@ -216,20 +199,44 @@ fn react_6_postgres_gets_the_change_and_not_all_reactions() {
     rig.prepare("(9 s pass)\n(Postgres is watched)");
     rig.play(
         r#"
-        alice react 👍 1
+        alice react 👍 1                               alice < reactions on 1 {👍 p00 p01 p02 p03 p04 p05 p06 p07 p08 p09
+                                                          p10 p11 p12 p13 p14 p15 p16 p17 p18 alice}
+                                                      alarm < in 5000 ms
+                                                      postgres < (26, 27] +👍 alice on 1: done
         (1 s passes)
-        p00 unreact 👍 1
-        p00 react 👍 1
-        p01 unreact 👍 1
+        p00 unreact 👍 1                               p00 < reactions on 1 {👍 p01 p02 p03 p04 p05 p06 p07 p08 p09 p10
+                                                          p11 p12 p13 p14 p15 p16 p17 p18 p19 p20}
+                                                      postgres < (27, 28] -👍 p00 on 1: done
+        p00 react 👍 1                                 p00 < reactions on 1 {👍 p01 p02 p03 p04 p05 p06 p07 p08 p09 p10
+                                                          p11 p12 p13 p14 p15 p16 p17 p18 p19 p00}
+                                                      postgres < (28, 29] +👍 p00 on 1: done
+        p01 unreact 👍 1                               p01 < reactions on 1 {👍 p02 p03 p04 p05 p06 p07 p08 p09 p10 p11
+                                                          p12 p13 p14 p15 p16 p17 p18 p19 p20 p21}
+                                                      postgres < (29, 30] -👍 p01 on 1: done
         (1 s passes)
         (Postgres loses replies)
-        p02 react 🎉 1
+        p02 react 🎉 1                                 p02 < reactions on 1 {🎉 p02, 👍 p02 p03 p04 p05 p06 p07 p08 p09 p10
+                                                          p11 p12 p13 p14 p15 p16 p17 p18 p19 p20 p21}
+                                                      postgres < (30, 31] +🎉 p02 on 1: no answer
+                                                      alarm < in 500 ms
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         (Postgres recovers)
-        (9 s pass)
+        (9 s pass)                                    alarm < in 5000 ms
+                                                      postgres < (30, 31] +🎉 p02 on 1: done
+                                                      operator < outbox_recovered
         (Postgres is set back to 20)
-        p03 react 🎉 1
+        p03 react 🎉 1                                 p03 < reactions on 1 {🎉 p02 p03, 👍 p02 p03 p04 p05 p06 p07 p08 p09
+                                                          p10 p11 p12 p13 p14 p15 p16 p17 p18 p19 p20 p21}
+                                                      alarm < in 5000 ms
+                                                      postgres < (31, 32] +🎉 p03 on 1: behind 20 / (20, 32] +🎉 p02 on 1
+                                                          +🎉 p03 on 1 +👍 alice on 1 +👍 p00 on 1 -👍 p01 on 1 +👍 p19 on 1
+                                                          +👍 p20 on 1 +👍 p21 on 1 +👍 p22 on 1 +👍 p23 on 1 +👍 p24 on 1
+                                                          alice:1: done
+                                                      operator < postgres_set_back from=31 to=20
         (9 s pass)
-        alice delete 1
+        alice delete 1                                alice < deleted 1 at 33
+                                                      alarm < in 5000 ms
+                                                      postgres < (32, 33] 1: done
         (9 s pass)
         "#,
     );
@@ -242,15 +249,24 @@ fn react_6_a_row_that_leaves_quarantine_brings_all_its_reactions() {
     rig.prepare("alice post message \"poison\"\nbob react 👍 1\n(9 s pass)\n(Postgres is watched)");
     rig.play(
         r#"
-        carol react 👍 1
+        carol react 👍 1                               carol < reactions on 1 {👍 bob carol}
+                                                      alarm < in 5000 ms
+                                                      postgres < (2, 3] : done
         (9 s pass)
         (Postgres accepts poison)
-        boss retry
+        root retry                                    operator < outbox_retry_asked by=root rows=1 / row_released seq=1
+                                                      root < outbox idle 3/3 lag 0 for 0 ms, aside [1]
+                                                      alarm < in 5000 ms
+                                                      postgres < (3, 3] 1: done
         (9 s pass)
-        carol unreact 👍 1
+        carol unreact 👍 1                             carol < reactions on 1 {👍 bob}
+                                                      alarm < in 5000 ms
+                                                      postgres < (3, 4] -👍 carol on 1: done
         (9 s pass)
         "#,
     );
+    let reacted = rig.postgres.rows[&1].reactions.iter().flatten().map(|row| row.user_id.as_str());
+    assert_eq!(reacted.collect::<Vec<_>>(), ["bob"]);
 }
 
 #[test]
@@ -258,19 +274,22 @@ fn edit_1_a_message_says_who_else_has_edited_it() {
     let mut rig = Rig::new().given(|room| *room = group(&["alice", "bob"]));
     rig.play(
         r#"
-        bob join
-        bob > message "a"
-        bob > edit 1 "b"
-        alice patch 1 "c"
-        bob join since=1
-        bob page
+        bob join                                      bob < hello seq=0, online bob, synced 0
+        bob > message "a"                             bob < new_message 1 "a"
+        bob > edit 1 "b"                              bob < message_updated 2 is 1 "b" v2
+        alice patch 1 "c"                             alice < message 1 "c" edited by alice
+                                                      bob < message_updated 3 is 1 "c" edited by alice v3
+        bob join since=1                              bob < hello seq=3 read bob:1, online bob, message_updated 2 is 1
+                                                          "c" edited by alice v3, message_updated 3 is 1 "c" edited by
+                                                          alice v3, synced 3
+        bob page                                      bob < page 1 of 3
         (9 s pass)
         (the room is rebuilt from Postgres)
-        bob page
-        bob patch 1 "d"
-        alice patch 1 "e"
-        alice delete 1
-        bob page
+        bob page                                      bob < page 1 of 3
+        bob patch 1 "d"                               bob < message 1 "d"
+        alice patch 1 "e"                             alice < message 1 "e" edited by alice
+        alice delete 1                                alice < deleted 1 at 6
+        bob page                                      bob < page 1 of 6
         "#,
     );
 }
