@@ -7,6 +7,8 @@ import { pluralFor } from "./plural";
 
 const plural = pluralFor("en");
 
+export type Messages = typeof messages;
+
 export const messages = {
   locale: "en",
   direction: "ltr" as "ltr" | "rtl",

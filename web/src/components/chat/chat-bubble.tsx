@@ -100,7 +100,7 @@ interface ChatBubbleMessageProps {
 
 export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBubbleMessageProps) {
   const sent = use(Variant) === "sent";
-  const shape = sent ? "rounded-2xl rounded-tr-md" : "rounded-2xl rounded-tl-md";
+  const shape = sent ? "rounded-2xl rounded-se-md" : "rounded-2xl rounded-ss-md";
   const paint = sent ? "bg-primary text-primary-foreground" : "border border-border/70 bg-card";
   return (
     <div

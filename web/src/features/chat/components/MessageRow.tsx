@@ -128,8 +128,8 @@ function QuotedMessage({ id }: { id: string }) {
   return (
     <button
       type="button"
-      onClick={() => goTo(quoted.seq)}
-      className="mb-1 flex max-w-full items-center gap-1.5 rounded-lg border-ring/50 border-l-3 bg-muted/70 px-2 py-1 text-left text-muted-foreground text-xs hover:bg-muted"
+      onClick={() => goTo(quoted.seq, quoted.alsoToRoom ? null : quoted.threadId)}
+      className="mb-1 flex max-w-full items-center gap-1.5 rounded-lg border-ring/50 border-s-3 bg-muted/70 px-2 py-1 text-start text-muted-foreground text-xs hover:bg-muted"
     >
       <ReplyIcon className="size-3.5 shrink-0" />
       <bdi className="shrink-0 font-medium">{quoted.userId}</bdi>
