@@ -190,6 +190,7 @@ export const messages: Messages = {
     discard: "تجاهل",
     fromThread: "من سلسلة ردود",
     edited: "معدَّلة",
+    editedBy: (name: string) => `عدّلها ${name}`,
     seen: "شوهدت",
     seenBy: (names) => `شاهدها ${names}`,
     reactions: "التفاعلات",

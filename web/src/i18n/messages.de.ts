@@ -158,6 +158,7 @@ export const messages: Messages = {
     discard: "Verwerfen",
     fromThread: "Aus einem Thread",
     edited: "Bearbeitet",
+    editedBy: (name: string) => `Bearbeitet von ${name}`,
     seen: "Gesehen",
     seenBy: (names) => `Gesehen von ${names}`,
     reactions: "Reaktionen",

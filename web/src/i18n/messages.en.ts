@@ -159,6 +159,7 @@ export const messages = {
     discard: "Discard",
     fromThread: "From a thread",
     edited: "Edited",
+    editedBy: (name: string) => `Edited by ${name}`,
     seen: "Seen",
     seenBy: (names: string) => `Seen by ${names}`,
     reactions: "Reactions",

@@ -85,7 +85,12 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
             )}
             {message.replyToId !== null && !removed && <QuotedMessage id={message.replyToId} />}
             <Content message={message} removed={removed} me={me} />
-            <ChatBubbleReactions reactions={message.reactions} me={me} onReaction={react} />
+            <ChatBubbleReactions
+              reactions={message.reactions}
+              counts={message.reactionCounts}
+              me={me}
+              onReaction={react}
+            />
             {message.replyCount > 0 && !props.inThread && <ThreadLink message={message} />}
             <MessageStatus message={message} isOwn={own} seenBy={props.seenBy} inThread={props.inThread} />
           </ChatBubbleBody>
