@@ -5,6 +5,8 @@
 
 use super::admin_changes::{AdminChange, AskedChange, Patch};
 use super::members::Members;
+use super::moderation::Moderator;
+use super::reports::SYSTEM;
 use crate::auth::{Action, Identity, Role};
 use crate::db::{AuditRow, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, SnapshotBan, SnapshotMember};
 use crate::error::{Code, Refusal};
@@ -12,20 +14,52 @@ use crate::ids::{Seq, UnixMs, UserId, iso};
 use crate::limits::{BANS_MAX, FOREVER_MS, GROUP_MEMBERS_MAX};
 use crate::protocol::room::{AuditAction, NotifyLevel};
 
+/// What a plan depends on besides the members.
+#[derive(Clone, Copy)]
+pub(super) struct Basis<'a> {
+    /// Where new members begin.
+    pub head: Seq,
+    pub now: UnixMs,
+    pub moderator: &'a Moderator,
+}
+
 /// What Postgres must write for one change, planned over these members; an empty set when nothing changes.
 ///
-/// # Takes   `head`: where new members begin.
 /// # Errors  why the caller may not do it; nothing happened.
 pub(super) fn plan_change(
     members: &Members,
-    head: Seq,
+    Basis { head, now, moderator }: Basis,
     asked: &AskedChange,
-    now: UnixMs,
 ) -> Result<ChangeSet, Refusal> {
     let AskedChange { id, caller, change } = asked;
+    let (moderated, flagged) = moderate(members, moderator, caller, change)?;
     let mut plan = Plan { members, head, caller, now, id, set: empty_set(members) };
-    plan.add_change(change)?;
+    plan.add_change(moderated.as_ref().unwrap_or(change))?;
+    if let Some(rule) = flagged.filter(|_| plan.set.settings.is_some()) {
+        plan.note_flagged(rule);
+    }
     Ok(plan.set)
+}
+
+/// A change of texts that everybody sees, masked where the tenant's rules ask for it (`None`: as it is), and the rule
+/// for which it is noted.
+///
+/// # Errors  room_not_found, forbidden; moderation_blocked.
+fn moderate(
+    members: &Members,
+    moderator: &Moderator,
+    caller: &Identity,
+    change: &AdminChange,
+) -> Result<(Option<AdminChange>, Option<&'static str>), Refusal> {
+    let AdminChange::Settings(patch) = change else { return Ok((None, None)) };
+    members.authorize(caller, Action::ChangeRoom)?;
+    let (mut patch, mut flagged) = (patch.clone(), None);
+    for (field, text) in [("name", &mut patch.name), ("topic", &mut patch.topic)] {
+        if let Some(text) = text {
+            flagged = flagged.or(moderator.check_name(field, text)?);
+        }
+    }
+    Ok((Some(AdminChange::Settings(patch)), flagged))
 }
 
 /// A set that changes nothing, for the version of these members.
@@ -96,6 +130,14 @@ impl<'a> Plan<'a> {
             target: target.map(UserId::to_string),
             reason,
         });
+    }
+
+    /// A rule flagged the room's new name or topic.
+    fn note_flagged(&mut self, rule: &str) {
+        self.note(AuditAction::Report, None, Some(rule.to_owned()));
+        if let Some(note) = self.set.audit.last_mut() {
+            SYSTEM.clone_into(&mut note.actor);
+        }
     }
 
     fn put(&mut self, member: &SnapshotMember, change: impl FnOnce(&mut MemberPut)) {

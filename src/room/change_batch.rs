@@ -3,12 +3,12 @@
 
 use super::Room;
 use super::admin_changes::{AdminChange, AskedChange};
-use super::admin_plan::{audit_id, empty_set, plan_change};
+use super::admin_plan::{Basis, audit_id, empty_set, plan_change};
 use super::members::Members;
 use crate::auth::Identity;
 use crate::db::{ChangeSet, SnapshotChange, SnapshotMember};
 use crate::error::Refusal;
-use crate::ids::{Seq, UnixMs, UserId, iso};
+use crate::ids::{UnixMs, UserId, iso};
 use crate::limits::CHANGE_PEOPLE_MAX;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -29,9 +29,10 @@ impl Room {
         asked: impl IntoIterator<Item = &'a AskedChange>,
         now: UnixMs,
     ) -> ChangeBatch {
-        let mut batch = Planner::new(&self.members, self.log.head());
+        let basis = Basis { head: self.log.head(), now, moderator: &self.moderator };
+        let mut batch = Planner::new(&self.members);
         for asked in asked {
-            if !batch.add(asked, now) {
+            if !batch.add(asked, basis) {
                 break;
             }
         }
@@ -76,7 +77,6 @@ impl Room {
 struct Planner {
     /// The members as they are once the set is written.
     members: Members,
-    head: Seq,
     set: ChangeSet,
     writes: bool,
     verdicts: Vec<Result<(), Refusal>>,
@@ -85,10 +85,9 @@ struct Planner {
 }
 
 impl Planner {
-    fn new(members: &Members, head: Seq) -> Self {
+    fn new(members: &Members) -> Self {
         Self {
             members: members.clone(),
-            head,
             set: empty_set(members),
             writes: false,
             verdicts: Vec::new(),
@@ -97,8 +96,8 @@ impl Planner {
     }
 
     /// Plans one more change; false: it belongs to the next statement.
-    fn add(&mut self, asked: &AskedChange, now: UnixMs) -> bool {
-        let planned = match plan_change(&self.members, self.head, asked, now) {
+    fn add(&mut self, asked: &AskedChange, basis: Basis) -> bool {
+        let planned = match plan_change(&self.members, basis, asked) {
             Ok(planned) => planned,
             Err(refusal) => {
                 self.verdicts.push(Err(refusal));
