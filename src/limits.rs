@@ -73,8 +73,12 @@ pub const FRAME_OUT_BYTES_MAX: usize = 256 * 1024;
 pub const ROOM_MEMBERS_LISTED_MAX: usize = 50;
 /// The largest room in which read markers are shared (HELLO-2).
 pub const RECEIPTS_MEMBERS_MAX: usize = 50;
-/// The cap of an unread count (UNREAD-1).
+/// The cap of a count of unread messages or mentions (UNREAD-1).
 pub const UNREAD_MAX: u64 = 100;
+/// Messages that a count looks at (UNREAD-1), the person's own among them: 0.5 µs each.
+pub const UNREAD_WALK_MAX: u64 = 2_000;
+/// The newest threads that a person follows in a room whose replies are counted (UNREAD-1): 2 µs each.
+pub const UNREAD_THREADS_MAX: u64 = 500;
 /// Hits per page of a search by default: one screen.
 pub const SEARCH_PAGE_DEFAULT: u64 = 20;
 /// Code points of a search query.

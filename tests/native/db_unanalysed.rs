@@ -93,12 +93,21 @@ async fn hold<T>(
     pages_max: f64,
     work: impl AsyncFn(&Watched) -> Result<T, DbError>,
 ) -> T {
+    let (answer, pages) = count_pages(pg, name, work).await;
+    assert!(pages <= pages_max, "{name}: {pages} pages read, at most {pages_max} expected");
+    answer
+}
+
+async fn count_pages<T>(
+    pg: &NativePostgres,
+    name: &str,
+    work: impl AsyncFn(&Watched) -> Result<T, DbError>,
+) -> (T, f64) {
     let port = Watched { pg, pages: Mutex::default() };
     let answer = work(&port).await.expect(name);
     let pages = *port.pages.lock().expect("pages");
     writeln!(std::io::stderr(), "{name}: {pages} pages").expect("stderr");
-    assert!(pages <= pages_max, "{name}: {pages} pages read, at most {pages_max} expected");
-    answer
+    (answer, pages)
 }
 
 /// A batch for the room `big` in which each message has everything that a message can have.
@@ -221,6 +230,65 @@ async fn look(pg: &NativePostgres, which: &str) {
         db::messages_after(db, acme, big, 50_000, 100).await
     })
     .await;
+}
+
+/// Rooms with 70 messages of bob. In `busy` there are as well 200,000 replies in 50 threads that alice does not follow,
+/// 50,000 deleted messages; half of the replies mention carol.
+const FILL_UNREAD: &[&str] = &[
+    "SET session_replication_role = replica",
+    "INSERT INTO chat_messages (tenant_id, room_id, seq, id, user_id, content, content_type, thread_id, thread_seq,
+         mentions, created_at, deleted_at)
+     SELECT 'acme', r, seq, r || '-' || seq, 'bob', '', 'text',
+         CASE WHEN between AND seq <= 200040 THEN 'root' END, CASE WHEN between AND seq <= 200040 THEN 1 + seq % 50 END,
+         CASE WHEN between AND seq % 2 = 0 AND seq <= 200040 THEN '[\"carol\"]' ELSE '[]' END::jsonb,
+         '2026-06-01'::timestamptz + seq * interval '1 s', CASE WHEN between AND seq > 200040 THEN now() END
+     FROM (
+         SELECT 'calm' AS r, seq, false AS between FROM generate_series(1, 70) seq
+         UNION ALL SELECT 'busy', seq, seq BETWEEN 41 AND 250040 FROM generate_series(1, 250070) seq) m",
+    "INSERT INTO chat_mentions (tenant_id, user_id, created_at, seq, room_id)
+     SELECT tenant_id, 'carol', created_at, seq, room_id FROM chat_messages WHERE mentions <> '[]'",
+    "INSERT INTO chat_thread_followers (tenant_id, room_id, thread_seq, user_id)
+     SELECT 'acme', 'busy', seq, who FROM generate_series(1, 50) seq, unnest(ARRAY['bob', 'carol']) who",
+    "UPDATE chat_rooms SET last_seq = 250070",
+    "RESET session_replication_role",
+];
+
+#[tokio::test]
+async fn unread_1_a_count_reads_the_same_among_200_000_replies_of_others_threads() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    pg.client.batch_execute(PREPARE).await.expect(PREPARE);
+    for r in ["calm", "busy"] {
+        group(pg, "acme", r, "alice", &["bob", "carol"]).await;
+    }
+    // Plans are made and kept while the tables are empty, as well.
+    let acme = &tenant("acme");
+    let see = async |who: &str, r: &str| {
+        let (who, r) = (user(who), room(r));
+        let name = format!("{who} in {r}");
+        let (seen, pages) = count_pages(pg, &name, async |db| db::get_room(db, acme, &who, &r).await).await;
+        let seen = seen.expect("in it").room;
+        let counts = [&seen["unread"], &seen["mentions"], &seen["lastMessage"]["seq"]];
+        (counts.map(|count| count.as_u64().unwrap_or(0)), pages)
+    };
+    see("alice", "busy").await;
+    for sql in FILL_UNREAD {
+        pg.client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+    }
+    for statistics in ["never analysed", "analysed"] {
+        let (counts, calm) = see("alice", "calm").await;
+        assert_eq!(counts, [70, 0, 70], "{statistics}");
+        let (counts, busy) = see("alice", "busy").await;
+        assert_eq!(counts, [70, 0, 250_070], "{statistics}");
+        assert!(busy <= 1.5 * calm, "{statistics}: {busy} pages instead of {calm}");
+        let (counts, _) = see("carol", "busy").await;
+        assert_eq!(counts, [100, 100, 250_070], "{statistics}");
+        // Bob follows all threads, and has nothing unread: his own messages are looked at up to a limit.
+        let (counts, own) = see("bob", "busy").await;
+        assert_eq!(counts, [0, 0, 250_070], "{statistics}");
+        assert!(own <= 3_000.0, "{statistics}: {own} pages");
+        pg.client.batch_execute("ANALYZE").await.expect("analyze");
+    }
 }
 
 /// The CPU time of a connection's backend, where it runs on this machine.

@@ -166,9 +166,7 @@ async fn search_3_without_the_extensions_words_are_found_by_how_they_begin() {
     let pg = &rig.connect().await;
     sql(pg, "CREATE ROLE chinwag_test_lowly; GRANT CREATE ON SCHEMA public TO chinwag_test_lowly; SET ROLE chinwag_test_lowly")
         .await;
-    for text in crate::postgres::migrations() {
-        sql(pg, &text).await;
-    }
+    crate::postgres::migrate(&pg.client).await;
     let parts: Option<String> = pg
         .client
         .query_one("SELECT to_regclass('chat_messages_parts')::text", &[])
