@@ -94,7 +94,12 @@ impl FakePostgres {
             self.mark(user.as_str(), *read);
         }
         for row in batch.audit.iter().cloned() {
-            self.audit.entry(row.id).or_insert((row.action, row.actor, row.target, row.reason));
+            self.audit.entry(row.id).or_insert((
+                row.action.name().to_owned(),
+                row.actor,
+                row.target,
+                row.reason,
+            ));
         }
         (self.last_seq, self.epoch) = (batch.to, Some(batch.epoch.clone()));
         Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })
