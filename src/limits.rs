@@ -78,7 +78,7 @@ pub const UNREAD_MAX: u64 = 100;
 /// Messages that a count looks at (UNREAD-1), the person's own among them: 0.5 µs each.
 pub const UNREAD_WALK_MAX: u64 = 2_000;
 /// The newest threads that a person follows in a room whose replies are counted (UNREAD-1): 2 µs each.
-pub const UNREAD_THREADS_MAX: u64 = 500;
+pub const UNREAD_THREADS_MAX: u64 = 300;
 /// Hits per page of a search by default: one screen.
 pub const SEARCH_PAGE_DEFAULT: u64 = 20;
 /// Code points of a search query.
