@@ -89,8 +89,10 @@ pub const SEARCH_TERMS_MAX: usize = 10;
 pub const SEARCH_ROOMS_MAX: u64 = 300;
 /// Messages that a search scans before it returns a short page: 2 µs each (docs/SEARCH.md).
 pub const SEARCH_WALK: u64 = 8_000;
-/// The largest number of messages for which an index is used instead of a scan: 5 µs each (docs/SEARCH.md).
+/// Messages that a search reads by an index before it walks instead (docs/SEARCH.md): 5 µs each.
 pub const SEARCH_FOUND_MAX: u64 = 3_000;
+/// The time after which a search by an index is given up for a walk, in milliseconds: half of what a search may take.
+pub const SEARCH_INDEX_MS: u64 = 40;
 /// The interval at which clients should ping: half of the shortest idle timeout of common proxies (60 s).
 pub const HEARTBEAT_MS: u64 = 25_000;
 

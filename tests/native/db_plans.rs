@@ -20,8 +20,8 @@ use tokio_postgres::types::Json;
 const LOAD: &[&str] = &[
     "SET session_replication_role = replica",
     // Filled row by row these indices would take two minutes more.
-    "CREATE TEMP TABLE later AS SELECT indexdef FROM pg_indexes WHERE indexname IN ('chat_messages_words', 'chat_messages_parts')",
-    "DROP INDEX chat_messages_words, chat_messages_parts",
+    "CREATE TEMP TABLE later AS SELECT indexdef FROM pg_indexes WHERE indexname IN ('chat_messages_folded_words', 'chat_messages_folded_parts')",
+    "DROP INDEX chat_messages_folded_words, chat_messages_folded_parts",
     "INSERT INTO chat_rooms (tenant_id, id, type, name, created_by, created_at, last_message_at, last_seq, epoch)
      SELECT 'acme', lpad(r::text, 36, '0'), 'group', 'Room ' || r, 'bot', '2026-01-01',
          '2026-06-01'::timestamptz + r * interval '1 s', CASE r WHEN 0 THEN 100090 ELSE 90 END, 'e1'

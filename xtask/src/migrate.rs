@@ -1,15 +1,21 @@
 //! Applies migrations/*.sql: forward only, in order, each file once, safe to run by many at once.
 //! The files stay runnable by psql alone; nothing but the bookkeeping is added here. Not here: reading what a file says
-//! about how it runs (`migrate/statements.rs`).
+//! about how it runs (`migrate/statements.rs`), and connections (`migrate/connect.rs`).
 
+mod connect;
 mod statements;
 
 use anyhow::{Context, Result, bail};
+pub use connect::{connect, rerun_with_tls, wants_tls};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 
+/// Made by the migrations for the Worker.
+pub const WORKER_ROLE: &str = "chinwag_worker";
+/// Neon refuses shorter passwords.
+const PASSWORD_BYTES_MIN: usize = 12;
 /// Any number that nobody else takes; this one spells "chinwag".
 const LOCK_KEY: i64 = 0x0063_6869_6e77_6167;
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(120);
@@ -36,13 +42,25 @@ struct Migration {
     sha256: String,
 }
 
-/// The command `migrate`.
-pub fn run(url: &str, dir: &Path) -> Result<()> {
-    if wants_tls(url) && !cfg!(feature = "tls") {
+/// The command `migrate`. Afterwards the Worker's role may log in with the password, if one is given.
+pub fn run(url: &str, dir: &Path, worker_password: Option<&str>) -> Result<()> {
+    if wants_tls(url)? && !cfg!(feature = "tls") {
         return rerun_with_tls();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let applied = runtime.block_on(apply(url, dir))?;
+    let applied = runtime.block_on(async {
+        let applied = apply(url, dir).await?;
+        if let Some(password) = worker_password {
+            let client = connect(url).await?;
+            let sql = format!("ALTER ROLE {WORKER_ROLE} LOGIN PASSWORD {}", quote_literal(password)?);
+            client
+                .batch_execute(&sql)
+                .await
+                .map_err(readable)
+                .context("the password of the Worker's role")?;
+        }
+        anyhow::Ok(applied)
+    })?;
     for name in &applied {
         println!("applied {name}");
     }
@@ -50,30 +68,21 @@ pub fn run(url: &str, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-pub fn wants_tls(url: &str) -> bool {
-    ["require", "verify-ca", "verify-full"].iter().any(|mode| url.contains(&format!("sslmode={mode}")))
+/// The Worker's role may log in without a password, as everybody may who reaches a database that trusts its clients.
+/// Gives the database's address for it.
+pub async fn let_worker_in(url: &str) -> Result<String> {
+    let client = connect(url).await?;
+    client.batch_execute(&format!("ALTER ROLE {WORKER_ROLE} LOGIN")).await.map_err(readable)?;
+    let (_, rest) = url.rsplit_once('@').context("the Postgres URL names a user")?;
+    // Hyperdrive refuses an address without a password.
+    Ok(format!("postgres://{WORKER_ROLE}:chat@{rest}"))
 }
 
-/// Runs this very command in an xtask that has TLS. It is a minute more of compiling, so only who needs it has it.
-pub fn rerun_with_tls() -> Result<()> {
-    crate::log::say("this takes TLS: building xtask with it");
-    let status = std::process::Command::new("cargo")
-        .args([
-            "run",
-            "--quiet",
-            "--manifest-path",
-            &crate::root().join("Cargo.toml").to_string_lossy(),
-            "--package",
-            "xtask",
-            "--features",
-            "tls",
-            "--target-dir",
-            &crate::root().join("target/tls").to_string_lossy(),
-            "--",
-        ])
-        .args(std::env::args_os().skip(1))
-        .status()?;
-    std::process::exit(status.code().unwrap_or(1));
+fn quote_literal(text: &str) -> Result<String> {
+    if text.len() < PASSWORD_BYTES_MIN || text.contains(['\\', '\0']) {
+        bail!("a password has at least {PASSWORD_BYTES_MIN} characters and no backslash");
+    }
+    Ok(format!("'{}'", text.replace('\'', "''")))
 }
 
 /// Brings the database at `url` up to date and names what was applied.
@@ -221,29 +230,6 @@ fn readable(error: tokio_postgres::Error) -> anyhow::Error {
         Some(db) => anyhow::anyhow!("{} ({})", db.message(), db.code().code()),
         None => error.into(),
     }
-}
-
-#[cfg(not(feature = "tls"))]
-pub async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) =
-        tokio_postgres::connect(url, tokio_postgres::NoTls).await.context("cannot reach Postgres")?;
-    tokio::spawn(connection);
-    Ok(client)
-}
-
-#[cfg(feature = "tls")]
-pub async fn connect(url: &str) -> Result<Client> {
-    // The certificate is checked in any case, which is what libpq's stricter words ask for.
-    let url =
-        url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let tls = tokio_postgres_rustls::MakeRustlsConnect::new(config);
-    let (client, connection) =
-        tokio_postgres::connect(&url, tls).await.context("cannot reach Postgres by TLS")?;
-    tokio::spawn(connection);
-    Ok(client)
 }
 
 #[cfg(test)]
