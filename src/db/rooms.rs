@@ -1,5 +1,5 @@
 //! Rooms as clients see them: created, listed, read. The answers are the contract's JSON (docs/PROTOCOL.md, "14.
-//! REST"), which SQL builds (`chat_room_json_v2` of migrations/0008_count_unread_in_bounds.sql).
+//! REST"), which SQL builds (`chat_room_json_v2` of migrations/0009_count_unread_in_bounds.sql).
 //! Not here: roles of a whole tenant (`me.role` is the role in the room), changes of members and settings (`people`).
 
 use super::access::Access;

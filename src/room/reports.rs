@@ -14,7 +14,7 @@ use crate::protocol::room::AuditAction;
 use serde_json::{Value, json};
 
 /// The actor of a note that the tenant's rules cause.
-const SYSTEM: &str = "system";
+pub(super) const SYSTEM: &str = "system";
 
 impl Room {
     /// `POST /rooms/:id/messages/:mid/report`: one note per person and message.
