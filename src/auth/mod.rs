@@ -12,7 +12,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Algorithm, AuthConfig};
+pub use config::{Algorithm, AuthConfig, ensure_https};
 pub use credential::{
     CHAT_V1, Credential, Upgrade, bearer, refuse_foreign_origin, refuse_other_user, upgrade_credential,
 };

@@ -17,6 +17,7 @@ mod ws_ticket;
 use crate::api::{self, Reply};
 use crate::auth::{self, AuthConfig};
 use crate::error::{Code, Refusal};
+use crate::limits::Limits;
 use crate::oplog::{Complaint, Entry, Loggable, RequestId};
 use body::RequestBody;
 use futures_util::FutureExt;
@@ -48,7 +49,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     let request_id = clock::request_id(&request);
     let headers = header_map(request.headers());
     let config = AuthConfig::parse(|name| ports::variable(&env, name));
-    let config = config.and_then(|config| ports::moderation(&env).map(|_| config));
+    let config = config.and_then(|config| ensure_valid_variables(&env).map(|()| config));
     let origin = config.as_ref().ok().and_then(|config| allowed_origin(&headers, config));
     let answered = AssertUnwindSafe(answer(request, headers, &env, config)).catch_unwind().await;
     let fail = |event: &'static str, why: &worker::Error| {
@@ -62,6 +63,14 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
         Err(_) => fail("request_panicked", &worker::Error::Infallible)?,
     };
     add_common_headers(response, &request_id, origin.as_deref())
+}
+
+/// # Errors  what is wrong with the variables that are not about authentication. A typing error must not stop
+///           notifications, lift a limit or let through what a tenant forbids, and nobody notice.
+fn ensure_valid_variables(env: &Env) -> std::result::Result<(), String> {
+    ports::moderation(env)?;
+    Limits::parse(&ports::variable(env, "LIMITS").unwrap_or_default())?;
+    notifications::receiver(env).map(drop)
 }
 
 async fn answer(

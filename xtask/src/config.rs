@@ -31,13 +31,22 @@ pub fn read_wrangler_toml() -> Result<Value> {
     toml::from_str(&text).context("wrangler.toml")
 }
 
-/// The claim that names the tenant, with the stack's overrides.
-pub fn tenant_claim(vars: &[(String, String)]) -> Result<String> {
-    let overridden =
-        vars.iter().rev().find(|(name, _)| name == "TENANT_CLAIM").map(|(_, value)| value.clone());
-    let config = read_wrangler_toml()?;
-    let named = config["vars"]["TENANT_CLAIM"].as_str().map(str::to_owned);
-    Ok(overridden.or(named).unwrap_or_else(|| "tenantId".into()))
+/// The names of the claims that a stack reads, with the stack's overrides.
+pub struct Claims {
+    pub tenant: String,
+    pub roles: String,
+}
+
+impl Claims {
+    pub fn read(vars: &[(String, String)]) -> Result<Claims> {
+        let config = read_wrangler_toml()?;
+        let name = |variable: &str| {
+            let overridden = vars.iter().rev().find(|(name, _)| name == variable);
+            let value = overridden.map(|(_, value)| value.as_str()).or(config["vars"][variable].as_str());
+            value.map(str::to_owned).with_context(|| format!("wrangler.toml has no {variable}"))
+        };
+        Ok(Claims { tenant: name("TENANT_CLAIM")?, roles: name("ROLES_CLAIM")? })
+    }
 }
 
 /// Writes `dir/wrangler.json` and `dir/.dev.vars`.
