@@ -31,7 +31,7 @@ mod threads;
 mod ws_ticket;
 
 pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room};
-pub use ports::{Bucket, Ports, Put};
+pub use ports::{Bucket, Ports, Put, ServiceState};
 pub use room_request::{Membership, RoomOp, RoomRequest, UpgradeRequest, object_name};
 pub use routes::{ROUTES, Route};
 

@@ -4,6 +4,7 @@
 use super::database::Database;
 use super::ports::variable;
 use super::{clock, write_log};
+use crate::api::ServiceState;
 use crate::db::Notice;
 use crate::limits::{NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_MAX, NOTIFY_TIMEOUT_MS, QUEUE_TIMEOUT_MS};
 use crate::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
@@ -58,6 +59,16 @@ async fn put(queue: &Queue, notices: &[Notice]) -> Result<()> {
 /// # Errors  `NOTIFY_WEBHOOK_URL` is unusable.
 pub fn receiver(env: &Env) -> std::result::Result<Option<String>, String> {
     notify::parse_receiver(&variable(env, URL).unwrap_or_default(), cfg!(feature = "dev"))
+}
+
+/// Whether the configuration has all that notifications need.
+pub fn state(env: &Env) -> ServiceState {
+    let has_secret = variable(env, SECRET).and_then(|text| Secret::parse(&text)).is_some();
+    match receiver(env) {
+        Ok(None) => ServiceState::Off,
+        Ok(Some(_)) if has_secret && env.queue(QUEUE).is_ok() => ServiceState::Ok,
+        _ => ServiceState::Misconfigured,
+    }
 }
 
 /// Handles each notice of a batch by itself: only a notice that fails is retried.

@@ -2,7 +2,7 @@
 //! Not here: what is done with them (`api`).
 
 use super::{bucket::R2, clock, database::Database};
-use crate::api::{self, FileReply, Ports, Reply, RoomRequest};
+use crate::api::{self, FileReply, Ports, Reply, RoomRequest, ServiceState};
 use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{DbError, Postgres};
 use crate::error::{Code, Refusal};
@@ -163,6 +163,10 @@ impl Ports for WorkerPorts<'_> {
 
     fn bucket(&self) -> Result<&R2, Refusal> {
         self.bucket.as_ref().ok_or_else(R2::missing)
+    }
+
+    fn notifications(&self) -> ServiceState {
+        super::notifications::state(self.env)
     }
 
     async fn call_room(&self, room_request: &RoomRequest) -> Result<Reply, Refusal> {

@@ -28,5 +28,6 @@ mod rest_refusals;
 mod resume;
 mod roles;
 mod sleep;
+mod smoke;
 mod tenants;
 mod upgrade;

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// Environment of a stack: how often its queue tries a notification again.
 const QUEUE_RETRIES: &str = "CHINWAG_QUEUE_RETRIES";
 
+/// Environment of a stack: the bindings that its Worker lacks, as wrangler.toml names their tables, with commas.
+const WITHOUT: &str = "CHINWAG_WITHOUT";
+
 pub struct Stack<'a> {
     /// The stack's folder; the Worker is in `dir/worker`.
     pub dir: &'a Path,
@@ -77,6 +80,11 @@ pub fn write(stack: &Stack) -> Result<()> {
     // So that a test may see a dead letter within seconds.
     if let Some(retries) = std::env::var_os(QUEUE_RETRIES) {
         config["queues"]["consumers"][0]["max_retries"] = retries.to_string_lossy().parse::<u64>()?.into();
+    }
+    let without = std::env::var(WITHOUT).unwrap_or_default();
+    for table in without.split(',').filter(|table| !table.is_empty()) {
+        let removed = config.as_object_mut().and_then(|fields| fields.remove(table));
+        removed.with_context(|| format!("{WITHOUT}: wrangler.toml has no {table}"))?;
     }
     for (name, value) in stack.vars {
         config["vars"][name.as_str()] = json!(value);
