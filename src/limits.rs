@@ -163,6 +163,8 @@ pub const REMOVAL_RETRY_MAX_MS: u64 = 300_000;
 pub const BATCH_ROWS_MAX: u64 = 250;
 /// Audit notes per batch: at most 100 KB beside its messages.
 pub const AUDIT_BATCH_MAX: u64 = 100;
+/// Bytes of the reported texts per batch: a quarter of what its messages may have.
+pub const AUDIT_BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Events that slow mode reads to find a person's last message, once per person after the room was loaded.
 pub const SLOW_LOOK_BACK_EVENTS: u64 = 1_000;
 /// The outcome of a room's deletion that is unknown (a crash, a lost reply) is checked after this. A late commit in

@@ -20,6 +20,7 @@ mod outbox;
 mod ports;
 mod reactions;
 mod reads;
+mod reports;
 mod room_access;
 mod room_request;
 mod rooms;
@@ -109,6 +110,8 @@ async fn dispatch<P: Ports, B: Body>(
         Route::RetryOutbox => outbox::retry(cx.require_room().await?).await,
         Route::DiscardRow => outbox::discard(cx.require_room().await?, request).await,
         Route::ListOutboxAlerts => outbox::list_alerts(cx.require_caller().await?).await,
+        Route::ListReports => reports::list(cx.require_caller().await?).await,
+        Route::ResolveReport => reports::resolve(cx.require_caller().await?, request).await,
         #[cfg(feature = "dev")]
         Route::CreateDevToken => dev::create_token(ports, request).await,
     }

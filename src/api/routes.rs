@@ -50,6 +50,8 @@ pub enum Route {
     RetryOutbox,
     DiscardRow,
     ListOutboxAlerts,
+    ListReports,
+    ResolveReport,
     #[cfg(feature = "dev")]
     CreateDevToken,
 }
@@ -101,6 +103,8 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::POST, "/api/chat/rooms/{room}/outbox/retry", Route::RetryOutbox),
     (Method::POST, "/api/chat/rooms/{room}/outbox/discard", Route::DiscardRow),
     (Method::GET, "/api/chat/admin/outbox", Route::ListOutboxAlerts),
+    (Method::GET, "/api/chat/admin/reports", Route::ListReports),
+    (Method::POST, "/api/chat/admin/reports/{report}/resolve", Route::ResolveReport),
     #[cfg(feature = "dev")]
     (Method::POST, "/api/chat/dev/token", Route::CreateDevToken),
 ];

@@ -18,5 +18,5 @@ pub use credential::{
 };
 pub use identity::Identity;
 pub use jwks::{FetchJwks, Jwks, Lookup, authenticate, verify};
-pub use permission::{Action, Role, authorize, effective_role};
+pub use permission::{Action, Role, authorize, authorize_resolution, effective_role};
 pub use token::{VerifyError, mint_hs256};

@@ -97,7 +97,7 @@ async fn notifications_without_a_secret_and_too_narrow_limits_are_named() {
     let limits = r#"LIMITS={"messagesPerS":0.1,"messagesBurst":2}"#;
     let stack = Stack::start(&["NOTIFY_WEBHOOK_URL=https://hooks.invalid/chat", limits]);
     let t = Tenant::new(&stack);
-    assert_eq!(broken(&t).await, "Queue, limits");
+    assert_eq!(broken(&t).await, "Queue, limits, not made: search");
     leaves_nothing(&t).await;
 }
 

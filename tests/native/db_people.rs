@@ -36,7 +36,7 @@ fn put(name: &str, role: &str, joined_seq: u64) -> MemberPut {
 
 fn note(id: &str, at_ms: u64, action: &str, target: Option<&str>) -> AuditRow {
     let (actor, action, target) = ("alice".into(), action.into(), target.map(str::to_owned));
-    AuditRow { id: id.into(), at_ms, actor, action, target, reason: None }
+    AuditRow { id: id.into(), at_ms, actor, action, target, reason: None, report: None }
 }
 
 async fn see(pg: &NativePostgres, known: Option<u64>) -> RoomSnapshot {

@@ -37,6 +37,8 @@ pub struct Smoke<'a> {
     /// The message that is edited, gets a reaction and is deleted.
     first: String,
     attachment: Option<String>,
+    /// Messages with the word that is searched for.
+    findable: usize,
     /// The last event that B has seen, and its log.
     seen: (u64, String),
 }
@@ -55,6 +57,7 @@ impl<'a> Smoke<'a> {
             sockets: None,
             first: String::new(),
             attachment: None,
+            findable: 0,
             seen: (0, String::new()),
         })
     }
@@ -204,11 +207,13 @@ impl<'a> Smoke<'a> {
         if self.first.is_empty() {
             return Err(Failure::new(Part::Worker, "there is no message: `say` failed"));
         }
-        let mut frame = frame;
+        let (mut frame, client_id) = (frame, format!("{heard_as}-{}", self.run));
         frame["messageId"] = json!(self.first);
+        frame["clientId"] = json!(client_id);
         let (a, b) = self.sockets.as_mut().ok_or_else(no_sockets)?;
         let (from, to) = if by_a { (&mut *a, &mut *b) } else { (&mut *b, &mut *a) };
         from.send(&frame).map_err(|why| Failure::new(Part::Worker, why))?;
+        until(from, "the ack", |event| event["type"] == "ack" && event["clientId"] == *client_id)?;
         let event = until(to, heard_as, |event| event["type"] == heard_as)?;
         if !by_a {
             until(b, heard_as, |event| event["type"] == heard_as)?;
@@ -277,6 +282,7 @@ impl<'a> Smoke<'a> {
             let ack =
                 until(&mut a, "the ack", |event| event["type"] == "ack" && event["clientId"] == *client_id)?;
             missed.push(ack["seq"].as_u64().unwrap_or(0));
+            self.findable += 1;
         }
         let (since, epoch) = &self.seen;
         let query = format!("&since={since}&epoch={}", encoded(epoch));
@@ -311,9 +317,12 @@ impl<'a> Smoke<'a> {
     }
 
     pub fn search(&self) -> Outcome {
+        if self.findable == 0 {
+            return Ok(Seen::Skipped("there is nothing to find, as `resume` failed".to_owned()));
+        }
         let path = format!("/search?q=smokes{}", self.run);
-        self.ask_until(&format!("B finds the {MISSED} messages"), &path, |found| {
-            found["hits"].as_array().is_some_and(|hits| hits.len() == MISSED)
+        self.ask_until(&format!("B finds the {} messages of `resume`", self.findable), &path, |found| {
+            found["hits"].as_array().is_some_and(|hits| hits.len() == self.findable)
         })
     }
 
