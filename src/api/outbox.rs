@@ -6,7 +6,7 @@ use super::http::{Body, Reply, Request};
 use super::ports::Ports;
 use super::room_access::refuse_strangers;
 use super::room_request::{Membership, RoomOp};
-use crate::auth::{self, Action, Role};
+use crate::auth::{self, Action};
 use crate::db;
 use crate::error::Refusal;
 use crate::outbox_alerts::Listed;
@@ -45,7 +45,7 @@ async fn authorize_operator<P: Ports>(cx: &RoomContext<'_, P>) -> Result<Option<
     let snapshot = db::room_snapshot(ports.fail_fast_db(), &caller.tenant, room, None).await;
     let snapshot = refuse_strangers(snapshot)?;
     let member = snapshot.as_ref().and_then(|s| s.members.iter().find(|m| m.user_id == caller.user));
-    let role = member.and_then(|member| Role::from_name(&member.role));
+    let role = member.map(|member| member.role);
     let kind = snapshot.as_ref().map_or(RoomKind::Group, |snapshot| snapshot.kind);
     auth::authorize(kind, role, caller.tenant_role, Action::OperateOutbox)?;
     Ok(snapshot.map(|s| Membership { members_version: s.members_version, last_seq: s.last_seq }))

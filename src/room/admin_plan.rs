@@ -12,7 +12,7 @@ use crate::db::{
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs, UserId, iso};
 use crate::limits::{BANS_MAX, FOREVER_MS, GROUP_MEMBERS_MAX};
-use crate::protocol::room::NotifyLevel;
+use crate::protocol::room::{AuditAction, NotifyLevel};
 use serde_json::{Value, json};
 
 impl Room {
@@ -136,12 +136,12 @@ impl<'a> Plan<'a> {
 
     // --- What the plan consists of ------------------------------------------------------------------
 
-    fn note(&mut self, action: &str, target: Option<&UserId>, reason: Option<String>) {
+    fn note(&mut self, action: AuditAction, target: Option<&UserId>, reason: Option<String>) {
         self.set.audit.push(AuditRow {
             id: audit_id(self.id, self.set.audit.len()),
             at_ms: self.now,
             actor: self.caller.user.to_string(),
-            action: action.to_owned(),
+            action,
             target: target.map(UserId::to_string),
             reason,
             report: None,
@@ -151,7 +151,7 @@ impl<'a> Plan<'a> {
     fn put(&mut self, member: &SnapshotMember, change: impl FnOnce(&mut MemberPut)) {
         let mut put = MemberPut {
             user_id: member.user_id.clone(),
-            role: member.role.clone(),
+            role: member.role,
             joined_seq: member.joined_seq,
             notify_level: member.notify.level,
             notifications_snoozed_until_ms: member.notify.notifications_snoozed_until_ms,
@@ -196,7 +196,7 @@ impl<'a> Plan<'a> {
     }
 
     fn ensure_owner_without(&self, user: &UserId) -> Result<(), Refusal> {
-        let is_owner = |m: &&SnapshotMember| m.role == Role::Owner.name();
+        let is_owner = |m: &&SnapshotMember| m.role == Role::Owner;
         let mut owners = self.members.snapshot().members.iter().filter(is_owner);
         match self.role_of(user) == Role::Owner && !owners.any(|m| m.user_id != *user) {
             true => Err(Refusal::new(Code::LastOwner, "the room would have no owner: hand it over first")),
@@ -231,13 +231,13 @@ impl<'a> Plan<'a> {
             }
             self.set.put.push(MemberPut {
                 user_id: user.clone(),
-                role: Role::Member.name().to_owned(),
+                role: Role::Member,
                 joined_seq: self.head,
                 notify_level: NotifyLevel::All,
                 notifications_snoozed_until_ms: None,
                 silenced_until_ms: None,
             });
-            self.note("add", Some(user), None);
+            self.note(AuditAction::Add, Some(user), None);
         }
         if self.members.count().saturating_add(self.set.put.len()) > GROUP_MEMBERS_MAX {
             return Err(Refusal::invalid("userIds", &format!("more than {GROUP_MEMBERS_MAX} people")));
@@ -249,7 +249,7 @@ impl<'a> Plan<'a> {
         self.authorize(Action::RemovePerson { target: self.role_of(user) })?;
         self.member(user)?;
         self.end_membership(user)?;
-        self.note("remove", Some(user), None);
+        self.note(AuditAction::Remove, Some(user), None);
         Ok(())
     }
 
@@ -257,7 +257,7 @@ impl<'a> Plan<'a> {
         let user = &self.caller.user;
         self.authorize(Action::Leave)?;
         self.end_membership(user)?;
-        self.note("remove", Some(user), None);
+        self.note(AuditAction::Remove, Some(user), None);
         Ok(())
     }
 
@@ -276,13 +276,13 @@ impl<'a> Plan<'a> {
         if target == to {
             return Ok(());
         }
-        self.put(member, |m| m.role = to.name().to_owned());
-        self.note("role", Some(user), Some(to.name().to_owned()));
+        self.put(member, |m| m.role = to);
+        self.note(AuditAction::Role, Some(user), Some(to.name().to_owned()));
         // There is one owner: handing the room over makes the previous one an admin.
         if to == Role::Owner {
             let previous = self.member(&self.caller.user)?;
-            self.put(previous, |m| m.role = Role::Admin.name().to_owned());
-            self.note("role", Some(&previous.user_id), Some(Role::Admin.name().to_owned()));
+            self.put(previous, |m| m.role = Role::Admin);
+            self.note(AuditAction::Role, Some(&previous.user_id), Some(Role::Admin.name().to_owned()));
         }
         Ok(())
     }
@@ -318,7 +318,7 @@ impl<'a> Plan<'a> {
             self.members.ensure_not_archived()?;
         }
         self.set.settings = Some(after);
-        self.note("settings", None, Some(names.join(", ")));
+        self.note(AuditAction::Settings, None, Some(names.join(", ")));
         Ok(())
     }
 
@@ -327,7 +327,7 @@ impl<'a> Plan<'a> {
         let before = self.settings();
         if before.slow_mode_s != seconds {
             self.set.settings = Some(Settings { slow_mode_s: seconds, ..before });
-            self.note("slow_mode", None, Some(seconds.to_string()));
+            self.note(AuditAction::SlowMode, None, Some(seconds.to_string()));
         }
         Ok(())
     }
@@ -341,8 +341,8 @@ impl<'a> Plan<'a> {
         }
         self.put(member, |m| m.silenced_until_ms = until_ms);
         match until_ms {
-            Some(until) => self.note("mute", Some(user), (until < FOREVER_MS).then(|| iso(until))),
-            None => self.note("unmute", Some(user), None),
+            Some(until) => self.note(AuditAction::Mute, Some(user), (until < FOREVER_MS).then(|| iso(until))),
+            None => self.note(AuditAction::Unmute, Some(user), None),
         }
         Ok(())
     }
@@ -364,7 +364,7 @@ impl<'a> Plan<'a> {
             self.end_membership(user)?;
         }
         self.set.bans.push(BanPut { user_id: user.clone(), until_ms, reason: reason.clone() });
-        self.note("ban", Some(user), reason);
+        self.note(AuditAction::Ban, Some(user), reason);
         Ok(())
     }
 
@@ -372,7 +372,7 @@ impl<'a> Plan<'a> {
         self.authorize(Action::Ban { target: self.role_of(user) })?;
         if self.is_banned(user) {
             self.set.unbanned.push(user.clone());
-            self.note("unban", Some(user), None);
+            self.note(AuditAction::Unban, Some(user), None);
         }
         Ok(())
     }

@@ -183,5 +183,5 @@ pub(super) fn member_event_text(event: &Event) -> EventText {
         }
     };
     let body: MemberBody = serde_json::from_str(&event.body).unwrap_or_default();
-    server::member(kind, event.seq, &body.user_id, &body.role, &event.user_id)
+    server::member(kind, event.seq, &body.user_id, body.role.name(), &event.user_id)
 }

@@ -3,14 +3,15 @@
 //! before the event that they are about: a note without its event does no harm.
 //! Not here: how notes come to Postgres (`audit`), and the notes of admin changes (`admin_plan`).
 
-use super::message::{no_such_message, operation_name};
+use super::message::no_such_message;
 use super::send_checks::Operation;
-use super::store::{Event, Result};
+use super::store::{Event, Kind, Result};
 use super::turn::{Request, Turn};
 use super::{Room, RoomError};
 use crate::db::{AuditRow, ReportedMessage};
 use crate::ids::MessageId;
 use crate::protocol::message::Message;
+use crate::protocol::room::AuditAction;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -59,7 +60,7 @@ impl Room {
             id: note_id,
             at_ms: turn.now,
             actor: reporter.to_owned(),
-            action: "report".to_owned(),
+            action: AuditAction::Report,
             target: Some(message.id.clone()),
             reason: Some(reason),
             report: Some(report),
@@ -70,12 +71,12 @@ impl Room {
     /// A moderator edits or deletes another person's message with this event. The note's id contains the event's place,
     /// which stays the same when the operation is tried again.
     pub(super) fn note_moderation(&mut self, turn: Turn, event: &Event, message_id: &str) -> Result<()> {
-        let action = operation_name(event.kind);
+        let action = if event.kind == Kind::Edit { AuditAction::Edit } else { AuditAction::Delete };
         let note = AuditRow {
-            id: format!("{}.{}.{action}", self.log.epoch(), event.seq),
+            id: format!("{}.{}.{}", self.log.epoch(), event.seq, action.name()),
             at_ms: event.at,
             actor: event.user_id.clone(),
-            action: action.to_owned(),
+            action,
             target: Some(message_id.to_owned()),
             reason: None,
             report: None,

@@ -59,7 +59,7 @@ impl Operation {
             Self::Edit      => Checks(EditOwn,    Everybody, Everybody, Messages,  Edited),
             Self::Delete    => Checks(DeleteOwn,  Members,   Nobody,    Messages,  Absent),
             Self::React     => Checks(React,      Everybody, Everybody, Reactions, Absent),
-            Self::Type      => Checks(Talk,       Nobody,    Everybody, Typing,    Absent),
+            Self::Type      => Checks(Talk,       Everybody, Everybody, Typing,    Absent),
             Self::Report    => Checks(Report,     Nobody,    Nobody,    Reactions, Absent),
         }
     }

@@ -61,7 +61,7 @@ impl Room {
             connection_id: state.id.to_string(),
             room_id: self.members.room().as_str(),
             user_id: user,
-            role: self.members.role(&state.identity).map_or("member", |role| role.name()),
+            role: self.members.role(&state.identity).unwrap_or_default().name(),
             seq: self.log.head(),
             epoch: self.log.epoch(),
             limits: &self.limits,

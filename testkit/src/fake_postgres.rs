@@ -105,7 +105,8 @@ impl FakePostgres {
                     continue;
                 }
             }
-            self.audit.entry(row.id).or_insert((row.action, row.actor, row.target, row.reason));
+            let action = row.action.name().to_owned();
+            self.audit.entry(row.id).or_insert((action, row.actor, row.target, row.reason));
         }
         (self.last_seq, self.epoch) = (batch.to, Some(batch.epoch.clone()));
         Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })

@@ -3,6 +3,7 @@
 
 use crate::db::{DAY_MS, batch, message_row, read, room, tenant, user};
 use crate::postgres::{Database, NativePostgres, one_json};
+use chinwag::auth::Role;
 use chinwag::db::{
     self, DbError, Filter, Place, Postgres, Projected, Projection, ReactionRow, RoomCursor, Term,
 };
@@ -189,7 +190,7 @@ async fn statements_touch_what_they_give_among_10_000_rooms_and_a_million_messag
     let (acme, alice, bot) = (&tenant("acme"), &user("alice"), &user("bot"));
 
     let access = hold(pg, "access", 2.0, async |db, _| db::access(db, acme, alice, big).await).await;
-    assert_eq!(access.map(|a| (a.role, a.last_seq)), Some(("member".into(), 100_090)));
+    assert_eq!(access.map(|a| (a.role, a.last_seq)), Some((Role::Member, 100_090)));
     let seen = hold(pg, "get_room, all of 100,000 unread", 2_500.0, async |db, _| {
         db::get_room(db, acme, alice, big).await
     });

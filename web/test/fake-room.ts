@@ -80,7 +80,8 @@ export class FakeRoom {
       return;
     }
     const ack = ackEvent(done.op, clientId ?? "", this.seq - done.events.length + 1, {
-      ...{ messageId: done.id, version: done.version },
+      messageId: done.id,
+      version: done.version,
     });
     if (done.events.length === 0) {
       delete ack.seq;
@@ -152,7 +153,9 @@ export class FakeRoom {
     const replies = this.messages.filter((item) => item.threadId === rootId && item.deletedAt === null);
     this.set(rootId, { replyCount: replies.length, lastReplyAt: replies.at(-1)?.createdAt ?? null });
     return this.write(rootId, ((now: Message) => ({
-      ...{ type: "thread_update", threadId: rootId, replyCount: now.replyCount },
+      type: "thread_update",
+      threadId: rootId,
+      replyCount: now.replyCount,
       lastReplyAt: now.lastReplyAt,
     })) as never);
   }
@@ -207,8 +210,10 @@ export class FakeRoom {
     }
     const page: MessagePage = {
       messages: this.messages.slice(from, to),
-      ...{ hasMoreBefore: from > 0, hasMoreAfter: to < this.messages.length },
-      ...{ lastSeq: this.seq, epoch: this.epoch },
+      hasMoreBefore: from > 0,
+      hasMoreAfter: to < this.messages.length,
+      lastSeq: this.seq,
+      epoch: this.epoch,
     };
     return page;
   }

@@ -1,6 +1,7 @@
 //! Editing and deleting: versions, permissions, races, and nothing stays of deleted content.
 
 use crate::rig::Rig;
+use chinwag::auth::Role;
 use chinwag::db::VersionRow;
 use chinwag::protocol::room::RoomMention;
 
@@ -52,7 +53,7 @@ fn edit_2_an_old_base_is_a_conflict_so_of_two_who_edit_at_once_one_wins() {
 
 #[test]
 fn edit_3_its_author_or_a_moderator_and_nobody_else() {
-    let mut rig = Rig::new().given(|room| room.members[2].role = "moderator".into());
+    let mut rig = Rig::new().given(|room| room.members[2].role = Role::Moderator);
     rig.prepare("alice join\nbob join\nbob > message \"hi\"");
     rig.play(
         r#"
@@ -264,7 +265,7 @@ fn del_1_leaves_a_tombstone_and_nothing_of_what_was_sent() {
 
 #[test]
 fn del_2_its_author_or_a_moderator_and_nobody_else() {
-    let mut rig = Rig::new().given(|room| room.members[2].role = "moderator".into());
+    let mut rig = Rig::new().given(|room| room.members[2].role = Role::Moderator);
     rig.prepare("alice join\nbob join");
     rig.prepare("bob > message \"1\" & bob > message \"2\" & bob > message \"3\"\ncarol post message \"4\"");
     rig.play(

@@ -1,6 +1,7 @@
 //! Members, roles and settings of the room.
 
 use crate::rig::Rig;
+use chinwag::auth::Role;
 use chinwag::db::ChangeSet;
 use chinwag::protocol::room::{NotifyLevel, RoomKind};
 use chinwag::room::AdminChange;
@@ -10,7 +11,7 @@ fn ranks() -> Rig {
     Rig::of(&["alice", "anna", "mo", "bob", "carol"]).given(|room| {
         for (name, role) in [("anna", "admin"), ("mo", "moderator")] {
             let member = room.members.iter_mut().find(|m| m.user_id.as_str() == name);
-            member.unwrap().role = role.into();
+            member.unwrap().role = Role::from_name(role).unwrap();
         }
     })
 }
@@ -143,7 +144,7 @@ fn room_5_the_people_of_a_direct_room_are_fixed() {
 #[test]
 fn dm_2_both_people_of_a_direct_room_are_members_whatever_role_is_stored() {
     let mut rig = Rig::of(&["alice", "bob", "root"]).given(|room| room.kind = RoomKind::Direct);
-    assert_eq!(rig.snapshot.members[0].role, "owner", "stored by an earlier version");
+    assert_eq!(rig.snapshot.members[0].role, Role::Owner, "stored by an earlier version");
     rig.play(
         r#"
         bob join                                      bob < hello seq=0, online bob, synced 0

@@ -122,7 +122,9 @@ fn dedupe_5_a_retry_is_known_in_an_archived_room() {
         alice > message "hi" #c1                      alice < ack c1 seq=1 duplicate
         alice > message "ho" #c2                      alice < error archived of message #c2
         alice > react 👍 1 #c3                         alice < error archived of reaction #c3
+        alice > typing on                             alice < error archived of typing
         alice > read 1
+        alice report 1 "rude"                         alice < ok 1
         alice page                                    alice < page 1 of 2
         "#,
     );

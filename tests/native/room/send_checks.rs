@@ -1,6 +1,7 @@
 //! Mutes, bans, slow mode, moderation, reports; and the deletion of a room.
 
 use crate::rig::Rig;
+use chinwag::auth::Role;
 use chinwag::room::Input;
 
 #[test]
@@ -67,7 +68,7 @@ fn ban_1_who_is_banned_is_out_until_it_ends() {
 fn slow_1_members_wait_and_nothing_makes_the_room_forget() {
     let mut rig = Rig::new().given(|room| {
         room.slow_mode_s = 30;
-        room.members[2].role = "moderator".into();
+        room.members[2].role = Role::Moderator;
     });
     rig.prepare("alice join\nbob join\n(1 s passes)");
     rig.play(
@@ -160,7 +161,7 @@ fn mod_2_floods_and_repeats_are_the_members() {
 
 #[test]
 fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
-    let mut rig = Rig::new().given(|room| room.members[2].role = "moderator".into());
+    let mut rig = Rig::new().given(|room| room.members[2].role = Role::Moderator);
     rig.prepare("alice join\nbob > message \"x\"");
     rig.prepare("bob post message \"one\"\nbob post message \"two\"\nbob post message \"mine\"");
     rig.play(

@@ -30,6 +30,7 @@ const OTHERS: [(&str, &str); 50] = [
     ("MemberBody", "member_body"),
     ("VersionRow", "version_row"),
     ("AuditRow", "audit_row"),
+    ("ReportedMessage", "audit_row"),
     ("RoomRequest", "room_request"),
     ("Membership", "room_request"),
     ("RoomOp", "room_request"),
@@ -54,6 +55,8 @@ const OTHERS: [(&str, &str); 50] = [
     ("BanPut", NOT_STORED),
     // Answers and settings: golden frames and the contract's schema hold them.
     ("Listed", NOT_STORED),
+    ("ReportState", NOT_STORED),
+    ("ServiceState", NOT_STORED),
     ("Limits", NOT_STORED),
     ("RoomKind", NOT_STORED),
     // Cursors of pages: a client that brings an old one is refused and begins anew.

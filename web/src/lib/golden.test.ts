@@ -104,14 +104,12 @@ test("outgoing frames have only fields of the golden frames", () => {
   }
   const file = { name: "a", mimeType: "b", size: 1, url: "https://x" };
   const whole: Op = {
-    ...{
-      type: "message",
-      content: "hi",
-      attachments: [file],
-      threadId: "t",
-      replyToId: "r",
-      alsoToRoom: true,
-    },
+    type: "message",
+    content: "hi",
+    attachments: [file],
+    threadId: "t",
+    replyToId: "r",
+    alsoToRoom: true,
   };
   const reaction: Op = { type: "reaction", messageId: "m", emoji: "👍", action: "add" };
   const edit: Op = { type: "edit", messageId: "m", content: "x", baseVersion: 1 };

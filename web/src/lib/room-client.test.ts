@@ -33,7 +33,10 @@ beforeEach(async () => {
     },
   );
   client = new RoomClient({
-    ...{ roomId: "r", userId: "alice", api, getToken: async () => "t" },
+    roomId: "r",
+    userId: "alice",
+    api,
+    getToken: async () => "t",
     socket: {
       WebSocket: FakeSocket as unknown as typeof WebSocket,
       signals,
@@ -51,8 +54,13 @@ afterEach(() => {
 
 const state = () => client.getSnapshot().state;
 const acked = (frame: Record<string, unknown> | undefined, seq: number): ServerEvent => ({
-  ...{ type: "ack", clientId: String(frame?.clientId), op: "message", messageId: `m${seq}`, seq },
-  ...{ version: 1, createdAt: "2026-11-23T12:00:00.000Z" },
+  type: "ack",
+  clientId: String(frame?.clientId),
+  op: "message",
+  messageId: `m${seq}`,
+  seq,
+  version: 1,
+  createdAt: "2026-11-23T12:00:00.000Z",
 });
 const contents = () => state().messages.map((item) => item.content);
 

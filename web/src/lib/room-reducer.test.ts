@@ -23,7 +23,10 @@ const seqs = (state: RoomState) => state.messages.map((item) => item.seq);
 const view = (state: RoomState) => new RoomView().room(state);
 const written = { attachments: [], threadId: null, replyToId: null, alsoToRoom: false };
 const sends = (clientId: string, content = "hi"): Action => ({
-  ...{ type: "perform", clientId, nowMs: 1_000, op: { type: "message", content, ...written } },
+  type: "perform",
+  clientId,
+  nowMs: 1_000,
+  op: { type: "message", content, ...written },
 });
 const reloaded = (page: MessagePage): Action => ({
   type: "reloaded",
@@ -34,7 +37,11 @@ const ack = (clientId: string, seq: number) => ackEvent("message", clientId, seq
 const own = (seq: number, clientId: string) => newMessage(seq, "alice", { clientId, content: "hi" });
 const page = (from: number, to: number, more: Partial<MessagePage> = {}): MessagePage => ({
   messages: Array.from({ length: to - from + 1 }, (_, at) => message(from + at)),
-  ...{ hasMoreBefore: from > 1, hasMoreAfter: false, lastSeq: to, epoch: "e1", ...more },
+  hasMoreBefore: from > 1,
+  hasMoreAfter: false,
+  lastSeq: to,
+  epoch: "e1",
+  ...more,
 });
 
 describe("order", () => {
@@ -148,14 +155,12 @@ describe("own messages", () => {
 
   test("a rate-limited message waits for retryAfterMs and does not fail", () => {
     const limited: ServerEvent = {
-      ...{
-        type: "error",
-        code: "rate_limited",
-        message: "slow",
-        retryable: true,
-        retryAfterMs: 700,
-        clientId: "c1",
-      },
+      type: "error",
+      code: "rate_limited",
+      message: "slow",
+      retryable: true,
+      retryAfterMs: 700,
+      clientId: "c1",
     };
     const state = receive(execute(live(synced(0)), sends("c1")), limited);
     expect(state.outgoing).toMatchObject([{ status: "sending", sentAtMs: null, notBeforeMs: 1_700 }]);
@@ -245,7 +250,11 @@ describe("people", () => {
 
   test("typing ends by expiry, by a message, and by a list without the person; it never shows me", () => {
     const typing: ServerEvent = {
-      ...{ type: "typing", userId: "bob", isTyping: true, typingUsers: ["alice", "bob"], typingCount: 7 },
+      type: "typing",
+      userId: "bob",
+      isTyping: true,
+      typingUsers: ["alice", "bob"],
+      typingCount: 7,
       expiresInMs: 6_000,
     };
     const state = live(synced(0), typing);
@@ -384,7 +393,9 @@ describe("history window and threads", () => {
       newest(),
       { type: "loading", load },
       {
-        ...{ type: "loaded", load, nowMs: 1 },
+        type: "loaded",
+        load,
+        nowMs: 1,
         page: { messages: [message(151), old], hasMoreBefore: false, hasMoreAfter: false, epoch: null },
       },
     );

@@ -24,7 +24,13 @@ export function useRoomActions(parts: ActionParts): MessageActions {
   const { userId } = useChat();
   return useMemo(
     () => ({
-      ...{ me: userId, roomId: client.roomId, role, isGroup, isReadOnly, goTo, toast },
+      me: userId,
+      roomId: client.roomId,
+      role,
+      isGroup,
+      isReadOnly,
+      goTo,
+      toast,
       find: (id) => client.view.message(client.getSnapshot().state, id),
       react: client.sendReaction,
       reply: (message) => setComposing({ kind: "reply", message }),

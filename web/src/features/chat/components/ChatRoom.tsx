@@ -88,7 +88,12 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
           className={cn("flex min-w-0 flex-1 flex-col", panel && "@max-2xl:hidden")}
         >
           <RoomHeader
-            {...{ room, details, title, panel, setPanel, onBack }}
+            room={room}
+            details={details}
+            title={title}
+            panel={panel}
+            setPanel={setPanel}
+            onBack={onBack}
             other={isDirect ? details.participantIds.find((id) => id !== userId) : undefined}
           />
           <ConnectionBanner
@@ -99,7 +104,12 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
           />
           <DropZone className="flex min-h-0 flex-1 flex-col" onFiles={setDropped} disabled={isReadOnly}>
             <Messages
-              {...{ room, title, target, onVisibleChange, openingSeq, isUnreadLoading }}
+              room={room}
+              title={title}
+              target={target}
+              onVisibleChange={onVisibleChange}
+              openingSeq={openingSeq}
+              isUnreadLoading={isUnreadLoading}
               me={userId}
             />
             <TypingIndicator users={room.typingUsers} unnamed={room.typingUnnamed} />
@@ -131,7 +141,15 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
             )}
           </DropZone>
         </section>
-        <SidePanel {...{ panel, setPanel, room, details, people, onLeft, isReadOnly }} />
+        <SidePanel
+          panel={panel}
+          setPanel={setPanel}
+          room={room}
+          details={details}
+          people={people}
+          onLeft={onLeft}
+          isReadOnly={isReadOnly}
+        />
         {dialog && (
           <MessageDialogs
             request={dialog}

@@ -25,8 +25,9 @@ interface MessageDialogsProps {
 
 export default function MessageDialogs({ roomId, request, onClose, onDelete, onToast }: MessageDialogsProps) {
   const { kind, message } = request;
-  if (kind === "report") return <Report {...{ roomId, message, onClose, onToast }} />;
-  if (kind === "versions") return <Versions {...{ roomId, message, onClose }} />;
+  if (kind === "report")
+    return <Report roomId={roomId} message={message} onClose={onClose} onToast={onToast} />;
+  if (kind === "versions") return <Versions roomId={roomId} message={message} onClose={onClose} />;
   return (
     <Confirm
       title={t.messageDialogs.deleteTitle}

@@ -46,8 +46,8 @@ export default function RoomSettings({ room, details, run, onLeft }: RoomSetting
   };
   return (
     <section aria-label={t.roomSettings.label} className="space-y-3 px-2 text-sm">
-      {isAdmin && <NameAndTopic key={`${details.name} ${details.topic}`} {...{ details, change }} />}
-      {isAdmin && <Choices {...{ details, change }} />}
+      {isAdmin && <NameAndTopic key={`${details.name} ${details.topic}`} details={details} change={change} />}
+      {isAdmin && <Choices details={details} change={change} />}
       {isAtLeast(room.role, "moderator") && (
         <Choice
           label={t.roomSettings.slowMode}

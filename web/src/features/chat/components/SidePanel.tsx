@@ -49,7 +49,13 @@ export function SidePanel({ panel, setPanel, room, details, people, isReadOnly, 
       {panel.kind === "details" && <DetailsPanel room={room} details={details} onLeft={onLeft} />}
       {panel.kind === "search" && <SearchPanel roomId={room.client.roomId} />}
       {panel.kind === "thread" && (
-        <ThreadPanel key={panel.rootId} {...{ room, people, isReadOnly }} rootId={panel.rootId} />
+        <ThreadPanel
+          key={panel.rootId}
+          room={room}
+          people={people}
+          isReadOnly={isReadOnly}
+          rootId={panel.rootId}
+        />
       )}
     </aside>
   );
