@@ -48,7 +48,7 @@ fn start() {
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
     let request_id = clock::request_id(&request);
     let headers = header_map(request.headers());
-    let config = AuthConfig::parse(|name| ports::variable(&env, name));
+    let config = AuthConfig::parse(|name| variable(&env, name));
     let config = config.and_then(|config| ensure_valid_variables(&env).map(|()| config));
     let origin = config.as_ref().ok().and_then(|config| allowed_origin(&headers, config));
     let answered = AssertUnwindSafe(answer(request, headers, &env, config)).catch_unwind().await;
@@ -69,7 +69,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
 ///           notifications, lift a limit or let through what a tenant forbids, and nobody notice.
 fn ensure_valid_variables(env: &Env) -> std::result::Result<(), String> {
     ports::moderation(env)?;
-    Limits::parse(&ports::variable(env, "LIMITS").unwrap_or_default())?;
+    Limits::parse(&variable(env, "LIMITS").unwrap_or_default())?;
     notifications::receiver(env).map(drop)
 }
 
@@ -102,6 +102,11 @@ async fn answer(
         Reply::File(file) => ports.deliver(*file).await,
         reply => json(&reply),
     }
+}
+
+/// A variable or secret.
+fn variable(env: &Env, name: &str) -> Option<String> {
+    env.var(name).map(|value| value.to_string()).ok()
 }
 
 /// Writes one line of the operator's log.

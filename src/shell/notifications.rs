@@ -2,8 +2,7 @@
 //! Not here: who is notified, and of what (`notify`, `db`).
 
 use super::database::Database;
-use super::ports::variable;
-use super::{clock, write_log};
+use super::{clock, variable, write_log};
 use crate::api::ServiceState;
 use crate::db::Notice;
 use crate::limits::{NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_MAX, NOTIFY_TIMEOUT_MS, QUEUE_TIMEOUT_MS};

@@ -59,11 +59,6 @@ impl Postgres for DbWithDeadline {
     }
 }
 
-/// A variable or secret.
-pub fn variable(env: &Env, name: &str) -> Option<String> {
-    env.var(name).map(|value| value.to_string()).ok()
-}
-
 impl<'a> WorkerPorts<'a> {
     pub fn new(env: &'a Env, config: AuthConfig) -> Self {
         let fail_fast = DbWithDeadline { database: Rc::new(Database::new(env)), fail_fast: true };
@@ -205,7 +200,7 @@ impl Ports for WorkerPorts<'_> {
 
     #[cfg(feature = "dev")]
     fn dev_secret(&self) -> Option<String> {
-        variable(self.env, "JWT_SECRET")
+        super::variable(self.env, "JWT_SECRET")
     }
 }
 
@@ -286,7 +281,7 @@ thread_local! {
 ///
 /// # Errors  the variable is invalid. Nobody is served then: a typing error must not let through what a tenant forbids.
 pub fn moderation(env: &Env) -> ModerationRules {
-    let text = variable(env, "MODERATION").unwrap_or_default();
+    let text = super::variable(env, "MODERATION").unwrap_or_default();
     MODERATION.with(|slot| {
         let known = slot.borrow().as_ref().filter(|(of, _)| *of == text).map(|(_, rules)| rules.clone());
         known.unwrap_or_else(|| {

@@ -23,6 +23,7 @@ mod presence;
 mod purge;
 mod races;
 mod reading;
+mod reports;
 mod rest;
 mod rest_refusals;
 mod resume;

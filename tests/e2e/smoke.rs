@@ -15,12 +15,12 @@ async fn smoke(stack: &Arc<Stack>, tokens: [&str; 2]) -> Output {
     command.output().await.expect("xtask runs")
 }
 
-/// The parts that a run names as broken; empty if it is green. `print`ed, so that a failing test shows it.
+/// The parts that a run names as broken; empty if it is green. It is printed, so that a failing test shows it.
 async fn broken(t: &Tenant) -> String {
     let (admin, bob) = (t.admin_token(), t.token("bob"));
     let output = smoke(&t.stack, [&admin, &bob]).await;
-    let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    println!("{said}{error}");
+    let (printed, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{printed}{error}");
     let named = error.lines().find_map(|line| line.strip_prefix("xtask: broken: "));
     assert_eq!(named.is_none(), output.status.success(), "{error}");
     named.unwrap_or_default().to_owned()
@@ -37,21 +37,24 @@ async fn a_sound_stack_passes_and_is_left_as_it_was() {
     let t = Tenant::shared();
     let (admin, bob) = (t.admin_token(), t.token("bob"));
     let output = smoke(&t.stack, [&admin, &bob]).await;
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     let steps =
         "answer tokens services create join say edit react upload delete resume list unread search verify";
     for step in steps.split(' ').chain(["clean up"]) {
-        assert!(said.contains(&format!("ok    {step} ")), "{step}: {said}");
+        assert!(printed.contains(&format!("ok    {step} ")), "{step}: {printed}");
     }
-    assert!(said.ends_with("all 16 steps passed\n"), "{said}");
+    assert!(printed.ends_with("all 16 steps passed\n"), "{printed}");
     leaves_nothing(&t).await;
 
     // A member's token opens no `health?deep=1`: that step says so, and is no failure.
     let alice = t.token("alice");
     let output = smoke(&t.stack, [&alice, &bob]).await;
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("skip  services") && said.ends_with("passed, not made: services\n"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        printed.contains("skip  services") && printed.ends_with("passed, not made: services\n"),
+        "{printed}"
+    );
     leaves_nothing(&t).await;
 }
 
@@ -66,8 +69,11 @@ async fn tokens_of_another_key_or_of_one_person_are_named() {
         let output = smoke(&t.stack, tokens).await;
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!((error.trim(), output.status.code()), ("xtask: broken: JWT", Some(1)));
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(said.contains("README.md:") && said.contains("(Configuration): | `JWT_SECRET`"), "{said}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            printed.contains("README.md:") && printed.contains("(Configuration): | `JWT_SECRET`"),
+            "{printed}"
+        );
     }
     leaves_nothing(&t).await;
 }

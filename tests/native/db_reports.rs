@@ -48,7 +48,11 @@ async fn a_report_is_written_once_and_outlives_message_and_room() {
     let mut private = batch("acme", "d1", 0, 1, vec![message_row("d1", 1, "bob", "ruder")]);
     private.audit = vec![report("d1-1", NOON + 1, "ruder")];
     // The note of an older Worker, which sends no text.
-    private.audit.push(AuditRow { id: "report.d1-1.bob".into(), report: None, ..report("d1-1", NOON + 2, "") });
+    private.audit.push(AuditRow {
+        id: "report.d1-1.bob".into(),
+        report: None,
+        ..report("d1-1", NOON + 2, "")
+    });
     done(&pg, &private).await;
     assert_eq!((audited(&pg, "r1").await, audited(&pg, "d1").await), (1, 0), "no reporter in a direct room");
     let all = page(&pg, None, None, 10).await;

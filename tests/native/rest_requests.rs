@@ -307,7 +307,7 @@ async fn deep_health_queries_postgres_once_in_10_seconds() {
     let admin = ("authorization", "Bearer root!");
     let first = world.ask(Method::GET, DEEP, &[admin], "").await;
     let services = json!({
-        "status": "ok", "postgres": "ok", "latencyMs": 0, "files": "ok", "notifications": "off",
+        "status": "ok", "postgres": "ok", "latencyMs": 0, "files": "off", "notifications": "off",
     });
     assert_eq!(first, (200, services));
     for (later_ms, queries) in [(0, 1), (9_999, 1), (10_000, 2), (10_001, 2), (20_000, 3)] {

@@ -150,10 +150,18 @@ fn report_3_a_resolution_follows_the_table_and_in_a_direct_room_deletes_and_no_m
                     continue;
                 }
                 let expected = (!allowed[index]).then_some(Code::Forbidden);
-                assert_eq!(refused(RoomKind::Group, role, Some(tenant_role), *action), expected, "{action:?}");
+                assert_eq!(
+                    refused(RoomKind::Group, role, Some(tenant_role), *action),
+                    expected,
+                    "{action:?}"
+                );
                 let may = role.is_none() && *action == DeleteOthers;
                 let expected = (!may).then_some(Code::Forbidden);
-                assert_eq!(refused(RoomKind::Direct, role, Some(tenant_role), *action), expected, "{action:?}");
+                assert_eq!(
+                    refused(RoomKind::Direct, role, Some(tenant_role), *action),
+                    expected,
+                    "{action:?}"
+                );
             }
         }
     }

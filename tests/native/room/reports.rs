@@ -2,6 +2,7 @@
 //! Not here: the list itself (`db_reports`), and its routes (`operator`).
 
 use crate::rig::Rig;
+use chinwag::auth::Role;
 use chinwag::protocol::room::RoomKind;
 
 /// Reporter, author and text of each report in the tenant's list.
@@ -44,12 +45,12 @@ fn dm_2_the_audit_log_of_a_direct_room_names_no_reporter() {
 }
 
 #[test]
-fn report_3_a_moderator_of_the_tenant_resolves_without_being_a_member() {
-    let mut rig = Rig::new().given(|room| room.members[2].role = "moderator".into());
+fn report_2_a_moderator_of_the_tenant_resolves_without_being_a_member() {
+    let mut rig = Rig::new().given(|room| room.members[2].role = Role::Moderator);
     rig.prepare("bob post message \"rude\"\nbob post message \"mild\"");
     rig.play(
         r#"
-        alice join history=0                          alice < hello seq=2 read alice:0 bob:2, online alice, synced 2
+        alice join history=0                          alice < hello seq=2 as owner read bob:2, online alice, synced 2
         carol resolve delete 1                        carol < 403 forbidden
         carol resolve ban bob                         carol < 403 forbidden
         root delete 1                                 root < 404 room_not_found

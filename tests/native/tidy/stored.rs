@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 50] = [
+const OTHERS: [(&str, &str); 53] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
