@@ -117,6 +117,9 @@ pub const SECRET_BYTES_MIN: usize = 32;
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// Bits of an RSA key: RFC 7518, section 3.3, requires the minimum; the crate `rsa` has the maximum.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+/// The lifetime of a signed download (FILE-8): a page is shown and its images are fetched within it, and a URL that is
+/// passed on is soon worth nothing.
+pub const DOWNLOAD_URL_MS: u64 = 300_000;
 /// The lifetime of a WebSocket ticket (PROTOCOL.md, "2. Identity").
 pub const TICKET_MS: u64 = 30_000;
 

@@ -1,6 +1,7 @@
 //! The configuration of authentication, read from the deployment's variables and refused as a whole when it is unsafe.
 //! Not here: reading the variables (the shell passes a getter), and the contents of tokens (`token`).
 
+use super::download::DownloadKey;
 use crate::limits::SECRET_BYTES_MIN;
 use jsonwebtoken::DecodingKey;
 use sha2::{Digest, Sha256};
@@ -56,6 +57,8 @@ pub struct AuthConfig {
     pub(super) allowed_origins: Vec<Origin>,
     /// SHA-256 of `HEALTH_TOKEN`: this type has a `Debug`, and hashes compare without telling how much was right.
     health_token_hash: Option<[u8; 32]>,
+    /// `None`: no downloads are signed.
+    pub(super) download_key: Option<DownloadKey>,
 }
 
 impl AuthConfig {
@@ -65,7 +68,7 @@ impl AuthConfig {
     }
 
     /// Reads `JWT_SECRET JWT_ALGORITHMS JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE TENANT_CLAIM ROLES_CLAIM ALLOWED_ORIGINS
-    /// HEALTH_TOKEN`; an empty variable counts as absent.
+    /// HEALTH_TOKEN DOWNLOAD_SECRET`; an empty variable counts as absent.
     ///
     /// # Errors  what is wrong, for the oplog; the Worker then answers 503 to every request.
     pub fn parse(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
@@ -84,6 +87,12 @@ impl AuthConfig {
 
         // Not trimmed: the issuer signs with the exact bytes.
         let secret = get("JWT_SECRET");
+        let own = get("DOWNLOAD_SECRET");
+        if own.as_ref().is_some_and(|own| own.len() < SECRET_BYTES_MIN) {
+            return Err(format!("DOWNLOAD_SECRET: shorter than {SECRET_BYTES_MIN} bytes"));
+        }
+        let long_enough = secret.clone().filter(|secret| secret.len() >= SECRET_BYTES_MIN);
+        let download_key = own.or(long_enough).and_then(|secret| DownloadKey::derive(&secret));
         let secret = if algorithms.contains(&Algorithm::Hs256) {
             let secret = secret.ok_or("JWT_SECRET: missing, and HS256 is accepted")?;
             if secret.len() < SECRET_BYTES_MIN {
@@ -122,6 +131,7 @@ impl AuthConfig {
             tenant_claim: text("TENANT_CLAIM").unwrap_or_else(|| "tenantId".into()),
             roles_claim: text("ROLES_CLAIM").unwrap_or_else(|| "roles".into()),
             allowed_origins,
+            download_key,
             health_token_hash: text("HEALTH_TOKEN").map(|token| Sha256::digest(token).into()),
         })
     }

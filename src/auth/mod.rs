@@ -4,6 +4,7 @@
 
 mod config;
 mod credential;
+mod download;
 mod identity;
 mod jwks;
 mod permission;

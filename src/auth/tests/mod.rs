@@ -3,6 +3,7 @@
 
 mod config;
 mod credential;
+mod download;
 mod jwks;
 mod keys;
 mod permission;
