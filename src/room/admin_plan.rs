@@ -5,6 +5,7 @@
 use super::Room;
 use super::admin_changes::{AdminChange, Patch};
 use super::members::Members;
+use super::reports::SYSTEM;
 use crate::auth::{Action, Identity, Role};
 use crate::db::{
     AuditRow, BanPut, ChangeSet, MemberPut, Settings, SnapshotBan, SnapshotChange, SnapshotMember,
@@ -40,10 +41,34 @@ impl Room {
             delete: false,
         };
         let mut plan = Plan { members: &self.members, head: self.log.head(), caller, now, id, set };
-        plan.add_change(change)?;
+        let (moderated, flagged) = self.moderate(caller, change)?;
+        plan.add_change(moderated.as_ref().unwrap_or(change))?;
+        if let Some(rule) = flagged.filter(|_| plan.set.settings.is_some()) {
+            plan.note_flagged(rule);
+        }
         let set = plan.set;
         let nothing = set.put.is_empty() && set.audit.is_empty() && !set.delete;
         Ok((!nothing).then_some(set))
+    }
+
+    /// A change of texts that everybody sees, masked where the tenant's rules ask for it (`None`: as it is), and the rule
+    /// for which it is noted.
+    ///
+    /// # Errors  room_not_found, forbidden; moderation_blocked.
+    fn moderate(
+        &self,
+        caller: &Identity,
+        change: &AdminChange,
+    ) -> Result<(Option<AdminChange>, Option<&'static str>), Refusal> {
+        let AdminChange::Settings(patch) = change else { return Ok((None, None)) };
+        self.authorize(caller, Action::ChangeRoom)?;
+        let (mut patch, mut flagged) = (patch.clone(), None);
+        for (field, text) in [("name", &mut patch.name), ("topic", &mut patch.topic)] {
+            if let Some(text) = text {
+                flagged = flagged.or(self.moderator.check_name(field, text)?);
+            }
+        }
+        Ok((Some(AdminChange::Settings(patch)), flagged))
     }
 
     /// Whether the request `id` was carried out although its answer was lost: the newest changes in Postgres say so.
@@ -146,6 +171,14 @@ impl<'a> Plan<'a> {
             reason,
             report: None,
         });
+    }
+
+    /// A rule flagged the room's new name or topic.
+    fn note_flagged(&mut self, rule: &str) {
+        self.note(AuditAction::Report, None, Some(rule.to_owned()));
+        if let Some(note) = self.set.audit.last_mut() {
+            SYSTEM.clone_into(&mut note.actor);
+        }
     }
 
     fn put(&mut self, member: &SnapshotMember, change: impl FnOnce(&mut MemberPut)) {

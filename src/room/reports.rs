@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// The actor of a note that the tenant's rules cause.
-const SYSTEM: &str = "system";
+pub(super) const SYSTEM: &str = "system";
 
 impl Room {
     /// `POST /rooms/:id/messages/:mid/report`: one note per person and message.

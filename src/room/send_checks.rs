@@ -164,7 +164,7 @@ impl Room {
         request: Request,
         operation: Operation,
         content: &mut String,
-        files: &[Attachment],
+        files: &mut [Attachment],
     ) -> Result<Option<&'static str>, RoomError> {
         let text = operation.checks().4;
         if text == Text::Absent {

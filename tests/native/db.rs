@@ -66,6 +66,7 @@ pub fn batch(t: &str, r: &str, from: u64, to: u64, messages: Vec<MessageRow>) ->
         from,
         to,
         messages,
+        reactions: Vec::new(),
         reads,
         audit: Vec::new(),
         notices: vec![],

@@ -119,7 +119,7 @@ fn rich(from: u64, to: u64, seqs: impl Iterator<Item = u64>, round: u32) -> Proj
             message.versions.clear();
         }
         message.followers = vec!["alice".into()];
-        message.reactions = vec![ReactionRow { emoji: round.to_string(), user_id: "bot".into() }];
+        message.reactions = Some(vec![ReactionRow { emoji: round.to_string(), user_id: "bot".into() }]);
         message
     });
     let mut all = batch("acme", "big", from, to, messages.collect());

@@ -73,7 +73,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
 
   return (
     <main className="flex h-dvh overflow-hidden">
-      <div className={cn("w-full shrink-0 bg-card md:w-80 md:border-r", openId && "max-md:hidden")}>
+      <div className={cn("w-full shrink-0 bg-card md:w-80 md:border-e", openId && "max-md:hidden")}>
         <RoomList
           list={list}
           me={userId}

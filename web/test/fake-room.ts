@@ -117,11 +117,14 @@ export class FakeRoom {
         if (was === (frame.action === "add")) return { op: frame.type, id, version, events: [] };
         const users = frame.action === "add" ? [...others, user] : others;
         const { [frame.emoji]: _, ...rest } = target.reactions;
-        this.set(id, { reactions: users.length === 0 ? rest : { ...rest, [frame.emoji]: users } });
+        const reactions = users.length === 0 ? rest : { ...rest, [frame.emoji]: users };
+        const counts = Object.entries(reactions).map(([emoji, named]) => [emoji, named.length]);
+        this.set(id, { reactions, reactionCounts: Object.fromEntries(counts) });
         const eventOf = (now: Message) => ({
           type: "reaction_update",
           messageId: id,
-          reactions: now.reactions,
+          count: now.reactionCounts[frame.emoji] ?? 0,
+          delta: { userId: user, emoji: frame.emoji, action: frame.action },
         });
         return { op: frame.type, id, version, events: [this.write(id, eventOf as never)] };
       }

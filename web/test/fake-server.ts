@@ -2,7 +2,7 @@
  * Test doubles of the server side of a WebSocket and of browser signals, and builders of events with default fields.
  */
 import type { Signals } from "@/lib/browser-signals";
-import type { Ack, Hello, Message, Reactions, ServerEvent } from "@/lib/protocol";
+import type { Ack, Hello, Message, ReactionAction, ServerEvent } from "@/lib/protocol";
 
 export class FakeSocket {
   static all: FakeSocket[] = [];
@@ -117,6 +117,7 @@ export const message = (seq: number, userId = "bob", more: Partial<Message> = {}
   contentType: "text",
   attachments: [],
   reactions: {},
+  reactionCounts: {},
   clientId: null,
   threadId: null,
   replyToId: null,
@@ -126,6 +127,7 @@ export const message = (seq: number, userId = "bob", more: Partial<Message> = {}
   version: 1,
   replyCount: 0,
   editedAt: null,
+  editedBy: null,
   deletedAt: null,
   lastReplyAt: null,
   createdAt: "2026-11-23T12:00:00.000Z",
@@ -147,8 +149,10 @@ export const TOMBSTONE_FIELDS: Partial<Message> = {
   content: "",
   attachments: [],
   reactions: {},
+  reactionCounts: {},
   mentions: [],
   mentionsRoom: false,
+  editedBy: null,
   deletedAt: "2026-11-23T14:00:00.000Z",
 };
 
@@ -166,12 +170,17 @@ export const ackEvent = (op: Ack["op"], clientId: string, seq: number, more: Par
 export const errorEvent = (clientId: string, code: string, more: object = {}): ServerEvent =>
   ({ type: "error", code, message: "no", retryable: false, clientId, ...more }) as ServerEvent;
 
-export const reactionUpdate = (seq: number, messageId: string, reactions: Reactions): ServerEvent => ({
+export const reactionUpdate = (
+  seq: number,
+  messageId: string,
+  [userId, emoji, action = "add"]: [string, string, ReactionAction?],
+  count = 1,
+): ServerEvent => ({
   type: "reaction_update",
   seq,
   messageId,
-  reactions,
-  delta: { userId: "bob", emoji: Object.keys(reactions)[0] ?? "👍", action: "add" },
+  count,
+  delta: { userId, emoji, action },
 });
 
 export const typingEvent = (

@@ -288,7 +288,7 @@ fn room_9_a_newcomer_begins_at_the_head() {
         bob post message "four"                       bob < message 6 "four"
                                                       alice < new_message 6 "four"
                                                       erin < new_message 6 "four"
-        alice > react 👍 1                             alice < reaction_update 7 on 1 +👍 alice {👍 alice}
+        alice > react 👍 1                             alice < reaction_update 7 on 1 +👍 alice =1
                                                       erin < hidden 7
         erin join                                     erin < hello seq=7 read alice:5 bob:6 erin:2, online alice erin,
                                                           new_message 5 "three", new_message 6 "four", synced 7

@@ -7,6 +7,8 @@ import { pluralFor } from "./plural";
 
 const plural = pluralFor("en");
 
+export type Messages = typeof messages;
+
 export const messages = {
   locale: "en",
   direction: "ltr" as "ltr" | "rtl",
@@ -156,6 +158,7 @@ export const messages = {
     discard: "Discard",
     fromThread: "From a thread",
     edited: "Edited",
+    editedBy: (name: string) => `Edited by ${name}`,
     seen: "Seen",
     seenBy: (names: string) => `Seen by ${names}`,
     reactions: "Reactions",

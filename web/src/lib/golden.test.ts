@@ -43,7 +43,12 @@ describe("server frames", () => {
       if (event.type === "new_message") expect(state.messages.at(-1)).toEqual(event.message);
       if (event.type === "message_updated") expect(state.messages).toContainEqual(event.message);
       if (event.type === "message_deleted") expect(state.messages[0]?.deletedAt).not.toBeNull();
-      if (event.type === "reaction_update") expect(state.messages[0]?.reactions).toEqual(event.reactions);
+      if (event.type === "reaction_update") {
+        const { delta, count } = event;
+        expect(state.messages[0]?.reactionCounts[delta.emoji] ?? 0).toBe(count);
+        const named = state.messages[0]?.reactions[delta.emoji] ?? [];
+        expect(named.includes(delta.userId)).toBe(delta.action === "add");
+      }
       if (event.type === "thread_update") expect(state.roomRevision).toBe(0);
       if (event.type === "online_users") expect(state.onlineUsers).toEqual(event.users);
       if (event.type === "resync") expect(state).toMatchObject({ phase: "reload", epoch: event.epoch });

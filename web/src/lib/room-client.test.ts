@@ -12,6 +12,7 @@ import { ChatApi } from "./api";
 import type { ServerEvent } from "./protocol";
 import { RoomClient } from "./room-client";
 import { typingUsers } from "./room-view";
+import { showReply } from "./show-reply";
 
 let signals: FakeSignals;
 let requests: string[];
@@ -159,4 +160,22 @@ test("the same reaction twice adds and removes it, in order", () => {
   expect(FakeSocket.last.sentFrames("reaction")).toHaveLength(1);
   FakeSocket.last.deliver(ackEvent("reaction", String(first?.clientId), 2));
   expect(FakeSocket.last.sentFrames("reaction").map((item) => item.action)).toEqual(["add", "remove"]);
+});
+
+test("a reply is shown after its thread was loaded back to it", async () => {
+  FakeSocket.last.deliver(hello(9), newMessage(1), synced(9));
+  const reply = (seq: number) => message(seq, "bob", { threadId: "m1" });
+  const page = (path: string) => (path.includes("before") ? [reply(3), reply(4)] : [reply(5), reply(6)]);
+  answer = (path) => ({
+    root: message(1),
+    replies: page(path),
+    hasMoreBefore: !path.includes("before"),
+  });
+  expect(await showReply(client, "m1", 4)).toBe(true);
+  expect(requests).toEqual([
+    "/api/chat/rooms/r/threads/m1?limit=50",
+    "/api/chat/rooms/r/threads/m1?before=5&limit=50",
+  ]);
+  expect(await showReply(client, "m1", 2)).toBe(false);
+  expect(requests).toHaveLength(2);
 });

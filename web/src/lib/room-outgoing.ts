@@ -163,12 +163,14 @@ export function toMessage(item: Outgoing<MessageOp>, me: string): Message {
     roomId: "",
     contentType: "text",
     reactions: {},
+    reactionCounts: {},
     mentions: [],
     mentionsRoom: false,
     version: 1,
     replyCount: 0,
     lastReplyAt: null,
     editedAt: null,
+    editedBy: null,
     deletedAt: null,
   };
 }

@@ -100,7 +100,7 @@ interface ChatBubbleMessageProps {
 
 export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBubbleMessageProps) {
   const sent = use(Variant) === "sent";
-  const shape = sent ? "rounded-2xl rounded-tr-md" : "rounded-2xl rounded-tl-md";
+  const shape = sent ? "rounded-2xl rounded-se-md" : "rounded-2xl rounded-ss-md";
   const paint = sent ? "bg-primary text-primary-foreground" : "border border-border/70 bg-card";
   return (
     <div
@@ -133,17 +133,20 @@ export function ChatBubbleStatus({ children }: { children: React.ReactNode }) {
 }
 
 interface ChatBubbleReactionsProps {
+  /** By emoji: some of the people, and how many there are. */
   reactions: Record<string, string[]>;
+  counts: Record<string, number>;
   me: string;
   onReaction?: ((emoji: string) => void) | undefined;
 }
 
-export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleReactionsProps) {
-  const chips = Object.entries(reactions).filter(([, users]) => users.length > 0);
+export function ChatBubbleReactions({ reactions, counts, me, onReaction }: ChatBubbleReactionsProps) {
+  const chips = Object.entries(counts).filter(([, count]) => count > 0);
   if (chips.length === 0) return null;
   return (
     <ul className="my-1 flex flex-wrap gap-1" aria-label={t.message.reactions}>
-      {chips.map(([emoji, users]) => {
+      {chips.map(([emoji, count]) => {
+        const users = reactions[emoji] ?? [];
         const mine = users.includes(me);
         return (
           <li key={emoji}>
@@ -151,9 +154,9 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
               type="button"
               disabled={!onReaction}
               aria-pressed={mine}
-              aria-label={t.message.reactionCount(emoji, users.length)}
-              aria-description={whoReacted(users, me)}
-              title={whoReacted(users, me)}
+              aria-label={t.message.reactionCount(emoji, count)}
+              aria-description={whoReacted(users, count, me)}
+              title={whoReacted(users, count, me)}
               onClick={() => onReaction?.(emoji)}
               className={cn(
                 "inline-flex h-6.5 max-w-40 items-center gap-1 rounded-full border px-2 text-xs tabular-nums transition",
@@ -163,7 +166,7 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
               )}
             >
               <span className="truncate font-emoji text-sm">{emoji}</span>
-              {` ${users.length}`}
+              {` ${count}`}
             </button>
           </li>
         );
@@ -174,10 +177,10 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
 
 const NAMED_MAX = 20;
 
-function whoReacted(users: string[], me: string): string {
+function whoReacted(users: string[], count: number, me: string): string {
   const names = users.slice(0, NAMED_MAX).map((user) => (user === me ? t.message.reactedYou : user));
-  const more = users.length - names.length;
-  return more > 0 ? t.message.reactedMore(names.join(", "), more) : names.join(", ");
+  const more = count - names.length;
+  return more > 0 && names.length > 0 ? t.message.reactedMore(names.join(", "), more) : names.join(", ");
 }
 
 /** The buttons next to a bubble. Visible on hover and focus; always visible on devices without hover. */

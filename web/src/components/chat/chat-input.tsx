@@ -34,7 +34,8 @@ export function ChatInput({
     <textarea
       ref={field}
       rows={1}
-      dir="auto"
+      // The placeholder is in the language of the page, what is typed in its own.
+      dir={value === "" ? undefined : "auto"}
       value={value}
       onKeyDown={(event) => {
         onKeyDown?.(event);

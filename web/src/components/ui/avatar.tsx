@@ -38,7 +38,7 @@ export function Avatar({ id, size = "md", online, group = false, className }: Av
         {initials(id)}
       </span>
       {online && (
-        <span className="absolute -right-0.5 -bottom-0.5 size-3 rounded-full border-2 border-card bg-online" />
+        <span className="absolute -end-0.5 -bottom-0.5 size-3 rounded-full border-2 border-card bg-online" />
       )}
     </span>
   );

@@ -33,7 +33,7 @@ function BlockView({ block, me }: { block: Block; me: string | undefined }) {
       );
     case "quote":
       return (
-        <blockquote className="my-1 border-current/35 border-l-3 pl-2.5">
+        <blockquote className="my-1 border-current/35 border-s-3 ps-2.5">
           {block.children.map((child, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: see above
             <BlockView key={at} block={child} me={me} />
@@ -47,7 +47,7 @@ function BlockView({ block, me }: { block: Block; me: string | undefined }) {
           <Inlines nodes={item} me={me} />
         </li>
       ));
-      const look = "my-1 pl-5";
+      const look = "my-1 ps-5";
       return block.isOrdered ? (
         <ol start={block.start} className={cn(look, "list-decimal")}>
           {items}

@@ -13,7 +13,7 @@ interface ActionParts {
   setComposing: (composing: Composing) => void;
   setDialog: (dialog: DialogRequest) => void;
   setPanel: (panel: Panel) => void;
-  goTo: (seq: number) => void;
+  goTo: MessageActions["goTo"];
   toast: (text: string) => void;
 }
 

@@ -49,7 +49,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
   const [dialog, setDialog] = useState<DialogRequest>(null);
   const [toastText, toast] = useToast();
   const [dropped, setDropped] = useState<File[] | null>(null);
-  const [target, goTo] = useMessageTarget(room, toast);
+  const [target, goTo] = useMessageTarget(room, setPanel, toast);
   const openingSeq = useOpeningSeq(room);
   const isUnreadLoading = useUnreadHistory(room, openingSeq);
   const onVisibleChange = useReadTracking(room);
@@ -106,7 +106,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
             <Messages
               room={room}
               title={title}
-              target={target}
+              target={target?.threadId === null ? target : null}
               onVisibleChange={onVisibleChange}
               openingSeq={openingSeq}
               isUnreadLoading={isUnreadLoading}
@@ -147,6 +147,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
           room={room}
           details={details}
           people={people}
+          target={target}
           onLeft={onLeft}
           isReadOnly={isReadOnly}
         />
@@ -209,7 +210,7 @@ function Notice({ text, onDismiss }: { text: string | null; onDismiss: () => voi
   return (
     <div role="status" aria-live="polite" className="mx-auto w-full max-w-4xl px-4">
       {text && (
-        <p className="mb-2 flex items-center gap-2 rounded-lg bg-muted py-1 pr-1 pl-3 text-[13px]">
+        <p className="mb-2 flex items-center gap-2 rounded-lg bg-muted py-1 pe-1 ps-3 text-[13px]">
           <span className="min-w-0 flex-1">{text}</span>
           <Button variant="ghost" size="iconSm" aria-label={t.common.dismiss} onClick={onDismiss}>
             <XIcon className="size-4" />

@@ -8,6 +8,7 @@ import { cn } from "@/lib/cn";
 import type { Room } from "@/lib/protocol";
 import type { Panel } from "../panels";
 import type { ChatRoomHandle } from "../use-chat-room";
+import type { MessageTarget } from "../use-message-target";
 
 const DetailsPanel = lazyWithRetry(() => import("./DetailsPanel"));
 const ThreadPanel = lazyWithRetry(() => import("./ThreadPanel"));
@@ -20,10 +21,20 @@ interface SidePanelProps {
   details: Room | null;
   people: string[];
   isReadOnly: boolean;
+  target: MessageTarget | null;
   onLeft: (() => void) | undefined;
 }
 
-export function SidePanel({ panel, setPanel, room, details, people, isReadOnly, onLeft }: SidePanelProps) {
+export function SidePanel({
+  panel,
+  setPanel,
+  room,
+  details,
+  people,
+  isReadOnly,
+  target,
+  onLeft,
+}: SidePanelProps) {
   if (!panel) return null;
   const close = () => setPanel(null);
   const label = { details: t.room.details, search: t.common.search, thread: t.room.thread }[panel.kind];
@@ -36,7 +47,7 @@ export function SidePanel({ panel, setPanel, room, details, people, isReadOnly, 
     <aside
       aria-label={label}
       className={cn(
-        "flex min-h-0 w-full shrink-0 flex-col border-l bg-card/50",
+        "flex min-h-0 w-full shrink-0 flex-col border-s bg-card/50",
         panel.kind === "thread" ? "@2xl:w-80 @4xl:w-96" : "@2xl:w-72",
       )}
     >
@@ -55,6 +66,7 @@ export function SidePanel({ panel, setPanel, room, details, people, isReadOnly, 
           people={people}
           isReadOnly={isReadOnly}
           rootId={panel.rootId}
+          target={target?.threadId === panel.rootId ? target : null}
         />
       )}
     </aside>

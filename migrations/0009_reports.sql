@@ -76,8 +76,8 @@ WHERE a.action = 'report' AND a.target IS NOT NULL;
 DELETE FROM chat_audit a USING chat_rooms r
 WHERE a.action = 'report' AND r.tenant_id = a.tenant_id AND r.id = a.room_id AND r.type = 'direct';
 
--- chat_project_v1, but that its notes include reports.
-CREATE FUNCTION chat_project_v2(batch jsonb) RETURNS json
+-- chat_project_v2, but that its notes include reports.
+CREATE FUNCTION chat_project_v3(batch jsonb) RETURNS json
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -133,8 +133,11 @@ BEGIN
         IF unmentions THEN
             PERFORM chat_project_unmention_v1(tenant, room, messages);
         END IF;
-        talked_at := chat_project_messages_v1(tenant, room, messages);
-        PERFORM chat_project_details_v1(tenant, room, messages, touched);
+        talked_at := chat_project_messages_v2(tenant, room, messages);
+        PERFORM chat_project_details_v2(tenant, room, messages, touched);
+    END IF;
+    IF state = 'done' AND jsonb_array_length(batch->'reactions') > 0 THEN
+        PERFORM chat_project_reactions_v1(tenant, room, batch->'reactions');
     END IF;
 
     IF state = 'done' THEN
@@ -159,3 +162,5 @@ BEGIN
         'lastSeq', CASE state WHEN 'done' THEN batch_to ELSE stored.last_seq END,
         'conflicts', array_to_json(conflicts));
 END $$;
+
+DROP FUNCTION chat_project_v2(jsonb);
