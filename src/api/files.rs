@@ -153,7 +153,7 @@ pub async fn download<P: Ports, B>(
     };
     let mut reply = file_reply(&file, key, &request.headers);
     if is_granted {
-        // Whoever has the URL may show it, in a page of another site too; and it isn't told to pages that it links to.
+        // Whoever has the URL may show it, in a page of another site too. No page that it links to learns the URL.
         for (name, value) in &mut reply.headers {
             if *name == "cross-origin-resource-policy" {
                 *value = "cross-origin".to_owned();

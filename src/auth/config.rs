@@ -1,7 +1,10 @@
 //! The configuration of authentication, read from the deployment's variables and refused as a whole when it is unsafe.
 //! Not here: reading the variables (the shell passes a getter), and the contents of tokens (`token`).
 
-use super::download::DownloadKey;
+use super::download::{DownloadKey, not_granted};
+use super::identity::Identity;
+use crate::error::{Code, Refusal};
+use crate::ids::UnixMs;
 use crate::limits::SECRET_BYTES_MIN;
 use jsonwebtoken::DecodingKey;
 use sha2::{Digest, Sha256};
@@ -65,6 +68,25 @@ impl AuthConfig {
     /// Whether this is the deployment's `HEALTH_TOKEN`, which opens `GET /health?deep=1` and nothing else.
     pub fn is_health_token(&self, token: &str) -> bool {
         self.health_token_hash.is_some_and(|hash| hash == <[u8; 32]>::from(Sha256::digest(token)))
+    }
+
+    /// A grant for this person to download this file, as the query parameter `grant`.
+    ///
+    /// # Errors  `upstream_unavailable`: this deployment has no secret to sign with.
+    pub fn sign_download(
+        &self,
+        caller: &Identity,
+        attachment: &str,
+        expires_ms: UnixMs,
+    ) -> Result<String, Refusal> {
+        let message = "this deployment signs no downloads: DOWNLOAD_SECRET is missing";
+        let missing = || Refusal::new(Code::UpstreamUnavailable, message);
+        self.download_key.as_ref().ok_or_else(missing)?.sign(caller, attachment, expires_ms)
+    }
+
+    /// The person to whom this file was granted; see `DownloadKey::verify`.
+    pub fn verify_download(&self, attachment: &str, grant: &str, now: UnixMs) -> Result<Identity, Refusal> {
+        self.download_key.as_ref().ok_or_else(not_granted)?.verify(attachment, grant, now)
     }
 
     /// Reads `JWT_SECRET JWT_ALGORITHMS JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE TENANT_CLAIM ROLES_CLAIM ALLOWED_ORIGINS

@@ -1,7 +1,6 @@
 //! Grants to download one file for a while without a token: for `<img>` and `<video>`, which can't send a header.
 //! Not here: who may have the file (`room`), and the route (`api`).
 
-use super::config::AuthConfig;
 use super::identity::Identity;
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UnixMs, UserId};
@@ -29,6 +28,32 @@ impl DownloadKey {
         Some(Self(mac.finalize().into_bytes().to_vec()))
     }
 
+    /// A grant for this person and this file, until then.
+    pub fn sign(&self, caller: &Identity, attachment: &str, expires_ms: UnixMs) -> Result<String, Refusal> {
+        let payload = Payload(caller.tenant.clone(), caller.user.clone(), expires_ms);
+        let payload = serde_json::to_vec(&payload).map_err(|_| Refusal::fault())?;
+        let payload = URL_SAFE_NO_PAD.encode(payload);
+        let mac = self.mac(attachment, &payload).ok_or_else(Refusal::fault)?.finalize().into_bytes();
+        Ok(format!("{payload}.{}", URL_SAFE_NO_PAD.encode(mac)))
+    }
+
+    /// The person to whom this file was granted. They have no role over the tenant by it.
+    ///
+    /// # Errors  `unauthenticated` for a grant that was not made here, or for another file; `token_expired`.
+    pub fn verify(&self, attachment: &str, grant: &str, now: UnixMs) -> Result<Identity, Refusal> {
+        let (payload, signature) = grant.split_once('.').ok_or_else(not_granted)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| not_granted())?;
+        let mac = self.mac(attachment, payload).ok_or_else(Refusal::fault)?;
+        mac.verify_slice(&signature).map_err(|_| not_granted())?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).ok();
+        let payload = payload.and_then(|payload| serde_json::from_slice::<Payload>(&payload).ok());
+        let Payload(tenant, user, expires_ms) = payload.ok_or_else(not_granted)?;
+        if now >= expires_ms {
+            return Err(Refusal::new(Code::TokenExpired, "the grant has expired: ask for another URL"));
+        }
+        Ok(Identity { tenant, user, name: None, tenant_role: None, expires_ms })
+    }
+
     /// The MAC over the file's id and what is granted. JSON keeps different pairs different.
     fn mac(&self, attachment: &str, payload: &str) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
@@ -41,44 +66,6 @@ impl DownloadKey {
 #[derive(Serialize, Deserialize)]
 struct Payload(TenantId, UserId, UnixMs);
 
-impl AuthConfig {
-    /// A grant for this person and this file, as the query parameter `grant`.
-    ///
-    /// # Errors  `upstream_unavailable`: this deployment has no secret to sign with.
-    pub fn sign_download(
-        &self,
-        caller: &Identity,
-        attachment: &str,
-        expires_ms: UnixMs,
-    ) -> Result<String, Refusal> {
-        let missing = || {
-            let message = "this deployment signs no downloads: DOWNLOAD_SECRET is missing";
-            Refusal::new(Code::UpstreamUnavailable, message)
-        };
-        let key = self.download_key.as_ref().ok_or_else(missing)?;
-        let payload = Payload(caller.tenant.clone(), caller.user.clone(), expires_ms);
-        let payload = serde_json::to_vec(&payload).map_err(|_| Refusal::fault())?;
-        let payload = URL_SAFE_NO_PAD.encode(payload);
-        let mac = key.mac(attachment, &payload).ok_or_else(Refusal::fault)?.finalize().into_bytes();
-        Ok(format!("{payload}.{}", URL_SAFE_NO_PAD.encode(mac)))
-    }
-
-    /// The person to whom this file was granted. They have no role over the tenant by it.
-    ///
-    /// # Errors  `unauthenticated` for a grant that was not made here, or for another file; `token_expired`.
-    pub fn verify_download(&self, attachment: &str, grant: &str, now: UnixMs) -> Result<Identity, Refusal> {
-        let refused = || Refusal::new(Code::Unauthenticated, "the grant is not one of this file");
-        let (payload, signature) = grant.split_once('.').ok_or_else(refused)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refused())?;
-        let key = self.download_key.as_ref().ok_or_else(refused)?;
-        let mac = key.mac(attachment, payload).ok_or_else(Refusal::fault)?;
-        mac.verify_slice(&signature).map_err(|_| refused())?;
-        let payload = URL_SAFE_NO_PAD.decode(payload).ok();
-        let payload = payload.and_then(|payload| serde_json::from_slice::<Payload>(&payload).ok());
-        let Payload(tenant, user, expires_ms) = payload.ok_or_else(refused)?;
-        if now >= expires_ms {
-            return Err(Refusal::new(Code::TokenExpired, "the grant has expired: ask for another URL"));
-        }
-        Ok(Identity { tenant, user, name: None, tenant_role: None, expires_ms })
-    }
+pub(super) fn not_granted() -> Refusal {
+    Refusal::new(Code::Unauthenticated, "the grant is not one of this file")
 }
