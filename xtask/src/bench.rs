@@ -2,6 +2,7 @@
 //! serve` with the same load, on the same cores. The load and what it checks are in bench/; what a run is, and what the
 //! numbers are compared by, is here. Linux only: it reads /proc and pins processes to cores.
 
+pub mod database;
 mod report;
 mod rest;
 mod server;
@@ -36,11 +37,13 @@ pub struct Options {
     pub runs: usize,
     /// The routes instead of the sockets.
     pub rest: bool,
+    /// What statements cost Postgres instead.
+    pub database: Option<database::Measure>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { worker: None, runs: 3, rest: false }
+        Options { worker: None, runs: 3, rest: false, database: None }
     }
 }
 
@@ -50,6 +53,9 @@ pub fn run(options: &Options) -> Result<()> {
         cfg!(target_os = "linux"),
         "the bench reads /proc and pins processes to cores: it runs on Linux only"
     );
+    if let Some(measure) = options.database {
+        return database::run(measure);
+    }
     setup::ensure_all()?;
     let worker = match &options.worker {
         Some(built) => std::path::absolute(built)?,

@@ -35,7 +35,7 @@ type Outcome = std::result::Result<Seen, Failure>;
 
 /// The command `smoke`. An error (exit code 1) if any step failed.
 pub fn run(options: &Options) -> Result<()> {
-    let wants_tls = options.postgres.as_deref().is_some_and(migrate::wants_tls);
+    let wants_tls = options.postgres.as_deref().map_or(Ok(false), migrate::wants_tls)?;
     if (options.url.starts_with("https:") || wants_tls) && !cfg!(feature = "tls") {
         return migrate::rerun_with_tls();
     }

@@ -34,7 +34,7 @@ pub struct Options {
 /// The command `verify`. An error (exit code 1) if anything differs, or couldn't be read.
 pub fn run(options: &Options) -> Result<()> {
     let postgres = postgres_url(options)?;
-    if (options.url.starts_with("https:") || migrate::wants_tls(&postgres)) && !cfg!(feature = "tls") {
+    if (options.url.starts_with("https:") || migrate::wants_tls(&postgres)?) && !cfg!(feature = "tls") {
         return migrate::rerun_with_tls();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -50,6 +50,7 @@ export const messages: Messages = {
   home: {
     pickConversation: "اختر محادثة",
     orStartOne: "أو ابدأ محادثة جديدة.",
+    skipToMessages: "الانتقال إلى الرسائل",
   },
 
   roomList: {
@@ -446,7 +447,6 @@ export const messages: Messages = {
     mention: "الإشارة إلى شخص",
     markup: "كيف يُنسَّق النص",
     marks: "عريض، مائل، شيفرة، يتوسطه خط",
-    enterSends: "مفتاح Enter يرسل الرسالة (وإلا فـ Ctrl Enter)",
     markupExample: "**عريض** *مائل* ~~محذوف~~ `شيفرة`",
     onMessage: "على رسالة (Tab إلى الرسائل، ثم ↑ ↓)",
     reply: "رد",
@@ -455,6 +455,21 @@ export const messages: Messages = {
     edit: "تعديل",
     markUnread: "وضع علامة غير مقروء من هنا",
     delete: "حذف",
+  },
+
+  settings: {
+    title: "الإعدادات",
+    theme: { label: "المظهر", values: { system: "كالنظام", light: "فاتح", dark: "داكن" } },
+    contrast: { label: "التباين", values: { system: "كالنظام", more: "عالٍ" } },
+    density: { label: "الكثافة", values: { cosy: "مريحة", compact: "متراصّة" } },
+    enter: {
+      label: "مفتاح Enter",
+      values: {
+        auto: "يرسل، إلا على الهاتف",
+        sends: "يرسل الرسالة",
+        newLine: "يبدأ سطرًا جديدًا (Ctrl Enter يرسل)",
+      },
+    },
   },
 
   errors: {

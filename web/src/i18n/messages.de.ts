@@ -52,6 +52,7 @@ export const messages: Messages = {
   home: {
     pickConversation: "Wähle eine Unterhaltung",
     orStartOne: "oder beginne eine neue.",
+    skipToMessages: "Zu den Nachrichten springen",
   },
 
   roomList: {
@@ -397,7 +398,6 @@ export const messages: Messages = {
     mention: "Jemanden erwähnen",
     markup: "Wie Text ausgezeichnet wird",
     marks: "Fett, kursiv, Code, durchgestrichen",
-    enterSends: "Enter sendet die Nachricht (sonst Strg Enter)",
     markupExample: "**fett** *kursiv* ~~weg~~ `Code`",
     onMessage: "Auf einer Nachricht (Tab zu den Nachrichten, dann ↑ ↓)",
     reply: "Antworten",
@@ -406,6 +406,21 @@ export const messages: Messages = {
     edit: "Bearbeiten",
     markUnread: "Ab hier als ungelesen markieren",
     delete: "Löschen",
+  },
+
+  settings: {
+    title: "Einstellungen",
+    theme: { label: "Farben", values: { system: "Wie das System", light: "Hell", dark: "Dunkel" } },
+    contrast: { label: "Kontrast", values: { system: "Wie das System", more: "Hoch" } },
+    density: { label: "Dichte", values: { cosy: "Luftig", compact: "Kompakt" } },
+    enter: {
+      label: "Enter",
+      values: {
+        auto: "Sendet, außer auf dem Telefon",
+        sends: "Sendet die Nachricht",
+        newLine: "Beginnt eine neue Zeile (Strg Enter sendet)",
+      },
+    },
   },
 
   errors: {

@@ -47,7 +47,12 @@ export function ChatBubble({
   return (
     <Variant value={variant}>
       <div
-        className={cn("group/bubble flex gap-2.5 px-4", side, grouped ? "pt-0.5" : "pt-3", className)}
+        className={cn(
+          "group/bubble flex gap-2.5 px-4",
+          side,
+          grouped ? "pt-0.5 compact:pt-px" : "pt-3 compact:pt-1.5",
+          className,
+        )}
         {...props}
       >
         {children}
@@ -83,7 +88,7 @@ export function ChatBubbleBody({ children }: { children: React.ReactNode }) {
 export function ChatBubbleName({ name, children }: { name: string; children?: React.ReactNode }) {
   return (
     <div className="mb-1 flex max-w-full items-baseline gap-2 px-1">
-      <bdi className="truncate font-semibold text-[13px]">{name}</bdi>
+      <bdi className="truncate font-semibold text-[0.8125rem]">{name}</bdi>
       {children}
     </div>
   );
@@ -106,7 +111,7 @@ export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBu
     <div
       dir="auto"
       className={cn(
-        "min-w-0 max-w-full px-3.5 py-2 text-[15px] leading-relaxed [overflow-wrap:anywhere]",
+        "min-w-0 max-w-full px-3.5 py-2 text-[0.9375rem] leading-relaxed compact:px-3 compact:py-1 compact:text-sm compact:leading-snug [overflow-wrap:anywhere]",
         shape,
         removed ? "border border-dashed bg-transparent text-muted-foreground italic" : paint,
         pending && "outline-1 outline-ring outline-dashed outline-offset-2",
@@ -120,7 +125,7 @@ export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBu
 
 export function ChatBubbleTimestamp({ iso, children }: { iso: string; children: React.ReactNode }) {
   return (
-    <time dateTime={iso} title={formatFull(iso)} className="text-[11px] text-muted-foreground">
+    <time dateTime={iso} title={formatFull(iso)} className="text-[0.6875rem] text-muted-foreground">
       {children}
     </time>
   );
@@ -128,7 +133,9 @@ export function ChatBubbleTimestamp({ iso, children }: { iso: string; children: 
 
 export function ChatBubbleStatus({ children }: { children: React.ReactNode }) {
   return (
-    <div className="mt-1 flex items-center gap-1.5 px-1 text-[11px] text-muted-foreground">{children}</div>
+    <div className="mt-1 flex items-center gap-1.5 px-1 text-[0.6875rem] text-muted-foreground">
+      {children}
+    </div>
   );
 }
 

@@ -8,8 +8,8 @@ const hues = [
   .join(" ")
   .split(" ");
 const sizes = {
-  xs: "size-4 text-[7px]",
-  sm: "size-7 text-[11px]",
+  xs: "size-4 text-[0.4375rem]",
+  sm: "size-7 text-[0.6875rem]",
   md: "size-9 text-xs",
   lg: "size-10 text-sm",
 };

@@ -28,7 +28,7 @@ function BlockView({ block, me }: { block: Block; me: string | undefined }) {
       return (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable content must be reachable by keyboard
         <pre tabIndex={0} className="my-1.5 overflow-x-auto rounded-lg bg-black/8 px-3 py-2 dark:bg-black/30">
-          <code className="font-mono text-[13px] leading-snug">{block.text}</code>
+          <code className="font-mono text-[0.8125rem] leading-snug">{block.text}</code>
         </pre>
       );
     case "quote":

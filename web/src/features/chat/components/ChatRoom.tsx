@@ -210,7 +210,7 @@ function Notice({ text, onDismiss }: { text: string | null; onDismiss: () => voi
   return (
     <div role="status" aria-live="polite" className="mx-auto w-full max-w-4xl px-4">
       {text && (
-        <p className="mb-2 flex items-center gap-2 rounded-lg bg-muted py-1 pe-1 ps-3 text-[13px]">
+        <p className="mb-2 flex items-center gap-2 rounded-lg bg-muted py-1 pe-1 ps-3 text-[0.8125rem]">
           <span className="min-w-0 flex-1">{text}</span>
           <Button variant="ghost" size="iconSm" aria-label={t.common.dismiss} onClick={onDismiss}>
             <XIcon className="size-4" />

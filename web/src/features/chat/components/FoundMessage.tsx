@@ -34,12 +34,12 @@ export function FoundMessage({ message, words, roomName, showRoom, onOpen }: Fou
     >
       <span className="flex items-baseline gap-2">
         <bdi className="min-w-0 flex-1 truncate font-medium">{userId === me ? t.common.you : userId}</bdi>
-        <time dateTime={createdAt} className="shrink-0 text-[11px] text-muted-foreground">
+        <time dateTime={createdAt} className="shrink-0 text-[0.6875rem] text-muted-foreground">
           {formatShortDate(createdAt)}
         </time>
       </span>
       {showRoom && name && <bdi className="block truncate text-muted-foreground text-xs">{name}</bdi>}
-      <span dir="auto" className="line-clamp-3 text-[13px] [overflow-wrap:anywhere]">
+      <span dir="auto" className="line-clamp-3 text-[0.8125rem] [overflow-wrap:anywhere]">
         {excerpt(text, words).map(({ text: part, isMatch }, at) =>
           isMatch ? (
             // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have no identity but their position

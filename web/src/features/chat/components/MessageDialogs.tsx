@@ -55,7 +55,7 @@ function Versions({ roomId, message, onClose }: Omit<ReportProps, "onToast">) {
     >
       {({ version, content, editedAt, editedBy }) => (
         <li key={version} className="border-b py-2 last:border-0 [overflow-wrap:anywhere]">
-          <p className="mb-1 text-[11px] text-muted-foreground">
+          <p className="mb-1 text-[0.6875rem] text-muted-foreground">
             {versionLabel(message, { version, editedAt, editedBy })}
           </p>
           <div dir="auto">

@@ -164,7 +164,7 @@ export function Separator({ children, accent = false }: { children: React.ReactN
   return (
     <div className="flex items-center gap-3 px-4 pt-5 pb-1">
       <span className={line} />
-      <span className={cn("text-[11px]", ink)}>{children}</span>
+      <span className={cn("text-[0.6875rem]", ink)}>{children}</span>
       <span className={line} />
     </div>
   );

@@ -163,7 +163,7 @@ function Choice<Value extends string>({ label, value, options, onChange }: Choic
       <span className="mb-1.5 block font-medium">{label}</span>
       <select
         value={value}
-        className="h-9 w-full rounded-lg border bg-background px-2 text-[16px] sm:text-sm"
+        className="h-9 w-full rounded-lg border bg-background px-2 text-[1rem] sm:text-sm"
         onChange={(event) => onChange(event.target.value as Value)}
       >
         {Object.entries<string>(options).map(([key, text]) => (

@@ -1,5 +1,6 @@
 /** The panel beside a room: its details, a thread, or search. Each is loaded when it is first opened. */
 
+import { useEffect } from "react";
 import { Button } from "@/components/ui/button";
 import { XIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
@@ -35,6 +36,7 @@ export function SidePanel({
   target,
   onLeft,
 }: SidePanelProps) {
+  useFocusReturn(panel !== null);
   if (!panel) return null;
   const close = () => setPanel(null);
   const label = { details: t.room.details, search: t.common.search, thread: t.room.thread }[panel.kind];
@@ -71,4 +73,18 @@ export function SidePanel({
       )}
     </aside>
   );
+}
+
+/** When the panel closes and the focus was in it, the focus goes back to where it was before, or to the input. */
+function useFocusReturn(isOpen: boolean): void {
+  useEffect(() => {
+    if (!isOpen) return;
+    const opener = document.activeElement;
+    return () => {
+      if (document.activeElement !== document.body) return;
+      const isUsable = opener instanceof HTMLElement && opener.isConnected && opener !== document.body;
+      const input = document.querySelector<HTMLElement>("textarea");
+      (isUsable ? opener : input)?.focus();
+    };
+  }, [isOpen]);
 }

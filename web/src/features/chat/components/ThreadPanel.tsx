@@ -135,7 +135,7 @@ function Root({ message, me }: { message: ChatMessage; me: string }) {
     <div className="max-h-[30dvh] shrink-0 overflow-y-auto border-b px-4 py-3 text-sm [overflow-wrap:anywhere]">
       <p className="mb-1 flex items-baseline gap-2">
         <bdi className="font-semibold">{message.userId === me ? t.common.you : message.userId}</bdi>
-        <time dateTime={message.createdAt} className="text-[11px] text-muted-foreground">
+        <time dateTime={message.createdAt} className="text-[0.6875rem] text-muted-foreground">
           {formatTime(message.createdAt)}
         </time>
       </p>
