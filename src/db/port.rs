@@ -35,7 +35,7 @@ pub enum Failure {
     Retry,
 }
 
-/// A quota whose count Postgres keeps (migrations/0012_quotas.sql).
+/// A quota whose count Postgres keeps (migrations/0013_quotas.sql).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quota {
     /// Rooms that a person creates in a day of UTC.

@@ -151,6 +151,11 @@ impl<P: Platform> Object<P> {
         let batch = self.changes.take(planned.verdicts.len());
         let Some(mut set) = planned.set else { return self.answer_changes(batch, planned.verdicts) };
         set.rooms_per_person = self.limits.rooms_per_person;
+        if set.delete
+            && let Err(refusal) = self.save_reports(&set).await
+        {
+            return batch.into_iter().for_each(|change| change.answer(Err(refusal.clone())));
+        }
         // Before Postgres is asked: after a crash the room knows why Postgres does not have it.
         if set.delete && self.feed(Input::DeletionRequested).failed {
             return batch.into_iter().for_each(|change| change.answer(Err(Refusal::fault())));

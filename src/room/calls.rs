@@ -36,6 +36,7 @@ impl Room {
             RoomCall::Page(_) | RoomCall::Thread { .. } | RoomCall::Versions { .. } => Rate::Pages,
             RoomCall::Reactors { .. } => Rate::Pages,
             RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => Rate::Pages,
+            RoomCall::DeleteReported { .. } => Rate::Frames,
             RoomCall::Uploaded { .. } | RoomCall::UploadFailed { .. } => return Ok(()),
             RoomCall::Say { .. } | RoomCall::Edit { .. } | RoomCall::Delete { .. } => Rate::Frames,
             RoomCall::React { .. } | RoomCall::Report { .. } | RoomCall::File { .. } => Rate::Frames,
@@ -84,6 +85,10 @@ impl Room {
             }
             RoomCall::Report { message, reason } => {
                 self.report_message(request, &message, reason)?.to_string()
+            }
+            RoomCall::DeleteReported { message } => {
+                let (id, seq) = self.delete_reported(request, DeleteDraft::new(&message, None)?)?;
+                json!({"messageId": id, "seq": seq}).to_string()
             }
             RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => {
                 self.call_outbox(request, call)?

@@ -55,7 +55,11 @@ impl Room {
                 json!({"members": users.iter().filter_map(member).collect::<Vec<_>>()})
             }
             AdminChange::SetRole { user, .. } => json!({"member": member(user)}),
-            AdminChange::Remove { user } | AdminChange::Unmute { user } | AdminChange::Unban { user } => {
+            AdminChange::Remove { user }
+            | AdminChange::Unmute { user }
+            | AdminChange::Unban { user }
+            | AdminChange::MuteReported { user }
+            | AdminChange::BanReported { user, .. } => {
                 json!({"userId": user})
             }
             AdminChange::Mute { user, until_ms } => json!({"userId": user, "until": until_ms.map(iso)}),
