@@ -81,7 +81,7 @@ impl<'a> WorkerPorts<'a> {
         let fail_fast = DbWithDeadline { database: Rc::new(Database::new(env)), fail_fast: true };
         let database = DbWithDeadline { database: fail_fast.database.clone(), fail_fast: false };
         // The room logs a variable that is invalid.
-        let limits = Limits::parse(&variable(env, "LIMITS").unwrap_or_default()).unwrap_or_default();
+        let limits = Limits::parse(&super::variable(env, "LIMITS").unwrap_or_default()).unwrap_or_default();
         report_absent_rates(env, &limits);
         Self { env, config, database, fail_fast, bucket: R2::of(env), limits }
     }
