@@ -132,6 +132,9 @@ pub const SECRET_BYTES_MIN: usize = 32;
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// Bits of an RSA key: RFC 7518, section 3.3, requires the minimum; the crate `rsa` has the maximum.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+/// The lifetime of a signed download (FILE-8): a page is shown and its images are fetched within it, and a URL that is
+/// passed on is soon worth nothing.
+pub const DOWNLOAD_URL_MS: u64 = 300_000;
 /// The lifetime of a WebSocket ticket (PROTOCOL.md, "2. Identity").
 pub const TICKET_MS: u64 = 30_000;
 
@@ -178,6 +181,8 @@ pub const REMOVAL_RETRY_MAX_MS: u64 = 300_000;
 pub const BATCH_ROWS_MAX: u64 = 250;
 /// Audit notes per batch: at most 100 KB beside its messages.
 pub const AUDIT_BATCH_MAX: u64 = 100;
+/// Bytes of the reported texts per batch: a quarter of what its messages may have.
+pub const AUDIT_BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Events that slow mode reads to find a person's last message, once per person after the room was loaded.
 pub const SLOW_LOOK_BACK_EVENTS: u64 = 1_000;
 /// The outcome of a room's deletion that is unknown (a crash, a lost reply) is checked after this. A late commit in

@@ -100,7 +100,7 @@ struct Rig<'a> {
     dir: &'a Path,
     worker: &'a Path,
     secret: String,
-    tenant_claim: String,
+    claims: config::Claims,
     database_url: String,
     /// The server's core, and that of the load and Postgres. `None`: the machine has only one.
     cores: Option<(usize, usize)>,
@@ -116,7 +116,7 @@ impl<'a> Rig<'a> {
             dir,
             worker,
             secret: config::load_or_create_secret(dir)?,
-            tenant_claim: config::tenant_claim(&[])?,
+            claims: config::Claims::read(&[])?,
             database_url: server.url("chinwag"),
             cores,
         })
@@ -124,7 +124,7 @@ impl<'a> Rig<'a> {
 
     fn token(&self, user: &str) -> Result<String> {
         let options = token::Options { sub: user.into(), tenant: "bench".into(), ..Default::default() };
-        token::sign_token(&options, &self.tenant_claim, &self.secret)
+        token::sign_token(&options, &self.claims, &self.secret)
     }
 }
 

@@ -207,6 +207,7 @@ impl Stack {
             rebuild: options.worker.is_none().then_some(features),
             more_secrets: &more_secrets,
         })?;
+        let claims = config::Claims::read(&options.vars)?;
         let wrangler = self.wrangler.insert(Wrangler::start(&self.data, self.port)?);
         inputs::write_atomically(
             &self.data.join("run.json"),
@@ -217,7 +218,8 @@ impl Stack {
             "url": format!("http://127.0.0.1:{}", self.port),
             "postgresUrl": postgres_url,
             "jwtSecret": jwt_secret,
-            "tenantClaim": config::tenant_claim(&options.vars)?,
+            "tenantClaim": claims.tenant,
+            "rolesClaim": claims.roles,
             "persistDir": self.data.join("wrangler"),
         }))
     }

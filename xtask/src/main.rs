@@ -13,6 +13,7 @@ mod postgres;
 mod process;
 mod setup;
 mod sim;
+mod smoke;
 mod suite;
 mod token;
 mod verify;
@@ -34,8 +35,11 @@ const USAGE: &str = "cargo xtask <command>
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR] [--worker-password P]
   verify   --url URL [--token JWT] [--postgres URL] [--room ID]... [--data DIR]
+  smoke    --url URL [--token JWT --token JWT] [--postgres URL] [--data DIR]
 Environment: CHINWAG_FEATURES cargo features of the Worker, CHINWAG_TEST_WORKER the Worker that --no-build runs,
+CHINWAG_WITHOUT the bindings that a stack lacks,
 CHINWAG_QUEUE_RETRIES how often a stack's queue of notifications tries again, CHINWAG_TOKEN what `verify` shows without --token,
+CHINWAG_TOKEN_A and CHINWAG_TOKEN_B what `smoke` shows without --token, DATABASE_URL where `smoke` finds Postgres without --postgres,
 CHINWAG_WORKER_PASSWORD the password that `migrate` gives to the Worker's role without --worker-password.";
 
 fn main() {
@@ -80,6 +84,7 @@ fn run() -> Result<()> {
             migrate::run(&url, &dir, worker_password.as_deref())
         }
         "verify" => verify::run(&parse_verify_options(args)?),
+        "smoke" => smoke::run(&parse_smoke_options(args)?),
         other => bail!("no command `{other}`\n{USAGE}"),
     }
 }
@@ -223,5 +228,28 @@ fn parse_verify_options(mut args: lexopt::Parser) -> Result<verify::Options> {
     if options.url.is_empty() || options.token.is_empty() {
         bail!("verify needs --url https://… and --token JWT (or CHINWAG_TOKEN)");
     }
+    Ok(options)
+}
+
+fn parse_smoke_options(mut args: lexopt::Parser) -> Result<smoke::Options> {
+    let mut options = smoke::Options { data: root().join(".dev"), ..Default::default() };
+    let (mut tokens, mut url) = (Vec::new(), None);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("url") => url = Some(args.value()?.string()?),
+            Long("token") => tokens.push(args.value()?.string()?),
+            Long("postgres") => options.postgres = Some(args.value()?.string()?),
+            Long("data") => options.data = PathBuf::from(args.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if tokens.is_empty() {
+        tokens = ["CHINWAG_TOKEN_A", "CHINWAG_TOKEN_B"].into_iter().filter_map(variable).collect();
+    }
+    options.postgres = options.postgres.or_else(|| variable("DATABASE_URL"));
+    let needs = "smoke needs --url https://… and the tokens of two people: --token A --token B";
+    options.url = url.filter(|url| !url.is_empty()).context(needs)?;
+    options.tokens = tokens.try_into().ok().context(needs)?;
     Ok(options)
 }

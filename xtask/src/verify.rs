@@ -54,7 +54,8 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn postgres_url(options: &Options) -> Result<String> {
+/// Where the database behind that Worker is: given, or that of the running stack.
+pub fn postgres_url(options: &Options) -> Result<String> {
     if let Some(url) = &options.postgres {
         return Ok(url.clone());
     }
