@@ -1,12 +1,11 @@
 //! What single migrations do: the Worker's role, and direct rooms from before DM-2. Not here: applying migrations
 //! (`xtask/src/migrate.rs`).
 
-use crate::db::{create, group, tenant, user};
+use crate::db::{direct, group, tenant};
 use crate::postgres::{Database, NativePostgres, migration};
-use chinwag::db::{self, NewRoom};
+use chinwag::db;
 use chinwag::ids::RoomId;
 use chinwag::limits::STATEMENT_TIMEOUT_MS;
-use chinwag::protocol::room::RoomKind;
 
 async fn sqlstate(pg: &NativePostgres, sql: &str) -> Option<String> {
     let error = pg.client.batch_execute(sql).await.err();
@@ -60,14 +59,9 @@ async fn the_workers_role_reads_and_writes_rows_and_nothing_else() {
 async fn dm_2_direct_rooms_of_before_lose_their_owner_and_what_the_owner_did() {
     let rig = Database::new().await;
     let pg = &rig.connect().await;
-    for (id, kind, other) in
-        [("dm", RoomKind::Direct, "bob"), ("calm", RoomKind::Direct, "carol"), ("g", RoomKind::Group, "bob")]
-    {
-        let id = RoomId::parse(id).expect("an id");
-        let (tenant, creator, participants) = (tenant("acme"), user("alice"), vec![user(other)]);
-        let name = None;
-        create(pg, &NewRoom { tenant, id, is_repeatable: false, kind, name, creator, participants }).await;
-    }
+    direct(pg, "acme", "dm", "alice", "bob").await;
+    direct(pg, "acme", "calm", "alice", "carol").await;
+    group(pg, "acme", "g", "alice", &["bob"]).await;
     let before = "UPDATE chat_rooms SET archived_at = now(), slow_mode_s = 60, members_version = 7 WHERE id IN ('dm', 'g');
         UPDATE chat_room_members SET role = 'owner' WHERE room_id IN ('dm', 'g') AND user_id = 'alice';
         UPDATE chat_room_members SET muted_until = '9999-12-31' WHERE room_id IN ('dm', 'g') AND user_id = 'bob';
