@@ -17,6 +17,7 @@ mod people;
 mod place;
 mod port;
 mod projection;
+mod restore;
 mod rooms;
 mod search;
 mod search_words;
@@ -36,6 +37,7 @@ pub use port::{DbError, Failure, Postgres, ping};
 pub use projection::{
     Marker, MessageRow, Projected, Projection, ReactionRow, VersionRow, messages_after, project,
 };
+pub use restore::{Restored, RoomCopy, erase_room, restore_room};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};
 pub use search::{Filter, Has, Hits, Scope, search, search_scope};
 pub use search_words::{Term, Words};

@@ -6,6 +6,7 @@ use super::port::{DbError, Postgres, decode, encode};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Everything that one change writes, planned for the room as it was at `version`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub struct ChangeSet {
     pub bans: Vec<BanPut>,
     pub unbanned: Vec<UserId>,
     pub audit: Vec<AuditRow>,
-    /// Delete the room and everything that refers to it.
+    /// Mark the room as deleted: nobody finds it any more. Its rows follow (`erase_room`).
     pub delete: bool,
 }
 
@@ -75,5 +76,9 @@ pub enum Applied {
 /// # Laws  a change is applied only to the version it was planned for; sent twice, the second is `Stale`.
 /// # Cost  one statement, which waits for the room's other changes and batches.
 pub async fn apply(db: &impl Postgres, set: &ChangeSet) -> Result<Applied, DbError> {
+    if set.delete {
+        let input = json!({"tenant": set.tenant, "room": set.room, "deleteVersion": set.version});
+        return decode(db.query(include_str!("sql/mark_deleted.sql"), input).await?);
+    }
     decode(db.query("SELECT chat_apply_v1($1)", encode(set)?).await?)
 }

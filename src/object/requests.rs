@@ -8,7 +8,7 @@ use crate::auth::Identity;
 use crate::db::{self, Applied};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
-use crate::limits::{CHANGE_TRIES_MAX, REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
+use crate::limits::{CHANGE_TRIES_MAX, ERASE_PAUSE_MS, REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
@@ -120,6 +120,9 @@ impl<P: Platform> Object<P> {
         let known = self.memory.look(Room::members_version);
         let snapshot = self.ask_db(async |db| db::room_snapshot(db, &caller.tenant, id, known).await).await;
         let snapshot = snapshot.map_err(database_unavailable)?.ok_or_else(no_such_room)?;
+        if self.memory.look(Room::is_deleted).unwrap_or(false) {
+            return Err(no_such_room());
+        }
         let is_complete = self.memory.look(|room| snapshot.last_seq <= room.head()).unwrap_or(false);
         if is_complete {
             // If the snapshot could not be stored, nobody may be served by the old members.
@@ -158,6 +161,21 @@ impl<P: Platform> Object<P> {
         }
     }
 
+    /// Puts the room back into Postgres, if a restored backup has lost it or a change of it.
+    pub(super) async fn restore_room(self: &Rc<Self>) {
+        let Some(copy) = self.memory.look(Room::copy) else { return };
+        let outcome = self.ask_db(async |db| db::restore_room(db, &copy).await).await;
+        self.feed(Input::Restored(outcome));
+    }
+
+    /// Deletes the next piece of the deleted room in Postgres.
+    pub(super) async fn erase_piece(self: &Rc<Self>) {
+        let Some((tenant, room)) = self.memory.look(Room::key) else { return };
+        self.platform.sleep(ERASE_PAUSE_MS).await;
+        let outcome = self.ask_db(async |db| db::erase_room(db, &tenant, &room).await).await;
+        self.feed(Input::Erased(outcome));
+    }
+
     /// Changes the room in Postgres, and answers when the change is in force here: removed members receive nothing any more.
     ///
     /// # Errors  the plan's; 503 if Postgres does not answer, and then the change may have been made or not.
@@ -184,6 +202,7 @@ impl<P: Platform> Object<P> {
             let snapshot = snapshot.map_err(database_unavailable)?;
             let known = snapshot.as_ref().is_some_and(|now| Room::knows_of(&now.changes, &id));
             let missing = snapshot.is_none();
+            let is_behind = snapshot.as_ref().is_none_or(|now| now.members_version < set.version);
             if self.feed(Input::Refreshed(snapshot)).failed {
                 return Err(Refusal::fault());
             }
@@ -193,7 +212,8 @@ impl<P: Platform> Object<P> {
                 }
                 _ if known => return self.answer_to(caller, change),
                 Ok(Applied::Done) => return self.answer_to(caller, change),
-                _ if missing => return Err(no_such_room()),
+                // Postgres may have been restored from a backup. The next try finds the room as it was put back, or deleted.
+                _ if is_behind => self.restore_room().await,
                 Ok(Applied::Stale | Applied::Missing) | Err(_) => {}
             }
         }

@@ -77,21 +77,13 @@ impl Store<'_> {
         self.0.atomically(&mut || statements.iter().try_for_each(|sql| self.0.exec(sql, &[]).map(drop)))
     }
 
-    /// Drops every table: the room is deleted and can't be loaded afterwards.
-    pub fn wipe(&self) -> Result<()> {
-        self.0.atomically(&mut || {
-            self.0.exec("DROP TABLE IF EXISTS uploads", &[])?;
-            DROPS.iter().try_for_each(|sql| self.0.exec(sql, &[]).map(drop))
-        })
-    }
-
     /// Deletes all content. Of the state, only `rows` and the outbox alert stay. Objects in the bucket are due at once;
-    /// an upload in progress may still complete, so it keeps its time.
+    /// an upload in progress may still complete, so it keeps its time. Tables are dropped and created again: each deleted
+    /// row would be billed.
     pub fn purge(&self, rows: &[(StateRow, String)], now: UnixMs) -> Result<()> {
         self.0.atomically(&mut || {
-            for sql in
-                ["DELETE FROM events", "DELETE FROM versions", "DELETE FROM audit", "DELETE FROM quarantine"]
-            {
+            let [tables_of_content @ .., _] = DROPS;
+            for sql in tables_of_content.into_iter().chain(SCHEMA.into_iter().flatten().copied()) {
                 self.0.exec(sql, &[])?;
             }
             let complete = "UPDATE uploads SET due = ? WHERE file IS NOT NULL OR message IS NOT NULL";

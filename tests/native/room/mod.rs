@@ -11,6 +11,7 @@ mod outbox;
 mod outbox_alert;
 mod presence;
 mod refusals;
+mod restore;
 mod schema;
 mod send_checks;
 mod session;
