@@ -21,6 +21,15 @@ pub const ATTACHMENT_URL_BYTES_MAX: usize = 2_048;
 pub const MESSAGE_BYTES_MAX: usize = 24 * 1024;
 /// UTF-8 bytes of one reaction's emoji (REACT-1).
 pub const EMOJI_BYTES_MAX: usize = 64;
+/// Characters of a custom emoji's name (REACT-1): names of common chats have at most as many, with few exceptions.
+pub const CUSTOM_EMOJI_CHARS_MAX: usize = 32;
+/// People whom a message names for one emoji (REACT-3); it counts the others. A tooltip has no place for more names.
+pub const REACTORS_NAMED_MAX: usize = 20;
+/// People whom an event names to legacy clients for one emoji (REACT-4): they count what they see.
+pub const REACTORS_LEGACY_MAX: usize = 100;
+/// Bytes of the JSON of all people whom a message does not name (REACT-5): half of the platform's largest row (2 MB).
+/// 500 people with ids of 36 characters and 20 emoji take 390 KB.
+pub const REACTORS_BYTES_MAX: usize = 1 << 20;
 /// Different emoji on one message (REACT-2).
 pub const EMOJI_KINDS_MAX: usize = 20;
 /// Bytes of a JSON body: 256 KiB (PROTOCOL.md, "14. REST"). 500 member ids of 128 characters of 4 bytes just fit.

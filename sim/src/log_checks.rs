@@ -15,7 +15,7 @@ use crate::world::network::HttpOutcome;
 use crate::world::operation::{Acked, Fact, Operation};
 use chinwag::db::MessageRow;
 use chinwag::ids::Seq;
-use chinwag::protocol::message::Message;
+use chinwag::protocol::message::{Message, Reactions};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -192,7 +192,9 @@ pub fn reactions_are_counted(log: &Log, floor: Seq) -> CheckResult {
     for message in log.values().filter_map(Stored::message) {
         let expected = model.get(&message.id).filter(|_| message.deleted_at.is_none());
         let expected = expected.cloned().unwrap_or_default();
-        if message.reactions != expected {
+        let counted: BTreeMap<_, _> =
+            expected.iter().map(|(emoji, u)| (emoji.clone(), u.len() as u64)).collect();
+        if message.reactions != expected || message.reaction_counts != counted {
             let what = format!("{}: {:?} instead of {expected:?}", message.seq, message.reactions);
             return Err((Checker::Diverging, what));
         }
@@ -243,14 +245,16 @@ fn quarantine_has_reason(rows: &RoomRows, message: &Message, before: &[Value]) -
 }
 
 fn is_same_row(row: &MessageRow, message: &Message, before: &[Value]) -> bool {
-    let in_postgres = row.reactions.iter().map(|r| (r.emoji.as_str(), r.user_id.as_str()));
-    let in_log = message.reactions.iter();
-    let in_log = in_log.flat_map(|(emoji, users)| users.iter().map(|user| (emoji.as_str(), user.as_str())));
+    let mut in_postgres = Reactions::new();
+    for reaction in row.reactions.iter().flatten() {
+        in_postgres.entry(reaction.emoji.clone()).or_default().push(reaction.user_id.clone());
+    }
     let counted = (row.reply_count as u64, row.last_reply_at_ms, &row.deleted_by)
-        == (message.reply_count, message.last_reply_at, &message.deleted_by);
+        == (message.reply_count, message.last_reply_at, &message.deleted_by)
+        && row.edited_by == message.edited_by;
     let versions = serde_json::to_value(&row.versions).unwrap_or_default();
     let is_same_text = row.id == message.id && row.content == message.content;
-    is_same_text && counted && versions == Value::from(before.to_vec()) && in_postgres.eq(in_log)
+    is_same_text && counted && versions == Value::from(before.to_vec()) && in_postgres == message.reactions
 }
 
 /// REST pages through the same messages.

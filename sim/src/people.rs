@@ -10,6 +10,7 @@ use crate::world::World;
 use crate::world::checker::{CheckResult, Checker};
 use crate::world::clients::room_path;
 use crate::world::network::HttpOutcome;
+use chinwag::auth::Role;
 use chinwag::ids::{Seq, iso};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -202,7 +203,7 @@ impl World {
         let now = self.clock.now();
         for user in missing {
             let mut member = testkit::cast::group(&[user]).members.remove(0);
-            (member.role, member.joined_at_ms) = ("member".into(), now);
+            (member.role, member.joined_at_ms) = (Role::Member, now);
             self.backends.rows(room, |rows| {
                 rows.change(|room| {
                     room.bans.retain(|ban| ban.user_id.as_str() != *user);

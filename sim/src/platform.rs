@@ -220,6 +220,10 @@ impl Platform for Simulated {
         Some(socket.pinged_at(self.world.clock.now()))
     }
 
+    fn parse_emoji(text: &str) -> Option<String> {
+        testkit::parse_emoji(text)
+    }
+
     async fn authenticate(&self, token: &str) -> std::result::Result<Identity, Refusal> {
         parse_token(token).ok_or_else(|| Refusal::new(Code::Unauthenticated, "no token"))
     }

@@ -7,10 +7,12 @@ use crate::world::World;
 use crate::world::backends::RoomRows;
 use crate::world::checker::Checker;
 use crate::world::executor::never;
+use chinwag::auth::Role;
 use chinwag::db::{
     Applied, ChangeSet, DbError, MessageRow, Postgres, Projected, Projection, Restored, RoomCopy,
 };
 use chinwag::limits::{ACCESS_TIMEOUT_MS, BATCH_ROWS_MAX, STATEMENT_TIMEOUT_MS};
+use chinwag::protocol::room::AuditAction;
 use serde_json::{Value, json};
 use std::rc::Rc;
 use testkit::{Statement, encode_projected, is_poison};
@@ -171,8 +173,9 @@ fn apply(world: &World, rows: &mut RoomRows, set: ChangeSet) -> &'static str {
     rows.postgres.members_version = rows.room.members_version;
     world.recorder.count("changes");
     let wrong = |what: String| world.recorder.violation(Checker::People, what);
-    let added =
-        |user: &str| set.audit.iter().any(|row| row.action == "add" && row.target.as_deref() == Some(user));
+    let added = |user: &str| {
+        set.audit.iter().any(|row| row.action == AuditAction::Add && row.target.as_deref() == Some(user))
+    };
     for member in &rows.room.members {
         let user = member.user_id.as_str();
         if !before.iter().any(|m| m.user_id == member.user_id) && !added(user) {
@@ -182,7 +185,7 @@ fn apply(world: &World, rows: &mut RoomRows, set: ChangeSet) -> &'static str {
             wrong(format!("{user} is a member, and banned"));
         }
     }
-    if !rows.room.members.iter().any(|member| member.role == "owner") {
+    if !rows.room.members.iter().any(|member| member.role == Role::Owner) {
         wrong("the room has no owner".into());
     }
     "done"

@@ -11,6 +11,7 @@ use chinwag::error::{Code, Refusal};
 use chinwag::ids::{TenantId, UnixMs};
 use chinwag::object::Answer;
 use chinwag::outbox_alerts::Listed;
+use chinwag::room::moderation::Rules;
 use std::rc::Rc;
 
 pub struct Worker {
@@ -99,6 +100,10 @@ impl Ports for Worker {
             return Err(Refusal::new(Code::TokenExpired, "expired"));
         }
         Ok(caller)
+    }
+
+    fn moderation(&self, tenant: &TenantId) -> Option<Rc<Rules>> {
+        self.world.moderation.rules_for(tenant.as_str())
     }
 
     fn db(&self) -> &Db {

@@ -6,7 +6,7 @@ use super::http::{Reply, database_unavailable};
 use super::ports::Ports;
 use crate::db::{self, Found, Place};
 use crate::error::Refusal;
-use crate::room::message_of;
+use crate::room::message_for;
 use serde_json::json;
 
 /// `GET /mentions`.
@@ -18,8 +18,10 @@ pub async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> 
     let found = db::mentions(ports.db(), &caller.tenant, &caller.user, &place, limit.saturating_add(1)).await;
     let mut found = found.map_err(database_unavailable)?;
     let next_cursor = truncate_to_page(&mut found, limit);
-    let messages: Vec<_> =
-        found.into_iter().map(|found| message_of(&caller.tenant, &found.room_id, found.message)).collect();
+    let messages: Vec<_> = found
+        .into_iter()
+        .map(|found| message_for(&caller.user, &caller.tenant, &found.room_id, found.message))
+        .collect();
     Ok(Reply::ok(json!({"messages": messages, "nextCursor": next_cursor})))
 }
 

@@ -49,7 +49,7 @@ async fn authorize_operator<P: Ports>(cx: &RoomContext<'_, P>) -> Result<Option<
         other => refuse_strangers(other)?,
     };
     let member = snapshot.as_ref().and_then(|s| s.members.iter().find(|m| m.user_id == caller.user));
-    let role = member.and_then(|member| Role::from_name(&member.role));
+    let role = member.map(|member| member.role);
     let kind = snapshot.as_ref().map_or(RoomKind::Group, |snapshot| snapshot.kind);
     auth::authorize(kind, role, caller.tenant_role, Action::OperateOutbox)?;
     Ok(snapshot.map(|s| Membership { members_version: s.members_version, last_seq: s.last_seq }))

@@ -8,7 +8,9 @@ use crate::db::Postgres;
 use crate::error::Refusal;
 use crate::ids::{TenantId, UnixMs};
 use crate::outbox_alerts::Listed;
+use crate::room::moderation::Rules;
 use std::future::Future;
+use std::rc::Rc;
 
 pub trait Ports {
     type Db: Postgres;
@@ -19,6 +21,8 @@ pub trait Ports {
     fn random(&self) -> u128;
     /// # Errors  the code and message for the sender of this token.
     fn authenticate(&self, token: &str) -> impl Future<Output = Result<Identity, Refusal>>;
+    /// The tenant's moderation rules, if it has any.
+    fn moderation(&self, tenant: &TenantId) -> Option<Rc<Rules>>;
     fn db(&self) -> &Self::Db;
     /// Like `db` with a short deadline, and for a while after a failure it fails at once: the room can decide as well.
     fn fail_fast_db(&self) -> &Self::Db;

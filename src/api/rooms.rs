@@ -48,7 +48,10 @@ pub async fn create<P: Ports, B: Body>(
         None => new_room_id(ports),
     };
     let id = id.ok_or_else(Refusal::fault)?;
-    let name = if kind == RoomKind::Direct { None } else { name };
+    let mut name = if kind == RoomKind::Direct { None } else { name };
+    if let (Some(name), Some(rules)) = (&mut name, ports.moderation(&caller.tenant)) {
+        rules.check_name("name", name)?;
+    }
     let (tenant, creator) = (caller.tenant.clone(), caller.user.clone());
     let new = NewRoom { tenant, id, is_repeatable: client_id.is_some(), kind, name, creator, participants };
     let created = db::create_room(ports.db(), &new).await.map_err(database_unavailable)?;

@@ -8,7 +8,7 @@ use super::search_query::SearchQuery;
 use crate::db::{self, Found, Hits, Place};
 use crate::error::Refusal;
 use crate::limits::SEARCH_PAGE_DEFAULT;
-use crate::room::message_of;
+use crate::room::message_for;
 use serde_json::{Value, json};
 
 /// `GET /search`.
@@ -33,7 +33,7 @@ pub async fn search<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal
             .map_err(database_unavailable)?,
     };
     let hit = |Found { room_id, room_name, message, .. }: Found| -> Value {
-        json!({"message": message_of(&caller.tenant, &room_id, message), "roomName": room_name})
+        json!({"message": message_for(&caller.user, &caller.tenant, &room_id, message), "roomName": room_name})
     };
     let next_cursor = hits.next.map(|place| place.text());
     let hits: Vec<Value> = hits.found.into_iter().map(hit).collect();

@@ -2,9 +2,10 @@
 //! Not here: what a role may do (`auth`), and the room as clients see it (`rooms`).
 
 use super::port::{DbError, Postgres, decode};
+use crate::auth::Role;
 use crate::ids::{INTEGER_MAX, RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::SNAPSHOT_CHANGES_MAX;
-use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
+use crate::protocol::room::{AuditAction, HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -12,7 +13,8 @@ use serde_json::json;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Access {
-    pub role: String,
+    #[serde(deserialize_with = "Role::read_stored")]
+    pub role: Role,
     /// If it is newer than the room object's own, the object's copy of the members is old.
     pub members_version: u64,
     /// The watermark in Postgres: never above the room's head, unless the room lost its log.
@@ -52,7 +54,8 @@ pub struct RoomSnapshot {
 #[serde(rename_all = "camelCase")]
 pub struct SnapshotMember {
     pub user_id: UserId,
-    pub role: String,
+    #[serde(deserialize_with = "Role::read_stored")]
+    pub role: Role,
     pub joined_at_ms: UnixMs,
     pub joined_seq: Seq,
     pub last_read_seq: Seq,
@@ -79,7 +82,7 @@ pub struct SnapshotBan {
 pub struct SnapshotChange {
     pub id: String,
     pub actor: UserId,
-    pub action: String,
+    pub action: AuditAction,
     pub target: Option<String>,
 }
 

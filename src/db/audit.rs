@@ -6,6 +6,7 @@ use super::port::{DbError, Postgres, decode};
 use crate::error::Refusal;
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::limits::FOREVER_MS;
+use crate::protocol::room::AuditAction;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ pub struct AuditRow {
     pub id: String,
     pub at_ms: UnixMs,
     pub actor: String,
-    pub action: String,
+    pub action: AuditAction,
     pub target: Option<String>,
     pub reason: Option<String>,
 }

@@ -27,7 +27,7 @@ pub use access::{
     Access, Notify, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember, access, room_snapshot,
 };
 pub use audit::{AuditCursor, AuditRow, list_audit};
-pub use cursor::{Page, parse as parse_cursor};
+pub use cursor::{Page, format as format_cursor, parse as parse_cursor};
 pub use members::{list_members, notify_settings};
 pub use mentions::mentions;
 pub use notify::{Notice, NotificationPayload, notification_payload};
@@ -35,7 +35,8 @@ pub use people::{Applied, BanPut, ChangeSet, MemberPut, Settings, apply};
 pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, ping};
 pub use projection::{
-    Marker, MessageRow, Projected, Projection, ReactionRow, VersionRow, messages_after, project,
+    Marker, MessageRow, Projected, Projection, ReactionChange, ReactionRow, VersionRow, messages_after,
+    project,
 };
 pub use restore::{Restored, RoomCopy, erase_room, restore_room};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};

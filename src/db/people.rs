@@ -3,6 +3,7 @@
 
 use super::audit::AuditRow;
 use super::port::{DbError, Postgres, decode, encode};
+use crate::auth::Role;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,8 @@ pub struct ChangeSet {
 #[serde(rename_all = "camelCase")]
 pub struct MemberPut {
     pub user_id: UserId,
-    pub role: String,
+    #[serde(deserialize_with = "Role::read_stored")]
+    pub role: Role,
     /// Where a new member begins, and has read up to. An existing member keeps both.
     pub joined_seq: Seq,
     pub notify_level: NotifyLevel,

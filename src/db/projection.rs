@@ -1,6 +1,6 @@
 //! Writing a room's log to Postgres, and reading it back when the room has lost it.
 //! Not here: batching, bisecting and backoff (the room's outbox); the statements, which are the functions
-//! `chat_project_*` of migrations/0006_writing_functions.sql.
+//! `chat_project_*` of migrations/0006_writing_functions.sql and 0008_reaction_changes.sql.
 
 use super::audit::AuditRow;
 use super::notify::Notice;
@@ -44,10 +44,15 @@ pub struct MessageRow {
     pub followers: Vec<String>,
     pub created_at_ms: UnixMs,
     pub edited_at_ms: Option<UnixMs>,
+    /// Who made the last edit; `None`: nobody, or the author.
+    #[serde(default)]
+    pub edited_by: Option<String>,
     pub deleted_at_ms: Option<UnixMs>,
     pub deleted_by: Option<String>,
-    /// In the order in which the room shows them.
-    pub reactions: Vec<ReactionRow>,
+    /// All of its reactions, in the order in which the room shows them. `None` in a batch: those that Postgres has
+    /// stay, and the batch has what changed.
+    #[serde(default)]
+    pub reactions: Option<Vec<ReactionRow>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +60,21 @@ pub struct MessageRow {
 pub struct ReactionRow {
     pub emoji: String,
     pub user_id: String,
+}
+
+/// Whether a person's reaction to a message is set now. Set twice, or removed twice, it is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReactionChange {
+    /// The message's seq and id.
+    pub seq: Seq,
+    pub id: String,
+    pub emoji: String,
+    pub user_id: String,
+    pub is_set: bool,
+    /// The seq of the event, by which the room orders the reactions of a message.
+    pub position: Seq,
+    pub at_ms: UnixMs,
 }
 
 /// A version of a message before an edit: who wrote it when, and who replaced it when.
@@ -89,6 +109,9 @@ pub struct Projection {
     pub to: Seq,
     /// Each once, in its present state, which may be newer than `to` but never older.
     pub messages: Vec<MessageRow>,
+    /// At most one for each message, emoji and person; none of a message whose `reactions` are in the batch.
+    #[serde(default)]
+    pub reactions: Vec<ReactionChange>,
     pub reads: BTreeMap<UserId, Marker>,
     /// Entries for the audit log.
     #[serde(default)]
@@ -131,7 +154,7 @@ pub enum Projected {
 /// generation. After `Done` everything up to `last_seq` is in Postgres, except for conflicts.
 /// # Cost  one statement; it grows with the batch, not with the tables (bench/results/projection.md).
 pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected, DbError> {
-    decode(db.query("SELECT chat_project_v1($1)", encode(batch)?).await?)
+    decode(db.query("SELECT chat_project_v2($1)", encode(batch)?).await?)
 }
 
 /// The room's messages after a seq, ascending, as they were projected. Fewer than `limit` means that there are no more.

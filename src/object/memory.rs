@@ -85,7 +85,7 @@ impl<P: Platform> Object<P> {
         }
         self.sockets.reload(sockets.into_iter());
         let room = Room::load(&Store(self.platform.sql()), states, self.limits.clone())?;
-        Ok(room.map(|room| room.with_moderation(&self.moderation)))
+        Ok(room.map(|room| room.with_moderation(&self.moderation).with_emoji(P::parse_emoji)))
     }
 
     /// The input is lost, and the memory with it; the room is loaded again from storage and sockets. What earlier inputs

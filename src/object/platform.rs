@@ -54,6 +54,9 @@ pub trait Platform: 'static {
     /// When the platform last answered a ping of this client; `None` if the client has sent none.
     fn pinged_at(&self, socket: &Self::Socket) -> Option<UnixMs>;
 
+    /// See `EmojiParser`.
+    fn parse_emoji(text: &str) -> Option<String>;
+
     fn authenticate(&self, token: &str) -> impl Future<Output = Result<Identity, Refusal>>;
     /// Reports to the tenant's list of outbox alerts; true if the list has confirmed.
     fn report_alert(&self, _report: &OutboxReport) -> impl Future<Output = bool> {

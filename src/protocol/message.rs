@@ -5,7 +5,7 @@ use crate::ids::{Seq, UnixMs, iso, parse_iso};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
-/// Per emoji the people who reacted with it, in the order in which they did.
+/// Per emoji people who reacted with it, in the order in which they did.
 pub type Reactions = BTreeMap<String, Vec<String>>;
 
 /// The message object (PROTOCOL.md, "5. Messages").
@@ -22,7 +22,11 @@ pub struct Message {
     pub content: String,
     pub content_type: String,
     pub attachments: Vec<Attachment>,
+    /// The first people of each emoji; see `limits::REACTORS_NAMED_MAX`.
     pub reactions: Reactions,
+    /// How many people reacted with each emoji.
+    #[serde(default)]
+    pub reaction_counts: BTreeMap<String, u64>,
     pub client_id: Option<String>,
     pub thread_id: Option<String>,
     pub reply_to_id: Option<String>,
@@ -37,6 +41,9 @@ pub struct Message {
     pub created_at: UnixMs,
     #[serde(with = "time_opt")]
     pub edited_at: Option<UnixMs>,
+    /// Who made the last edit; `None`: nobody, or the author.
+    #[serde(default)]
+    pub edited_by: Option<String>,
     #[serde(with = "time_opt")]
     pub deleted_at: Option<UnixMs>,
     /// Only tombstones have it.

@@ -57,6 +57,14 @@ names! {
     NotifyLevel { All = "all", Mentions = "mentions", None = "none" } unknown: Mentions
 }
 
+names! {
+    /// What an entry of the audit log says was done.
+    AuditAction {
+        Mute = "mute", Unmute = "unmute", Ban = "ban", Unban = "unban", SlowMode = "slow_mode", Edit = "edit",
+        Delete = "delete", Report = "report", Role = "role", Add = "add", Remove = "remove", Settings = "settings"
+    } unknown: Settings
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,26 @@ use std::rc::Rc;
 /// One event's JSON text, shared by everybody who receives it.
 pub type EventText = Rc<str>;
 
+/// An event as everybody receives it.
+pub struct EventTexts {
+    pub event: EventText,
+    /// For legacy clients, if it differs.
+    pub legacy: Option<EventText>,
+}
+
+impl EventTexts {
+    /// The text for a client that speaks `chat.v1`, or for a legacy client.
+    pub fn text_for(&self, batches: bool) -> &EventText {
+        self.legacy.as_ref().filter(|_| !batches).unwrap_or(&self.event)
+    }
+}
+
+impl From<EventText> for EventTexts {
+    fn from(event: EventText) -> Self {
+        Self { event, legacy: None }
+    }
+}
+
 fn text(value: Value) -> EventText {
     value.to_string().into()
 }
@@ -82,18 +102,23 @@ pub struct ReactionDelta<'a> {
     pub add: bool,
 }
 
-/// `reactions`: all of the message's reactions after the change.
+/// `count`: how many people have reacted with this emoji, after the change. `reactions`: for legacy clients alone.
 pub fn reaction_update(
     seq: Seq,
     message_id: &str,
-    reactions: &Reactions,
     delta: &ReactionDelta,
+    count: u64,
+    reactions: Option<&Reactions>,
 ) -> EventText {
     let action = if delta.add { "add" } else { "remove" };
-    text(json!({
-        "type": "reaction_update", "seq": seq, "messageId": message_id, "reactions": reactions,
+    let mut event = json!({
+        "type": "reaction_update", "seq": seq, "messageId": message_id, "count": count,
         "delta": {"userId": delta.user, "emoji": delta.emoji, "action": action},
-    }))
+    });
+    if let (Some(reactions), Some(map)) = (reactions, event.as_object_mut()) {
+        map.insert("reactions".into(), json!(reactions));
+    }
+    text(event)
 }
 
 /// `body`: the message object's JSON text as the log stores it after the edit.

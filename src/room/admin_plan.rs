@@ -5,6 +5,7 @@
 use super::Room;
 use super::admin_changes::{AdminChange, Patch};
 use super::members::Members;
+use super::reports::SYSTEM;
 use crate::auth::{Action, Identity, Role};
 use crate::db::{
     AuditRow, BanPut, ChangeSet, MemberPut, Settings, SnapshotBan, SnapshotChange, SnapshotMember,
@@ -12,7 +13,7 @@ use crate::db::{
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs, UserId, iso};
 use crate::limits::{BANS_MAX, FOREVER_MS, GROUP_MEMBERS_MAX};
-use crate::protocol::room::NotifyLevel;
+use crate::protocol::room::{AuditAction, NotifyLevel};
 use serde_json::{Value, json};
 
 impl Room {
@@ -40,10 +41,34 @@ impl Room {
             delete: false,
         };
         let mut plan = Plan { members: &self.members, head: self.log.head(), caller, now, id, set };
-        plan.add_change(change)?;
+        let (moderated, flagged) = self.moderate(caller, change)?;
+        plan.add_change(moderated.as_ref().unwrap_or(change))?;
+        if let Some(rule) = flagged.filter(|_| plan.set.settings.is_some()) {
+            plan.note_flagged(rule);
+        }
         let set = plan.set;
         let nothing = set.put.is_empty() && set.audit.is_empty() && !set.delete;
         Ok((!nothing).then_some(set))
+    }
+
+    /// A change of texts that everybody sees, masked where the tenant's rules ask for it (`None`: as it is), and the rule
+    /// for which it is noted.
+    ///
+    /// # Errors  room_not_found, forbidden; moderation_blocked.
+    fn moderate(
+        &self,
+        caller: &Identity,
+        change: &AdminChange,
+    ) -> Result<(Option<AdminChange>, Option<&'static str>), Refusal> {
+        let AdminChange::Settings(patch) = change else { return Ok((None, None)) };
+        self.authorize(caller, Action::ChangeRoom)?;
+        let (mut patch, mut flagged) = (patch.clone(), None);
+        for (field, text) in [("name", &mut patch.name), ("topic", &mut patch.topic)] {
+            if let Some(text) = text {
+                flagged = flagged.or(self.moderator.check_name(field, text)?);
+            }
+        }
+        Ok((Some(AdminChange::Settings(patch)), flagged))
     }
 
     /// Whether the request `id` was carried out although its answer was lost: the newest changes in Postgres say so.
@@ -115,21 +140,29 @@ impl<'a> Plan<'a> {
 
     // --- What the plan consists of ------------------------------------------------------------------
 
-    fn note(&mut self, action: &str, target: Option<&UserId>, reason: Option<String>) {
+    fn note(&mut self, action: AuditAction, target: Option<&UserId>, reason: Option<String>) {
         self.set.audit.push(AuditRow {
             id: audit_id(self.id, self.set.audit.len()),
             at_ms: self.now,
             actor: self.caller.user.to_string(),
-            action: action.to_owned(),
+            action,
             target: target.map(UserId::to_string),
             reason,
         });
     }
 
+    /// A rule flagged the room's new name or topic.
+    fn note_flagged(&mut self, rule: &str) {
+        self.note(AuditAction::Report, None, Some(rule.to_owned()));
+        if let Some(note) = self.set.audit.last_mut() {
+            SYSTEM.clone_into(&mut note.actor);
+        }
+    }
+
     fn put(&mut self, member: &SnapshotMember, change: impl FnOnce(&mut MemberPut)) {
         let mut put = MemberPut {
             user_id: member.user_id.clone(),
-            role: member.role.clone(),
+            role: member.role,
             joined_seq: member.joined_seq,
             notify_level: member.notify.level,
             notifications_snoozed_until_ms: member.notify.notifications_snoozed_until_ms,
@@ -174,7 +207,7 @@ impl<'a> Plan<'a> {
     }
 
     fn ensure_owner_without(&self, user: &UserId) -> Result<(), Refusal> {
-        let is_owner = |m: &&SnapshotMember| m.role == Role::Owner.name();
+        let is_owner = |m: &&SnapshotMember| m.role == Role::Owner;
         let mut owners = self.members.snapshot().members.iter().filter(is_owner);
         match self.role_of(user) == Role::Owner && !owners.any(|m| m.user_id != *user) {
             true => Err(Refusal::new(Code::LastOwner, "the room would have no owner: hand it over first")),
@@ -209,13 +242,13 @@ impl<'a> Plan<'a> {
             }
             self.set.put.push(MemberPut {
                 user_id: user.clone(),
-                role: Role::Member.name().to_owned(),
+                role: Role::Member,
                 joined_seq: self.head,
                 notify_level: NotifyLevel::All,
                 notifications_snoozed_until_ms: None,
                 silenced_until_ms: None,
             });
-            self.note("add", Some(user), None);
+            self.note(AuditAction::Add, Some(user), None);
         }
         if self.members.count().saturating_add(self.set.put.len()) > GROUP_MEMBERS_MAX {
             return Err(Refusal::invalid("userIds", &format!("more than {GROUP_MEMBERS_MAX} people")));
@@ -227,7 +260,7 @@ impl<'a> Plan<'a> {
         self.authorize(Action::RemovePerson { target: self.role_of(user) })?;
         self.member(user)?;
         self.end_membership(user)?;
-        self.note("remove", Some(user), None);
+        self.note(AuditAction::Remove, Some(user), None);
         Ok(())
     }
 
@@ -235,7 +268,7 @@ impl<'a> Plan<'a> {
         let user = &self.caller.user;
         self.authorize(Action::Leave)?;
         self.end_membership(user)?;
-        self.note("remove", Some(user), None);
+        self.note(AuditAction::Remove, Some(user), None);
         Ok(())
     }
 
@@ -254,13 +287,13 @@ impl<'a> Plan<'a> {
         if target == to {
             return Ok(());
         }
-        self.put(member, |m| m.role = to.name().to_owned());
-        self.note("role", Some(user), Some(to.name().to_owned()));
+        self.put(member, |m| m.role = to);
+        self.note(AuditAction::Role, Some(user), Some(to.name().to_owned()));
         // There is one owner: handing the room over makes the previous one an admin.
         if to == Role::Owner {
             let previous = self.member(&self.caller.user)?;
-            self.put(previous, |m| m.role = Role::Admin.name().to_owned());
-            self.note("role", Some(&previous.user_id), Some(Role::Admin.name().to_owned()));
+            self.put(previous, |m| m.role = Role::Admin);
+            self.note(AuditAction::Role, Some(&previous.user_id), Some(Role::Admin.name().to_owned()));
         }
         Ok(())
     }
@@ -296,7 +329,7 @@ impl<'a> Plan<'a> {
             self.members.ensure_not_archived()?;
         }
         self.set.settings = Some(after);
-        self.note("settings", None, Some(names.join(", ")));
+        self.note(AuditAction::Settings, None, Some(names.join(", ")));
         Ok(())
     }
 
@@ -305,7 +338,7 @@ impl<'a> Plan<'a> {
         let before = self.settings();
         if before.slow_mode_s != seconds {
             self.set.settings = Some(Settings { slow_mode_s: seconds, ..before });
-            self.note("slow_mode", None, Some(seconds.to_string()));
+            self.note(AuditAction::SlowMode, None, Some(seconds.to_string()));
         }
         Ok(())
     }
@@ -320,8 +353,8 @@ impl<'a> Plan<'a> {
         }
         self.put(member, |m| m.silenced_until_ms = until_ms);
         match until_ms {
-            Some(until) => self.note("mute", Some(user), (until < FOREVER_MS).then(|| iso(until))),
-            None => self.note("unmute", Some(user), None),
+            Some(until) => self.note(AuditAction::Mute, Some(user), (until < FOREVER_MS).then(|| iso(until))),
+            None => self.note(AuditAction::Unmute, Some(user), None),
         }
         Ok(())
     }
@@ -344,7 +377,7 @@ impl<'a> Plan<'a> {
             self.end_membership(user)?;
         }
         self.set.bans.push(BanPut { user_id: user.clone(), until_ms, reason: reason.clone() });
-        self.note("ban", Some(user), reason);
+        self.note(AuditAction::Ban, Some(user), reason);
         Ok(())
     }
 
@@ -352,7 +385,7 @@ impl<'a> Plan<'a> {
         self.authorize(Action::Ban { target: self.role_of(user) })?;
         if self.is_banned(user) {
             self.set.unbanned.push(user.clone());
-            self.note("unban", Some(user), None);
+            self.note(AuditAction::Unban, Some(user), None);
         }
         Ok(())
     }

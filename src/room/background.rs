@@ -45,6 +45,7 @@ impl Room {
         Backlog {
             head: self.log.head(),
             projected: self.log.projected(),
+            floor: self.log.floor(),
             side_rows: self.reads.has_unprojected() || self.audit.is_waiting(),
             notices_at: self.notifications.due(&self.log),
         }
@@ -81,6 +82,7 @@ impl Room {
             from: backlog.projected,
             to: rows.to,
             messages: rows.messages,
+            reactions: rows.reactions,
             reads: self.reads.batch(),
             audit: self.audit.batch(store)?,
             notices,

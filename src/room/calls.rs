@@ -46,7 +46,11 @@ impl Room {
             RoomCall::React { message, emoji, add } => {
                 let draft = ReactionDraft::new(&message, emoji, add, None)?;
                 let message = self.react(request, draft)?.ok_or_else(Refusal::fault)?;
-                json!({"messageId": message.id, "reactions": message.reactions}).to_string()
+                let (reactions, counts) = (message.reactions, message.reaction_counts);
+                json!({"messageId": message.id, "reactions": reactions, "reactionCounts": counts}).to_string()
+            }
+            RoomCall::Reactors { message, emoji, after, limit } => {
+                self.reactors_page(request, (&message, &emoji), after.as_ref(), limit)?
             }
             RoomCall::Thread { root, before, limit } => self.thread_page(request, &root, before, limit)?,
             RoomCall::Read { seq } => {
@@ -123,6 +127,7 @@ impl Room {
         }
         older.reverse();
         older.append(&mut newer);
+        self.show_own_reactions(store, request.user(), &mut older)?;
         let bodies: Vec<&str> = older.iter().map(|m| m.body.as_str()).collect();
         let (messages, seq, epoch) =
             (bodies.join(","), self.log.head(), serde_json::Value::from(self.log.epoch()));

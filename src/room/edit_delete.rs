@@ -41,7 +41,10 @@ impl Room {
         if let Begin::Duplicate(event) = self.begin(request, Operation::Edit, retry)? {
             self.ack_duplicate(request, &event);
             let message = event.target.map(|seq| store.by_seq(seq)).transpose()?.flatten();
-            return Ok(message.map_or_else(|| "null".to_owned(), |message| message.body));
+            let message = message.and_then(|event| serde_json::from_str(&event.body).ok());
+            return Ok(
+                message.map_or_else(|| Ok("null".to_owned()), |message| self.body_for(request, message))?
+            );
         }
         let mut message = self.find_message(request, draft.message_id)?.ok_or_else(no_such_message)?;
         let is_author = message.user_id == request.user();
@@ -56,10 +59,10 @@ impl Room {
         if message.attachments.is_empty() {
             ensure_not_empty(&draft.content)?;
         }
-        let flagged = self.check_text(request, Operation::Edit, &mut draft.content, &[])?;
+        let flagged = self.check_text(request, Operation::Edit, &mut draft.content, &mut [])?;
         if draft.content == message.content {
             self.ack_noop(request, draft.client_id.as_deref(), Kind::Edit, &message);
-            return Ok(server::body(&message));
+            return Ok(self.body_for(request, message)?);
         }
         let former_bytes = size_of(&message);
         let Edited { event, replaced } = self.apply_edit(request, &mut message, draft, digest)?;
@@ -78,8 +81,8 @@ impl Room {
         store.append(&[&event], &mutations)?;
         self.log.advance(event.seq);
         self.ack(request, &event, (&message).into(), false);
-        self.broadcast_about(event.target, event.seq, server::message_updated(event.seq, &body));
-        Ok(body)
+        self.broadcast_about(event.target, event.seq, server::message_updated(event.seq, &body).into());
+        Ok(self.body_for(request, message)?)
     }
 
     /// Changes the message as the edit asks, and gives the event and the version that is replaced.
@@ -109,6 +112,7 @@ impl Room {
             || (had_room_mention && Mentions::parse(&message.content).has_room);
         message.version = message.version.saturating_add(1);
         message.edited_at = Some(request.turn.now);
+        message.edited_by = Some(request.user()).filter(|user| *user != message.user_id).map(str::to_owned);
         let body = ChangeBody {
             message_id: message.id.clone(),
             version: message.version,
@@ -166,9 +170,9 @@ impl Room {
         self.schedule_removal(now, files);
         self.ack(request, &event, (&message).into(), false);
         let deleted = server::message_deleted(event.seq, &message.id, &event.user_id);
-        self.broadcast_about(event.target, event.seq, deleted);
+        self.broadcast_about(event.target, event.seq, deleted.into());
         if let Some(ThreadUpdate { root, seq, event }) = update {
-            self.broadcast_about(Some(root), seq, event);
+            self.broadcast_about(Some(root), seq, event.into());
         }
         Ok((message.id, event.seq))
     }
@@ -244,6 +248,8 @@ fn make_tombstone(message: &mut Message, now: UnixMs, by: &str) {
     message.mentions.clear();
     message.mentions_room = false;
     message.reactions.clear();
+    message.reaction_counts.clear();
+    message.edited_by = None;
     message.deleted_at = Some(now);
     message.deleted_by = Some(by.to_owned());
 }

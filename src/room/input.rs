@@ -5,7 +5,7 @@ use super::socket_state::ConnectionId;
 use crate::auth::Identity;
 use crate::db::{DbError, Projected, Projection, Restored, RoomSnapshot};
 use crate::error::Refusal;
-use crate::ids::{Seq, UnixMs};
+use crate::ids::{Seq, UnixMs, UserId};
 use crate::protocol::message::Attachment;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
@@ -129,6 +129,8 @@ pub enum RoomCall {
     Versions { message: String },
     /// `PUT` or `DELETE /rooms/:id/messages/:mid/reactions/:emoji`.
     React { message: String, emoji: String, add: bool },
+    /// `GET /rooms/:id/messages/:mid/reactions/:emoji`: those whose ids follow `after`.
+    Reactors { message: String, emoji: String, after: Option<UserId>, limit: Option<u64> },
     /// `GET /rooms/:id/threads/:rootId`.
     Thread { root: String, before: Option<Seq>, limit: Option<u64> },
     /// `POST /rooms/:id/read`.

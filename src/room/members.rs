@@ -22,9 +22,7 @@ pub struct Members {
 impl Members {
     pub fn new(mut info: RoomInfo) -> Self {
         equalize_direct_room(&mut info.snapshot);
-        let role = |m: &SnapshotMember| {
-            (m.user_id.as_str().to_owned(), Role::from_name(&m.role).unwrap_or(Role::Member))
-        };
+        let role = |m: &SnapshotMember| (m.user_id.as_str().to_owned(), m.role);
         let roles = info.snapshot.members.iter().map(role).collect();
         Self { info, roles }
     }
@@ -152,7 +150,7 @@ impl Members {
 /// Both people of a direct room are members. Rooms made by earlier versions store the creator as owner.
 pub fn equalize_direct_room(snapshot: &mut RoomSnapshot) {
     if snapshot.kind == RoomKind::Direct {
-        snapshot.members.iter_mut().for_each(|member| member.role = Role::Member.name().to_owned());
+        snapshot.members.iter_mut().for_each(|member| member.role = Role::Member);
     }
 }
 

@@ -1,10 +1,9 @@
-//! Messages and reactions become events of the log, once per `clientId`.
-//! Not here: which checks they pass first (`send_checks`), edits and deletions (`edit_delete`), threads (`thread`),
-//! decoding (`protocol::client`), and the log's tables (`store`).
+//! Messages become events of the log, once per `clientId`.
+//! Not here: which checks they pass first (`send_checks`), edits and deletions (`edit_delete`), threads
+//! (`thread`), reactions (`reactions`), decoding (`protocol::client`), and the log's tables (`store`).
 
 use super::mention_parser::Mentions;
 use super::send_checks::{Begin, Operation, RetryKey};
-use super::store::formats::ReactionBody;
 use super::store::mutations::Mutation;
 use super::store::{Event, Kind, StoreError};
 use super::thread::ThreadUpdate;
@@ -13,11 +12,11 @@ use super::{Room, RoomError};
 use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
 use crate::ids::MessageId;
-use crate::limits::{EMOJI_KINDS_MAX, MESSAGE_BYTES_MAX};
-use crate::protocol::client::{MessageDraft, ReactionDraft};
+use crate::limits::MESSAGE_BYTES_MAX;
+use crate::protocol::client::MessageDraft;
 use crate::protocol::message::{Attachment, Message};
 use crate::protocol::room::RoomMention;
-use crate::protocol::server::{self, Ack, ReactionDelta};
+use crate::protocol::server::{self, Ack};
 
 /// The result of sending a message.
 pub struct SendOutcome {
@@ -67,8 +66,8 @@ impl Room {
                 .ok_or_else(|| Refusal::invalid("replyToId", "no such message"))?;
         }
         let attached = std::mem::take(&mut draft.attachments);
-        let (files, uploads) = self.attachments(request, attached)?;
-        let flagged = self.check_text(request, Operation::Message, &mut draft.content, &files)?;
+        let (mut files, uploads) = self.attachments(request, attached)?;
+        let flagged = self.check_text(request, Operation::Message, &mut draft.content, &mut files)?;
         let message = self.build_message(request, draft, files);
         ensure_size(&message, 0)?;
         if let Some(rule) = flagged {
@@ -96,7 +95,7 @@ impl Room {
         self.connections.broadcast(&new_message);
         self.stop_typing_in(&message.user_id, message.thread_id.as_deref(), turn.now);
         if let Some(ThreadUpdate { root, seq, event }) = update {
-            self.broadcast_about(Some(root), seq, event);
+            self.broadcast_about(Some(root), seq, event.into());
         }
         Ok(SendOutcome { body: event.body, duplicate: false })
     }
@@ -116,6 +115,7 @@ impl Room {
             content_type: "text".into(),
             attachments,
             reactions: Default::default(),
+            reaction_counts: Default::default(),
             client_id: draft.client_id,
             thread_id: draft.thread_id.map(|id| id.to_string()),
             reply_to_id: draft.reply_to_id.map(|id| id.to_string()),
@@ -125,6 +125,7 @@ impl Room {
             last_reply_at: None,
             created_at: now,
             edited_at: None,
+            edited_by: None,
             deleted_at: None,
             deleted_by: None,
         }
@@ -137,52 +138,6 @@ impl Room {
                 turn.store.append(&[event], &[Mutation::MarkUploadsSent { uploads, message: event.seq }])
             }
         }
-    }
-
-    /// Sets or removes the caller's emoji on a message. A reaction that changes nothing is not an event.
-    ///
-    /// # Gives   the message afterwards; `None` for a duplicate.
-    /// # Errors  those of `begin`; message_not_found; invalid → too many different emojis.
-    pub(super) fn react(
-        &mut self,
-        request: Request,
-        draft: ReactionDraft,
-    ) -> Result<Option<Message>, RoomError> {
-        let retry = RetryKey { client_id: draft.client_id.as_deref(), digest: draft.digest() };
-        let digest = retry.digest;
-        if let Begin::Duplicate(event) = self.begin(request, Operation::React, retry)? {
-            let body: ReactionBody = serde_json::from_str(&event.body).unwrap_or_default();
-            self.ack(request, &event, MessageVersion { id: &body.message_id, version: body.version }, true);
-            return Ok(None);
-        }
-        let mut message = self.find_message(request, draft.message_id)?.ok_or_else(no_such_message)?;
-        let user = request.user();
-        if !apply_reaction(&mut message, user, &draft)? {
-            self.ack_noop(request, draft.client_id.as_deref(), Kind::Reaction, &message);
-            return Ok(Some(message));
-        }
-        let (message_id, version) = (message.id.clone(), message.version);
-        let body = ReactionBody { message_id, version, emoji: draft.emoji, add: draft.add };
-        let event = Event {
-            client_id: draft.client_id,
-            digest: Some(digest),
-            target: Some(message.seq),
-            body: serde_json::to_string(&body).unwrap_or_default(),
-            ..request.event(self.log.next_seq(), Kind::Reaction)
-        };
-        let mutation = Mutation::Body { seq: message.seq, body: &server::body(&message) };
-        request.turn.store.append(&[&event], &[mutation])?;
-        self.log.advance(event.seq);
-        self.ack(request, &event, (&message).into(), false);
-        let (id, reactions) = (&message.id, &message.reactions);
-        let update = server::reaction_update(
-            event.seq,
-            id,
-            reactions,
-            &ReactionDelta { user, emoji: &body.emoji, add: body.add },
-        );
-        self.broadcast_about(event.target, event.seq, update);
-        Ok(Some(message))
     }
 
     /// Confirms an operation to the socket that sent it. REST, and an operation without `clientId`, get no ack.
@@ -254,8 +209,8 @@ pub(super) fn ensure_size(message: &Message, former_bytes: usize) -> Result<(), 
 
 /// Bytes of the message object as JSON. Reactions are not counted: they are other people's.
 pub(super) fn size_of(message: &Message) -> usize {
-    let reactions = serde_json::to_string(&message.reactions).unwrap_or_default();
-    server::body(message).len().saturating_add(2).saturating_sub(reactions.len())
+    let (reactions, reaction_counts) = Default::default();
+    server::body(&Message { reactions, reaction_counts, ..message.clone() }).len()
 }
 
 /// The name of the operation that becomes such an event, in acks and in the audit log.
@@ -266,28 +221,4 @@ pub(super) fn operation_name(kind: Kind) -> &'static str {
         Kind::Delete => "delete",
         _ => "reaction",
     }
-}
-
-/// Applies the reaction; false when it changes nothing.
-fn apply_reaction(message: &mut Message, user: &str, draft: &ReactionDraft) -> Result<bool, Refusal> {
-    let kinds = message.reactions.len();
-    if draft.add {
-        if kinds >= EMOJI_KINDS_MAX && !message.reactions.contains_key(&draft.emoji) {
-            return Err(Refusal::invalid("emoji", "this message has 20 different ones already"));
-        }
-        let users = message.reactions.entry(draft.emoji.clone()).or_default();
-        if users.iter().any(|known| known == user) {
-            return Ok(false);
-        }
-        users.push(user.to_owned());
-        return Ok(true);
-    }
-    let Some(users) = message.reactions.get_mut(&draft.emoji) else { return Ok(false) };
-    let before = users.len();
-    users.retain(|known| known != user);
-    let changed = users.len() < before;
-    if users.is_empty() {
-        message.reactions.remove(&draft.emoji);
-    }
-    Ok(changed)
 }

@@ -1,17 +1,23 @@
 //! A message between its two stored forms: the object that clients see, which is its event's body in the log, and its
 //! row in Postgres. Not here: when either is written (`outbox`, `rebuild`).
 
+use super::reactions::Reactors;
 use super::store::{Result, Store};
 use crate::db::{MessageRow, ReactionRow, VersionRow};
-use crate::ids::{MessageId, RoomId, TenantId};
+use crate::ids::{MessageId, RoomId, TenantId, UserId};
 use crate::protocol::message::{Message, Reactions};
 
-/// A message as clients see it, from its row in Postgres.
+/// Bytes of a reaction's JSON in a batch, besides its emoji and person.
+pub const REACTION_BYTES: usize = 160;
+
+/// A message with all of its reactions, from its row in Postgres.
 pub fn message_of(tenant: &TenantId, room: &RoomId, row: MessageRow) -> Message {
     let mut reactions = Reactions::new();
-    for ReactionRow { emoji, user_id } in row.reactions {
+    for ReactionRow { emoji, user_id } in row.reactions.unwrap_or_default() {
         reactions.entry(emoji).or_default().push(user_id);
     }
+    let count = |(emoji, users): (&String, &Vec<String>)| (emoji.clone(), users.len() as u64);
+    let reaction_counts = reactions.iter().map(count).collect();
     let attachment = |value| serde_json::from_value(value).ok();
     Message {
         id: row.id,
@@ -23,6 +29,7 @@ pub fn message_of(tenant: &TenantId, room: &RoomId, row: MessageRow) -> Message 
         content_type: row.content_type,
         attachments: row.attachments.into_iter().filter_map(attachment).collect(),
         reactions,
+        reaction_counts,
         client_id: row.client_id,
         thread_id: row.thread_id,
         reply_to_id: row.reply_to_id,
@@ -34,29 +41,46 @@ pub fn message_of(tenant: &TenantId, room: &RoomId, row: MessageRow) -> Message 
         last_reply_at: row.last_reply_at_ms,
         created_at: row.created_at_ms,
         edited_at: row.edited_at_ms,
+        edited_by: row.edited_by,
         deleted_at: row.deleted_at_ms,
         deleted_by: row.deleted_by,
     }
 }
 
-/// A message as Postgres must have it, from its event's body and its earlier versions; `None` if the body isn't a
-/// message.
-pub fn row_of(store: &Store, body: &str) -> Result<Option<MessageRow>> {
-    let Ok(message) = serde_json::from_str::<Message>(body) else { return Ok(None) };
-    let versions = if message.version > 1 { store.versions(message.seq)? } else { Vec::new() };
-    Ok(Some(row(message, versions)))
+/// A message from its row in Postgres, as this person sees it.
+pub fn message_for(user: &UserId, tenant: &TenantId, room: &RoomId, row: MessageRow) -> Message {
+    let mut message = message_of(tenant, room, row);
+    Reactors::of(&message, None).show_to(user.as_str(), &mut message);
+    message
 }
 
-/// The size of a row's earlier versions.
-pub fn versions_bytes(row: &MessageRow) -> usize {
-    row.versions.iter().map(|version| version.content.len()).sum()
+/// A message as Postgres must have it, from its event's body and its earlier versions; `None` if the body isn't a
+/// message.
+///
+/// # Takes  `has_reactions`: whether all of its reactions go with it.
+pub fn row_of(store: &Store, body: &str, has_reactions: bool) -> Result<Option<MessageRow>> {
+    let Ok(message) = serde_json::from_str::<Message>(body) else { return Ok(None) };
+    let versions = if message.version > 1 { store.versions(message.seq)? } else { Vec::new() };
+    let mut reactions = None;
+    if has_reactions {
+        let reactors = Reactors::of(&message, store.reactors(message.seq)?.as_deref());
+        let row = |(emoji, user): (&str, &str)| ReactionRow { emoji: emoji.into(), user_id: user.into() };
+        reactions = Some(reactors.pairs().map(row).collect());
+    }
+    Ok(Some(MessageRow { reactions, ..row(message, versions) }))
+}
+
+/// The size of what a row has beside the message's body.
+pub fn details_bytes(row: &MessageRow) -> usize {
+    let versions: usize = row.versions.iter().map(|version| version.content.len()).sum();
+    let reaction =
+        |row: &ReactionRow| REACTION_BYTES.saturating_add(row.emoji.len()).saturating_add(row.user_id.len());
+    let reactions: usize = row.reactions.iter().flatten().map(reaction).sum();
+    versions.saturating_add(reactions)
 }
 
 /// A root with replies and each reply name the followers of their thread: their author and whom they mention.
 fn row(m: Message, versions: Vec<VersionRow>) -> MessageRow {
-    let by_emoji = |(emoji, users): (String, Vec<String>)| {
-        users.into_iter().map(move |user_id| ReactionRow { emoji: emoji.clone(), user_id })
-    };
     let attachment = |a| serde_json::to_value(a).unwrap_or_default();
     let thread_seq = m.thread_id.as_deref().and_then(MessageId::parse).map(MessageId::seq);
     let mut followers = Vec::new();
@@ -85,8 +109,9 @@ fn row(m: Message, versions: Vec<VersionRow>) -> MessageRow {
         followers,
         created_at_ms: m.created_at,
         edited_at_ms: m.edited_at,
+        edited_by: m.edited_by,
         deleted_at_ms: m.deleted_at,
         deleted_by: m.deleted_by,
-        reactions: m.reactions.into_iter().flat_map(by_emoji).collect(),
+        reactions: None,
     }
 }

@@ -35,6 +35,7 @@ mod operator;
 mod outbox;
 mod presence;
 mod rate;
+mod reactions;
 mod reads;
 mod rebuild;
 mod refresh;
@@ -55,7 +56,8 @@ pub use effect::Effect;
 pub(crate) use effect::RoomError;
 pub use files::{file_prefix, split_id};
 pub use input::{Connect, Input, PageQuery, ResumePosition, RoomCall};
-pub use message_row::message_of;
+pub use message_row::message_for;
+pub use reactions::EmojiParser;
 pub use rebuild::Rebuild;
 pub use socket_state::{ConnectionId, SocketState};
 pub use store::formats::{OutboxProblem, OutboxReport, OutboxState, RoomInfo};
@@ -94,6 +96,7 @@ pub struct Room {
     reads: Reads,
     slow_mode: SlowMode,
     moderator: Moderator,
+    parse_emoji: EmojiParser,
     audit: AuditNotes,
     deletion: Deletion,
     outbox: Outbox,
@@ -129,6 +132,7 @@ impl Room {
             reads,
             slow_mode: SlowMode::default(),
             moderator: Moderator::default(),
+            parse_emoji: |_| None,
             audit: AuditNotes::load(store)?,
             deletion: Deletion::load(store)?,
             outbox: Outbox::load(store)?,
@@ -162,6 +166,12 @@ impl Room {
     /// The room with its tenant's moderation rules.
     pub fn with_moderation(mut self, moderation: &Moderation) -> Self {
         self.moderator = Moderator::new(moderation.rules_for(self.members.tenant().as_str()));
+        self
+    }
+
+    /// The room with its runtime's knowledge of emoji; without it only custom emoji are known.
+    pub fn with_emoji(mut self, parse: EmojiParser) -> Self {
+        self.parse_emoji = parse;
         self
     }
 

@@ -1,5 +1,5 @@
-//! The tenant's moderation rules for messages: words, links, floods and repeats, as the variable `MODERATION` sets
-//! them.
+//! The tenant's moderation rules, as the variable `MODERATION` sets them: words and links for everything that people
+//! write for others (messages, names, topics, file names, custom emoji), floods and repeats for messages.
 //! Not here: who is exempt (`send_checks`), mutes and bans (`members`), and slow mode (`slow_mode`).
 //!
 //! All words are in one automaton (Aho-Corasick), so a text is read once however long the list is.
@@ -93,12 +93,9 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn ensure_allowed(&self) -> Result<(), Refusal> {
+    fn ensure_allowed(&self, field: &str) -> Result<(), Refusal> {
         match self.measure {
-            Some((Measure::Reject, rule)) => {
-                let message = format!("this can't be said here ({rule})");
-                Err(Refusal::new(Code::ModerationBlocked, message).field("content"))
-            }
+            Some((Measure::Reject, rule)) => Err(blocked(field, rule)),
             _ => Ok(()),
         }
     }
@@ -131,22 +128,44 @@ impl Moderator {
         Self { rules, recent_sends: HashMap::new() }
     }
 
-    /// Applies the rules for words and links, and masks `content` where they ask for it.
+    /// Applies the rules for words and links to a message and the names of its files, and masks them where the rules ask
+    /// for it.
     ///
     /// # Gives   the rule for which the message must be noted in the audit log, if any.
     /// # Errors  moderation_blocked.
     pub fn check_content(
         &self,
         content: &mut String,
-        files: &[Attachment],
+        files: &mut [Attachment],
     ) -> Result<Option<&'static str>, Refusal> {
         let Some(rules) = &self.rules else { return Ok(None) };
-        let verdict = rules.judge_content(content, files.iter().map(|file| file.url.as_str()));
-        verdict.ensure_allowed()?;
-        if let Some(masked) = verdict.masked {
-            *content = masked;
+        let urls = files.iter().map(|file| file.url.as_str());
+        let mut flagged = rules.check_text("content", content, urls)?;
+        for file in files {
+            flagged = flagged.or(rules.check_name("attachments", &mut file.name)?);
         }
-        Ok(verdict.flagged)
+        Ok(flagged)
+    }
+
+    /// Applies the rules to a name or a topic, and masks it where they ask for it.
+    ///
+    /// # Gives   the rule for which it must be noted in the audit log, if any.
+    /// # Errors  moderation_blocked with this field.
+    pub fn check_name(&self, field: &str, name: &mut String) -> Result<Option<&'static str>, Refusal> {
+        self.rules.as_ref().map_or(Ok(None), |rules| rules.check_name(field, name))
+    }
+
+    /// Applies the rules to an emoji. A part of it can't be masked, so it is refused then.
+    ///
+    /// # Gives   as `check_name`.
+    /// # Errors  moderation_blocked.
+    pub fn check_emoji(&self, emoji: &str) -> Result<Option<&'static str>, Refusal> {
+        let Some(rules) = &self.rules else { return Ok(None) };
+        let verdict = rules.judge_content(&emoji.replace(['_', '-'], " "), std::iter::empty());
+        match verdict.measure {
+            Some((Measure::Reject | Measure::Mask, rule)) => Err(blocked("emoji", rule)),
+            _ => Ok(verdict.flagged),
+        }
     }
 
     /// Counts a message, and applies the rules for floods and repeats.
@@ -165,9 +184,13 @@ impl Moderator {
         }
         let recent = self.recent_sends.entry(user.to_owned()).or_default();
         let verdict = rules.judge_frequency(recent, content, now);
-        verdict.ensure_allowed()?;
+        verdict.ensure_allowed("content")?;
         Ok(verdict.flagged)
     }
+}
+
+fn blocked(field: &str, rule: &str) -> Refusal {
+    Refusal::new(Code::ModerationBlocked, format!("this can't be said here ({rule})")).field(field)
 }
 
 impl Moderation {
@@ -234,6 +257,28 @@ impl Rules {
             .map_err(|e| e.to_string())?;
         let (links, flood, repeats) = (config.links, config.flood, config.repeats);
         Ok(Self { words, measures, links, flood, repeats })
+    }
+
+    /// Applies the rules to a name, and masks it where they ask for it.
+    ///
+    /// # Gives   the rule for which it must be noted in the audit log, if any.
+    /// # Errors  moderation_blocked with this field.
+    pub fn check_name(&self, field: &str, name: &mut String) -> Result<Option<&'static str>, Refusal> {
+        self.check_text(field, name, std::iter::empty())
+    }
+
+    fn check_text<'a>(
+        &self,
+        field: &str,
+        text: &mut String,
+        urls: impl Iterator<Item = &'a str>,
+    ) -> Result<Option<&'static str>, Refusal> {
+        let verdict = self.judge_content(text, urls);
+        verdict.ensure_allowed(field)?;
+        if let Some(masked) = verdict.masked {
+            *text = masked;
+        }
+        Ok(verdict.flagged)
     }
 
     /// Applies the rules for words and links.

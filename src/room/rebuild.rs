@@ -4,6 +4,7 @@
 use super::files::uploads_of;
 use super::log::Log;
 use super::message_row::message_of;
+use super::reactions::Reactors;
 use super::store::formats::{AlertRow, RoomInfo};
 use super::store::mutations::Mutation;
 use super::store::{Event, Kind, Result, StateRow, Store, encode};
@@ -47,8 +48,13 @@ impl Rebuild {
             for version in &row.versions {
                 store.keep_version(row.seq, None, version)?;
             }
-            let message = message_of(&self.info.tenant, &self.info.id, row);
+            let mut message = message_of(&self.info.tenant, &self.info.id, row);
+            let others = Reactors::of(&message, None).show_in(&mut message);
             store.import(&event(&message))?;
+            if let Some(others) = &others {
+                let (seq, body, others) = (message.seq, &*server::body(&message), Some(others.as_str()));
+                store.append(&[], &[Mutation::Reactions { seq, body, others }])?;
+            }
             store.import_uploads(&uploads_of(&message), &message.user_id, message.seq)?;
         }
         if last {

@@ -10,6 +10,7 @@ use super::store::{Event, Kind, Result};
 use super::turn::Turn;
 use crate::db::{RoomSnapshot, SnapshotChange, SnapshotMember};
 use crate::ids::{Seq, UnixMs, UserId};
+use crate::protocol::room::AuditAction::{self, Add, Ban, Remove, Role, Settings, SlowMode};
 use crate::protocol::server::CloseCode;
 
 impl Room {
@@ -89,17 +90,17 @@ struct SnapshotDiff<'a> {
 impl SnapshotDiff<'_> {
     fn add_member_events(&mut self, before: &RoomSnapshot, after: &RoomSnapshot) {
         for member in ended_memberships(before, after) {
-            let actor = self.actor_of(&["remove", "ban"], Some(&member.user_id), &member.user_id);
+            let actor = self.actor_of(&[Remove, Ban], Some(&member.user_id), &member.user_id);
             self.add(Kind::MemberRemoved, actor, member_body(member));
         }
         for member in &after.members {
             match before.members.iter().find(|m| is_same_membership(m, member)) {
                 None => {
-                    let actor = self.actor_of(&["add"], Some(&member.user_id), &member.user_id);
+                    let actor = self.actor_of(&[Add], Some(&member.user_id), &member.user_id);
                     self.add(Kind::MemberAdded, actor, member_body(member));
                 }
                 Some(known) if known.role != member.role => {
-                    let actor = self.actor_of(&["role"], Some(&member.user_id), &member.user_id);
+                    let actor = self.actor_of(&[Role], Some(&member.user_id), &member.user_id);
                     self.add(Kind::MemberUpdated, actor, member_body(member));
                 }
                 Some(_) => {}
@@ -110,16 +111,15 @@ impl SnapshotDiff<'_> {
     fn add_room_event(&mut self, before: &RoomInfo, after: &RoomInfo) {
         let object = room_object(after);
         if object != room_object(before) {
-            let actor = self.actor_of(&["settings", "slow_mode"], None, &after.snapshot.created_by);
+            let actor = self.actor_of(&[Settings, SlowMode], None, &after.snapshot.created_by);
             self.add(Kind::RoomUpdated, actor, object.to_string());
         }
     }
 
     /// Who made the newest such change. `fallback` if there is none, because somebody wrote to Postgres directly.
-    fn actor_of(&self, actions: &[&str], target: Option<&UserId>, fallback: &UserId) -> String {
+    fn actor_of(&self, actions: &[AuditAction], target: Option<&UserId>, fallback: &UserId) -> String {
         let target = target.map(UserId::as_str);
-        let matches =
-            |c: &&SnapshotChange| actions.contains(&c.action.as_str()) && c.target.as_deref() == target;
+        let matches = |c: &&SnapshotChange| actions.contains(&c.action) && c.target.as_deref() == target;
         self.changes.iter().rev().find(matches).map_or(fallback, |change| &change.actor).to_string()
     }
 
@@ -140,6 +140,6 @@ impl SnapshotDiff<'_> {
 }
 
 fn member_body(member: &SnapshotMember) -> String {
-    let body = MemberBody { user_id: member.user_id.to_string(), role: member.role.clone() };
+    let body = MemberBody { user_id: member.user_id.to_string(), role: member.role };
     serde_json::to_string(&body).unwrap_or_default()
 }

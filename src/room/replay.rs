@@ -4,26 +4,30 @@
 
 use super::Room;
 use super::calls::truncate;
-use super::store::formats::{MemberBody, ReactionBody};
+use super::reactions::replayed_reaction;
+use super::store::formats::MemberBody;
 use super::store::{Event, Kind, Result, Store, Stored};
 use crate::ids::Seq;
 use crate::limits::*;
-use crate::protocol::message::{Message, Reactions};
+use crate::protocol::message::Message;
 use crate::protocol::room::HistoryVisibility;
-use crate::protocol::server::{self, EventText, ReactionDelta, ResyncReason};
+use crate::protocol::server::{self, EventText, EventTexts, ResyncReason};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 /// A part of the log for one person.
 #[derive(Clone, Copy)]
-pub struct Range {
+pub struct Range<'a> {
     /// Events up to here are left out.
     pub since: Seq,
     /// The last event.
     pub to: Seq,
     /// Messages up to here are hidden from this person.
     pub visible_from: Seq,
+    pub user: &'a str,
+    /// Whether the person's client speaks `chat.v1`.
+    pub batches: bool,
 }
 
 /// What a new connection receives of the past.
@@ -58,7 +62,7 @@ impl Room {
         range: Range,
         epoch: &str,
     ) -> Result<std::result::Result<Vec<EventText>, ResyncReason>> {
-        let Range { since, to, visible_from } = range;
+        let Range { since, to, visible_from, user: _, batches } = range;
         if epoch != self.log.epoch() {
             return Ok(Err(ResyncReason::Epoch));
         }
@@ -76,7 +80,7 @@ impl Room {
         for event in store.between(since, to, REPLAY_EVENTS_MAX)? {
             let text = match is_hidden(&event, visible_from) {
                 true => server::hidden(event.seq),
-                false => event_text(store, &event, &mut targets)?,
+                false => self.event_texts(store, &event, &mut targets, !batches)?.text_for(batches).clone(),
             };
             bytes = bytes.saturating_add(text.len());
             if bytes > REPLAY_BYTES_MAX {
@@ -90,9 +94,10 @@ impl Room {
     /// Delivers to everybody what a reload left undelivered: the events after `delivered_seq`, and who is online.
     pub(super) fn recovered(&mut self, store: &Store, delivered_seq: Seq) -> Result<()> {
         let mut targets = Targets::default();
+        let legacy = self.connections.has_legacy();
         for event in store.between(delivered_seq, self.log.head(), REPLAY_EVENTS_MAX)? {
-            let text = event_text(store, &event, &mut targets)?;
-            self.broadcast_about(event.target, event.seq, text);
+            let texts = self.event_texts(store, &event, &mut targets, legacy)?;
+            self.broadcast_about(event.target, event.seq, texts);
         }
         let online = server::online_users(&self.presence.online());
         self.connections.broadcast(&online);
@@ -106,6 +111,7 @@ impl Room {
         let mut newest = store.messages_before(below, None, count.saturating_add(1))?;
         newest.retain(|message| message.seq > range.since);
         let has_more_before = truncate(&mut newest, count, HISTORY_BYTES_MAX);
+        self.show_own_reactions(store, range.user, &mut newest)?;
         let text = |m: &Stored| server::new_message(m.seq, &m.body, m.client_id.as_deref());
         let oldest_seq = newest.last().map(|message| message.seq);
         Ok(Past { events: newest.iter().rev().map(text).collect(), oldest_seq, has_more_before })
@@ -124,51 +130,53 @@ impl Room {
 
     /// Sends the event `seq` to everybody. People who may not see the message at `target` get `hidden` instead; legacy
     /// clients, which do not know `hidden`, get nothing.
-    pub(super) fn broadcast_about(&mut self, target: Option<Seq>, seq: Seq, event: EventText) {
+    pub(super) fn broadcast_about(&mut self, target: Option<Seq>, seq: Seq, texts: EventTexts) {
         let since_join = self.members.snapshot().history_visibility == HistoryVisibility::SinceJoin;
         let Some(target) = target.filter(|_| since_join) else {
-            return self.connections.broadcast(&event);
+            return self.connections.send_each(|c| Some(texts.text_for(c.batches).clone()));
         };
         let (members, hidden) = (&self.members, server::hidden(seq));
         self.connections.send_each(|c| match target <= members.visible_from(c.user()) {
-            false => Some(event.clone()),
+            false => Some(texts.text_for(c.batches).clone()),
             true => c.batches.then(|| hidden.clone()),
         });
+    }
+
+    /// An event as it would be delivered live now: with the state its message has today.
+    ///
+    /// # Takes  `legacy`: whether a legacy client receives it.
+    fn event_texts(
+        &self,
+        store: &Store,
+        event: &Event,
+        targets: &mut Targets,
+        legacy: bool,
+    ) -> Result<EventTexts> {
+        let seq = event.seq;
+        let target = targets.target_of(store, event)?;
+        let id = target.map_or("", |(message, _)| message.id.as_str());
+        let text = match event.kind {
+            Kind::Message => server::new_message(seq, &event.body, event.client_id.as_deref()),
+            Kind::Reaction => {
+                return replayed_reaction(store, event, target.map(|(message, _)| message), legacy);
+            }
+            Kind::Edit => server::message_updated(seq, target.map_or("null", |(_, body)| body)),
+            Kind::Delete => server::message_deleted(seq, id, &event.user_id),
+            Kind::Thread => {
+                let (count, last) =
+                    target.map_or((0, None), |(root, _)| (root.reply_count, root.last_reply_at));
+                server::thread_update(seq, id, count, last)
+            }
+            Kind::MemberAdded | Kind::MemberRemoved | Kind::MemberUpdated | Kind::RoomUpdated => {
+                member_event_text(event)
+            }
+        };
+        Ok(text.into())
     }
 }
 
 fn is_hidden(event: &Event, visible_from: Seq) -> bool {
     event.target.is_some_and(|target| target <= visible_from)
-}
-
-/// An event as it would be delivered live now: with the state its message has today.
-fn event_text(store: &Store, event: &Event, targets: &mut Targets) -> Result<EventText> {
-    let seq = event.seq;
-    let target = targets.target_of(store, event)?;
-    let id = target.map_or("", |(message, _)| message.id.as_str());
-    Ok(match event.kind {
-        Kind::Message => server::new_message(seq, &event.body, event.client_id.as_deref()),
-        Kind::Reaction => {
-            let none = Reactions::new();
-            let reactions = target.map_or(&none, |(message, _)| &message.reactions);
-            let delta: ReactionBody = serde_json::from_str(&event.body).unwrap_or_default();
-            server::reaction_update(
-                seq,
-                id,
-                reactions,
-                &ReactionDelta { user: &event.user_id, emoji: &delta.emoji, add: delta.add },
-            )
-        }
-        Kind::Edit => server::message_updated(seq, target.map_or("null", |(_, body)| body)),
-        Kind::Delete => server::message_deleted(seq, id, &event.user_id),
-        Kind::Thread => {
-            let (count, last) = target.map_or((0, None), |(root, _)| (root.reply_count, root.last_reply_at));
-            server::thread_update(seq, id, count, last)
-        }
-        Kind::MemberAdded | Kind::MemberRemoved | Kind::MemberUpdated | Kind::RoomUpdated => {
-            member_event_text(event)
-        }
-    })
 }
 
 /// An event about the room or its members; it needs no message.
@@ -183,5 +191,5 @@ pub(super) fn member_event_text(event: &Event) -> EventText {
         }
     };
     let body: MemberBody = serde_json::from_str(&event.body).unwrap_or_default();
-    server::member(kind, event.seq, &body.user_id, &body.role, &event.user_id)
+    server::member(kind, event.seq, &body.user_id, body.role.name(), &event.user_id)
 }

@@ -3,17 +3,18 @@
 //! without its event does no harm.
 //! Not here: how notes come to Postgres (`audit`), and the notes of admin changes (`admin_plan`).
 
-use super::message::{no_such_message, operation_name};
+use super::message::no_such_message;
 use super::send_checks::Operation;
-use super::store::{Event, Result};
+use super::store::{Event, Kind, Result};
 use super::turn::{Request, Turn};
 use super::{Room, RoomError};
 use crate::db::AuditRow;
 use crate::ids::MessageId;
+use crate::protocol::room::AuditAction;
 use serde_json::{Value, json};
 
 /// The actor of a note that the tenant's rules cause.
-const SYSTEM: &str = "system";
+pub(super) const SYSTEM: &str = "system";
 
 impl Room {
     /// `POST /rooms/:id/messages/:mid/report`: one note per person and message.
@@ -33,7 +34,7 @@ impl Room {
             id: format!("report.{message}.{user}"),
             at_ms: request.turn.now,
             actor: user.to_owned(),
-            action: "report".to_owned(),
+            action: AuditAction::Report,
             target: Some(message.to_owned()),
             reason: Some(reason),
         };
@@ -47,7 +48,7 @@ impl Room {
             id: format!("flag.{message_id}"),
             at_ms: turn.now,
             actor: SYSTEM.to_owned(),
-            action: "report".to_owned(),
+            action: AuditAction::Report,
             target: Some(message_id.to_owned()),
             reason: Some(rule.to_owned()),
         };
@@ -57,12 +58,12 @@ impl Room {
     /// A moderator edits or deletes another person's message with this event. The note's id contains the event's place,
     /// which stays the same when the operation is tried again.
     pub(super) fn note_moderation(&mut self, turn: Turn, event: &Event, message_id: &str) -> Result<()> {
-        let action = operation_name(event.kind);
+        let action = if event.kind == Kind::Edit { AuditAction::Edit } else { AuditAction::Delete };
         let note = AuditRow {
-            id: format!("{}.{}.{action}", self.log.epoch(), event.seq),
+            id: format!("{}.{}.{}", self.log.epoch(), event.seq, action.name()),
             at_ms: event.at,
             actor: event.user_id.clone(),
-            action: action.to_owned(),
+            action,
             target: Some(message_id.to_owned()),
             reason: None,
         };

@@ -59,7 +59,7 @@ impl Operation {
             Self::Edit      => Checks(EditOwn,    Everybody, Everybody, Messages,  Edited),
             Self::Delete    => Checks(DeleteOwn,  Members,   Nobody,    Messages,  Absent),
             Self::React     => Checks(React,      Everybody, Everybody, Reactions, Absent),
-            Self::Type      => Checks(Talk,       Nobody,    Everybody, Typing,    Absent),
+            Self::Type      => Checks(Talk,       Everybody, Everybody, Typing,    Absent),
             Self::Report    => Checks(Report,     Nobody,    Nobody,    Reactions, Absent),
         }
     }
@@ -164,7 +164,7 @@ impl Room {
         request: Request,
         operation: Operation,
         content: &mut String,
-        files: &[Attachment],
+        files: &mut [Attachment],
     ) -> Result<Option<&'static str>, RoomError> {
         let text = operation.checks().4;
         if text == Text::Absent {

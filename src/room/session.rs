@@ -19,18 +19,19 @@ impl Room {
         let Connect { id, identity, batches, since, history } = connect;
         let now = turn.now;
         let to = self.log.head();
-        let visible_from = self.members.visible_from(identity.user.as_str());
+        let user = identity.user.as_str().to_owned();
+        let visible_from = self.members.visible_from(&user);
+        let range = |since| Range { since, to, visible_from, user: &user, batches };
         // What may fail comes first: an error must leave nothing half done.
         let past = match since {
             Some(ResumePosition { seq: since, epoch }) => {
-                self.replay_or_resync(turn.store, Range { since, to, visible_from }, &epoch)?
+                self.replay_or_resync(turn.store, range(since), &epoch)?
             }
-            None => self.history(turn.store, Range { since: visible_from, to, visible_from }, history)?,
+            None => self.history(turn.store, range(visible_from), history)?,
         };
         // Events that were due before go to the connections of before.
         self.tick(now);
         self.close_oldest_of(&identity, now);
-        let user = identity.user.as_str().to_owned();
         self.presence.add_socket(&user, id, now);
         let mut state = SocketState::new(id, identity, batches, now);
         state.set_marker(self.reads.marker(&user));
@@ -61,7 +62,7 @@ impl Room {
             connection_id: state.id.to_string(),
             room_id: self.members.room().as_str(),
             user_id: user,
-            role: self.members.role(&state.identity).map_or("member", |role| role.name()),
+            role: self.members.role(&state.identity).unwrap_or_default().name(),
             seq: self.log.head(),
             epoch: self.log.epoch(),
             limits: &self.limits,

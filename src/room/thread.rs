@@ -92,8 +92,9 @@ impl Room {
         let mut replies =
             request.turn.store.messages_before(before, Some(root.seq), limit.saturating_add(1))?;
         let more = super::calls::truncate(&mut replies, limit, PAGE_BYTES_MAX);
+        self.show_own_reactions(request.turn.store, request.user(), &mut replies)?;
         let bodies: Vec<&str> = replies.iter().rev().map(|reply| reply.body.as_str()).collect();
-        let (root, replies) = (server::body(&root), bodies.join(","));
+        let (root, replies) = (self.body_for(request, root)?, bodies.join(","));
         Ok(format!(r#"{{"root":{root},"replies":[{replies}],"hasMoreBefore":{more}}}"#))
     }
 }

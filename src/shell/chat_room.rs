@@ -244,6 +244,10 @@ impl Platform for Workerd {
         Some(date.get_time() as UnixMs)
     }
 
+    fn parse_emoji(text: &str) -> Option<String> {
+        super::emoji::parse(text)
+    }
+
     async fn authenticate(&self, token: &str) -> std::result::Result<Identity, Refusal> {
         match AuthConfig::parse(|name| variable(&self.env, name)) {
             Ok(config) => authenticate(token, &config).await,

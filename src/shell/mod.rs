@@ -6,6 +6,7 @@ mod bucket;
 mod chat_room;
 mod clock;
 mod database;
+mod emoji;
 mod notifications;
 mod ports;
 mod sqlite;

@@ -13,7 +13,7 @@ use crate::limits::{
 use crate::oplog::Entry;
 use crate::outbox_alerts::Listed;
 use crate::room::OutboxReport;
-use crate::room::moderation::Moderation;
+use crate::room::moderation::{Moderation, Rules};
 use futures_util::future::{Either, select};
 use http::HeaderMap;
 use std::cell::{Cell, RefCell};
@@ -151,6 +151,10 @@ impl Ports for WorkerPorts<'_> {
 
     async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
         authenticate(token, &self.config).await
+    }
+
+    fn moderation(&self, tenant: &TenantId) -> Option<Rc<Rules>> {
+        moderation(self.env).ok()?.rules_for(tenant.as_str())
     }
 
     fn db(&self) -> &DbWithDeadline {

@@ -1,5 +1,6 @@
 //! The room that most tests begin with: its time, its people, its snapshot. Not here: what the people do.
 
+use chinwag::auth::Role;
 use chinwag::db::{Notify, RoomSnapshot, SnapshotMember};
 use chinwag::ids::{UnixMs, UserId};
 use chinwag::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
@@ -14,7 +15,7 @@ pub fn user(name: &str) -> UserId {
 pub fn member(name: &str, role: &str) -> SnapshotMember {
     SnapshotMember {
         user_id: user(name),
-        role: role.into(),
+        role: Role::from_name(role).expect("a role"),
         joined_at_ms: NOON,
         joined_seq: 0,
         last_read_seq: 0,

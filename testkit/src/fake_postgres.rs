@@ -1,7 +1,7 @@
 //! Postgres as the outbox sees it: the rules of `db::project` over plain maps, with faults.
 //! Not here: SQL. The statement itself is tested against a real Postgres (`tests/native/db_projection.rs`).
 
-use chinwag::db::{DbError, Marker, MessageRow, Projected, Projection};
+use chinwag::db::{DbError, Marker, MessageRow, Projected, Projection, ReactionChange, ReactionRow};
 use chinwag::ids::Seq;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +27,8 @@ pub struct FakePostgres {
     pub reads_log: Vec<(Seq, String, Marker)>,
     /// The followers of each thread.
     pub followers: BTreeMap<Seq, BTreeSet<String>>,
+    /// The place of a reaction among those of its message.
+    positions: BTreeMap<(Seq, String, String), Seq>,
     /// Action, actor, target and reason of each note, by id.
     pub audit: BTreeMap<String, (String, String, Option<String>, Option<String>)>,
     pub last_seq: Seq,
@@ -89,12 +91,18 @@ impl FakePostgres {
                 _ => self.put(row),
             }
         }
+        batch.reactions.iter().for_each(|change| self.react(change));
         for (user, read) in &batch.reads {
             self.reads_log.push((batch.to, user.to_string(), *read));
             self.mark(user.as_str(), *read);
         }
         for row in batch.audit.iter().cloned() {
-            self.audit.entry(row.id).or_insert((row.action, row.actor, row.target, row.reason));
+            self.audit.entry(row.id).or_insert((
+                row.action.name().to_owned(),
+                row.actor,
+                row.target,
+                row.reason,
+            ));
         }
         (self.last_seq, self.epoch) = (batch.to, Some(batch.epoch.clone()));
         Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })
@@ -105,10 +113,30 @@ impl FakePostgres {
         self.followers.entry(thread).or_default().extend(row.followers.iter().cloned());
         // Followers belong to the thread, and a deleted message keeps no versions.
         let mut row = MessageRow { followers: Vec::new(), ..row.clone() };
+        let known = self.rows.get(&row.seq).and_then(|known| known.reactions.clone());
+        if let Some(reactions) = &row.reactions {
+            for (position, reaction) in (1..).zip(reactions) {
+                self.positions.insert(key(row.seq, &reaction.emoji, &reaction.user_id), position);
+            }
+        }
+        row.reactions = Some(row.reactions.or(known).unwrap_or_default());
         if row.deleted_at_ms.is_some() {
             row.versions.clear();
+            row.reactions = Some(Vec::new());
         }
         self.rows.insert(row.seq, row);
+    }
+
+    fn react(&mut self, change: &ReactionChange) {
+        let ReactionChange { seq, id, emoji, user_id, is_set, position, .. } = change;
+        let of_message = self.rows.get_mut(seq).filter(|row| row.id == *id && row.deleted_at_ms.is_none());
+        let Some(reactions) = of_message.and_then(|row| row.reactions.as_mut()) else { return };
+        reactions.retain(|known| known.emoji != *emoji || known.user_id != *user_id);
+        if *is_set {
+            self.positions.insert(key(*seq, emoji, user_id), *position);
+            reactions.push(ReactionRow { emoji: emoji.clone(), user_id: user_id.clone() });
+            reactions.sort_by_key(|row| self.positions.get(&key(*seq, &row.emoji, &row.user_id)));
+        }
     }
 
     fn mark(&mut self, user: &str, read: Marker) {
@@ -130,6 +158,10 @@ impl FakePostgres {
         self.followers.retain(|thread, _| *thread <= last_seq);
         self.last_seq = last_seq;
     }
+}
+
+fn key(seq: Seq, emoji: &str, user: &str) -> (Seq, String, String) {
+    (seq, emoji.to_owned(), user.to_owned())
 }
 
 /// Whether Postgres refuses this row, for its content or for an older version of it.

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "room")]
 pub mod cast;
+mod emoji;
 #[cfg(feature = "room")]
 mod fake_postgres;
 pub mod history;
@@ -16,6 +17,7 @@ mod sqlite;
 #[cfg(feature = "room")]
 mod statement;
 
+pub use emoji::parse_emoji;
 #[cfg(feature = "room")]
 pub use fake_postgres::{FakePostgres, Fault, POISON, is_poison};
 #[cfg(feature = "room")]

@@ -34,14 +34,14 @@ impl Membership {
                 notifications_snoozed_until_ms: put.notifications_snoozed_until_ms,
             };
             if let Some(known) = room.members.iter_mut().find(|m| m.user_id == put.user_id) {
-                known.role = put.role.clone();
+                known.role = put.role;
                 (known.notify, known.silenced_until_ms) = (notify, put.silenced_until_ms);
                 continue;
             }
             self.last_joined_at = now.max(self.last_joined_at + 1);
             room.members.push(SnapshotMember {
                 user_id: put.user_id.clone(),
-                role: put.role.clone(),
+                role: put.role,
                 joined_at_ms: self.last_joined_at,
                 joined_seq: put.joined_seq,
                 last_read_seq: put.joined_seq,
@@ -63,8 +63,8 @@ impl Membership {
         room.bans.extend(set.bans.iter().map(ban));
         for row in &set.audit {
             let actor = chinwag::ids::UserId::parse(&row.actor).expect("an actor");
-            let (id, action, target) = (row.id.clone(), row.action.clone(), row.target.clone());
-            self.audit.push((action.clone(), row.actor.clone(), target.clone()));
+            let (id, action, target) = (row.id.clone(), row.action, row.target.clone());
+            self.audit.push((action.name().to_owned(), row.actor.clone(), target.clone()));
             self.changes.push((room.members_version, SnapshotChange { id, actor, action, target }));
         }
         Applied::Done

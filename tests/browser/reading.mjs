@@ -14,6 +14,14 @@ async function sendMany(person, roomId, from, count) {
   }
 }
 
+/** A request of the person's own: `GET`, or `POST` with a body. */
+async function rest(person, path, body) {
+  const { token } = await person.page.evaluate(() => JSON.parse(sessionStorage.getItem("chinwag.session")));
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+  const init = body ? { method: "POST", headers, body: JSON.stringify(body) } : { headers };
+  return (await fetch(new URL(`/api/chat/${path}`, person.page.url()), init)).json();
+}
+
 /** Where the "New messages" line stands, as a part of the height of the log: 0 is its top. */
 const linePosition = (person) =>
   person.log.evaluate((log) => {
@@ -37,8 +45,6 @@ export async function reading(alice, bob) {
   const roomId = alice.page.url().split("/r/")[1];
   const badge = bob.roomLink(alice.id);
   const elsewhere = `Elsewhere ${alice.id.split("-").pop()}`;
-  // Half a second in sight makes a message read. Without any marker the room would open at its end.
-  await bob.page.waitForTimeout(2_500);
   await bob.startGroup(elsewhere, [alice.id]);
   await sendMany(alice, roomId, 1, 30);
   await check("30 messages are unread", same(() => unreadCount(badge), 30), 20_000);
@@ -90,4 +96,16 @@ export async function reading(alice, bob) {
   await bob.page.keyboard.press("Shift+Escape");
   await check("Shift+Esc marks everything as read", same(() => unreadCount(badge), 0));
   await check("and removes the line", same(() => linePosition(bob), null));
+
+  await bob.openRoom(elsewhere);
+  const first = await rest(alice, `rooms/${roomId}/messages?after=0&limit=1`);
+  const [root] = first.messages;
+  const reply = { content: `look here <@${bob.id}>`, threadId: root.id, clientId: "thread-mention" };
+  await rest(alice, `rooms/${roomId}/messages`, reply);
+  await bob.page.getByRole("button", { name: "Mentions" }).click();
+  await bob.page.getByRole("dialog").getByText("look here").click();
+  const thread = bob.page.getByRole("complementary", { name: "Thread" });
+  await check("a mention in a thread opens the thread", () => thread.getByText("look here").isVisible());
+  await view(bob, "thread-mention");
+  await thread.getByRole("button", { name: "Close thread" }).click();
 }

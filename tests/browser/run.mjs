@@ -5,14 +5,16 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
- *   arguments       which parts: story, moderation, reading, writing, plain, hostile, trouble, package (default all)
+ *   arguments       which parts: story, moderation, reading, writing, access, languages, plain, hostile, trouble, package (default all)
  *
  * The rules of the protocol are tested in tests/e2e, those of the reducer in web/src/lib/*.test.ts.
  */
 import { chromium } from "playwright-core";
+import { access } from "./access.mjs";
 import { artifacts, check, count, same } from "./check.mjs";
 import { hostileNames } from "./hostile.mjs";
 import { moderation } from "./moderation.mjs";
+import { languages } from "./languages.mjs";
 import { bot, embedding, packaged, prepareExamples } from "./package.mjs";
 import { Person } from "./person.mjs";
 import { PLAIN_HOST, plainHttp } from "./plain-http.mjs";
@@ -49,6 +51,16 @@ const PARTS = {
     const [alice, bob] = await pair(arrive);
     await writing(alice, bob);
     return [alice, bob];
+  },
+  async access({ arrive }) {
+    const [alice, bob] = await pair(arrive);
+    await access(alice);
+    return [alice, bob];
+  },
+  async languages({ arrive, browser, stack }) {
+    const alice = await arrive("alice", DESKTOP);
+    await alice.signIn();
+    return [alice, ...(await languages(browser, stack.url, alice))];
   },
   plain: ({ arrive, stack }) => plainHttp(arrive, stack.url),
   async hostile({ arrive, browser, stack }) {

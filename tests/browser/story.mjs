@@ -5,6 +5,7 @@ import { files, group, searching, unread } from "./rooms.mjs";
 
 const FIRST_SCREEN_MAX_BYTES = 120 * 1024;
 export const DESKTOP = { viewport: { width: 1360, height: 860 } };
+export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
 async function signingIn(alice, bob) {
   await alice.signIn();
@@ -333,7 +334,7 @@ async function firstScreen(alice) {
 export async function story({ arrive, browser, stack }) {
   const alice = await arrive("alice", DESKTOP);
   const bob = await arrive("bob", { ...DESKTOP, colorScheme: "dark" });
-  const carol = await arrive("carol", { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  const carol = await arrive("carol", PHONE);
   const picture = (who, file) => who.page.screenshot({ path: `${artifacts}/${file}.png` });
 
   await view(alice, "sign-in");

@@ -61,7 +61,7 @@ async fn reactions_and_typing_have_rates_of_their_own() {
     };
     for i in 0..45 {
         let action = if i % 2 == 0 { "add" } else { "remove" };
-        alice.send(json!({"type": "reaction", "messageId": id, "emoji": "x", "action": action})).await;
+        alice.send(json!({"type": "reaction", "messageId": id, "emoji": "👍", "action": action})).await;
     }
     let events = alice.barrier().await;
     let reactions = rated(&events, "reaction");

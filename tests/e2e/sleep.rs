@@ -70,7 +70,7 @@ async fn limits_markers_and_reactions_are_remembered_in_sleep() {
     let mut alice = t.join(&room, "alice").await;
     let id = alice.say("c1", "mine").await["messageId"].clone();
     alice
-        .send(json!({"type": "reaction", "messageId": id, "emoji": "x", "action": "add", "clientId": "r"}))
+        .send(json!({"type": "reaction", "messageId": id, "emoji": "👍", "action": "add", "clientId": "r"}))
         .await;
     alice.ack("r").await;
     alice.send(json!({"type": "read", "seq": 2})).await;
@@ -116,7 +116,7 @@ async fn a_message_costs_at_most_three_written_rows_in_a_busy_room() {
     assert!(for_messages >= 1_000, "the count counts: {for_messages}");
     for i in 0..100 {
         let action = if i % 2 == 0 { "add" } else { "remove" };
-        let frame = json!({"type": "reaction", "messageId": id, "emoji": "x", "action": action, "clientId": format!("r{i}")});
+        let frame = json!({"type": "reaction", "messageId": id, "emoji": "👍", "action": action, "clientId": format!("r{i}")});
         bob.send(frame).await;
     }
     bob.ack("r99").await;

@@ -138,7 +138,7 @@ pub async fn a_room_sleeps_between_every_two_steps(environment: Arc<Environment>
     let mut made = Vec::new();
     let summary = alice.say("c1", "first").await;
     slept(&mut bob, &mut made).await;
-    let like = json!({"type": "reaction", "messageId": summary["messageId"], "emoji": "x", "action": "add", "clientId": "r"});
+    let like = json!({"type": "reaction", "messageId": summary["messageId"], "emoji": "👍", "action": "add", "clientId": "r"});
     bob.send(like.clone()).await;
     assert_eq!(bob.ack("r").await["seq"], 2);
     slept(&mut alice, &mut made).await;
@@ -154,7 +154,7 @@ pub async fn a_room_sleeps_between_every_two_steps(environment: Arc<Environment>
     let greeting = tab.greeting().await;
     assert_eq!(greeting.online, ["alice", "bob"], "who is there is known after sleep");
     assert_eq!(greeting.hello["readMarkers"]["alice"], 2);
-    assert_eq!(greeting.between[0]["message"]["reactions"], json!({"x": ["bob"]}));
+    assert_eq!(greeting.between[0]["message"]["reactions"], json!({"👍": ["bob"]}));
     let epoch = text(&greeting.hello["epoch"]);
     tab.leave().await;
     slept(&mut alice, &mut made).await;

@@ -3,6 +3,7 @@
 
 use crate::rig::Rig;
 use chinwag::auth::Role;
+use chinwag::ids::UserId;
 use chinwag::protocol::message::Attachment;
 use chinwag::protocol::room::NotifyLevel;
 use chinwag::room::{AdminChange, ConnectionId, Input, PageQuery, RoomCall};
@@ -107,6 +108,12 @@ impl Rig {
             ["versions", seq] => RoomCall::Versions { message: id(seq) },
             ["react", emoji, seq] => RoomCall::React { message: id(seq), emoji: emoji.into(), add: true },
             ["unreact", emoji, seq] => RoomCall::React { message: id(seq), emoji: emoji.into(), add: false },
+            ["reactors", emoji, seq, ref options @ ..] => {
+                let value = |key: &str| options.iter().find_map(|option| option.strip_prefix(key));
+                let after = value("after=").and_then(UserId::parse);
+                let limit = value("limit=").map(|limit| limit.parse().unwrap());
+                RoomCall::Reactors { message: id(seq), emoji: emoji.into(), after, limit }
+            }
             ["report", seq, ..] => RoomCall::Report { message: id(seq), reason: "spam".into() },
             ["page", ref options @ ..] => RoomCall::Page(self.page_query(options)),
             ["thread", root, ref options @ ..] => {

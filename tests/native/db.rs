@@ -1,6 +1,7 @@
 //! Rooms, lists and access on a real Postgres. The projection is in `db_projection`, plans and times in `db_plans`.
 
 use crate::postgres::{Database, NativePostgres};
+use chinwag::auth::Role;
 use chinwag::db::{self, Created, Marker, MessageRow, NewRoom, Projected, Projection, RoomCursor};
 use chinwag::ids::{RoomId, TenantId, UserId};
 use chinwag::protocol::room::RoomKind;
@@ -65,6 +66,7 @@ pub fn batch(t: &str, r: &str, from: u64, to: u64, messages: Vec<MessageRow>) ->
         from,
         to,
         messages,
+        reactions: Vec::new(),
         reads,
         audit: Vec::new(),
         notices: vec![],
@@ -252,8 +254,8 @@ async fn only_members_have_access() {
         db::access(&pg, &tenant("acme"), &user(who), &room(r)).await.expect("access")
     };
     let bob = access("bob", "r1").await.expect("bob is in");
-    assert_eq!((bob.role.as_str(), bob.members_version, bob.last_seq), ("member", 1, 1));
-    assert_eq!(access("alice", "r1").await.expect("alice is in").role, "owner");
+    assert_eq!((bob.role.name(), bob.members_version, bob.last_seq), ("member", 1, 1));
+    assert_eq!(access("alice", "r1").await.expect("alice is in").role, Role::Owner);
     assert!(access("eve", "r1").await.is_none());
     assert!(access("alice", "r2").await.is_none());
     assert!(db::get_room(&pg, &tenant("acme"), &user("eve"), &room("r1")).await.expect("get").is_none());

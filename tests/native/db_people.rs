@@ -2,10 +2,11 @@
 
 use crate::db::{batch, done, group, message_row, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};
+use chinwag::auth::Role;
 use chinwag::db::{
     self, Applied, AuditCursor, AuditRow, BanPut, ChangeSet, MemberPut, RoomSnapshot, Settings,
 };
-use chinwag::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
+use chinwag::protocol::room::{AuditAction, HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
 use serde_json::{Value, json};
 
 fn set(version: u64) -> ChangeSet {
@@ -26,7 +27,7 @@ fn set(version: u64) -> ChangeSet {
 fn put(name: &str, role: &str, joined_seq: u64) -> MemberPut {
     MemberPut {
         user_id: user(name),
-        role: role.into(),
+        role: Role::from_name(role).expect("a role"),
         joined_seq,
         notify_level: NotifyLevel::All,
         notifications_snoozed_until_ms: None,
@@ -35,7 +36,8 @@ fn put(name: &str, role: &str, joined_seq: u64) -> MemberPut {
 }
 
 fn note(id: &str, at_ms: u64, action: &str, target: Option<&str>) -> AuditRow {
-    let (actor, action, target) = ("alice".into(), action.into(), target.map(str::to_owned));
+    let action = AuditAction::from_name(action).expect("an action");
+    let (actor, target) = ("alice".into(), target.map(str::to_owned));
     AuditRow { id: id.into(), at_ms, actor, action, target, reason: None }
 }
 
@@ -44,7 +46,7 @@ async fn see(pg: &NativePostgres, known: Option<u64>) -> RoomSnapshot {
 }
 
 fn people(snapshot: &RoomSnapshot) -> Vec<(&str, &str, u64)> {
-    snapshot.members.iter().map(|m| (m.user_id.as_str(), m.role.as_str(), m.joined_seq)).collect()
+    snapshot.members.iter().map(|m| (m.user_id.as_str(), m.role.name(), m.joined_seq)).collect()
 }
 
 #[tokio::test]
@@ -63,7 +65,7 @@ async fn a_change_is_whole_or_not_at_all_and_only_over_its_version() {
     assert_eq!(people(&now), [("alice", "owner", 0), ("bob", "admin", 0), ("dave", "member", 7)]);
     assert_eq!((now.members_version, now.members[2].last_read_seq), (2, 7));
     let audited: Vec<_> =
-        now.changes.iter().map(|c| (c.id.as_str(), c.action.as_str(), c.target.as_deref())).collect();
+        now.changes.iter().map(|c| (c.id.as_str(), c.action.name(), c.target.as_deref())).collect();
     assert_eq!(audited, [("x.0", "add", Some("dave")), ("x.1", "remove", Some("carol"))]);
     assert!(see(&pg, Some(2)).await.changes.is_empty() && see(&pg, None).await.changes.is_empty());
     // Its reply was lost, and it is sent again.
@@ -71,8 +73,8 @@ async fn a_change_is_whole_or_not_at_all_and_only_over_its_version() {
     assert_eq!(see(&pg, Some(1)).await, now);
     // One row that can't be: nothing of it is written.
     let mut broken = set(2);
-    broken.put = vec![put("erin", "member", 7), put("frank", "king", 7)];
-    assert_eq!(db::apply(&pg, &broken).await.expect_err("no such role").sqlstate.as_deref(), Some("23514"));
+    broken.put = vec![put("erin", "member", 7), put("frank", "member", u64::MAX)];
+    assert_eq!(db::apply(&pg, &broken).await.expect_err("no such seq").sqlstate.as_deref(), Some("22003"));
     assert_eq!(see(&pg, Some(1)).await, now);
     let other = db::room_snapshot(&pg, &tenant("other"), &room("r1"), None).await.expect("snapshot");
     assert_eq!(

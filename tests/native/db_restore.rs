@@ -2,6 +2,7 @@
 
 use crate::db::{batch, done, group, message_row, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};
+
 use chinwag::db::{
     self, Applied, ChangeSet, NewRoom, Projected, Restored, RoomCopy, RoomSnapshot, SnapshotBan,
 };
@@ -134,7 +135,7 @@ async fn a_marked_room_is_gone_for_everybody_and_its_rows_follow_in_pieces() {
     let rows = (1..=20).map(|seq| {
         let mut row = message_row("r1", seq, "bob", "hi <@alice>");
         row.mentions = vec!["alice".into()];
-        row.reactions = vec![db::ReactionRow { emoji: "👍".into(), user_id: "alice".into() }];
+        row.reactions = Some(vec![db::ReactionRow { emoji: "👍".into(), user_id: "alice".into() }]);
         row
     });
     done(&pg, &batch("acme", "r1", 0, 20, rows.collect())).await;

@@ -1,6 +1,7 @@
 //! What happens in a transcript without anybody doing it: the lines in parentheses. The table is in `transcript`.
 
 use crate::rig::Rig;
+use chinwag::auth::Role;
 use chinwag::db::DbError;
 use chinwag::protocol::room::HistoryVisibility;
 use testkit::Fault;
@@ -41,7 +42,7 @@ impl Rig {
             [name, "is", "removed"] => self.change(|s| s.members.retain(|m| m.user_id.as_str() != name)),
             [name, "becomes", role] => self.change(|s| {
                 let member = s.members.iter_mut().find(|m| m.user_id.as_str() == name);
-                member.unwrap().role = role.into();
+                member.unwrap().role = Role::from_name(role).unwrap();
             }),
             _ => return false,
         }

@@ -166,6 +166,7 @@ fn message() -> Message {
         content_type: text("text"),
         attachments: vec![file(), uploaded()],
         reactions: [(text("👍"), vec![text("bob"), text("alice")])].into(),
+        reaction_counts: [(text("👍"), 2)].into(),
         client_id: Some(text("c1")),
         thread_id: Some(id(1).to_string()),
         reply_to_id: Some(id(2).to_string()),
@@ -177,6 +178,7 @@ fn message() -> Message {
         last_reply_at: Some(NOON + 180_000),
         created_at: NOON,
         edited_at: Some(NOON + 1_500),
+        edited_by: Some(text("carol")),
         deleted_at: None,
         deleted_by: None,
     }
@@ -187,6 +189,7 @@ fn plain() -> Message {
         content: "hi".into(),
         attachments: vec![],
         reactions: BTreeMap::new(),
+        reaction_counts: BTreeMap::new(),
         client_id: None,
         thread_id: None,
         reply_to_id: None,
@@ -197,6 +200,7 @@ fn plain() -> Message {
         reply_count: 0,
         last_reply_at: None,
         edited_at: None,
+        edited_by: None,
         ..message()
     }
 }
@@ -279,8 +283,9 @@ fn conversation_frames() -> Vec<ServerExample> {
         (
             "reaction_update",
             vec![
-                server::reaction_update(9, &one, &reactions, &delta(true)),
-                server::reaction_update(10, &one, &BTreeMap::new(), &delta(false)),
+                server::reaction_update(9, &one, &delta(true), 2, None),
+                server::reaction_update(10, &one, &delta(false), 0, None),
+                server::reaction_update(11, &one, &delta(true), 2, Some(&reactions)),
             ],
         ),
         ("typing", typings),

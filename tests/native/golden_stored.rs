@@ -200,20 +200,22 @@ fn upload() -> Value {
 fn message() -> Value {
     json!({
         "id": message_id(7), "seq": 7, "tenantId": "acme", "roomId": "r1", "userId": "alice", "content": "hi <@bob>",
-        "contentType": "text", "attachments": [upload()], "reactions": {"👍": ["bob", "carol"]}, "clientId": "c1",
+        "contentType": "text", "attachments": [upload()], "reactions": {"👍": ["bob", "carol"]},
+        "reactionCounts": {"👍": 2}, "clientId": "c1",
         "threadId": message_id(1), "replyToId": message_id(2), "alsoToRoom": true, "mentions": ["bob"],
         "mentionsRoom": false, "version": 2, "replyCount": 0, "lastReplyAt": null,
-        "createdAt": "2026-11-23T09:00:00.000Z", "editedAt": "2026-11-23T09:00:01.500Z", "deletedAt": null,
+        "createdAt": "2026-11-23T09:00:00.000Z", "editedAt": "2026-11-23T09:00:01.500Z",
+        "editedBy": "carol", "deletedAt": null,
     })
 }
 
 fn tombstone() -> Value {
     json!({
         "id": message_id(1), "seq": 1, "tenantId": "acme", "roomId": "r1", "userId": "alice", "content": "",
-        "contentType": "text", "attachments": [], "reactions": {}, "clientId": null, "threadId": null,
+        "contentType": "text", "attachments": [], "reactions": {}, "reactionCounts": {}, "clientId": null, "threadId": null,
         "replyToId": null, "alsoToRoom": false, "mentions": [], "mentionsRoom": false, "version": 1,
         "replyCount": 1, "lastReplyAt": "2026-11-23T09:00:00.000Z", "createdAt": "2026-11-23T08:59:00.000Z",
-        "editedAt": null, "deletedAt": "2026-11-23T09:00:02.000Z", "deletedBy": "carol",
+        "editedAt": null, "editedBy": null, "deletedAt": "2026-11-23T09:00:02.000Z", "deletedBy": "carol",
     })
 }
 
@@ -305,6 +307,7 @@ fn requests() -> Vec<Value> {
         json!({"call": "delete", "message": id}),
         json!({"call": "versions", "message": id}),
         json!({"call": "react", "message": id, "emoji": "👍", "add": true}),
+        json!({"call": "reactors", "message": id, "emoji": "👍", "after": "bob", "limit": 50}),
         json!({"call": "thread", "root": id, "before": 9, "limit": 20}),
         json!({"call": "read", "seq": 7}),
         json!({"call": "unread", "seq": 5}),

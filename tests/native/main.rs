@@ -8,6 +8,7 @@ mod db;
 mod db_people;
 mod db_plans;
 mod db_projection;
+mod db_reactions;
 mod db_restore;
 mod db_threads;
 mod db_unanalysed;

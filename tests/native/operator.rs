@@ -12,10 +12,12 @@ use chinwag::error::{Code, Refusal};
 use chinwag::ids::{RoomId, TenantId, UnixMs};
 use chinwag::metrics::Counts;
 use chinwag::outbox_alerts::{Listed, OutboxAlerts};
+use chinwag::room::moderation::Rules;
 use chinwag::room::{OutboxProblem, OutboxReport, OutboxState, RoomCall};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use testkit::Sqlite;
 
 const NOW: UnixMs = 1_795_424_400_000;
@@ -65,6 +67,10 @@ impl Ports for World {
         let tenant_role = u.ends_with('!').then_some(Role::Admin);
         let user = user(u.trim_end_matches('!'));
         Ok(Identity { tenant: tenant(t), user, name: None, tenant_role, expires_ms: NOW + 1_000 })
+    }
+
+    fn moderation(&self, _tenant: &TenantId) -> Option<Rc<Rules>> {
+        None
     }
 
     fn db(&self) -> &Db {

@@ -152,6 +152,10 @@ impl Platform for NativePlatform {
         None
     }
 
+    fn parse_emoji(text: &str) -> Option<String> {
+        testkit::parse_emoji(text)
+    }
+
     async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
         self.world().verify(token)
     }

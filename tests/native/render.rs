@@ -1,7 +1,7 @@
 //! Received events, answers and reports in the few words of a transcript.
 //! Not here: whether every field of a frame is right (the golden files).
 
-use chinwag::db::{DbError, Marker, Notice, Projected, Projection};
+use chinwag::db::{DbError, Marker, Notice, Projected, Projection, ReactionChange};
 use chinwag::error::Refusal;
 use chinwag::ids::UserId;
 use chinwag::oplog::Entry;
@@ -32,7 +32,12 @@ pub fn event(e: &Value) -> String {
             let sign = if e["delta"]["action"] == "add" { '+' } else { '-' };
             let (emoji, user) = (&e["delta"]["emoji"], &e["delta"]["userId"]);
             let delta = format!("{sign}{} {}", emoji.as_str().unwrap(), user.as_str().unwrap());
-            format!("reaction_update {} on {} {delta} {}", e["seq"], on(e), reactions(&e["reactions"]))
+            let people = if e["reactions"].is_object() {
+                format!(" {}", reactions(&e["reactions"]))
+            } else {
+                String::new()
+            };
+            format!("reaction_update {} on {} {delta} ={}{people}", e["seq"], on(e), e["count"])
         }
         "message_updated" => {
             let version = &e["message"]["version"];
@@ -100,6 +105,13 @@ fn message(m: &Value) -> String {
     if let Some(count @ 1..) = m["replyCount"].as_u64() {
         rendered += &format!(" replies={count}");
     }
+    if let Some(editor) = m["editedBy"].as_str() {
+        rendered += &format!(" edited by {editor}");
+    }
+    for (emoji, count) in m["reactionCounts"].as_object().unwrap() {
+        let named = m["reactions"][emoji].as_array().unwrap().len() as u64;
+        assert!(count.as_u64().unwrap() == named || named == 20, "REACT-3: {m}");
+    }
     if m["reactions"].as_object().is_some_and(|r| !r.is_empty()) {
         rendered += &format!(" {}", reactions(&m["reactions"]));
     }
@@ -124,6 +136,12 @@ fn message(m: &Value) -> String {
         rendered += &format!(" files={}", files.len());
     }
     rendered
+}
+
+fn reactors(answer: &Value) -> String {
+    let more = if answer["nextCursor"].is_string() { " …" } else { "" };
+    let users = list(&answer["userIds"]);
+    format!("reactors {}{more}", if users.is_empty() { "nobody" } else { &users })
 }
 
 fn reactions(by_emoji: &Value) -> String {
@@ -162,6 +180,8 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
                 format!("versions {before}[{}]", versions.iter().map(rendered).collect::<Vec<_>>().join(", "))
             } else if answer["lastReadSeq"].is_u64() {
                 format!("read {}", answer["lastReadSeq"])
+            } else if answer["userIds"].is_array() {
+                reactors(&answer)
             } else if answer["reactions"].is_object() {
                 format!("reactions on {} {}", on(&answer), reactions(&answer["reactions"]))
             } else if answer["messageId"].is_string() {
@@ -262,7 +282,13 @@ pub fn batch(batch: &Projection, outcome: &Option<Result<Projected, DbError>>) -
         Some(Ok(Projected::Missing)) => "missing".into(),
         Some(Err(error)) => error.sqlstate.clone().unwrap_or_else(|| "no answer".into()),
     };
-    format!("({}, {}] {}{}: {outcome}", batch.from, batch.to, seqs.join(" "), reads.concat())
+    let change = |change: &ReactionChange| {
+        let sign = if change.is_set { '+' } else { '-' };
+        format!(" {sign}{} {} on {}", change.emoji, change.user_id, change.seq)
+    };
+    let changes: String = batch.reactions.iter().map(change).collect();
+    let rows = format!("{}{changes}", seqs.join(" "));
+    format!("({}, {}] {}{}: {outcome}", batch.from, batch.to, rows.trim_start(), reads.concat())
 }
 
 fn quoted(text: &str) -> String {

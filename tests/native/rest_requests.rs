@@ -9,10 +9,12 @@ use chinwag::db::{DbError, Postgres};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{TenantId, UnixMs};
 use chinwag::outbox_alerts::Listed;
+use chinwag::room::moderation::{Moderation, Rules};
 use chinwag::room::{AdminChange, Patch};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -23,6 +25,8 @@ struct Db {
     is_stuck: Cell<bool>,
     /// The ids of the rooms that were to be created.
     created: RefCell<Vec<String>>,
+    /// Their names.
+    names: RefCell<Vec<Value>>,
 }
 
 impl Postgres for Db {
@@ -32,6 +36,7 @@ impl Postgres for Db {
             std::future::pending::<()>().await;
         }
         if input["people"].is_array() {
+            self.names.borrow_mut().push(input["name"].clone());
             self.created.borrow_mut().push(input["id"].as_str().expect("an id").to_owned());
             return Ok(json!({"id": input["id"], "inserted": true}));
         }
@@ -72,6 +77,11 @@ impl Ports for World {
         let tenant_role = token.ends_with('!').then_some(Role::Admin);
         let user = user(token.trim_end_matches('!'));
         Ok(Identity { tenant: tenant("acme"), user, name: None, tenant_role, expires_ms: u64::MAX })
+    }
+
+    fn moderation(&self, tenant: &TenantId) -> Option<Rc<Rules>> {
+        let rules = r#"{"*":{"words":{"reject":["damn"],"mask":["heck"]}}}"#;
+        Moderation::parse(rules).unwrap().rules_for(tenant.as_str())
     }
 
     fn db(&self) -> &Db {
@@ -370,4 +380,15 @@ async fn a_client_id_gives_a_person_the_same_room_id_each_time() {
         let (got, answer) = world.ask(Method::POST, "/rooms/create", &[ALICE], bad).await;
         assert_eq!((got, &answer["error"]["field"]), (status, &json!("clientId")), "{bad}");
     }
+}
+
+#[tokio::test]
+async fn mod_1_a_room_is_created_under_a_name_that_the_rules_allow() {
+    let world = World::new(&[]);
+    let create = async |body| world.ask(Method::POST, "/rooms/create", &[ALICE], body).await;
+    let (status, answer) = create(r#"{"type":"group","name":"Damn","participantIds":[]}"#).await;
+    assert_eq!((status, &answer["error"]["code"]), (422, &json!("moderation_blocked")));
+    assert_eq!(answer["error"]["field"], "name");
+    assert_eq!(create(r#"{"type":"group","name":"What the heck","participantIds":[]}"#).await.0, 200);
+    assert_eq!(*world.db.names.borrow(), [json!("What the ****")]);
 }

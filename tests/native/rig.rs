@@ -223,6 +223,8 @@ impl Rig {
             Ok(_) => panic!("a request is answered with JSON"),
             Err(refusal) => Err(refusal),
         };
+        self.answer =
+            reply.as_ref().ok().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
         self.tell(name, render::reply(&reply));
     }
 

@@ -15,6 +15,7 @@
 //! | `> typing on` `> typing off` `> read N` `> ping T` `> auth NAME+SECONDS` `> {JSON}` | … of another kind |
 //! | `post message "TEXT"` `patch N "TEXT"` `delete N` `react E N` `unreact E N` `report N` | the same over REST |
 //! | `page [before= after= around= limit= threadId=]` `thread N [before= limit=]` `versions N` | reads over REST |
+//! | `reactors E N [after= limit=]` | lists who reacted, over REST |
 //! | `read N` `unread N` | sets the own read marker over REST |
 //! | `reserve U [SIZE]` `store U` `finish U` `fail U` `upload U…` `get U` | the steps of an upload; all of them; a download |
 //! | `add NAME…` `remove NAME` `quit` `make NAME ROLE` | changes who is in the room |

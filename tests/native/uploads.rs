@@ -12,6 +12,7 @@ use chinwag::limits::{FILE_PIECE_BYTES, UPLOAD_MAX_MS};
 use chinwag::outbox_alerts::Listed;
 use chinwag::protocol::message::Attachment;
 use chinwag::room::RoomCall;
+use chinwag::room::moderation::Rules;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -172,6 +173,10 @@ impl Ports for World {
     async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
         let (tenant, user) = (tenant("acme"), user(token));
         Ok(Identity { tenant, user, name: None, tenant_role: None, expires_ms: self.now() + 1_000 })
+    }
+
+    fn moderation(&self, _tenant: &TenantId) -> Option<Rc<Rules>> {
+        None
     }
 
     fn db(&self) -> &Db {

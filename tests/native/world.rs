@@ -86,6 +86,10 @@ pub struct World {
     pub longest_frame_bytes: usize,
     /// The last `synced`.
     pub synced: Value,
+    /// The events that each name received last, in one frame.
+    pub last_events: BTreeMap<String, Vec<Value>>,
+    /// The last answer of REST.
+    pub answer: Value,
     /// What the object has counted for the operator's graphs.
     pub counts: Counts,
     /// What everybody received since it was last taken.
@@ -120,6 +124,8 @@ impl World {
             request_alarms: None,
             longest_frame_bytes: 0,
             synced: Value::Null,
+            last_events: BTreeMap::new(),
+            answer: Value::Null,
             counts: Counts::default(),
             heard: Vec::new(),
             drawn: 0,
@@ -215,6 +221,7 @@ impl World {
             }
         }
         let name = socket.name.clone();
+        self.last_events.insert(name.clone(), events);
         self.tell(&name, rendered.join(", "));
     }
 

@@ -18,6 +18,7 @@ import { useRooms } from "./features/chat/use-rooms";
 
 const HelpDialog = lazyWithRetry(() => import("./features/chat/components/HelpDialog"), true);
 const MentionsDialog = lazyWithRetry(() => import("./features/chat/components/MentionsDialog"), true);
+const SettingsDialog = lazyWithRetry(() => import("./features/chat/components/SettingsDialog"), true);
 const SignIn = lazyWithRetry(() => import("./features/session/SignIn"));
 const SearchDialog = lazyWithRetry(() => import("./features/chat/components/SearchDialog"), true);
 const NewChatDialog = lazyWithRetry(() => import("./features/chat/components/NewChatDialog"), true);
@@ -54,7 +55,7 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
   );
 }
 
-type HomeDialog = "new" | "help" | "mentions" | "search" | null;
+type HomeDialog = "new" | "help" | "settings" | "mentions" | "search" | null;
 
 function Home({ onSignOut }: { onSignOut: () => void }) {
   const { userId } = useChat();
@@ -73,7 +74,16 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
 
   return (
     <main className="flex h-dvh overflow-hidden">
-      <div className={cn("w-full shrink-0 bg-card md:w-80 md:border-r", openId && "max-md:hidden")}>
+      {openId && (
+        <button
+          type="button"
+          onClick={() => document.querySelector<HTMLElement>("[role=log]")?.focus()}
+          className="fixed start-2 top-2 z-30 rounded-lg bg-primary px-3 py-2 text-primary-foreground text-sm not-focus-visible:sr-only"
+        >
+          {t.home.skipToMessages}
+        </button>
+      )}
+      <div className={cn("w-full shrink-0 bg-card md:w-80 md:border-e", openId && "max-md:hidden")}>
         <RoomList
           list={list}
           me={userId}
@@ -82,6 +92,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           onMentions={() => setDialog("mentions")}
           onSearch={() => setDialog("search")}
           onHelp={() => setDialog("help")}
+          onSettings={() => setDialog("settings")}
           onSignOut={onSignOut}
         />
       </div>
@@ -108,6 +119,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
         )}
       </div>
       {dialog === "help" && <HelpDialog onClose={() => setDialog(null)} />}
+      {dialog === "settings" && <SettingsDialog onClose={() => setDialog(null)} />}
       {dialog === "search" && <SearchDialog onClose={() => setDialog(null)} />}
       {dialog === "mentions" && <MentionsDialog onClose={() => setDialog(null)} />}
       {dialog === "new" && (

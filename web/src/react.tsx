@@ -3,6 +3,7 @@
  * `.chinwag`.
  */
 import { ChatRoom, type ChatRoomProps } from "./features/chat/components/ChatRoom";
+import { useMessagesInUse } from "./i18n/i18n";
 import "./react.css";
 
 export * from "./components/chat/chat-bubble";
@@ -29,8 +30,9 @@ export { ChatRoom };
 
 /** A whole room for embedding in another page. It fills its container. */
 export function Chat(props: ChatRoomProps) {
+  const { locale, direction } = useMessagesInUse();
   return (
-    <div className="chinwag flex h-full min-h-0 w-full">
+    <div lang={locale} dir={direction} className="chinwag flex h-full min-h-0 w-full">
       <ChatRoom key={props.roomId} {...props} />
     </div>
   );

@@ -80,7 +80,8 @@ export class FakeRoom {
       return;
     }
     const ack = ackEvent(done.op, clientId ?? "", this.seq - done.events.length + 1, {
-      ...{ messageId: done.id, version: done.version },
+      messageId: done.id,
+      version: done.version,
     });
     if (done.events.length === 0) {
       delete ack.seq;
@@ -116,11 +117,14 @@ export class FakeRoom {
         if (was === (frame.action === "add")) return { op: frame.type, id, version, events: [] };
         const users = frame.action === "add" ? [...others, user] : others;
         const { [frame.emoji]: _, ...rest } = target.reactions;
-        this.set(id, { reactions: users.length === 0 ? rest : { ...rest, [frame.emoji]: users } });
+        const reactions = users.length === 0 ? rest : { ...rest, [frame.emoji]: users };
+        const counts = Object.entries(reactions).map(([emoji, named]) => [emoji, named.length]);
+        this.set(id, { reactions, reactionCounts: Object.fromEntries(counts) });
         const eventOf = (now: Message) => ({
           type: "reaction_update",
           messageId: id,
-          reactions: now.reactions,
+          count: now.reactionCounts[frame.emoji] ?? 0,
+          delta: { userId: user, emoji: frame.emoji, action: frame.action },
         });
         return { op: frame.type, id, version, events: [this.write(id, eventOf as never)] };
       }
@@ -152,7 +156,9 @@ export class FakeRoom {
     const replies = this.messages.filter((item) => item.threadId === rootId && item.deletedAt === null);
     this.set(rootId, { replyCount: replies.length, lastReplyAt: replies.at(-1)?.createdAt ?? null });
     return this.write(rootId, ((now: Message) => ({
-      ...{ type: "thread_update", threadId: rootId, replyCount: now.replyCount },
+      type: "thread_update",
+      threadId: rootId,
+      replyCount: now.replyCount,
       lastReplyAt: now.lastReplyAt,
     })) as never);
   }
@@ -207,8 +213,10 @@ export class FakeRoom {
     }
     const page: MessagePage = {
       messages: this.messages.slice(from, to),
-      ...{ hasMoreBefore: from > 0, hasMoreAfter: to < this.messages.length },
-      ...{ lastSeq: this.seq, epoch: this.epoch },
+      hasMoreBefore: from > 0,
+      hasMoreAfter: to < this.messages.length,
+      lastSeq: this.seq,
+      epoch: this.epoch,
     };
     return page;
   }

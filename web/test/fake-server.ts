@@ -2,7 +2,7 @@
  * Test doubles of the server side of a WebSocket and of browser signals, and builders of events with default fields.
  */
 import type { Signals } from "@/lib/browser-signals";
-import type { Ack, Hello, Message, Reactions, ServerEvent } from "@/lib/protocol";
+import type { Ack, Hello, Message, ReactionAction, ServerEvent } from "@/lib/protocol";
 
 export class FakeSocket {
   static all: FakeSocket[] = [];
@@ -68,40 +68,76 @@ export class FakeSignals implements Signals {
 }
 
 const limits: Hello["limits"] = {
-  ...{
-    messagesPerS: 5,
-    messagesBurst: 10,
-    reactionsPerS: 10,
-    reactionsBurst: 20,
-    typingPerS: 2,
-    typingBurst: 4,
-  },
-  ...{ framesPerS: 30, framesBurst: 60, socketsPerPerson: 10, waitingBytes: 1 << 20, frameBytes: 1 << 16 },
-  ...{ attachmentBytes: 100 << 20, attachmentsPerMessage: 10, unsentUploads: 30 },
+  messagesPerS: 5,
+  messagesBurst: 10,
+  reactionsPerS: 10,
+  reactionsBurst: 20,
+  typingPerS: 2,
+  typingBurst: 4,
+  framesPerS: 30,
+  framesBurst: 60,
+  socketsPerPerson: 10,
+  waitingBytes: 1 << 20,
+  frameBytes: 1 << 16,
+  attachmentBytes: 100 << 20,
+  attachmentsPerMessage: 10,
+  unsentUploads: 30,
 };
 const notify = { level: "all", muteUntil: null } as const;
 
 export const hello = (seq: number, more: Partial<Hello> = {}): Hello => ({
-  ...{ type: "hello", connectionId: "c", roomId: "r", userId: "alice", role: "member", seq, epoch: "e1" },
-  ...{ heartbeatMs: 20_000, limits, me: { lastReadSeq: 0, notify }, readMarkers: {} },
+  type: "hello",
+  connectionId: "c",
+  roomId: "r",
+  userId: "alice",
+  role: "member",
+  seq,
+  epoch: "e1",
+  heartbeatMs: 20_000,
+  limits,
+  me: { lastReadSeq: 0, notify },
+  readMarkers: {},
   ...more,
 });
 
 export const synced = (seq: number, hasMoreBefore = false): ServerEvent => ({
-  ...{ type: "synced", seq, oldestSeq: null, hasMoreBefore },
+  type: "synced",
+  seq,
+  oldestSeq: null,
+  hasMoreBefore,
 });
 
 export const message = (seq: number, userId = "bob", more: Partial<Message> = {}): Message => ({
-  ...{ id: `m${seq}`, seq, tenantId: "t", roomId: "r", userId, content: `text ${seq}`, contentType: "text" },
-  ...{ attachments: [], reactions: {}, clientId: null, threadId: null, replyToId: null, alsoToRoom: false },
-  ...{ mentions: [], mentionsRoom: false, version: 1, replyCount: 0, editedAt: null, deletedAt: null },
+  id: `m${seq}`,
+  seq,
+  tenantId: "t",
+  roomId: "r",
+  userId,
+  content: `text ${seq}`,
+  contentType: "text",
+  attachments: [],
+  reactions: {},
+  reactionCounts: {},
+  clientId: null,
+  threadId: null,
+  replyToId: null,
+  alsoToRoom: false,
+  mentions: [],
+  mentionsRoom: false,
+  version: 1,
+  replyCount: 0,
+  editedAt: null,
+  editedBy: null,
+  deletedAt: null,
   lastReplyAt: null,
   createdAt: "2026-11-23T12:00:00.000Z",
   ...more,
 });
 
 export const newMessage = (seq: number, userId?: string, more?: Partial<Message>): ServerEvent => ({
-  ...{ type: "new_message", seq, message: message(seq, userId, more) },
+  type: "new_message",
+  seq,
+  message: message(seq, userId, more),
 });
 
 /** A token with the shape of a JWT, unsigned. */
@@ -110,21 +146,41 @@ export const token = (expS: number, sub = "alice"): string =>
 
 /** The fields that a deletion changes. */
 export const TOMBSTONE_FIELDS: Partial<Message> = {
-  ...{ content: "", attachments: [], reactions: {}, mentions: [], mentionsRoom: false },
+  content: "",
+  attachments: [],
+  reactions: {},
+  reactionCounts: {},
+  mentions: [],
+  mentionsRoom: false,
+  editedBy: null,
   deletedAt: "2026-11-23T14:00:00.000Z",
 };
 
 export const ackEvent = (op: Ack["op"], clientId: string, seq: number, more: Partial<Ack> = {}): Ack => ({
-  ...{ type: "ack", clientId, op, messageId: `m${seq}`, seq, version: 1 },
-  ...{ createdAt: "2026-11-23T12:00:00.000Z", ...more },
+  type: "ack",
+  clientId,
+  op,
+  messageId: `m${seq}`,
+  seq,
+  version: 1,
+  createdAt: "2026-11-23T12:00:00.000Z",
+  ...more,
 });
 
 export const errorEvent = (clientId: string, code: string, more: object = {}): ServerEvent =>
   ({ type: "error", code, message: "no", retryable: false, clientId, ...more }) as ServerEvent;
 
-export const reactionUpdate = (seq: number, messageId: string, reactions: Reactions): ServerEvent => ({
-  ...{ type: "reaction_update", seq, messageId, reactions },
-  delta: { userId: "bob", emoji: Object.keys(reactions)[0] ?? "👍", action: "add" },
+export const reactionUpdate = (
+  seq: number,
+  messageId: string,
+  [userId, emoji, action = "add"]: [string, string, ReactionAction?],
+  count = 1,
+): ServerEvent => ({
+  type: "reaction_update",
+  seq,
+  messageId,
+  count,
+  delta: { userId, emoji, action },
 });
 
 export const typingEvent = (
@@ -132,12 +188,10 @@ export const typingEvent = (
   isTyping = true,
   typingUsers = isTyping ? [userId] : [],
 ): ServerEvent => ({
-  ...{
-    type: "typing",
-    userId,
-    isTyping,
-    typingUsers,
-    typingCount: typingUsers.length,
-    expiresInMs: isTyping ? 6_000 : 0,
-  },
+  type: "typing",
+  userId,
+  isTyping,
+  typingUsers,
+  typingCount: typingUsers.length,
+  expiresInMs: isTyping ? 6_000 : 0,
 });

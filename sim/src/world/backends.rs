@@ -35,7 +35,7 @@ impl RoomRows {
     }
 
     pub fn role(&self, user: &str) -> Option<&str> {
-        self.member(user).map(|member| member.role.as_str())
+        self.member(user).map(|member| member.role.name())
     }
 
     pub fn is_muted(&self, user: &str) -> bool {

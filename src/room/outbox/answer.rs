@@ -46,7 +46,7 @@ impl Outbox {
         let next = match outcome {
             Ok(projected) => self.compared(turn, head, &in_progress, projected)?,
             Err(error) => match error.failure() {
-                Failure::SetAside if !batch.messages.is_empty() => {
+                Failure::SetAside if !batch.messages.is_empty() || !batch.reactions.is_empty() => {
                     self.isolate_refused_row(turn.store, batch, &error)?
                 }
                 Failure::SetAside | Failure::Halt => self.halt(turn.now, "refused", Some(&error)),
@@ -122,17 +122,22 @@ impl Outbox {
         batch: &Projection,
         error: &DbError,
     ) -> Result<Vec<Next>> {
-        if let [message] = batch.messages.as_slice() {
+        if let ([], [reaction]) = (batch.messages.as_slice(), batch.reactions.as_slice()) {
+            return Ok(vec![self.quarantine_refused(store, reaction.seq, error)?]);
+        }
+        if let ([message], []) = (batch.messages.as_slice(), batch.reactions.as_slice()) {
             let body = store.by_seq(message.seq)?.map(|event| event.body).unwrap_or_default();
-            let is_same = row_of(store, &body)?.is_none_or(|row| row == *message);
+            let present = row_of(store, &body, message.reactions.is_some())?;
+            let is_same = present.is_none_or(|row| row == *message);
             // Edited or deleted meanwhile: Postgres has not seen that, and the reason may quote deleted content.
             if !is_same {
                 return Ok(Vec::new());
             }
             return Ok(vec![self.quarantine_refused(store, message.seq, error)?]);
         }
-        // So many events have at most so many messages, so the batch is halved at least.
-        self.batch_events = (batch.messages.len() as u64 / 2).max(1);
+        // So many events have at most so many rows, so the batch is halved at least.
+        let rows = batch.messages.len().saturating_add(batch.reactions.len());
+        self.batch_events = (rows as u64 / 2).max(1);
         Ok(Vec::new())
     }
 

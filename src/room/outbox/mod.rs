@@ -11,16 +11,19 @@ pub use alert::{AlertAnswer, AlertReport};
 pub use answer::Next;
 
 use super::backoff::Backoff;
-use super::message_row::{row_of, versions_bytes};
+use super::message_row::{REACTION_BYTES, details_bytes, row_of};
+use super::reactions::Reactors;
 use super::store::formats::OutboxState;
+use super::store::formats::ReactionBody;
 use super::store::{Event, Kind, Result, Store};
-use crate::db::{MessageRow, Projection};
+use crate::db::{MessageRow, Projection, ReactionChange};
 use crate::ids::{Seq, UnixMs};
 use crate::limits::*;
 use crate::metrics::Counts;
 use alert::Alert;
 use quarantine::Quarantine;
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ struct InProgress {
 pub struct Backlog {
     pub head: Seq,
     pub projected: Seq,
+    /// The log has no events of reactions up to here.
+    pub floor: Seq,
     /// Read markers or audit notes wait.
     pub side_rows: bool,
     /// Notifications of events that are in Postgres wait, until this time at least.
@@ -60,6 +65,7 @@ impl Backlog {
 pub struct Rows {
     pub to: Seq,
     pub messages: Vec<MessageRow>,
+    pub reactions: Vec<ReactionChange>,
 }
 
 pub struct Outbox {
@@ -154,25 +160,31 @@ impl Outbox {
     /// lacks.
     pub fn next_rows(&mut self, store: &Store, backlog: &Backlog) -> Result<Rows> {
         if self.alert.has_retry_rows() && !self.ahead {
-            return Ok(Rows { to: backlog.projected, messages: self.retry_rows(store)? });
+            let messages = self.retry_rows(store)?;
+            return Ok(Rows { to: backlog.projected, messages, reactions: Vec::new() });
         }
         let events = store.between(backlog.projected, backlog.head, self.batch_events)?;
-        let (mut rows, mut seen) = (Gathered::default(), BTreeSet::new());
+        let mut rows = Gathered::default();
         let mut to = backlog.projected;
+        let is_empty = events.is_empty();
         for event in events {
             let seq = event.seq;
             let message = if event.kind == Kind::Message { Some(seq) } else { event.target };
-            if let Some(message) = message.filter(|message| !self.quarantine.contains(*message))
-                && seen.insert(message)
-                && !rows.add(store, &present_body(store, event, message)?)?
-            {
-                break;
+            if let Some(message) = message.filter(|message| !self.quarantine.contains(*message)) {
+                let fits = match event.kind {
+                    Kind::Reaction => rows.add_change(store, &event, message)?,
+                    _ => rows.add_once(store, event, (message, message <= backlog.floor))?,
+                };
+                if !fits {
+                    break;
+                }
             }
             to = seq;
         }
         // A log that was rebuilt from Postgres may have no event up to its head.
-        let is_empty = seen.is_empty() && to == backlog.projected;
-        Ok(Rows { to: if is_empty { backlog.head } else { to }, messages: rows.messages })
+        let to = if is_empty { backlog.head } else { to };
+        let reactions = rows.changes.into_values().collect();
+        Ok(Rows { to, messages: rows.messages, reactions })
     }
 
     /// Rows from quarantine. They bring the watermark no further.
@@ -181,7 +193,7 @@ impl Outbox {
         for seq in self.alert.retry_rows() {
             let body = store.by_seq(seq)?.map(|event| event.body).unwrap_or_default();
             let count = rows.messages.len();
-            if count as u64 >= self.batch_events || !rows.add(store, &body)? {
+            if count as u64 >= self.batch_events || !rows.add(store, &body, true)? {
                 break;
             }
             if rows.messages.len() == count {
@@ -212,24 +224,72 @@ fn present_body(store: &Store, event: Event, message: Seq) -> Result<String> {
     })
 }
 
-/// Message rows up to the size of a batch.
+/// Rows up to the size of a batch.
 #[derive(Default)]
 struct Gathered {
     messages: Vec<MessageRow>,
+    seen: BTreeSet<Seq>,
+    /// By message, emoji and person.
+    changes: BTreeMap<(Seq, String, String), ReactionChange>,
+    /// The messages of the reactions, each read once; `None`: it has no reactions, as it is deleted.
+    reactors: BTreeMap<Seq, Option<(String, Reactors)>>,
     bytes: usize,
 }
 
 impl Gathered {
+    /// Adds the message that an event is about, unless it was added before; false if it does not fit.
+    fn add_once(&mut self, store: &Store, event: Event, (seq, has_reactions): (Seq, bool)) -> Result<bool> {
+        Ok(!self.seen.insert(seq) || self.add(store, &present_body(store, event, seq)?, has_reactions)?)
+    }
+
     /// Adds a message with its earlier versions; false if it does not fit. The first one always fits.
-    fn add(&mut self, store: &Store, body: &str) -> Result<bool> {
+    fn add(&mut self, store: &Store, body: &str, has_reactions: bool) -> Result<bool> {
         // This code writes no body that isn't a message; if there is one, the rows behind it must not wait for it.
-        let row = row_of(store, body)?;
-        let bytes = body.len().saturating_add(row.as_ref().map_or(0, versions_bytes));
-        if self.bytes > 0 && self.bytes.saturating_add(bytes) > BATCH_BYTES_MAX {
+        let row = row_of(store, body, has_reactions)?;
+        let bytes = body.len().saturating_add(row.as_ref().map_or(0, details_bytes));
+        if !self.reserve(bytes) {
             return Ok(false);
         }
-        self.bytes = self.bytes.saturating_add(bytes);
         self.messages.extend(row);
         Ok(true)
+    }
+
+    /// Adds the present state of the reaction that an event set or removed; false if it does not fit.
+    fn add_change(&mut self, store: &Store, event: &Event, seq: Seq) -> Result<bool> {
+        let reaction: ReactionBody = serde_json::from_str(&event.body).unwrap_or_default();
+        if let Entry::Vacant(slot) = self.reactors.entry(seq) {
+            let body = store.by_seq(seq)?.map(|event| event.body).unwrap_or_default();
+            slot.insert(
+                Reactors::load(store, &body, seq)?.map(|reactors| (reaction.message_id.clone(), reactors)),
+            );
+        }
+        let Some(Some((id, reactors))) = self.reactors.get(&seq) else { return Ok(true) };
+        let (user_id, emoji) = (event.user_id.clone(), reaction.emoji);
+        let is_set = reactors.has(&user_id, &emoji);
+        let change = ReactionChange {
+            seq,
+            id: id.clone(),
+            emoji: emoji.clone(),
+            user_id: user_id.clone(),
+            is_set,
+            position: event.seq,
+            at_ms: event.at,
+        };
+        let bytes = REACTION_BYTES.saturating_add(emoji.len()).saturating_add(user_id.len());
+        if !self.reserve(bytes) {
+            return Ok(false);
+        }
+        self.changes.insert((seq, emoji, user_id), change);
+        Ok(true)
+    }
+
+    /// Whether so many more bytes fit; they count then.
+    fn reserve(&mut self, bytes: usize) -> bool {
+        let total = self.bytes.saturating_add(bytes);
+        let fits = self.bytes == 0 || total <= BATCH_BYTES_MAX;
+        if fits {
+            self.bytes = total;
+        }
+        fits
     }
 }

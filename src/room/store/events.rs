@@ -8,6 +8,8 @@ use super::sql::{
 use super::state::StateRow;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::SLOW_LOOK_BACK_EVENTS;
+use crate::protocol::message::Message;
+use crate::protocol::server;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -61,13 +63,13 @@ const COLUMNS_BY_SEQ: &str = "SELECT seq, kind, at, user_id, client_id, digest, 
     FROM events WHERE seq = ?";
 const COLUMNS_BETWEEN: &str = "SELECT seq, kind, at, user_id, client_id, digest, target, thread, body
     FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
-const MESSAGES_BEFORE: &str = "SELECT seq, client_id, body FROM events
+const MESSAGES_BEFORE: &str = "SELECT seq, client_id, body, reactors IS NOT NULL FROM events
     WHERE kind = 1 AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
-const MESSAGES_AFTER: &str = "SELECT seq, client_id, body FROM events
+const MESSAGES_AFTER: &str = "SELECT seq, client_id, body, reactors IS NOT NULL FROM events
     WHERE kind = 1 AND seq > ?1 ORDER BY seq LIMIT ?2";
-const REPLIES_BEFORE: &str = "SELECT seq, client_id, body FROM events
+const REPLIES_BEFORE: &str = "SELECT seq, client_id, body, reactors IS NOT NULL FROM events
     WHERE kind = 1 AND seq < ?1 AND thread = ?3 ORDER BY seq DESC LIMIT ?2";
-const REPLIES_AFTER: &str = "SELECT seq, client_id, body FROM events
+const REPLIES_AFTER: &str = "SELECT seq, client_id, body, reactors IS NOT NULL FROM events
     WHERE kind = 1 AND seq > ?1 AND thread = ?3 ORDER BY seq LIMIT ?2";
 
 /// A message as a page or a replay contains it.
@@ -76,6 +78,8 @@ pub struct Stored {
     pub seq: Seq,
     pub client_id: Option<String>,
     pub body: String,
+    /// People have reacted whom the body does not name.
+    pub has_others: bool,
 }
 
 impl Store<'_> {
@@ -170,6 +174,20 @@ impl Store<'_> {
         self.0.exec(COLUMNS_BY_SEQ, &[int(seq)])?.first().map(event).transpose()
     }
 
+    /// Who has reacted to the message at `seq` and is not named in its body.
+    pub fn reactors(&self, seq: Seq) -> Result<Option<String>> {
+        let rows = self.0.exec("SELECT reactors FROM events WHERE seq = ?", &[int(seq)])?;
+        Ok(rows.first().and_then(|row| text_opt_at(row, 0)))
+    }
+
+    /// The same if it may contain this person.
+    pub fn reactors_with(&self, seq: Seq, user: &str) -> Result<Option<String>> {
+        const WITH: &str = "SELECT reactors FROM events WHERE seq = ? AND instr(reactors, ?) > 0";
+        let quoted = serde_json::to_string(user).unwrap_or_default();
+        let rows = self.0.exec(WITH, &[int(seq), text(&quoted)])?;
+        Ok(rows.first().and_then(|row| text_opt_at(row, 0)))
+    }
+
     /// Events in (after, to], ascending, at most `count`.
     pub fn between(&self, after: Seq, to: Seq, count: u64) -> Result<Vec<Event>> {
         self.0.exec(COLUMNS_BETWEEN, &[int(after), int(to), int(count)])?.iter().map(event).collect()
@@ -197,22 +215,41 @@ impl Store<'_> {
             Some(thread) => self.0.exec(replies, &[int(seq), int(count), int(thread)])?,
         };
         let stored = |row: &Row| {
-            Ok(Stored { seq: int_at(row, 0)?, client_id: text_opt_at(row, 1), body: text_at(row, 2)? })
+            Ok(Stored {
+                seq: int_at(row, 0)?,
+                client_id: text_opt_at(row, 1),
+                body: with_counts(text_at(row, 2)?),
+                has_others: int_opt_at(row, 3) == Some(1),
+            })
         };
         rows.iter().map(stored).collect()
     }
 }
 
+/// A body with `reactionCounts`: those that older code has stored name everybody and count nobody. No text within a
+/// body can look like the field, as its quotes are escaped there.
+fn with_counts(body: String) -> String {
+    if body.contains(r#""reactionCounts":{"#) {
+        return body;
+    }
+    let Ok(mut message) = serde_json::from_str::<Message>(&body) else { return body };
+    let count = |(emoji, users): (&String, &Vec<String>)| (emoji.clone(), users.len() as u64);
+    message.reaction_counts = message.reactions.iter().map(count).collect();
+    server::body(&message)
+}
+
 fn event(row: &Row) -> Result<Event> {
+    let kind = i64::try_from(int_at(row, 1)?).ok().and_then(Kind::of).ok_or_else(|| corrupt_column(1))?;
+    let body = text_at(row, 8)?;
     Ok(Event {
         seq: int_at(row, 0)?,
-        kind: i64::try_from(int_at(row, 1)?).ok().and_then(Kind::of).ok_or_else(|| corrupt_column(1))?,
+        kind,
         at: int_at(row, 2)?,
         user_id: text_at(row, 3)?,
         client_id: text_opt_at(row, 4),
         digest: int_opt_at(row, 5),
         target: int_opt_at(row, 6),
         thread: int_opt_at(row, 7),
-        body: text_at(row, 8)?,
+        body: if kind == Kind::Message { with_counts(body) } else { body },
     })
 }

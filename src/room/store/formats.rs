@@ -10,6 +10,7 @@
 //! - `db::AuditRow` in `audit`: tests/golden/stored/audit_row.json
 //! - `db::VersionRow` in `versions`: tests/golden/stored/version_row.json
 
+use crate::auth::Role;
 use crate::db::RoomSnapshot;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
 use serde::{Deserialize, Serialize};
@@ -135,7 +136,8 @@ pub struct ChangeBody {
 #[serde(rename_all = "camelCase")]
 pub struct MemberBody {
     pub user_id: String,
-    pub role: String,
+    #[serde(deserialize_with = "Role::read_stored")]
+    pub role: Role,
 }
 
 // --- Sent to another object, which may run another version ------------------------------------

@@ -6,7 +6,7 @@
 //! (docs/ARCHITECTURE.md, What is deleted, says what remains). Padding each message with blanks, so that reactions fit
 //! in too, left no fewer bytes behind.
 
-use super::sql::{Result, Store, int, text};
+use super::sql::{Result, SqlValue, Store, int, text};
 use crate::db::VersionRow;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::VERSIONS_KEPT_MAX;
@@ -15,6 +15,8 @@ use crate::limits::VERSIONS_KEPT_MAX;
 pub enum Mutation<'a> {
     /// The message at `seq` has this body from now on.
     Body { seq: Seq, body: &'a str },
+    /// The message at `seq` has this body, which shows new reactions, and these people whom it does not name.
+    Reactions { seq: Seq, body: &'a str, others: Option<&'a str> },
     /// The message at `seq` was this version before the event at `edit`. Its new body is another mutation, after this
     /// one.
     Keep { seq: Seq, edit: Seq, version: VersionRow },
@@ -30,6 +32,7 @@ impl Store<'_> {
     pub(super) fn apply(&self, mutation: &Mutation) -> Result<()> {
         match mutation {
             Mutation::Body { seq, body } => self.rewrite(*seq, body),
+            Mutation::Reactions { seq, body, others } => self.rewrite_reactions(*seq, body, *others),
             Mutation::Keep { seq, edit, version } => {
                 self.overwrite_body(*seq)?;
                 self.keep_version(*seq, Some(*edit), version)?;
@@ -51,6 +54,13 @@ impl Store<'_> {
         self.0.exec("UPDATE events SET body = ? WHERE seq = ?", &[text(body), int(seq)]).map(drop)
     }
 
+    /// One written row, whether there are others or not.
+    fn rewrite_reactions(&self, seq: Seq, body: &str, others: Option<&str>) -> Result<()> {
+        const BOTH: &str = "UPDATE events SET body = ?, reactors = ? WHERE seq = ?";
+        let others = others.map_or(SqlValue::Null, text);
+        self.0.exec(BOTH, &[text(body), others, int(seq)]).map(drop)
+    }
+
     fn overwrite_body(&self, seq: Seq) -> Result<()> {
         const BLANK: &str =
             "UPDATE events SET body = printf('%.*c', length(CAST(body AS BLOB)), ' ') WHERE seq = ?";
@@ -62,7 +72,7 @@ impl Store<'_> {
         const EDITS: &str = "UPDATE events SET digest = NULL, body = json_remove(body, '$.mentioned')
             WHERE seq IN (SELECT edit FROM versions WHERE versions.seq = ?)";
         self.overwrite_body(seq)?;
-        self.0.exec("UPDATE events SET digest = NULL WHERE seq = ?", &[int(seq)])?;
+        self.0.exec("UPDATE events SET digest = NULL, reactors = NULL WHERE seq = ?", &[int(seq)])?;
         self.0.exec(EDITS, &[int(seq)])?;
         self.drop_versions(seq, 0, u64::MAX)
     }

@@ -1,12 +1,12 @@
 //! The tables, how a room's storage gets them, and how it is emptied. Not here: the other statements.
 
-use super::sql::{Result, Store, int};
+use super::sql::{Result, Store, int, text};
 use super::state::StateRow;
 use crate::ids::UnixMs;
 
 /// What each step of the schema added; `LogState::schema` says how many of them a room has. An older room gets the rest
 /// when it is loaded. So a step never changes; new steps are appended.
-const SCHEMA: [&[&str]; 4] = [
+const SCHEMA: [&[&str]; 5] = [
     &[
         // `target`: the seq of the message that the event is about, NULL for a message. `thread`: the seq of a reply's
         // root. `body`: a message's object as clients see it now; for other kinds see `formats`. `digest` NULL: any
@@ -41,6 +41,11 @@ const SCHEMA: [&[&str]; 4] = [
         // Audit notes that Postgres does not have yet. `body`: an `AuditRow`.
         "CREATE TABLE IF NOT EXISTS audit (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
     ],
+    &[
+        // Of a message: who has reacted and is not named in its body, as JSON {emoji: [userId]}; NULL: nobody. It is
+        // the last column, so that reading a body does not read it.
+        "ALTER TABLE events ADD COLUMN reactors TEXT",
+    ],
 ];
 
 /// How many steps a room has that this code creates.
@@ -74,7 +79,20 @@ impl Store<'_> {
     pub fn upgrade(&self, steps: u64) -> Result<()> {
         let missing = SCHEMA.iter().skip(usize::try_from(steps).unwrap_or(usize::MAX));
         let statements: Vec<&str> = missing.flat_map(|step| step.iter().copied()).collect();
-        self.0.atomically(&mut || statements.iter().try_for_each(|sql| self.0.exec(sql, &[]).map(drop)))
+        self.0.atomically(&mut || {
+            statements.iter().try_for_each(|sql| match self.has_column_of(sql)? {
+                true => Ok(()),
+                false => self.0.exec(sql, &[]).map(drop),
+            })
+        })
+    }
+
+    /// Whether the statement would add a column that `events` has: SQLite has no `IF NOT EXISTS` for it.
+    fn has_column_of(&self, sql: &str) -> Result<bool> {
+        let Some(column) = sql.strip_prefix("ALTER TABLE events ADD COLUMN ") else { return Ok(false) };
+        const HAS: &str =
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'events' AND instr(sql, ?) > 0";
+        Ok(!self.0.exec(HAS, &[text(column)])?.is_empty())
     }
 
     /// Deletes all content. Of the state, only `rows` and the outbox alert stay. Objects in the bucket are due at once;

@@ -195,7 +195,7 @@ async fn search_4_operators_narrow_a_search_down() {
     };
     let file = |mime: &str| json!([{"url": "https://x/y", "name": "y", "mimeType": mime, "size": 1}]);
     let mut liked = message_row("r1", 4, "carol", "word four");
-    liked.reactions.push(ReactionRow { emoji: "👍".into(), user_id: "bob".into() });
+    liked.reactions.get_or_insert_default().push(ReactionRow { emoji: "👍".into(), user_id: "bob".into() });
     let mut root = message_row("r1", 5, "carol", "word five");
     root.reply_count = 2;
     send_rows(

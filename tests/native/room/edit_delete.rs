@@ -1,6 +1,7 @@
 //! Editing and deleting: versions, permissions, races, and nothing stays of deleted content.
 
 use crate::rig::Rig;
+use chinwag::auth::Role;
 use chinwag::db::VersionRow;
 use chinwag::protocol::room::RoomMention;
 
@@ -52,18 +53,18 @@ fn edit_2_an_old_base_is_a_conflict_so_of_two_who_edit_at_once_one_wins() {
 
 #[test]
 fn edit_3_its_author_or_a_moderator_and_nobody_else() {
-    let mut rig = Rig::new().given(|room| room.members[2].role = "moderator".into());
+    let mut rig = Rig::new().given(|room| room.members[2].role = Role::Moderator);
     rig.prepare("alice join\nbob join\nbob > message \"hi\"");
     rig.play(
         r#"
         dave patch 1 "not mine"                       dave < 403 forbidden
         mallory patch 1 "not in the room"             mallory < 404 room_not_found
-        carol patch 1 "a moderator's"                 carol < message 1 "a moderator's"
-                                                      alice < message_updated 2 is 1 "a moderator's" v2
-                                                      bob < message_updated 2 is 1 "a moderator's" v2
-        alice patch 1 "the owner's"                   alice < message 1 "the owner's" / message_updated 3 is 1 "the
-                                                          owner's" v3
-                                                      bob < message_updated 3 is 1 "the owner's" v3
+        carol patch 1 "a moderator's"                 carol < message 1 "a moderator's" edited by carol
+                                                      alice < message_updated 2 is 1 "a moderator's" edited by carol v2
+                                                      bob < message_updated 2 is 1 "a moderator's" edited by carol v2
+        alice patch 1 "the owner's"                   alice < message 1 "the owner's" edited by alice / message_updated
+                                                          3 is 1 "the owner's" edited by alice v3
+                                                      bob < message_updated 3 is 1 "the owner's" edited by alice v3
         bob patch 1 "mine"                            bob < message 1 "mine" / message_updated 4 is 1 "mine" v4
                                                       alice < message_updated 4 is 1 "mine" v4
         dave versions 1                               dave < 403 forbidden
@@ -167,12 +168,14 @@ fn edit_6_mentions_are_read_anew_and_only_new_ones_are_news() {
         bob patch 2 "@room hi"                        bob < message 2 "@room hi"
                                                       alice < message_updated 3 is 2 "@room hi" v2
         (bob becomes moderator)                       alice < member_updated 4 bob as moderator by bob
-        bob patch 1 "@room hello"                     bob < message 1 "@room hello" @room
-                                                      alice < message_updated 5 is 1 "@room hello" @room v2
-        bob patch 1 "hello"                           bob < message 1 "hello"
-                                                      alice < message_updated 6 is 1 "hello" v3
-        bob patch 1 "@room hello again"               bob < message 1 "@room hello again"
-                                                      alice < message_updated 7 is 1 "@room hello again" v4
+        bob patch 1 "@room hello"                     bob < message 1 "@room hello" edited by bob @room
+                                                      alice < message_updated 5 is 1 "@room hello" edited by bob @room
+                                                          v2
+        bob patch 1 "hello"                           bob < message 1 "hello" edited by bob
+                                                      alice < message_updated 6 is 1 "hello" edited by bob v3
+        bob patch 1 "@room hello again"               bob < message 1 "@room hello again" edited by bob
+                                                      alice < message_updated 7 is 1 "@room hello again" edited by bob
+                                                          v4
         "#,
     );
 }
@@ -228,8 +231,8 @@ fn del_1_leaves_a_tombstone_and_nothing_of_what_was_sent() {
         bob > edit 1 "secret, mended <@carol>" #c2    alice < message_updated 2 is 1 "secret, mended <@carol>" @carol v2
                                                       bob < ack c2 seq=2 v2, message_updated 2 is 1 "secret, mended
                                                           <@carol>" @carol v2
-        alice > react 👍 1                             alice < reaction_update 3 on 1 +👍 alice {👍 alice}
-                                                      bob < reaction_update 3 on 1 +👍 alice {👍 alice}
+        alice > react 👍 1                             alice < reaction_update 3 on 1 +👍 alice =1
+                                                      bob < reaction_update 3 on 1 +👍 alice =1
         bob > delete 1 #d1                            alice < message_deleted 4 of 1 by bob
                                                       bob < ack d1 seq=4, message_deleted 4 of 1 by bob
         bob > delete 1 #d1                            bob < ack d1 seq=4 duplicate
@@ -240,7 +243,7 @@ fn del_1_leaves_a_tombstone_and_nothing_of_what_was_sent() {
         bob versions 1                                bob < versions []
         alice' join since=0                           alice' < hello seq=4 as owner read bob:1, online alice bob,
                                                           new_message 1 tombstone, message_updated 2 is 1 tombstone v2,
-                                                          reaction_update 3 on 1 +👍 alice {}, message_deleted 4 of 1 by
+                                                          reaction_update 3 on 1 +👍 alice =0, message_deleted 4 of 1 by
                                                           bob, synced 4
         dave join                                     dave < hello seq=4 read bob:1, online alice bob dave, new_message
                                                           1 tombstone, synced 4
@@ -264,7 +267,7 @@ fn del_1_leaves_a_tombstone_and_nothing_of_what_was_sent() {
 
 #[test]
 fn del_2_its_author_or_a_moderator_and_nobody_else() {
-    let mut rig = Rig::new().given(|room| room.members[2].role = "moderator".into());
+    let mut rig = Rig::new().given(|room| room.members[2].role = Role::Moderator);
     rig.prepare("alice join\nbob join");
     rig.prepare("bob > message \"1\" & bob > message \"2\" & bob > message \"3\"\ncarol post message \"4\"");
     rig.play(

@@ -1,6 +1,7 @@
 //! Members, roles and settings of the room.
 
 use crate::rig::Rig;
+use chinwag::auth::Role;
 use chinwag::db::ChangeSet;
 use chinwag::protocol::room::{NotifyLevel, RoomKind};
 use chinwag::room::AdminChange;
@@ -10,7 +11,7 @@ fn ranks() -> Rig {
     Rig::of(&["alice", "anna", "mo", "bob", "carol"]).given(|room| {
         for (name, role) in [("anna", "admin"), ("mo", "moderator")] {
             let member = room.members.iter_mut().find(|m| m.user_id.as_str() == name);
-            member.unwrap().role = role.into();
+            member.unwrap().role = Role::from_name(role).unwrap();
         }
     })
 }
@@ -143,7 +144,7 @@ fn room_5_the_people_of_a_direct_room_are_fixed() {
 #[test]
 fn dm_2_both_people_of_a_direct_room_are_members_whatever_role_is_stored() {
     let mut rig = Rig::of(&["alice", "bob", "root"]).given(|room| room.kind = RoomKind::Direct);
-    assert_eq!(rig.snapshot.members[0].role, "owner", "stored by an earlier version");
+    assert_eq!(rig.snapshot.members[0].role, Role::Owner, "stored by an earlier version");
     rig.play(
         r#"
         bob join                                      bob < hello seq=0, online bob, synced 0
@@ -287,7 +288,7 @@ fn room_9_a_newcomer_begins_at_the_head() {
         bob post message "four"                       bob < message 6 "four"
                                                       alice < new_message 6 "four"
                                                       erin < new_message 6 "four"
-        alice > react 👍 1                             alice < reaction_update 7 on 1 +👍 alice {👍 alice}
+        alice > react 👍 1                             alice < reaction_update 7 on 1 +👍 alice =1
                                                       erin < hidden 7
         erin join                                     erin < hello seq=7 read alice:5 bob:6 erin:2, online alice erin,
                                                           new_message 5 "three", new_message 6 "four", synced 7

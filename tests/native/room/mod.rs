@@ -10,6 +10,7 @@ mod notifications;
 mod outbox;
 mod outbox_alert;
 mod presence;
+mod reactions;
 mod refusals;
 mod restore;
 mod schema;

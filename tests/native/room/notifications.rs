@@ -17,8 +17,8 @@ fn notify_1_who_has_no_socket_is_notified_of_what_others_say() {
         alice > message "one" & bob > message "two"   alice < new_message 2 "one", new_message 3 "two"
                                                       bob < new_message 2 "one", new_message 3 "two"
                                                       queue < 2 for carol dave, 3 for carol dave
-        bob > react 👍 1                               alice < reaction_update 4 on 1 +👍 bob {👍 bob}
-                                                      bob < reaction_update 4 on 1 +👍 bob {👍 bob}
+        bob > react 👍 1                               alice < reaction_update 4 on 1 +👍 bob =1
+                                                      bob < reaction_update 4 on 1 +👍 bob =1
         bob leave
         (9 s pass)                                    alice < user_left bob
         alice > message "three"                       alice < new_message 5 "three"

@@ -12,20 +12,20 @@ fn out_1_what_is_committed_goes_out_in_order_and_as_it_is_now() {
         alice > message "a" & alice > message "b"     alarm < in 5000 ms
                                                       alice < new_message 1 "a", new_message 2 "b"
                                                       postgres < (0, 2] 1–2 alice:2: done
-        alice > react 👍 1                             alice < reaction_update 3 on 1 +👍 alice {👍 alice}
-                                                      postgres < (2, 3] 1: done
+        alice > react 👍 1                             alice < reaction_update 3 on 1 +👍 alice =1
+                                                      postgres < (2, 3] +👍 alice on 1: done
         (Postgres fails)
         alice > message "c" & alice > react 👍 3 & alice > react 🎉 1 & alice > unreact 👍 1
-                                                      postgres < (3, 6] 4 1 alice:4: no answer
+                                                      postgres < (3, 6] 4 +🎉 alice on 1 -👍 alice on 1 alice:4: no answer
                                                       alarm < in 500 ms
                                                       operator < postgres_unavailable sqlstate=none why=no answer
                                                       alice < new_message 4 "c", error message_not_found of reaction,
-                                                          reaction_update 5 on 1 +🎉 alice {🎉 alice, 👍 alice},
-                                                          reaction_update 6 on 1 -👍 alice {🎉 alice}
+                                                          reaction_update 5 on 1 +🎉 alice =1, reaction_update 6 on 1 -👍
+                                                          alice =0
         (Postgres recovers)
         (499 ms pass)
         (1 ms pass)                                   alarm < in 5000 ms
-                                                      postgres < (3, 6] 4 1 alice:4: done
+                                                      postgres < (3, 6] 4 +🎉 alice on 1 -👍 alice on 1 alice:4: done
                                                       operator < outbox_recovered
         (9 s pass)
         "#,
@@ -98,11 +98,11 @@ fn out_3_poison_in_the_middle_is_set_aside() {
                                                           (2, 5] 3–5: 22021 / (2, 3] 3: 22021 / (2, 3] : done / (3, 5]
                                                           4–5: done
                                                       operator < outbox_recovered / row_quarantined seq=3 sqlstate=22021
-        alice > react 👍 3                             alice < reaction_update 6 on 3 +👍 alice {👍 alice}
+        alice > react 👍 3                             alice < reaction_update 6 on 3 +👍 alice =1
                                                       postgres < (5, 6] : done
         (the room is evicted)
         alice > react 👍 3 & alice > react 🎉 3         alarm < in 5000 ms
-                                                      alice < reaction_update 7 on 3 +🎉 alice {🎉 alice, 👍 alice}
+                                                      alice < reaction_update 7 on 3 +🎉 alice =1
                                                       postgres < (6, 7] : done
         alice > message "goes on"                     alice < new_message 8 "goes on"
                                                       postgres < (7, 8] 8 alice:8: done

@@ -14,8 +14,7 @@ fn out_12_a_healthy_room_tells_the_list_nothing() {
     let mut rig = watched();
     rig.play(
         r#"
-        alice > message "a" & alice > react 👍 1       alice < new_message 1 "a", reaction_update 2 on 1 +👍 alice {👍
-                                                          alice}
+        alice > message "a" & alice > react 👍 1       alice < new_message 1 "a", reaction_update 2 on 1 +👍 alice =1
         (Postgres fails)
         alice > message "b"                           alice < new_message 3 "b"
                                                       operator < postgres_unavailable sqlstate=none why=no answer
@@ -175,8 +174,8 @@ fn out_13_retry_sends_what_was_set_aside_again() {
                                                       postgres < (3, 3] 1 3: done
                                                       list < well again
         root outbox                                   root < outbox idle 3/3 lag 0 for 0 ms, aside []
-        alice > react 👍 1                             alice < reaction_update 4 on 1 +👍 alice {👍 alice}
-                                                      postgres < (3, 4] 1: done
+        alice > react 👍 1                             alice < reaction_update 4 on 1 +👍 alice =1
+                                                      postgres < (3, 4] +👍 alice on 1: done
         (9 s pass)
         "#,
     );
@@ -267,7 +266,7 @@ fn out_14_discard_gives_one_row_up_for_good() {
                                                       list < idle lag 0, 1 aside
         root discard 1                                root < 404 message_not_found
         (Postgres is watched)
-        alice > react 👍 1                             alice < reaction_update 3 on 1 +👍 alice {👍 alice}
+        alice > react 👍 1                             alice < reaction_update 3 on 1 +👍 alice =1
                                                       postgres < (2, 3] : done
         root retry                                    operator < outbox_retry_asked by=root rows=1 / row_quarantined
                                                           seq=2 sqlstate=22021

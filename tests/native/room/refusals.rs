@@ -83,7 +83,7 @@ fn limit_2_reactions_are_10_a_second_and_20_at_once() {
         r#"
         alice > react 👍 1 #c1                         alice < error rate_limited in 100 ms of reaction #c1
         (100 ms pass)
-        alice > react 👍 1 #c1                         alice < ack c1 seq=22, reaction_update 22 on 1 +👍 alice {👍 alice}
+        alice > react 👍 1 #c1                         alice < ack c1 seq=22, reaction_update 22 on 1 +👍 alice =1
         "#,
     );
 }

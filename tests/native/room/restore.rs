@@ -48,7 +48,7 @@ fn out_11_lost_changes_of_people_are_put_back_and_later_ones_succeed() {
         "#,
     );
     let roles = |people: &[chinwag::db::SnapshotMember]| -> Vec<String> {
-        people.iter().map(|m| format!("{} {}", m.user_id, m.role)).collect()
+        people.iter().map(|m| format!("{} {}", m.user_id, m.role.name())).collect()
     };
     assert_eq!(roles(&rig.snapshot.members), ["alice owner", "bob admin", "carol moderator", "erin member"]);
     assert_eq!(rig.snapshot.bans, known.bans);

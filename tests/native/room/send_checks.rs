@@ -1,6 +1,7 @@
 //! Mutes, bans, slow mode, moderation, reports; and the deletion of a room.
 
 use crate::rig::Rig;
+use chinwag::auth::Role;
 use chinwag::room::Input;
 
 #[test]
@@ -67,7 +68,7 @@ fn ban_1_who_is_banned_is_out_until_it_ends() {
 fn slow_1_members_wait_and_nothing_makes_the_room_forget() {
     let mut rig = Rig::new().given(|room| {
         room.slow_mode_s = 30;
-        room.members[2].role = "moderator".into();
+        room.members[2].role = Role::Moderator;
     });
     rig.prepare("alice join\nbob join\n(1 s passes)");
     rig.play(
@@ -160,7 +161,7 @@ fn mod_2_floods_and_repeats_are_the_members() {
 
 #[test]
 fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
-    let mut rig = Rig::new().given(|room| room.members[2].role = "moderator".into());
+    let mut rig = Rig::new().given(|room| room.members[2].role = Role::Moderator);
     rig.prepare("alice join\nbob > message \"x\"");
     rig.prepare("bob post message \"one\"\nbob post message \"two\"\nbob post message \"mine\"");
     rig.play(
@@ -171,8 +172,8 @@ fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
         dave report 1                                 dave < ok 1
         dave report 9                                 dave < 404 message_not_found
         eve report 1                                  eve < 404 room_not_found
-        carol patch 1 "mended"                        carol < message 1 "mended"
-                                                      alice < message_updated 4 is 1 "mended" v2
+        carol patch 1 "mended"                        carol < message 1 "mended" edited by carol
+                                                      alice < message_updated 4 is 1 "mended" edited by carol v2
         carol delete 2                                carol < deleted 2 at 5
                                                       alice < message_deleted 5 of 2 by carol
         bob delete 3                                  bob < deleted 3 at 6
@@ -204,6 +205,36 @@ fn gone_1_a_deleted_room_leaves_nothing() {
     rig.prepare("(1 s passes)");
     assert!(rig.is_wiped());
     assert_eq!(rig.sql.rows("SELECT name FROM sqlite_master WHERE type = 'table'", []).len(), 0);
+}
+
+#[test]
+fn mod_1_names_topics_files_and_custom_emoji_are_judged_like_messages() {
+    let mut rig = Rig::new();
+    rig.moderation = r#"{"acme":{"words":{"reject":["damn"],"mask":["heck"],"flag":["spam"]}}}"#.into();
+    rig.prepare("alice join history=0\nalice > message \"hi\"");
+    rig.play(
+        r#"
+        bob set {"name":"damn"}                       bob < 403 forbidden
+        alice set {"name":"Damn"}                     alice < 422 moderation_blocked name
+        alice set {"topic":"a-damn-topic"}            alice < 422 moderation_blocked topic
+        alice set {"name":"heck!","topic":"spam?"}    alice < ok name="****!" topic="spam?" / room_updated 2
+                                                          name="****!" topic="spam?"
+        alice > react :damn: 1                        alice < error moderation_blocked emoji of reaction
+        alice > react :what_the_heck: 1               alice < error moderation_blocked emoji of reaction
+        alice > react :spam: 1                        alice < reaction_update 3 on 1 +:spam: alice =1
+        alice > react 👍 1                             alice < reaction_update 4 on 1 +👍 alice =1
+        alice > {"type":"message","content":"see","attachments":[{"url":"https://a.example/f","name":"damn.png","mimeType":"image/png","size":3}]}
+                                                      alice < error moderation_blocked attachments of message
+        alice > {"type":"message","content":"see","attachments":[{"url":"https://a.example/f","name":"heck.png","mimeType":"image/png","size":3}]}
+                                                      alice < new_message 5 "see" files=1
+        (9 s pass)
+        "#,
+    );
+    let name = rig.messages().values().last().unwrap().attachments[0].name.clone();
+    assert_eq!(name, "****.png");
+    let noted =
+        rig.postgres.audit.values().filter(|(action, actor, ..)| action == "report" && actor == "system");
+    assert_eq!(noted.count(), 1, "the reaction; the room's own changes are written with the change");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn hist_1_without_since_the_newest_messages_come() {
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b" & alice > react 👍 1 & alice > message "c"
                                                       alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on
-                                                          1 +👍 alice {👍 alice}, new_message 4 "c"
+                                                          1 +👍 alice =1, new_message 4 "c"
         bob join                                      bob < hello seq=4 read alice:4, online alice bob, new_message 1
                                                           "a" {👍 alice}, new_message 2 "b", new_message 4 "c", synced 4
         carol join history=2                          carol < hello seq=4 read alice:4, online alice bob carol,
@@ -52,13 +52,13 @@ fn replay_1_exactly_what_was_missed_comes_once() {
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b" & alice > react 👍 2 & alice > message "c"
                                                       alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on
-                                                          2 +👍 alice {👍 alice}, new_message 4 "c"
+                                                          2 +👍 alice =1, new_message 4 "c"
         bob join since=0                              bob < hello seq=4 read alice:4, online alice bob, new_message 1
                                                           "a", new_message 2 "b" {👍 alice}, reaction_update 3 on 2 +👍
-                                                          alice {👍 alice}, new_message 4 "c", synced 4
+                                                          alice =1, new_message 4 "c", synced 4
         carol join since=2                            carol < hello seq=4 read alice:4, online alice bob carol,
-                                                          reaction_update 3 on 2 +👍 alice {👍 alice}, new_message 4 "c",
-                                                          synced 4
+                                                          reaction_update 3 on 2 +👍 alice =1, new_message 4 "c", synced
+                                                          4
         dave join since=4                             dave < hello seq=4 read alice:4, online alice bob carol dave,
                                                           synced 4
         alice > message "d" & bob' join since=3 & alice > message "e"
@@ -155,20 +155,19 @@ fn replay_5_it_shows_what_a_message_is_now() {
         r#"
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > react 👍 1 & alice > react 🎉 1 & alice > unreact 👍 1
-                                                      alice < new_message 1 "a", reaction_update 2 on 1 +👍 alice {👍
-                                                          alice}, reaction_update 3 on 1 +🎉 alice {🎉 alice, 👍 alice},
-                                                          reaction_update 4 on 1 -👍 alice {🎉 alice}
+                                                      alice < new_message 1 "a", reaction_update 2 on 1 +👍 alice =1,
+                                                          reaction_update 3 on 1 +🎉 alice =1, reaction_update 4 on 1 -👍
+                                                          alice =0
         bob join since=0                              bob < hello seq=4 read alice:1, online alice bob, new_message 1
-                                                          "a" {🎉 alice}, reaction_update 2 on 1 +👍 alice {🎉 alice},
-                                                          reaction_update 3 on 1 +🎉 alice {🎉 alice}, reaction_update 4
-                                                          on 1 -👍 alice {🎉 alice}, synced 4
-        bob > react 🎉 1                               alice < reaction_update 5 on 1 +🎉 bob {🎉 alice bob}
-                                                      bob < reaction_update 5 on 1 +🎉 bob {🎉 alice bob}
+                                                          "a" {🎉 alice}, reaction_update 2 on 1 +👍 alice =0,
+                                                          reaction_update 3 on 1 +🎉 alice =1, reaction_update 4 on 1 -👍
+                                                          alice =0, synced 4
+        bob > react 🎉 1                               alice < reaction_update 5 on 1 +🎉 bob =2
+                                                      bob < reaction_update 5 on 1 +🎉 bob =2
         carol join since=1                            carol < hello seq=5 read alice:1, online alice bob carol,
-                                                          reaction_update 2 on 1 +👍 alice {🎉 alice bob}, reaction_update
-                                                          3 on 1 +🎉 alice {🎉 alice bob}, reaction_update 4 on 1 -👍 alice
-                                                          {🎉 alice bob}, reaction_update 5 on 1 +🎉 bob {🎉 alice bob},
-                                                          synced 5
+                                                          reaction_update 2 on 1 +👍 alice =0, reaction_update 3 on 1 +🎉
+                                                          alice =2, reaction_update 4 on 1 -👍 alice =0, reaction_update
+                                                          5 on 1 +🎉 bob =2, synced 5
         "#,
     );
 }
@@ -226,9 +225,9 @@ fn seed_1_a_client_without_a_subprotocol_hears_an_event_a_frame() {
         bob join                                      bob < hello seq=0, online alice bob, synced 0
         alice > message "a" & bob > message "b" #b1 & alice > react 👍 1
                                                       alice < new_message 1 "a" / new_message 2 "b" / reaction_update 3
-                                                          on 1 +👍 alice {👍 alice}
+                                                          on 1 +👍 alice =1 {👍 alice}
                                                       bob < new_message 1 "a", ack b1 seq=2, new_message 2 "b",
-                                                          reaction_update 3 on 1 +👍 alice {👍 alice}
+                                                          reaction_update 3 on 1 +👍 alice =1
         "#,
     );
 }
@@ -241,10 +240,9 @@ fn batch_1_what_a_turn_releases_leaves_as_one_frame() {
         bob join                                      bob < hello seq=0, online alice bob, synced 0
         alice > message "a" #a1 & alice > message "b" #a2 & bob > message "c" & bob > react 👍 1 #b1
                                                       alice < ack a1 seq=1, new_message 1 "a", ack a2 seq=2, new_message
-                                                          2 "b", new_message 3 "c", reaction_update 4 on 1 +👍 bob {👍
-                                                          bob}
+                                                          2 "b", new_message 3 "c", reaction_update 4 on 1 +👍 bob =1
                                                       bob < new_message 1 "a", new_message 2 "b", new_message 3 "c", ack
-                                                          b1 seq=4, reaction_update 4 on 1 +👍 bob {👍 bob}
+                                                          b1 seq=4, reaction_update 4 on 1 +👍 bob =1
         "#,
     );
 }
@@ -271,13 +269,13 @@ fn seam_1_nothing_falls_between_replay_and_present() {
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & bob join since=0 & alice > message "b" & carol join & alice > react 👍 2
                                                       alice < new_message 1 "a" / new_message 2 "b" / reaction_update 3
-                                                          on 2 +👍 alice {👍 alice}
+                                                          on 2 +👍 alice =1
                                                       bob < hello seq=1 read alice:1, online alice bob, new_message 1
                                                           "a", synced 1 / new_message 2 "b" / reaction_update 3 on 2 +👍
-                                                          alice {👍 alice}
+                                                          alice =1
                                                       carol < hello seq=2 read alice:2, online alice bob carol,
                                                           new_message 1 "a", new_message 2 "b", synced 2 /
-                                                          reaction_update 3 on 2 +👍 alice {👍 alice}
+                                                          reaction_update 3 on 2 +👍 alice =1
         "#,
     );
 }
@@ -290,8 +288,8 @@ fn rebuild_1_a_lost_log_is_made_anew_from_postgres_and_goes_on() {
         alice > message "a" #a1 & alice > message "b" thread=1 & alice > react 👍 1 & alice > react 🎉 1
                                                       alice < ack a1 seq=1, new_message 1 "a", new_message 2 "b"
                                                           thread=1, thread_update 3 of 1 has 1 last 00:00,
-                                                          reaction_update 4 on 1 +👍 alice {👍 alice}, reaction_update 5
-                                                          on 1 +🎉 alice {🎉 alice, 👍 alice}
+                                                          reaction_update 4 on 1 +👍 alice =1, reaction_update 5 on 1 +🎉
+                                                          alice =1
         (the room is rebuilt from Postgres)
         alice join since=4                            alice < hello seq=5 as owner read alice:2, online alice, resync
                                                           epoch seq=5 e2, synced 5
@@ -340,8 +338,7 @@ fn rebuild_3_a_seq_is_never_given_twice_even_if_postgres_is_set_back_after_it() 
         alice join                                    alice < hello seq=0 as owner, online alice, synced 0
         alice > message "a" & alice > message "b" & alice > react 👍 1 & alice > react 👍 2
                                                       alice < new_message 1 "a", new_message 2 "b", reaction_update 3 on
-                                                          1 +👍 alice {👍 alice}, reaction_update 4 on 2 +👍 alice {👍
-                                                          alice}
+                                                          1 +👍 alice =1, reaction_update 4 on 2 +👍 alice =1
         (the room is rebuilt from Postgres)
         alice join history=0                          alice < hello seq=4 as owner read alice:2, online alice, synced 4
         (Postgres hangs)

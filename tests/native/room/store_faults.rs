@@ -88,9 +88,9 @@ fn store_3_a_panic_loses_no_event_that_was_committed() {
         (1 s passes)                                  alice < user_joined bob
         alice > message "a" #a & bob > react 👍 1 & alice panic & bob > message "b"
                                                       alice < ack a seq=1, new_message 1 "a", reaction_update 2 on 1 +👍
-                                                          bob {👍 bob} / online alice bob, new_message 3 "b"
-                                                      bob < new_message 1 "a", reaction_update 2 on 1 +👍 bob {👍 bob} /
-                                                          online alice bob, new_message 3 "b"
+                                                          bob =1 / online alice bob, new_message 3 "b"
+                                                      bob < new_message 1 "a", reaction_update 2 on 1 +👍 bob =1 / online
+                                                          alice bob, new_message 3 "b"
         alice > message "a" #a                        alice < ack a seq=1 duplicate
         "#,
     );

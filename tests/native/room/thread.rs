@@ -165,10 +165,9 @@ fn since_1_who_came_later_sees_nothing_from_before_and_nothing_about_it() {
         carol versions 1                              carol < 404 message_not_found
         bob > edit 1 "older" & alice > react 👍 1 & bob > typing on thread=1
                                                       alice < message_updated 6 is 1 "older" replies=1 v2,
-                                                          reaction_update 7 on 1 +👍 alice {👍 alice}, typing bob in 1
-                                                          [bob]
+                                                          reaction_update 7 on 1 +👍 alice =1, typing bob in 1 [bob]
                                                       bob < message_updated 6 is 1 "older" replies=1 v2, reaction_update
-                                                          7 on 1 +👍 alice {👍 alice}
+                                                          7 on 1 +👍 alice =1
                                                       carol < hidden 6, hidden 7
                                                       carol' < hidden 6, hidden 7 / hidden 6, hidden 7
         bob > message "in an old thread" thread=1     alice < new_message 8 "in an old thread" thread=1, typing off bob

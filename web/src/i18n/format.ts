@@ -1,5 +1,6 @@
 /** Dates, durations and sizes in the language in use. */
 import { t } from "./i18n";
+import { regional } from "./plural";
 
 const FORMATS = {
   time: { hour: "2-digit", minute: "2-digit" },
@@ -13,13 +14,11 @@ const FORMATS = {
 
 const cache = new Map<string, Intl.DateTimeFormat>();
 
-/** The browser's own region decides details such as 12 or 24 hours if it has the language in use. */
 function dateFormat(name: keyof typeof FORMATS): Intl.DateTimeFormat {
   const key = `${t.locale} ${name}`;
   const known = cache.get(key);
   if (known) return known;
-  const regional = globalThis.navigator?.languages?.find((language) => language.split("-")[0] === t.locale);
-  const made = new Intl.DateTimeFormat(regional ?? t.locale, FORMATS[name]);
+  const made = new Intl.DateTimeFormat(regional(t.locale), FORMATS[name]);
   cache.set(key, made);
   return made;
 }
@@ -75,7 +74,7 @@ export function formatBytes(bytes: number): string {
   const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log(bytes) / Math.log(1_000)));
   const value = bytes / 1_000 ** power;
   const digits = value >= 10 || power === 0 ? 0 : 1;
-  const format = new Intl.NumberFormat(t.locale, {
+  const format = new Intl.NumberFormat(regional(t.locale), {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   });

@@ -5,7 +5,9 @@ import { renderToStaticMarkup } from "react-dom/server";
 import { afterEach, expect, test } from "vitest";
 import { fill } from "./fill";
 import { formatBytes, formatDay, formatDuration } from "./format";
-import { type Messages, setMessages, t } from "./i18n";
+import { chooseLanguage, type Messages, setMessages, t } from "./i18n";
+import { messages as arabic } from "./messages.ar";
+import { messages as german } from "./messages.de";
 import { messages as english } from "./messages.en";
 import { pluralFor } from "./plural";
 
@@ -39,6 +41,50 @@ test("the texts of another language replace the English ones at once", () => {
   expect(t.locale).toBe("de");
   expect(formatDay(new Date().toISOString())).toBe("Heute");
   expect(formatBytes(1_400)).toBe("1,4 KB");
+});
+
+type Texts = { [name: string]: string | ((...args: never[]) => string) | Texts };
+
+/** Every text of a language by its path, called with examples if it has parameters. */
+function texts(of: Texts, path = ""): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const [name, value] of Object.entries(of)) {
+    const at = `${path}.${name}`;
+    if (typeof value === "object") for (const [key, forms] of texts(value, at)) found.set(key, forms);
+    else if (typeof value === "string") found.set(at, [value]);
+    else {
+      const words = Array.from({ length: value.length }, (_, nth) => `<${nth}>`) as never[];
+      const counted = [0, 1, 2, 3, 11, 100].map((count) => Array(value.length).fill(count) as never[]);
+      found.set(
+        at,
+        [words, ...counted].map((args) => value(...args)),
+      );
+    }
+  }
+  return found;
+}
+
+test.each([
+  ["German", german],
+  ["Arabic", arabic],
+])("%s has every text, in its own words, with all parameters and numbers", (_, language) => {
+  const [own, all] = [texts(language), texts(english)];
+  expect([...own.keys()].sort()).toEqual([...all.keys()].sort());
+  for (const [path, forms] of own) {
+    for (const form of forms) expect(`${path} ${form}`).toMatch(/ [^#]*[^#\s][^#]*$/);
+    const parameters = (text: string) => (text.match(/<\d>/g) ?? []).sort();
+    expect([path, parameters(forms[0] ?? "")]).toEqual([path, parameters(all.get(path)?.[0] ?? "")]);
+  }
+});
+
+test("the first language of the browser that there is a file for is used", async () => {
+  await chooseLanguage(["fr", "ar-EG", "de"]);
+  expect([t.locale, t.direction]).toEqual(["ar", "rtl"]);
+  expect(t.message.replies(3)).toBe("3 ردود");
+  await chooseLanguage(["de-AT"]);
+  expect(t.message.replies(1_200)).toBe("1.200 Antworten");
+  await chooseLanguage(["fr"]);
+  expect(t.locale).toBe("de");
 });
 
 test("a parameter may be an element, wherever the text puts it", () => {

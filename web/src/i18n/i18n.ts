@@ -4,14 +4,17 @@
  * `messages.LANGUAGE.ts` with an export `messages: Messages`, loaded when it is chosen.
  */
 import { useSyncExternalStore } from "react";
-import { messages as english } from "./messages.en";
+import { messages as english, type Messages } from "./messages.en";
 
-export type Messages = typeof english;
+export type { Messages };
 
 export let t: Messages = english;
 
 /** The other languages, each in a chunk of its own. */
-const LOADERS: Record<string, () => Promise<{ messages: Messages }>> = {};
+const LOADERS: Record<string, () => Promise<{ messages: Messages }>> = {
+  ar: () => import("./messages.ar"),
+  de: () => import("./messages.de"),
+};
 
 const listeners = new Set<() => void>();
 
@@ -27,7 +30,9 @@ export async function chooseLanguage(languages: readonly string[]): Promise<void
     const base = language.split("-")[0] ?? "";
     if (base === "en") return setMessages(english);
     const load = LOADERS[base];
-    if (load) return setMessages((await load()).messages);
+    // Without the chunk (offline) the next language of the list is better than no page.
+    const loaded = await load?.().catch(() => null);
+    if (loaded) return setMessages(loaded.messages);
   }
 }
 

@@ -7,6 +7,8 @@ import { pluralFor } from "./plural";
 
 const plural = pluralFor("en");
 
+export type Messages = typeof messages;
+
 export const messages = {
   locale: "en",
   direction: "ltr" as "ltr" | "rtl",
@@ -54,6 +56,7 @@ export const messages = {
   home: {
     pickConversation: "Pick a conversation",
     orStartOne: "or start a new one.",
+    skipToMessages: "Skip to the messages",
   },
 
   roomList: {
@@ -156,6 +159,7 @@ export const messages = {
     discard: "Discard",
     fromThread: "From a thread",
     edited: "Edited",
+    editedBy: (name: string) => `Edited by ${name}`,
     seen: "Seen",
     seenBy: (names: string) => `Seen by ${names}`,
     reactions: "Reactions",
@@ -396,7 +400,6 @@ export const messages = {
     mention: "Mention somebody",
     markup: "How text is marked",
     marks: "Bold, italic, code, strikethrough",
-    enterSends: "Enter sends the message (otherwise Ctrl Enter)",
     markupExample: "**bold** *italic* ~~gone~~ `code`",
     onMessage: "On a message (Tab to the messages, then ↑ ↓)",
     reply: "Reply",
@@ -405,6 +408,21 @@ export const messages = {
     edit: "Edit",
     markUnread: "Mark unread from here",
     delete: "Delete",
+  },
+
+  settings: {
+    title: "Settings",
+    theme: { label: "Theme", values: { system: "As the system", light: "Light", dark: "Dark" } },
+    contrast: { label: "Contrast", values: { system: "As the system", more: "High" } },
+    density: { label: "Density", values: { cosy: "Cosy", compact: "Compact" } },
+    enter: {
+      label: "Enter",
+      values: {
+        auto: "Sends, except on a phone",
+        sends: "Sends the message",
+        newLine: "Starts a new line (Ctrl Enter sends)",
+      },
+    },
   },
 
   /** By error code (docs/PROTOCOL.md). A code without an entry shows the server's own message. */

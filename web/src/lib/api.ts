@@ -21,6 +21,7 @@ import type {
   MessagePage,
   MessageVersion,
   NotifySettings,
+  ReactionCounts,
   Reactions,
   Role,
   Room,
@@ -154,7 +155,10 @@ export class ChatApi {
 
   react(roomId: string, messageId: string, emoji: string, on: boolean) {
     const path = roomPath(roomId, "messages", messageId, "reactions", emoji);
-    return this.request<{ messageId: string; reactions: Reactions }>(on ? "PUT" : "DELETE", path);
+    return this.request<{ messageId: string; reactions: Reactions; reactionCounts: ReactionCounts }>(
+      on ? "PUT" : "DELETE",
+      path,
+    );
   }
 
   report(roomId: string, messageId: string, reason: string) {

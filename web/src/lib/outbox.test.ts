@@ -36,7 +36,12 @@ class FakeLocks {
 }
 
 const deliver = (content: string): Op => ({
-  ...{ type: "message", content, attachments: [], threadId: null, replyToId: null, alsoToRoom: false },
+  type: "message",
+  content,
+  attachments: [],
+  threadId: null,
+  replyToId: null,
+  alsoToRoom: false,
 });
 const contents = (list: { op: Op }[]) => list.map(({ op }) => (op.type === "message" ? op.content : op.type));
 let accounts = 0;
@@ -108,7 +113,10 @@ function tab(room: FakeRoom, who: string, online: boolean, locks?: FakeLocks) {
   }
   const api = new ChatApi(async () => "t");
   return new RoomClient({
-    ...{ roomId: "r", userId: "alice", api, getToken: async () => "t" },
+    roomId: "r",
+    userId: "alice",
+    api,
+    getToken: async () => "t",
     outbox: browserOutbox(who, { locks: locks as unknown as LockManager | undefined }),
     socket: {
       WebSocket: Socket as unknown as typeof WebSocket,

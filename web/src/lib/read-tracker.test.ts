@@ -49,6 +49,7 @@ test("the marker does not move past messages that are not loaded", () => {
   expect(seenUpTo(stretch([2, 3], { hasBefore: true }), all)).toBe(3);
 });
 
-test("on the first visit the newest message that was seen counts", () => {
-  expect(seenUpTo(stretch([60, 61, 62], { hasBefore: true, lastReadSeq: 0 }), (seq) => seq === 61)).toBe(61);
+test("before the first visit everything is new, and the marker moves from the first message on", () => {
+  expect(seenUpTo(stretch([60, 61, 62], { hasBefore: true, lastReadSeq: 0 }), (seq) => seq === 61)).toBe(0);
+  expect(seenUpTo(stretch([1, 2, 3], { lastReadSeq: 0 }), (seq) => seq < 3)).toBe(2);
 });

@@ -53,8 +53,6 @@ export function seenUpTo(
   { messages, hasBefore, me, lastReadSeq }: Stretch,
   isSeen: (seq: number) => boolean,
 ): number {
-  // Before the first visit nothing was missed: then the newest message that was seen counts.
-  if (lastReadSeq === 0) return messages.findLast(({ seq }) => isSeen(seq))?.seq ?? 0;
   const first = messages.find(({ seq }) => seq > 0);
   if (!first || (hasBefore && first.seq > lastReadSeq + 1)) return lastReadSeq;
   let upTo = lastReadSeq;

@@ -12,6 +12,7 @@ import { ChatApi } from "./api";
 import type { ServerEvent } from "./protocol";
 import { RoomClient } from "./room-client";
 import { typingUsers } from "./room-view";
+import { showReply } from "./show-reply";
 
 let signals: FakeSignals;
 let requests: string[];
@@ -33,7 +34,10 @@ beforeEach(async () => {
     },
   );
   client = new RoomClient({
-    ...{ roomId: "r", userId: "alice", api, getToken: async () => "t" },
+    roomId: "r",
+    userId: "alice",
+    api,
+    getToken: async () => "t",
     socket: {
       WebSocket: FakeSocket as unknown as typeof WebSocket,
       signals,
@@ -51,8 +55,13 @@ afterEach(() => {
 
 const state = () => client.getSnapshot().state;
 const acked = (frame: Record<string, unknown> | undefined, seq: number): ServerEvent => ({
-  ...{ type: "ack", clientId: String(frame?.clientId), op: "message", messageId: `m${seq}`, seq },
-  ...{ version: 1, createdAt: "2026-11-23T12:00:00.000Z" },
+  type: "ack",
+  clientId: String(frame?.clientId),
+  op: "message",
+  messageId: `m${seq}`,
+  seq,
+  version: 1,
+  createdAt: "2026-11-23T12:00:00.000Z",
 });
 const contents = () => state().messages.map((item) => item.content);
 
@@ -151,4 +160,22 @@ test("the same reaction twice adds and removes it, in order", () => {
   expect(FakeSocket.last.sentFrames("reaction")).toHaveLength(1);
   FakeSocket.last.deliver(ackEvent("reaction", String(first?.clientId), 2));
   expect(FakeSocket.last.sentFrames("reaction").map((item) => item.action)).toEqual(["add", "remove"]);
+});
+
+test("a reply is shown after its thread was loaded back to it", async () => {
+  FakeSocket.last.deliver(hello(9), newMessage(1), synced(9));
+  const reply = (seq: number) => message(seq, "bob", { threadId: "m1" });
+  const page = (path: string) => (path.includes("before") ? [reply(3), reply(4)] : [reply(5), reply(6)]);
+  answer = (path) => ({
+    root: message(1),
+    replies: page(path),
+    hasMoreBefore: !path.includes("before"),
+  });
+  expect(await showReply(client, "m1", 4)).toBe(true);
+  expect(requests).toEqual([
+    "/api/chat/rooms/r/threads/m1?limit=50",
+    "/api/chat/rooms/r/threads/m1?before=5&limit=50",
+  ]);
+  expect(await showReply(client, "m1", 2)).toBe(false);
+  expect(requests).toHaveLength(2);
 });

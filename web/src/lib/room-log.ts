@@ -2,9 +2,11 @@
  * Applies one durable event to the messages. room-reducer.ts decides whether the event is next in order. Each event
  * names a message by id and carries its new value, so applying one twice changes nothing.
  */
-import type { LogEvent, Member, Message, Reactions, Room } from "./protocol";
+import type { LogEvent, Member, Message, ReactionUpdate, Room } from "./protocol";
 import type { ReactionOp } from "./room-outgoing";
 import type { RoomState } from "./room-state";
+
+type Delta = ReactionUpdate["delta"];
 
 export function applyEvent(state: RoomState, event: LogEvent, nowMs: number): RoomState {
   switch (event.type) {
@@ -14,13 +16,13 @@ export function applyEvent(state: RoomState, event: LogEvent, nowMs: number): Ro
       // A replayed edit of a message that is no longer in the log carries no message.
       if (!event.message) return state;
       return updateMessage(state, event, event.message.id, (known) =>
-        known.deletedAt ? known : event.message,
+        known.deletedAt ? known : withOwnReactions(event.message, known, state.me),
       );
     case "message_deleted":
       return updateMessage(state, event, event.messageId, (message) => tombstone(message, nowMs));
     case "reaction_update":
       return updateMessage(state, event, event.messageId, (message) =>
-        message.deletedAt ? message : { ...message, reactions: event.reactions },
+        message.deletedAt ? message : { ...message, ...withDelta(message, event.delta, event.count) },
       );
     case "thread_update": {
       const { replyCount, lastReplyAt } = event;
@@ -106,17 +108,53 @@ function updateMessage(
 
 export function tombstone(message: Message, nowMs: number): Message {
   const deletedAt = message.deletedAt ?? new Date(nowMs).toISOString();
-  const empty = { content: "", attachments: [], reactions: {}, mentions: [], mentionsRoom: false };
-  return { ...message, ...empty, deletedAt };
+  const empty = { content: "", attachments: [], reactions: {}, reactionCounts: {}, mentions: [] };
+  return { ...message, ...empty, mentionsRoom: false, editedBy: null, deletedAt };
+}
+
+/** The reactions of a message: some people by name, and how many there are. */
+type Shown = Pick<Message, "reactions" | "reactionCounts">;
+
+/**
+ * The reactions after a change. The people stay in the order of their last change, and the count is the server's, so
+ * changes that are applied again, to a message that knows them already, lead to the same.
+ */
+function withDelta(
+  { reactions, reactionCounts }: Shown,
+  { userId, emoji, action }: Delta,
+  count: number,
+): Shown {
+  const others = (reactions[emoji] ?? []).filter((user) => user !== userId);
+  const users = action === "add" ? [...others, userId] : others;
+  if (count > 0)
+    return {
+      reactions: { ...reactions, [emoji]: users },
+      reactionCounts: { ...reactionCounts, [emoji]: count },
+    };
+  const { [emoji]: _, ...rest } = reactions;
+  const { [emoji]: _1, ...counts } = reactionCounts;
+  return { reactions: rest, reactionCounts: counts };
 }
 
 /** The reactions as they are once mine is confirmed. */
-export function withReaction(reactions: Reactions, me: string, { emoji, action }: ReactionOp): Reactions {
-  const others = (reactions[emoji] ?? []).filter((user) => user !== me);
-  const users = action === "add" ? [...others, me] : others;
-  const { [emoji]: _, ...rest } = reactions;
-  if (users.length === 0) return rest;
-  return emoji in reactions ? { ...reactions, [emoji]: users } : { ...rest, [emoji]: users };
+export function withReaction(shown: Shown, me: string, { emoji, action }: ReactionOp): Shown {
+  const was = shown.reactions[emoji]?.includes(me) ?? false;
+  const change = Number(action === "add") - Number(was);
+  const count = (shown.reactionCounts[emoji] ?? 0) + change;
+  return withDelta(shown, { userId: me, emoji, action }, count);
+}
+
+/** An event for all names the first people of each emoji. If I am not among them, I stay named where I was. */
+function withOwnReactions(message: Message, known: Message, me: string): Message {
+  const own = Object.entries(message.reactions).filter(
+    ([emoji, users]) =>
+      users.length < (message.reactionCounts[emoji] ?? 0) &&
+      !users.includes(me) &&
+      known.reactions[emoji]?.includes(me),
+  );
+  if (own.length === 0) return message;
+  const named = own.map(([emoji, users]) => [emoji, [...users, me]]);
+  return { ...message, reactions: { ...message.reactions, ...Object.fromEntries(named) } };
 }
 
 /** Applies what the event says at once; the member count follows when the room is fetched again. */

@@ -70,7 +70,10 @@ export function toFrame({ op, clientId }: Outgoing): ClientFrame {
   if (op.type !== "message") return { ...op, clientId };
   const { content, attachments, threadId, replyToId, alsoToRoom } = op;
   return {
-    ...{ type: "message", content, contentType: "text", clientId },
+    type: "message",
+    content,
+    contentType: "text",
+    clientId,
     ...(attachments.length > 0 && {
       attachments: attachments.map((item) => (item.id ? { id: item.id } : item)),
     }),
@@ -156,7 +159,18 @@ export function toMessage(item: Outgoing<MessageOp>, me: string): Message {
     userId: me,
     clientId: item.clientId,
     createdAt: item.acked?.createdAt ?? new Date(item.createdAtMs).toISOString(),
-    ...{ tenantId: "", roomId: "", contentType: "text", reactions: {}, mentions: [], mentionsRoom: false },
-    ...{ version: 1, replyCount: 0, lastReplyAt: null, editedAt: null, deletedAt: null },
+    tenantId: "",
+    roomId: "",
+    contentType: "text",
+    reactions: {},
+    reactionCounts: {},
+    mentions: [],
+    mentionsRoom: false,
+    version: 1,
+    replyCount: 0,
+    lastReplyAt: null,
+    editedAt: null,
+    editedBy: null,
+    deletedAt: null,
   };
 }

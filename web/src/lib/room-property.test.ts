@@ -24,7 +24,9 @@ afterEach(() => {
 function connect(network: FakeNetwork, random: Rng): RoomClient {
   const api = new ChatApi(async () => "t", "/api/chat", network.fetch as typeof fetch);
   const socket = {
-    ...{ WebSocket: network.WebSocket(), signals: new FakeSignals(), origin: "ws://x" },
+    WebSocket: network.WebSocket(),
+    signals: new FakeSignals(),
+    origin: "ws://x",
     random: random.next,
   };
   return new RoomClient({ roomId: "r", userId: "alice", api, getToken: async () => "t", socket });

@@ -112,7 +112,7 @@ function applyPending(
   { op, clientId, status, error, acked }: Outgoing,
   me: string,
 ): ChatMessage {
-  if (op.type === "reaction") return { ...row, reactions: withReaction(row.reactions, me, op) };
+  if (op.type === "reaction") return { ...row, ...withReaction(row, me, op) };
   if (op.type === "message") return row;
   const failed = status === "failed";
   const change = acked ? null : { type: op.type, clientId, failed, error };

@@ -116,9 +116,16 @@ const BETWEEN: &str = "
         'createdAt', to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
         'editedAt', to_char(edited_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
         'deletedAt', to_char(deleted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
+        'editedBy', edited_by,
         'reactions', coalesce((
             SELECT json_object_agg(emoji, users) FROM (
-                SELECT emoji, json_agg(user_id ORDER BY position) AS users FROM chat_message_reactions r
+                SELECT emoji, json_agg(user_id ORDER BY position, created_at) AS users FROM chat_message_reactions r
+                WHERE r.tenant_id = c.tenant_id AND r.room_id = c.room_id AND r.seq = c.seq
+                GROUP BY emoji HAVING count(*) <= 20
+            ) AS emojis), '{}'),
+        'reactionCounts', coalesce((
+            SELECT json_object_agg(emoji, count) FROM (
+                SELECT emoji, count(*) AS count FROM chat_message_reactions r
                 WHERE r.tenant_id = c.tenant_id AND r.room_id = c.room_id AND r.seq = c.seq GROUP BY emoji
             ) AS emojis), '{}'))
         || CASE WHEN deleted_by IS NULL THEN '{}' ELSE jsonb_build_object('deletedBy', deleted_by) END)::text

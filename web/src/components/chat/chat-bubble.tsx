@@ -47,7 +47,12 @@ export function ChatBubble({
   return (
     <Variant value={variant}>
       <div
-        className={cn("group/bubble flex gap-2.5 px-4", side, grouped ? "pt-0.5" : "pt-3", className)}
+        className={cn(
+          "group/bubble flex gap-2.5 px-4",
+          side,
+          grouped ? "pt-0.5 compact:pt-px" : "pt-3 compact:pt-1.5",
+          className,
+        )}
         {...props}
       >
         {children}
@@ -83,7 +88,7 @@ export function ChatBubbleBody({ children }: { children: React.ReactNode }) {
 export function ChatBubbleName({ name, children }: { name: string; children?: React.ReactNode }) {
   return (
     <div className="mb-1 flex max-w-full items-baseline gap-2 px-1">
-      <bdi className="truncate font-semibold text-[13px]">{name}</bdi>
+      <bdi className="truncate font-semibold text-[0.8125rem]">{name}</bdi>
       {children}
     </div>
   );
@@ -100,13 +105,13 @@ interface ChatBubbleMessageProps {
 
 export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBubbleMessageProps) {
   const sent = use(Variant) === "sent";
-  const shape = sent ? "rounded-2xl rounded-tr-md" : "rounded-2xl rounded-tl-md";
+  const shape = sent ? "rounded-2xl rounded-se-md" : "rounded-2xl rounded-ss-md";
   const paint = sent ? "bg-primary text-primary-foreground" : "border border-border/70 bg-card";
   return (
     <div
       dir="auto"
       className={cn(
-        "min-w-0 max-w-full px-3.5 py-2 text-[15px] leading-relaxed [overflow-wrap:anywhere]",
+        "min-w-0 max-w-full px-3.5 py-2 text-[0.9375rem] leading-relaxed compact:px-3 compact:py-1 compact:text-sm compact:leading-snug [overflow-wrap:anywhere]",
         shape,
         removed ? "border border-dashed bg-transparent text-muted-foreground italic" : paint,
         pending && "outline-1 outline-ring outline-dashed outline-offset-2",
@@ -120,7 +125,7 @@ export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBu
 
 export function ChatBubbleTimestamp({ iso, children }: { iso: string; children: React.ReactNode }) {
   return (
-    <time dateTime={iso} title={formatFull(iso)} className="text-[11px] text-muted-foreground">
+    <time dateTime={iso} title={formatFull(iso)} className="text-[0.6875rem] text-muted-foreground">
       {children}
     </time>
   );
@@ -128,22 +133,27 @@ export function ChatBubbleTimestamp({ iso, children }: { iso: string; children: 
 
 export function ChatBubbleStatus({ children }: { children: React.ReactNode }) {
   return (
-    <div className="mt-1 flex items-center gap-1.5 px-1 text-[11px] text-muted-foreground">{children}</div>
+    <div className="mt-1 flex items-center gap-1.5 px-1 text-[0.6875rem] text-muted-foreground">
+      {children}
+    </div>
   );
 }
 
 interface ChatBubbleReactionsProps {
+  /** By emoji: some of the people, and how many there are. */
   reactions: Record<string, string[]>;
+  counts: Record<string, number>;
   me: string;
   onReaction?: ((emoji: string) => void) | undefined;
 }
 
-export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleReactionsProps) {
-  const chips = Object.entries(reactions).filter(([, users]) => users.length > 0);
+export function ChatBubbleReactions({ reactions, counts, me, onReaction }: ChatBubbleReactionsProps) {
+  const chips = Object.entries(counts).filter(([, count]) => count > 0);
   if (chips.length === 0) return null;
   return (
     <ul className="my-1 flex flex-wrap gap-1" aria-label={t.message.reactions}>
-      {chips.map(([emoji, users]) => {
+      {chips.map(([emoji, count]) => {
+        const users = reactions[emoji] ?? [];
         const mine = users.includes(me);
         return (
           <li key={emoji}>
@@ -151,9 +161,9 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
               type="button"
               disabled={!onReaction}
               aria-pressed={mine}
-              aria-label={t.message.reactionCount(emoji, users.length)}
-              aria-description={whoReacted(users, me)}
-              title={whoReacted(users, me)}
+              aria-label={t.message.reactionCount(emoji, count)}
+              aria-description={whoReacted(users, count, me)}
+              title={whoReacted(users, count, me)}
               onClick={() => onReaction?.(emoji)}
               className={cn(
                 "inline-flex h-6.5 max-w-40 items-center gap-1 rounded-full border px-2 text-xs tabular-nums transition",
@@ -163,7 +173,7 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
               )}
             >
               <span className="truncate font-emoji text-sm">{emoji}</span>
-              {` ${users.length}`}
+              {` ${count}`}
             </button>
           </li>
         );
@@ -174,10 +184,10 @@ export function ChatBubbleReactions({ reactions, me, onReaction }: ChatBubbleRea
 
 const NAMED_MAX = 20;
 
-function whoReacted(users: string[], me: string): string {
+function whoReacted(users: string[], count: number, me: string): string {
   const names = users.slice(0, NAMED_MAX).map((user) => (user === me ? t.message.reactedYou : user));
-  const more = users.length - names.length;
-  return more > 0 ? t.message.reactedMore(names.join(", "), more) : names.join(", ");
+  const more = count - names.length;
+  return more > 0 && names.length > 0 ? t.message.reactedMore(names.join(", "), more) : names.join(", ");
 }
 
 /** The buttons next to a bubble. Visible on hover and focus; always visible on devices without hover. */

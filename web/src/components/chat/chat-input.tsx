@@ -34,7 +34,8 @@ export function ChatInput({
     <textarea
       ref={field}
       rows={1}
-      dir="auto"
+      // The placeholder is in the language of the page, what is typed in its own.
+      dir={value === "" ? undefined : "auto"}
       value={value}
       onKeyDown={(event) => {
         onKeyDown?.(event);
@@ -45,7 +46,7 @@ export function ChatInput({
         onSubmitText();
       }}
       className={cn(
-        "max-h-[33dvh] w-full resize-none overflow-y-auto bg-transparent px-1 py-2 text-[16px] leading-6 outline-none placeholder:truncate placeholder:text-muted-foreground sm:text-[15px]",
+        "max-h-[33dvh] w-full resize-none overflow-y-auto bg-transparent px-1 py-2 text-[1rem] leading-6 outline-none placeholder:truncate placeholder:text-muted-foreground sm:text-[0.9375rem]",
         className,
       )}
       {...props}

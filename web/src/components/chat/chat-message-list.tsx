@@ -221,7 +221,7 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
             Object.assign(previous.current, { atBottom: true, top: 0 });
             toBottom();
           }}
-          className="absolute right-4 bottom-3 flex h-9 animate-rise items-center gap-1.5 rounded-full border bg-card px-3 font-medium text-sm shadow-md hover:bg-muted"
+          className="absolute end-4 bottom-3 flex h-9 animate-rise items-center gap-1.5 rounded-full border bg-card px-3 font-medium text-sm shadow-md hover:bg-muted"
         >
           <ChevronDownIcon className="size-4" />
           {newBelow > 0 ? t.room.newCount(newBelow) : t.room.newest}

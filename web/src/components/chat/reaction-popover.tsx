@@ -35,8 +35,9 @@ function QuickReactions({ onChoose, onMore }: { onChoose: (emoji: string) => voi
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => box.current?.querySelector<HTMLButtonElement>("button")?.focus(), []);
   const onKeyDown = (event: React.KeyboardEvent) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
+    const key = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!key) return;
+    const step = t.direction === "rtl" ? -key : key;
     event.preventDefault();
     const buttons = [...(box.current?.querySelectorAll<HTMLButtonElement>("button") ?? [])];
     const at = buttons.indexOf(document.activeElement as HTMLButtonElement);

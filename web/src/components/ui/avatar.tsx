@@ -8,8 +8,8 @@ const hues = [
   .join(" ")
   .split(" ");
 const sizes = {
-  xs: "size-4 text-[7px]",
-  sm: "size-7 text-[11px]",
+  xs: "size-4 text-[0.4375rem]",
+  sm: "size-7 text-[0.6875rem]",
   md: "size-9 text-xs",
   lg: "size-10 text-sm",
 };
@@ -38,7 +38,7 @@ export function Avatar({ id, size = "md", online, group = false, className }: Av
         {initials(id)}
       </span>
       {online && (
-        <span className="absolute -right-0.5 -bottom-0.5 size-3 rounded-full border-2 border-card bg-online" />
+        <span className="absolute -end-0.5 -bottom-0.5 size-3 rounded-full border-2 border-card bg-online" />
       )}
     </span>
   );

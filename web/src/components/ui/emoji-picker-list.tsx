@@ -45,7 +45,7 @@ export default function EmojiPickerList({ onChoose }: { onChoose: (emoji: string
           autoFocus
           placeholder={t.emojiPicker.search}
           aria-label={t.emojiPicker.search}
-          className="h-9 w-full rounded-lg border bg-background px-3 text-[16px] sm:text-sm"
+          className="h-9 w-full rounded-lg border bg-background px-3 text-[1rem] sm:text-sm"
         />
       </div>
       <EmojiPicker.Viewport className="relative flex-1 outline-hidden">

@@ -2,7 +2,7 @@ import { useId } from "react";
 import { cn } from "@/lib/cn";
 
 const box =
-  "w-full rounded-lg border bg-background px-3 text-[16px] shadow-xs placeholder:text-muted-foreground/80 sm:text-sm";
+  "w-full rounded-lg border bg-background px-3 text-[1rem] shadow-xs placeholder:text-muted-foreground/80 sm:text-sm";
 
 export interface FieldProps extends React.ComponentProps<"input"> {
   label: string;

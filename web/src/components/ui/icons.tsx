@@ -62,6 +62,7 @@ export const Trash2Icon = /* @__PURE__ */ icon(lucide.Trash2);
 export const TriangleAlertIcon = /* @__PURE__ */ icon(lucide.TriangleAlert);
 export const UsersIcon = /* @__PURE__ */ icon(lucide.Users);
 export const XIcon = /* @__PURE__ */ icon(lucide.X);
+export const SettingsIcon = /* @__PURE__ */ icon(lucide.Settings);
 export const BoldIcon = /* @__PURE__ */ icon(lucide.Bold);
 export const CodeIcon = /* @__PURE__ */ icon(lucide.Code);
 export const ItalicIcon = /* @__PURE__ */ icon(lucide.Italic);

@@ -48,7 +48,7 @@ export function lazyWithRetry<Props extends object>(
         role="status"
         className={cn(
           "p-4 text-muted-foreground text-sm",
-          isDialog && "fixed bottom-4 left-4 z-10 rounded-xl border bg-card shadow-lg",
+          isDialog && "fixed bottom-4 start-4 z-10 rounded-xl border bg-card shadow-lg",
         )}
       >
         {failed ? t.common.loadFailed : t.common.loading}

@@ -118,7 +118,7 @@ export function Menu({ anchor, label, items, onClose }: MenuProps) {
                 item.onSelect();
               }}
               className={cn(
-                "flex w-full items-center gap-2.5 rounded-lg px-2.5 py-2 text-left text-sm hover:bg-muted focus-visible:bg-muted focus-visible:outline-none",
+                "flex w-full items-center gap-2.5 rounded-lg px-2.5 py-2 text-start text-sm hover:bg-muted focus-visible:bg-muted focus-visible:outline-none",
                 item.danger && "text-destructive",
               )}
             >

@@ -28,12 +28,12 @@ function BlockView({ block, me }: { block: Block; me: string | undefined }) {
       return (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable content must be reachable by keyboard
         <pre tabIndex={0} className="my-1.5 overflow-x-auto rounded-lg bg-black/8 px-3 py-2 dark:bg-black/30">
-          <code className="font-mono text-[13px] leading-snug">{block.text}</code>
+          <code className="font-mono text-[0.8125rem] leading-snug">{block.text}</code>
         </pre>
       );
     case "quote":
       return (
-        <blockquote className="my-1 border-current/35 border-l-3 pl-2.5">
+        <blockquote className="my-1 border-current/35 border-s-3 ps-2.5">
           {block.children.map((child, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: see above
             <BlockView key={at} block={child} me={me} />
@@ -47,7 +47,7 @@ function BlockView({ block, me }: { block: Block; me: string | undefined }) {
           <Inlines nodes={item} me={me} />
         </li>
       ));
-      const look = "my-1 pl-5";
+      const look = "my-1 ps-5";
       return block.isOrdered ? (
         <ol start={block.start} className={cn(look, "list-decimal")}>
           {items}

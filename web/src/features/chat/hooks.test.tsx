@@ -27,7 +27,9 @@ beforeEach(() => {
   FakeSocket.all = [];
   signals = new FakeSignals();
   chat = new ChatClient({
-    ...{ userId: "alice", getToken: async () => "t", url: "http://x" },
+    userId: "alice",
+    getToken: async () => "t",
+    url: "http://x",
     fetch: async () => Response.json({}),
     socket: { WebSocket: FakeSocket as unknown as typeof WebSocket, signals, random: () => 1 },
   });

@@ -17,7 +17,8 @@ export interface MessageActions {
   edit: (message: ChatMessage) => void;
   remove: (message: ChatMessage) => void;
   openThread: ((rootId: string) => void) | null;
-  goTo: (seq: number) => void;
+  /** `threadId`: the message is shown only in this thread. */
+  goTo: (seq: number, threadId?: string | null) => void;
   markUnread: (message: ChatMessage) => void;
   report: (message: ChatMessage) => void;
   versions: (message: ChatMessage) => void;

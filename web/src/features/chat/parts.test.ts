@@ -5,14 +5,28 @@ import { completionAt, matchPeople } from "./completion";
 import { matchEmojis } from "./emoji-search";
 import { excerpt, queryWords } from "./excerpt";
 import { roomTitle } from "./room-title";
-import { parseRoute, roomHref } from "./route";
+import { messageHref, parseRoute, roomHref } from "./route";
 import { parseCommand } from "./slash-commands";
 
 test("a route names a room and a message in it", () => {
-  expect(parseRoute(roomHref("r 1/2"))).toEqual({ roomId: "r 1/2", seq: null });
-  expect(parseRoute(roomHref("r", 17))).toEqual({ roomId: "r", seq: 17 });
-  for (const other of ["", "#", "#/r/", "#/x/r", "#/r/a/m/", "#/r/a/m/x", "#/r/%E0%A4%A"])
-    expect(parseRoute(other)).toEqual({ roomId: null, seq: null });
+  const place = { seq: 17, threadId: null, alsoToRoom: false };
+  expect(parseRoute(roomHref("r 1/2"))).toEqual({ roomId: "r 1/2", seq: null, threadId: null });
+  expect(parseRoute(messageHref("r", place))).toEqual({ roomId: "r", seq: 17, threadId: null });
+  const reply = { ...place, threadId: "t/1" };
+  expect(parseRoute(messageHref("r", reply))).toEqual({ roomId: "r", seq: 17, threadId: "t/1" });
+  expect(messageHref("r", { ...reply, alsoToRoom: true })).toBe("#/r/r/m/17");
+  for (const other of [
+    "",
+    "#",
+    "#/r/",
+    "#/x/r",
+    "#/r/a/m/",
+    "#/r/a/m/x",
+    "#/r/%E0%A4%A",
+    "#/r/a/t/b",
+    "#/r/a/m/1/t/",
+  ])
+    expect(parseRoute(other)).toEqual({ roomId: null, seq: null, threadId: null });
 });
 
 test("a mention is the text after an @ at the start of a word, up to the caret", () => {

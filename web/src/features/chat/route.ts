@@ -5,13 +5,26 @@ export interface Route {
   roomId: string | null;
   /** The message to scroll to. */
   seq: number | null;
+  /** The first message of the thread that it is a reply in. */
+  threadId: string | null;
 }
 
-export const roomHref = (roomId: string, seq?: number): string =>
-  `#/r/${encodeURIComponent(roomId)}${seq === undefined ? "" : `/m/${seq}`}`;
+/** Where a message is shown: replies only in their thread, unless they are shown in the room too. */
+interface Place {
+  seq: number;
+  threadId: string | null;
+  alsoToRoom: boolean;
+}
 
-export function openRoom(roomId: string | null, seq?: number): void {
-  location.hash = roomId === null ? "" : roomHref(roomId, seq);
+export const roomHref = (roomId: string): string => `#/r/${encodeURIComponent(roomId)}`;
+
+export function messageHref(roomId: string, { seq, threadId, alsoToRoom }: Place): string {
+  const thread = threadId === null || alsoToRoom ? "" : `/t/${encodeURIComponent(threadId)}`;
+  return `${roomHref(roomId)}/m/${seq}${thread}`;
+}
+
+export function openRoom(roomId: string | null): void {
+  location.hash = roomId === null ? "" : roomHref(roomId);
 }
 
 /** Removes the message from the URL, so that the same link works again. */
@@ -21,11 +34,12 @@ export function clearRouteSeq(roomId: string): void {
 }
 
 export function parseRoute(hash: string): Route {
-  const [, id, seq] = /^#\/r\/([^/]+)(?:\/m\/(\d{1,15}))?$/.exec(hash) ?? [];
+  const [, room, seq, thread] = /^#\/r\/([^/]+)(?:\/m\/(\d{1,15})(?:\/t\/([^/]+))?)?$/.exec(hash) ?? [];
+  const decode = (part: string | undefined) => (part === undefined ? null : decodeURIComponent(part));
   try {
-    return { roomId: id === undefined ? null : decodeURIComponent(id), seq: seq ? Number(seq) : null };
+    return { roomId: decode(room), seq: seq ? Number(seq) : null, threadId: decode(thread) };
   } catch {
-    return { roomId: null, seq: null };
+    return { roomId: null, seq: null, threadId: null };
   }
 }
 

@@ -1,26 +1,38 @@
 import { useCallback, useEffect, useState } from "react";
 import { t } from "@/i18n/i18n";
+import { showReply } from "@/lib/show-reply";
+import type { Panel } from "./panels";
 import { clearRouteSeq, useRoute } from "./route";
 import type { ChatRoomHandle } from "./use-chat-room";
 
+/** The message to scroll to, in the room or in one of its threads. */
+export interface MessageTarget {
+  seq: number;
+  threadId: string | null;
+}
+
 /** The message that the URL, a search hit or a quoted message leads to, and the function that goes to one. */
-export function useMessageTarget(room: ChatRoomHandle, toast: (text: string) => void) {
+export function useMessageTarget(
+  room: ChatRoomHandle,
+  setPanel: (panel: Panel) => void,
+  toast: (text: string) => void,
+) {
   const { client, isLoading } = room;
-  const { roomId, seq } = useRoute();
-  const [target, setTarget] = useState<{ seq: number } | null>(null);
+  const { roomId, seq, threadId } = useRoute();
+  const [target, setTarget] = useState<MessageTarget | null>(null);
   const goTo = useCallback(
-    (to: number) => {
-      void client.jumpTo(to).then((isThere) => {
-        if (isThere) setTarget({ seq: to });
-        else toast(t.room.messageNotHere);
-      });
+    async (to: number, inThread: string | null = null) => {
+      const isThere = inThread === null ? await client.jumpTo(to) : await showReply(client, inThread, to);
+      if (!isThere) return toast(t.room.messageNotHere);
+      if (inThread !== null) setPanel({ kind: "thread", rootId: inThread });
+      setTarget({ seq: to, threadId: inThread });
     },
-    [client, toast],
+    [client, setPanel, toast],
   );
   useEffect(() => {
     if (isLoading || seq === null || roomId !== client.roomId) return;
-    goTo(seq);
+    void goTo(seq, threadId);
     clearRouteSeq(roomId);
-  }, [client, isLoading, roomId, seq, goTo]);
+  }, [client, isLoading, roomId, seq, threadId, goTo]);
   return [target, goTo] as const;
 }

@@ -39,7 +39,7 @@ export function useUnreadHistory({ client, isLoading }: ChatRoomHandle, openingS
 function isUnreadMissing(client: RoomClient, openingSeq: number | null): boolean {
   const { unreadLineSeq, oldestSeq, hasMore, historyWindow } = client.getSnapshot().state;
   const seq = openingSeq ?? unreadLineSeq;
-  return seq !== null && seq > 0 && hasMore && seq + 1 < oldestSeq && historyWindow === null;
+  return seq !== null && hasMore && seq + 1 < oldestSeq && historyWindow === null;
 }
 
 const isAttentive = () => document.visibilityState === "visible" && document.hasFocus();

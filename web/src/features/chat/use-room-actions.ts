@@ -13,7 +13,7 @@ interface ActionParts {
   setComposing: (composing: Composing) => void;
   setDialog: (dialog: DialogRequest) => void;
   setPanel: (panel: Panel) => void;
-  goTo: (seq: number) => void;
+  goTo: MessageActions["goTo"];
   toast: (text: string) => void;
 }
 
@@ -24,7 +24,13 @@ export function useRoomActions(parts: ActionParts): MessageActions {
   const { userId } = useChat();
   return useMemo(
     () => ({
-      ...{ me: userId, roomId: client.roomId, role, isGroup, isReadOnly, goTo, toast },
+      me: userId,
+      roomId: client.roomId,
+      role,
+      isGroup,
+      isReadOnly,
+      goTo,
+      toast,
       find: (id) => client.view.message(client.getSnapshot().state, id),
       react: client.sendReaction,
       reply: (message) => setComposing({ kind: "reply", message }),

@@ -60,7 +60,13 @@ test("a spreadsheet's paste is its text, with the picture offered; a copied file
 test("the files of a draft are stored in order, per draft, until they are removed", async () => {
   const attachment = { id: "a1", name: "a", mimeType: "text/plain", size: 1 } as DraftFile["attachment"];
   const file = (key: string, order: number, more: Partial<DraftFile> = {}): DraftFile => ({
-    ...{ key, scope: "room", order, name: key, file: new Blob(["x"]), attachment: null, uploadedAtMs: 0 },
+    key,
+    scope: "room",
+    order,
+    name: key,
+    file: new Blob(["x"]),
+    attachment: null,
+    uploadedAtMs: 0,
     ...more,
   });
   await saveDraftFile(file("second", 2, { attachment, uploadedAtMs: 1_000 }));

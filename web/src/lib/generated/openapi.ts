@@ -5,6 +5,7 @@ import type {
   ErrorBody,
   Message,
   NotifySettings,
+  ReactionCounts,
   Reactions,
   Role,
   Seq,
@@ -235,6 +236,27 @@ export interface Operations {
       hasMoreBefore: boolean;
     };
   };
+  listReactors: {
+    path: {
+      room: string;
+      message: string;
+      emoji: string;
+    };
+    query: {
+      /**
+       * `nextCursor` of the previous page; an empty one is none.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      userIds: UserId[];
+      nextCursor: string | null;
+    };
+  };
   addReaction: {
     path: {
       room: string;
@@ -244,6 +266,7 @@ export interface Operations {
     answer: {
       messageId: string;
       reactions: Reactions;
+      reactionCounts: ReactionCounts;
     };
   };
   removeReaction: {
@@ -255,6 +278,7 @@ export interface Operations {
     answer: {
       messageId: string;
       reactions: Reactions;
+      reactionCounts: ReactionCounts;
     };
   };
   reportMessage: {

@@ -217,7 +217,7 @@ export interface ReactionFrame {
    */
   messageId: string;
   /**
-   * At most 64 bytes.
+   * One emoji (RGI), or `:name:` with 1 to 32 of a-z, 0-9, _, + and -. What is stored can be removed, whatever it is. At most 64 bytes.
    */
   emoji: string;
   action: ReactionAction;
@@ -314,6 +314,7 @@ export interface Message {
   contentType: "text";
   attachments: Attachment[];
   reactions: Reactions;
+  reactionCounts: ReactionCounts;
   clientId: string | null;
   /**
    * The thread's first message.
@@ -331,6 +332,10 @@ export interface Message {
   lastReplyAt: Time | null;
   createdAt: Time;
   editedAt: Time | null;
+  /**
+   * Who made the last edit; null: nobody, or the author.
+   */
+  editedBy: UserId | null;
   /**
    * Set on a tombstone.
    */
@@ -364,22 +369,43 @@ export interface Attachment {
   height?: number;
 }
 /**
- * Per emoji the people who reacted with it, in the order in which they did.
+ * Per emoji people who reacted with it, in the order in which they did: at most 20 in a message (over REST and in the history of a new connection the caller is among them if they reacted), at most 100 in a `reaction_update`.
  *
  */
 export interface Reactions {
   [k: string]: UserId[];
 }
+/**
+ * How many people reacted with each emoji.
+ *
+ */
+export interface ReactionCounts {
+  [k: string]: number;
+}
+/**
+ * One person's reaction to a message. Its `count` is that of the moment at which it is sent.
+ *
+ */
 export interface ReactionUpdate {
   type: "reaction_update";
   seq: Seq;
   messageId: string;
-  reactions: Reactions;
+  reactions?: Reactions1;
+  /**
+   * How many people have reacted with this emoji.
+   */
+  count: number;
   delta: {
     userId: UserId;
     emoji: string;
     action: ReactionAction;
   };
+}
+/**
+ * Per emoji people who reacted with it, in the order in which they did: at most 20 in a message (over REST and in the history of a new connection the caller is among them if they reacted), at most 100 in a `reaction_update`.
+ */
+export interface Reactions1 {
+  [k: string]: UserId[];
 }
 export interface MessageUpdated {
   type: "message_updated";

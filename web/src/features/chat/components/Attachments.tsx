@@ -93,7 +93,7 @@ function FileCard({ file }: { file: Attachment }) {
   const { api } = useChat();
   const [state, setState] = useState<"idle" | "busy" | string>("idle");
   const className =
-    "flex max-w-full items-center gap-2.5 rounded-xl border bg-card px-3 py-2 text-left text-sm hover:bg-muted";
+    "flex max-w-full items-center gap-2.5 rounded-xl border bg-card px-3 py-2 text-start text-sm hover:bg-muted";
   const content = (
     <>
       <FileIcon className="size-5 shrink-0 text-muted-foreground" />

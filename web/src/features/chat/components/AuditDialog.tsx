@@ -32,11 +32,11 @@ export function AuditDialog({ roomId, onClose }: { roomId: string; onClose: () =
             <bdi className="font-medium">{actor}</bdi>,
             <bdi className="font-medium">{target}</bdi>,
           )}
-          <time dateTime={at} className="block text-[11px] text-muted-foreground">
+          <time dateTime={at} className="block text-[0.6875rem] text-muted-foreground">
             {formatDateTime(at)}
           </time>
           {reason && (
-            <span dir="auto" className="block text-[13px] text-muted-foreground">
+            <span dir="auto" className="block text-[0.8125rem] text-muted-foreground">
               {reasonText(action, reason)}
             </span>
           )}

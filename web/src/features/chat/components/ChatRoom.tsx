@@ -49,7 +49,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
   const [dialog, setDialog] = useState<DialogRequest>(null);
   const [toastText, toast] = useToast();
   const [dropped, setDropped] = useState<File[] | null>(null);
-  const [target, goTo] = useMessageTarget(room, toast);
+  const [target, goTo] = useMessageTarget(room, setPanel, toast);
   const openingSeq = useOpeningSeq(room);
   const isUnreadLoading = useUnreadHistory(room, openingSeq);
   const onVisibleChange = useReadTracking(room);
@@ -88,7 +88,12 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
           className={cn("flex min-w-0 flex-1 flex-col", panel && "@max-2xl:hidden")}
         >
           <RoomHeader
-            {...{ room, details, title, panel, setPanel, onBack }}
+            room={room}
+            details={details}
+            title={title}
+            panel={panel}
+            setPanel={setPanel}
+            onBack={onBack}
             other={isDirect ? details.participantIds.find((id) => id !== userId) : undefined}
           />
           <ConnectionBanner
@@ -99,7 +104,12 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
           />
           <DropZone className="flex min-h-0 flex-1 flex-col" onFiles={setDropped} disabled={isReadOnly}>
             <Messages
-              {...{ room, title, target, onVisibleChange, openingSeq, isUnreadLoading }}
+              room={room}
+              title={title}
+              target={target?.threadId === null ? target : null}
+              onVisibleChange={onVisibleChange}
+              openingSeq={openingSeq}
+              isUnreadLoading={isUnreadLoading}
               me={userId}
             />
             <TypingIndicator users={room.typingUsers} unnamed={room.typingUnnamed} />
@@ -131,7 +141,16 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
             )}
           </DropZone>
         </section>
-        <SidePanel {...{ panel, setPanel, room, details, people, onLeft, isReadOnly }} />
+        <SidePanel
+          panel={panel}
+          setPanel={setPanel}
+          room={room}
+          details={details}
+          people={people}
+          target={target}
+          onLeft={onLeft}
+          isReadOnly={isReadOnly}
+        />
         {dialog && (
           <MessageDialogs
             request={dialog}
@@ -191,7 +210,7 @@ function Notice({ text, onDismiss }: { text: string | null; onDismiss: () => voi
   return (
     <div role="status" aria-live="polite" className="mx-auto w-full max-w-4xl px-4">
       {text && (
-        <p className="mb-2 flex items-center gap-2 rounded-lg bg-muted py-1 pr-1 pl-3 text-[13px]">
+        <p className="mb-2 flex items-center gap-2 rounded-lg bg-muted py-1 pe-1 ps-3 text-[0.8125rem]">
           <span className="min-w-0 flex-1">{text}</span>
           <Button variant="ghost" size="iconSm" aria-label={t.common.dismiss} onClick={onDismiss}>
             <XIcon className="size-4" />

@@ -17,7 +17,7 @@ export default function CompletionList({ kind, options, chosen, onChoose }: Comp
     <div
       role="listbox"
       aria-label={kind === "mention" ? t.input.peopleToMention : t.input.emojis}
-      className="absolute right-4 bottom-full left-4 z-20 mb-1 max-w-72 animate-rise rounded-xl border bg-card p-1 shadow-lg"
+      className="absolute end-4 bottom-full start-4 z-20 mb-1 max-w-72 animate-rise rounded-xl border bg-card p-1 shadow-lg"
     >
       {options.map((option) => (
         <button
@@ -32,7 +32,7 @@ export default function CompletionList({ kind, options, chosen, onChoose }: Comp
             onChoose(option);
           }}
           className={cn(
-            "flex w-full items-center gap-2.5 rounded-lg px-2 py-1.5 text-left text-sm",
+            "flex w-full items-center gap-2.5 rounded-lg px-2 py-1.5 text-start text-sm",
             option === chosen && "bg-muted",
           )}
         >

@@ -86,7 +86,7 @@ export function ConnectionBanner({ status, unsent, onReconnect, onSignOut }: Con
       {line && (
         <p
           className={cn(
-            "flex flex-wrap items-center justify-center gap-x-2 px-4 py-2 text-center font-medium text-[13px]",
+            "flex flex-wrap items-center justify-center gap-x-2 px-4 py-2 text-center font-medium text-[0.8125rem]",
             paint,
           )}
         >

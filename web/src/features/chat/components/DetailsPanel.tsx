@@ -61,7 +61,7 @@ export default function DetailsPanel({ room, details, onLeft }: DetailsPanelProp
       )}
       {isGroup && isAtLeast(role, "admin") && <AddPeople roomId={client.roomId} run={run} />}
       <NotificationSettings room={room} run={run} />
-      {details && isGroup && <RoomSettings {...{ room, details, run, onLeft }} />}
+      {details && isGroup && <RoomSettings room={room} details={details} run={run} onLeft={onLeft} />}
     </div>
   );
 }

@@ -6,10 +6,13 @@ import type { Message } from "@/lib/protocol";
 import { useChat } from "../chat-context";
 import { excerpt } from "../excerpt";
 import { roomTitle } from "../room-title";
-import { roomHref } from "../route";
+import { messageHref } from "../route";
 
 interface FoundMessageProps {
-  message: Pick<Message, "roomId" | "seq" | "userId" | "createdAt" | "content" | "attachments">;
+  message: Pick<
+    Message,
+    "roomId" | "seq" | "threadId" | "alsoToRoom" | "userId" | "createdAt" | "content" | "attachments"
+  >;
   words: string[];
   /** The name of a group, if the server sent it. Other rooms are looked up in the list of rooms. */
   roomName?: string | null;
@@ -18,21 +21,25 @@ interface FoundMessageProps {
 }
 
 export function FoundMessage({ message, words, roomName, showRoom, onOpen }: FoundMessageProps) {
-  const { roomId, seq, userId, createdAt, content, attachments } = message;
+  const { roomId, userId, createdAt, content, attachments } = message;
   const { list, userId: me } = useChat();
   const room = list.getSnapshot().rooms.find(({ id }) => id === roomId);
   const name = roomName || (room && roomTitle(room, me));
   const text = plainText(content) || attachments.map((file) => file.name).join(", ");
   return (
-    <a href={roomHref(roomId, seq)} onClick={onOpen} className="block rounded-lg px-2.5 py-2 hover:bg-muted">
+    <a
+      href={messageHref(roomId, message)}
+      onClick={onOpen}
+      className="block rounded-lg px-2.5 py-2 hover:bg-muted"
+    >
       <span className="flex items-baseline gap-2">
         <bdi className="min-w-0 flex-1 truncate font-medium">{userId === me ? t.common.you : userId}</bdi>
-        <time dateTime={createdAt} className="shrink-0 text-[11px] text-muted-foreground">
+        <time dateTime={createdAt} className="shrink-0 text-[0.6875rem] text-muted-foreground">
           {formatShortDate(createdAt)}
         </time>
       </span>
       {showRoom && name && <bdi className="block truncate text-muted-foreground text-xs">{name}</bdi>}
-      <span dir="auto" className="line-clamp-3 text-[13px] [overflow-wrap:anywhere]">
+      <span dir="auto" className="line-clamp-3 text-[0.8125rem] [overflow-wrap:anywhere]">
         {excerpt(text, words).map(({ text: part, isMatch }, at) =>
           isMatch ? (
             // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have no identity but their position

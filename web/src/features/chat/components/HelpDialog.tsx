@@ -1,6 +1,5 @@
 import { Dialog } from "@/components/ui/dialog";
 import { t } from "@/i18n/i18n";
-import { setEnterSends, useEnterSends } from "../enter-setting";
 
 /** The keyboard shortcuts, by where they apply. */
 function shortcuts(): { title: string; keys: [string, string][] }[] {
@@ -43,7 +42,6 @@ function shortcuts(): { title: string; keys: [string, string][] }[] {
 }
 
 export default function HelpDialog({ onClose }: { onClose: () => void }) {
-  const enterSends = useEnterSends();
   return (
     <Dialog title={t.help.title} onClose={onClose} isWide>
       <div className="space-y-5">
@@ -62,15 +60,6 @@ export default function HelpDialog({ onClose }: { onClose: () => void }) {
             </dl>
           </section>
         ))}
-        <label className="flex items-center gap-2 text-sm">
-          <input
-            type="checkbox"
-            checked={enterSends}
-            onChange={(event) => setEnterSends(event.target.checked)}
-            className="accent-primary"
-          />
-          {t.help.enterSends}
-        </label>
       </div>
     </Dialog>
   );

@@ -31,7 +31,7 @@ export default function Lightbox({ url, name, onClose }: LightboxProps) {
       >
         <img src={url} alt={name} className="max-h-full max-w-full rounded-lg object-contain shadow-2xl" />
       </button>
-      <span className="pointer-events-none absolute top-4 right-4 flex size-10 items-center justify-center rounded-full bg-black/50 text-white">
+      <span className="pointer-events-none absolute top-4 end-4 flex size-10 items-center justify-center rounded-full bg-black/50 text-white">
         <XIcon />
       </span>
     </dialog>

@@ -25,8 +25,9 @@ interface MessageDialogsProps {
 
 export default function MessageDialogs({ roomId, request, onClose, onDelete, onToast }: MessageDialogsProps) {
   const { kind, message } = request;
-  if (kind === "report") return <Report {...{ roomId, message, onClose, onToast }} />;
-  if (kind === "versions") return <Versions {...{ roomId, message, onClose }} />;
+  if (kind === "report")
+    return <Report roomId={roomId} message={message} onClose={onClose} onToast={onToast} />;
+  if (kind === "versions") return <Versions roomId={roomId} message={message} onClose={onClose} />;
   return (
     <Confirm
       title={t.messageDialogs.deleteTitle}
@@ -54,7 +55,7 @@ function Versions({ roomId, message, onClose }: Omit<ReportProps, "onToast">) {
     >
       {({ version, content, editedAt, editedBy }) => (
         <li key={version} className="border-b py-2 last:border-0 [overflow-wrap:anywhere]">
-          <p className="mb-1 text-[11px] text-muted-foreground">
+          <p className="mb-1 text-[0.6875rem] text-muted-foreground">
             {versionLabel(message, { version, editedAt, editedBy })}
           </p>
           <div dir="auto">

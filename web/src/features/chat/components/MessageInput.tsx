@@ -10,10 +10,10 @@ import type { SendOptions } from "@/lib/room-client";
 import type { RoomState } from "@/lib/room-state";
 import { CONTENT_MAX, codePointCount } from "@/lib/text";
 import { useChat } from "../chat-context";
-import { useEnterSends } from "../enter-setting";
 import { errorText } from "../explain";
 import type { Composing } from "../panels";
 import { readPaste } from "../pasted-files";
+import { useEnterSends } from "../settings";
 import { markOfKey, toggleMark } from "../text-marks";
 import { draftKey, useDraft } from "../use-draft";
 import { useSendBlocked } from "../use-send-blocked";
@@ -207,7 +207,7 @@ export function MessageInput(props: MessageInputProps) {
             onRemove={files.remove}
           />
         )}
-        <div className="flex items-end gap-1 py-1.5 pr-1.5 pl-1.5">
+        <div className="flex items-end gap-1 py-1.5 pe-1.5 ps-1.5">
           <AttachButton disabled={disabled || isEdit} onFiles={files.add} />
           <ChatInput
             ref={field}
@@ -240,7 +240,7 @@ export function MessageInput(props: MessageInputProps) {
             aria-label={isEdit ? t.common.save : t.input.send}
             className="flex size-10 shrink-0 items-center justify-center rounded-xl bg-primary text-primary-foreground transition hover:brightness-110 disabled:bg-muted disabled:text-muted-foreground"
           >
-            <SendHorizontalIcon />
+            <SendHorizontalIcon className="rtl:-scale-x-100" />
           </button>
         </div>
       </div>

@@ -134,7 +134,7 @@ export function MessageList(props: MessageListProps) {
   );
 }
 
-/** How many unread messages of others are above and below the view. Before the first visit nothing is unread above. */
+/** How many unread messages of others are above and below the view. */
 function countUnread(messages: ChatMessage[], visible: string[], lastReadSeq: number, me: string) {
   const seqs = messages.filter(({ key }) => visible.includes(key)).map(({ seq }) => seq);
   const [firstSeq = 0, endSeq = Number.POSITIVE_INFINITY] = [seqs[0], seqs.at(-1)];
@@ -142,7 +142,7 @@ function countUnread(messages: ChatMessage[], visible: string[], lastReadSeq: nu
     ({ seq, userId, deletedAt }) => seq > lastReadSeq && userId !== me && deletedAt === null,
   );
   return {
-    above: lastReadSeq === 0 ? 0 : unread.filter(({ seq }) => seq < firstSeq).length,
+    above: unread.filter(({ seq }) => seq < firstSeq).length,
     below: unread.filter(({ seq }) => seq > endSeq).length,
   };
 }
@@ -160,7 +160,7 @@ function UnreadAbove({ count, onGo, onMarkAllRead }: UnreadAboveProps) {
       <button
         type="button"
         onClick={onGo}
-        className="flex h-9 items-center gap-1.5 rounded-l-full pr-2 pl-3 hover:bg-muted"
+        className="flex h-9 items-center gap-1.5 rounded-s-full pe-2 ps-3 hover:bg-muted"
       >
         <ArrowUpIcon className="size-4" />
         {t.room.newAbove(count)}
@@ -168,7 +168,7 @@ function UnreadAbove({ count, onGo, onMarkAllRead }: UnreadAboveProps) {
       <button
         type="button"
         onClick={onMarkAllRead}
-        className="h-9 rounded-r-full border-l pr-3 pl-2 text-muted-foreground hover:bg-muted"
+        className="h-9 rounded-e-full border-s pe-3 ps-2 text-muted-foreground hover:bg-muted"
       >
         {t.room.markAllRead}
       </button>
@@ -220,7 +220,7 @@ function useSeenBy(
   }, [messages, readMarkers, me]);
 }
 
-const SKELETON = ["w-48", "w-72", "w-40 ml-auto", "w-64", "w-56 ml-auto", "w-80"];
+const SKELETON = ["w-48", "w-72", "w-40 ms-auto", "w-64", "w-56 ms-auto", "w-80"];
 
 export function MessageListSkeleton() {
   return (

@@ -16,7 +16,7 @@ import { copyText } from "@/lib/copy-text";
 import { decodeMentions } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
 import { isAtLeast, type MessageActions } from "../message-actions";
-import { roomHref } from "../route";
+import { messageHref } from "../route";
 
 interface MessageMenuListProps {
   anchor: HTMLElement | null;
@@ -84,7 +84,7 @@ function menuItems(message: ChatMessage, actions: MessageActions, canThread: boo
       label: t.messageMenu.copyLink,
       icon: <LinkIcon className={icon} />,
       onSelect: () =>
-        copy(location.href.replace(/#.*|$/, roomHref(roomId, message.seq)), t.messageMenu.linkCopied),
+        copy(location.href.replace(/#.*|$/, messageHref(roomId, message)), t.messageMenu.linkCopied),
     },
     {
       label: t.messageMenu.markUnread,

@@ -85,7 +85,12 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
             )}
             {message.replyToId !== null && !removed && <QuotedMessage id={message.replyToId} />}
             <Content message={message} removed={removed} me={me} />
-            <ChatBubbleReactions reactions={message.reactions} me={me} onReaction={react} />
+            <ChatBubbleReactions
+              reactions={message.reactions}
+              counts={message.reactionCounts}
+              me={me}
+              onReaction={react}
+            />
             {message.replyCount > 0 && !props.inThread && <ThreadLink message={message} />}
             <MessageStatus message={message} isOwn={own} seenBy={props.seenBy} inThread={props.inThread} />
           </ChatBubbleBody>
@@ -123,8 +128,8 @@ function QuotedMessage({ id }: { id: string }) {
   return (
     <button
       type="button"
-      onClick={() => goTo(quoted.seq)}
-      className="mb-1 flex max-w-full items-center gap-1.5 rounded-lg border-ring/50 border-l-3 bg-muted/70 px-2 py-1 text-left text-muted-foreground text-xs hover:bg-muted"
+      onClick={() => goTo(quoted.seq, quoted.alsoToRoom ? null : quoted.threadId)}
+      className="mb-1 flex max-w-full items-center gap-1.5 rounded-lg border-ring/50 border-s-3 bg-muted/70 px-2 py-1 text-start text-muted-foreground text-xs hover:bg-muted"
     >
       <ReplyIcon className="size-3.5 shrink-0" />
       <bdi className="shrink-0 font-medium">{quoted.userId}</bdi>
@@ -159,7 +164,7 @@ export function Separator({ children, accent = false }: { children: React.ReactN
   return (
     <div className="flex items-center gap-3 px-4 pt-5 pb-1">
       <span className={line} />
-      <span className={cn("text-[11px]", ink)}>{children}</span>
+      <span className={cn("text-[0.6875rem]", ink)}>{children}</span>
       <span className={line} />
     </div>
   );

@@ -4,6 +4,7 @@ import { ChatBubbleStatus } from "@/components/chat/chat-bubble";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import { CheckIcon, ClockIcon, TriangleAlertIcon } from "@/components/ui/icons";
+import { fill } from "@/i18n/fill";
 import { t } from "@/i18n/i18n";
 import type { ChatMessage } from "@/lib/room-view";
 import { explain } from "../explain";
@@ -61,7 +62,8 @@ export function MessageStatus({ message, seenBy, isOwn, inThread }: MessageStatu
   return (
     <ChatBubbleStatus>
       {isAlsoInThread && t.message.fromThread}
-      {isEdited && t.message.edited}
+      {isEdited &&
+        (message.editedBy ? fill(t.message.editedBy, <bdi>{message.editedBy}</bdi>) : t.message.edited)}
       {isSeen && (isGroup ? <SeenBy users={seenBy} /> : <Seen />)}
     </ChatBubbleStatus>
   );

@@ -24,7 +24,7 @@ export function NotificationSettings({ room, run }: { room: ChatRoomHandle; run:
   if (!notify) return null;
   const isMuted = isSnoozed(notify);
   const save = (settings: NotifySettings) => void run(() => room.client.setNotify(settings));
-  const select = "h-9 w-full rounded-lg border bg-background px-2 text-[16px] sm:text-sm";
+  const select = "h-9 w-full rounded-lg border bg-background px-2 text-[1rem] sm:text-sm";
   return (
     <section aria-label={t.notifications.title} className="space-y-2 px-2 text-sm">
       <h2 className="font-medium text-muted-foreground text-xs">{t.notifications.title}</h2>

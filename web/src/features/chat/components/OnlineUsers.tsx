@@ -84,12 +84,12 @@ function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
         {isMe && <span className="shrink-0 text-muted-foreground">{t.people.you}</span>}
       </span>
       {manage && member && member.role !== "member" && (
-        <span className="rounded-full bg-muted px-2 py-0.5 text-[11px] text-muted-foreground capitalize">
+        <span className="rounded-full bg-muted px-2 py-0.5 text-[0.6875rem] text-muted-foreground capitalize">
           {t.people.roles[member.role]}
         </span>
       )}
       {isMuted(member) && (
-        <span className="rounded-full bg-warning px-2 py-0.5 text-[11px] text-warning-foreground">
+        <span className="rounded-full bg-warning px-2 py-0.5 text-[0.6875rem] text-warning-foreground">
           {t.people.muted}
         </span>
       )}

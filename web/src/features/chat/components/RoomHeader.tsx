@@ -34,7 +34,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
           className="md:hidden"
           onClick={onBack}
         >
-          <ChevronLeftIcon />
+          <ChevronLeftIcon className="rtl:rotate-180" />
         </Button>
       )}
       <Avatar

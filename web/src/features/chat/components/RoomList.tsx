@@ -10,6 +10,7 @@ import {
   PlusIcon,
   RefreshCwIcon,
   SearchIcon,
+  SettingsIcon,
 } from "@/components/ui/icons";
 import { formatShortDate } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
@@ -31,6 +32,7 @@ interface RoomListProps {
   onMentions: () => void;
   onSearch: () => void;
   onHelp: () => void;
+  onSettings: () => void;
   onSignOut: () => void;
 }
 
@@ -42,6 +44,7 @@ export function RoomList({
   onMentions,
   onSearch,
   onHelp,
+  onSettings,
   onSignOut,
 }: RoomListProps) {
   const { rooms, isLoading, error } = list;
@@ -95,13 +98,16 @@ export function RoomList({
           </Button>
         )}
       </div>
-      <footer className="flex shrink-0 items-center gap-3 border-t px-4 py-3">
+      <footer className="flex shrink-0 items-center gap-1.5 border-t px-4 py-3">
         <Avatar id={me} size="sm" />
         <span className="min-w-0 flex-1 truncate font-medium text-sm" data-testid="me">
           <bdi>{me}</bdi>
         </span>
         <Button variant="ghost" size="icon" aria-label={t.roomList.keys} onClick={onHelp}>
           <CircleQuestionMarkIcon className="size-4.5" />
+        </Button>
+        <Button variant="ghost" size="icon" aria-label={t.settings.title} onClick={onSettings}>
+          <SettingsIcon className="size-4.5" />
         </Button>
         <Button variant="ghost" size="icon" aria-label={t.roomList.signOut} onClick={onSignOut}>
           <LogOutIcon className="size-4.5" />
@@ -126,7 +132,7 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
         href={roomHref(room.id)}
         aria-current={isOpen ? "page" : undefined}
         className={cn(
-          "flex items-center gap-3 rounded-xl px-2.5 py-2.5 transition-colors",
+          "flex items-center gap-3 rounded-xl px-2.5 py-2.5 transition-colors compact:py-1",
           isOpen ? "bg-accent text-accent-foreground" : "hover:bg-muted",
         )}
       >
@@ -135,14 +141,14 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
           <span className="flex items-baseline gap-2">
             <bdi
               className={cn(
-                "min-w-0 flex-1 truncate text-[15px]",
+                "min-w-0 flex-1 truncate text-[0.9375rem]",
                 unread > 0 ? "font-semibold" : "font-medium",
               )}
             >
               {title}
             </bdi>
             {room.lastMessageAt && (
-              <time dateTime={room.lastMessageAt} className="shrink-0 text-[11px] text-muted-foreground">
+              <time dateTime={room.lastMessageAt} className="shrink-0 text-[0.6875rem] text-muted-foreground">
                 {formatShortDate(room.lastMessageAt)}
               </time>
             )}
@@ -150,7 +156,7 @@ function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolea
           <span className="mt-0.5 flex items-center gap-2">
             <span
               className={cn(
-                "min-w-0 flex-1 truncate text-[13px]",
+                "min-w-0 flex-1 truncate text-[0.8125rem]",
                 unread > 0 ? "text-foreground" : "text-muted-foreground",
               )}
             >
@@ -192,7 +198,7 @@ function Badge({ className, children }: { className: string; children: React.Rea
   return (
     <span
       className={cn(
-        "min-w-5 shrink-0 rounded-full px-1.5 text-center font-semibold text-[11px] leading-5 tabular-nums",
+        "min-w-5 shrink-0 rounded-full px-1.5 text-center font-semibold text-[0.6875rem] leading-5 tabular-nums",
         className,
       )}
     >

@@ -46,8 +46,8 @@ export default function RoomSettings({ room, details, run, onLeft }: RoomSetting
   };
   return (
     <section aria-label={t.roomSettings.label} className="space-y-3 px-2 text-sm">
-      {isAdmin && <NameAndTopic key={`${details.name} ${details.topic}`} {...{ details, change }} />}
-      {isAdmin && <Choices {...{ details, change }} />}
+      {isAdmin && <NameAndTopic key={`${details.name} ${details.topic}`} details={details} change={change} />}
+      {isAdmin && <Choices details={details} change={change} />}
       {isAtLeast(room.role, "moderator") && (
         <Choice
           label={t.roomSettings.slowMode}
@@ -163,7 +163,7 @@ function Choice<Value extends string>({ label, value, options, onChange }: Choic
       <span className="mb-1.5 block font-medium">{label}</span>
       <select
         value={value}
-        className="h-9 w-full rounded-lg border bg-background px-2 text-[16px] sm:text-sm"
+        className="h-9 w-full rounded-lg border bg-background px-2 text-[1rem] sm:text-sm"
         onChange={(event) => onChange(event.target.value as Value)}
       >
         {Object.entries<string>(options).map(([key, text]) => (

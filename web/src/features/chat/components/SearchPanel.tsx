@@ -75,7 +75,7 @@ export default function SearchPanel({ roomId, onOpen }: SearchPanelProps) {
           aria-label={t.search.label}
           placeholder={t.search.label}
           onChange={(event) => setText(event.target.value)}
-          className="h-9 w-full rounded-lg border bg-background px-3 text-[16px] sm:text-sm"
+          className="h-9 w-full rounded-lg border bg-background px-3 text-[1rem] sm:text-sm"
         />
         {roomId !== null && (
           <label className="flex items-center gap-2 text-muted-foreground text-xs">

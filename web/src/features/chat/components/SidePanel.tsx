@@ -1,5 +1,6 @@
 /** The panel beside a room: its details, a thread, or search. Each is loaded when it is first opened. */
 
+import { useEffect } from "react";
 import { Button } from "@/components/ui/button";
 import { XIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
@@ -8,6 +9,7 @@ import { cn } from "@/lib/cn";
 import type { Room } from "@/lib/protocol";
 import type { Panel } from "../panels";
 import type { ChatRoomHandle } from "../use-chat-room";
+import type { MessageTarget } from "../use-message-target";
 
 const DetailsPanel = lazyWithRetry(() => import("./DetailsPanel"));
 const ThreadPanel = lazyWithRetry(() => import("./ThreadPanel"));
@@ -20,10 +22,21 @@ interface SidePanelProps {
   details: Room | null;
   people: string[];
   isReadOnly: boolean;
+  target: MessageTarget | null;
   onLeft: (() => void) | undefined;
 }
 
-export function SidePanel({ panel, setPanel, room, details, people, isReadOnly, onLeft }: SidePanelProps) {
+export function SidePanel({
+  panel,
+  setPanel,
+  room,
+  details,
+  people,
+  isReadOnly,
+  target,
+  onLeft,
+}: SidePanelProps) {
+  useFocusReturn(panel !== null);
   if (!panel) return null;
   const close = () => setPanel(null);
   const label = { details: t.room.details, search: t.common.search, thread: t.room.thread }[panel.kind];
@@ -36,7 +49,7 @@ export function SidePanel({ panel, setPanel, room, details, people, isReadOnly, 
     <aside
       aria-label={label}
       className={cn(
-        "flex min-h-0 w-full shrink-0 flex-col border-l bg-card/50",
+        "flex min-h-0 w-full shrink-0 flex-col border-s bg-card/50",
         panel.kind === "thread" ? "@2xl:w-80 @4xl:w-96" : "@2xl:w-72",
       )}
     >
@@ -49,8 +62,29 @@ export function SidePanel({ panel, setPanel, room, details, people, isReadOnly, 
       {panel.kind === "details" && <DetailsPanel room={room} details={details} onLeft={onLeft} />}
       {panel.kind === "search" && <SearchPanel roomId={room.client.roomId} />}
       {panel.kind === "thread" && (
-        <ThreadPanel key={panel.rootId} {...{ room, people, isReadOnly }} rootId={panel.rootId} />
+        <ThreadPanel
+          key={panel.rootId}
+          room={room}
+          people={people}
+          isReadOnly={isReadOnly}
+          rootId={panel.rootId}
+          target={target?.threadId === panel.rootId ? target : null}
+        />
       )}
     </aside>
   );
+}
+
+/** When the panel closes and the focus was in it, the focus goes back to where it was before, or to the input. */
+function useFocusReturn(isOpen: boolean): void {
+  useEffect(() => {
+    if (!isOpen) return;
+    const opener = document.activeElement;
+    return () => {
+      if (document.activeElement !== document.body) return;
+      const isUsable = opener instanceof HTMLElement && opener.isConnected && opener !== document.body;
+      const input = document.querySelector<HTMLElement>("textarea");
+      (isUsable ? opener : input)?.focus();
+    };
+  }, [isOpen]);
 }

@@ -11,6 +11,7 @@ import { useChat } from "../chat-context";
 import { type MessageActions, MessageActionsContext, useMessageActions } from "../message-actions";
 import type { Composing } from "../panels";
 import type { ChatRoomHandle } from "../use-chat-room";
+import type { MessageTarget } from "../use-message-target";
 import { useMessages } from "../use-room";
 import { Attachments } from "./Attachments";
 import { MessageInput } from "./MessageInput";
@@ -22,11 +23,13 @@ interface ThreadPanelProps {
   rootId: string;
   people: string[];
   isReadOnly: boolean;
+  /** The reply to scroll to. */
+  target: MessageTarget | null;
 }
 
 const NO_MARKERS = {};
 
-export default function ThreadPanel({ room, rootId, people, isReadOnly }: ThreadPanelProps) {
+export default function ThreadPanel({ room, rootId, people, isReadOnly, target }: ThreadPanelProps) {
   const { client, state, isConnected } = room;
   const { userId } = useChat();
   const outer = useMessageActions();
@@ -90,6 +93,7 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly }: Thread
           hasMore={thread.hasMore}
           isLoadingOlder={thread.isLoadingOlder}
           onLoadOlder={thread.loadOlder}
+          target={target}
           beginning={t.message.replies(thread.messages.length)}
           inThread
         />
@@ -131,7 +135,7 @@ function Root({ message, me }: { message: ChatMessage; me: string }) {
     <div className="max-h-[30dvh] shrink-0 overflow-y-auto border-b px-4 py-3 text-sm [overflow-wrap:anywhere]">
       <p className="mb-1 flex items-baseline gap-2">
         <bdi className="font-semibold">{message.userId === me ? t.common.you : message.userId}</bdi>
-        <time dateTime={message.createdAt} className="text-[11px] text-muted-foreground">
+        <time dateTime={message.createdAt} className="text-[0.6875rem] text-muted-foreground">
           {formatTime(message.createdAt)}
         </time>
       </p>

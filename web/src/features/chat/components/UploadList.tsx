@@ -37,7 +37,7 @@ export default function UploadList(props: UploadListProps) {
         {uploads.map((upload) => (
           <li
             key={upload.key}
-            className="flex max-w-64 items-center gap-2 rounded-xl border bg-background py-1 pr-1 pl-2.5"
+            className="flex max-w-64 items-center gap-2 rounded-xl border bg-background py-1 pe-1 ps-2.5"
           >
             {upload.previewUrl ? (
               <img src={upload.previewUrl} alt="" className="size-9 shrink-0 rounded-md object-cover" />

@@ -1,0 +1,41 @@
+/** The settings of this browser. */
+import { Dialog } from "@/components/ui/dialog";
+import { t } from "@/i18n/i18n";
+import { changeSettings, choices, type Settings, useSettings } from "../settings";
+
+export default function SettingsDialog({ onClose }: { onClose: () => void }) {
+  return (
+    <Dialog title={t.settings.title} onClose={onClose}>
+      <div className="space-y-5">
+        <Choice name="theme" />
+        <Choice name="contrast" />
+        <Choice name="density" />
+        <Choice name="enter" />
+      </div>
+    </Dialog>
+  );
+}
+
+function Choice({ name }: { name: keyof Settings }) {
+  const chosen = useSettings()[name];
+  const texts: Record<string, string> = t.settings[name].values;
+  return (
+    <fieldset>
+      <legend className="mb-2 font-medium text-muted-foreground text-xs">{t.settings[name].label}</legend>
+      <div className="flex flex-wrap gap-x-5 gap-y-2">
+        {choices(name).map((value) => (
+          <label key={value} className="flex items-center gap-2 text-sm">
+            <input
+              type="radio"
+              name={name}
+              checked={value === chosen}
+              onChange={() => changeSettings({ [name]: value })}
+              className="accent-primary"
+            />
+            {texts[value]}
+          </label>
+        ))}
+      </div>
+    </fieldset>
+  );
+}
