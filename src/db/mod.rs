@@ -17,6 +17,7 @@ mod people;
 mod place;
 mod port;
 mod projection;
+mod reports;
 mod restore;
 mod rooms;
 mod search;
@@ -26,7 +27,7 @@ mod unread;
 pub use access::{
     Access, Notify, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember, access, room_snapshot,
 };
-pub use audit::{AuditCursor, AuditRow, list_audit};
+pub use audit::{AuditCursor, AuditRow, ReportedMessage, list_audit};
 pub use cursor::{Page, format as format_cursor, parse as parse_cursor};
 pub use members::{list_members, notify_settings};
 pub use mentions::mentions;
@@ -38,6 +39,7 @@ pub use projection::{
     Marker, MessageRow, Projected, Projection, ReactionChange, ReactionRow, VersionRow, messages_after,
     project,
 };
+pub use reports::{Report, ReportState, get_report, list_reports, resolve_report, write_reports};
 pub use restore::{Restored, RoomCopy, erase_room, restore_room};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};
 pub use search::{Filter, Has, Hits, Scope, search, search_scope};
