@@ -88,6 +88,8 @@ async fn a_lost_direct_room_is_found_by_its_people_again_unless_they_have_anothe
         name: None,
         creator: user("bob"),
         participants: vec![user("alice")],
+        create_per_day: 500,
+        rooms_per_person: 100,
     };
     db::create_room(&pg, &new("r1")).await.expect("create");
     let known = snapshot(&pg).await.expect("a room");
@@ -113,6 +115,8 @@ fn deletion(version: u64) -> ChangeSet {
         bans: Vec::new(),
         unbanned: Vec::new(),
         audit: Vec::new(),
+        notify: Vec::new(),
+        rooms_per_person: 100,
         delete: true,
     }
 }
@@ -176,6 +180,8 @@ async fn a_deleted_room_is_not_put_back_whoever_deleted_it() {
         name: None,
         creator: user("alice"),
         participants: Vec::new(),
+        create_per_day: 500,
+        rooms_per_person: 100,
     };
     assert_eq!(db::create_room(&pg, &again).await, Ok(None), "its id is not used again");
 }

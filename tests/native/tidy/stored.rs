@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 57] = [
+const OTHERS: [(&str, &str); 58] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
@@ -54,6 +54,7 @@ const OTHERS: [(&str, &str); 57] = [
     ("Projection", NOT_STORED),
     ("ChangeSet", NOT_STORED),
     ("MemberPut", NOT_STORED),
+    ("NotifyPut", NOT_STORED),
     ("Settings", NOT_STORED),
     ("BanPut", NOT_STORED),
     // Answers and settings: golden frames and the contract's schema hold them.

@@ -169,3 +169,18 @@ BEGIN
     ON CONFLICT (tenant_id, room_id, user_id) DO UPDATE SET until = excluded.until;
     RETURN json_build_object('state', 'done');
 END $$;
+
+-- chat_create_room_v1, unless the id is that of a deleted room: its object may still be at its deletion.
+CREATE FUNCTION chat_create_room_v2(input jsonb) RETURNS json
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+BEGIN
+    PERFORM FROM chat_deleted_rooms d WHERE d.tenant_id = input->>'tenant' AND d.room_id = input->>'id';
+    IF FOUND THEN
+        RETURN json_build_object('id', input->>'id', 'inserted', false);
+    END IF;
+    RETURN chat_create_room_v1(input);
+END $$;
