@@ -11,6 +11,7 @@ mod db_plans;
 mod db_projection;
 mod db_reactions;
 mod db_reports;
+mod db_restore;
 mod db_threads;
 mod db_unanalysed;
 mod directions;
