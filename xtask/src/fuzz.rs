@@ -22,7 +22,7 @@ pub fn run(worker: &Path, dir: &Path) -> Result<()> {
     let fuzzer = install()?;
     std::fs::create_dir_all(dir)?;
     let mut stack = Stack::start(worker, dir)?;
-    let outcome = stack.wait_until_ready().and_then(|stack| fuzz(&fuzzer, &stack));
+    let outcome = stack.wait_until_ready().and_then(|stack| fuzz(&fuzzer, dir, &stack));
     stack.stop();
     outcome
 }
@@ -48,7 +48,7 @@ fn install() -> Result<PathBuf> {
     Ok(program)
 }
 
-fn fuzz(fuzzer: &Path, stack: &Value) -> Result<()> {
+fn fuzz(fuzzer: &Path, dir: &Path, stack: &Value) -> Result<()> {
     let text = |name: &str| stack[name].as_str().with_context(|| format!("stack.json has no {name}"));
     let (url, secret) = (text("url")?, text("jwtSecret")?);
     let person = token::Options {
@@ -67,7 +67,7 @@ fn fuzz(fuzzer: &Path, stack: &Value) -> Result<()> {
     command.args(["--exclude-path", "/chat"]);
     command.args(["--header", &format!("Authorization: Bearer {token}")]);
     command.env("SCHEMATHESIS_HOOKS", "hooks").env("PYTHONPATH", &tests).env("PYTHONDONTWRITEBYTECODE", "1");
-    let output = command.current_dir(tests).output().context("running schemathesis")?;
+    let output = command.current_dir(dir).output().context("running schemathesis")?;
     let printed = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         println!("{printed}{}", String::from_utf8_lossy(&output.stderr));
