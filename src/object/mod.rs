@@ -4,6 +4,7 @@
 //!
 //! No borrow of a `RefCell` crosses an `.await`: clippy's `await_holding_refcell_ref` refuses it.
 
+mod changes;
 mod drain;
 mod lease;
 mod memory;
@@ -21,6 +22,7 @@ use crate::limits::Limits;
 use crate::room::moderation::Moderation;
 use crate::room::store::{Store, StoreError};
 use crate::room::{ConnectionId, Effect, Input};
+use changes::Changes;
 use drain::{Drain, Linger};
 use lease::Lease;
 use memory::Memory;
@@ -40,6 +42,7 @@ pub struct Object<P: Platform> {
     linger: Linger,
     /// Opening the log from Postgres.
     opening: Lease,
+    changes: Changes,
 }
 
 /// What an input returns to whoever fed it.
@@ -64,6 +67,7 @@ impl<P: Platform> Object<P> {
             drain: Drain::default(),
             linger: Linger::default(),
             opening: Lease::default(),
+            changes: Changes::default(),
         })
     }
 

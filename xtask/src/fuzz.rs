@@ -15,7 +15,7 @@ const SEED: &str = "1";
 /// A database is made, and workerd compiles the Worker.
 const START_MAX: Duration = Duration::from_secs(120);
 /// One person asks for everything, so the rates would answer most requests.
-const NO_RATES: &str = r#"LIMITS={"messagesPerS":100000,"messagesBurst":100000,"reactionsPerS":100000,"reactionsBurst":100000,"framesPerS":100000,"framesBurst":100000}"#;
+const NO_RATES: &str = r#"LIMITS={"messagesPerS":100000,"messagesBurst":100000,"reactionsPerS":100000,"reactionsBurst":100000,"framesPerS":100000,"framesBurst":100000,"pagesPerS":100000,"pagesBurst":100000,"doorRates":false}"#;
 
 /// Fuzzes this Worker.
 pub fn run(worker: &Path, dir: &Path) -> Result<()> {
