@@ -85,6 +85,11 @@ impl Fields {
         self.0.remove(name).filter(|v| !v.is_null())
     }
 
+    /// Whether the field is there and not `null`.
+    pub fn has_field(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
+    }
+
     pub fn text_opt(&mut self, name: &str) -> Result<Option<String>, Refusal> {
         match self.take(name) {
             None => Ok(None),
