@@ -45,6 +45,7 @@ mod send_checks;
 mod session;
 mod slow_mode;
 mod socket_state;
+mod storage;
 pub mod store;
 mod thread;
 mod turn;
@@ -82,6 +83,7 @@ use presence::Presence;
 use rate::RateLimits;
 use reads::Reads;
 use slow_mode::SlowMode;
+use storage::Storage;
 use store::{StateRow, Store, decode};
 use turn::{Request, Turn};
 
@@ -102,6 +104,7 @@ pub struct Room {
     notifications: Notifications,
     alarm: Alarm,
     files: Files,
+    storage: Storage,
     counts: Counts,
     effects: Vec<Effect>,
 }
@@ -138,12 +141,14 @@ impl Room {
             notifications: Notifications::default(),
             alarm: Alarm::default(),
             files: Files::load(store, members.tenant(), members.room())?,
+            storage: Storage::default(),
             members,
             counts: Counts::default(),
             effects: Vec::new(),
         };
         loaded.learn_markers();
         sockets.into_iter().for_each(|state| loaded.wake_socket(state));
+        loaded.storage.measure(store, &loaded.limits);
         let backlog = loaded.backlog();
         loaded.outbox.load_alert(store, &backlog)?;
         Ok(Some(loaded))
@@ -199,7 +204,10 @@ impl Room {
             Input::Call { caller, call, random } => {
                 self.call(Request { turn, caller, connection: None, random }, call)?;
             }
-            Input::Flush => self.flush(now),
+            Input::Flush => {
+                self.storage.measure(store, &self.limits);
+                self.flush(now);
+            }
             Input::Tick => self.tick(now),
             Input::AlarmFired => self.alarm_fired(turn)?,
             Input::Drain => self.take_batch(turn)?,

@@ -15,6 +15,8 @@ pub struct Sqlite {
     pub fails_at: Cell<u64>,
     /// Whether written rows are counted. Counting takes longer than writing.
     pub counts_rows: Cell<bool>,
+    /// What the database pretends to take on the disk.
+    pub size_bytes: Cell<u64>,
 }
 
 impl Default for Sqlite {
@@ -28,7 +30,14 @@ impl Sqlite {
         let db = Connection::open_in_memory().unwrap();
         db.set_prepared_statement_cache_capacity(64);
         let zero = || Cell::new(0);
-        Self { db, rows_written: zero(), statements: zero(), fails_at: zero(), counts_rows: Cell::new(true) }
+        Self {
+            db,
+            rows_written: zero(),
+            statements: zero(),
+            fails_at: zero(),
+            counts_rows: Cell::new(true),
+            size_bytes: zero(),
+        }
     }
 
     /// Every row of every table, to compare before and after.
@@ -122,6 +131,10 @@ impl Sql for Sqlite {
             self.rows_written.set(self.rows_written.get() + self.billed_rows(sql));
         }
         Ok(rows)
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes.get()
     }
 
     fn atomically(&self, work: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {

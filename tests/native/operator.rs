@@ -210,7 +210,7 @@ fn report(room: &str, at: UnixMs, problem: Option<OutboxProblem>) -> OutboxRepor
 }
 
 fn halted(lag: u64, oldest_at_ms: UnixMs, quarantined: u64) -> Option<OutboxProblem> {
-    Some(OutboxProblem { lag, oldest_at_ms, state: OutboxState::Halted, quarantined })
+    Some(OutboxProblem { lag, oldest_at_ms, state: OutboxState::Halted, quarantined, storage_percent: None })
 }
 
 #[tokio::test]

@@ -54,6 +54,8 @@ pub struct Host {
     pub in_transaction: Cell<bool>,
     pub wrote: Cell<bool>,
     pub staged_alarm: Cell<Option<UnixMs>>,
+    /// Bytes that it has queued over all sockets.
+    pub turn_bytes: Cell<u32>,
     pub gate: RefCell<Vec<Output>>,
 }
 
@@ -74,6 +76,7 @@ impl Host {
             in_transaction: Cell::new(false),
             wrote: Cell::new(false),
             staged_alarm: Cell::new(None),
+            turn_bytes: Cell::new(0),
             gate: RefCell::default(),
         }
     }
