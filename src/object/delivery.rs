@@ -5,53 +5,25 @@
 use super::Object;
 use super::frames::{Frames, count_for_frame};
 use super::platform::Platform;
-use super::sockets::{Socket, Sockets};
+use super::sockets::Socket;
 use crate::limits::{DELIVERY_POLL_MS, FRAME_OUT_BYTES_MAX, WINDOW_SHARE};
-use crate::protocol::server::EventText;
 use crate::room::{ConnectionId, Input};
-use std::cell::Cell;
-use std::ops::Bound::{Excluded, Unbounded};
 use std::rc::Rc;
-
-/// The state of the delivery over all sockets.
-#[derive(Default)]
-pub(super) struct Delivery {
-    /// Something may wait for a socket.
-    is_due: Cell<bool>,
-    /// Another turn will continue.
-    is_scheduled: Cell<bool>,
-    /// Bytes that the present turn has handed to the platform.
-    turn_bytes: Cell<usize>,
-    /// The last socket that was served: the next turn begins behind it.
-    last: Cell<ConnectionId>,
-}
 
 /// What one pass over the sockets may still hand over.
 struct Pass {
     frames: Frames,
     budget: usize,
+    /// The budget was too small for a frame.
+    is_cut: bool,
     window: usize,
-}
-
-impl<S> Sockets<S> {
-    /// A new turn of the event loop has a new budget.
-    pub fn begin_turn(&self) {
-        self.delivery.turn_bytes.set(0);
-    }
-
-    pub fn push(&self, connection: ConnectionId, events: Vec<EventText>) {
-        if let Some(socket) = self.open.borrow_mut().get_mut(&connection) {
-            socket.backlog.push(events);
-            self.delivery.is_due.set(true);
-        }
-    }
 }
 
 impl<P: Platform> Object<P> {
     fn begin_pass(&self) -> Pass {
         let budget = (self.limits.turn_bytes as usize).saturating_sub(self.sockets.delivery.turn_bytes.get());
         let window = self.limits.waiting_bytes as usize / WINDOW_SHARE;
-        Pass { frames: Frames::default(), budget, window }
+        Pass { frames: Frames::default(), budget, is_cut: false, window }
     }
 
     /// Hands over what waits, as far as the sockets and the turn take it; a later turn continues.
@@ -61,12 +33,12 @@ impl<P: Platform> Object<P> {
             return;
         }
         let (now, mut pass) = (self.platform.now(), self.begin_pass());
-        let (mut slow, mut has_rest, mut has_progress) = (Vec::new(), false, false);
+        let (mut slow, mut next, mut has_rest, mut has_progress) = (Vec::new(), None, false, false);
         {
             let mut open = self.sockets.open.borrow_mut();
-            let last = delivery.last.get();
-            let behind = open.range((Excluded(last), Unbounded)).map(|(id, _)| *id);
-            let order: Vec<ConnectionId> = behind.chain(open.range(..=last).map(|(id, _)| *id)).collect();
+            let first = delivery.next.get();
+            let from_first = open.range(first..).map(|(id, _)| *id);
+            let order: Vec<ConnectionId> = from_first.chain(open.range(..first).map(|(id, _)| *id)).collect();
             for id in order {
                 let Some(socket) = open.get_mut(&id).filter(|socket| !socket.backlog.is_empty()) else {
                     continue;
@@ -76,13 +48,15 @@ impl<P: Platform> Object<P> {
                     slow.push(id);
                     continue;
                 }
-                if self.hand_over(socket, waiting as usize, &mut pass) {
-                    has_progress = true;
-                    delivery.last.set(id);
+                has_progress |= self.hand_over(socket, waiting as usize, &mut pass);
+                if !socket.backlog.is_empty() {
+                    has_rest = true;
+                    // The first one that waits for another turn's budget is the first one then.
+                    next = next.or((pass.budget == 0 || pass.is_cut).then_some(id));
                 }
-                has_rest |= !socket.backlog.is_empty();
             }
         }
+        delivery.next.set(next.unwrap_or_default());
         for connection in slow {
             self.later(async move |object| drop(object.feed(Input::Slow { connection })));
         }
@@ -125,6 +99,7 @@ impl<P: Platform> Object<P> {
             let first_bytes = socket.backlog.events().next().map_or(0, |event| event.len().saturating_add(2));
             let is_full = waiting > 0 && first_bytes > pass.window.saturating_sub(waiting);
             let is_over = self.sockets.delivery.turn_bytes.get() > 0 && first_bytes > pass.budget;
+            pass.is_cut |= is_over;
             if is_full || is_over {
                 break;
             }

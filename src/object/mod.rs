@@ -98,7 +98,6 @@ impl<P: Platform> Object<P> {
 
     /// Handles the frames of this turn in the order they arrived. A fault in one concerns that one alone.
     fn process_inbox(self: &Rc<Self>) {
-        self.sockets.begin_turn();
         for (connection, text) in self.schedule.take_frames() {
             let random = self.platform.random();
             if self.feed_one(Input::Frame { connection, text: &text, random }).failed {

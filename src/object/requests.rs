@@ -62,6 +62,7 @@ impl<P: Platform> Object<P> {
         self.process_inbox();
         let now = self.platform.now();
         let id = self.sockets.number(self.memory.look(|room| room.next_connection(now)).unwrap_or(1));
+        self.sockets.begin_turn();
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
         let UpgradeRequest { batches, since, history } = upgrade;
         self.sockets.insert_new(id, socket.clone(), batches);

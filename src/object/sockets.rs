@@ -3,11 +3,10 @@
 
 use super::Object;
 use super::backlog::Backlog;
-use super::delivery::Delivery;
 use super::platform::{Gone, Platform};
 use crate::ids::UnixMs;
 use crate::limits::{HEARTBEAT_SWEEP_MS, HEARTBEAT_TIMEOUT_MS};
-use crate::protocol::server::CloseCode;
+use crate::protocol::server::{CloseCode, EventText};
 use crate::room::{ConnectionId, Input, SocketState};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -18,6 +17,19 @@ pub(super) struct Socket<S> {
     /// Whether the client speaks `chat.v1`.
     pub batches: bool,
     pub backlog: Backlog,
+}
+
+/// The state of the delivery over all sockets.
+#[derive(Default)]
+pub(super) struct Delivery {
+    /// Something may wait for a socket.
+    pub is_due: Cell<bool>,
+    /// Another turn will continue.
+    pub is_scheduled: Cell<bool>,
+    /// Bytes that the present turn has handed to the platform.
+    pub turn_bytes: Cell<usize>,
+    /// The socket with which the next turn begins: this one's budget ended before it.
+    pub next: Cell<ConnectionId>,
 }
 
 /// The sockets that the room knows.
@@ -52,6 +64,18 @@ impl<S> Sockets<S> {
             let backlog = known.remove(&id).map(|known| known.backlog).unwrap_or_default();
             (id, Socket { socket, batches, backlog })
         }));
+    }
+
+    /// A new turn of the event loop has a new budget.
+    pub fn begin_turn(&self) {
+        self.delivery.turn_bytes.set(0);
+    }
+
+    pub fn push(&self, connection: ConnectionId, events: Vec<EventText>) {
+        if let Some(socket) = self.open.borrow_mut().get_mut(&connection) {
+            socket.backlog.push(events);
+            self.delivery.is_due.set(true);
+        }
     }
 
     pub fn remove(&self, id: ConnectionId) -> Option<S> {

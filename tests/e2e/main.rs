@@ -22,6 +22,7 @@ mod people;
 mod presence;
 mod purge;
 mod races;
+mod reactions;
 mod reading;
 mod rest;
 mod rest_refusals;

@@ -68,7 +68,7 @@ fn close_4420_a_large_first_delivery_waits_and_only_a_client_that_takes_nothing_
     rig.prepare("(1 s passes)");
     rig.fail();
     assert!(rig.socket("bob").is_some(), "a reload changes nothing in what is held");
-    // It reads on: everything arrives, in order, with what was said meanwhile.
+    // It reads on: everything arrives, in order, with what was sent meanwhile.
     say(&mut rig, 1);
     let connection = rig.socket("bob").expect("an open one");
     let socket = rig.sockets.get_mut(&connection).unwrap();

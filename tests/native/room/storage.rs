@@ -30,20 +30,28 @@ fn size_2_a_room_that_is_95_percent_full_takes_nothing_new_and_lets_go() {
     let mut rig = room_at(95);
     rig.play(
         r#"
-        alice > ping 1
-        alice > message "more" #c1
-        alice > edit 1 "more" #c2
-        alice > react 🎉 1 #c3
-        bob > unreact 👍 1 #c4
-        alice reserve u1 3
-        bob read 1
-        bob page
-        alice > delete 1 #c5
-        (9 s pass)
+        alice > ping 1                                alice < pong 1 seq=2
+        alice > message "more" #c1                    alice < error room_full of message #c1
+        alice > edit 1 "more" #c2                     alice < error room_full of edit #c2
+        alice > react 🎉 1 #c3                         alice < error room_full of reaction #c3
+        bob > unreact 👍 1 #c4                         alice < reaction_update 3 on 1 -👍 bob =0
+                                                      bob < ack c4 seq=3, reaction_update 3 on 1 -👍 bob =0
+        alice reserve u1 3                            alice < 507 room_full
+        bob read 1                                    bob < read 1
+        bob page                                      bob < page 1 of 3
+        alice > delete 1 #c5                          alice < ack c5 seq=4, message_deleted 4 of 1 by alice
+                                                      bob < message_deleted 4 of 1 by alice
+        (9 s pass)                                    alice < read_receipt bob 1
+                                                      bob < read_receipt bob 1
         "#,
     );
     assert_eq!(rig.postgres.last_seq, 4, "the outbox goes on");
     rig.sql.size_bytes.set(0);
     rig.prepare("alice > ping 1");
-    rig.play("alice > message \"more\" #c1");
+    rig.play(
+        r#"
+        alice > message "more" #c1                    alice < ack c1 seq=5, new_message 5 "more"
+                                                      bob < new_message 5 "more"
+        "#,
+    );
 }
