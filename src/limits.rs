@@ -98,8 +98,12 @@ pub const FRAME_OUT_BYTES_MAX: usize = 256 * 1024;
 pub const ROOM_MEMBERS_LISTED_MAX: usize = 50;
 /// The largest room in which read markers are shared (HELLO-2).
 pub const RECEIPTS_MEMBERS_MAX: usize = 50;
-/// The cap of an unread count (UNREAD-1).
+/// The cap of a count of unread messages or mentions (UNREAD-1).
 pub const UNREAD_MAX: u64 = 100;
+/// Messages that a count looks at (UNREAD-1), the person's own among them: 0.5 µs each.
+pub const UNREAD_WALK_MAX: u64 = 2_000;
+/// The newest threads that a person follows in a room whose replies are counted (UNREAD-1): 2 µs each.
+pub const UNREAD_THREADS_MAX: u64 = 300;
 /// Hits per page of a search by default: one screen.
 pub const SEARCH_PAGE_DEFAULT: u64 = 20;
 /// Code points of a search query.
@@ -110,8 +114,10 @@ pub const SEARCH_TERMS_MAX: usize = 10;
 pub const SEARCH_ROOMS_MAX: u64 = 300;
 /// Messages that a search scans before it returns a short page: 2 µs each (docs/SEARCH.md).
 pub const SEARCH_WALK: u64 = 8_000;
-/// The largest number of messages for which an index is used instead of a scan: 5 µs each (docs/SEARCH.md).
+/// Messages that a search reads by an index before it walks instead (docs/SEARCH.md): 5 µs each.
 pub const SEARCH_FOUND_MAX: u64 = 3_000;
+/// The time after which a search by an index is given up for a walk, in milliseconds: half of what a search may take.
+pub const SEARCH_INDEX_MS: u64 = 40;
 /// The interval at which clients should ping: half of the shortest idle timeout of common proxies (60 s).
 pub const HEARTBEAT_MS: u64 = 25_000;
 
@@ -142,6 +148,9 @@ pub const SECRET_BYTES_MIN: usize = 32;
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// Bits of an RSA key: RFC 7518, section 3.3, requires the minimum; the crate `rsa` has the maximum.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+/// The lifetime of a signed download (FILE-8): a page is shown and its images are fetched within it, and a URL that is
+/// passed on is soon worth nothing.
+pub const DOWNLOAD_URL_MS: u64 = 300_000;
 /// The lifetime of a WebSocket ticket (PROTOCOL.md, "2. Identity").
 pub const TICKET_MS: u64 = 30_000;
 
@@ -188,6 +197,8 @@ pub const REMOVAL_RETRY_MAX_MS: u64 = 300_000;
 pub const BATCH_ROWS_MAX: u64 = 250;
 /// Audit notes per batch: at most 100 KB beside its messages.
 pub const AUDIT_BATCH_MAX: u64 = 100;
+/// Bytes of the reported texts per batch: a quarter of what its messages may have.
+pub const AUDIT_BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Events that slow mode reads to find a person's last message, once per person after the room was loaded.
 pub const SLOW_LOOK_BACK_EVENTS: u64 = 1_000;
 /// The outcome of a room's deletion that is unknown (a crash, a lost reply) is checked after this. A late commit in

@@ -1,6 +1,7 @@
 //! Notifications: one webhook per notice, signed as Standard Webhooks specifies.
 //! Not here: who is notified (`db::notification_payload`), HTTP and the queue (`shell`).
 
+use crate::auth;
 use crate::db::{self, Notice, NotificationPayload, Postgres};
 use crate::ids::{UnixMs, iso};
 use crate::limits::{NOTIFY_RETRY_MAX_S, NOTIFY_RETRY_MIN_S, NOTIFY_SECRET_BYTES_MIN};
@@ -38,6 +39,19 @@ pub enum Outcome {
     Unwanted,
     /// Try again after this many seconds.
     Retry(u32),
+}
+
+/// The receiver of `NOTIFY_WEBHOOK_URL`; an empty variable: no notifications are sent.
+///
+/// # Takes   `loopback_http`: http to a loopback address is accepted as well, as dev builds need it.
+/// # Errors  the variable is no https URL: a webhook holds what people write.
+pub fn parse_receiver(url: &str, loopback_http: bool) -> Result<Option<String>, String> {
+    let url = url.trim();
+    if url.is_empty() {
+        return Ok(None);
+    }
+    let named = |why| format!("NOTIFY_WEBHOOK_URL: {why}");
+    auth::ensure_https(url, loopback_http).map(|()| Some(url.to_owned())).map_err(named)
 }
 
 /// The key that signs webhooks.
@@ -132,6 +146,20 @@ mod tests {
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert!(Secret::parse("whsec_").is_none() && Secret::parse("whsec_!").is_none());
         assert!(Secret::parse("short").is_none() && Secret::parse(&"x".repeat(24)).is_some());
+    }
+
+    #[test]
+    fn a_receiver_is_https_or_in_dev_builds_on_loopback() {
+        assert_eq!(parse_receiver(" ", false), Ok(None));
+        let https = "https://hooks.example/chat";
+        assert_eq!(parse_receiver(https, false), Ok(Some(https.to_owned())));
+        for (url, loopback_http) in
+            [("http://hooks.example/", true), ("http://127.0.0.1:9/", false), ("hooks.example", false)]
+        {
+            let error = parse_receiver(url, loopback_http).expect_err(url);
+            assert!(error.starts_with("NOTIFY_WEBHOOK_URL: "), "{error}");
+        }
+        assert!(parse_receiver("http://127.0.0.1:9/", true).is_ok());
     }
 
     #[test]

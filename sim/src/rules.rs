@@ -137,8 +137,12 @@ pub fn audit_log_is_complete(world: &World, room: usize, log: &Log, floor: Seq, 
     });
     let reports = world.model.reports.borrow();
     let reported = reports.iter().filter(|(known, _)| *known == room).map(|(_, id)| id.clone());
-    let expected: Vec<String> = flagged.chain(by_moderators).chain(reported).collect();
+    let listed: Vec<String> = flagged.chain(reported).collect();
+    let expected: Vec<String> = by_moderators.chain(listed.iter().cloned()).collect();
     world.backends.rows(room, |rows| {
+        if let Some(id) = listed.iter().find(|id| !rows.postgres.reports.contains_key(*id)) {
+            return Err((Checker::Rules, format!("{id} is not in the tenant's list of reports")));
+        }
         match expected.iter().find(|id| !rows.postgres.audit.contains_key(*id)) {
             Some(id) => Err((Checker::Rules, format!("{id} is not in the audit log"))),
             None => Ok(()),

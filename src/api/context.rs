@@ -21,7 +21,12 @@ impl<'p, P: Ports> Unauthenticated<'p, '_, P> {
     /// # Errors  `unauthenticated` without a valid token in `Authorization`.
     pub async fn require_caller(self) -> Result<CallerContext<'p, P>, Refusal> {
         let caller = self.ports.authenticate(auth::bearer(self.headers)?).await?;
-        Ok(CallerContext { ports: self.ports, caller, params: self.params, query: self.query })
+        Ok(self.with_caller(caller))
+    }
+
+    /// The request of a caller who was verified otherwise.
+    pub fn with_caller(self, caller: Identity) -> CallerContext<'p, P> {
+        CallerContext { ports: self.ports, caller, params: self.params, query: self.query }
     }
 
     /// # Errors  like `require_caller`; `room_not_found` if the path's `room` is no id.

@@ -1,18 +1,19 @@
 //! Files over REST: upload into the bucket, download from it with ranges and conditions.
 //! Not here: who may have which file (`room`), a file's type and name (`protocol::file`), the bucket itself (`shell`).
 
-use super::context::{CallerContext, RoomContext};
+use super::context::{RoomContext, Unauthenticated};
 use super::http::{Body, FileReply, Reply, Request, header};
 use super::ports::{Bucket, Ports, Put};
-use super::room_request::RoomOp;
+use super::room_request::{Membership, RoomOp};
 use crate::error::{Code, Refusal};
-use crate::ids::INTEGER_MAX;
-use crate::limits::{FILE_HEAD_BYTES, FILE_PIECE_BYTES, UPLOAD_MAX_MS};
+use crate::ids::{INTEGER_MAX, iso};
+use crate::limits::{DOWNLOAD_URL_MS, FILE_HEAD_BYTES, FILE_PIECE_BYTES, UPLOAD_MAX_MS};
 use crate::protocol::file;
 use crate::protocol::message::Attachment;
 use crate::room::{RoomCall, file_prefix, split_id};
 use http::header::{IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{HeaderMap, Method};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// `POST /rooms/:id/attachments`: the room reserves the upload, the body goes to the bucket, and the room records that
@@ -102,26 +103,92 @@ async fn store<P: Ports, B: Body>(
     })
 }
 
-/// `GET` and `HEAD /attachments/:id`. A file that the caller may not have, one that was removed and one that never
-/// existed get the same answer.
-pub async fn download<P: Ports, B>(cx: CallerContext<'_, P>, request: &Request<B>) -> Result<Reply, Refusal> {
-    let no_such_attachment = || Refusal::new(Code::AttachmentNotFound, "there is no such attachment");
+/// `GET /rooms/:id/attachments/:attachment/url`: a URL that downloads the file without a token, for a while.
+pub async fn sign_download<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
+    let id = cx.params.get("attachment").to_owned();
+    let upload = split_id(&id).filter(|(room, _)| *room == cx.room).map(|(_, upload)| upload.to_owned());
+    let upload = upload.ok_or_else(no_such_attachment)?;
+    let membership = cx.membership().await?;
+    let file = match ask_file(&cx, membership, upload).await? {
+        Ok(file) => file,
+        Err(refused) => return Ok(refused),
+    };
+    let expires_ms = cx.ports.now().saturating_add(DOWNLOAD_URL_MS);
+    let grant = cx.ports.config().sign_download(&cx.caller, &id, expires_ms)?;
+    // The grant is base64 and a dot: nothing in it needs an escape.
+    Ok(Reply::ok(json!({"url": format!("{}?grant={grant}", file.url), "expiresAt": iso(expires_ms)})))
+}
+
+/// `GET` and `HEAD /attachments/:id`, with a token or with a grant of `sign_download`. A file that the caller may not
+/// have, one that was removed and one that never existed get the same answer.
+pub async fn download<P: Ports, B>(
+    cx: Unauthenticated<'_, '_, P>,
+    request: &Request<B>,
+) -> Result<Reply, Refusal> {
+    let grant = cx.query.text("grant").map(str::to_owned);
+    let is_granted = grant.is_some();
+    let cx = match grant {
+        Some(grant) => {
+            let config = cx.ports.config();
+            let caller = config.verify_download(cx.params.get("attachment"), &grant, cx.ports.now())?;
+            cx.with_caller(caller)
+        }
+        None => cx.require_caller().await?,
+    };
     cx.ports.bucket()?;
     let (room, upload) = split_id(cx.params.get("attachment")).ok_or_else(no_such_attachment)?;
     let upload = upload.to_owned();
     let key = format!("{}{upload}", file_prefix(&cx.caller.tenant, &room));
-    let body = match cx.with_room(room).call(RoomCall::File { upload }).await {
-        Ok(Reply::Json { status: 200, body, .. }) => body,
-        Ok(Reply::Json { status: 404, .. }) => return Err(no_such_attachment()),
-        Err(refusal) if refusal.code == Code::RoomNotFound => return Err(no_such_attachment()),
-        other => return other,
+    let cx = cx.with_room(room);
+    // Postgres confirmed the membership when the URL was made; since then the room knows of every change. A video is
+    // fetched in many ranges, and none of them asks Postgres.
+    let membership = if is_granted { Ok(None) } else { cx.membership().await };
+    let membership = membership.map_err(|refusal| match refusal.code {
+        Code::RoomNotFound => no_such_attachment(),
+        _ => refusal,
+    })?;
+    let file = match ask_file(&cx, membership, upload).await? {
+        Ok(file) => file,
+        Err(refused) => return Ok(refused),
     };
-    let file: Attachment = serde_json::from_str(&body).map_err(|_| Refusal::fault())?;
     let mut reply = file_reply(&file, key, &request.headers);
+    if is_granted {
+        // Whoever has the URL may show it, in a page of another site too. No page that it links to learns the URL.
+        for (name, value) in &mut reply.headers {
+            if *name == "cross-origin-resource-policy" {
+                *value = "cross-origin".to_owned();
+            }
+        }
+        reply.headers.push(("referrer-policy", "no-referrer".to_owned()));
+    }
     if request.method == Method::HEAD {
         reply.from = None;
     }
     Ok(Reply::File(Box::new(reply)))
+}
+
+fn no_such_attachment() -> Refusal {
+    Refusal::new(Code::AttachmentNotFound, "there is no such attachment")
+}
+
+/// Asks the room for a file that the caller may have.
+///
+/// # Gives   `Err`: the room's refusal, to be passed on.
+/// # Errors  `attachment_not_found`.
+async fn ask_file<P: Ports>(
+    cx: &RoomContext<'_, P>,
+    membership: Option<Membership>,
+    upload: String,
+) -> Result<Result<Attachment, Reply>, Refusal> {
+    match cx.send(membership, RoomOp::Call(RoomCall::File { upload })).await {
+        Ok(Reply::Json { status: 200, body, .. }) => {
+            serde_json::from_str(&body).map(Ok).map_err(|_| Refusal::fault())
+        }
+        Ok(Reply::Json { status: 404, .. }) => Err(no_such_attachment()),
+        Err(refusal) if refusal.code == Code::RoomNotFound => Err(no_such_attachment()),
+        Ok(other) => Ok(Err(other)),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// The whole file, a part of it, or neither (RFC 9110, sections 13 and 14).

@@ -3,7 +3,7 @@
 
 use super::context::Unauthenticated;
 use super::http::Reply;
-use super::ports::Ports;
+use super::ports::{Ports, ServiceState};
 use crate::auth::{self, Role};
 use crate::db;
 use crate::error::{Code, Refusal};
@@ -32,17 +32,23 @@ thread_local! {
 }
 
 /// `GET /health`: touches nothing. `?deep=1` queries Postgres, which wakes a suspended database, at most once in
-/// `HEALTH_QUERY_EVERY_MS` an isolate.
+/// `HEALTH_QUERY_EVERY_MS` an isolate, and tells which services the configuration has.
 pub async fn check<P: Ports>(cx: Unauthenticated<'_, '_, P>) -> Result<Reply, Refusal> {
     if cx.query.text("deep") != Some("1") {
         return Ok(Reply::ok(json!({"status": "ok"})));
     }
     refuse_others(&cx).await?;
     let Outcome { is_up, latency_ms } = probe(cx.ports).await?;
-    Ok(Reply::ok(match is_up {
-        true => json!({"status": "ok", "postgres": "ok", "latencyMs": latency_ms}),
-        false => json!({"status": "degraded", "postgres": "down", "latencyMs": latency_ms}),
-    }))
+    let notifications = cx.ports.notifications();
+    let files = if cx.ports.bucket().is_ok() { ServiceState::Ok } else { ServiceState::Off };
+    let is_well = is_up && notifications != ServiceState::Misconfigured;
+    Ok(Reply::ok(json!({
+        "status": if is_well { "ok" } else { "degraded" },
+        "postgres": if is_up { "ok" } else { "down" },
+        "latencyMs": latency_ms,
+        "files": files,
+        "notifications": notifications,
+    })))
 }
 
 /// # Errors  `unauthenticated` for everybody but the holder of `HEALTH_TOKEN` and a tenant's admin.

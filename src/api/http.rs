@@ -164,6 +164,21 @@ impl Query {
         }
     }
 
+    /// One of the values of an enum, by its name; an empty text is none.
+    ///
+    /// # Errors  `invalid` for another text.
+    pub fn one_of<T: Copy>(
+        &self,
+        name: &str,
+        values: &[T],
+        name_of: impl Fn(T) -> &'static str,
+    ) -> Result<Option<T>, Refusal> {
+        let Some(text) = self.text(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+        let value = values.iter().copied().find(|value| name_of(*value) == text);
+        let names = || values.iter().copied().map(&name_of).collect::<Vec<_>>().join(" or ");
+        value.map(Some).ok_or_else(|| Refusal::invalid(name, &names()))
+    }
+
     /// `limit`, clamped to 1–100.
     pub fn limit(&self) -> Result<u64, Refusal> {
         self.limit_or(PAGE_DEFAULT)

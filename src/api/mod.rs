@@ -20,6 +20,7 @@ mod outbox;
 mod ports;
 mod reactions;
 mod reads;
+mod reports;
 mod room_access;
 mod room_request;
 mod rooms;
@@ -31,7 +32,7 @@ mod threads;
 mod ws_ticket;
 
 pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room};
-pub use ports::{Bucket, Ports, Put};
+pub use ports::{Bucket, Ports, Put, ServiceState};
 pub use room_request::{Membership, RoomOp, RoomRequest, UpgradeRequest, object_name};
 pub use routes::{ROUTES, Route};
 
@@ -105,11 +106,14 @@ async fn dispatch<P: Ports, B: Body>(
         Route::ListMentions => mentions::list(cx.require_caller().await?).await,
         Route::Search => search::search(cx.require_caller().await?).await,
         Route::UploadFile => files::upload(cx.require_room().await?, request).await,
-        Route::DownloadFile => files::download(cx.require_caller().await?, &request).await,
+        Route::SignDownload => files::sign_download(cx.require_room().await?).await,
+        Route::DownloadFile => files::download(cx, &request).await,
         Route::GetOutbox => outbox::get(cx.require_room().await?).await,
         Route::RetryOutbox => outbox::retry(cx.require_room().await?).await,
         Route::DiscardRow => outbox::discard(cx.require_room().await?, request).await,
         Route::ListOutboxAlerts => outbox::list_alerts(cx.require_caller().await?).await,
+        Route::ListReports => reports::list(cx.require_caller().await?).await,
+        Route::ResolveReport => reports::resolve(cx.require_caller().await?, request).await,
         #[cfg(feature = "dev")]
         Route::CreateDevToken => dev::create_token(ports, request).await,
     }

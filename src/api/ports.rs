@@ -9,6 +9,7 @@ use crate::error::Refusal;
 use crate::ids::{TenantId, UnixMs};
 use crate::outbox_alerts::Listed;
 use crate::room::moderation::Rules;
+use serde::Serialize;
 use std::future::Future;
 use std::rc::Rc;
 
@@ -28,6 +29,10 @@ pub trait Ports {
     fn fail_fast_db(&self) -> &Self::Db;
     /// # Errors  `upstream_unavailable`: this deployment has no bucket.
     fn bucket(&self) -> Result<&Self::Bucket, Refusal>;
+    /// Whether notifications are sent. A Worker without them is complete.
+    fn notifications(&self) -> ServiceState {
+        ServiceState::Off
+    }
     /// The room's reply, always `Reply::Json`.
     fn call_room(&self, request: &RoomRequest) -> impl Future<Output = Result<Reply, Refusal>>;
     /// The tenant's list of outbox alerts.
@@ -39,6 +44,16 @@ pub trait Ports {
     /// `JWT_SECRET`, for the dev sign-in.
     #[cfg(feature = "dev")]
     fn dev_secret(&self) -> Option<String>;
+}
+
+/// What the configuration says of a service that a deployment may do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceState {
+    Ok,
+    Off,
+    /// Wanted, but a binding or a secret is missing.
+    Misconfigured,
 }
 
 /// The storage of uploaded files.

@@ -49,6 +49,17 @@ pub enum RoomOp {
     Change(AdminChange),
 }
 
+impl RoomOp {
+    /// Whether only the tenant's moderators or admins may ask this; they need not be members of the room.
+    pub fn is_tenants(&self) -> bool {
+        match self {
+            Self::Upgrade(_) => false,
+            Self::Call(call) => call.is_tenants(),
+            Self::Change(change) => change.is_tenants(),
+        }
+    }
+}
+
 /// Crosses a deploy: tests/golden/stored/room_request.json
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -46,11 +46,14 @@ pub enum Route {
     MarkRead,
     MarkUnread,
     UploadFile,
+    SignDownload,
     DownloadFile,
     GetOutbox,
     RetryOutbox,
     DiscardRow,
     ListOutboxAlerts,
+    ListReports,
+    ResolveReport,
     #[cfg(feature = "dev")]
     CreateDevToken,
 }
@@ -97,12 +100,15 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::POST, "/api/chat/rooms/{room}/read", Route::MarkRead),
     (Method::POST, "/api/chat/rooms/{room}/unread", Route::MarkUnread),
     (Method::POST, "/api/chat/rooms/{room}/attachments", Route::UploadFile),
+    (Method::GET, "/api/chat/rooms/{room}/attachments/{attachment}/url", Route::SignDownload),
     (Method::GET, "/api/chat/attachments/{attachment}", Route::DownloadFile),
     (Method::HEAD, "/api/chat/attachments/{attachment}", Route::DownloadFile),
     (Method::GET, "/api/chat/rooms/{room}/outbox", Route::GetOutbox),
     (Method::POST, "/api/chat/rooms/{room}/outbox/retry", Route::RetryOutbox),
     (Method::POST, "/api/chat/rooms/{room}/outbox/discard", Route::DiscardRow),
     (Method::GET, "/api/chat/admin/outbox", Route::ListOutboxAlerts),
+    (Method::GET, "/api/chat/admin/reports", Route::ListReports),
+    (Method::POST, "/api/chat/admin/reports/{report}/resolve", Route::ResolveReport),
     #[cfg(feature = "dev")]
     (Method::POST, "/api/chat/dev/token", Route::CreateDevToken),
 ];

@@ -1,6 +1,10 @@
 //! The configuration of authentication, read from the deployment's variables and refused as a whole when it is unsafe.
 //! Not here: reading the variables (the shell passes a getter), and the contents of tokens (`token`).
 
+use super::download::{DownloadKey, not_granted};
+use super::identity::Identity;
+use crate::error::{Code, Refusal};
+use crate::ids::UnixMs;
 use crate::limits::SECRET_BYTES_MIN;
 use jsonwebtoken::DecodingKey;
 use sha2::{Digest, Sha256};
@@ -51,9 +55,13 @@ pub struct AuthConfig {
     pub issuer: Option<String>,
     pub audience: Option<String>,
     pub tenant_claim: String,
+    /// The claim that lists a person's roles over the tenant.
+    pub roles_claim: String,
     pub(super) allowed_origins: Vec<Origin>,
     /// SHA-256 of `HEALTH_TOKEN`: this type has a `Debug`, and hashes compare without telling how much was right.
     health_token_hash: Option<[u8; 32]>,
+    /// `None`: no downloads are signed.
+    pub(super) download_key: Option<DownloadKey>,
 }
 
 impl AuthConfig {
@@ -62,8 +70,27 @@ impl AuthConfig {
         self.health_token_hash.is_some_and(|hash| hash == <[u8; 32]>::from(Sha256::digest(token)))
     }
 
-    /// Reads `JWT_SECRET JWT_ALGORITHMS JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE TENANT_CLAIM ALLOWED_ORIGINS
-    /// HEALTH_TOKEN`; an empty variable counts as absent.
+    /// A grant for this person to download this file, as the query parameter `grant`.
+    ///
+    /// # Errors  `upstream_unavailable`: this deployment has no secret to sign with.
+    pub fn sign_download(
+        &self,
+        caller: &Identity,
+        attachment: &str,
+        expires_ms: UnixMs,
+    ) -> Result<String, Refusal> {
+        let message = "this deployment signs no downloads: DOWNLOAD_SECRET is missing";
+        let missing = || Refusal::new(Code::UpstreamUnavailable, message);
+        self.download_key.as_ref().ok_or_else(missing)?.sign(caller, attachment, expires_ms)
+    }
+
+    /// The person to whom this file was granted; see `DownloadKey::verify`.
+    pub fn verify_download(&self, attachment: &str, grant: &str, now: UnixMs) -> Result<Identity, Refusal> {
+        self.download_key.as_ref().ok_or_else(not_granted)?.verify(attachment, grant, now)
+    }
+
+    /// Reads `JWT_SECRET JWT_ALGORITHMS JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE TENANT_CLAIM ROLES_CLAIM ALLOWED_ORIGINS
+    /// HEALTH_TOKEN DOWNLOAD_SECRET`; an empty variable counts as absent.
     ///
     /// # Errors  what is wrong, for the oplog; the Worker then answers 503 to every request.
     pub fn parse(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
@@ -82,6 +109,12 @@ impl AuthConfig {
 
         // Not trimmed: the issuer signs with the exact bytes.
         let secret = get("JWT_SECRET");
+        let own = get("DOWNLOAD_SECRET");
+        if own.as_ref().is_some_and(|own| own.len() < SECRET_BYTES_MIN) {
+            return Err(format!("DOWNLOAD_SECRET: shorter than {SECRET_BYTES_MIN} bytes"));
+        }
+        let long_enough = secret.clone().filter(|secret| secret.len() >= SECRET_BYTES_MIN);
+        let download_key = own.or(long_enough).and_then(|secret| DownloadKey::derive(&secret));
         let secret = if algorithms.contains(&Algorithm::Hs256) {
             let secret = secret.ok_or("JWT_SECRET: missing, and HS256 is accepted")?;
             if secret.len() < SECRET_BYTES_MIN {
@@ -92,11 +125,16 @@ impl AuthConfig {
             None
         };
 
-        let jwks_url = text("JWT_JWKS_URL");
+        let (jwks_url, audience) = (text("JWT_JWKS_URL"), text("JWT_AUDIENCE"));
         if let Some(url) = &jwks_url {
-            ensure_safe_jwks_url(url)?;
-        } else if let Some(asymmetric) = algorithms.iter().find(|a| **a != Algorithm::Hs256) {
-            return Err(format!("JWT_JWKS_URL: missing, and {} is accepted", asymmetric.name()));
+            ensure_https(url, true).map_err(|why| format!("JWT_JWKS_URL: {why}"))?;
+        }
+        if let Some(asymmetric) = algorithms.iter().find(|a| **a != Algorithm::Hs256) {
+            let missing = |name: &str| format!("{name}: missing, and {} is accepted", asymmetric.name());
+            jwks_url.as_ref().ok_or_else(|| missing("JWT_JWKS_URL"))?;
+            // An issuer signs the tokens of all its applications with one key: without an audience, a token that was
+            // made for another application opens this one.
+            audience.as_ref().ok_or_else(|| missing("JWT_AUDIENCE"))?;
         }
 
         let allowed_origins = list(text("ALLOWED_ORIGINS").as_deref().unwrap_or_default())
@@ -111,9 +149,11 @@ impl AuthConfig {
             secret,
             jwks_url,
             issuer: text("JWT_ISSUER"),
-            audience: text("JWT_AUDIENCE"),
+            audience,
             tenant_claim: text("TENANT_CLAIM").unwrap_or_else(|| "tenantId".into()),
+            roles_claim: text("ROLES_CLAIM").unwrap_or_else(|| "roles".into()),
             allowed_origins,
+            download_key,
             health_token_hash: text("HEALTH_TOKEN").map(|token| Sha256::digest(token).into()),
         })
     }
@@ -123,20 +163,21 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// Who can change the key set on its way can sign any token. So the URL must be https, or http to a loopback address.
-fn ensure_safe_jwks_url(url: &str) -> Result<(), String> {
-    let bad = |why: &str| Err(format!("JWT_JWKS_URL: {why}"));
-    let Ok(uri) = url.parse::<http::Uri>() else { return bad("not a URL") };
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return bad("not an absolute URL");
-    };
+/// Refuses a URL of the configuration whose other side, or what is sent to it, somebody on the way could replace.
+///
+/// # Takes   `loopback_http`: whether http to a loopback address, which has no way, is accepted as well.
+/// # Errors  what is wrong, without the name of the variable.
+pub fn ensure_https(url: &str, loopback_http: bool) -> Result<(), &'static str> {
+    let uri = url.parse::<http::Uri>().map_err(|_| "not a URL")?;
+    let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or("not an absolute URL")?;
     if authority.as_str().contains('@') || authority.host().is_empty() {
-        return bad("needs a plain host, without a user");
+        return Err("needs a plain host, without a user");
     }
     match scheme {
         "https" => Ok(()),
-        "http" if is_loopback(authority.host()) => Ok(()),
-        _ => bad("must be https (http only to a loopback address)"),
+        "http" if loopback_http && is_loopback(authority.host()) => Ok(()),
+        _ if loopback_http => Err("must be https (http only to a loopback address)"),
+        _ => Err("must be https"),
     }
 }
 

@@ -84,6 +84,15 @@ pub enum Action {
     OperateOutbox,
     /// The tenant's list of outbox alerts.
     ListOutboxAlerts,
+    /// The tenant's list of reports, and resolving them. For the tenant's moderators and admins.
+    HandleReports,
+}
+
+impl Action {
+    /// Whether the action is about the tenant, and a room has no part in it.
+    fn is_tenants(self) -> bool {
+        matches!(self, Self::ListOutboxAlerts | Self::HandleReports)
+    }
 }
 
 /// A tenant's moderators and admins have that role in each group that they are members of. In a direct room everybody
@@ -111,6 +120,7 @@ fn is_allowed(kind: RoomKind, role: Role, tenant_role: Option<Role>, action: Act
         SetRole { target, to } => role >= Admin && target < role && to < role,
         DeleteRoom => role == Owner,
         OperateOutbox | ListOutboxAlerts => tenant_role == Some(Admin),
+        HandleReports => tenant_role >= Some(Moderator),
     }
 }
 
@@ -128,15 +138,37 @@ pub fn authorize(
     let allowed = match role {
         Some(role) => is_allowed(kind, effective_role(kind, role, tenant_role), tenant_role, action),
         None => {
-            matches!(action, Action::OperateOutbox | Action::ListOutboxAlerts)
+            (action == Action::OperateOutbox || action.is_tenants())
                 && is_allowed(kind, Role::Member, tenant_role, action)
         }
     };
     match (allowed, role, action) {
         (true, ..) => Ok(()),
-        (false, None, action) if action != Action::ListOutboxAlerts => {
+        (false, None, action) if !action.is_tenants() => {
             Err(Refusal::new(Code::RoomNotFound, "there is no such room"))
         }
         (false, ..) => Err(Refusal::new(Code::Forbidden, "your role doesn't allow this")),
     }
+}
+
+/// Refuses what a tenant's moderator or admin may not do in a room to resolve a report. They need not be a member. In a
+/// direct room they may delete the message, and nothing else; its own two people may not even do that, because neither
+/// has power over the other (REPORT-3).
+///
+/// # Takes   `role`: the stored role in the room; `None` for a person who is not a member.
+/// # Errors  `forbidden`.
+pub fn authorize_resolution(
+    kind: RoomKind,
+    role: Option<Role>,
+    tenant_role: Option<Role>,
+    action: Action,
+) -> Result<(), Refusal> {
+    let allowed = match (kind, tenant_role) {
+        (_, None) => false,
+        (RoomKind::Direct, _) => role.is_none() && action == Action::DeleteOthers,
+        (RoomKind::Group, Some(own)) => {
+            is_allowed(kind, role.map_or(own, |role| role.max(own)), tenant_role, action)
+        }
+    };
+    if allowed { Ok(()) } else { Err(Refusal::new(Code::Forbidden, "your role doesn't allow this")) }
 }

@@ -138,7 +138,8 @@ fn identity(claims: &Map<String, Value>, config: &AuthConfig, now: UnixMs) -> Re
         tenant: id(claims, &config.tenant_claim, TenantId::parse)
             .ok_or(Refused("the token's tenant is not an id (1 to 128 characters, not . or ..)"))?,
         name: display_name(claims),
-        tenant_role: tenant_role(claims).ok_or(Refused("the token's roles are not a list of texts"))?,
+        tenant_role: tenant_role(claims.get(&config.roles_claim))
+            .ok_or(Refused("the token's roles are not a list of texts"))?,
         expires_ms: time_ms(claims, "exp")
             .flatten()
             .ok_or(Refused("the token's exp is missing or not a time in seconds"))?,
@@ -170,8 +171,8 @@ fn display_name(claims: &Map<String, Value>) -> Option<String> {
 }
 
 /// The highest role over the tenant; unknown roles are skipped. The outer `None` means that the claim has a wrong type.
-fn tenant_role(claims: &Map<String, Value>) -> Option<Option<Role>> {
-    let roles = match claims.get("roles") {
+fn tenant_role(claim: Option<&Value>) -> Option<Option<Role>> {
+    let roles = match claim {
         None | Some(Value::Null) => return Some(None),
         Some(Value::Array(roles)) => roles,
         Some(_) => return None,

@@ -21,6 +21,19 @@ pub struct AuditRow {
     pub action: AuditAction,
     pub target: Option<String>,
     pub reason: Option<String>,
+    /// Only of a report: it goes to the tenant's list as well. In a direct room it goes only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportedMessage>,
+}
+
+/// What a report is about, as it was then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportedMessage {
+    /// The report's id in the tenant's list.
+    pub id: String,
+    pub author: String,
+    pub text: String,
 }
 
 /// The place after the last entry of a page of the audit log.
@@ -32,6 +45,10 @@ pub struct AuditCursor {
 }
 
 impl AuditCursor {
+    pub(super) fn place(&self) -> (UnixMs, &str) {
+        (self.at_ms, &self.id)
+    }
+
     /// # Errors  `bad_request`: no page returned this cursor.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         cursor::parse(text, |c: &Self| c.at_ms <= FOREVER_MS && !c.id.contains('\0'))

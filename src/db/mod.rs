@@ -17,6 +17,7 @@ mod people;
 mod place;
 mod port;
 mod projection;
+mod reports;
 mod rooms;
 mod search;
 mod search_words;
@@ -25,7 +26,7 @@ mod unread;
 pub use access::{
     Access, Notify, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember, access, room_snapshot,
 };
-pub use audit::{AuditCursor, AuditRow, list_audit};
+pub use audit::{AuditCursor, AuditRow, ReportedMessage, list_audit};
 pub use cursor::{Page, format as format_cursor, parse as parse_cursor};
 pub use members::{list_members, notify_settings};
 pub use mentions::mentions;
@@ -37,6 +38,7 @@ pub use projection::{
     Marker, MessageRow, Projected, Projection, ReactionChange, ReactionRow, VersionRow, messages_after,
     project,
 };
+pub use reports::{Report, ReportState, get_report, list_reports, resolve_report, write_reports};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};
 pub use search::{Filter, Has, Hits, Scope, search, search_scope};
 pub use search_words::{Term, Words};

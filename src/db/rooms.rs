@@ -1,13 +1,13 @@
 //! Rooms as clients see them: created, listed, read. The answers are the contract's JSON (docs/PROTOCOL.md, "14.
-//! REST"), which SQL builds (`chat_room_json_v1` of migrations/0007_reading_functions.sql).
+//! REST"), which SQL builds (`chat_room_json_v2` of migrations/0009_count_unread_in_bounds.sql).
 //! Not here: roles of a whole tenant (`me.role` is the role in the room), changes of members and settings (`people`).
 
 use super::access::Access;
 use super::cursor;
 use super::port::{DbError, Postgres, decode};
+use super::unread::bounds;
 use crate::error::Refusal;
 use crate::ids::{INTEGER_MAX, RoomId, TenantId, UserId};
-use crate::limits::{ROOM_MEMBERS_LISTED_MAX, UNREAD_MAX};
 use crate::protocol::room::RoomKind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -87,8 +87,7 @@ pub async fn get_room(
     user: &UserId,
     room: &RoomId,
 ) -> Result<Option<RoomSeen>, DbError> {
-    let input = json!({"tenant": tenant, "user": user, "room": room,
-                       "unreadMax": UNREAD_MAX, "listedMax": ROOM_MEMBERS_LISTED_MAX});
+    let input = json!({"tenant": tenant, "user": user, "room": room, "bounds": bounds()});
     decode(db.query(include_str!("sql/get_room.sql"), input).await?)
 }
 
@@ -135,7 +134,7 @@ pub async fn list_rooms(
 ) -> Result<RoomPage, DbError> {
     let input = json!({"tenant": tenant, "user": user, "limit": limit,
                        "used": cursor.map(|c| c.used), "atUs": cursor.map(|c| c.at_us), "id": cursor.map(|c| &c.id),
-                       "unreadMax": UNREAD_MAX, "listedMax": ROOM_MEMBERS_LISTED_MAX});
+                       "bounds": bounds()});
     #[derive(Deserialize)]
     struct Answer {
         rooms: Vec<Value>,

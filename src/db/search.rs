@@ -3,21 +3,17 @@
 //!
 //! There are two ways to a page, and neither is enough alone (measured, bench/results/search.md). A word in 20 of a
 //! million messages comes from an index at once, and no walk reaches it. A word in every third message returns 300,000
-//! index entries for a page of 20, and a walk back from the newest message finds 20 within 60. Which words are common
-//! only Postgres' statistics know, so `EXPLAIN` of the index condition chooses; a wrong or missing estimate costs time,
-//! never a result. A walk has a bounded length: if that does not fill the page, the page is short, and its cursor
-//! continues there.
-//!
-//! The files of a search repeat the conditions that they share, so that each can be read and run as it stands. A test
-//! holds the copies equal.
+//! index entries for a page of 20, and a walk back from the newest message finds 20 within 60. The function
+//! `chat_search_v1` chooses: by the statistics of Postgres, and by how much the index really brings in how much time. A
+//! walk has a bounded length: if that does not fill the page, the page is short, and its cursor continues there.
 
 use super::place::{Found, Place};
 use super::port::{DbError, Postgres, decode};
 use super::search_words::{Term, Words};
 use crate::ids::{RoomId, TenantId, UserId};
-use crate::limits::{SEARCH_FOUND_MAX, SEARCH_ROOMS_MAX, SEARCH_WALK};
+use crate::limits::{SEARCH_FOUND_MAX, SEARCH_INDEX_MS, SEARCH_ROOMS_MAX, SEARCH_WALK};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What a message must match, all of it. `None` and empty match anything.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,7 +39,7 @@ pub enum Has {
     Thread,
 }
 
-/// Where a person may search, and whether parts of words can be found.
+/// Where a person may search, whether parts of words can be found, and the terms as Postgres folds them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scope {
@@ -51,6 +47,8 @@ pub struct Scope {
     sizes: Vec<u64>,
     /// Whether the extension pg_trgm is installed, with which parts of words are found.
     parts: bool,
+    /// The texts of the filter's terms, folded by the function that folds what is stored.
+    terms: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,11 +57,6 @@ pub struct Hits {
     /// There may be more behind this place.
     pub next: Option<Place>,
 }
-
-const ESTIMATE: &str = include_str!("sql/search_estimate.sql");
-const BY_INDEX: &str = include_str!("sql/search_by_index.sql");
-const WALK_ROOMS: &str = include_str!("sql/search_walk_rooms.sql");
-const WALK_TENANT: &str = include_str!("sql/search_walk_tenant.sql");
 
 #[derive(Deserialize)]
 struct Walked {
@@ -81,7 +74,8 @@ pub async fn search_scope(
     filter: &Filter,
 ) -> Result<Scope, DbError> {
     let input = json!({"tenant": tenant, "user": user, "room": filter.room, "inside": filter.inside,
-                       "roomsMax": SEARCH_ROOMS_MAX});
+                       "roomsMax": SEARCH_ROOMS_MAX,
+                       "terms": filter.terms.iter().map(|term| &term.text).collect::<Vec<_>>()});
     decode(db.query(include_str!("sql/search_scope.sql"), input).await?)
 }
 
@@ -123,7 +117,7 @@ impl Scope {
 /// At most `limit` messages behind `place`, newest first.
 ///
 /// # Takes  `scope`: as `search_scope` gave it for this person and filter.
-/// # Cost   1 to 3 statements, each bounded.
+/// # Cost   one statement, which reads at most `SEARCH_FOUND_MAX` messages by an index and `SEARCH_WALK` in a walk.
 pub async fn search(
     db: &impl Postgres,
     caller: (&TenantId, &UserId),
@@ -131,24 +125,21 @@ pub async fn search(
     place: &Place,
     limit: u64,
 ) -> Result<Hits, DbError> {
-    let words = Words::new(&filter.terms, scope.parts);
+    let folded = filter.terms.iter().zip(&scope.terms);
+    let terms: Vec<Term> = folded.map(|(term, text)| Term { text: text.clone(), ..*term }).collect();
+    let words = Words::new(&terms, scope.parts);
     let (first, rest) = words.like.split_first().unzip();
     let input = json!({
         "tenant": caller.0, "user": caller.1, "room": filter.room, "inside": filter.inside, "from": filter.from,
         "has": filter.has, "first": first, "rest": rest.unwrap_or_default(), "begins": words.begins,
         "parts": words.parts, "words": words.words, "place": place,
         "afterUs": filter.after_ms.map(|ms| ms.saturating_mul(1000)),
+        "way": if scope.is_wide() { "tenant" } else { "rooms" },
+        "indexed": words.is_indexed() && scope.is_larger_than(SEARCH_WALK),
+        "foundMax": SEARCH_FOUND_MAX, "indexMs": SEARCH_INDEX_MS,
         "each": scope.each(SEARCH_WALK), "limit": limit.saturating_add(1),
     });
-    if words.is_indexed() && scope.is_larger_than(SEARCH_WALK) {
-        let plan = db.query(ESTIMATE, input.clone()).await?;
-        let expected = plan.pointer("/0/Plan/Plan Rows").and_then(Value::as_f64);
-        if expected.is_some_and(|rows| rows <= SEARCH_FOUND_MAX as f64) {
-            return Ok(page(decode(db.query(BY_INDEX, input).await?)?, limit));
-        }
-    }
-    let walk = if scope.is_wide() { WALK_TENANT } else { WALK_ROOMS };
-    Ok(page(decode(db.query(walk, input).await?)?, limit))
+    Ok(page(decode(db.query(include_str!("sql/search.sql"), input).await?)?, limit))
 }
 
 /// One message more than the page tells that there is more.
@@ -166,29 +157,9 @@ fn page(walked: Walked, limit: u64) -> Hits {
 mod tests {
     use super::*;
 
-    fn between<'a>(sql: &'a str, from: &str, to: &str) -> &'a str {
-        let (_, rest) = sql.split_once(from).unwrap_or_else(|| panic!("{from} is not in {sql}"));
-        rest.split_once(to).unwrap_or_else(|| panic!("{to} does not follow {from} in {sql}")).0
-    }
-
-    #[test]
-    fn the_statements_agree_in_what_they_share() {
-        let scope = include_str!("sql/search_scope.sql");
-        let mine = between(scope, "SELECT m.room_id, r.name", "lower($1->>'inside')");
-        let wanted = between(WALK_ROOMS, "c.deleted_at IS NULL", "x.seq = c.seq");
-        let page = between(WALK_ROOMS, ", page AS", "FROM cut");
-        let indexed = ESTIMATE.split_once("WHERE").unwrap().1.trim();
-        for sql in [BY_INDEX, WALK_ROOMS, WALK_TENANT] {
-            assert_eq!(between(sql, "SELECT m.room_id, r.name", "lower($1->>'inside')"), mine);
-            assert_eq!(between(sql, "c.deleted_at IS NULL", "x.seq = c.seq"), wanted);
-            assert_eq!(between(sql, ", page AS", "FROM cut"), page);
-        }
-        assert!(BY_INDEX.contains(indexed));
-    }
-
     #[test]
     fn a_walk_is_shared_out_among_rooms() {
-        let scope = |sizes: &[u64]| Scope { sizes: sizes.to_vec(), parts: true };
+        let scope = |sizes: &[u64]| Scope { sizes: sizes.to_vec(), parts: true, terms: Vec::new() };
         assert_eq!(scope(&[5_000]).each(100), 100);
         assert_eq!(scope(&[10, 10, 5_000]).each(100), 80);
         assert_eq!(scope(&[5_000, 5_000]).each(100), 50);

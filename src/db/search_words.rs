@@ -1,4 +1,5 @@
-//! The words of a search as what Postgres is asked for: `ILIKE` patterns, regular expressions, a `tsquery`.
+//! The words of a search as what Postgres is asked for: `LIKE` patterns, regular expressions, a `tsquery`; all of them
+//! for folded text (`chat_fold_v1`).
 //! Not here: reading what a person typed (`api::search_query`), and the statements (`search`).
 
 use serde::Serialize;
@@ -11,13 +12,13 @@ pub struct Term {
     pub whole: bool,
 }
 
-/// How many patterns search_estimate.sql and search_by_index.sql take.
+/// How many patterns `chat_search_index_v1` takes.
 const SEARCH_PARTS: usize = 3;
 
 /// How the terms are looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Words {
-    /// `ILIKE` patterns, all of which must match.
+    /// `LIKE` patterns, all of which must match.
     pub(super) like: Vec<String>,
     /// Regular expressions that match wherever the words begin, and seldom elsewhere. They are checked first, because
     /// splitting a text into words costs many times as much.
@@ -29,7 +30,7 @@ pub struct Words {
 }
 
 impl Words {
-    /// # Takes  `parts`: whether there is an index of parts of words. Without it words are found by how they begin.
+    /// # Takes  `terms`: folded. `parts`: whether there is an index of parts of words. Without it words are found by how they begin.
     pub fn new(terms: &[Term], parts: bool) -> Self {
         let (mut like, mut begins, mut words) = (Vec::new(), Vec::new(), Vec::new());
         let mut long: Vec<&str> = Vec::new();

@@ -5,7 +5,7 @@ use super::Object;
 use super::platform::Platform;
 use crate::api::{Reply, RoomOp, RoomRequest, UpgradeRequest, database_unavailable, no_such_room};
 use crate::auth::Identity;
-use crate::db::{self, Applied};
+use crate::db::{self, Applied, ChangeSet};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::limits::{CHANGE_TRIES_MAX, REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
@@ -106,8 +106,7 @@ impl<P: Platform> Object<P> {
         Ok(match &room_request.membership {
             None => true,
             Some(membership) => {
-                let member = room.admit(&room_request.caller).is_ok()
-                    || matches!(&room_request.op, RoomOp::Call(call) if call.is_operators());
+                let member = room_request.op.is_tenants() || room.admit(&room_request.caller).is_ok();
                 membership.members_version <= room.members_version()
                     && membership.last_seq <= room.head()
                     && member
@@ -171,6 +170,9 @@ impl<P: Platform> Object<P> {
         for _ in 0..CHANGE_TRIES_MAX {
             let plan = self.with_room(|room, now| room.plan(caller, change, now, &id))??;
             let Some(set) = plan else { return self.answer_to(caller, change) };
+            if set.delete {
+                self.save_reports(&set).await?;
+            }
             // Before Postgres is asked: after a crash the room knows why Postgres does not have it.
             if set.delete && self.feed(Input::DeletionRequested).failed {
                 return Err(Refusal::fault());
@@ -200,6 +202,23 @@ impl<P: Platform> Object<P> {
         }
         let message = "others are changing the room at this moment, try again";
         Err(Refusal::new(Code::UpstreamUnavailable, message))
+    }
+
+    /// The room's reports are in the tenant's list: they outlive the room, and its outbox can't bring them afterwards.
+    async fn save_reports(self: &Rc<Self>, set: &ChangeSet) -> Result<(), Refusal> {
+        let mut after = String::new();
+        loop {
+            let notes = Store(self.platform.sql()).audit_notes_after(&after);
+            let notes = notes.map_err(|why| self.broken(&why))?;
+            let Some(last) = notes.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            let reports: Vec<_> = notes.into_iter().filter(|note| note.report.is_some()).collect();
+            if !reports.is_empty() {
+                let written =
+                    self.ask_db(async |db| db::write_reports(db, &set.tenant, &set.room, &reports).await);
+                written.await.map_err(database_unavailable)?;
+            }
+        }
     }
 
     fn answer_to(

@@ -44,12 +44,28 @@ pub enum AdminChange {
     SlowMode {
         seconds: u32,
     },
+    /// A tenant's moderator resolves a report: the author is muted for good.
+    MuteReported {
+        user: UserId,
+    },
+    /// A tenant's moderator resolves a report: the author is banned for good.
+    BanReported {
+        user: UserId,
+        reason: Option<String>,
+    },
     /// The caller's own notification settings.
     Notify {
         level: NotifyLevel,
         #[serde(rename = "muteUntilMs")]
         notifications_snoozed_until_ms: Option<UnixMs>,
     },
+}
+
+impl AdminChange {
+    /// Whether only the tenant's moderators or admins may ask this; they need not be members.
+    pub fn is_tenants(&self) -> bool {
+        matches!(self, Self::MuteReported { .. } | Self::BanReported { .. })
+    }
 }
 
 /// The settings that change; an empty text removes the name or topic.

@@ -85,7 +85,11 @@ impl Room {
                 json!({"members": users.iter().filter_map(member).collect::<Vec<_>>()})
             }
             AdminChange::SetRole { user, .. } => json!({"member": member(user)}),
-            AdminChange::Remove { user } | AdminChange::Unmute { user } | AdminChange::Unban { user } => {
+            AdminChange::Remove { user }
+            | AdminChange::Unmute { user }
+            | AdminChange::Unban { user }
+            | AdminChange::MuteReported { user }
+            | AdminChange::BanReported { user, .. } => {
                 json!({"userId": user})
             }
             AdminChange::Mute { user, until_ms } => json!({"userId": user, "until": until_ms.map(iso)}),
@@ -125,11 +129,28 @@ impl<'a> Plan<'a> {
                 Ok(())
             }
             AdminChange::Mute { user, until_ms } => {
+                self.authorize(Action::Mute { target: self.role_of(user) })?;
                 let until_ms = until_ms.unwrap_or(FOREVER_MS).min(FOREVER_MS);
                 self.set_mute(user, Some(until_ms))
             }
-            AdminChange::Unmute { user } => self.set_mute(user, None),
-            AdminChange::Ban { user, until_ms, reason } => self.ban(user, *until_ms, reason.clone()),
+            AdminChange::Unmute { user } => {
+                self.authorize(Action::Mute { target: self.role_of(user) })?;
+                self.set_mute(user, None)
+            }
+            AdminChange::Ban { user, until_ms, reason } => {
+                self.authorize(Action::Ban { target: self.role_of(user) })?;
+                self.ban(user, *until_ms, reason.clone())
+            }
+            AdminChange::MuteReported { user } => {
+                let action = Action::Mute { target: self.role_of(user) };
+                self.members.authorize_resolution(self.caller, action)?;
+                self.set_mute(user, Some(FOREVER_MS))
+            }
+            AdminChange::BanReported { user, reason } => {
+                let action = Action::Ban { target: self.role_of(user) };
+                self.members.authorize_resolution(self.caller, action)?;
+                self.ban(user, None, reason.clone())
+            }
             AdminChange::Unban { user } => self.unban(user),
             AdminChange::SlowMode { seconds } => self.set_slow_mode(*seconds),
             AdminChange::Notify { level, notifications_snoozed_until_ms } => {
@@ -148,6 +169,7 @@ impl<'a> Plan<'a> {
             action,
             target: target.map(UserId::to_string),
             reason,
+            report: None,
         });
     }
 
@@ -345,7 +367,6 @@ impl<'a> Plan<'a> {
 
     /// # Takes  `until_ms`: `None` ends the mute.
     fn set_mute(&mut self, user: &UserId, until_ms: Option<UnixMs>) -> Result<(), Refusal> {
-        self.authorize(Action::Mute { target: self.role_of(user) })?;
         let member = self.member(user)?;
         refuse_past(until_ms, self.now)?;
         if member.silenced_until_ms == until_ms {
@@ -365,7 +386,6 @@ impl<'a> Plan<'a> {
         until_ms: Option<UnixMs>,
         reason: Option<String>,
     ) -> Result<(), Refusal> {
-        self.authorize(Action::Ban { target: self.role_of(user) })?;
         if *user == self.caller.user {
             return Err(Refusal::new(Code::Forbidden, "nobody bans themselves: leave"));
         }

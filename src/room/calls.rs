@@ -64,6 +64,10 @@ impl Room {
             RoomCall::Report { message, reason } => {
                 self.report_message(request, &message, reason)?.to_string()
             }
+            RoomCall::DeleteReported { message } => {
+                let (id, seq) = self.delete_reported(request, DeleteDraft::new(&message, None)?)?;
+                json!({"messageId": id, "seq": seq}).to_string()
+            }
             RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => {
                 self.call_outbox(request, call)?
             }

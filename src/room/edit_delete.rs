@@ -4,7 +4,7 @@
 use super::calls::count_fitting;
 use super::files::uploads_of;
 use super::mention_parser::Mentions;
-use super::message::{MessageVersion, ensure_size, no_such_message, size_of};
+use super::message::{MessageVersion, ensure_size, message_by_id, no_such_message, size_of};
 use super::send_checks::{Begin, Operation, RetryKey};
 use super::store::formats::ChangeBody;
 use super::store::mutations::Mutation;
@@ -69,7 +69,7 @@ impl Room {
         ensure_size(&message, former_bytes)?;
         let body = server::body(&message);
         if let Some(rule) = flagged {
-            self.note_flagged(request.turn, &message.id, rule)?;
+            self.note_flagged(request.turn, &message, rule)?;
         }
         if !is_author {
             self.note_moderation(request.turn, &event, &message.id)?;
@@ -138,18 +138,40 @@ impl Room {
         request: Request,
         draft: DeleteDraft,
     ) -> Result<(String, Seq), RoomError> {
-        let (store, now) = (request.turn.store, request.turn.now);
         let retry = RetryKey { client_id: draft.client_id.as_deref(), digest: draft.digest() };
-        let digest = retry.digest;
         if let Begin::Duplicate(event) = self.begin(request, Operation::Delete, retry)? {
             self.ack_duplicate(request, &event);
             return Ok((draft.message_id.to_string(), event.seq));
         }
-        let mut message = self.find_message(request, draft.message_id)?.ok_or_else(no_such_message)?;
-        let is_author = message.user_id == request.user();
-        if !is_author {
+        let message = self.find_message(request, draft.message_id)?.ok_or_else(no_such_message)?;
+        if message.user_id != request.user() {
             self.authorize(request.caller, Action::DeleteOthers)?;
         }
+        self.replace_by_tombstone(request, message, draft)
+    }
+
+    /// A moderator of the tenant resolves a report: the message is deleted, in whatever room.
+    ///
+    /// # Errors  forbidden (REPORT-3); message_not_found, also for one that is deleted already.
+    pub(super) fn delete_reported(
+        &mut self,
+        request: Request,
+        draft: DeleteDraft,
+    ) -> Result<(String, Seq), RoomError> {
+        self.members.authorize_resolution(request.caller, Action::DeleteOthers)?;
+        let message = message_by_id(request.turn.store, draft.message_id)?;
+        let message = message.filter(|message| message.deleted_at.is_none()).ok_or_else(no_such_message)?;
+        self.replace_by_tombstone(request, message, draft)
+    }
+
+    fn replace_by_tombstone(
+        &mut self,
+        request: Request,
+        mut message: Message,
+        draft: DeleteDraft,
+    ) -> Result<(String, Seq), RoomError> {
+        let (store, now) = (request.turn.store, request.turn.now);
+        let is_author = message.user_id == request.user();
         // Before the deletion: alone it does no harm, and a deletion without it might leave content in a reason.
         self.outbox.purge_quarantined(store, message.seq)?;
         let files = uploads_of(&message);
@@ -157,8 +179,8 @@ impl Room {
         let change =
             ChangeBody { message_id: message.id.clone(), version: message.version, ..ChangeBody::default() };
         let event = Event {
+            digest: Some(draft.digest()),
             client_id: draft.client_id,
-            digest: Some(digest),
             target: Some(message.seq),
             body: serde_json::to_string(&change).unwrap_or_default(),
             ..request.event(self.log.next_seq(), Kind::Delete)

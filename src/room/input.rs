@@ -135,6 +135,8 @@ pub enum RoomCall {
     Unread { seq: Seq },
     /// `POST /rooms/:id/messages/:mid/report`.
     Report { message: String, reason: String },
+    /// `POST /admin/reports/:id/resolve` with `delete`.
+    DeleteReported { message: String },
     /// `GET /rooms/:id/outbox`.
     Outbox,
     /// `POST /rooms/:id/outbox/retry`.
@@ -152,9 +154,9 @@ pub enum RoomCall {
 }
 
 impl RoomCall {
-    /// Whether only the tenant's admins may ask this; they need not be members.
-    pub fn is_operators(&self) -> bool {
-        matches!(self, Self::Outbox | Self::RetryOutbox | Self::Discard { .. })
+    /// Whether only the tenant's moderators or admins may ask this; they need not be members.
+    pub fn is_tenants(&self) -> bool {
+        matches!(self, Self::Outbox | Self::RetryOutbox | Self::Discard { .. } | Self::DeleteReported { .. })
     }
 }
 

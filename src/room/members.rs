@@ -86,6 +86,13 @@ impl Members {
         auth::authorize(self.info.snapshot.kind, role, tenant_role, action)
     }
 
+    /// # Errors  forbidden → what a report asks for is not this person's to do.
+    pub fn authorize_resolution(&self, caller: &Identity, action: Action) -> Result<(), Refusal> {
+        let role = self.room_role(caller.user.as_str());
+        let tenant_role = caller.tenant_role.filter(|_| caller.tenant == self.info.tenant);
+        auth::authorize_resolution(self.info.snapshot.kind, role, tenant_role, action)
+    }
+
     pub fn ensure_not_archived(&self) -> Result<(), Refusal> {
         match self.info.snapshot.archived {
             true => Err(Refusal::new(Code::Archived, "the room is archived")),

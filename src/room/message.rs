@@ -5,7 +5,7 @@
 use super::mention_parser::Mentions;
 use super::send_checks::{Begin, Operation, RetryKey};
 use super::store::mutations::Mutation;
-use super::store::{Event, Kind, StoreError};
+use super::store::{Event, Kind, Store, StoreError};
 use super::thread::ThreadUpdate;
 use super::turn::{Request, Turn};
 use super::{Room, RoomError};
@@ -36,6 +36,13 @@ impl<'a> From<&'a Message> for MessageVersion<'a> {
     fn from(message: &'a Message) -> Self {
         Self { id: &message.id, version: message.version }
     }
+}
+
+/// The message or tombstone with this id, whoever asks.
+pub(super) fn message_by_id(store: &Store, id: MessageId) -> Result<Option<Message>, StoreError> {
+    let event = store.by_seq(id.seq())?.filter(|event| event.kind == Kind::Message);
+    let message = event.and_then(|event| serde_json::from_str::<Message>(&event.body).ok());
+    Ok(message.filter(|message| message.id == id.to_string()))
 }
 
 pub(super) fn no_such_message() -> Refusal {
@@ -71,7 +78,7 @@ impl Room {
         let message = self.build_message(request, draft, files);
         ensure_size(&message, 0)?;
         if let Some(rule) = flagged {
-            self.note_flagged(turn, &message.id, rule)?;
+            self.note_flagged(turn, &message, rule)?;
         }
         let event = Event {
             client_id: message.client_id.clone(),
@@ -185,9 +192,7 @@ impl Room {
         if id.seq() <= self.members.visible_from(request.user()) {
             return Ok(None);
         }
-        let event = request.turn.store.by_seq(id.seq())?.filter(|event| event.kind == Kind::Message);
-        let message = event.and_then(|event| serde_json::from_str::<Message>(&event.body).ok());
-        Ok(message.filter(|message| message.id == id.to_string()))
+        message_by_id(request.turn.store, id)
     }
 
     /// Whether the text mentions everybody, and the caller may do that.

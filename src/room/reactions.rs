@@ -180,7 +180,7 @@ impl Room {
             ..request.event(self.log.next_seq(), Kind::Reaction)
         };
         if let Some(rule) = flagged {
-            self.note_flagged(request.turn, &message.id, rule)?;
+            self.note_flagged(request.turn, &message, rule)?;
         }
         let shown = server::body(&message);
         let others = others.as_deref();

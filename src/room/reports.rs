@@ -1,6 +1,6 @@
-//! What is noted for moderators in the audit log: a person's report of a message, a message that a rule flagged, and
-//! what a moderator did to another person's message. Notes are written before the event that they are about: a note
-//! without its event does no harm.
+//! What is noted for moderators: a person's report of a message, a message that a rule flagged, and what a moderator did
+//! to another person's message. Reports go to the tenant's list; a group's audit log has all three. Notes are written
+//! before the event that they are about: a note without its event does no harm.
 //! Not here: how notes come to Postgres (`audit`), and the notes of admin changes (`admin_plan`).
 
 use super::message::no_such_message;
@@ -8,10 +8,12 @@ use super::send_checks::Operation;
 use super::store::{Event, Kind, Result};
 use super::turn::{Request, Turn};
 use super::{Room, RoomError};
-use crate::db::AuditRow;
+use crate::db::{AuditRow, ReportedMessage};
 use crate::ids::MessageId;
+use crate::protocol::message::Message;
 use crate::protocol::room::AuditAction;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// The actor of a note that the tenant's rules cause.
 pub(super) const SYSTEM: &str = "system";
@@ -28,29 +30,40 @@ impl Room {
     ) -> std::result::Result<Value, RoomError> {
         self.check_operation(request, Operation::Report)?;
         let id = MessageId::parse(message).ok_or_else(no_such_message)?;
-        self.find_message(request, id)?.ok_or_else(no_such_message)?;
+        let message = self.find_message(request, id)?.ok_or_else(no_such_message)?;
         let user = request.user();
-        let note = AuditRow {
-            id: format!("report.{message}.{user}"),
-            at_ms: request.turn.now,
-            actor: user.to_owned(),
-            action: AuditAction::Report,
-            target: Some(message.to_owned()),
-            reason: Some(reason),
-        };
-        self.audit.add(request.turn.store, &note)?;
-        Ok(json!({"messageId": message}))
+        let note_id = format!("report.{}.{user}", message.id);
+        self.note_report(request.turn, note_id, user, &message, reason)?;
+        Ok(json!({"messageId": message.id}))
     }
 
     /// A rule flagged this message.
-    pub(super) fn note_flagged(&mut self, turn: Turn, message_id: &str, rule: &str) -> Result<()> {
+    pub(super) fn note_flagged(&mut self, turn: Turn, message: &Message, rule: &str) -> Result<()> {
+        self.note_report(turn, format!("flag.{}", message.id), SYSTEM, message, rule.to_owned())
+    }
+
+    /// Keeps the message as it is now: the report shows this text, whatever becomes of the message.
+    fn note_report(
+        &mut self,
+        turn: Turn,
+        note_id: String,
+        reporter: &str,
+        message: &Message,
+        reason: String,
+    ) -> Result<()> {
+        let report = ReportedMessage {
+            id: report_id(&note_id),
+            author: message.user_id.clone(),
+            text: message.content.clone(),
+        };
         let note = AuditRow {
-            id: format!("flag.{message_id}"),
+            id: note_id,
             at_ms: turn.now,
-            actor: SYSTEM.to_owned(),
+            actor: reporter.to_owned(),
             action: AuditAction::Report,
-            target: Some(message_id.to_owned()),
-            reason: Some(rule.to_owned()),
+            target: Some(message.id.clone()),
+            reason: Some(reason),
+            report: Some(report),
         };
         self.audit.add(turn.store, &note)
     }
@@ -66,7 +79,16 @@ impl Room {
             action,
             target: Some(message_id.to_owned()),
             reason: None,
+            report: None,
         };
         self.audit.add(turn.store, &note)
     }
+}
+
+/// The id of a report in the tenant's list: a UUIDv8 of the note's hash, so that a person's ids stay out of URLs, and the
+/// same report always has the same id.
+fn report_id(note_id: &str) -> String {
+    let hash = Sha256::digest(note_id);
+    hash.first_chunk::<16>()
+        .map_or_else(String::new, |bytes| uuid::Builder::from_custom_bytes(*bytes).into_uuid().to_string())
 }

@@ -4,9 +4,9 @@
 use super::bucket::R2;
 use super::database::Database;
 use super::notifications::hand_over;
-use super::ports::{ROOM_REQUEST_HEADER, authenticate, moderation, report_alert, variable};
+use super::ports::{ROOM_REQUEST_HEADER, authenticate, moderation, report_alert};
 use super::sqlite::ObjectSql;
-use super::{clock, json, write_log};
+use super::{clock, json, variable, write_log};
 use crate::api::Reply;
 use crate::auth::{AuthConfig, CHAT_V1, Identity};
 use crate::db::Notice;

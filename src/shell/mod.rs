@@ -18,6 +18,7 @@ mod ws_ticket;
 use crate::api::{self, Reply};
 use crate::auth::{self, AuthConfig};
 use crate::error::{Code, Refusal};
+use crate::limits::Limits;
 use crate::oplog::{Complaint, Entry, Loggable, RequestId};
 use body::RequestBody;
 use futures_util::FutureExt;
@@ -48,8 +49,8 @@ fn start() {
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
     let request_id = clock::request_id(&request);
     let headers = header_map(request.headers());
-    let config = AuthConfig::parse(|name| ports::variable(&env, name));
-    let config = config.and_then(|config| ports::moderation(&env).map(|_| config));
+    let config = AuthConfig::parse(|name| variable(&env, name));
+    let config = config.and_then(|config| ensure_valid_variables(&env).map(|()| config));
     let origin = config.as_ref().ok().and_then(|config| allowed_origin(&headers, config));
     let answered = AssertUnwindSafe(answer(request, headers, &env, config)).catch_unwind().await;
     let fail = |event: &'static str, why: &worker::Error| {
@@ -63,6 +64,14 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
         Err(_) => fail("request_panicked", &worker::Error::Infallible)?,
     };
     add_common_headers(response, &request_id, origin.as_deref())
+}
+
+/// # Errors  what is wrong with the variables that are not about authentication. A typing error must not stop
+///           notifications, lift a limit or let through what a tenant forbids, and nobody notice.
+fn ensure_valid_variables(env: &Env) -> std::result::Result<(), String> {
+    ports::moderation(env)?;
+    Limits::parse(&variable(env, "LIMITS").unwrap_or_default())?;
+    notifications::receiver(env).map(drop)
 }
 
 async fn answer(
@@ -94,6 +103,11 @@ async fn answer(
         Reply::File(file) => ports.deliver(*file).await,
         reply => json(&reply),
     }
+}
+
+/// A variable or secret.
+fn variable(env: &Env, name: &str) -> Option<String> {
+    env.var(name).map(|value| value.to_string()).ok()
 }
 
 /// Writes one line of the operator's log.

@@ -2,12 +2,12 @@
 //! Not here: who is notified, and of what (`notify`, `db`).
 
 use super::database::Database;
-use super::ports::variable;
-use super::{clock, write_log};
+use super::{clock, variable, write_log};
+use crate::api::ServiceState;
 use crate::db::Notice;
 use crate::limits::{NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_MAX, NOTIFY_TIMEOUT_MS, QUEUE_TIMEOUT_MS};
 use crate::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
-use crate::oplog::Entry;
+use crate::oplog::{Complaint, Entry};
 use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
 use std::panic::AssertUnwindSafe;
@@ -27,7 +27,9 @@ const BROKEN_RETRY_S: u32 = 60;
 
 /// Puts notices into the queue; true when they are in it, or when this deployment sends no notifications.
 pub async fn hand_over(env: &Env, notices: &[Notice]) -> bool {
-    let (Ok(queue), true) = (env.queue(QUEUE), receiver(env).is_some()) else { return true };
+    // An unusable URL is corrected sooner or later: until then the notices wait in the room.
+    let Ok(receiver) = receiver(env) else { return false };
+    let (Ok(queue), Some(_)) = (env.queue(QUEUE), receiver) else { return true };
     let (put, late) = (pin!(put(&queue, notices)), pin!(clock::sleep(QUEUE_TIMEOUT_MS)));
     let taken = matches!(select(put, late).await, Either::Left((Ok(()), _)));
     if !taken {
@@ -51,18 +53,31 @@ async fn put(queue: &Queue, notices: &[Notice]) -> Result<()> {
     queue.send_raw_batch(batch).await
 }
 
-fn receiver(env: &Env) -> Option<String> {
-    variable(env, URL).filter(|url| !url.is_empty())
+/// The receiver of webhooks; `None`: this deployment sends no notifications.
+///
+/// # Errors  `NOTIFY_WEBHOOK_URL` is unusable.
+pub fn receiver(env: &Env) -> std::result::Result<Option<String>, String> {
+    notify::parse_receiver(&variable(env, URL).unwrap_or_default(), cfg!(feature = "dev"))
+}
+
+/// Whether the configuration has all that notifications need.
+pub fn state(env: &Env) -> ServiceState {
+    let has_secret = variable(env, SECRET).and_then(|text| Secret::parse(&text)).is_some();
+    match receiver(env) {
+        Ok(None) => ServiceState::Off,
+        Ok(Some(_)) if has_secret && env.queue(QUEUE).is_ok() => ServiceState::Ok,
+        _ => ServiceState::Misconfigured,
+    }
 }
 
 /// Handles each notice of a batch by itself: only a notice that fails is retried.
 #[event(queue)]
 async fn queue(batch: MessageBatch<JsValue>, env: Env, _context: Context) -> Result<()> {
-    let url = receiver(&env);
+    let receiver = receiver(&env);
     let secret = variable(&env, SECRET).and_then(|text| Secret::parse(&text));
-    let (env, url, secret) = (&env, url.as_deref(), secret.as_ref());
+    let (env, receiver, secret) = (&env, &receiver, secret.as_ref());
     let each = batch.raw_iter().map(|message| async move {
-        let outcome = AssertUnwindSafe(outcome(env, &message, url, secret)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(outcome(env, &message, receiver, secret)).catch_unwind().await;
         match outcome.unwrap_or(Outcome::Retry(BROKEN_RETRY_S)) {
             Outcome::Done | Outcome::Unwanted => message.ack(),
             Outcome::Retry(seconds) => {
@@ -75,9 +90,21 @@ async fn queue(batch: MessageBatch<JsValue>, env: Env, _context: Context) -> Res
     Ok(())
 }
 
-async fn outcome(env: &Env, message: &RawMessage, url: Option<&str>, secret: Option<&Secret>) -> Outcome {
-    // The deployment no longer sends notifications.
-    let Some(url) = url else { return Outcome::Done };
+async fn outcome(
+    env: &Env,
+    message: &RawMessage,
+    receiver: &std::result::Result<Option<String>, String>,
+    secret: Option<&Secret>,
+) -> Outcome {
+    let url = match receiver {
+        Ok(Some(url)) => url,
+        // The deployment no longer sends notifications.
+        Ok(None) => return Outcome::Done,
+        Err(why) => {
+            write_log(&Entry::error("notification_impossible").with("why", &Complaint(why)));
+            return Outcome::Retry(BROKEN_RETRY_S);
+        }
+    };
     let notice = message.body().as_string().and_then(|text| serde_json::from_str::<Notice>(&text).ok());
     let (Some(notice), Some(secret)) = (notice, secret) else {
         write_log(&Entry::error("notification_impossible").with("secret", &u64::from(secret.is_some())));

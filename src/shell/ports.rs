@@ -2,7 +2,7 @@
 //! Not here: what is done with them (`api`).
 
 use super::{bucket::R2, clock, database::Database};
-use crate::api::{self, FileReply, Ports, Reply, RoomRequest};
+use crate::api::{self, FileReply, Ports, Reply, RoomRequest, ServiceState};
 use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{DbError, Postgres};
 use crate::error::{Code, Refusal};
@@ -57,11 +57,6 @@ impl Postgres for DbWithDeadline {
         }
         answer
     }
-}
-
-/// A variable or secret.
-pub fn variable(env: &Env, name: &str) -> Option<String> {
-    env.var(name).map(|value| value.to_string()).ok()
 }
 
 impl<'a> WorkerPorts<'a> {
@@ -169,6 +164,10 @@ impl Ports for WorkerPorts<'_> {
         self.bucket.as_ref().ok_or_else(R2::missing)
     }
 
+    fn notifications(&self) -> ServiceState {
+        super::notifications::state(self.env)
+    }
+
     async fn call_room(&self, room_request: &RoomRequest) -> Result<Reply, Refusal> {
         let body = serde_json::to_string(room_request).map_err(|_| Refusal::fault())?;
         let stub = self.room(room_request).map_err(|_| Refusal::fault())?;
@@ -205,7 +204,7 @@ impl Ports for WorkerPorts<'_> {
 
     #[cfg(feature = "dev")]
     fn dev_secret(&self) -> Option<String> {
-        variable(self.env, "JWT_SECRET")
+        super::variable(self.env, "JWT_SECRET")
     }
 }
 
@@ -286,7 +285,7 @@ thread_local! {
 ///
 /// # Errors  the variable is invalid. Nobody is served then: a typing error must not let through what a tenant forbids.
 pub fn moderation(env: &Env) -> ModerationRules {
-    let text = variable(env, "MODERATION").unwrap_or_default();
+    let text = super::variable(env, "MODERATION").unwrap_or_default();
     MODERATION.with(|slot| {
         let known = slot.borrow().as_ref().filter(|(of, _)| *of == text).map(|(_, rules)| rules.clone());
         known.unwrap_or_else(|| {

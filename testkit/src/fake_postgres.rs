@@ -31,6 +31,10 @@ pub struct FakePostgres {
     positions: BTreeMap<(Seq, String, String), Seq>,
     /// Action, actor, target and reason of each note, by id.
     pub audit: BTreeMap<String, (String, String, Option<String>, Option<String>)>,
+    /// Reporter, author and text of each report in the tenant's list, by the id of its note.
+    pub reports: BTreeMap<String, (String, String, String)>,
+    /// Whether the room is a direct one, whose audit log names no reporter.
+    pub is_direct: bool,
     pub last_seq: Seq,
     pub epoch: Option<String>,
     pub members_version: u64,
@@ -97,12 +101,15 @@ impl FakePostgres {
             self.mark(user.as_str(), *read);
         }
         for row in batch.audit.iter().cloned() {
-            self.audit.entry(row.id).or_insert((
-                row.action.name().to_owned(),
-                row.actor,
-                row.target,
-                row.reason,
-            ));
+            if let Some(report) = row.report {
+                let text = (row.actor.clone(), report.author, report.text);
+                self.reports.entry(row.id.clone()).or_insert(text);
+                if self.is_direct {
+                    continue;
+                }
+            }
+            let action = row.action.name().to_owned();
+            self.audit.entry(row.id).or_insert((action, row.actor, row.target, row.reason));
         }
         (self.last_seq, self.epoch) = (batch.to, Some(batch.epoch.clone()));
         Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })

@@ -3,7 +3,7 @@
 
 use chinwag::room::store::{Row, Sql, SqlValue, StoreError};
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, StatementStatus, params_from_iter};
 use std::cell::Cell;
 
 pub struct Sqlite {
@@ -11,6 +11,8 @@ pub struct Sqlite {
     /// Rows written by the rules of docs/PLATFORM.md, What it costs: one for a table row, one for an index entry.
     pub rows_written: Cell<u64>,
     pub statements: Cell<u64>,
+    /// Instructions of SQLite's virtual machine that ran: what a statement costs, the same in each run.
+    pub steps: Cell<u64>,
     /// Which statement, counted from now, fails without effect; 0: none.
     pub fails_at: Cell<u64>,
     /// Whether written rows are counted. Counting takes longer than writing.
@@ -34,6 +36,7 @@ impl Sqlite {
             db,
             rows_written: zero(),
             statements: zero(),
+            steps: zero(),
             fails_at: zero(),
             counts_rows: Cell::new(true),
             size_bytes: zero(),
@@ -77,18 +80,23 @@ impl Sqlite {
             other => panic!("the store holds no {other:?}"),
         };
         let row = |row: &rusqlite::Row| (0..columns).map(|i| row.get(i).map(value)).collect();
-        statement.query_map(params_from_iter(params), row)?.collect()
+        let rows = statement.query_map(params_from_iter(params), row)?.collect();
+        let steps = statement.reset_status(StatementStatus::VmStep);
+        self.steps.set(self.steps.get() + u64::from(steps.cast_unsigned()));
+        rows
     }
 
     /// How many rows a successful statement is billed for: its table rows, plus one for every index that holds an
     /// inserted row (a partial index that doesn't match costs nothing), plus one for each updated indexed column.
+    /// What triggers write counts as well; `before`: the changes before the statement.
     /// An insert of several rows would need more; the room has none, and the assert makes sure of it.
-    fn billed_rows(&self, sql: &str) -> u64 {
+    fn billed_rows(&self, sql: &str, before: u64) -> u64 {
         let words: Vec<&str> = sql.split_whitespace().collect();
         if !matches!(words[0], "INSERT" | "UPDATE" | "DELETE") {
             return 0;
         }
         let changed = self.db.changes();
+        let by_triggers = self.db.total_changes() - before - changed;
         let table = words[words.iter().position(|w| matches!(*w, "INTO" | "UPDATE" | "FROM")).unwrap() + 1];
         let indexes = self.rows(
             "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = ?",
@@ -113,7 +121,7 @@ impl Sqlite {
                 };
             }
         }
-        changed + entries
+        changed + by_triggers + entries
     }
 }
 
@@ -126,9 +134,10 @@ impl Sql for Sqlite {
                 return Err(StoreError("the disk is gone".into()));
             }
         }
+        let before = self.db.total_changes();
         let rows = self.run(sql, params).map_err(|e| StoreError(format!("{e}: {sql}")))?;
         if self.counts_rows.get() {
-            self.rows_written.set(self.rows_written.get() + self.billed_rows(sql));
+            self.rows_written.set(self.rows_written.get() + self.billed_rows(sql, before));
         }
         Ok(rows)
     }

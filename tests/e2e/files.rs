@@ -205,3 +205,39 @@ async fn a_file_is_for_those_who_see_its_message() {
     t.download("bob", &file, &[]).await.refusal(404, "attachment_not_found");
     assert_eq!(t.download("alice", &file, &[]).await.body, "ours");
 }
+
+#[tokio::test]
+async fn a_signed_url_downloads_ranges_without_a_token_until_the_message_is_deleted() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob"]).await;
+    let file = t.upload(&room, "alice", "digits", b"0123456789").await;
+    let sign = async |user: &str| {
+        let path = format!("/rooms/{}/attachments/{}/url", encoded(&room), text(&file["id"]));
+        t.rest(user, "GET", &path, None).await
+    };
+    sign("bob").await.refusal(404, "attachment_not_found");
+    let body = json!({"attachments": [{"id": file["id"]}]});
+    let sent = t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok();
+    let signed = sign("bob").await.ok();
+    let url = text(&signed["url"]);
+    let url = url.strip_prefix("/api/chat").expect("a path");
+    let get = async |method: &str, headers: &[(&str, &str)]| t.raw(method, url, headers, None).await;
+    let whole = get("GET", &[]).await;
+    assert_eq!((whole.status, whole.bytes.as_slice()), (200, b"0123456789".as_slice()));
+    assert_eq!(whole.header("cross-origin-resource-policy"), Some("cross-origin"));
+    let etag = whole.header("etag").expect("an etag").to_owned();
+    let part = get("GET", &[("Range", "bytes=2-4")]).await;
+    assert_eq!(
+        (part.status, part.body.as_str(), part.header("content-range")),
+        (206, "234", Some("bytes 2-4/10"))
+    );
+    assert_eq!(get("GET", &[("Range", "bytes=10-")]).await.status, 416);
+    assert_eq!(get("GET", &[("Range", "bytes=2-4"), ("If-Range", &etag)]).await.body, "234");
+    assert_eq!(get("GET", &[("Range", "bytes=2-4"), ("If-Range", "\"x\"")]).await.body, "0123456789");
+    assert_eq!(get("HEAD", &[]).await.header("content-length"), Some("10"));
+    let forged = url.replace("grant=", "grant=A");
+    t.raw("GET", &forged, &[], None).await.refusal(401, "unauthenticated");
+    let path = format!("/rooms/{room}/messages/{}", text(&sent["message"]["id"]));
+    t.rest("alice", "DELETE", &path, None).await.ok();
+    get("GET", &[]).await.refusal(404, "attachment_not_found");
+}

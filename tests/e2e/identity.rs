@@ -2,8 +2,9 @@
 //! Not here: the four ways to authenticate an upgrade (`upgrade`); each check of a token (`src/auth/tests`).
 
 use crate::rig::client::text;
+use crate::rig::stack::folder;
 use crate::rig::tenant::now_ms;
-use crate::rig::{Dial, PATIENCE, Stack, Tenant, eventually, http, processes};
+use crate::rig::{Answer, Dial, PATIENCE, Stack, Tenant, eventually, http, processes};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -50,7 +51,7 @@ impl Pair {
     }
 
     fn token(&self, t: &Tenant, user: &str) -> String {
-        let mut claims = json!({"sub": user, "exp": now_ms() / 1000 + 3_600});
+        let mut claims = json!({"sub": user, "exp": now_ms() / 1000 + 3_600, "aud": "chinwag"});
         claims[&t.stack.tenant_claim] = json!(t.id);
         let header = Header { kid: Some(self.kid.to_owned()), ..Header::new(self.algorithm) };
         jsonwebtoken::encode(&header, &claims, &self.private).expect("a token")
@@ -92,7 +93,8 @@ async fn an_issuers_keys_prove_tokens_and_rotate() {
     let (rsa, ec, ed) = (Pair::rs256("rsa-1"), Pair::es256("ec-1", 7), Pair::eddsa("ed-1", 7));
     let next = Pair::es256("ec-2", 9);
     let issuer = Issuer::start(vec![rsa.jwk(), ec.jwk(), ed.jwk()]).await;
-    let stack = Stack::start(&["JWT_ALGORITHMS=RS256,ES256,EdDSA", &format!("JWT_JWKS_URL={}", issuer.url)]);
+    let url = format!("JWT_JWKS_URL={}", issuer.url);
+    let stack = Stack::start(&["JWT_ALGORITHMS=RS256,ES256,EdDSA", &url, "JWT_AUDIENCE=chinwag"]);
     let t = Tenant::new(&stack);
     let body = json!({"type": "group", "name": "a group", "participantIds": ["alice", "bob"]});
     let made = t.rest_as(&rsa.token(&t, "alice"), "POST", "/rooms/create", Some(body)).await.ok();
@@ -130,35 +132,58 @@ async fn an_issuers_keys_prove_tokens_and_rotate() {
     assert_eq!(issuer.asked.load(Ordering::SeqCst), 3);
 }
 
+/// A stack that refuses to serve. It never becomes ready, as health is refused too, so it is no `Stack`.
+struct Refusing {
+    child: std::process::Child,
+    host: String,
+    dir: std::path::PathBuf,
+}
+
+impl Refusing {
+    fn start(arguments: &[&str]) -> Refusing {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr());
+        let port = port.expect("a port").port();
+        let dir = folder();
+        let mut command = Command::new(std::env::var_os("CHINWAG_XTASK").expect("CHINWAG_XTASK"));
+        command.args(["dev", "--headless", "--no-build", "--port", &port.to_string(), "--data"]).arg(&dir);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = processes::spawn(command).expect("xtask starts");
+        Refusing { child, host: format!("127.0.0.1:{port}"), dir }
+    }
+
+    async fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
+        http::request(&self.host, "GET", path, headers, None).await.ok()
+    }
+
+    /// Waits for the first answer.
+    async fn health(&self) -> Answer {
+        eventually("it answers", Duration::from_secs(60), || self.ask("/api/chat/health", &[])).await
+    }
+
+    async fn logs(&self, what: &str) {
+        eventually(what, PATIENCE, || async {
+            let log = std::fs::read_to_string(self.dir.join("wrangler.log")).unwrap_or_default();
+            log.contains(what).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Refusing {
+    fn drop(&mut self) {
+        processes::signal(self.child.id().cast_signed(), processes::SIGINT);
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
 #[tokio::test]
 async fn without_a_secret_nothing_is_served() {
-    let port =
-        TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address").port();
-    let dir = std::env::temp_dir().join(format!("chinwag-e2e-{}-unset", std::process::id()));
-    std::fs::create_dir_all(&dir).expect("a folder");
-    // It never becomes ready, as health is refused too: so not a `Stack`.
-    let mut command = Command::new(std::env::var_os("CHINWAG_XTASK").expect("CHINWAG_XTASK"));
-    command.args([
-        "dev",
-        "--headless",
-        "--no-build",
-        "--jwt-secret",
-        "",
-        "--port",
-        &port.to_string(),
-        "--data",
-    ]);
-    command.arg(&dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = processes::spawn(command).expect("xtask starts");
-    let host = format!("127.0.0.1:{port}");
-    let ask = async |path: &str, headers: &[(&str, &str)]| {
-        http::request(&host, "GET", path, headers, None).await.ok()
-    };
-    let health = eventually("it answers", Duration::from_secs(60), || ask("/api/chat/health", &[])).await;
-    let mut answers = vec![health];
+    let stack = Refusing::start(&["--jwt-secret", ""]);
+    let mut answers = vec![stack.health().await];
     let token = chinwag::auth::mint_hs256("", &json!({"sub": "a", "tenantId": "t", "exp": now_ms()})).ok();
     let bearer = format!("Bearer {}", token.unwrap_or_else(|| "x.y.z".into()));
-    answers.extend(ask("/api/chat/rooms/list", &[("Authorization", &bearer)]).await);
+    answers.extend(stack.ask("/api/chat/rooms/list", &[("Authorization", &bearer)]).await);
     let upgrade = [
         ("Connection", "Upgrade"),
         ("Upgrade", "websocket"),
@@ -166,14 +191,27 @@ async fn without_a_secret_nothing_is_served() {
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ("Authorization", bearer.as_str()),
     ];
-    answers.extend(ask("/chat?roomId=r", &upgrade).await);
+    answers.extend(stack.ask("/chat?roomId=r", &upgrade).await);
     assert_eq!(answers.len(), 3);
     for answer in &answers {
         answer.refusal(503, "upstream_unavailable");
     }
-    processes::signal(child.id().cast_signed(), processes::SIGINT);
-    let _ = child.wait();
-    let _ = std::fs::remove_dir_all(&dir);
+    stack.logs("JWT_SECRET: ").await;
+}
+
+#[tokio::test]
+async fn an_unsafe_configuration_is_not_served_and_the_log_names_the_variable() {
+    let jwks = "JWT_JWKS_URL=https://issuer.invalid/jwks.json";
+    for (variable, vars) in [
+        ("NOTIFY_WEBHOOK_URL", vec!["NOTIFY_WEBHOOK_URL=http://hooks.invalid/chat"]),
+        ("JWT_AUDIENCE", vec!["JWT_ALGORITHMS=RS256", jwks]),
+        ("LIMITS", vec![r#"LIMITS={"messagePerS":5}"#]),
+    ] {
+        let arguments: Vec<&str> = vars.into_iter().flat_map(|var| ["--var", var]).collect();
+        let stack = Refusing::start(&arguments);
+        stack.health().await.refusal(503, "upstream_unavailable");
+        stack.logs(&format!("{variable}: ")).await;
+    }
 }
 
 #[tokio::test]

@@ -115,6 +115,7 @@ impl Rig {
                 RoomCall::Reactors { message: id(seq), emoji: emoji.into(), after, limit }
             }
             ["report", seq, ..] => RoomCall::Report { message: id(seq), reason: "spam".into() },
+            ["resolve", "delete", seq] => RoomCall::DeleteReported { message: id(seq) },
             ["page", ref options @ ..] => RoomCall::Page(self.page_query(options)),
             ["thread", root, ref options @ ..] => {
                 let value = |key: &str| options.iter().find_map(|o| o.strip_prefix(key)?.parse().ok());
@@ -168,6 +169,8 @@ impl Rig {
             ["ban", name, rest @ ..] => {
                 AdminChange::Ban { user: user(name), until_ms: until(rest), reason: None }
             }
+            ["resolve", "mute", name] => AdminChange::MuteReported { user: user(name) },
+            ["resolve", "ban", name] => AdminChange::BanReported { user: user(name), reason: None },
             ["unban", name] => AdminChange::Unban { user: user(name) },
             ["slow", "to", seconds, "s"] => AdminChange::SlowMode { seconds: seconds.parse().unwrap() },
             ["set", patch] => AdminChange::Settings(serde_json::from_str(patch).unwrap()),

@@ -34,7 +34,7 @@ pub async fn group(pg: &NativePostgres, t: &str, id: &str, creator: &str, others
     create(pg, &new_room(t, id, RoomKind::Group, creator, others)).await
 }
 
-async fn direct(pg: &NativePostgres, t: &str, id: &str, creator: &str, other: &str) -> Created {
+pub async fn direct(pg: &NativePostgres, t: &str, id: &str, creator: &str, other: &str) -> Created {
     create(pg, &new_room(t, id, RoomKind::Direct, creator, &[other])).await
 }
 

@@ -9,7 +9,7 @@ use chinwag::db::{
 use chinwag::protocol::room::{AuditAction, HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
 use serde_json::{Value, json};
 
-fn set(version: u64) -> ChangeSet {
+pub fn set(version: u64) -> ChangeSet {
     ChangeSet {
         tenant: tenant("acme"),
         room: room("r1"),
@@ -38,7 +38,7 @@ fn put(name: &str, role: &str, joined_seq: u64) -> MemberPut {
 fn note(id: &str, at_ms: u64, action: &str, target: Option<&str>) -> AuditRow {
     let action = AuditAction::from_name(action).expect("an action");
     let (actor, target) = ("alice".into(), target.map(str::to_owned));
-    AuditRow { id: id.into(), at_ms, actor, action, target, reason: None }
+    AuditRow { id: id.into(), at_ms, actor, action, target, reason: None, report: None }
 }
 
 async fn see(pg: &NativePostgres, known: Option<u64>) -> RoomSnapshot {

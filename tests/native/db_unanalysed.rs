@@ -1,6 +1,6 @@
 //! Statements on tables without statistics: what each reads is bounded by what it returns, whether its plan was made
-//! while the tables were empty or once they were full. And how long the projection takes, as a measurement.
-//! Not here: tables with statistics, and times (`db_plans`).
+//! while the tables were empty or once they were full.
+//! Not here: tables with statistics, and times (`db_plans`, bench/src/bin/database.rs).
 
 use crate::db::{DAY_MS, batch, group, message_row, read, room, tenant, user};
 use crate::postgres::{Database, NativePostgres, one_json};
@@ -8,7 +8,6 @@ use chinwag::db::{self, DbError, Place, Postgres, Projected, Projection, Reactio
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::sync::Mutex;
-use std::time::Instant;
 use tokio_postgres::types::Json;
 
 /// In this database no table is vacuumed or analysed. GIN indexes are left out: filling them takes minutes.
@@ -18,7 +17,7 @@ const PREPARE: &str = "
             EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = off)', t);
         END LOOP;
     END $$;
-    DROP INDEX chat_messages_words, chat_messages_parts";
+    DROP INDEX chat_messages_folded_words, chat_messages_folded_parts";
 
 /// Room `big` has 100,000 messages, 1,000 others have 100 each. The bot is in all of them, alice in ten and in `big`.
 const FILL: &[&str] = &[
@@ -93,12 +92,21 @@ async fn hold<T>(
     pages_max: f64,
     work: impl AsyncFn(&Watched) -> Result<T, DbError>,
 ) -> T {
+    let (answer, pages) = count_pages(pg, name, work).await;
+    assert!(pages <= pages_max, "{name}: {pages} pages read, at most {pages_max} expected");
+    answer
+}
+
+async fn count_pages<T>(
+    pg: &NativePostgres,
+    name: &str,
+    work: impl AsyncFn(&Watched) -> Result<T, DbError>,
+) -> (T, f64) {
     let port = Watched { pg, pages: Mutex::default() };
     let answer = work(&port).await.expect(name);
     let pages = *port.pages.lock().expect("pages");
     writeln!(std::io::stderr(), "{name}: {pages} pages").expect("stderr");
-    assert!(pages <= pages_max, "{name}: {pages} pages read, at most {pages_max} expected");
-    answer
+    (answer, pages)
 }
 
 /// A batch for the room `big` in which each message has everything that a message can have.
@@ -223,116 +231,61 @@ async fn look(pg: &NativePostgres, which: &str) {
     .await;
 }
 
-/// The CPU time of a connection's backend, where it runs on this machine.
-async fn cpu_us(pg: &NativePostgres) -> u64 {
-    let pid =
-        pg.query("SELECT to_json(pg_backend_pid()) WHERE $1 IS NOT NULL", json!({})).await.expect("pid");
-    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
-    text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0) / 1000
-}
+/// Rooms with 70 messages of bob. In `busy` there are as well 200,000 replies in 50 threads that alice does not follow,
+/// 50,000 deleted messages; half of the replies mention carol.
+const FILL_UNREAD: &[&str] = &[
+    "SET session_replication_role = replica",
+    "INSERT INTO chat_messages (tenant_id, room_id, seq, id, user_id, content, content_type, thread_id, thread_seq,
+         mentions, created_at, deleted_at)
+     SELECT 'acme', r, seq, r || '-' || seq, 'bob', '', 'text',
+         CASE WHEN between AND seq <= 200040 THEN 'root' END, CASE WHEN between AND seq <= 200040 THEN 1 + seq % 50 END,
+         CASE WHEN between AND seq % 2 = 0 AND seq <= 200040 THEN '[\"carol\"]' ELSE '[]' END::jsonb,
+         '2026-06-01'::timestamptz + seq * interval '1 s', CASE WHEN between AND seq > 200040 THEN now() END
+     FROM (
+         SELECT 'calm' AS r, seq, false AS between FROM generate_series(1, 70) seq
+         UNION ALL SELECT 'busy', seq, seq BETWEEN 41 AND 250040 FROM generate_series(1, 250070) seq) m",
+    "INSERT INTO chat_mentions (tenant_id, user_id, created_at, seq, room_id)
+     SELECT tenant_id, 'carol', created_at, seq, room_id FROM chat_messages WHERE mentions <> '[]'",
+    "INSERT INTO chat_thread_followers (tenant_id, room_id, thread_seq, user_id)
+     SELECT 'acme', 'busy', seq, who FROM generate_series(1, 50) seq, unnest(ARRAY['bob', 'carol']) who",
+    "UPDATE chat_rooms SET last_seq = 250070",
+    "RESET session_replication_role",
+];
 
-/// Gives the last seq.
-async fn drain(pg: &NativePostgres, of: &str, mut from: u64, size: u64, batches: u64) -> u64 {
-    let (start, cpu) = (Instant::now(), cpu_us(pg).await);
-    for _ in 0..batches {
-        let text = "Message of a room, about as long as what people write, ";
-        let messages =
-            (from + 1..=from + size).map(|seq| message_row(of, seq, "alice", &format!("{text}{seq}")));
-        let all = batch("acme", of, from, from + size, messages.collect());
-        crate::db::done(pg, &all).await;
-        from += size;
-    }
-    let (wall, cpu) = (start.elapsed().as_secs_f64(), (cpu_us(pg).await - cpu) as f64 / 1e6);
-    let (rows, calls) = ((size * batches) as f64, batches as f64);
-    writeln!(
-        std::io::stderr(),
-        "to {from}, {size} a batch: {:.2} ms of CPU and {:.2} ms a call; {:.0} rows/s of CPU, {:.0} rows/s",
-        cpu * 1e3 / calls,
-        wall * 1e3 / calls,
-        rows / cpu,
-        rows / wall
-    )
-    .expect("stderr");
-    from
-}
-
-/// bench/results/projection.md
 #[tokio::test]
-#[ignore = "measures, for half a minute"]
-async fn measure_the_projection() {
-    let rig = Database::new().await;
-    let pg = &rig.connect().await;
-    pg.client.batch_execute(PREPARE.split("DROP").next().expect("prepare")).await.expect("autovacuum off");
-    group(pg, "acme", "r1", "alice", &["bob"]).await;
-    let mut from = 0;
-    for _ in 0..10 {
-        from = drain(pg, "r1", from, 250, 40).await;
-    }
-    for state in ["never analysed", "analysed"] {
-        writeln!(std::io::stderr(), "{state}").expect("stderr");
-        for (size, batches) in [(1, 300), (10, 100), (250, 20)] {
-            from = drain(pg, "r1", from, size, batches).await;
-        }
-        pg.client.batch_execute("ANALYZE").await.expect("analyze");
-    }
-}
-
-/// bench/results/projection.md
-#[tokio::test]
-#[ignore = "measures, for half a minute"]
-async fn measure_reading() {
+async fn unread_1_a_count_reads_the_same_among_200_000_replies_of_others_threads() {
     let rig = Database::new().await;
     let pg = &rig.connect().await;
     pg.client.batch_execute(PREPARE).await.expect(PREPARE);
-    group(pg, "acme", "big", "alice", &["bot"]).await;
-    crate::db::done(
-        pg,
-        &batch(
-            "acme",
-            "big",
-            0,
-            2,
-            vec![message_row("big", 1, "alice", "a"), message_row("big", 2, "bot", "b")],
-        ),
-    )
-    .await;
-    for sql in FILL {
+    for r in ["calm", "busy"] {
+        group(pg, "acme", r, "alice", &["bob", "carol"]).await;
+    }
+    // Plans are made and kept while the tables are empty, as well.
+    let acme = &tenant("acme");
+    let see = async |who: &str, r: &str| {
+        let (who, r) = (user(who), room(r));
+        let name = format!("{who} in {r}");
+        let (seen, pages) = count_pages(pg, &name, async |db| db::get_room(db, acme, &who, &r).await).await;
+        let seen = seen.expect("in it").room;
+        let counts = [&seen["unread"], &seen["mentions"], &seen["lastMessage"]["seq"]];
+        (counts.map(|count| count.as_u64().unwrap_or(0)), pages)
+    };
+    see("alice", "busy").await;
+    for sql in FILL_UNREAD {
         pg.client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     }
-    let (acme, alice, small) = (&tenant("acme"), &user("alice"), &room("r5"));
-    for state in ["never analysed", "analysed"] {
-        writeln!(std::io::stderr(), "{state}").expect("stderr");
-        time(pg, "access", async || {
-            assert!(db::access(pg, acme, alice, small).await.expect("access").is_some())
-        })
-        .await;
-        time(pg, "get_room", async || drop(db::get_room(pg, acme, alice, small).await.expect("get_room")))
-            .await;
-        time(pg, "room_snapshot", async || {
-            drop(db::room_snapshot(pg, acme, small, None).await.expect("room_snapshot"))
-        })
-        .await;
-        time(pg, "list_rooms, 10 of 11", async || {
-            drop(db::list_rooms(pg, acme, alice, None, 10).await.expect("list"))
-        })
-        .await;
-        time(pg, "unread, 11 rooms", async || drop(db::unread(pg, acme, alice).await.expect("unread"))).await;
-        time(pg, "messages_after, 50", async || {
-            drop(db::messages_after(pg, acme, small, 20, 50).await.expect("messages_after"));
-        })
-        .await;
+    for statistics in ["never analysed", "analysed"] {
+        let (counts, calm) = see("alice", "calm").await;
+        assert_eq!(counts, [70, 0, 70], "{statistics}");
+        let (counts, busy) = see("alice", "busy").await;
+        assert_eq!(counts, [70, 0, 250_070], "{statistics}");
+        assert!(busy <= 1.5 * calm, "{statistics}: {busy} pages instead of {calm}");
+        let (counts, _) = see("carol", "busy").await;
+        assert_eq!(counts, [100, 100, 250_070], "{statistics}");
+        // Bob follows all threads, and has nothing unread: his own messages are looked at up to a limit.
+        let (counts, own) = see("bob", "busy").await;
+        assert_eq!(counts, [0, 0, 250_070], "{statistics}");
+        assert!(own <= 3_000.0, "{statistics}: {own} pages");
         pg.client.batch_execute("ANALYZE").await.expect("analyze");
     }
-}
-
-async fn time(pg: &NativePostgres, name: &str, work: impl AsyncFn()) {
-    for _ in 0..20 {
-        work().await;
-    }
-    let before = cpu_us(pg).await;
-    for _ in 0..200 {
-        work().await;
-    }
-    let us = (cpu_us(pg).await - before) as f64 / 200.0;
-    writeln!(std::io::stderr(), "{name}: {us:.0} µs of CPU").expect("stderr");
 }

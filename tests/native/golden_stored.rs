@@ -281,6 +281,14 @@ fn samples() -> Vec<(&'static str, Value)> {
                 "reason": "spam",
             }),
         ),
+        (
+            "audit_row",
+            json!({
+                "id": "report.1.dave", "atMs": NOON, "actor": "dave", "action": "report", "target": message_id(1),
+                "reason": "rude",
+                "report": {"id": "7cdd4b5d-0f0e-8a6b-9b5e-b6f0b6c4a1d2", "author": "bob", "text": "rude words"},
+            }),
+        ),
         ("attachment", upload()),
         (
             "attachment",
@@ -319,6 +327,7 @@ fn requests() -> Vec<Value> {
         json!({"call": "uploaded", "upload": "0123456789abcdef0123456789abcdef", "file": upload()}),
         json!({"call": "uploadFailed", "upload": "0123456789abcdef0123456789abcdef"}),
         json!({"call": "file", "upload": "0123456789abcdef0123456789abcdef"}),
+        json!({"call": "deleteReported", "message": id}),
     ];
     let changes = [
         json!({"change": "add", "users": ["erin", "frank"]}),
@@ -336,6 +345,8 @@ fn requests() -> Vec<Value> {
         json!({"change": "unban", "user": "bob"}),
         json!({"change": "slowMode", "seconds": 5}),
         json!({"change": "notify", "level": "none", "muteUntilMs": NOON}),
+        json!({"change": "muteReported", "user": "bob"}),
+        json!({"change": "banReported", "user": "bob", "reason": null}),
     ];
     let upgrade = json!({"upgrade": {"batches": true, "since": [7, "0123456789abcdef"], "history": 50}});
     let ops = std::iter::once(upgrade)

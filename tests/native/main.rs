@@ -9,6 +9,7 @@ mod db_people;
 mod db_plans;
 mod db_projection;
 mod db_reactions;
+mod db_reports;
 mod db_threads;
 mod db_unanalysed;
 mod directions;

@@ -48,8 +48,34 @@ fn template() -> &'static str {
     NAME.get_or_init(|| apart(make_template()))
 }
 
+#[path = "../../xtask/src/migrate/statements.rs"]
+mod statements;
+
+/// Applies all migrations, as `cargo xtask migrate` does.
+pub async fn migrate(client: &Client) {
+    let has = async |extension: &str| {
+        let sql = "SELECT FROM pg_extension WHERE extname = $1";
+        client.query_opt(sql, &[&extension]).await.expect("extensions").is_some()
+    };
+    let run = async |sql: &str| client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{e:?} in {sql}"));
+    for text in migrations() {
+        let Some(parts) = statements::outside_transaction(&text) else {
+            run(&text).await;
+            continue;
+        };
+        'parts: for part in parts {
+            for extension in part.extensions {
+                if !has(extension).await {
+                    continue 'parts;
+                }
+            }
+            run(part.sql).await;
+        }
+    }
+}
+
 /// The migrations' texts, in their order.
-pub fn migrations() -> Vec<String> {
+fn migrations() -> Vec<String> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
     let mut files: Vec<_> =
         std::fs::read_dir(folder).expect("migrations/").map(|entry| entry.expect("entry").path()).collect();
@@ -75,9 +101,7 @@ async fn make_template() -> String {
         admin.batch_execute(&format!("DROP DATABASE IF EXISTS {draft}")).await.expect("drop draft");
         admin.batch_execute(&format!("CREATE DATABASE {draft}")).await.expect("create draft");
         let client = open(Some(&draft)).await;
-        for text in &texts {
-            client.batch_execute(text).await.unwrap_or_else(|e| panic!("{e:?} in {text}"));
-        }
+        migrate(&client).await;
         drop(client);
         admin
             .batch_execute(&format!(

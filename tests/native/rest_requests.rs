@@ -316,7 +316,10 @@ async fn deep_health_queries_postgres_once_in_10_seconds() {
     world.now.set(1_795_428_000_000);
     let admin = ("authorization", "Bearer root!");
     let first = world.ask(Method::GET, DEEP, &[admin], "").await;
-    assert_eq!(first, (200, json!({"status": "ok", "postgres": "ok", "latencyMs": 0})));
+    let services = json!({
+        "status": "ok", "postgres": "ok", "latencyMs": 0, "files": "off", "notifications": "off",
+    });
+    assert_eq!(first, (200, services));
     for (later_ms, queries) in [(0, 1), (9_999, 1), (10_000, 2), (10_001, 2), (20_000, 3)] {
         world.now.set(1_795_428_000_000 + later_ms);
         assert_eq!(world.ask(Method::GET, DEEP, &[admin], "").await, first);

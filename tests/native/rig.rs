@@ -12,6 +12,7 @@ use chinwag::error::Refusal;
 use chinwag::ids::{RoomId, Seq, TenantId, UnixMs};
 use chinwag::limits::Limits;
 use chinwag::object::{Answer, Object};
+use chinwag::protocol::room::RoomKind;
 use chinwag::room::moderation::Moderation;
 use chinwag::room::store::Store;
 use chinwag::room::{AdminChange, ConnectionId, Input, Rebuild, Room, RoomCall, RoomInfo};
@@ -81,6 +82,7 @@ impl Rig {
     /// The same room, created otherwise; nothing has happened in it.
     pub fn given(mut self, change: impl FnOnce(&mut RoomSnapshot)) -> Self {
         change(&mut self.snapshot);
+        self.postgres.is_direct = self.snapshot.kind == RoomKind::Direct;
         self.epochs = 0;
         self.lose_storage();
         self.rebuild(u64::MAX);

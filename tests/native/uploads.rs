@@ -126,8 +126,9 @@ impl World {
             let name: http::HeaderName = name.parse().expect("a name");
             map.insert(name, value.parse().expect("a value"));
         }
-        let path = format!("/api/chat{path}");
-        api::handle(self, Request { method, path, query: String::new(), headers: map, body }).await
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let (path, query) = (format!("/api/chat{path}"), query.to_owned());
+        api::handle(self, Request { method, path, query, headers: map, body }).await
     }
 
     /// Uploads these pieces under this length.
@@ -360,4 +361,41 @@ async fn a_download_asks_the_room_and_hands_out_what_it_may() {
         let Reply::Json { body, .. } = get(&world, Method::GET, path, &[]).await else { panic!("{path}") };
         assert!(body.contains(code), "{path}: {body}");
     }
+}
+
+#[tokio::test]
+async fn a_signed_download_needs_no_token_and_does_not_ask_postgres() {
+    let world = World::new();
+    let json =
+        async |who: &str, path: &str| match world.ask(who, Method::GET, path, &[], Pieces::none()).await {
+            Reply::Json { status, body, .. } => (status, serde_json::from_str::<Value>(&body).expect("JSON")),
+            other => panic!("{other:?}"),
+        };
+    let (status, signed) = json("alice", "/rooms/r1/attachments/r1.07/url").await;
+    assert_eq!((status, &signed["expiresAt"]), (200, &json!("2026-11-23T09:05:00.000Z")), "{signed}");
+    let url = signed["url"].as_str().expect("a URL").strip_prefix("/api/chat").expect("a path").to_owned();
+    assert!(url.starts_with("/attachments/r1.07?grant="), "{url}");
+    for (who, path) in
+        [("alice", "/rooms/r2/attachments/r1.07/url"), ("alice", "/rooms/r1/attachments/x/url")]
+    {
+        assert_eq!(json(who, path).await.1["error"]["code"], "attachment_not_found", "{path}");
+    }
+    assert_eq!(json("eve", "/rooms/r1/attachments/r1.07/url").await.0, 404);
+
+    // Whoever sends it: the grant counts, and not the header.
+    for (headers, status, from) in
+        [(vec![], 200, Some((0, 10))), (vec![("range", "bytes=2-4")], 206, Some((2, 3)))]
+    {
+        let Reply::File(file) = world.ask("eve", Method::GET, &url, &headers, Pieces::none()).await else {
+            panic!("no file")
+        };
+        assert_eq!((file.status, file.from.map(|(_, first, count)| (first, count))), (status, from));
+        assert!(file.headers.contains(&("cross-origin-resource-policy", "cross-origin".to_owned())));
+        assert!(file.headers.contains(&("cache-control", "private, no-cache".to_owned())));
+    }
+    let other_file = url.replace("r1.07", "r1.08");
+    assert_eq!(json("alice", &other_file).await.1["error"]["code"], "unauthenticated");
+    assert_eq!(json("alice", "/attachments/r1.07?grant=").await.1["error"]["code"], "unauthenticated");
+    world.now.set(world.now.get() + 300_000);
+    assert_eq!(json("alice", &url).await.1["error"]["code"], "token_expired");
 }

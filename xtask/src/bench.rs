@@ -2,6 +2,7 @@
 //! serve` with the same load, on the same cores. The load and what it checks are in bench/; what a run is, and what the
 //! numbers are compared by, is here. Linux only: it reads /proc and pins processes to cores.
 
+pub mod database;
 mod report;
 mod rest;
 mod server;
@@ -36,11 +37,13 @@ pub struct Options {
     pub runs: usize,
     /// The routes instead of the sockets.
     pub rest: bool,
+    /// What statements cost Postgres instead.
+    pub database: Option<database::Measure>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { worker: None, runs: 3, rest: false }
+        Options { worker: None, runs: 3, rest: false, database: None }
     }
 }
 
@@ -50,6 +53,9 @@ pub fn run(options: &Options) -> Result<()> {
         cfg!(target_os = "linux"),
         "the bench reads /proc and pins processes to cores: it runs on Linux only"
     );
+    if let Some(measure) = options.database {
+        return database::run(measure);
+    }
     setup::ensure_all()?;
     let worker = match &options.worker {
         Some(built) => std::path::absolute(built)?,
@@ -94,7 +100,7 @@ struct Rig<'a> {
     dir: &'a Path,
     worker: &'a Path,
     secret: String,
-    tenant_claim: String,
+    claims: config::Claims,
     database_url: String,
     /// The server's core, and that of the load and Postgres. `None`: the machine has only one.
     cores: Option<(usize, usize)>,
@@ -110,7 +116,7 @@ impl<'a> Rig<'a> {
             dir,
             worker,
             secret: config::load_or_create_secret(dir)?,
-            tenant_claim: config::tenant_claim(&[])?,
+            claims: config::Claims::read(&[])?,
             database_url: server.url("chinwag"),
             cores,
         })
@@ -118,7 +124,7 @@ impl<'a> Rig<'a> {
 
     fn token(&self, user: &str) -> Result<String> {
         let options = token::Options { sub: user.into(), tenant: "bench".into(), ..Default::default() };
-        token::sign_token(&options, &self.tenant_claim, &self.secret)
+        token::sign_token(&options, &self.claims, &self.secret)
     }
 }
 

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// Environment of a stack: how often its queue tries a notification again.
 const QUEUE_RETRIES: &str = "CHINWAG_QUEUE_RETRIES";
 
+/// Environment of a stack: the bindings that its Worker lacks, as wrangler.toml names their tables, with commas.
+const WITHOUT: &str = "CHINWAG_WITHOUT";
+
 pub struct Stack<'a> {
     /// The stack's folder; the Worker is in `dir/worker`.
     pub dir: &'a Path,
@@ -31,13 +34,22 @@ pub fn read_wrangler_toml() -> Result<Value> {
     toml::from_str(&text).context("wrangler.toml")
 }
 
-/// The claim that names the tenant, with the stack's overrides.
-pub fn tenant_claim(vars: &[(String, String)]) -> Result<String> {
-    let overridden =
-        vars.iter().rev().find(|(name, _)| name == "TENANT_CLAIM").map(|(_, value)| value.clone());
-    let config = read_wrangler_toml()?;
-    let named = config["vars"]["TENANT_CLAIM"].as_str().map(str::to_owned);
-    Ok(overridden.or(named).unwrap_or_else(|| "tenantId".into()))
+/// The names of the claims that a stack reads, with the stack's overrides.
+pub struct Claims {
+    pub tenant: String,
+    pub roles: String,
+}
+
+impl Claims {
+    pub fn read(vars: &[(String, String)]) -> Result<Claims> {
+        let config = read_wrangler_toml()?;
+        let name = |variable: &str| {
+            let overridden = vars.iter().rev().find(|(name, _)| name == variable);
+            let value = overridden.map(|(_, value)| value.as_str()).or(config["vars"][variable].as_str());
+            value.map(str::to_owned).with_context(|| format!("wrangler.toml has no {variable}"))
+        };
+        Ok(Claims { tenant: name("TENANT_CLAIM")?, roles: name("ROLES_CLAIM")? })
+    }
 }
 
 /// Writes `dir/wrangler.json` and `dir/.dev.vars`.
@@ -68,6 +80,11 @@ pub fn write(stack: &Stack) -> Result<()> {
     // So that a test may see a dead letter within seconds.
     if let Some(retries) = std::env::var_os(QUEUE_RETRIES) {
         config["queues"]["consumers"][0]["max_retries"] = retries.to_string_lossy().parse::<u64>()?.into();
+    }
+    let without = std::env::var(WITHOUT).unwrap_or_default();
+    for table in without.split(',').filter(|table| !table.is_empty()) {
+        let removed = config.as_object_mut().and_then(|fields| fields.remove(table));
+        removed.with_context(|| format!("{WITHOUT}: wrangler.toml has no {table}"))?;
     }
     for (name, value) in stack.vars {
         config["vars"][name.as_str()] = json!(value);

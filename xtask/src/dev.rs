@@ -49,6 +49,12 @@ impl Default for Options {
 
 /// The command `dev`. Returns when the stack was asked to stop, and everything of it is gone.
 pub fn run(options: Options) -> Result<()> {
+    if let Some(url) = &options.postgres_url
+        && migrate::wants_tls(url)?
+        && !cfg!(feature = "tls")
+    {
+        return migrate::rerun_with_tls();
+    }
     let start = Instant::now();
     std::fs::create_dir_all(&options.data).with_context(|| format!("making {}", options.data.display()))?;
     let data = options.data.canonicalize()?;
@@ -180,6 +186,11 @@ impl Stack {
         for name in migrate::apply(&postgres_url, &root().join("migrations")).await? {
             log::report_event("migrate", &name);
         }
+        // Somebody's own database keeps its roles: the Worker connects as its address says.
+        let worker_url = match options.postgres_url {
+            Some(_) => postgres_url.clone(),
+            None => migrate::let_worker_in(&postgres_url).await?,
+        };
         let more_secrets = if options.headless { Vec::new() } else { config::read_dev_vars() };
         let jwt_secret =
             match (&options.jwt_secret, more_secrets.iter().find(|(name, _)| name == "JWT_SECRET")) {
@@ -187,15 +198,16 @@ impl Stack {
                 (None, None) => config::load_or_create_secret(&self.data)?,
             };
         let proxied =
-            options.worker_postgres.as_deref().map(|place| replace_host(&postgres_url, place)).transpose()?;
+            options.worker_postgres.as_deref().map(|place| replace_host(&worker_url, place)).transpose()?;
         config::write(&config::Stack {
             dir: &self.data,
-            postgres_url: proxied.as_deref().unwrap_or(&postgres_url),
+            postgres_url: proxied.as_deref().unwrap_or(&worker_url),
             jwt_secret: &jwt_secret,
             vars: &options.vars,
             rebuild: options.worker.is_none().then_some(features),
             more_secrets: &more_secrets,
         })?;
+        let claims = config::Claims::read(&options.vars)?;
         let wrangler = self.wrangler.insert(Wrangler::start(&self.data, self.port)?);
         inputs::write_atomically(
             &self.data.join("run.json"),
@@ -206,7 +218,8 @@ impl Stack {
             "url": format!("http://127.0.0.1:{}", self.port),
             "postgresUrl": postgres_url,
             "jwtSecret": jwt_secret,
-            "tenantClaim": config::tenant_claim(&options.vars)?,
+            "tenantClaim": claims.tenant,
+            "rolesClaim": claims.roles,
             "persistDir": self.data.join("wrangler"),
         }))
     }

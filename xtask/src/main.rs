@@ -13,6 +13,7 @@ mod postgres;
 mod process;
 mod setup;
 mod sim;
+mod smoke;
 mod suite;
 mod token;
 mod verify;
@@ -30,12 +31,16 @@ const USAGE: &str = "cargo xtask <command>
   test     [--only native|sim|wasm|e2e|faults|browser] [--keep]
   faults   --minutes N [--seed S]
   sim      [--seeds N] [--from SEED] [--seed S] | --mutants | --mutant NAME
-  bench    [--worker DIR] [--runs N | --rest]
+  bench    [--worker DIR] [--runs N | --rest] | --projection | --search MESSAGES
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
-  migrate  --url URL [--dir DIR]
+  migrate  --url URL [--dir DIR] [--worker-password P]
   verify   --url URL [--token JWT] [--postgres URL] [--room ID]... [--data DIR]
+  smoke    --url URL [--token JWT --token JWT] [--postgres URL] [--data DIR]
 Environment: CHINWAG_FEATURES cargo features of the Worker, CHINWAG_TEST_WORKER the Worker that --no-build runs,
-CHINWAG_QUEUE_RETRIES how often a stack's queue of notifications tries again, CHINWAG_TOKEN what `verify` shows without --token.";
+CHINWAG_WITHOUT the bindings that a stack lacks,
+CHINWAG_QUEUE_RETRIES how often a stack's queue of notifications tries again, CHINWAG_TOKEN what `verify` shows without --token,
+CHINWAG_TOKEN_A and CHINWAG_TOKEN_B what `smoke` shows without --token, DATABASE_URL where `smoke` finds Postgres without --postgres,
+CHINWAG_WORKER_PASSWORD the password that `migrate` gives to the Worker's role without --worker-password.";
 
 fn main() {
     if let Err(error) = run() {
@@ -75,10 +80,11 @@ fn run() -> Result<()> {
         "sim" => sim::run(&args.raw_args()?.collect::<Vec<_>>()),
         "token" => token::run(parse_token_options(args)?),
         "migrate" => {
-            let (url, dir) = parse_migrate_options(args)?;
-            migrate::run(&url, &dir)
+            let (url, dir, worker_password) = parse_migrate_options(args)?;
+            migrate::run(&url, &dir, worker_password.as_deref())
         }
         "verify" => verify::run(&parse_verify_options(args)?),
+        "smoke" => smoke::run(&parse_smoke_options(args)?),
         other => bail!("no command `{other}`\n{USAGE}"),
     }
 }
@@ -127,23 +133,30 @@ fn parse_bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {
             Long("worker") => options.worker = Some(PathBuf::from(args.value()?)),
             Long("runs") => options.runs = args.value()?.parse()?,
             Long("rest") => options.rest = true,
+            Long("projection") => options.database = Some(bench::database::Measure::Projection),
+            Long("search") => {
+                options.database = Some(bench::database::Measure::Search(args.value()?.parse()?))
+            }
             other => return Err(other.unexpected().into()),
         }
     }
     Ok(options)
 }
 
-/// Postgres's URL and the folder of the migrations.
-fn parse_migrate_options(mut args: lexopt::Parser) -> Result<(String, PathBuf)> {
+/// Postgres's URL, the folder of the migrations, and the password that the Worker's role gets.
+fn parse_migrate_options(mut args: lexopt::Parser) -> Result<(String, PathBuf, Option<String>)> {
     let (mut url, mut dir) = (None, root().join("migrations"));
+    let mut worker_password =
+        std::env::var("CHINWAG_WORKER_PASSWORD").ok().filter(|password| !password.is_empty());
     while let Some(arg) = args.next()? {
         match arg {
             Long("url") => url = Some(args.value()?.string()?),
             Long("dir") => dir = PathBuf::from(args.value()?),
+            Long("worker-password") => worker_password = Some(args.value()?.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok((url.context("migrate needs --url postgres://user:password@host/database")?, dir))
+    Ok((url.context("migrate needs --url postgres://user:password@host/database")?, dir, worker_password))
 }
 
 fn ensure_no_more(mut args: lexopt::Parser) -> Result<()> {
@@ -215,5 +228,28 @@ fn parse_verify_options(mut args: lexopt::Parser) -> Result<verify::Options> {
     if options.url.is_empty() || options.token.is_empty() {
         bail!("verify needs --url https://… and --token JWT (or CHINWAG_TOKEN)");
     }
+    Ok(options)
+}
+
+fn parse_smoke_options(mut args: lexopt::Parser) -> Result<smoke::Options> {
+    let mut options = smoke::Options { data: root().join(".dev"), ..Default::default() };
+    let (mut tokens, mut url) = (Vec::new(), None);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("url") => url = Some(args.value()?.string()?),
+            Long("token") => tokens.push(args.value()?.string()?),
+            Long("postgres") => options.postgres = Some(args.value()?.string()?),
+            Long("data") => options.data = PathBuf::from(args.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if tokens.is_empty() {
+        tokens = ["CHINWAG_TOKEN_A", "CHINWAG_TOKEN_B"].into_iter().filter_map(variable).collect();
+    }
+    options.postgres = options.postgres.or_else(|| variable("DATABASE_URL"));
+    let needs = "smoke needs --url https://… and the tokens of two people: --token A --token B";
+    options.url = url.filter(|url| !url.is_empty()).context(needs)?;
+    options.tokens = tokens.try_into().ok().context(needs)?;
     Ok(options)
 }

@@ -1,6 +1,7 @@
 //! A JWT for the running stack, signed with the secret that its `stack.json` names. HS256 and nothing else: what
 //! the Worker accepts beyond that is its own tests' matter.
 
+use crate::config::Claims;
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -36,14 +37,15 @@ impl Default for Options {
 pub fn run(options: Options) -> Result<()> {
     let stack = read_stack(&options.data)?;
     let text = |name: &str| stack[name].as_str().with_context(|| format!("stack.json has no {name}"));
-    println!("{}", sign_token(&options, text("tenantClaim")?, text("jwtSecret")?)?);
+    let claims = Claims { tenant: text("tenantClaim")?.into(), roles: text("rolesClaim")?.into() };
+    println!("{}", sign_token(&options, &claims, text("jwtSecret")?)?);
     Ok(())
 }
 
-/// The token of one person, for a stack with this claim and secret.
-pub fn sign_token(options: &Options, tenant_claim: &str, secret: &str) -> Result<String> {
+/// The token of one person, for a stack with these claims and this secret.
+pub fn sign_token(options: &Options, names: &Claims, secret: &str) -> Result<String> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().cast_signed();
-    sign(&claims(options, tenant_claim, now_s), secret)
+    sign(&claims(options, names, now_s), secret)
 }
 
 fn read_stack(data: &Path) -> Result<Value> {
@@ -55,14 +57,14 @@ fn read_stack(data: &Path) -> Result<Value> {
 }
 
 /// A negative time to live makes an expired token, which tests want.
-fn claims(options: &Options, tenant_claim: &str, now_s: i64) -> Value {
+fn claims(options: &Options, names: &Claims, now_s: i64) -> Value {
     let mut claims = json!({ "sub": options.sub, "iat": now_s, "exp": now_s.saturating_add(options.ttl_s) });
-    claims[tenant_claim] = json!(options.tenant);
+    claims[&names.tenant] = json!(options.tenant);
     if let Some(name) = &options.name {
         claims["name"] = json!(name);
     }
     if !options.roles.is_empty() {
-        claims["roles"] = json!(options.roles);
+        claims[&names.roles] = json!(options.roles);
     }
     claims
 }
@@ -93,13 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn puts_the_tenant_under_the_stacks_own_claim_and_leaves_out_what_was_not_asked_for() {
+    fn puts_the_tenant_and_roles_under_the_stacks_own_claims_and_leaves_out_what_was_not_asked_for() {
         let options =
             Options { sub: "alice".into(), roles: vec!["admin".into()], ttl_s: -60, ..Options::default() };
-        let claims = claims(&options, "org", 1_000);
+        let names = Claims { tenant: "org".into(), roles: "rights".into() };
+        let claims = claims(&options, &names, 1_000);
         assert_eq!(
             claims,
-            json!({"sub": "alice", "iat": 1_000, "exp": 940, "org": "dev", "roles": ["admin"]})
+            json!({"sub": "alice", "iat": 1_000, "exp": 940, "org": "dev", "rights": ["admin"]})
         );
     }
 }

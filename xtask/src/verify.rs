@@ -34,7 +34,7 @@ pub struct Options {
 /// The command `verify`. An error (exit code 1) if anything differs, or couldn't be read.
 pub fn run(options: &Options) -> Result<()> {
     let postgres = postgres_url(options)?;
-    if (options.url.starts_with("https:") || migrate::wants_tls(&postgres)) && !cfg!(feature = "tls") {
+    if (options.url.starts_with("https:") || migrate::wants_tls(&postgres)?) && !cfg!(feature = "tls") {
         return migrate::rerun_with_tls();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -54,7 +54,8 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn postgres_url(options: &Options) -> Result<String> {
+/// Where the database behind that Worker is: given, or that of the running stack.
+pub fn postgres_url(options: &Options) -> Result<String> {
     if let Some(url) = &options.postgres {
         return Ok(url.clone());
     }

@@ -37,6 +37,7 @@ fn a_public_key_is_not_accepted_as_a_secret() {
     let both = config(&[
         ("JWT_ALGORITHMS", "HS256,RS256,ES256,EdDSA"),
         ("JWT_JWKS_URL", "https://issuer.example/j"),
+        ("JWT_AUDIENCE", AUDIENCE),
     ]);
     for pair in all_three() {
         let jwk = pair.jwk("k1");
@@ -85,7 +86,11 @@ fn jwk_named(kid: &str) -> Value {
 
 #[test]
 fn only_configured_algorithms_are_accepted() {
-    let only_eddsa = config(&[("JWT_ALGORITHMS", "EdDSA"), ("JWT_JWKS_URL", "https://issuer.example/j")]);
+    let only_eddsa = config(&[
+        ("JWT_ALGORITHMS", "EdDSA"),
+        ("JWT_JWKS_URL", "https://issuer.example/j"),
+        ("JWT_AUDIENCE", AUDIENCE),
+    ]);
     let jwks = fetched(&[Pair::es256(7).jwk("ec"), Pair::eddsa(7).jwk("ed")]);
     let checked = |token: String| outcome(verify(&token, &only_eddsa, &jwks, NOW));
     assert_eq!(checked(Pair::eddsa(7).token(Some("ed"), &claims())), "alice@acme");

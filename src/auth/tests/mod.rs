@@ -3,6 +3,7 @@
 
 mod config;
 mod credential;
+mod download;
 mod jwks;
 mod keys;
 mod permission;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 /// 2026-11-23, in seconds.
 pub const NOW_S: u64 = 1_795_424_703;
 pub const NOW: u64 = NOW_S * 1000;
+pub const AUDIENCE: &str = "chat";
 pub const SECRET: &str = "a secret of the tests, long enough";
 
 /// A deployment with these variables beside the secret.
@@ -34,11 +36,15 @@ pub fn parse_config(vars: &[(&str, &str)]) -> Result<AuthConfig, String> {
 
 /// A deployment that takes its keys from an issuer and accepts no secret.
 pub fn jwks_config() -> AuthConfig {
-    config(&[("JWT_ALGORITHMS", "RS256,ES256,EdDSA"), ("JWT_JWKS_URL", "https://issuer.example/jwks")])
+    config(&[
+        ("JWT_ALGORITHMS", "RS256,ES256,EdDSA"),
+        ("JWT_JWKS_URL", "https://issuer.example/jwks"),
+        ("JWT_AUDIENCE", AUDIENCE),
+    ])
 }
 
 pub fn claims() -> Value {
-    json!({"sub": "alice", "tenantId": "acme", "exp": NOW_S + 60})
+    json!({"sub": "alice", "tenantId": "acme", "exp": NOW_S + 60, "aud": AUDIENCE})
 }
 
 /// The claims with one of them replaced, or taken out by `null`.

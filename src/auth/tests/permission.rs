@@ -55,7 +55,13 @@ const TABLE: &[(Action, [bool; 4])] = &[
     (DeleteRoom, [false, false, false, true]),
     (OperateOutbox, [false, false, false, false]),
     (ListOutboxAlerts, [false, false, false, false]),
+    (HandleReports, [false, false, false, false]),
 ];
+
+/// What a role over the tenant allows, and a role in a room doesn't.
+fn is_operation(action: Action) -> bool {
+    matches!(action, OperateOutbox | ListOutboxAlerts | HandleReports)
+}
 
 fn code(role: Option<Role>, tenant_role: Option<Role>, action: Action) -> Option<Code> {
     authorize(RoomKind::Group, role, tenant_role, action).err().map(|refusal| refusal.code)
@@ -82,7 +88,7 @@ fn each_role_may_do_what_lower_roles_may() {
 fn tenant_roles_apply_in_every_room_of_a_member() {
     for (tenant_role, index) in [(Moderator, 1), (Admin, 2)] {
         for (action, allowed) in TABLE {
-            if matches!(action, OperateOutbox | ListOutboxAlerts) {
+            if is_operation(*action) {
                 continue;
             }
             assert_eq!(
@@ -122,9 +128,49 @@ fn only_the_tenants_admins_operate_an_outbox_as_members_or_not() {
 }
 
 #[test]
+fn report_2_reports_are_the_tenants_moderators_and_admins() {
+    for role in [None, Some(Member), Some(Moderator), Some(Admin), Some(Owner)] {
+        assert_eq!(code(role, None, HandleReports), Some(Code::Forbidden), "{role:?}");
+        for tenant_role in [Moderator, Admin] {
+            assert_eq!(code(role, Some(tenant_role), HandleReports), None, "{role:?} {tenant_role:?}");
+        }
+    }
+}
+
+#[test]
+fn report_3_a_resolution_follows_the_table_and_in_a_direct_room_deletes_and_no_more() {
+    let refused = |kind, role, tenant_role, action| {
+        authorize_resolution(kind, role, tenant_role, action).err().map(|refusal| refusal.code)
+    };
+    for (action, allowed) in TABLE {
+        for role in [None, Some(Member)] {
+            assert_eq!(refused(RoomKind::Group, role, None, *action), Some(Code::Forbidden), "{action:?}");
+            for (tenant_role, index) in [(Moderator, 1), (Admin, 2)] {
+                if is_operation(*action) {
+                    continue;
+                }
+                let expected = (!allowed[index]).then_some(Code::Forbidden);
+                assert_eq!(
+                    refused(RoomKind::Group, role, Some(tenant_role), *action),
+                    expected,
+                    "{action:?}"
+                );
+                let may = role.is_none() && *action == DeleteOthers;
+                let expected = (!may).then_some(Code::Forbidden);
+                assert_eq!(
+                    refused(RoomKind::Direct, role, Some(tenant_role), *action),
+                    expected,
+                    "{action:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn a_room_does_not_exist_for_non_members() {
     for (action, _) in TABLE {
-        if matches!(action, OperateOutbox | ListOutboxAlerts) {
+        if is_operation(*action) {
             continue;
         }
         for tenant_role in [None, Some(Moderator), Some(Admin)] {
@@ -143,8 +189,9 @@ fn in_a_direct_room_everybody_is_a_member_who_cannot_leave() {
         let expected = !(allowed[0] && *action != Leave);
         for role in Role::ALL {
             for tenant_role in [None, Some(Moderator), Some(Admin)] {
-                let operates =
-                    matches!(action, OperateOutbox | ListOutboxAlerts) && tenant_role == Some(Admin);
+                let operates = is_operation(*action)
+                    && (tenant_role == Some(Admin)
+                        || tenant_role == Some(Moderator) && *action == HandleReports);
                 let refused = authorize(RoomKind::Direct, Some(role), tenant_role, *action).is_err();
                 assert_eq!(refused, expected && !operates, "{role:?} {tenant_role:?} {action:?}");
                 assert_eq!(effective_role(RoomKind::Direct, role, tenant_role), Member);

@@ -201,6 +201,12 @@ fn roles_over_the_tenant_are_moderator_and_admin_from_a_list_of_texts() {
     ] {
         assert_eq!(role(roles.clone()), Ok(expected), "{roles}");
     }
+    let renamed = config(&[("ROLES_CLAIM", "https://acme.example/roles")]);
+    for (claim, expected) in [("https://acme.example/roles", Some(Role::Admin)), ("roles", None)] {
+        let token = issuer().token(None, &claims_with(claim, json!(["admin"])));
+        let identity = verify(&token, &renamed, &Jwks::default(), NOW).expect("accepted");
+        assert_eq!(identity.tenant_role, expected, "{claim}");
+    }
     for wrong in [json!("admin"), json!({"admin": true}), json!(["admin", 1]), json!(7)] {
         assert!(matches!(role(wrong.clone()), Err(VerifyError::Refused(_))), "{wrong}");
     }

@@ -16,8 +16,8 @@ WITH mine AS MATERIALIZED (
 )
 SELECT json_build_object(
     'rooms', (
-        SELECT coalesce(json_agg(chat_room_json_v1(
-            $1->>'tenant', p.room_id, $1->>'user', ($1->>'unreadMax')::bigint, ($1->>'listedMax')::bigint)
+        SELECT coalesce(json_agg(chat_room_json_v2(
+            $1->>'tenant', p.room_id, $1->>'user', $1->'bounds')
             ORDER BY p.used DESC, p.at DESC, p.room_id DESC), '[]')
         FROM page p),
     'next', CASE WHEN (SELECT count(*) FROM mine) > ($1->>'limit')::bigint THEN (

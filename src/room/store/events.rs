@@ -1,6 +1,7 @@
 //! The table `events`: the log itself. Not here: what an event does to other rows (`mutations`).
 
 use super::mutations::Mutation;
+use super::schema::MESSAGE_BLOCK_SEQS;
 use super::sql::{
     Result, Row, SqlValue, Store, corrupt_column, int, int_at, int_opt_at, opt_int, text, text_at,
     text_opt_at,
@@ -63,10 +64,13 @@ const COLUMNS_BY_SEQ: &str = "SELECT seq, kind, at, user_id, client_id, digest, 
     FROM events WHERE seq = ?";
 const COLUMNS_BETWEEN: &str = "SELECT seq, kind, at, user_id, client_id, digest, target, thread, body
     FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
-const MESSAGES_BEFORE: &str = "SELECT seq, client_id, body, reactors IS NOT NULL FROM events
-    WHERE kind = 1 AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
-const MESSAGES_AFTER: &str = "SELECT seq, client_id, body, reactors IS NOT NULL FROM events
-    WHERE kind = 1 AND seq > ?1 ORDER BY seq LIMIT ?2";
+/// Only blocks that have messages are read. The plus signs keep SQLite from making an index of kinds for each page.
+const MESSAGES_BEFORE: &str = "SELECT e.seq, e.client_id, e.body, e.reactors IS NOT NULL
+    FROM message_blocks b CROSS JOIN events e ON e.seq BETWEEN b.block * ?3 AND b.block * ?3 + ?3 - 1
+    WHERE b.block <= ?1 / ?3 AND +e.kind = 1 AND +e.seq < ?1 ORDER BY b.block DESC, e.seq DESC LIMIT ?2";
+const MESSAGES_AFTER: &str = "SELECT e.seq, e.client_id, e.body, e.reactors IS NOT NULL
+    FROM message_blocks b CROSS JOIN events e ON e.seq BETWEEN b.block * ?3 AND b.block * ?3 + ?3 - 1
+    WHERE b.block >= ?1 / ?3 AND +e.kind = 1 AND +e.seq > ?1 ORDER BY b.block, e.seq LIMIT ?2";
 const REPLIES_BEFORE: &str = "SELECT seq, client_id, body, reactors IS NOT NULL FROM events
     WHERE kind = 1 AND seq < ?1 AND thread = ?3 ORDER BY seq DESC LIMIT ?2";
 const REPLIES_AFTER: &str = "SELECT seq, client_id, body, reactors IS NOT NULL FROM events
@@ -211,7 +215,7 @@ impl Store<'_> {
         count: u64,
     ) -> Result<Vec<Stored>> {
         let rows = match thread {
-            None => self.0.exec(all, &[int(seq), int(count)])?,
+            None => self.0.exec(all, &[int(seq), int(count), int(MESSAGE_BLOCK_SEQS)])?,
             Some(thread) => self.0.exec(replies, &[int(seq), int(count), int(thread)])?,
         };
         let stored = |row: &Row| {

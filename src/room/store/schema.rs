@@ -6,7 +6,7 @@ use crate::ids::UnixMs;
 
 /// What each step of the schema added; `LogState::schema` says how many of them a room has. An older room gets the rest
 /// when it is loaded. So a step never changes; new steps are appended.
-const SCHEMA: [&[&str]; 5] = [
+const SCHEMA: [&[&str]; 6] = [
     &[
         // `target`: the seq of the message that the event is about, NULL for a message. `thread`: the seq of a reply's
         // root. `body`: a message's object as clients see it now; for other kinds see `formats`. `digest` NULL: any
@@ -46,14 +46,29 @@ const SCHEMA: [&[&str]; 5] = [
         // the last column, so that reading a body does not read it.
         "ALTER TABLE events ADD COLUMN reactors TEXT",
     ],
+    &[
+        // The blocks of `MESSAGE_BLOCK_SEQS` seqs that have a message, so that a page passes over everything else. An
+        // index of messages would cost a written row for each; this costs one a block. The condition of the trigger
+        // stands for OR IGNORE, which an import's OR REPLACE would override.
+        "CREATE TABLE IF NOT EXISTS message_blocks (block INTEGER PRIMARY KEY)",
+        "INSERT OR IGNORE INTO message_blocks (block) SELECT DISTINCT seq / 32 FROM events WHERE kind = 1",
+        "CREATE TRIGGER IF NOT EXISTS events_message_block AFTER INSERT ON events
+            WHEN new.kind = 1 AND NOT EXISTS (SELECT 1 FROM message_blocks WHERE block = new.seq / 32)
+            BEGIN INSERT INTO message_blocks (block) VALUES (new.seq / 32); END",
+    ],
 ];
+
+/// Seqs of a block of `message_blocks`; stored, so it never changes. With 32 a message costs 0.03 written rows more, and
+/// a page of 100 messages that each stand alone among 31 reactions reads 3,200 rows (180 µs instead of 50).
+pub(super) const MESSAGE_BLOCK_SEQS: u64 = 32;
 
 /// How many steps a room has that this code creates.
 pub const SCHEMA_STEPS: u64 = SCHEMA.len() as u64;
 
 /// Every table but `uploads`, whose objects are still in the bucket. `state` is last: without it there is no log.
-const DROPS: [&str; 5] = [
+const DROPS: [&str; 6] = [
     "DROP TABLE IF EXISTS events",
+    "DROP TABLE IF EXISTS message_blocks",
     "DROP TABLE IF EXISTS versions",
     "DROP TABLE IF EXISTS audit",
     "DROP TABLE IF EXISTS quarantine",
@@ -107,9 +122,13 @@ impl Store<'_> {
     /// an upload in progress may still complete, so it keeps its time.
     pub fn purge(&self, rows: &[(StateRow, String)], now: UnixMs) -> Result<()> {
         self.0.atomically(&mut || {
-            for sql in
-                ["DELETE FROM events", "DELETE FROM versions", "DELETE FROM audit", "DELETE FROM quarantine"]
-            {
+            for sql in [
+                "DELETE FROM events",
+                "DELETE FROM message_blocks",
+                "DELETE FROM versions",
+                "DELETE FROM audit",
+                "DELETE FROM quarantine",
+            ] {
                 self.0.exec(sql, &[])?;
             }
             let complete = "UPDATE uploads SET due = ? WHERE file IS NOT NULL OR message IS NOT NULL";

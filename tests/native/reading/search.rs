@@ -129,6 +129,85 @@ async fn search_2_an_index_finds_what_a_walk_finds() {
     assert_eq!(found(pg, "alice", &["unch"]).await, [11, 9, 3, 2, 1]);
 }
 
+/// Pairs of a stored text and a search that are the same once their normal form, width and case are left aside.
+const FOLDED: [(&str, &str); 14] = [
+    ("caf\u{e9} au lait", "cafe\u{301}"),
+    ("na\u{69}\u{308}vet\u{65}\u{301}", "NA\u{cf}VET\u{c9}"),
+    ("\u{1103}\u{1161}\u{1105}\u{1175} 건너", "다리"),
+    ("か\u{3099}くせい", "がくせい"),
+    ("ﾃﾞｰﾀの", "データ"),
+    ("ＦＵＬＬ ｗｉｄｔｈ １００％", "full width 100%"),
+    ("half width", "ｈａｌｆ"),
+    ("the ﬁle of the oﬃce", "office"),
+    ("ΟΔΥΣΣΕΥΣ", "Οδυσσευς"),
+    ("οδός", "ΟΔΌΣ"),
+    ("zero\u{200b}width soft\u{ad}hyphen", "softhyphen"),
+    ("I \u{2764}\u{fe0f} it", "\u{2764}"),
+    ("ÅNGSTRÖM by the unit", "\u{212b}ngstro\u{308}m"),
+    ("area: 7 x\u{b2}", "X2"),
+];
+
+#[tokio::test]
+async fn search_8_text_is_found_whatever_its_normal_form_width_and_case() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    group(pg, "acme", "r1", "alice", &["bob"]).await;
+    sql(pg, "UPDATE chat_rooms SET name = 'Büro der Ｆirma'").await;
+    let rows = (1..).zip(FOLDED).map(|(n, (stored, _))| message_row("r1", n, "bob", stored));
+    send_rows(pg, "r1", rows.collect()).await;
+    let all = async || {
+        for (seq, (stored, searched)) in (1..).zip(FOLDED) {
+            assert_eq!(found(pg, "alice", &[searched]).await, [seq], "{searched} in {stored}");
+            let whole = format!("={searched}");
+            assert_eq!(found(pg, "alice", &[&whole]).await, [seq], "{searched}, quoted, in {stored}");
+        }
+        let inside = Filter { inside: Some("BU\u{308}RO DER FIRMA".into()), ..filter(&["lait"]) };
+        assert_eq!(search(pg, "alice", &inside).await.len(), 1, "a room's name");
+    };
+    all().await;
+    // By an index as well.
+    sql(pg, "INSERT INTO chat_messages (tenant_id, room_id, seq, id, user_id, content, content_type, created_at)
+             SELECT 'acme', 'r1', 100 + n, 'noise-' || n, 'bob', 'so what', 'text', '2026-12-01'::timestamptz + n * interval '1 s'
+             FROM generate_series(1, 30000) n;
+             UPDATE chat_rooms SET last_seq = 40000; ANALYZE")
+    .await;
+    all().await;
+}
+
+/// As among 10^8 messages, where the statistics expect nothing in less than 10,000 of them.
+#[tokio::test]
+async fn search_9_what_is_rare_is_found_in_a_large_tenant() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    room_of_words(pg).await;
+    sql(pg, "ALTER TABLE chat_messages SET (autovacuum_enabled = off);
+             INSERT INTO chat_messages (tenant_id, room_id, seq, id, user_id, content, content_type, created_at)
+             SELECT 'acme', 'r1', 100 + n, 'noise-' || n, 'bob', 'so what ' || CASE WHEN n % 4 = 0 THEN 'frequent' ELSE '' END,
+                'text', '2026-12-01'::timestamptz + n * interval '1 s'
+             FROM generate_series(1, 30000) n;
+             UPDATE chat_rooms SET last_seq = 40000; ANALYZE;
+             UPDATE pg_class SET reltuples = 1e8 WHERE relname = 'chat_messages'")
+    .await;
+    let (acme, alice) = (tenant("acme"), user("alice"));
+    let first_page = async |words: &[&str]| {
+        let filter = filter(words);
+        let scope = db::search_scope(pg, &acme, &alice, &filter).await.expect("scope");
+        let hits = db::search(pg, (&acme, &alice), (&filter, &scope), &Place::newest(), 20).await;
+        let hits = hits.expect("search");
+        (hits.found.iter().map(|found| found.message.seq).collect::<Vec<_>>(), hits.next.is_some())
+    };
+    assert_eq!(first_page(&["lunch"]).await, (vec![11, 9, 2, 1], false));
+    assert_eq!(first_page(&["unch", "100%"]).await, (vec![3], false));
+    assert_eq!(first_page(&["panic"]).await, (vec![10], false));
+    // What the index brings more of than it may is walked for.
+    let (seqs, more) = first_page(&["frequent"]).await;
+    assert_eq!((seqs.len(), seqs[0], more), (20, 30_100, true));
+    // The same if nothing at all is known of the words.
+    sql(pg, "DELETE FROM pg_statistic WHERE starelid::regclass::text LIKE 'chat_messages%'").await;
+    assert_eq!(first_page(&["lunch"]).await, (vec![11, 9, 2, 1], false));
+    assert_eq!(first_page(&["frequent"]).await.0.len(), 20);
+}
+
 /// A look at how words begin is quicker than taking each text apart, and must let all through that has such a word.
 #[tokio::test]
 async fn search_2_however_a_word_begins_it_is_found() {
@@ -149,7 +228,8 @@ async fn search_2_however_a_word_begins_it_is_found() {
     for word in ["a", "B", "e", "0", "9", "x", "é", "ж", "ab", "ba", "e9", "1e", "x0", "éa", "Жz", "xé", "’a"]
     {
         let query = "SELECT array(SELECT seq FROM chat_messages
-            WHERE chat_words(content) @@ to_tsquery('simple', '''' || $1 || ''':*') AND content ILIKE '%' || $1 || '%'
+            WHERE chat_words(chat_fold_v1(content)) @@ to_tsquery('simple', '''' || chat_fold_v1($1) || ''':*')
+              AND chat_fold_v1(content) LIKE '%' || chat_fold_v1($1) || '%'
             ORDER BY seq DESC)";
         let taken_apart: Vec<i64> = pg.client.query_one(query, &[&word]).await.expect("by words").get(0);
         assert!(!taken_apart.is_empty(), "{word} is nowhere");
@@ -166,12 +246,10 @@ async fn search_3_without_the_extensions_words_are_found_by_how_they_begin() {
     let pg = &rig.connect().await;
     sql(pg, "CREATE ROLE chinwag_test_lowly; GRANT CREATE ON SCHEMA public TO chinwag_test_lowly; SET ROLE chinwag_test_lowly")
         .await;
-    for text in crate::postgres::migrations() {
-        sql(pg, &text).await;
-    }
+    crate::postgres::migrate(&pg.client).await;
     let parts: Option<String> = pg
         .client
-        .query_one("SELECT to_regclass('chat_messages_parts')::text", &[])
+        .query_one("SELECT to_regclass('chat_messages_folded_parts')::text", &[])
         .await
         .expect("look")
         .get(0);

@@ -93,6 +93,25 @@ fn file_4_who_may_download_it() {
 }
 
 #[test]
+fn file_8_a_signed_download_ends_with_the_message_and_with_the_membership() {
+    // The Worker verifies the grant, and then asks the room as for any download, without asking Postgres.
+    Rig::new().play(
+        r#"
+        alice upload f1 f2                            alice < noted / upload f1 / noted / upload f2
+        alice post message "look" #c1 files=f1        alice < message 1 "look" files=f1
+        alice post message "see" #c2 files=f2         alice < message 2 "see" files=f2
+        bob get f1                                    bob < file f1
+        alice delete 1                                alice < deleted 1 at 3
+                                                      bucket < remove f1
+        bob get f1                                    bob < 404 attachment_not_found
+        bob get f2                                    bob < file f2
+        alice remove bob                              alice < ok {"userId":"bob"}
+        bob get f2                                    bob < 404 room_not_found
+        "#,
+    );
+}
+
+#[test]
 fn file_5_what_nobody_sends_is_removed_after_a_day() {
     Rig::new().play(
         r#"

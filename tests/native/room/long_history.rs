@@ -1,8 +1,9 @@
 //! Pages of a long room: correct back to its first message, at a cost that depends on the page alone.
 
 use crate::rig::Rig;
-use chinwag::room::store::{Event, Kind, Store};
+use chinwag::room::store::{Event, Kind, Sql, Store};
 use chinwag::room::{PageQuery, RoomCall};
+use serde_json::json;
 use std::time::Instant;
 
 const MESSAGES: u64 = 100_000;
@@ -39,7 +40,7 @@ fn long_room() -> Rig {
         }
         Ok(())
     };
-    chinwag::room::store::Sql::atomically(&*rig.sql, &mut insert).unwrap();
+    rig.sql.atomically(&mut insert).unwrap();
     rig.evict();
     rig
 }
@@ -92,5 +93,68 @@ fn hist_3_a_long_room_has_no_hole_at_any_depth() {
         root: root.clone(),
         before: Some(seq),
         limit: Some(50),
+    });
+}
+
+/// A room of 1,000 messages, `reactions` reactions to the first, and 50 more messages.
+fn room_with_reactions(reactions: u64) -> Rig {
+    let mut rig = Rig::new();
+    rig.lawful = false;
+    rig.sql.counts_rows.set(false);
+    rig.prepare("alice join history=0\nalice > message \"the first\"");
+    let first = rig.messages().remove(&1).unwrap();
+    let store = Store(&*rig.sql);
+    let head = 1_050 + reactions;
+    let mut insert = || {
+        (2..=head).try_for_each(|seq| {
+            let mut message = first.clone();
+            (message.seq, message.id) = (seq, chinwag::ids::MessageId::new(rig.now, seq, 7).to_string());
+            let (kind, target, body) = match (1_001..=1_000 + reactions).contains(&seq) {
+                true => (Kind::Reaction, Some(1), json!({"emoji": "👍", "add": seq % 2 == 0}).to_string()),
+                false => (Kind::Message, None, chinwag::protocol::server::body(&message)),
+            };
+            let (at, user_id) = (rig.now, "alice".to_owned());
+            store.insert(&Event {
+                seq,
+                kind,
+                at,
+                user_id,
+                client_id: None,
+                digest: None,
+                target,
+                thread: None,
+                body,
+            })
+        })
+    };
+    rig.sql.atomically(&mut insert).unwrap();
+    rig.evict();
+    rig
+}
+
+#[test]
+fn hist_6_a_page_costs_the_same_behind_100_000_reactions() {
+    let (mut busy, mut calm) = (room_with_reactions(100_000), room_with_reactions(0));
+    let mut compare = |what: &str, of: &dyn Fn(&mut Rig, u64)| {
+        let [with, without] = [(&mut busy, 100_000), (&mut calm, 0)].map(|(rig, reactions)| {
+            let before = rig.sql.steps.get();
+            of(rig, reactions);
+            rig.sql.steps.get() - before
+        });
+        eprintln!("{what}: {with} instructions of SQLite behind 100,000 reactions, {without} without");
+        assert!(without > 100 && 2 * with <= 3 * without, "{what}: {with} instead of {without}");
+    };
+    let page = |rig: &mut Rig, query: PageQuery| {
+        rig.call("bob", RoomCall::Page(PageQuery { limit: Some(100), ..query }));
+        let heard = rig.heard.pop().unwrap().1;
+        assert!(heard.split(' ').filter(|word| word.parse::<u64>().is_ok()).count() >= 100, "{heard}");
+    };
+    compare("the newest", &|rig, _| page(rig, PageQuery::default()));
+    compare("before", &|rig, reactions| {
+        page(rig, PageQuery { before: Some(1_010 + reactions), ..PageQuery::default() })
+    });
+    compare("after", &|rig, _| page(rig, PageQuery { after: Some(950), ..PageQuery::default() }));
+    compare("around", &|rig, reactions| {
+        page(rig, PageQuery { around: Some(1_001 + reactions), ..PageQuery::default() })
     });
 }

@@ -12,6 +12,7 @@ mod outbox_alert;
 mod presence;
 mod reactions;
 mod refusals;
+mod reports;
 mod schema;
 mod send_checks;
 mod session;

@@ -7,10 +7,12 @@ fn store_5_a_room_of_before_gets_what_its_schema_lacks_and_goes_on() {
     let mut rig = Rig::new();
     rig.prepare("alice join\nalice > message \"root\" #c1\nalice > message \"reply\" thread=1\n(9 s pass)");
     rig.crash();
-    // As the first release left it: no versions, no index, and neither the step nor generations in its rows.
+    // As the first release left it: no versions, no index, no blocks, and neither the step nor generations in its rows.
     for old in [
         "DROP TABLE versions",
         "DROP INDEX events_by_thread",
+        "DROP TRIGGER events_message_block",
+        "DROP TABLE message_blocks",
         "UPDATE state SET value = json_remove(value, '$.schema') WHERE id = 1",
         "UPDATE events SET body = json_remove(body, '$.lastReplyAt')",
     ] {
@@ -26,6 +28,7 @@ fn store_5_a_room_of_before_gets_what_its_schema_lacks_and_goes_on() {
         alice > delete 2 #d2                          alice < ack d2 seq=6, message_deleted 6 of 2 by alice,
                                                           thread_update 7 of 1 has 0
         alice thread 1                                alice < thread of 1 tombstone: 2
+        alice page                                    alice < page 1 2 of 7
         (9 s pass)
         "#,
     );

@@ -253,6 +253,17 @@ export class ChatApi {
     }
   }
 
+  /**
+   * A URL that `<img>` and `<video>` can load, for five minutes. The deletion of the message and the end of the
+   * membership end it earlier.
+   */
+  async downloadUrl(attachmentId: string): Promise<string> {
+    const roomId = attachmentId.slice(0, attachmentId.lastIndexOf("."));
+    const path = roomPath(roomId, "attachments", attachmentId, "url");
+    const { url } = await this.request<{ url: string; expiresAt: string }>("GET", path);
+    return this.base + url.slice("/api/chat".length);
+  }
+
   /** Downloads an attachment. A plain link would not work, because the request needs a token. */
   async download(attachmentId: string, signal?: AbortSignal): Promise<Blob> {
     const path = `${this.base}/attachments/${encodeURIComponent(attachmentId)}`;

@@ -1,6 +1,7 @@
 /**
  * The icons of the page, from Lucide. They are decoration: the button has the label. `lucide` has the same drawings as
- * `lucide-react` and is 2.4 KB smaller (gzip), because React elements are made here.
+ * `lucide-react` and is 2.4 KB smaller (gzip), because React elements are made here. What
+ * only a lazily loaded part shows is made there, with `icon`, so that the first screen does not load it.
  */
 import * as lucide from "lucide";
 
@@ -9,7 +10,7 @@ interface IconProps {
 }
 
 /** A component that draws one icon. Its default size and stroke width are in theme.css. */
-function icon(node: lucide.IconNode) {
+export function icon(node: lucide.IconNode) {
   // biome-ignore lint/correctness/noComponentHookFactories: called at module level only, once per icon
   return function Icon({ className = "" }: IconProps) {
     return (
@@ -40,15 +41,11 @@ export const ChevronDownIcon = /* @__PURE__ */ icon(lucide.ChevronDown);
 export const ChevronLeftIcon = /* @__PURE__ */ icon(lucide.ChevronLeft);
 export const CircleQuestionMarkIcon = /* @__PURE__ */ icon(lucide.CircleQuestionMark);
 export const ClockIcon = /* @__PURE__ */ icon(lucide.Clock);
-export const CopyIcon = /* @__PURE__ */ icon(lucide.Copy);
 export const DownloadIcon = /* @__PURE__ */ icon(lucide.Download);
 export const EllipsisIcon = /* @__PURE__ */ icon(lucide.Ellipsis);
 export const FileIcon = /* @__PURE__ */ icon(lucide.File);
-export const FlagIcon = /* @__PURE__ */ icon(lucide.Flag);
 export const InfoIcon = /* @__PURE__ */ icon(lucide.Info);
-export const LinkIcon = /* @__PURE__ */ icon(lucide.Link);
 export const LogOutIcon = /* @__PURE__ */ icon(lucide.LogOut);
-export const MessageSquareDotIcon = /* @__PURE__ */ icon(lucide.MessageSquareDot);
 export const MessageSquareTextIcon = /* @__PURE__ */ icon(lucide.MessageSquareText);
 export const PaperclipIcon = /* @__PURE__ */ icon(lucide.Paperclip);
 export const PencilIcon = /* @__PURE__ */ icon(lucide.Pencil);
@@ -58,13 +55,7 @@ export const ReplyIcon = /* @__PURE__ */ icon(lucide.Reply);
 export const SearchIcon = /* @__PURE__ */ icon(lucide.Search);
 export const SendHorizontalIcon = /* @__PURE__ */ icon(lucide.SendHorizontal);
 export const SmileIcon = /* @__PURE__ */ icon(lucide.Smile);
-export const Trash2Icon = /* @__PURE__ */ icon(lucide.Trash2);
 export const TriangleAlertIcon = /* @__PURE__ */ icon(lucide.TriangleAlert);
-export const UsersIcon = /* @__PURE__ */ icon(lucide.Users);
 export const XIcon = /* @__PURE__ */ icon(lucide.X);
 export const SettingsIcon = /* @__PURE__ */ icon(lucide.Settings);
-export const BoldIcon = /* @__PURE__ */ icon(lucide.Bold);
-export const CodeIcon = /* @__PURE__ */ icon(lucide.Code);
-export const ItalicIcon = /* @__PURE__ */ icon(lucide.Italic);
-export const StrikethroughIcon = /* @__PURE__ */ icon(lucide.Strikethrough);
 export const TypeIcon = /* @__PURE__ */ icon(lucide.Type);

@@ -14,6 +14,7 @@ import type {
 } from "./protocol";
 
 export type OutboxState = "idle" | "draining" | "retrying" | "halted";
+export type ReportState = "open" | "dismissed" | "deleted" | "muted" | "banned";
 
 export interface Operations {
   connect: {
@@ -373,6 +374,19 @@ export interface Operations {
       attachment: Attachment;
     };
   };
+  signDownload: {
+    path: {
+      room: string;
+      attachment: string;
+    };
+    answer: {
+      /**
+       * A path on the same host, with its query.
+       */
+      url: string;
+      expiresAt: Time;
+    };
+  };
   getAttachment: {
     path: {
       attachment: string;
@@ -513,6 +527,41 @@ export interface Operations {
     };
     answer: Outbox;
   };
+  listReports: {
+    query: {
+      /**
+       * Only reports in this state.
+       */
+      state?: "open" | "dismissed" | "deleted" | "muted" | "banned";
+      /**
+       * `nextCursor` of the previous page; an empty one is none.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      reports: Report[];
+      nextCursor: string | null;
+    };
+  };
+  resolveReport: {
+    path: {
+      /**
+       * The report's id.
+       */
+      report: string;
+    };
+    body: {
+      action: "dismiss" | "delete" | "mute" | "ban";
+      note?: string | null;
+    };
+    answer: {
+      report: Report;
+    };
+  };
   listOutboxes: {
     answer: {
       rooms: RoomInTrouble[];
@@ -523,6 +572,14 @@ export interface Health {
   status: "ok" | "degraded";
   postgres?: "ok" | "down";
   latencyMs?: number;
+  /**
+   * Whether the deployment has a bucket.
+   */
+  files?: "ok" | "off";
+  /**
+   * `misconfigured`: NOTIFY_WEBHOOK_URL is set, and the queue or the secret is missing.
+   */
+  notifications?: "ok" | "off" | "misconfigured";
 }
 export interface NewRoom {
   type: "direct" | "group";
@@ -730,6 +787,26 @@ export interface Outbox {
     seq: Seq;
     reason: string;
   }[];
+}
+export interface Report {
+  id: string;
+  at: Time;
+  roomId: string;
+  messageId: string;
+  /**
+   * A person's id, or `system`: a rule flagged the message.
+   */
+  reporter: string;
+  author: string;
+  /**
+   * The message's text when it was reported.
+   */
+  text: string;
+  reason: string;
+  state: ReportState;
+  resolvedBy?: string;
+  resolvedAt?: Time;
+  note?: string;
 }
 export interface RoomInTrouble {
   roomId: string;

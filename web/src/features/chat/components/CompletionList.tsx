@@ -1,9 +1,12 @@
 /** The options for the text at the caret: people to mention, or emojis. The keys are handled by use-completion.tsx. */
+import * as lucide from "lucide";
 import { Avatar } from "@/components/ui/avatar";
-import { UsersIcon } from "@/components/ui/icons";
+import { icon } from "@/components/ui/icons";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import type { Option } from "../completion";
+
+const UsersIcon = icon(lucide.Users);
 
 interface CompletionListProps {
   kind: "mention" | "emoji";

@@ -5,11 +5,12 @@ import { t } from "@/i18n/i18n";
 interface LightboxProps {
   url: string;
   name: string;
+  onError: () => void;
   onClose: () => void;
 }
 
 /** An image as large as the screen allows. */
-export default function Lightbox({ url, name, onClose }: LightboxProps) {
+export default function Lightbox({ url, name, onError, onClose }: LightboxProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const element = dialog.current;
@@ -29,7 +30,12 @@ export default function Lightbox({ url, name, onClose }: LightboxProps) {
         onClick={() => dialog.current?.close()}
         className="flex size-full cursor-zoom-out items-center justify-center p-4"
       >
-        <img src={url} alt={name} className="max-h-full max-w-full rounded-lg object-contain shadow-2xl" />
+        <img
+          src={url}
+          alt={name}
+          onError={onError}
+          className="max-h-full max-w-full rounded-lg object-contain shadow-2xl"
+        />
       </button>
       <span className="pointer-events-none absolute top-4 end-4 flex size-10 items-center justify-center rounded-full bg-black/50 text-white">
         <XIcon />

@@ -1,25 +1,13 @@
 /** The parts around the text field: what is quoted or edited, attach, formatting, emojis, the remaining length. */
 import { useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
-import {
-  BoldIcon,
-  CodeIcon,
-  ItalicIcon,
-  PaperclipIcon,
-  PencilIcon,
-  ReplyIcon,
-  SmileIcon,
-  StrikethroughIcon,
-  TypeIcon,
-  XIcon,
-} from "@/components/ui/icons";
+import { PaperclipIcon, PencilIcon, ReplyIcon, SmileIcon, TypeIcon, XIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { fill } from "@/i18n/fill";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import { plainText } from "@/lib/markdown";
 import type { Composing } from "../panels";
-import { MARKS } from "../text-marks";
 import { FILES_MAX } from "../use-uploads";
 
 const EmojiPopover = lazyWithRetry(() => import("./EmojiPopover"), true);
@@ -120,7 +108,7 @@ export function EmojiButton({ disabled, onEmoji }: { disabled: boolean; onEmoji:
   );
 }
 
-const MARK_ICONS = { bold: BoldIcon, italic: ItalicIcon, code: CodeIcon, strikethrough: StrikethroughIcon };
+const FormattingMarks = lazyWithRetry(() => import("./FormattingMarks"), true);
 
 /** A button that opens the marks of text: bold, italic, code, strikethrough. */
 export function FormattingBar({ disabled, onMark }: { disabled: boolean; onMark: (mark: string) => void }) {
@@ -139,28 +127,7 @@ export function FormattingBar({ disabled, onMark }: { disabled: boolean; onMark:
       >
         <TypeIcon />
       </Button>
-      {isOpen && (
-        <div role="toolbar" aria-label={t.input.formatting} className="flex max-sm:hidden">
-          {MARKS.map(({ name, mark }) => {
-            const Icon = MARK_ICONS[name];
-            return (
-              <Button
-                key={name}
-                variant="ghost"
-                size="iconLg"
-                aria-label={t.input.marks[name]}
-                title={t.input.marks[name]}
-                disabled={disabled}
-                // The field keeps the focus and its selection.
-                onPointerDown={(event) => event.preventDefault()}
-                onClick={() => onMark(mark)}
-              >
-                <Icon className="size-4.5" />
-              </Button>
-            );
-          })}
-        </div>
-      )}
+      {isOpen && <FormattingMarks disabled={disabled} onMark={onMark} />}
     </>
   );
 }

@@ -1,15 +1,6 @@
 /** The menu of a message: what its author, its readers and moderators can do with it. */
-import {
-  ClockIcon,
-  CopyIcon,
-  FlagIcon,
-  LinkIcon,
-  MessageSquareDotIcon,
-  MessageSquareTextIcon,
-  PencilIcon,
-  ReplyIcon,
-  Trash2Icon,
-} from "@/components/ui/icons";
+import * as lucide from "lucide";
+import { ClockIcon, icon, MessageSquareTextIcon, PencilIcon, ReplyIcon } from "@/components/ui/icons";
 import { Menu } from "@/components/ui/popover";
 import { t } from "@/i18n/i18n";
 import { copyText } from "@/lib/copy-text";
@@ -17,6 +8,13 @@ import { decodeMentions } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
 import { isAtLeast, type MessageActions } from "../message-actions";
 import { messageHref } from "../route";
+
+const CopyIcon = icon(lucide.Copy);
+const FlagIcon = icon(lucide.Flag);
+const LinkIcon = icon(lucide.Link);
+const MessageSquareDotIcon = icon(lucide.MessageSquareDot);
+const Trash2Icon = icon(lucide.Trash2);
+const SIZE = "size-4.5";
 
 interface MessageMenuListProps {
   anchor: HTMLElement | null;
@@ -52,53 +50,52 @@ function menuItems(message: ChatMessage, actions: MessageActions, canThread: boo
       () => toast(confirmation),
       () => toast(t.messageMenu.copyRefused),
     );
-  const icon = "size-4.5";
   return [
     {
       label: t.messageMenu.reply,
-      icon: <ReplyIcon className={icon} />,
+      icon: <ReplyIcon className={SIZE} />,
       onSelect: () => actions.reply(message),
     },
     canThread && {
       label: t.messageMenu.replyInThread,
-      icon: <MessageSquareTextIcon className={icon} />,
+      icon: <MessageSquareTextIcon className={SIZE} />,
       onSelect: () => openThread?.(message.id),
     },
     (own || mayModerate) &&
       message.editedAt !== null && {
         label: t.messageMenu.versions,
-        icon: <ClockIcon className={icon} />,
+        icon: <ClockIcon className={SIZE} />,
         onSelect: () => actions.versions(message),
       },
     own && {
       label: t.messageMenu.edit,
-      icon: <PencilIcon className={icon} />,
+      icon: <PencilIcon className={SIZE} />,
       onSelect: () => actions.edit(message),
     },
     message.content !== "" && {
       label: t.messageMenu.copyText,
-      icon: <CopyIcon className={icon} />,
+      icon: <CopyIcon className={SIZE} />,
       onSelect: () => copy(decodeMentions(message.content), t.messageMenu.textCopied),
     },
     {
       label: t.messageMenu.copyLink,
-      icon: <LinkIcon className={icon} />,
+      icon: <LinkIcon className={SIZE} />,
       onSelect: () =>
         copy(location.href.replace(/#.*|$/, messageHref(roomId, message)), t.messageMenu.linkCopied),
     },
     {
       label: t.messageMenu.markUnread,
-      icon: <MessageSquareDotIcon className={icon} />,
+      icon: <MessageSquareDotIcon className={SIZE} />,
       onSelect: () => actions.markUnread(message),
     },
     !own && {
       label: t.common.report,
-      icon: <FlagIcon className={icon} />,
+      icon: <FlagIcon className={SIZE} />,
       onSelect: () => actions.report(message),
     },
     (own || mayModerate) && {
       label: t.common.delete,
-      icon: <Trash2Icon className={icon} />,
+      icon: <Trash2Icon className={SIZE} />,
       danger: true,
       onSelect: () => actions.remove(message),
     },
