@@ -211,6 +211,8 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
 /// The deadline when the Worker asks Postgres for a membership; after it the room decides by the members it knows.
 pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
+/// The window of quotas by the day (RATE-2): a day of UTC.
+pub const DAY_MS: u64 = 86_400_000;
 /// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
 pub const CONNECTION_LINGER_MS: u64 = 1_000;
 /// The interval between two batches of a busy room: each costs a written row, and nobody waits for them.
@@ -233,8 +235,22 @@ pub const ALARM_MIN_MS: u64 = 200;
 /// Changes in one snapshot, each with its author. More happen only while the room can't reach Postgres; the newest
 /// count.
 pub const SNAPSHOT_CHANGES_MAX: u64 = 1_000;
-/// Attempts of an admin change that others overtook: a few people at once succeed, more are asked to try again.
+/// People whom one statement changes, and a single change at most: the largest group.
+pub const CHANGE_PEOPLE_MAX: usize = GROUP_MEMBERS_MAX;
+/// Attempts of a change that Postgres did not take: the room was changed past its object, or Postgres was away. The pause
+/// after Postgres was away lets a start or an overload pass.
 pub const CHANGE_TRIES_MAX: u32 = 5;
+pub const CHANGE_RETRY_MS: u64 = 250;
+/// Changes that may wait in a room's object: of twice the largest group at once. Each holds a request open.
+pub const CHANGES_WAITING_MAX: usize = 1_000;
+/// Of these one person's: somebody who sends changes in a loop leaves place for the others.
+pub const CHANGES_WAITING_PERSON_MAX: usize = 100;
+/// A change that was not made after this is refused: longer than one attempt takes, shorter than clients wait (30 s).
+pub const CHANGE_WAIT_MS: u64 = 20_000;
+/// A planner that holds its lease longer is lost: two statements, the pause, and some more.
+pub const CHANGE_LEASE_MS: u64 = 2 * STATEMENT_TIMEOUT_MS + 1_000;
+/// The `retryAfterMs` of a change that was refused because others wait.
+pub const CHANGE_RETRY_AFTER_MS: u64 = 1_000;
 /// A room whose oldest waiting event is older has an outbox alert (OUT-12).
 pub const ALERT_LAG_MS: u64 = 30_000;
 /// The shortest interval at which a room with an alert reports its lag: 1,000 rooms are 3 requests a second.
@@ -288,6 +304,8 @@ const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
 const _: () = assert!(
     ALARM_DELAY_MS >= ALARM_MIN_MS && RETRY_MIN_MS >= ALARM_MIN_MS && REMOVAL_RETRY_MIN_MS >= ALARM_MIN_MS
 );
+const _: () =
+    assert!(CHANGE_LEASE_MS > 2 * STATEMENT_TIMEOUT_MS + CHANGE_RETRY_MS && CHANGE_LEASE_MS < CHANGE_WAIT_MS);
 const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS <= 2_000);
 
 /// The limits that the variable `LIMITS` can override. Rates are per person and room, over all their sockets.
@@ -317,6 +335,20 @@ pub struct Limits {
     pub attachments_per_message: u32,
     /// Uploads of one person in a room that are in no message yet.
     pub unsent_uploads: u32,
+    /// REST calls that read a room: pages, threads, versions (LIMIT-6).
+    #[serde(skip_serializing)]
+    pub pages_per_s: f64,
+    #[serde(skip_serializing)]
+    pub pages_burst: u32,
+    /// Rooms that a person may create in a day of UTC (RATE-2).
+    #[serde(skip_serializing)]
+    pub create_per_day: u64,
+    /// Rooms that a person may be in (RATE-2).
+    #[serde(skip_serializing)]
+    pub rooms_per_person: u64,
+    /// Whether the rate limits at the edge are in force (RATE-1). Tests and imports turn them off.
+    #[serde(skip_serializing, rename = "doorRates")]
+    pub edge_rates: bool,
 }
 
 impl Default for Limits {
@@ -340,6 +372,11 @@ impl Default for Limits {
             attachments_per_message: 10,
             // The files of two messages that were sent, and of one that is being written.
             unsent_uploads: 30,
+            pages_per_s: 10.0,
+            pages_burst: 40,
+            create_per_day: 500,
+            rooms_per_person: 100_000,
+            edge_rates: true,
         }
     }
 }
@@ -354,7 +391,8 @@ impl Limits {
         }
         let limits: Self = serde_json::from_str(text).map_err(|e| format!("LIMITS: {e}"))?;
         let rates = [limits.messages_per_s, limits.reactions_per_s, limits.typing_per_s, limits.frames_per_s];
-        if rates.iter().any(|r| !r.is_finite() || *r <= 0.0) {
+        let rates = rates.into_iter().chain([limits.pages_per_s]);
+        if rates.into_iter().any(|r| !r.is_finite() || r <= 0.0) {
             return Err("LIMITS: a rate must be a positive number".into());
         }
         Ok(limits)

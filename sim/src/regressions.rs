@@ -192,11 +192,15 @@ pub const ALL: [Regression; 17] = [
     },
     Regression {
         mutant: "plan-without-version",
-        defect: "two changes at once: the second was planned over members that were no longer current",
+        defect: "somebody was removed past the room while a change of them was on its way to Postgres",
         actions: &[
             Connect { tab: 3 },
-            Request { room: 0, request: OwnerRequest::Ban { user: 0, for_ms: None } },
+            Wait { ms: 200 },
+            PostgresFault(PostgresFault::Slow(1_000)),
             Request { room: 0, request: OwnerRequest::Mute { user: 0 } },
+            Wait { ms: 1_500 },
+            PostgresFault(PostgresFault::Fine),
+            RemoveInPostgres { room: 0, user: 0 },
         ],
     },
     Regression {

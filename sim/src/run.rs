@@ -47,6 +47,7 @@ fn limits(plan: &Plan) -> Limits {
         (limits.messages_per_s, limits.messages_burst) = (1e6, 100_000);
         (limits.reactions_per_s, limits.reactions_burst) = (1e6, 100_000);
         (limits.frames_per_s, limits.frames_burst) = (1e6, 100_000);
+        (limits.pages_per_s, limits.pages_burst) = (1e6, 100_000);
     }
     limits
 }

@@ -1,7 +1,7 @@
 //! `GET /chat`, the upgrade to a WebSocket: everything that can be refused before the upgrade is refused here.
 //! Not here: where a credential is found (`auth`), and what a connection receives (`room::session`).
 
-use super::context::{RoomContext, Unauthenticated};
+use super::context::{RoomContext, Unauthenticated, count_at_edge};
 use super::http::{Query, Reply, header, no_such_room};
 use super::ports::Ports;
 use super::room_request::{RoomOp, UpgradeRequest};
@@ -12,7 +12,7 @@ use crate::limits::{HISTORY_DEFAULT, HISTORY_MAX};
 
 /// # Takes  `raw_query`: the query still percent-encoded, as `auth` reads it.
 pub async fn upgrade<P: Ports>(cx: Unauthenticated<'_, '_, P>, raw_query: &str) -> Result<Reply, Refusal> {
-    let Unauthenticated { ports, headers, params, query } = cx;
+    let Unauthenticated { ports, route, headers, params, query } = cx;
     if !header(headers, "upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")) {
         return Err(Refusal::new(Code::UpgradeRequired, "this is a WebSocket's address"));
     }
@@ -25,6 +25,7 @@ pub async fn upgrade<P: Ports>(cx: Unauthenticated<'_, '_, P>, raw_query: &str) 
             .ok_or_else(|| Refusal::new(Code::Unauthenticated, "the ticket is used, expired or unknown"))?,
     };
     auth::refuse_other_user(raw_query, &caller)?;
+    count_at_edge(ports, &caller, route).await?;
     let room = query.text("roomId").ok_or_else(|| Refusal::bad_field("roomId", "a room's id"))?;
     let (since, history) = (since(&query)?, history(&query)?);
     let room = RoomId::parse(room).ok_or_else(no_such_room)?;

@@ -2,25 +2,30 @@
 //! of members can run without authentication.
 //! Not here: whether the caller is a member of the room (`room_access`), and the proof of a token (`auth`).
 
+use super::edge_rates::EdgeRate;
 use super::http::{Params, Query, no_such_room};
 use super::ports::Ports;
+use super::routes::Route;
 use crate::auth::{self, Identity};
 use crate::error::Refusal;
 use crate::ids::RoomId;
 use http::HeaderMap;
+use serde_json::Value;
 
 /// A request whose sender is not yet known.
 pub struct Unauthenticated<'p, 'h, P> {
     pub ports: &'p P,
+    pub route: Route,
     pub headers: &'h HeaderMap,
     pub params: Params,
     pub query: Query,
 }
 
 impl<'p, P: Ports> Unauthenticated<'p, '_, P> {
-    /// # Errors  `unauthenticated` without a valid token in `Authorization`.
+    /// # Errors  `unauthenticated` without a valid token in `Authorization`; `rate_limited` past a rate of the edge.
     pub async fn require_caller(self) -> Result<CallerContext<'p, P>, Refusal> {
         let caller = self.ports.authenticate(auth::bearer(self.headers)?).await?;
+        count_at_edge(self.ports, &caller, self.route).await?;
         Ok(self.with_caller(caller))
     }
 
@@ -35,6 +40,23 @@ impl<'p, P: Ports> Unauthenticated<'p, '_, P> {
         let room = RoomId::parse(cx.params.get("room")).ok_or_else(no_such_room)?;
         Ok(cx.with_room(room))
     }
+}
+
+/// Counts a request of this person at the edge.
+///
+/// # Errors  rate_limited, with `retryAfterMs` to the end of the window.
+pub async fn count_at_edge<P: Ports>(ports: &P, caller: &Identity, route: Route) -> Result<(), Refusal> {
+    if !ports.limits().edge_rates {
+        return Ok(());
+    }
+    // Different pairs have different keys, whatever their characters.
+    let key = Value::from(vec![caller.tenant.as_str(), caller.user.as_str()]).to_string();
+    for rate in EdgeRate::of(route) {
+        if !ports.is_within(*rate, &key).await {
+            return Err(rate.refusal(ports.now()));
+        }
+    }
+    Ok(())
 }
 
 /// A request of a verified caller.

@@ -1,7 +1,7 @@
 //! Files over REST: upload into the bucket, download from it with ranges and conditions.
 //! Not here: who may have which file (`room`), a file's type and name (`protocol::file`), the bucket itself (`shell`).
 
-use super::context::{RoomContext, Unauthenticated};
+use super::context::{RoomContext, Unauthenticated, count_at_edge};
 use super::http::{Body, FileReply, Reply, Request, header};
 use super::ports::{Bucket, Ports, Put};
 use super::room_request::{Membership, RoomOp};
@@ -131,6 +131,7 @@ pub async fn download<P: Ports, B>(
         Some(grant) => {
             let config = cx.ports.config();
             let caller = config.verify_download(cx.params.get("attachment"), &grant, cx.ports.now())?;
+            count_at_edge(cx.ports, &caller, cx.route).await?;
             cx.with_caller(caller)
         }
         None => cx.require_caller().await?,

@@ -2,10 +2,10 @@
 //! Not here: routes (`routes`), the fields of a body (`body`), and HTTP itself (`shell`).
 
 use super::room_request::RoomRequest;
-use crate::db::DbError;
+use crate::db::{DbError, Quota};
 use crate::error::{Code, Refusal};
-use crate::ids::{INTEGER_MAX, UserId};
-use crate::limits::{BODY_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
+use crate::ids::{INTEGER_MAX, UnixMs, UserId};
+use crate::limits::{BODY_BYTES_MAX, DAY_MS, PAGE_DEFAULT, PAGE_MAX};
 use crate::protocol::Fields;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
@@ -201,4 +201,14 @@ pub fn no_such_room() -> Refusal {
 /// Whatever the statement failed with, the request may succeed later.
 pub fn database_unavailable(_: DbError) -> Refusal {
     Refusal::new(Code::UpstreamUnavailable, "the database can't be reached, try again")
+}
+
+/// A quota is used up. That of new rooms begins anew at midnight UTC; the other one ends when somebody leaves a room.
+pub fn over_quota(quota: Quota, now: UnixMs) -> Refusal {
+    let rest_ms = DAY_MS.saturating_sub(now.checked_rem(DAY_MS).unwrap_or(0));
+    let message = match quota {
+        Quota::RoomsMade => "you have created as many rooms as one may in a day",
+        Quota::Memberships => "somebody of these is in as many rooms as one may be",
+    };
+    Refusal::new(Code::RateLimited, message).retry_after_ms(rest_ms)
 }

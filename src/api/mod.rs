@@ -8,6 +8,7 @@ mod chat;
 mod context;
 #[cfg(feature = "dev")]
 mod dev;
+mod edge_rates;
 mod files;
 mod health;
 mod http;
@@ -31,7 +32,8 @@ mod search_query;
 mod threads;
 mod ws_ticket;
 
-pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room};
+pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room, over_quota};
+pub use edge_rates::EdgeRate;
 pub use ports::{Bucket, Ports, Put, ServiceState};
 pub use room_request::{Membership, RoomOp, RoomRequest, UpgradeRequest, object_name};
 pub use routes::{ROUTES, Route};
@@ -65,7 +67,7 @@ async fn dispatch<P: Ports, B: Body>(
     request: Request<B>,
 ) -> Result<Reply, Refusal> {
     let query = Query::parse(&request.query);
-    let cx = Unauthenticated { ports, headers: &request.headers, params, query };
+    let cx = Unauthenticated { ports, route, headers: &request.headers, params, query };
     match route {
         Route::Chat => chat::upgrade(cx, &request.query).await,
         Route::Health => health::check(cx).await,

@@ -48,7 +48,12 @@ async fn authorize_operator<P: Ports>(cx: &RoomContext<'_, P>) -> Result<Option<
     let role = member.map(|member| member.role);
     let kind = snapshot.as_ref().map_or(RoomKind::Group, |snapshot| snapshot.kind);
     auth::authorize(kind, role, caller.tenant_role, Action::OperateOutbox)?;
-    Ok(snapshot.map(|s| Membership { members_version: s.members_version, last_seq: s.last_seq }))
+    let membership = |s: db::RoomSnapshot| Membership {
+        members_version: s.members_version,
+        last_seq: s.last_seq,
+        notify: None,
+    };
+    Ok(snapshot.map(membership))
 }
 
 /// `GET /admin/outbox`.

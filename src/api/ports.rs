@@ -1,12 +1,14 @@
 //! What handlers need from the world: configuration, time, Postgres, the bucket, rooms and tickets.
 //! Not here: the ports themselves. `shell` has the real ones; tests and the simulator have their own.
 
+use super::edge_rates::EdgeRate;
 use super::http::Reply;
 use super::room_request::RoomRequest;
 use crate::auth::{AuthConfig, Identity};
 use crate::db::Postgres;
 use crate::error::Refusal;
 use crate::ids::{TenantId, UnixMs};
+use crate::limits::Limits;
 use crate::outbox_alerts::Listed;
 use crate::room::moderation::Rules;
 use serde::Serialize;
@@ -18,6 +20,14 @@ pub trait Ports {
     type Bucket: Bucket;
 
     fn config(&self) -> &AuthConfig;
+    /// The limits of the variable `LIMITS`.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+    /// Counts one request of `key`; false past the rate. A rate that this deployment does not count is never exceeded.
+    fn is_within(&self, _rate: EdgeRate, _key: &str) -> impl Future<Output = bool> {
+        async { true }
+    }
     fn now(&self) -> UnixMs;
     fn random(&self) -> u128;
     /// # Errors  the code and message for the sender of this token.

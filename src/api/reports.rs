@@ -117,9 +117,11 @@ async fn act<P: Ports>(
     };
     let snapshot = db::room_snapshot(cx.ports.fail_fast_db(), &cx.caller.tenant, &cx.room, None).await;
     let membership = match refuse_strangers(snapshot) {
-        Ok(snapshot) => {
-            snapshot.map(|room| Membership { members_version: room.members_version, last_seq: room.last_seq })
-        }
+        Ok(snapshot) => snapshot.map(|room| Membership {
+            members_version: room.members_version,
+            last_seq: room.last_seq,
+            notify: None,
+        }),
         // The message went with its room.
         Err(_) if matches!(action, Resolution::Delete) => return Ok(None),
         Err(refusal) => return Err(refusal),

@@ -32,11 +32,16 @@ pub struct Membership {
     pub members_version: u64,
     /// A room whose log ends before this has lost its storage.
     pub last_seq: Seq,
+    /// The caller's notification settings, which make no version: a room that knows others asks Postgres before it shows
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<db::Notify>,
 }
 
 impl From<db::Access> for Membership {
     fn from(access: db::Access) -> Self {
-        Self { members_version: access.members_version, last_seq: access.last_seq }
+        let db::Access { members_version, last_seq, notify, .. } = access;
+        Self { members_version, last_seq, notify }
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Access {
     pub members_version: u64,
     /// The watermark in Postgres: never above the room's head, unless the room lost its log.
     pub last_seq: Seq,
+    /// If they differ from what the object knows, its copy of them is old: they make no new `members_version`.
+    #[serde(default)]
+    pub notify: Option<Notify>,
 }
 
 /// Everything that a room object caches of its row and its members.
@@ -104,7 +107,7 @@ pub async fn access(
     room: &RoomId,
 ) -> Result<Option<Access>, DbError> {
     let input = json!({"tenant": tenant, "user": user, "room": room});
-    decode(db.query("SELECT chat_access_v1($1)", input).await?)
+    decode(db.query("SELECT chat_access_v2($1)", input).await?)
 }
 
 /// The room's row, all its members and bans, as of one moment, and who made the changes since the version `known`.

@@ -1,4 +1,5 @@
-//! Changing a room's members, bans and settings: one statement a change, its audit entries included.
+//! Changing a room's members, bans and settings: one statement for changes that are planned together, their audit entries
+//! included.
 //! Not here: which change is allowed (`room::admin_changes`).
 
 use super::audit::AuditRow;
@@ -8,7 +9,7 @@ use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
 use serde::{Deserialize, Serialize};
 
-/// Everything that one change writes, planned for the room as it was at `version`.
+/// Everything that a statement writes, planned for the room as it was at `version`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeSet {
@@ -23,6 +24,10 @@ pub struct ChangeSet {
     pub bans: Vec<BanPut>,
     pub unbanned: Vec<UserId>,
     pub audit: Vec<AuditRow>,
+    /// Members' own notification settings. They don't depend on `version` and make no new one.
+    pub notify: Vec<NotifyPut>,
+    /// Nobody is added who is in as many rooms as this.
+    pub rooms_per_person: u64,
     /// Delete the room and everything that refers to it.
     pub delete: bool,
 }
@@ -35,11 +40,17 @@ pub struct MemberPut {
     pub role: Role,
     /// Where a new member begins, and has read up to. An existing member keeps both.
     pub joined_seq: Seq,
-    pub notify_level: NotifyLevel,
-    #[serde(rename = "muteUntilMs")]
-    pub notifications_snoozed_until_ms: Option<UnixMs>,
     #[serde(rename = "mutedUntilMs")]
     pub silenced_until_ms: Option<UnixMs>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotifyPut {
+    pub user_id: UserId,
+    pub level: NotifyLevel,
+    #[serde(rename = "muteUntilMs")]
+    pub notifications_snoozed_until_ms: Option<UnixMs>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +68,7 @@ pub struct Settings {
 #[serde(rename_all = "camelCase")]
 pub struct BanPut {
     pub user_id: UserId,
+    pub banned_by: UserId,
     pub until_ms: Option<UnixMs>,
     pub reason: Option<String>,
 }
@@ -72,10 +84,11 @@ pub enum Applied {
     Missing,
 }
 
-/// The change is in Postgres with its audit entries, all of it, or nothing of it is.
+/// The changes are in Postgres with their audit entries, all of them, or nothing of them is.
 ///
-/// # Laws  a change is applied only to the version it was planned for; sent twice, the second is `Stale`.
+/// # Laws  they are applied only to the version that they were planned for; sent twice, the second is `Stale`. A set that
+/// has nothing but `notify` is applied to any version.
 /// # Cost  one statement, which waits for the room's other changes and batches.
 pub async fn apply(db: &impl Postgres, set: &ChangeSet) -> Result<Applied, DbError> {
-    decode(db.query("SELECT chat_apply_v1($1)", encode(set)?).await?)
+    decode(db.query("SELECT chat_apply_v3($1)", encode(set)?).await?)
 }

@@ -35,6 +35,15 @@ pub enum Failure {
     Retry,
 }
 
+/// A quota whose count Postgres keeps (migrations/0013_quotas.sql).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quota {
+    /// Rooms that a person creates in a day of UTC.
+    RoomsMade,
+    /// Rooms that a person is in.
+    Memberships,
+}
+
 impl DbError {
     /// # Source  docs/PLATFORM.md, "Postgres through Hyperdrive". 23505 and 21000 are the data's fault as well: after
     /// `ON CONFLICT` the first can only be a message id that another row has, the second is a row twice in one batch.
@@ -47,6 +56,15 @@ impl DbError {
                 Some("42" | "28" | "3D") => Failure::Halt,
                 _ => Failure::Retry,
             },
+        }
+    }
+
+    /// The quota that the statement would have exceeded.
+    pub fn quota(&self) -> Option<Quota> {
+        match self.sqlstate.as_deref() {
+            Some("CW001") => Some(Quota::RoomsMade),
+            Some("CW002") => Some(Quota::Memberships),
+            _ => None,
         }
     }
 

@@ -26,6 +26,9 @@ pub struct NewRoom {
     pub creator: UserId,
     /// The creator may be among them; nobody is added twice.
     pub participants: Vec<UserId>,
+    /// The creator's quota of new rooms in a day, and everybody's of rooms to be in.
+    pub create_per_day: u64,
+    pub rooms_per_person: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -42,16 +45,16 @@ pub struct Created {
 ///
 /// # Laws  room and members are one transaction. A retry answers like the first try, `created` included: the request
 /// whose id the room has is the one that created it. Of repeatable requests it is the one that inserted the row.
+/// # Errors  one with a `quota`: nothing was created.
 /// # Cost  two statements, the second for the answer.
 pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Option<Created>, DbError> {
     let people: BTreeSet<&str> = new.participants.iter().chain([&new.creator]).map(UserId::as_str).collect();
-    let (sql, dm_key) = match new.kind {
-        // A JSON array of the two in order: two pairs never have the same key, whatever their ids contain.
-        RoomKind::Direct => (include_str!("sql/create_direct.sql"), Some(json!(people).to_string())),
-        RoomKind::Group => (include_str!("sql/create_group.sql"), None),
-    };
+    let sql = "SELECT chat_create_room_v1($1)";
+    // A JSON array of the two in order: two pairs never have the same key, whatever their ids contain.
+    let dm_key = (new.kind == RoomKind::Direct).then(|| json!(people).to_string());
     let input = json!({"tenant": new.tenant, "id": new.id, "type": new.kind, "name": new.name,
-                       "dmKey": dm_key, "creator": new.creator, "people": people});
+                       "dmKey": dm_key, "creator": new.creator, "people": people,
+                       "createPerDay": new.create_per_day, "roomsPerPerson": new.rooms_per_person});
     #[derive(Deserialize)]
     struct Row {
         id: RoomId,

@@ -5,6 +5,7 @@
 //! No borrow of a `RefCell` crosses an `.await`: clippy's `await_holding_refcell_ref` refuses it.
 
 mod backlog;
+mod changes;
 mod delivery;
 mod drain;
 mod frames;
@@ -24,6 +25,7 @@ use crate::limits::Limits;
 use crate::room::moderation::Moderation;
 use crate::room::store::{Store, StoreError};
 use crate::room::{ConnectionId, Effect, Input};
+use changes::Changes;
 use drain::{Drain, Linger};
 use lease::Lease;
 use memory::Memory;
@@ -43,6 +45,7 @@ pub struct Object<P: Platform> {
     linger: Linger,
     /// Opening the log from Postgres.
     opening: Lease,
+    changes: Changes,
 }
 
 /// What an input returns to whoever fed it.
@@ -67,6 +70,7 @@ impl<P: Platform> Object<P> {
             drain: Drain::default(),
             linger: Linger::default(),
             opening: Lease::default(),
+            changes: Changes::default(),
         })
     }
 

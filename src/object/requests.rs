@@ -1,18 +1,18 @@
 //! Requests to a room, which the Worker sends for a caller: calls, admin changes and upgrades. Before each, the log is
-//! opened. Not here: events of open sockets (`mod`), and who may do what (`room`).
+//! opened. Not here: the queue of changes (`changes`), events of open sockets (`mod`), and who may do what (`room`).
 
 use super::Object;
 use super::platform::Platform;
 use crate::api::{Reply, RoomOp, RoomRequest, UpgradeRequest, database_unavailable, no_such_room};
 use crate::auth::Identity;
-use crate::db::{self, Applied, ChangeSet};
+use crate::db::{self, ChangeSet};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
-use crate::limits::{CHANGE_TRIES_MAX, REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
+use crate::limits::{REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
-use crate::room::{AdminChange, Connect, Input, Rebuild, ResumePosition, Room, RoomInfo};
+use crate::room::{Connect, Input, Rebuild, ResumePosition, Room, RoomInfo};
 use std::rc::Rc;
 
 /// What the Worker gets.
@@ -44,7 +44,7 @@ impl<P: Platform> Object<P> {
                 let fed = self.feed(Input::Call { caller: &room_request.caller, call, random });
                 Ok(Answer::Reply(Reply::ok(fed.reply.ok_or_else(Refusal::fault)??)))
             }
-            RoomOp::Change(change) => self.change(&room_request.caller, &change).await,
+            RoomOp::Change(change) => self.change(room_request.caller, change).await.map(Answer::Reply),
         }
     }
 
@@ -107,9 +107,16 @@ impl<P: Platform> Object<P> {
             None => true,
             Some(membership) => {
                 let member = room_request.op.is_tenants() || room.admit(&room_request.caller).is_ok();
+                // `hello` shows them.
+                let shows_notify = !matches!(&room_request.op, RoomOp::Upgrade(_))
+                    || membership
+                        .notify
+                        .as_ref()
+                        .is_none_or(|notify| room.has_notify(&room_request.caller.user, notify));
                 membership.members_version <= room.members_version()
                     && membership.last_seq <= room.head()
                     && member
+                    && shows_notify
             }
         })
     }
@@ -158,54 +165,8 @@ impl<P: Platform> Object<P> {
         }
     }
 
-    /// Changes the room in Postgres, and answers when the change is in force here: removed members receive nothing any more.
-    ///
-    /// # Errors  the plan's; 503 if Postgres does not answer, and then the change may have been made or not.
-    async fn change(
-        self: &Rc<Self>,
-        caller: &Identity,
-        change: &AdminChange,
-    ) -> Result<Answer<P::Peer>, Refusal> {
-        let id = format!("{:016x}{:016x}", self.platform.random(), self.platform.random());
-        for _ in 0..CHANGE_TRIES_MAX {
-            let plan = self.with_room(|room, now| room.plan(caller, change, now, &id))??;
-            let Some(set) = plan else { return self.answer_to(caller, change) };
-            if set.delete {
-                self.save_reports(&set).await?;
-            }
-            // Before Postgres is asked: after a crash the room knows why Postgres does not have it.
-            if set.delete && self.feed(Input::DeletionRequested).failed {
-                return Err(Refusal::fault());
-            }
-            // Without an answer, the snapshot shows whether the change was made; if not, it is tried again.
-            let (applied, snapshot) = self
-                .ask_db(async |db| {
-                    let applied = db::apply(db, &set).await;
-                    (applied, db::room_snapshot(db, &set.tenant, &set.room, Some(set.version)).await)
-                })
-                .await;
-            let snapshot = snapshot.map_err(database_unavailable)?;
-            let known = snapshot.as_ref().is_some_and(|now| Room::knows_of(&now.changes, &id));
-            let missing = snapshot.is_none();
-            if self.feed(Input::Refreshed(snapshot)).failed {
-                return Err(Refusal::fault());
-            }
-            match applied {
-                _ if set.delete && missing => {
-                    return Ok(Answer::Reply(Reply::ok(serde_json::json!({"roomId": set.room}))));
-                }
-                _ if known => return self.answer_to(caller, change),
-                Ok(Applied::Done) => return self.answer_to(caller, change),
-                _ if missing => return Err(no_such_room()),
-                Ok(Applied::Stale | Applied::Missing) | Err(_) => {}
-            }
-        }
-        let message = "others are changing the room at this moment, try again";
-        Err(Refusal::new(Code::UpstreamUnavailable, message))
-    }
-
     /// The room's reports are in the tenant's list: they outlive the room, and its outbox can't bring them afterwards.
-    async fn save_reports(self: &Rc<Self>, set: &ChangeSet) -> Result<(), Refusal> {
+    pub(super) async fn save_reports(self: &Rc<Self>, set: &ChangeSet) -> Result<(), Refusal> {
         let mut after = String::new();
         loop {
             let notes = Store(self.platform.sql()).audit_notes_after(&after);
@@ -219,15 +180,6 @@ impl<P: Platform> Object<P> {
                 written.await.map_err(database_unavailable)?;
             }
         }
-    }
-
-    fn answer_to(
-        self: &Rc<Self>,
-        caller: &Identity,
-        change: &AdminChange,
-    ) -> Result<Answer<P::Peer>, Refusal> {
-        let answer = self.with_room(|room, _| room.answer_to(caller, change))?;
-        Ok(Answer::Reply(Reply::ok(answer)))
     }
 
     /// Looks at the room, which is loaded if it is not in memory.

@@ -1,7 +1,7 @@
 //! What the Worker asks of a room to change its row or its members. It crosses a deploy as JSON, so it only grows.
 //! Not here: what Postgres must write for it (`admin_plan`), and what follows for the room (`refresh`).
 
-use crate::auth::Role;
+use crate::auth::{Identity, Role};
 use crate::ids::{UnixMs, UserId};
 use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,15 @@ impl AdminChange {
     pub fn is_tenants(&self) -> bool {
         matches!(self, Self::MuteReported { .. } | Self::BanReported { .. })
     }
+}
+
+/// A change that waits for Postgres.
+#[derive(Clone, Debug)]
+pub struct AskedChange {
+    /// Of the request, the same each time it is planned: its audit entries begin with it.
+    pub id: String,
+    pub caller: Identity,
+    pub change: AdminChange,
 }
 
 /// The settings that change; an empty text removes the name or topic.

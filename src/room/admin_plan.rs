@@ -1,106 +1,83 @@
-//! Plans an admin change: decides over the room's copy of its members who may do it, and what Postgres must write.
+//! Plans one admin change: decides over a copy of the members who may do it, and what Postgres must write.
 //! Postgres checks the version of the copy; if it was old, the change is planned again.
-//! Not here: the table of permissions (`auth`), the statement (`db`), and what follows for the room (`refresh`).
+//! Not here: planning several together (`change_batch`), the table of permissions (`auth`), the statement (`db`), and
+//! what follows for the room (`refresh`).
 
-use super::Room;
-use super::admin_changes::{AdminChange, Patch};
+use super::admin_changes::{AdminChange, AskedChange, Patch};
 use super::members::Members;
+use super::moderation::Moderator;
 use super::reports::SYSTEM;
 use crate::auth::{Action, Identity, Role};
-use crate::db::{
-    AuditRow, BanPut, ChangeSet, MemberPut, Settings, SnapshotBan, SnapshotChange, SnapshotMember,
-};
+use crate::db::{AuditRow, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, SnapshotBan, SnapshotMember};
 use crate::error::{Code, Refusal};
 use crate::ids::{Seq, UnixMs, UserId, iso};
 use crate::limits::{BANS_MAX, FOREVER_MS, GROUP_MEMBERS_MAX};
 use crate::protocol::room::{AuditAction, NotifyLevel};
-use serde_json::{Value, json};
 
-impl Room {
-    /// What Postgres must write for this change; `None` when nothing changes.
-    ///
-    /// # Takes   `id`: of this request, the same each time it is planned.
-    /// # Errors  why the caller may not do it; nothing happened.
-    pub fn plan(
-        &self,
-        caller: &Identity,
-        change: &AdminChange,
-        now: UnixMs,
-        id: &str,
-    ) -> Result<Option<ChangeSet>, Refusal> {
-        let set = ChangeSet {
-            tenant: self.members.tenant().clone(),
-            room: self.members.room().clone(),
-            version: self.members_version(),
-            put: Vec::new(),
-            gone: Vec::new(),
-            settings: None,
-            bans: Vec::new(),
-            unbanned: Vec::new(),
-            audit: Vec::new(),
-            delete: false,
-        };
-        let mut plan = Plan { members: &self.members, head: self.log.head(), caller, now, id, set };
-        let (moderated, flagged) = self.moderate(caller, change)?;
-        plan.add_change(moderated.as_ref().unwrap_or(change))?;
-        if let Some(rule) = flagged.filter(|_| plan.set.settings.is_some()) {
-            plan.note_flagged(rule);
-        }
-        let set = plan.set;
-        let nothing = set.put.is_empty() && set.audit.is_empty() && !set.delete;
-        Ok((!nothing).then_some(set))
+/// What a plan depends on besides the members.
+#[derive(Clone, Copy)]
+pub(super) struct Basis<'a> {
+    /// Where new members begin.
+    pub head: Seq,
+    pub now: UnixMs,
+    pub moderator: &'a Moderator,
+}
+
+/// What Postgres must write for one change, planned over these members; an empty set when nothing changes.
+///
+/// # Errors  why the caller may not do it; nothing happened.
+pub(super) fn plan_change(
+    members: &Members,
+    Basis { head, now, moderator }: Basis,
+    asked: &AskedChange,
+) -> Result<ChangeSet, Refusal> {
+    let AskedChange { id, caller, change } = asked;
+    let (moderated, flagged) = moderate(members, moderator, caller, change)?;
+    let mut plan = Plan { members, head, caller, now, id, set: empty_set(members) };
+    plan.add_change(moderated.as_ref().unwrap_or(change))?;
+    if let Some(rule) = flagged.filter(|_| plan.set.settings.is_some()) {
+        plan.note_flagged(rule);
     }
+    Ok(plan.set)
+}
 
-    /// A change of texts that everybody sees, masked where the tenant's rules ask for it (`None`: as it is), and the rule
-    /// for which it is noted.
-    ///
-    /// # Errors  room_not_found, forbidden; moderation_blocked.
-    fn moderate(
-        &self,
-        caller: &Identity,
-        change: &AdminChange,
-    ) -> Result<(Option<AdminChange>, Option<&'static str>), Refusal> {
-        let AdminChange::Settings(patch) = change else { return Ok((None, None)) };
-        self.authorize(caller, Action::ChangeRoom)?;
-        let (mut patch, mut flagged) = (patch.clone(), None);
-        for (field, text) in [("name", &mut patch.name), ("topic", &mut patch.topic)] {
-            if let Some(text) = text {
-                flagged = flagged.or(self.moderator.check_name(field, text)?);
-            }
+/// A change of texts that everybody sees, masked where the tenant's rules ask for it (`None`: as it is), and the rule
+/// for which it is noted.
+///
+/// # Errors  room_not_found, forbidden; moderation_blocked.
+fn moderate(
+    members: &Members,
+    moderator: &Moderator,
+    caller: &Identity,
+    change: &AdminChange,
+) -> Result<(Option<AdminChange>, Option<&'static str>), Refusal> {
+    let AdminChange::Settings(patch) = change else { return Ok((None, None)) };
+    members.authorize(caller, Action::ChangeRoom)?;
+    let (mut patch, mut flagged) = (patch.clone(), None);
+    for (field, text) in [("name", &mut patch.name), ("topic", &mut patch.topic)] {
+        if let Some(text) = text {
+            flagged = flagged.or(moderator.check_name(field, text)?);
         }
-        Ok((Some(AdminChange::Settings(patch)), flagged))
     }
+    Ok((Some(AdminChange::Settings(patch)), flagged))
+}
 
-    /// Whether the request `id` was carried out although its answer was lost: the newest changes in Postgres say so.
-    pub fn knows_of(changes: &[SnapshotChange], id: &str) -> bool {
-        let first = audit_id(id, 0);
-        changes.iter().any(|change| change.id == first)
-    }
-
-    /// The answer to the caller once the change is in force.
-    pub fn answer_to(&self, caller: &Identity, change: &AdminChange) -> Value {
-        let member = |user: &UserId| self.members.member(user.as_str()).map(member_object);
-        match change {
-            AdminChange::Add { users } => {
-                json!({"members": users.iter().filter_map(member).collect::<Vec<_>>()})
-            }
-            AdminChange::SetRole { user, .. } => json!({"member": member(user)}),
-            AdminChange::Remove { user }
-            | AdminChange::Unmute { user }
-            | AdminChange::Unban { user }
-            | AdminChange::MuteReported { user }
-            | AdminChange::BanReported { user, .. } => {
-                json!({"userId": user})
-            }
-            AdminChange::Mute { user, until_ms } => json!({"userId": user, "until": until_ms.map(iso)}),
-            AdminChange::Ban { user, until_ms, reason } => {
-                json!({"userId": user, "until": until_ms.map(iso), "reason": reason})
-            }
-            AdminChange::SlowMode { seconds } => json!({"seconds": seconds}),
-            AdminChange::Notify { .. } => self.members.notify_settings(caller.user.as_str()),
-            AdminChange::Settings(_) => json!({"room": self.members.room_object()}),
-            AdminChange::Leave | AdminChange::Delete => json!({"roomId": self.members.room()}),
-        }
+/// A set that changes nothing, for the version of these members.
+pub(super) fn empty_set(members: &Members) -> ChangeSet {
+    ChangeSet {
+        tenant: members.tenant().clone(),
+        room: members.room().clone(),
+        version: members.snapshot().members_version,
+        put: Vec::new(),
+        gone: Vec::new(),
+        settings: None,
+        bans: Vec::new(),
+        unbanned: Vec::new(),
+        audit: Vec::new(),
+        notify: Vec::new(),
+        // The object knows it.
+        rooms_per_person: u64::MAX >> 1,
+        delete: false,
     }
 }
 
@@ -186,8 +163,6 @@ impl<'a> Plan<'a> {
             user_id: member.user_id.clone(),
             role: member.role,
             joined_seq: member.joined_seq,
-            notify_level: member.notify.level,
-            notifications_snoozed_until_ms: member.notify.notifications_snoozed_until_ms,
             silenced_until_ms: member.silenced_until_ms,
         };
         change(&mut put);
@@ -266,8 +241,6 @@ impl<'a> Plan<'a> {
                 user_id: user.clone(),
                 role: Role::Member,
                 joined_seq: self.head,
-                notify_level: NotifyLevel::All,
-                notifications_snoozed_until_ms: None,
                 silenced_until_ms: None,
             });
             self.note(AuditAction::Add, Some(user), None);
@@ -396,7 +369,12 @@ impl<'a> Plan<'a> {
         if self.member(user).is_ok() {
             self.end_membership(user)?;
         }
-        self.set.bans.push(BanPut { user_id: user.clone(), until_ms, reason: reason.clone() });
+        self.set.bans.push(BanPut {
+            user_id: user.clone(),
+            banned_by: self.caller.user.clone(),
+            until_ms,
+            reason: reason.clone(),
+        });
         self.note(AuditAction::Ban, Some(user), reason);
         Ok(())
     }
@@ -410,21 +388,17 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
+    /// Written in any case: the copy may be old, as these settings make no version.
     fn set_notify(&mut self, level: NotifyLevel, snoozed_until_ms: Option<UnixMs>) -> Result<(), Refusal> {
         self.authorize(Action::Read)?;
-        let member = self.member(&self.caller.user)?;
-        let notify = &member.notify;
-        if (notify.level, notify.notifications_snoozed_until_ms) != (level, snoozed_until_ms) {
-            self.put(member, |m| {
-                (m.notify_level, m.notifications_snoozed_until_ms) = (level, snoozed_until_ms);
-            });
-        }
+        let user_id = self.caller.user.clone();
+        self.set.notify.push(NotifyPut { user_id, level, notifications_snoozed_until_ms: snoozed_until_ms });
         Ok(())
     }
 }
 
 /// The id of the `nth` audit entry of a request.
-fn audit_id(request: &str, nth: usize) -> String {
+pub(super) fn audit_id(request: &str, nth: usize) -> String {
     format!("{request}.{nth}")
 }
 
@@ -433,9 +407,4 @@ fn refuse_past(until_ms: Option<UnixMs>, now: UnixMs) -> Result<(), Refusal> {
         true => Err(Refusal::invalid("until", "has passed already")),
         false => Ok(()),
     }
-}
-
-/// A member as REST shows it.
-fn member_object(member: &SnapshotMember) -> Value {
-    json!({"userId": member.user_id, "role": member.role, "joinedAt": iso(member.joined_at_ms)})
 }

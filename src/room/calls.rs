@@ -3,6 +3,7 @@
 
 use super::effect::Effect;
 use super::input::{PageQuery, RoomCall};
+use super::rate::Rate;
 use super::store::{self, Stored};
 use super::turn::Request;
 use super::{Room, RoomError};
@@ -17,13 +18,34 @@ use serde_json::json;
 impl Room {
     /// Answers a call with `Effect::Reply`, also when it is refused.
     pub(super) fn call(&mut self, request: Request, call: RoomCall) -> store::Result<()> {
-        let reply = match self.answer_call(request, call) {
+        let charged = self.charge_call(&request, &call).map_err(RoomError::from);
+        let reply = match charged.and_then(|()| self.answer_call(request, call)) {
             Ok(answer) => Ok(answer),
             Err(RoomError::Refused(refusal)) => Err(refusal),
             Err(RoomError::Store(error)) => return Err(error),
         };
         self.effects.push(Effect::Reply(reply));
         Ok(())
+    }
+
+    /// Takes the call from its caller's bucket: what reads a room from that of pages, the rest from that of frames, as
+    /// the same operations do on a socket. The end of an upload is free, as its beginning was paid for. Outsiders are
+    /// refused later, and nothing of them is remembered.
+    fn charge_call(&mut self, request: &Request, call: &RoomCall) -> Result<(), Refusal> {
+        let rate = match call {
+            RoomCall::Page(_) | RoomCall::Thread { .. } | RoomCall::Versions { .. } => Rate::Pages,
+            RoomCall::Reactors { .. } => Rate::Pages,
+            RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => Rate::Pages,
+            RoomCall::DeleteReported { .. } => Rate::Frames,
+            RoomCall::Uploaded { .. } | RoomCall::UploadFailed { .. } => return Ok(()),
+            RoomCall::Say { .. } | RoomCall::Edit { .. } | RoomCall::Delete { .. } => Rate::Frames,
+            RoomCall::React { .. } | RoomCall::Report { .. } | RoomCall::File { .. } => Rate::Frames,
+            RoomCall::Read { .. } | RoomCall::Unread { .. } | RoomCall::Reserve { .. } => Rate::Frames,
+        };
+        match self.members.is_member(request.user()) {
+            true => self.rates.charge(&self.limits, request.user(), rate, request.turn.now),
+            false => Ok(()),
+        }
     }
 
     fn answer_call(&mut self, request: Request, call: RoomCall) -> Result<String, RoomError> {

@@ -4,15 +4,15 @@
 use super::mention_parser::Mentions;
 use super::store::formats::RoomInfo;
 use crate::auth::{self, Action, Identity, Role};
-use crate::db::{Marker, RoomSnapshot, SnapshotMember};
+use crate::db::{BanPut, ChangeSet, Marker, Notify, RoomSnapshot, SnapshotBan, SnapshotMember};
 use crate::error::{Code, Refusal};
-use crate::ids::{RoomId, Seq, TenantId, UnixMs, iso};
+use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId, iso};
 use crate::limits::{FOREVER_MS, RECEIPTS_MEMBERS_MAX};
 use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Members {
     info: RoomInfo,
     /// The role of each member of the snapshot.
@@ -53,6 +53,43 @@ impl Members {
         self.roles.clear();
         self.info.snapshot.members.clear();
         self.info.snapshot.bans.clear();
+    }
+
+    /// The members are as they will be once Postgres has written this. New members get their times from Postgres.
+    pub fn foresee(&mut self, set: &ChangeSet) {
+        let room = &mut self.info.snapshot;
+        room.members.retain(|member| !set.gone.contains(&member.user_id));
+        for user in &set.gone {
+            self.roles.remove(user.as_str());
+        }
+        for put in &set.put {
+            self.roles.insert(put.user_id.to_string(), put.role);
+            match room.members.iter_mut().find(|member| member.user_id == put.user_id) {
+                Some(known) => {
+                    (known.role, known.silenced_until_ms) = (put.role, put.silenced_until_ms);
+                }
+                None => room.members.push(SnapshotMember {
+                    user_id: put.user_id.clone(),
+                    role: put.role,
+                    joined_at_ms: 0,
+                    joined_seq: put.joined_seq,
+                    last_read_seq: put.joined_seq,
+                    read_generation: 0,
+                    notify: Notify { level: NotifyLevel::All, notifications_snoozed_until_ms: None },
+                    silenced_until_ms: put.silenced_until_ms,
+                }),
+            }
+        }
+        let is_replaced = |user: &UserId| set.bans.iter().any(|ban| ban.user_id == *user);
+        room.bans.retain(|ban| !set.unbanned.contains(&ban.user_id) && !is_replaced(&ban.user_id));
+        let ban = |b: &BanPut| SnapshotBan { user_id: b.user_id.clone(), until_ms: b.until_ms };
+        room.bans.extend(set.bans.iter().map(ban));
+        if let Some(settings) = set.settings.clone() {
+            (room.name, room.topic) = (settings.name, settings.topic);
+            (room.archived, room.slow_mode_s) = (settings.archived, settings.slow_mode_s);
+            (room.history_visibility, room.room_mention) =
+                (settings.history_visibility, settings.room_mention);
+        }
     }
 
     pub fn is_member(&self, user: &str) -> bool {
@@ -123,6 +160,11 @@ impl Members {
     /// Whether members see each other's read markers: in small rooms only.
     pub fn shares_receipts(&self) -> bool {
         self.roles.len() <= RECEIPTS_MEMBERS_MAX
+    }
+
+    /// Whether the person's notification settings are these.
+    pub fn has_notify(&self, user: &str, notify: &Notify) -> bool {
+        self.member(user).is_some_and(|member| member.notify == *notify)
     }
 
     /// The person's notification settings, as on the wire.

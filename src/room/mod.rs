@@ -15,6 +15,7 @@ mod audit;
 mod background;
 mod backoff;
 mod calls;
+mod change_batch;
 mod connection;
 mod deletion;
 mod edit_delete;
@@ -51,7 +52,8 @@ mod thread;
 mod turn;
 mod uploads;
 
-pub use admin_changes::{AdminChange, Patch};
+pub use admin_changes::{AdminChange, AskedChange, Patch};
+pub use change_batch::ChangeBatch;
 pub use effect::Effect;
 pub(crate) use effect::RoomError;
 pub use files::{file_prefix, split_id};
@@ -63,8 +65,9 @@ pub use socket_state::{ConnectionId, SocketState};
 pub use store::formats::{OutboxProblem, OutboxReport, OutboxState, RoomInfo};
 
 use crate::auth::{Action, Identity};
+use crate::db::Notify;
 use crate::error::Refusal;
-use crate::ids::{RoomId, Seq, TenantId, UnixMs};
+use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::{BATCH_ROWS_MAX, Limits};
 use crate::metrics::Counts;
 use crate::oplog::Entry;
@@ -290,6 +293,11 @@ impl Room {
     /// # Errors  `room_not_found`: outsiders do not learn whether the room exists.
     pub fn admit(&self, caller: &Identity) -> Result<(), Refusal> {
         self.authorize(caller, Action::Read)
+    }
+
+    /// Whether the room shows the person these notification settings.
+    pub fn has_notify(&self, user: &UserId, notify: &Notify) -> bool {
+        self.members.has_notify(user.as_str(), notify)
     }
 
     fn authorize(&self, caller: &Identity, action: Action) -> Result<(), Refusal> {

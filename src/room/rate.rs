@@ -13,6 +13,7 @@ pub enum Rate {
     Reactions,
     Typing,
     Frames,
+    Pages,
 }
 
 impl Rate {
@@ -22,6 +23,7 @@ impl Rate {
             Self::Reactions => "reactions",
             Self::Typing => "typing",
             Self::Frames => "frames",
+            Self::Pages => "pages",
         }
     }
 }
@@ -67,6 +69,9 @@ impl RateLimits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     full_at_ms: [f64; 4],
+    /// Like one of `full_at_ms`, whose number is part of the stored format.
+    #[serde(default)]
+    pages_full_at_ms: f64,
     frames: Window,
 }
 
@@ -97,13 +102,14 @@ impl Rates {
     ///
     /// # Errors  the milliseconds after which the bucket holds one again.
     fn charge(&mut self, rate: Rate, limits: &Limits, now: UnixMs) -> Result<(), u64> {
-        let (slot, per_s, burst) = match rate {
-            Rate::Messages => (0, limits.messages_per_s, limits.messages_burst),
-            Rate::Reactions => (1, limits.reactions_per_s, limits.reactions_burst),
-            Rate::Typing => (2, limits.typing_per_s, limits.typing_burst),
-            Rate::Frames => (3, limits.frames_per_s, limits.frames_burst),
+        let [messages, reactions, typing, frames] = &mut self.full_at_ms;
+        let (full_at, per_s, burst) = match rate {
+            Rate::Messages => (messages, limits.messages_per_s, limits.messages_burst),
+            Rate::Reactions => (reactions, limits.reactions_per_s, limits.reactions_burst),
+            Rate::Typing => (typing, limits.typing_per_s, limits.typing_burst),
+            Rate::Frames => (frames, limits.frames_per_s, limits.frames_burst),
+            Rate::Pages => (&mut self.pages_full_at_ms, limits.pages_per_s, limits.pages_burst),
         };
-        let Some(full_at) = self.full_at_ms.get_mut(slot) else { return Ok(()) };
         let (now, interval) = (now as f64, 1000.0 / per_s);
         let next = full_at.max(now) + interval;
         let over = next - now - interval * f64::from(burst.max(1));
@@ -122,7 +128,8 @@ impl Rates {
 
     /// Whether all buckets are full and no window is open, so that forgetting these rates loses nothing.
     fn is_rested(&self, now: UnixMs) -> bool {
-        self.full_at_ms.iter().all(|at| *at <= now as f64) && self.frames.is_over(FLOOD_WINDOW_MS, now)
+        let mut all = self.full_at_ms.iter().chain([&self.pages_full_at_ms]);
+        all.all(|at| *at <= now as f64) && self.frames.is_over(FLOOD_WINDOW_MS, now)
     }
 
     /// Keeps the stricter of two memories of the same person.
@@ -130,6 +137,7 @@ impl Rates {
         for (mine, theirs) in self.full_at_ms.iter_mut().zip(other.full_at_ms) {
             *mine = mine.max(theirs);
         }
+        self.pages_full_at_ms = self.pages_full_at_ms.max(other.pages_full_at_ms);
         if other.frames.count > self.frames.count {
             self.frames = other.frames;
         }

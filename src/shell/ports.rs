@@ -2,13 +2,13 @@
 //! Not here: what is done with them (`api`).
 
 use super::{bucket::R2, clock, database::Database};
-use crate::api::{self, FileReply, Ports, Reply, RoomRequest, ServiceState};
+use crate::api::{self, EdgeRate, FileReply, Ports, Reply, RoomRequest, ServiceState};
 use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{DbError, Postgres};
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UnixMs};
 use crate::limits::{
-    ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, STATEMENT_TIMEOUT_MS,
+    ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, Limits, STATEMENT_TIMEOUT_MS,
 };
 use crate::oplog::Entry;
 use crate::outbox_alerts::Listed;
@@ -26,6 +26,7 @@ thread_local! {
     static JWKS: Rc<RefCell<Jwks>> = Rc::default();
     /// Until when the Worker does not ask Postgres what a room can answer as well.
     static RESTS_UNTIL: Cell<UnixMs> = const { Cell::new(0) };
+    static RATES_REPORTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The header that carries an upgrade's `RoomRequest`: such a request has no body.
@@ -37,6 +38,7 @@ pub struct WorkerPorts<'a> {
     database: DbWithDeadline,
     fail_fast: DbWithDeadline,
     bucket: Option<R2>,
+    limits: Limits,
 }
 
 /// Postgres with a long or a short deadline, over the request's one connection.
@@ -59,11 +61,29 @@ impl Postgres for DbWithDeadline {
     }
 }
 
+/// Says, once an isolate, that rates at the edge are not counted.
+fn report_absent_rates(env: &Env, limits: &Limits) {
+    if RATES_REPORTED.replace(true) {
+        return;
+    }
+    let absent = EdgeRate::ALL.into_iter().filter(|rate| env.rate_limiter(rate.binding()).is_err()).count();
+    match limits.edge_rates {
+        true if absent > 0 => {
+            super::write_log(&Entry::warn("edge_rates_absent").with("bindings", &(absent as u64)));
+        }
+        true => {}
+        false => super::write_log(&Entry::warn("edge_rates_off")),
+    }
+}
+
 impl<'a> WorkerPorts<'a> {
     pub fn new(env: &'a Env, config: AuthConfig) -> Self {
         let fail_fast = DbWithDeadline { database: Rc::new(Database::new(env)), fail_fast: true };
         let database = DbWithDeadline { database: fail_fast.database.clone(), fail_fast: false };
-        Self { env, config, database, fail_fast, bucket: R2::of(env) }
+        // The room logs a variable that is invalid.
+        let limits = Limits::parse(&super::variable(env, "LIMITS").unwrap_or_default()).unwrap_or_default();
+        report_absent_rates(env, &limits);
+        Self { env, config, database, fail_fast, bucket: R2::of(env), limits }
     }
 
     /// The response that delivers a file.
@@ -134,6 +154,16 @@ impl Ports for WorkerPorts<'_> {
 
     fn config(&self) -> &AuthConfig {
         &self.config
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits.clone()
+    }
+
+    async fn is_within(&self, rate: EdgeRate, key: &str) -> bool {
+        let Ok(limiter) = self.env.rate_limiter(rate.binding()) else { return true };
+        // A platform that can't count lets everybody in.
+        limiter.limit(key.to_owned()).await.map_or(true, |outcome| outcome.success)
     }
 
     fn now(&self) -> UnixMs {

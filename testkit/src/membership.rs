@@ -3,6 +3,7 @@
 
 use chinwag::db::{Applied, ChangeSet, Notify, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember};
 use chinwag::ids::UnixMs;
+use chinwag::protocol::room::NotifyLevel;
 
 #[derive(Default)]
 pub struct Membership {
@@ -17,19 +18,28 @@ pub struct Membership {
 impl Membership {
     /// Applies a change set to the room, unless the room has another version by now.
     pub fn apply(&mut self, room: &mut RoomSnapshot, set: &ChangeSet, now: UnixMs) -> Applied {
-        if room.members_version != set.version {
+        let is_versioned = set.settings.is_some()
+            || !(set.put.is_empty() && set.gone.is_empty() && set.audit.is_empty())
+            || !(set.bans.is_empty() && set.unbanned.is_empty());
+        if (is_versioned || set.delete) && room.members_version != set.version {
             return Applied::Stale;
+        }
+        for own in &set.notify {
+            if let Some(member) = room.members.iter_mut().find(|m| m.user_id == own.user_id) {
+                member.notify = Notify {
+                    level: own.level,
+                    notifications_snoozed_until_ms: own.notifications_snoozed_until_ms,
+                };
+            }
+        }
+        if !is_versioned {
+            return Applied::Done;
         }
         room.members_version += 1;
         room.members.retain(|m| !set.gone.contains(&m.user_id));
         for put in &set.put {
-            let notify = Notify {
-                level: put.notify_level,
-                notifications_snoozed_until_ms: put.notifications_snoozed_until_ms,
-            };
             if let Some(known) = room.members.iter_mut().find(|m| m.user_id == put.user_id) {
-                known.role = put.role;
-                (known.notify, known.silenced_until_ms) = (notify, put.silenced_until_ms);
+                (known.role, known.silenced_until_ms) = (put.role, put.silenced_until_ms);
                 continue;
             }
             self.last_joined_at = now.max(self.last_joined_at + 1);
@@ -40,7 +50,7 @@ impl Membership {
                 joined_seq: put.joined_seq,
                 last_read_seq: put.joined_seq,
                 read_generation: 0,
-                notify,
+                notify: Notify { level: NotifyLevel::All, notifications_snoozed_until_ms: None },
                 silenced_until_ms: put.silenced_until_ms,
             });
         }

@@ -2,7 +2,7 @@
  * Measures what web/README.md promises of speed, and tells it; by hand, because a shared machine's times prove nothing.
  *
  *   CHINWAG_URL   a running development stack with its rates raised:
- *                 cargo xtask dev --var 'LIMITS={"messagesPerS":5000,"messagesBurst":20000,"framesPerS":9000,"framesBurst":30000}'
+ *                 cargo xtask dev --var 'LIMITS={"messagesPerS":5000,"messagesBurst":20000,"framesPerS":9000,"framesBurst":30000,"doorRates":false}'
  *   MESSAGES      how many the room holds (default 10,000)
  */
 import { chromium } from "playwright-core";

@@ -7,6 +7,7 @@
 
 mod rig;
 
+mod edge_rates;
 mod faults;
 mod files;
 mod files_large;

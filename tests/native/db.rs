@@ -23,7 +23,18 @@ fn new_room(t: &str, id: &str, kind: RoomKind, creator: &str, others: &[&str]) -
     let participants = others.iter().map(|name| user(name)).collect();
     let name = (kind == RoomKind::Group).then(|| format!("The {id}"));
     let (tenant, id, creator) = (tenant(t), room(id), user(creator));
-    NewRoom { tenant, id, is_repeatable: false, kind, name, creator, participants }
+    let (create_per_day, rooms_per_person) = (500, 100_000);
+    NewRoom {
+        tenant,
+        id,
+        is_repeatable: false,
+        kind,
+        name,
+        creator,
+        participants,
+        create_per_day,
+        rooms_per_person,
+    }
 }
 
 pub async fn create(pg: &NativePostgres, new: &NewRoom) -> Created {
@@ -155,6 +166,42 @@ async fn the_same_request_many_times_at_once_makes_one_room() {
             }
         }
     }
+}
+
+/// RATE-2.
+#[tokio::test]
+async fn quotas_refuse_the_next_room_and_leave_nothing_of_it() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    let new = |id: &str, kind: RoomKind, creator: &str, others: &[&str]| NewRoom {
+        create_per_day: 3,
+        rooms_per_person: 4,
+        ..new_room("acme", id, kind, creator, others)
+    };
+    let quota = async |new: NewRoom| match db::create_room(pg, &new).await {
+        Ok(made) => Ok(made.expect("a member").created),
+        Err(error) => Err(error.quota().unwrap_or_else(|| panic!("{error}"))),
+    };
+    for id in ["g1", "g2"] {
+        assert_eq!(quota(new(id, RoomKind::Group, "alice", &["bob"])).await, Ok(true));
+    }
+    assert_eq!(quota(new("d1", RoomKind::Direct, "alice", &["bob"])).await, Ok(true));
+    assert_eq!(quota(new("g3", RoomKind::Group, "alice", &[])).await, Err(db::Quota::RoomsMade));
+    assert_eq!(quota(new("d2", RoomKind::Direct, "alice", &["bob"])).await, Ok(false), "the room they have");
+    let twice = NewRoom { is_repeatable: true, ..new("g2", RoomKind::Group, "alice", &["bob"]) };
+    assert_eq!(quota(twice).await, Ok(false), "a retry creates nothing");
+    assert_eq!(quota(new("g4", RoomKind::Group, "carol", &["bob"])).await, Ok(true));
+    assert_eq!(quota(new("g5", RoomKind::Group, "carol", &["bob"])).await, Err(db::Quota::Memberships));
+    assert_eq!(quota(new("g5", RoomKind::Group, "carol", &["dave"])).await, Ok(true), "bob's quota is bob's");
+    let other = NewRoom { tenant: tenant("other"), ..new("g1", RoomKind::Group, "alice", &["bob"]) };
+    assert_eq!(quota(other).await, Ok(true), "another tenant's people are others");
+    let rooms = pg
+        .client
+        .query_one("SELECT string_agg(id, ' ' ORDER BY id) FROM chat_rooms WHERE tenant_id = 'acme'", &[]);
+    assert_eq!(rooms.await.expect("rooms").get::<_, String>(0), "d1 g1 g2 g4 g5");
+    let yesterday = "UPDATE chat_rooms_made SET day = day - 1";
+    pg.client.batch_execute(yesterday).await.expect(yesterday);
+    assert_eq!(quota(new("g6", RoomKind::Group, "alice", &[])).await, Ok(true), "a new day");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use crate::db::{batch, done, group, message_row, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use chinwag::auth::Role;
 use chinwag::db::{
-    self, Applied, AuditCursor, AuditRow, BanPut, ChangeSet, MemberPut, RoomSnapshot, Settings,
+    self, Applied, AuditCursor, AuditRow, BanPut, ChangeSet, MemberPut, NotifyPut, RoomSnapshot, Settings,
 };
 use chinwag::protocol::room::{AuditAction, HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
 use serde_json::{Value, json};
@@ -20,6 +20,8 @@ pub fn set(version: u64) -> ChangeSet {
         bans: Vec::new(),
         unbanned: Vec::new(),
         audit: Vec::new(),
+        notify: Vec::new(),
+        rooms_per_person: 100_000,
         delete: false,
     }
 }
@@ -29,10 +31,12 @@ fn put(name: &str, role: &str, joined_seq: u64) -> MemberPut {
         user_id: user(name),
         role: Role::from_name(role).expect("a role"),
         joined_seq,
-        notify_level: NotifyLevel::All,
-        notifications_snoozed_until_ms: None,
         silenced_until_ms: None,
     }
+}
+
+fn notify(name: &str, level: NotifyLevel, notifications_snoozed_until_ms: Option<u64>) -> NotifyPut {
+    NotifyPut { user_id: user(name), level, notifications_snoozed_until_ms }
 }
 
 fn note(id: &str, at_ms: u64, action: &str, target: Option<&str>) -> AuditRow {
@@ -103,13 +107,14 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     };
     let far = 253_402_300_799_000;
     change.settings = Some(settings.clone());
-    change.put = vec![MemberPut {
-        notify_level: NotifyLevel::None,
-        notifications_snoozed_until_ms: Some(1_795_424_703_120),
-        silenced_until_ms: Some(far),
-        ..put("bob", "member", 0)
-    }];
-    let ban = |name: &str, until_ms| BanPut { user_id: user(name), until_ms, reason: Some("spam".into()) };
+    change.put = vec![MemberPut { silenced_until_ms: Some(far), ..put("bob", "member", 0) }];
+    change.notify = vec![notify("bob", NotifyLevel::None, Some(1_795_424_703_120))];
+    let ban = |name: &str, until_ms| BanPut {
+        user_id: user(name),
+        banned_by: user("alice"),
+        until_ms,
+        reason: Some("spam".into()),
+    };
     change.bans = vec![ban("mallory", None), ban("eve", Some(far)), ban("over", Some(1_000))];
     change.audit = vec![note("a", 5, "ban", Some("mallory"))];
     assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done));
@@ -124,8 +129,8 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     assert_eq!(bob.notify.notifications_snoozed_until_ms, Some(1_795_424_703_120));
     let bans: Vec<_> = now.bans.iter().map(|b| (b.user_id.as_str(), b.until_ms)).collect();
     assert_eq!(bans, [("eve", Some(far)), ("mallory", None)], "one that is over isn't told");
-    let notify = db::notify_settings(&pg, &tenant("acme"), &user("bob"), &room("r1")).await.expect("notify");
-    assert_eq!(notify, Some(json!({"level": "none", "muteUntil": "2026-11-23T09:05:03.120Z"})));
+    let own = db::notify_settings(&pg, &tenant("acme"), &user("bob"), &room("r1")).await.expect("notify");
+    assert_eq!(own, Some(json!({"level": "none", "muteUntil": "2026-11-23T09:05:03.120Z"})));
     let stranger =
         db::notify_settings(&pg, &tenant("acme"), &user("eve"), &room("r1")).await.expect("notify");
     assert_eq!(stranger, None);
@@ -138,9 +143,11 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     assert_eq!(db::apply(&pg, &back).await, Ok(Applied::Done));
     let now = see(&pg, None).await;
     assert_eq!((now.name.as_deref(), now.topic.as_deref(), now.archived), (Some("Tea"), None, false));
+    let bob = &now.members[1];
     assert_eq!(
-        (now.members[1].silenced_until_ms, now.members[1].notify.notifications_snoozed_until_ms),
-        (None, None)
+        (bob.silenced_until_ms, bob.notify.level),
+        (None, NotifyLevel::None),
+        "not the room's to change"
     );
     let rows =
         pg.client.query_one("SELECT string_agg(user_id, ' ') FROM chat_bans", &[]).await.expect("bans");
@@ -154,6 +161,58 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
         assert_eq!(pg.client.query_one(&sql, &[]).await.expect(table).get::<_, i64>(0), 0, "{table}");
     }
     assert_eq!(db::apply(&pg, &delete).await, Ok(Applied::Missing));
+}
+
+#[tokio::test]
+async fn ones_own_notification_settings_need_no_version_and_make_none() {
+    let rig = Database::new().await;
+    let pg = rig.connect().await;
+    group(&pg, "acme", "r1", "alice", &["bob", "carol"]).await;
+    group(&pg, "acme", "r2", "alice", &["bob"]).await;
+    let mut own = set(77);
+    own.notify = vec![notify("bob", NotifyLevel::Mentions, None), notify("eve", NotifyLevel::None, None)];
+    assert_eq!(db::apply(&pg, &own).await, Ok(Applied::Done));
+    let levels = |now: &RoomSnapshot| now.members.iter().map(|m| m.notify.level).collect::<Vec<_>>();
+    let now = see(&pg, None).await;
+    assert_eq!(now.members_version, 1);
+    assert_eq!(
+        levels(&now),
+        [NotifyLevel::All, NotifyLevel::Mentions, NotifyLevel::All],
+        "eve is in no room"
+    );
+    let access = db::access(&pg, &tenant("acme"), &user("bob"), &room("r1")).await.expect("access");
+    assert_eq!(access.and_then(|access| access.notify), Some(now.members[1].notify.clone()));
+    let other = db::room_snapshot(&pg, &tenant("acme"), &room("r2"), None).await.expect("snapshot");
+    assert_eq!(levels(&other.expect("a room")), [NotifyLevel::All, NotifyLevel::All], "another room's");
+    // Beside a change of the members they share its fate: both are planned again.
+    let mut both = set(77);
+    both.notify = vec![notify("bob", NotifyLevel::None, None)];
+    both.put = vec![put("dave", "member", 0)];
+    assert_eq!(db::apply(&pg, &both).await, Ok(Applied::Stale));
+    assert_eq!(see(&pg, None).await, now);
+    both.version = 1;
+    assert_eq!(db::apply(&pg, &both).await, Ok(Applied::Done));
+    let now = see(&pg, None).await;
+    assert_eq!((now.members_version, now.members[1].notify.level), (2, NotifyLevel::None));
+}
+
+/// RATE-2.
+#[tokio::test]
+async fn nobody_is_added_who_is_in_as_many_rooms_as_one_may_be() {
+    let rig = Database::new().await;
+    let pg = rig.connect().await;
+    group(&pg, "acme", "r1", "alice", &["bob"]).await;
+    group(&pg, "acme", "r2", "carol", &[]).await;
+    group(&pg, "acme", "r3", "carol", &[]).await;
+    let mut change = ChangeSet { rooms_per_person: 2, ..set(1) };
+    change.put = vec![put("dave", "member", 0), put("carol", "member", 0)];
+    let refused = db::apply(&pg, &change).await.expect_err("carol is in two rooms");
+    assert_eq!(refused.quota(), Some(db::Quota::Memberships));
+    change.rooms_per_person = 3;
+    assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done));
+    let mut change = ChangeSet { rooms_per_person: 1, ..set(2) };
+    change.put = vec![put("carol", "moderator", 0)];
+    assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done), "who is a member already is not added");
 }
 
 #[tokio::test]

@@ -287,9 +287,9 @@ async fn change(pg: &NativePostgres, big: &RoomId) {
     let change = async |db: &Explained, n: u64| {
         let set = serde_json::json!({
             "tenant": "acme", "room": big, "version": 1 + n, "gone": [format!("new{n}")], "settings": null,
-            "put": [{"userId": format!("new{}", n + 1), "role": "member", "joinedSeq": 5, "notifyLevel": "all",
-                     "muteUntilMs": null, "mutedUntilMs": null}],
-            "bans": [{"userId": "x1", "untilMs": null, "reason": null}], "unbanned": ["x2"], "delete": false,
+            "put": [{"userId": format!("new{}", n + 1), "role": "member", "joinedSeq": 5, "mutedUntilMs": null}],
+            "bans": [{"userId": "x1", "bannedBy": "bot", "untilMs": null, "reason": null}], "unbanned": ["x2"], "delete": false,
+            "notify": [{"userId": "bot", "level": "mentions", "muteUntilMs": null}], "roomsPerPerson": 100_000,
             "audit": [{"id": format!("c{n}"), "atMs": DAY_MS, "actor": "bot", "action": "add", "target": "x",
                        "reason": null}]});
         let set = serde_json::from_value(set).expect("a change");

@@ -147,9 +147,9 @@ async fn write(pg: &NativePostgres, name: &str, pages_max: f64, all: &Projection
 async fn change(pg: &NativePostgres, name: &str, version: u64) {
     let set = json!({
         "tenant": "acme", "room": "big", "version": version, "gone": [format!("v{}", version - 1)], "settings": null,
-        "put": [{"userId": format!("v{version}"), "role": "member", "joinedSeq": 5, "notifyLevel": "all",
-                 "muteUntilMs": null, "mutedUntilMs": null}],
-        "bans": [{"userId": "x1", "untilMs": null, "reason": null}], "unbanned": ["x2"], "delete": false,
+        "put": [{"userId": format!("v{version}"), "role": "member", "joinedSeq": 5, "mutedUntilMs": null}],
+        "bans": [{"userId": "x1", "bannedBy": "bot", "untilMs": null, "reason": null}], "unbanned": ["x2"], "delete": false,
+        "notify": [{"userId": "bot", "level": "mentions", "muteUntilMs": null}], "roomsPerPerson": 100_000,
         "audit": [{"id": format!("c{version}"), "atMs": DAY_MS, "actor": "bot", "action": "add", "target": "x",
                    "reason": null}]});
     let set = serde_json::from_value(set).expect("a change");

@@ -237,7 +237,7 @@ fn snapshot() -> Value {
 
 fn samples() -> Vec<(&'static str, Value)> {
     let problem = json!({"lag": 3, "oldestAtMs": NOON, "state": "halted", "quarantined": 2});
-    let limits = json!({"full_at_ms": [0.0, 1.5, 0.0, 2.0], "frames": {"from_ms": NOON, "count": 4}});
+    let limits = json!({"full_at_ms": [0.0, 1.5, 0.0, 2.0], "pages_full_at_ms": 2.5, "frames": {"from_ms": NOON, "count": 4}});
     vec![
         (
             "socket_state",
@@ -356,7 +356,11 @@ fn requests() -> Vec<Value> {
         let membership = json!({"membersVersion": 4, "lastSeq": 7});
         json!({"caller": identity(), "room": "r1", "membership": membership, "op": op})
     };
-    ops.map(request).collect()
+    let mut requests: Vec<Value> = ops.map(request).collect();
+    let mut upgrade = requests[0].clone();
+    upgrade["membership"]["notify"] = json!({"level": "mentions", "muteUntilMs": NOON});
+    requests.push(upgrade);
+    requests
 }
 
 /// The body of an event about the room's settings, as the room writes it.

@@ -79,8 +79,10 @@ pub async fn fragile() -> tokio::sync::MutexGuard<'static, Option<Arc<Stack>>> {
 
 /// `application_name` of the tests' own connections.
 pub const TEST_CONNECTION: &str = "chinwag-test";
+/// What a stack has that sets no limits of its own: the edge counts nobody, as one person here does the work of many.
+const NO_EDGE_RATES: &str = r#"LIMITS={"doorRates":false}"#;
 /// Lifts the rates of a person; only typing, which nobody does there in earnest, is once in 50 s.
-pub const NO_RATES: &str = r#"LIMITS={"messagesPerS":100000,"messagesBurst":100000,"reactionsPerS":100000,"reactionsBurst":100000,"framesPerS":100000,"framesBurst":100000,"typingPerS":0.02,"typingBurst":1}"#;
+pub const NO_RATES: &str = r#"LIMITS={"messagesPerS":100000,"messagesBurst":100000,"reactionsPerS":100000,"reactionsBurst":100000,"framesPerS":100000,"framesBurst":100000,"pagesPerS":100000,"pagesBurst":100000,"typingPerS":0.02,"typingBurst":1,"doorRates":false}"#;
 
 /// A new folder for a stack.
 pub fn folder() -> PathBuf {
@@ -106,7 +108,9 @@ impl Stack {
         let mut command = Command::new(xtask);
         command.args(["dev", "--headless", "--no-build", "--port", "0", "--data"]).arg(&dir);
         command.args(["--var", &format!("ALLOWED_ORIGINS={APP_ORIGIN}")]);
-        for var in &setting.vars {
+        let has_limits = setting.vars.iter().any(|var| var.starts_with("LIMITS="));
+        let limits = (!has_limits).then_some(NO_EDGE_RATES);
+        for var in setting.vars.iter().map(String::as_str).chain(limits) {
             command.args(["--var", var]);
         }
         if let Some(place) = &setting.worker_postgres {

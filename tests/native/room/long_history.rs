@@ -64,6 +64,8 @@ fn timed(rig: &mut Rig, what: &str, call: impl Fn(u64) -> RoomCall) {
 #[test]
 fn hist_3_a_long_room_has_no_hole_at_any_depth() {
     let mut rig = long_room();
+    (rig.limits.pages_per_s, rig.limits.pages_burst) = (1e6, 100_000);
+    rig.evict();
     let mut before = None;
     let mut seen = Vec::new();
     loop {

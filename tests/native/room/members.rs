@@ -4,7 +4,7 @@ use crate::rig::Rig;
 use chinwag::auth::Role;
 use chinwag::db::ChangeSet;
 use chinwag::protocol::room::{NotifyLevel, RoomKind};
-use chinwag::room::AdminChange;
+use chinwag::room::{AdminChange, AskedChange};
 
 /// alice owns the room, anna is an admin of it, mo a moderator.
 fn ranks() -> Rig {
@@ -239,8 +239,8 @@ fn room_8_a_change_that_the_room_did_not_learn_of_is_reported_later_and_once() {
     .into_iter()
     .enumerate()
     {
-        let set =
-            rig.with_room(|room| room.plan(&anna, &change, now, &format!("lost{nth}"))).unwrap().unwrap();
+        let asked = [AskedChange { id: format!("lost{nth}"), caller: anna.clone(), change }];
+        let set = rig.with_room(|room| room.plan_changes(&asked, now)).set.unwrap();
         let world: &mut crate::world::World = &mut rig;
         let set = ChangeSet { version: world.snapshot.members_version, ..set };
         world.membership.apply(&mut world.snapshot, &set, now);
@@ -331,5 +331,97 @@ fn room_10_hello_carries_notification_settings() {
     );
     let bob = rig.snapshot.members.iter().find(|m| m.user_id.as_str() == "bob").unwrap();
     assert_eq!(bob.notify.level, NotifyLevel::None);
-    assert_eq!(rig.snapshot.members_version, 2, "what changes nothing is no change");
+    assert_eq!(rig.snapshot.members_version, 1, "ones own settings make no version");
+}
+
+/// Plans these changes as one batch: what each caller is verdicts, and how many belong to the next statement.
+fn planned(rig: &mut Rig, changes: Vec<(&str, AdminChange)>) -> (Vec<String>, usize, Option<ChangeSet>) {
+    let now = rig.now;
+    let asked = |(nth, (name, change)): (usize, (&str, AdminChange))| AskedChange {
+        id: format!("c{nth}"),
+        caller: rig.person(name),
+        change,
+    };
+    let asked: Vec<AskedChange> = changes.into_iter().enumerate().map(asked).collect();
+    let batch = rig.with_room(|room| room.plan_changes(&asked, now));
+    let verdicts = batch.verdicts.iter().map(|verdict| match verdict {
+        Ok(()) => "ok".to_owned(),
+        Err(refusal) => refusal.code.name().to_owned(),
+    });
+    let verdicts: Vec<String> = verdicts.collect();
+    let rest = asked.len() - verdicts.len();
+    (verdicts, rest, batch.set)
+}
+
+#[test]
+fn room_11_changes_at_once_are_planned_one_after_the_other_for_one_statement() {
+    let mut rig = ranks();
+    rig.prepare("alice join");
+    let user = testkit::cast::user;
+    let add = |name: &str| AdminChange::Add { users: vec![user(name)] };
+    let remove = |name: &str| AdminChange::Remove { user: user(name) };
+    let notify = || AdminChange::Notify { level: NotifyLevel::None, notifications_snoozed_until_ms: None };
+    let slow = |seconds| AdminChange::SlowMode { seconds };
+    let ban = |name: &str| AdminChange::Ban { user: user(name), until_ms: None, reason: None };
+
+    let (verdicts, rest, set) = planned(
+        &mut rig,
+        vec![
+            ("anna", add("erin")),
+            ("bob", notify()),
+            ("carol", add("frank")),
+            ("mo", ban("mallory")),
+            ("anna", add("mallory")),
+            ("anna", add("erin")),
+            ("alice", remove("carol")),
+            ("carol", notify()),
+            ("alice", slow(5)),
+        ],
+    );
+    assert_eq!(rest, 0);
+    assert_eq!(verdicts, ["ok", "ok", "forbidden", "ok", "banned", "ok", "ok", "room_not_found", "ok"]);
+    let set = set.unwrap();
+    assert_eq!((set.put.len(), set.gone.len(), set.bans.len(), set.notify.len()), (1, 1, 1, 1));
+    assert_eq!(set.bans[0].banned_by, user("mo"), "each change has its own author");
+    let audit: Vec<_> = set.audit.iter().map(|row| (row.id.as_str(), row.actor.as_str())).collect();
+    assert_eq!(audit, [("c0.0", "anna"), ("c3.0", "mo"), ("c6.0", "alice"), ("c8.0", "alice")]);
+
+    // Somebody's role counts for what they ask next, and a person is changed once a statement.
+    let demote = AdminChange::SetRole { user: user("anna"), role: chinwag::auth::Role::Member };
+    let (verdicts, rest, _) = planned(&mut rig, vec![("alice", demote), ("anna", add("erin"))]);
+    assert_eq!((verdicts, rest), (vec!["ok".to_owned(), "forbidden".to_owned()], 0));
+    let (verdicts, rest, set) =
+        planned(&mut rig, vec![("alice", remove("bob")), ("alice", add("bob")), ("mo", slow(3))]);
+    assert_eq!((verdicts, rest), (vec!["ok".to_owned()], 2), "who comes back begins a new membership");
+    assert_eq!(set.unwrap().gone, [user("bob")]);
+    let (verdicts, rest, _) = planned(&mut rig, vec![("alice", slow(5)), ("mo", slow(9)), ("mo", slow(10))]);
+    assert_eq!((verdicts, rest), (vec!["ok".to_owned()], 2), "each change of the settings is an event");
+
+    // A deletion is alone. What changes nothing needs no statement.
+    let (verdicts, rest, set) =
+        planned(&mut rig, vec![("bob", notify()), ("alice", AdminChange::Delete), ("alice", slow(1))]);
+    assert_eq!((verdicts.len(), rest, set.unwrap().delete), (1, 2, false));
+    let (verdicts, rest, set) = planned(&mut rig, vec![("alice", AdminChange::Delete), ("alice", slow(1))]);
+    assert_eq!((verdicts.len(), rest, set.unwrap().delete), (1, 1, true));
+    let (verdicts, _, set) = planned(&mut rig, vec![("alice", slow(0)), ("bob", slow(1))]);
+    assert_eq!((verdicts, set.is_none()), (vec!["ok".to_owned(), "forbidden".to_owned()], true));
+}
+
+#[test]
+fn room_11_of_two_owners_who_leave_at_once_one_stays_and_500_people_are_the_most() {
+    let user = testkit::cast::user;
+    let mut rig = Rig::of(&["alice", "bob"]).given(|room| {
+        room.members.iter_mut().for_each(|member| member.role = chinwag::auth::Role::Owner);
+    });
+    rig.prepare("alice join");
+    let (verdicts, _, _) =
+        planned(&mut rig, vec![("alice", AdminChange::Leave), ("bob", AdminChange::Leave)]);
+    assert_eq!(verdicts, ["ok", "last_owner"]);
+    let people = |range: std::ops::Range<usize>| AdminChange::Add {
+        users: range.map(|nth| user(&format!("p{nth:03}"))).collect(),
+    };
+    let adds = vec![("alice", people(0..250)), ("bob", people(250..499)), ("alice", people(250..498))];
+    let (verdicts, rest, set) = planned(&mut rig, adds);
+    assert_eq!((verdicts, rest), (vec!["ok".into(), "invalid".into(), "ok".into()], 0));
+    assert_eq!(set.unwrap().put.len(), 498);
 }

@@ -358,3 +358,29 @@ fn out_9_the_outbox_is_shown_to_the_tenants_admins_alone() {
         "#,
     );
 }
+
+#[test]
+fn limit_6_pages_are_10_a_second_and_40_at_once_and_other_calls_count_as_frames() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nalice > message \"hi\"");
+    for _ in 0..40 {
+        rig.prepare("bob page");
+    }
+    rig.play(
+        r#"
+        bob page                                      bob < 429 rate_limited in 100 ms
+        carol page                                    carol < page 1 of 1
+        bob > message "x"                             bob < has no socket
+        (100 ms pass)
+        bob page                                      bob < page 1 of 1
+        "#,
+    );
+    for _ in 0..60 {
+        rig.prepare("bob read 1");
+    }
+    rig.play(
+        r#"
+        bob read 1                                    bob < 429 rate_limited in 34 ms
+        "#,
+    );
+}

@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 55] = [
+const OTHERS: [(&str, &str); 56] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
@@ -52,6 +52,7 @@ const OTHERS: [(&str, &str); 55] = [
     ("Projection", NOT_STORED),
     ("ChangeSet", NOT_STORED),
     ("MemberPut", NOT_STORED),
+    ("NotifyPut", NOT_STORED),
     ("Settings", NOT_STORED),
     ("BanPut", NOT_STORED),
     // Answers and settings: golden frames and the contract's schema hold them.

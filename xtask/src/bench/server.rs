@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// The load is on few people; nothing else of the limits changes.
-const LIMITS: &str = r#"{"messagesPerS":1e6,"messagesBurst":1000000,"reactionsPerS":1e6,"reactionsBurst":1000000,"framesPerS":1e6,"framesBurst":1000000}"#;
+const LIMITS: &str = r#"{"messagesPerS":1e6,"messagesBurst":1000000,"reactionsPerS":1e6,"reactionsBurst":1000000,"framesPerS":1e6,"framesBurst":1000000,"pagesPerS":1e6,"pagesBurst":1000000,"doorRates":false}"#;
 const READY_MAX: Duration = Duration::from_secs(20);
 
 pub struct Server {

@@ -1,0 +1,118 @@
+//! Rates at the edge and quotas, on a stack that has them as a deployment has: each is shown, and nobody else feels it.
+//! Not here: rates in a room (`limits`, `tests/native/room/refusals.rs`), the quotas' counts (`tests/native/db.rs`).
+
+use crate::rig::client::text;
+use crate::rig::{Answer, Stack, Tenant};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tokio_tungstenite::tungstenite;
+
+/// Refused with the rest of the window, and the header says the same in seconds.
+fn check_refused(answer: &Answer, window_ms: u64) {
+    let refusal = answer.refusal(429, "rate_limited");
+    let ms = refusal["retryAfterMs"].as_u64().expect("retryAfterMs");
+    assert!((1..=window_ms).contains(&ms), "{refusal}");
+    let seconds = answer.header("retry-after").and_then(|text| text.parse::<u64>().ok());
+    assert_eq!(seconds, Some(ms.div_ceil(1000)));
+}
+
+/// Sends so many of these at once; how many were taken.
+async fn taken(
+    t: &Tenant,
+    (count, window_ms): (usize, u64),
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> usize {
+    let answers = join_all((0..count).map(|_| t.rest("mallory", method, path, body.clone()))).await;
+    let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 200).collect();
+    refused.iter().for_each(|answer| check_refused(answer, window_ms));
+    answers.len() - refused.len()
+}
+
+#[tokio::test]
+async fn each_rate_of_the_edge_refuses_one_person_and_nobody_else() {
+    let stack = Stack::start(&["LIMITS={}"]);
+    let t = Tenant::new(&stack);
+    let room = t.group(&["alice", "mallory"]).await;
+    // The burst may lie over the end of a window, and be taken twice as far.
+    let within = |rate: usize, taken: usize| assert!((rate..=2 * rate).contains(&taken), "{taken} of {rate}");
+    within(20, taken(&t, (45, 10_000), "GET", "/search?q=x", None).await);
+    let group = Some(json!({"type": "group", "participantIds": ["alice"]}));
+    within(30, taken(&t, (65, 60_000), "POST", "/rooms/create", group.clone()).await);
+    within(30, taken(&t, (65, 60_000), "POST", "/ws-ticket", None).await);
+    let upgrades = join_all((0..250).map(|_| {
+        let dial = t.dial(&room, "mallory");
+        async move { dial.dial().await.err() }
+    }));
+    let statuses = upgrades.await.into_iter().flatten().map(|error| match error {
+        tungstenite::Error::Http(answer) => {
+            assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
+            answer.status().as_u16()
+        }
+        other => panic!("{other}"),
+    });
+    let refused = statuses.inspect(|status| assert_eq!(*status, 429)).count();
+    within(120, 250 - refused);
+    within(300, 45 + 65 + 65 + taken(&t, (500, 10_000), "GET", "/unread", None).await);
+    // Somebody else, and the same id in another tenant, are others.
+    t.get("alice", "/search?q=x").await;
+    t.rest("alice", "POST", "/rooms/create", group).await.ok();
+    t.rest("alice", "POST", "/ws-ticket", None).await.ok();
+    t.join(&room, "alice").await;
+    Tenant::new(&stack).get("mallory", "/unread").await;
+}
+
+/// One caller in a tight loop of each request in turn, without the edge's help: the room's own rates hold.
+#[tokio::test]
+async fn a_caller_in_a_tight_loop_does_not_slow_the_others() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob", "mallory"]).await;
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
+    for nth in 0..40 {
+        alice.say(&format!("fill{nth}"), &"x".repeat(2_000)).await;
+        tokio::time::sleep(Duration::from_millis(120)).await;
+    }
+    let quiet = p99(&mut alice, "quiet").await;
+    let paths =
+        ["/messages?limit=100", "/messages?around=20&limit=100", "", "/members", "/notification-settings"];
+    let loops = async {
+        join_all((0..4).map(|nth| {
+            let (t, room) = (t.clone(), room.clone());
+            async move {
+                for round in 0.. {
+                    let path = format!("/rooms/{room}{}", paths[(nth + round) % paths.len()]);
+                    t.rest("mallory", "GET", &path, None).await;
+                }
+            }
+        }))
+        .await
+    };
+    let busy = tokio::select! {
+        busy = p99(&mut alice, "busy") => busy,
+        _ = loops => unreachable!("the loops have no end"),
+    };
+    eprintln!("p99 of 40 acks: {quiet:?} alone, {busy:?} beside a tight loop");
+    assert!(busy <= (2 * quiet).max(Duration::from_millis(250)), "{quiet:?} became {busy:?}");
+    bob.barrier().await;
+    let path = format!("/rooms/{room}/messages");
+    let answers = join_all((0..80).map(|_| t.rest("mallory", "GET", &path, None))).await;
+    let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 429).collect();
+    assert!(!refused.is_empty(), "80 pages at once");
+    refused.iter().for_each(|answer| check_refused(answer, 10_000));
+}
+
+/// The slowest but one in a hundred of forty acks.
+async fn p99(client: &mut crate::rig::Client, name: &str) -> Duration {
+    let mut times = Vec::new();
+    for nth in 0..40 {
+        let began = Instant::now();
+        let ack = client.say(&format!("{name}{nth}"), "hi").await;
+        times.push(began.elapsed());
+        assert!(!text(&ack["messageId"]).is_empty());
+        tokio::time::sleep(Duration::from_millis(210)).await;
+    }
+    times.sort_unstable();
+    times[times.len() * 99 / 100]
+}
