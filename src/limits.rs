@@ -204,6 +204,11 @@ pub const SLOW_LOOK_BACK_EVENTS: u64 = 1_000;
 /// The outcome of a room's deletion that is unknown (a crash, a lost reply) is checked after this. A late commit in
 /// Postgres has happened by then.
 pub const DELETION_CHECK_MS: u64 = 30_000;
+/// Rows of a deleted room that one statement deletes (GONE-5): about 0.1 s of Postgres with their indexes
+/// (docs/RELIABILITY.md, The real parts).
+pub const ERASE_ROWS_MAX: u64 = 2_000;
+/// The pause between two of these statements: a deletion leaves Postgres to the rooms that are used.
+pub const ERASE_PAUSE_MS: u64 = 20;
 /// Bytes of one statement's JSON (OUT-2).
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// A statement, or opening a connection, is abandoned after this: a Postgres that accepts packets and never answers

@@ -55,6 +55,8 @@ impl World {
             Action::Hibernate { room } => drop(self.hosts.of_room(room).map(|host| self.hibernate(&host))),
             Action::LoseStorage { room } => self.lose_storage_if_projected(room),
             Action::RestoreBackup { room, rows } => self.restore_backup(room, rows),
+            Action::LoseChanges { room, changes } => self.lose_changes(room, changes),
+            Action::LoseRoom { room } => self.lose_room(room),
             Action::InsertForeignRow { room } => self.insert_foreign_row(room),
             Action::RemoveInPostgres { room, user } => self.remove_in_postgres(room, user),
             Action::AddAllInPostgres { room } => self.add_all_in_postgres(room),
@@ -168,7 +170,7 @@ impl World {
     }
 
     /// The tenant's admin has the quarantined rows tried again.
-    fn retry_quarantined(self: &Rc<Self>, room: usize) {
+    pub fn retry_quarantined(self: &Rc<Self>, room: usize) {
         let token = admin_token(ROOMS[room].0, "root", self.clock.now() + 60_000);
         let path = format!("{}/outbox/retry", room_path(room));
         let request = HttpRequest::new(http::Method::POST, path, token, None);
@@ -182,6 +184,7 @@ impl World {
         let Some(host) = self.hosts.of_room(room) else { return };
         let rows = |work: fn(&mut crate::world::backends::RoomRows) -> bool| self.backends.rows(room, work);
         if rows(|rows| rows.foreign_rows.is_empty() && rows.postgres.last_seq > 0)
+            && self.knows_people(room)
             && stored::lag(self, room) == 0
             && stored::quarantined(self, room).is_empty()
             && stored::is_all_notified(self, room)
@@ -201,6 +204,41 @@ impl World {
         }
         self.backends.rows(room, |room| room.postgres.set_back(room.postgres.last_seq.saturating_sub(rows)));
         self.recorder.count("restored backups");
+    }
+
+    /// Whether the room's copy of its people is that of Postgres, so that neither alone knows anything.
+    pub fn knows_people(&self, room: usize) -> bool {
+        let known = stored::state(self, room, 2)["snapshot"]["membersVersion"].as_u64();
+        self.backends.rows(room, |rows| !rows.postgres.missing && known == Some(rows.room.members_version))
+    }
+
+    /// Restores Postgres from a backup that lacks the last changes of people and settings.
+    fn lose_changes(&self, room: usize, changes: usize) {
+        if !stored::has_log(self, room) || !self.knows_people(room) {
+            return;
+        }
+        let is_set_back = self.backends.rows(room, |rows| {
+            let is_set_back = rows.membership.set_back(&mut rows.room, changes);
+            rows.postgres.members_version = rows.room.members_version;
+            is_set_back
+        });
+        if is_set_back {
+            self.recorder.count("changes of people lost");
+        }
+    }
+
+    /// Restores Postgres from a backup that lacks the room.
+    fn lose_room(&self, room: usize) {
+        let is_ours = self.backends.rows(room, |rows| rows.foreign_rows.is_empty());
+        if !stored::has_log(self, room) || !self.knows_people(room) || !is_ours {
+            return;
+        }
+        self.backends.rows(room, |rows| {
+            rows.postgres.set_back(0);
+            (rows.postgres.missing, rows.postgres.epoch) = (true, None);
+        });
+        self.recorder.count("restored backups");
+        self.recorder.count("rooms lost in Postgres");
     }
 
     /// Inserts somebody else's row at the log's next seq in Postgres.

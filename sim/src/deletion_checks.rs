@@ -39,6 +39,9 @@ pub fn nothing_is_left(world: &Rc<World>, room: usize) -> CheckResult {
     if world.backends.is_alerted(room) {
         return wrong("it is in its tenant's alert list".into());
     }
+    if world.backends.pieces_left(room) > 0 {
+        return wrong("Postgres has rows of it".into());
+    }
     let prefix = prefix_of(room);
     if let Some(key) = world.backends.bucket.borrow().keys().find(|key| key.starts_with(&prefix)) {
         return wrong(format!("{key} is in the bucket"));

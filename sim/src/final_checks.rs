@@ -52,6 +52,9 @@ fn end_faults(world: &Rc<World>) {
     }
     // What was requested is done, or never will be, late statements included.
     world.advance(SETTLED_WITHIN_MS);
+    // After a restore the operator has each room look at what Postgres has.
+    world.backends.existing_rooms().into_iter().for_each(|room| world.retry_quarantined(room));
+    world.advance(SETTLED_WITHIN_MS);
     world.end_mutes();
     world.end_slow_modes();
     world.backends.existing_rooms().into_iter().for_each(|room| world.add_all_in_postgres(room));

@@ -144,7 +144,11 @@ fn fault(rng: &mut Rng, kinds: &Kinds, room: usize, actions: &mut Vec<Action>) -
             Action::AlarmLate { room, ms: 20_000 },
             Action::FinalHalt,
         ]),
-        9 if kinds.losses => Action::RestoreBackup { room, rows: 1 + rng.below(6) },
+        9 if kinds.losses => match rng.below(4) {
+            0 => Action::LoseRoom { room },
+            1 => Action::LoseChanges { room, changes: 1 + rng.below(3) as usize },
+            _ => Action::RestoreBackup { room, rows: 1 + rng.below(6) },
+        },
         10 if kinds.losses && rng.one_in(3) => Action::LoseStorage { room },
         11 if kinds.losses && rng.one_in(3) => Action::InsertForeignRow { room },
         12 if kinds.postgres && rng.one_in(3) => Action::RetryQuarantined { room },

@@ -97,8 +97,8 @@ impl World {
         }
         host.fired_alarm.set(None);
         if let Some(at) = staged_alarm {
-            host.alarm.set(Some(at));
-            host.alarm_stuck.set(at < self.clock.now() + chinwag::limits::ALARM_MIN_MS);
+            host.alarm.set(at);
+            host.alarm_stuck.set(at.is_some_and(|at| at < self.clock.now() + chinwag::limits::ALARM_MIN_MS));
         }
         for output in gate {
             if self.faults.suppress_effect() {

@@ -180,7 +180,7 @@ impl World {
     /// Removes somebody in Postgres; after a request that read it they receive nothing any more.
     pub fn remove_in_postgres(self: &Rc<Self>, room: usize, user: usize) {
         let user = person(user);
-        if self.faults.postgres.get() != PostgresFault::Fine {
+        if self.faults.postgres.get() != PostgresFault::Fine || !self.knows_people(room) {
             return;
         }
         let remove = |rows: &mut crate::world::backends::RoomRows| {

@@ -58,6 +58,10 @@ pub enum Action {
     PostgresFault(PostgresFault),
     /// Postgres is restored from a backup that lacks the room's last rows.
     RestoreBackup { room: usize, rows: u64 },
+    /// Postgres is restored from a backup that lacks the last changes of the room's people and settings.
+    LoseChanges { room: usize, changes: usize },
+    /// Postgres is restored from a backup from before the room was created.
+    LoseRoom { room: usize },
     /// Somebody else's row appears at the log's next seq in Postgres.
     InsertForeignRow { room: usize },
     /// The tenant's backend changes the members.
@@ -89,6 +93,8 @@ impl Action {
             Self::Hibernate { room }
             | Self::LoseStorage { room }
             | Self::RestoreBackup { room, .. }
+            | Self::LoseChanges { room, .. }
+            | Self::LoseRoom { room }
             | Self::InsertForeignRow { room }
             | Self::RemoveInPostgres { room, .. }
             | Self::AddAllInPostgres { room }

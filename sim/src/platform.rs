@@ -150,9 +150,18 @@ impl Platform for Simulated {
 
     fn close_db(&self) {}
 
+    fn delete_all(&self) {
+        if !self.world.faults.suppress_effect() {
+            self.host.begin_transaction(&self.disk.sqlite);
+            self.host.wrote.set(true);
+            self.disk.sqlite.delete_all();
+            self.host.staged_alarm.set(Some(None));
+        }
+    }
+
     fn set_alarm(&self, at: UnixMs) {
         if !self.world.faults.suppress_effect() {
-            self.host.staged_alarm.set(Some(at));
+            self.host.staged_alarm.set(Some(Some(at)));
         }
     }
 

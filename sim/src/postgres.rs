@@ -8,7 +8,9 @@ use crate::world::backends::RoomRows;
 use crate::world::checker::Checker;
 use crate::world::executor::never;
 use chinwag::auth::Role;
-use chinwag::db::{Applied, ChangeSet, DbError, MessageRow, Postgres, Projected, Projection};
+use chinwag::db::{
+    Applied, ChangeSet, DbError, MessageRow, Postgres, Projected, Projection, Restored, RoomCopy,
+};
 use chinwag::limits::{ACCESS_TIMEOUT_MS, BATCH_ROWS_MAX, STATEMENT_TIMEOUT_MS};
 use chinwag::protocol::room::AuditAction;
 use serde_json::{Value, json};
@@ -87,20 +89,31 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
     let statement = Statement::parse(input)?;
     let Some(rows) = rooms.get_mut(&key) else {
         return Ok(match statement {
-            Statement::Project(_) => encode_projected(Projected::Missing),
-            Statement::Apply(_) => json!("missing"),
-            _ => Value::Null,
+            Statement::Restore(_) => json!(Restored::Deleted),
+            Statement::Erase => erase(world, &key),
+            other => answer_without_room(&other),
         });
+    };
+    let statement = match statement {
+        Statement::Restore(copy) => return Ok(json!(restore(world, rows, &copy))),
+        other if rows.postgres.missing => return Ok(answer_without_room(&other)),
+        other => other,
     };
     match statement {
         Statement::Project(batch) => project(world, rows, &batch),
-        Statement::Apply(set) => {
-            let (deletes, answer) = (set.delete, apply(world, rows, *set));
-            if deletes && answer == "done" {
-                rooms.remove(&key);
-            }
-            Ok(json!(answer))
+        Statement::Apply(set) => Ok(json!(apply(world, rows, *set))),
+        Statement::MarkDeleted { version } if version != rows.room.members_version => Ok(json!("stale")),
+        Statement::MarkDeleted { .. } => {
+            let pieces = rows.postgres.rows.len() as u64;
+            rooms.remove(&key);
+            world.backends.erasing.borrow_mut().insert(key, pieces);
+            Ok(json!("done"))
         }
+        Statement::Erase => {
+            world.recorder.violation(Checker::Gone, "a room that nobody deleted is erased".into());
+            Ok(json!(false))
+        }
+        Statement::Restore(_) => Ok(Value::Null),
         Statement::MessagesAfter { after, limit } => {
             let page = rows.postgres.rows.range(after + 1..).map(|(_, row)| row);
             Ok(json!(page.take(limit).collect::<Vec<&MessageRow>>()))
@@ -112,6 +125,38 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
         }
         Statement::Snapshot { known } => Ok(json!(rows.snapshot(known, world.clock.now()))),
     }
+}
+
+/// What a statement answers when there is no such room.
+fn answer_without_room(statement: &Statement) -> Value {
+    match statement {
+        Statement::Project(_) => encode_projected(Projected::Missing),
+        Statement::Apply(_) | Statement::MarkDeleted { .. } => json!("missing"),
+        _ => Value::Null,
+    }
+}
+
+/// Deletes a piece of a deleted room.
+fn erase(world: &World, key: &(String, String)) -> Value {
+    let mut erasing = world.backends.erasing.borrow_mut();
+    let left = erasing.entry(key.clone()).or_default();
+    let is_more = *left > 0;
+    *left = left.saturating_sub(1);
+    world.recorder.count("pieces erased");
+    json!(is_more)
+}
+
+/// Puts back what a restored backup has lost.
+fn restore(world: &World, rows: &mut RoomRows, copy: &RoomCopy) -> Restored {
+    if std::mem::take(&mut rows.postgres.missing) {
+        rows.room.members_version = 0;
+    }
+    let restored = rows.membership.restore(&mut rows.room, copy);
+    rows.postgres.members_version = rows.room.members_version;
+    if restored == Restored::Done {
+        world.recorder.count("rooms put back");
+    }
+    restored
 }
 
 /// An owner's change of the members and the room.

@@ -6,7 +6,7 @@ use super::http::{Body, Reply, Request};
 use super::ports::Ports;
 use super::room_access::refuse_strangers;
 use super::room_request::{Membership, RoomOp};
-use crate::auth::{self, Action};
+use crate::auth::{self, Action, Role};
 use crate::db;
 use crate::error::Refusal;
 use crate::outbox_alerts::Listed;
@@ -43,7 +43,11 @@ pub async fn discard<P: Ports, B: Body>(
 async fn authorize_operator<P: Ports>(cx: &RoomContext<'_, P>) -> Result<Option<Membership>, Refusal> {
     let RoomContext { ports, caller, room, .. } = cx;
     let snapshot = db::room_snapshot(ports.fail_fast_db(), &caller.tenant, room, None).await;
-    let snapshot = refuse_strangers(snapshot)?;
+    let snapshot = match snapshot {
+        // A restored backup may lack the room, and its object puts it back (OUT-11).
+        Ok(None) if caller.tenant_role == Some(Role::Admin) => None,
+        other => refuse_strangers(other)?,
+    };
     let member = snapshot.as_ref().and_then(|s| s.members.iter().find(|m| m.user_id == caller.user));
     let role = member.map(|member| member.role);
     let kind = snapshot.as_ref().map_or(RoomKind::Group, |snapshot| snapshot.kind);

@@ -18,6 +18,7 @@ mod place;
 mod port;
 mod projection;
 mod reports;
+mod restore;
 mod rooms;
 mod search;
 mod search_words;
@@ -39,6 +40,7 @@ pub use projection::{
     project,
 };
 pub use reports::{Report, ReportState, get_report, list_reports, resolve_report, write_reports};
+pub use restore::{Restored, RoomCopy, erase_room, restore_room};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};
 pub use search::{Filter, Has, Hits, Scope, search, search_scope};
 pub use search_words::{Term, Words};

@@ -8,6 +8,7 @@ use crate::auth::Role;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomMention};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Everything that a statement writes, planned for the room as it was at `version`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub struct ChangeSet {
     pub notify: Vec<NotifyPut>,
     /// Nobody is added who is in as many rooms as this.
     pub rooms_per_person: u64,
-    /// Delete the room and everything that refers to it.
+    /// Mark the room as deleted: nobody finds it any more. Its rows follow (`erase_room`).
     pub delete: bool,
 }
 
@@ -90,5 +91,9 @@ pub enum Applied {
 /// has nothing but `notify` is applied to any version.
 /// # Cost  one statement, which waits for the room's other changes and batches.
 pub async fn apply(db: &impl Postgres, set: &ChangeSet) -> Result<Applied, DbError> {
+    if set.delete {
+        let input = json!({"tenant": set.tenant, "room": set.room, "deleteVersion": set.version});
+        return decode(db.query(include_str!("sql/mark_deleted.sql"), input).await?);
+    }
     decode(db.query("SELECT chat_apply_v3($1)", encode(set)?).await?)
 }

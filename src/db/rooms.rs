@@ -41,7 +41,8 @@ pub struct Created {
 }
 
 /// The room exists with its members. Two people have one direct room, however many requests create it at once; so has
-/// a repeatable id one group. `None`: a repeatable request's room exists, but its creator is not in it any more.
+/// a repeatable id one group. `None`: a repeatable request's room exists, but its creator is not in it any more,
+/// or it was deleted.
 ///
 /// # Laws  room and members are one transaction. A retry answers like the first try, `created` included: the request
 /// whose id the room has is the one that created it. Of repeatable requests it is the one that inserted the row.
@@ -49,9 +50,9 @@ pub struct Created {
 /// # Cost  two statements, the second for the answer.
 pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Option<Created>, DbError> {
     let people: BTreeSet<&str> = new.participants.iter().chain([&new.creator]).map(UserId::as_str).collect();
-    let sql = "SELECT chat_create_room_v1($1)";
-    // A JSON array of the two in order: two pairs never have the same key, whatever their ids contain.
-    let dm_key = (new.kind == RoomKind::Direct).then(|| json!(people).to_string());
+    let sql = "SELECT chat_create_room_v2($1)";
+    let dm_key =
+        (new.kind == RoomKind::Direct).then(|| direct_key(new.participants.iter().chain([&new.creator])));
     let input = json!({"tenant": new.tenant, "id": new.id, "type": new.kind, "name": new.name,
                        "dmKey": dm_key, "creator": new.creator, "people": people,
                        "createPerDay": new.create_per_day, "roomsPerPerson": new.rooms_per_person});
@@ -74,6 +75,12 @@ pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Option<Cre
         // The room was deleted, or its creator left, in between; a retry creates it again.
         None => Err(DbError { sqlstate: None, message: "the room was deleted while it was created".into() }),
     }
+}
+
+/// What a direct room of these people is found by: a JSON array of the two in order. Two pairs never have the same key,
+/// whatever their ids contain.
+pub fn direct_key<'a>(people: impl Iterator<Item = &'a UserId>) -> String {
+    json!(people.map(UserId::as_str).collect::<BTreeSet<&str>>()).to_string()
 }
 
 /// A room as one of its members sees it, and how the member stands to it.

@@ -168,6 +168,13 @@ impl<P: Platform> Object<P> {
             })
             .await;
         match snapshot {
+            // Postgres was restored from a backup, or has deleted the room: the next try finds the room as it then is.
+            Ok(snapshot)
+                if snapshot.as_ref().map_or(!set.delete, |now| now.members_version < set.version) =>
+            {
+                self.restore_room().await;
+                self.changes.put_back(batch, false, self.platform.now());
+            }
             Ok(snapshot) => {
                 let concluded = self.conclude_changes(batch, planned.verdicts, (&set, &applied), snapshot);
                 self.changes.put_back(concluded, applied.is_err(), self.platform.now());

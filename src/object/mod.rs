@@ -171,7 +171,10 @@ impl<P: Platform> Object<P> {
             Effect::Project(batch) => fed.project = Some(batch),
             Effect::Refresh => self.later(async move |object| object.refresh().await),
             Effect::Alarm(at) => self.platform.set_alarm(at),
-            Effect::Wiped => {
+            Effect::Restore => self.later(async move |object| object.restore_room().await),
+            Effect::Erase => self.later(async move |object| object.erase_piece().await),
+            Effect::Wipe => {
+                self.platform.delete_all();
                 self.memory.forget();
                 self.schedule.cancel_tick();
                 self.platform.close_db();

@@ -33,6 +33,8 @@ pub trait Platform: 'static {
     fn db(&self) -> &Self::Db;
     /// Closes the connection to Postgres: an open one keeps the object awake.
     fn close_db(&self);
+    /// Empties the storage, tables and alarm: afterwards it is as if the object had never been used.
+    fn delete_all(&self);
     /// The alarm becomes durable together with what this turn writes. `at` is at least `ALARM_MIN_MS` ahead.
     fn set_alarm(&self, at: UnixMs);
 

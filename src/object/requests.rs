@@ -8,7 +8,7 @@ use crate::auth::Identity;
 use crate::db::{self, ChangeSet};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
-use crate::limits::{REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
+use crate::limits::{ERASE_PAUSE_MS, REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
@@ -127,6 +127,9 @@ impl<P: Platform> Object<P> {
         let known = self.memory.look(Room::members_version);
         let snapshot = self.ask_db(async |db| db::room_snapshot(db, &caller.tenant, id, known).await).await;
         let snapshot = snapshot.map_err(database_unavailable)?.ok_or_else(no_such_room)?;
+        if self.memory.look(Room::is_deleted).unwrap_or(false) {
+            return Err(no_such_room());
+        }
         let is_complete = self.memory.look(|room| snapshot.last_seq <= room.head()).unwrap_or(false);
         if is_complete {
             // If the snapshot could not be stored, nobody may be served by the old members.
@@ -163,6 +166,21 @@ impl<P: Platform> Object<P> {
         if let Ok(snapshot) = snapshot.await {
             self.feed(Input::Refreshed(snapshot));
         }
+    }
+
+    /// Puts the room back into Postgres, if a restored backup has lost it or a change of it.
+    pub(super) async fn restore_room(self: &Rc<Self>) {
+        let Some(copy) = self.memory.look(Room::copy) else { return };
+        let outcome = self.ask_db(async |db| db::restore_room(db, &copy).await).await;
+        self.feed(Input::Restored(outcome));
+    }
+
+    /// Deletes the next piece of the deleted room in Postgres.
+    pub(super) async fn erase_piece(self: &Rc<Self>) {
+        let Some((tenant, room)) = self.memory.look(Room::key) else { return };
+        self.platform.sleep(ERASE_PAUSE_MS).await;
+        let outcome = self.ask_db(async |db| db::erase_room(db, &tenant, &room).await).await;
+        self.feed(Input::Erased(outcome));
     }
 
     /// The room's reports are in the tenant's list: they outlive the room, and its outbox can't bring them afterwards.

@@ -29,8 +29,9 @@ impl Room {
     pub(super) fn alarm_fired(&mut self, turn: Turn) -> Result<()> {
         self.alarm.fired();
         match self.deletion.check(turn.now) {
-            Some(Check::Wipe) => self.wipe_when_settled(turn.store)?,
+            Some(Check::Wipe) => self.wipe_when_settled(),
             Some(Check::AskPostgres) => self.effects.push(Effect::Refresh),
+            Some(Check::Erase) => self.request_piece(turn.now),
             None => {}
         }
         self.remove_due_files(turn)?;
@@ -127,11 +128,14 @@ impl Room {
                 let notified = self.notifications.offered(now, batch, notified);
                 self.log.move_watermarks(store, projected, reads_saved, notified)?;
             }
-            Next::MembersVersion(version) => {
-                if version != self.members_version() {
-                    self.effects.push(Effect::Refresh);
-                }
+            // The version was read before a change that the room knows by now, or Postgres was restored from a backup:
+            // the statement finds out.
+            Next::MembersVersion(version) if version < self.members_version() => {
+                self.effects.push(Effect::Restore);
             }
+            Next::MembersVersion(version) if version == self.members_version() => {}
+            Next::MembersVersion(_) => self.effects.push(Effect::Refresh),
+            Next::PutBack => self.effects.push(Effect::Restore),
         }
         Ok(())
     }
@@ -152,7 +156,10 @@ impl Room {
     pub(super) fn alert_reported(&mut self, turn: Turn, at: UnixMs, confirmed: bool) -> Result<()> {
         match self.outbox.report_answered(turn, at, confirmed)? {
             AlertAnswer::Unknown | AlertAnswer::Failed => Ok(()),
-            AlertAnswer::Cleared if self.deletion.is_done() => self.wipe_when_settled(turn.store),
+            AlertAnswer::Cleared if self.deletion.is_done() => {
+                self.wipe_when_settled();
+                Ok(())
+            }
             // The problem may have changed meanwhile.
             AlertAnswer::Cleared | AlertAnswer::Listed => self.check_alert(turn),
         }
@@ -168,7 +175,7 @@ impl Room {
     fn remove_due_files(&mut self, turn: Turn) -> Result<()> {
         match self.files.remove_due(turn)? {
             Removals::NotDue => {}
-            Removals::NoneLeft => self.wipe_when_settled(turn.store)?,
+            Removals::NoneLeft => self.wipe_when_settled(),
             Removals::Ask(effect) => self.effects.push(effect),
         }
         Ok(())
@@ -184,21 +191,27 @@ impl Room {
 
     /// The bucket did what it was asked for: the next removals follow.
     fn bucket_answered(&mut self, turn: Turn) -> Result<()> {
-        self.wipe_when_settled(turn.store)?;
+        self.wipe_when_settled();
         self.remove_due_files(turn)
     }
 
     // --- Deletion ---------------------------------------------------------------------------------------
 
-    /// Postgres does not have the room. Every socket is closed; if the owner has asked for the deletion, all content is
-    /// deleted at once. The rest of the storage goes when the tenant's list shows no alert and the bucket has no file.
+    /// Postgres does not have the room. If its deletion was asked for, every socket is closed and all content is deleted
+    /// at once. The rest of the storage goes when Postgres has no row, the tenant's list no alert and the bucket no file
+    /// of the room. If it was not asked for, Postgres has lost the room or knows of a deletion.
     pub(super) fn finish_deletion(&mut self, turn: Turn) -> Result<()> {
+        if self.deletion.is_done() {
+            return Ok(());
+        }
+        let Some(deletion) = self.deletion.finish()? else {
+            self.effects.push(Effect::Restore);
+            return Ok(());
+        };
         self.connections
             .ids(|_| true)
             .into_iter()
             .for_each(|id| self.close(id, CloseCode::RoomGone, turn.now));
-        self.members.revoke_all();
-        let Some(deletion) = self.deletion.finish()? else { return Ok(()) };
         self.members.forget_people();
         let (log, room) = (self.log.close()?, encode(self.members.info())?);
         let rows = [(StateRow::Log, log), (StateRow::Room, room), (StateRow::Deletion, deletion)];
@@ -210,7 +223,26 @@ impl Room {
         if self.files.schedule_all(turn.store)? {
             self.remove_due_files(turn)?;
         }
-        self.wipe_when_settled(turn.store)
+        self.request_piece(turn.now);
+        Ok(())
+    }
+
+    fn request_piece(&mut self, now: UnixMs) {
+        self.deletion.request_piece(now);
+        self.effects.push(Effect::Erase);
+    }
+
+    /// A piece of the deleted room's rows is gone from Postgres; without an answer the alarm asks again.
+    pub(super) fn erased(&mut self, turn: Turn, outcome: std::result::Result<bool, DbError>) -> Result<()> {
+        match outcome {
+            Ok(true) if self.deletion.is_done() => self.request_piece(turn.now),
+            Ok(false) if self.deletion.is_done() => {
+                self.deletion.finish_erasing(turn)?;
+                self.wipe_when_settled();
+            }
+            Ok(_) | Err(_) => {}
+        }
+        Ok(())
     }
 
     /// Whether the tenant's list shows no alert of the room and the bucket has no file of it.
@@ -219,11 +251,10 @@ impl Room {
     }
 
     /// Empties the storage of a deleted room once nothing in it is needed.
-    fn wipe_when_settled(&mut self, store: &Store) -> Result<()> {
-        if self.deletion.is_done() && self.is_settled() {
-            store.wipe()?;
-            self.effects.push(Effect::Wiped);
+    fn wipe_when_settled(&mut self) {
+        if self.deletion.is_erased() && self.is_settled() {
+            self.deletion.begin_wipe();
+            self.effects.push(Effect::Wipe);
         }
-        Ok(())
     }
 }

@@ -40,8 +40,12 @@ pub enum Effect {
     /// Ask Postgres for the room and its members; answer with `Input::Refreshed`.
     Refresh,
     Alarm(UnixMs),
-    /// The room is deleted and its storage empty: nothing of it may stay in memory.
-    Wiped,
+    /// Put the room back into Postgres (`Room::copy`) unless it was deleted there; answer with `Input::Restored`.
+    Restore,
+    /// Delete the next piece of the deleted room in Postgres; answer with `Input::Erased`.
+    Erase,
+    /// The room is deleted and nothing else is left of it: empty its storage, remove the alarm, forget the room.
+    Wipe,
     /// Send this to the tenant's list of outbox alerts; answer with `Input::AlertReported`.
     ReportAlert(OutboxReport),
     /// Remove these objects from the bucket; answer with `Input::FilesRemoved`.

@@ -3,7 +3,7 @@
 
 use super::socket_state::ConnectionId;
 use crate::auth::Identity;
-use crate::db::{DbError, Projected, Projection, RoomSnapshot};
+use crate::db::{DbError, Projected, Projection, Restored, RoomSnapshot};
 use crate::error::Refusal;
 use crate::ids::{Seq, UnixMs, UserId};
 use crate::protocol::message::Attachment;
@@ -73,8 +73,12 @@ pub enum Input<'a> {
     FilesListed(Option<Vec<String>>),
     /// The result of `Effect::Refresh`: the room and its members in Postgres; `None`: Postgres has no such room.
     Refreshed(Option<RoomSnapshot>),
+    /// The result of `Effect::Restore`.
+    Restored(Result<Restored, DbError>),
     /// The owner asked for the deletion of the room; Postgres is asked next.
     DeletionRequested,
+    /// The result of `Effect::Erase`: whether there are more pieces.
+    Erased(Result<bool, DbError>),
     /// The room was loaded again under open sockets (a panic, a failed store). Events after `delivered_seq`, the head
     /// at the last flush, were committed and not delivered.
     Recovered {

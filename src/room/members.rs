@@ -43,11 +43,6 @@ impl Members {
         &self.info.id
     }
 
-    /// Postgres has no such room: nobody is a member until a snapshot says otherwise.
-    pub fn revoke_all(&mut self) {
-        self.roles.clear();
-    }
-
     /// The room is deleted: nothing about people stays.
     pub fn forget_people(&mut self) {
         self.roles.clear();

@@ -42,6 +42,7 @@ mod rebuild;
 mod refresh;
 mod replay;
 mod reports;
+mod restore;
 mod send_checks;
 mod session;
 mod slow_mode;
@@ -221,7 +222,9 @@ impl Room {
             Input::FilesListed(ids) => self.files_listed(turn, ids)?,
             Input::FilesRemoved { ids, gone } => self.files_removed(turn, &ids, gone)?,
             Input::Refreshed(snapshot) => self.refreshed(turn, snapshot)?,
+            Input::Restored(outcome) => self.restored(turn, outcome)?,
             Input::DeletionRequested => self.deletion.begin(turn)?,
+            Input::Erased(outcome) => self.erased(turn, outcome)?,
             Input::Recovered { delivered_seq } => self.recovered(store, delivered_seq)?,
             Input::Failed { connection, text } => self.failed(connection, text),
         }
@@ -268,6 +271,11 @@ impl Room {
     /// What was counted since the last call.
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts).plus(&self.outbox.take_counts())
+    }
+
+    /// Whether the room is deleted, and what is left here waits to be removed.
+    pub fn is_deleted(&self) -> bool {
+        self.deletion.is_done()
     }
 
     pub fn key(&self) -> (TenantId, RoomId) {

@@ -2,6 +2,7 @@
 //! members are disconnected. Not here: asking Postgres (`object`), and what the copy is used for (`members`).
 
 use super::Room;
+use super::effect::Effect;
 use super::members::{Members, equalize_direct_room, room_object};
 use super::replay::member_event_text;
 use super::store::formats::{MemberBody, RoomInfo};
@@ -20,10 +21,16 @@ impl Room {
         let Some(mut snapshot) = snapshot else {
             return self.finish_deletion(turn);
         };
+        // A restored backup may have brought a deleted room back: the deletion goes on.
+        if self.deletion.is_done() {
+            return Ok(());
+        }
         equalize_direct_room(&mut snapshot);
         self.deletion.cancel(turn)?;
         let before = self.members.info().clone();
         if snapshot.members_version < before.snapshot.members_version {
+            // An answer that was overtaken, or Postgres was restored from a backup: the statement finds out.
+            self.effects.push(Effect::Restore);
             return Ok(());
         }
         let changes = std::mem::take(&mut snapshot.changes);

@@ -20,6 +20,7 @@ use crate::protocol::server::CloseCode;
 use crate::room::store::Sql;
 use crate::room::{ConnectionId, OutboxReport};
 use std::rc::Rc;
+use wasm_bindgen::JsCast;
 use worker::{
     AnalyticsEngineDataPointBuilder, DurableObject, Env, Error, Request, Response, Result, State, WebSocket,
     WebSocketIncomingMessage, WebSocketPair, durable_object,
@@ -171,6 +172,22 @@ impl Platform for Workerd {
 
     fn close_db(&self) {
         self.database.close();
+    }
+
+    fn delete_all(&self) {
+        let storage = self.state.storage();
+        let storage: &wasm_bindgen::JsValue = storage.as_raw().as_ref();
+        // Both take effect at the call; the promises say when that is durable. `deleteAll` keeps the alarm.
+        for name in ["deleteAll", "deleteAlarm"] {
+            let method = js_sys::Reflect::get(storage, &name.into()).and_then(|method| method.dyn_into());
+            let called = method.and_then(|method: js_sys::Function| method.call0(storage));
+            let Ok(promise) = called.and_then(|promise| promise.dyn_into::<js_sys::Promise>()) else {
+                continue;
+            };
+            wasm_bindgen_futures::spawn_local(async move {
+                let _ = wasm_bindgen_futures::JsFuture::from(promise).await;
+            });
+        }
     }
 
     /// Set in the same turn as the events that need it, so that both become durable together.

@@ -1,7 +1,10 @@
-//! Postgres' side of an admin change: the rules of `db::apply` and `db::room_snapshot` over a plain snapshot.
+//! Postgres' side of an admin change: the rules of `db::apply`, `db::room_snapshot` and `db::restore_room` over a plain
+//! snapshot, and backups of it.
 //! Not here: SQL. The statements are tested against a real Postgres (`tests/native/db_people.rs`).
 
-use chinwag::db::{Applied, ChangeSet, Notify, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember};
+use chinwag::db::{
+    Applied, ChangeSet, Notify, Restored, RoomCopy, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember,
+};
 use chinwag::ids::UnixMs;
 use chinwag::protocol::room::NotifyLevel;
 
@@ -11,6 +14,8 @@ pub struct Membership {
     pub changes: Vec<(u64, SnapshotChange)>,
     /// The whole audit log: action, actor, target.
     pub audit: Vec<(String, String, Option<String>)>,
+    /// The room before each change, oldest first.
+    backups: Vec<RoomSnapshot>,
     /// When the newest member joined; no two members join at the same time.
     last_joined_at: UnixMs,
 }
@@ -35,6 +40,7 @@ impl Membership {
         if !is_versioned {
             return Applied::Done;
         }
+        self.back_up(room);
         room.members_version += 1;
         room.members.retain(|m| !set.gone.contains(&m.user_id));
         for put in &set.put {
@@ -72,6 +78,29 @@ impl Membership {
             self.changes.push((room.members_version, SnapshotChange { id, actor, action, target }));
         }
         Applied::Done
+    }
+
+    /// The room is about to change.
+    pub fn back_up(&mut self, room: &RoomSnapshot) {
+        self.backups.push(room.clone());
+    }
+
+    /// Restores a backup from before the last changes; false if there were none.
+    pub fn set_back(&mut self, room: &mut RoomSnapshot, changes: usize) -> bool {
+        let kept = self.backups.len().saturating_sub(changes);
+        let Some(backup) = self.backups.drain(kept..).next() else { return false };
+        *room = backup;
+        self.changes.retain(|(version, _)| *version <= room.members_version);
+        true
+    }
+
+    /// Puts a room back that Postgres has, if the copy is newer.
+    pub fn restore(&mut self, room: &mut RoomSnapshot, copy: &RoomCopy) -> Restored {
+        if room.members_version >= copy.snapshot.members_version {
+            return Restored::Current { members_version: room.members_version };
+        }
+        *room = copy.snapshot.clone();
+        Restored::Done
     }
 
     /// The snapshot for a room object that knows the members version `known`.

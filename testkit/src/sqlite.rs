@@ -64,6 +64,15 @@ impl Sqlite {
         statement.query_map(params, row).unwrap().map(Result::unwrap).collect()
     }
 
+    /// Drops every table: afterwards it is like new.
+    pub fn delete_all(&self) {
+        let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        for row in self.rows(tables, []) {
+            let Value::Text(name) = &row[0] else { panic!("a table without a name") };
+            self.db.execute_batch(&format!("DROP TABLE {name}")).unwrap();
+        }
+    }
+
     fn run(&self, sql: &str, params: &[SqlValue]) -> rusqlite::Result<Vec<Row>> {
         assert!(params.len() <= 100, "the platform binds at most 100 parameters");
         let mut statement = self.db.prepare_cached(sql)?;

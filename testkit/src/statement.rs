@@ -1,7 +1,7 @@
 //! The statements of `chinwag::db` that a room object runs, recognised by their input, and the answer to a projection.
 //! Not here: SQL, and what a statement does (`FakePostgres`, `Membership`).
 
-use chinwag::db::{ChangeSet, DbError, Projected, Projection};
+use chinwag::db::{ChangeSet, DbError, Projected, Projection, RoomCopy};
 use chinwag::ids::Seq;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -11,6 +11,14 @@ use serde_json::{Value, json};
 pub enum Statement {
     Project(Box<Projection>),
     Apply(Box<ChangeSet>),
+    /// `db::apply` of a deletion, planned for this version.
+    MarkDeleted {
+        version: u64,
+    },
+    /// `db::erase_room`.
+    Erase,
+    /// `db::restore_room`.
+    Restore(Box<RoomCopy>),
     /// `db::messages_after`.
     MessagesAfter {
         after: Seq,
@@ -33,6 +41,12 @@ impl Statement {
             Self::Project(Box::new(decode(input)?))
         } else if input["put"].is_array() {
             Self::Apply(Box::new(decode(input)?))
+        } else if let Some(version) = input["deleteVersion"].as_u64() {
+            Self::MarkDeleted { version }
+        } else if input["rowsMax"].is_u64() {
+            Self::Erase
+        } else if input["members"].is_array() {
+            Self::Restore(Box::new(decode(input)?))
         } else if let Some(after) = input["after"].as_u64() {
             Self::MessagesAfter { after, limit: input["limit"].as_u64().unwrap_or(0) as usize }
         } else if let Some(user) = input["user"].as_str() {

@@ -36,7 +36,7 @@ impl Rig {
                 });
             }
             ["the", "room", "is", "deleted"] => {
-                self.room_is_missing = true;
+                (self.postgres.missing, self.room_is_deleted) = (true, true);
                 self.refresh();
             }
             [name, "is", "removed"] => self.change(|s| s.members.retain(|m| m.user_id.as_str() != name)),
@@ -79,6 +79,13 @@ impl Rig {
             ["Postgres", "loses", "replies"] => self.postgres.fault = Fault::LosesReply,
             ["Postgres", "recovers"] => self.postgres.fault = Fault::None,
             ["Postgres", "is", "set", "back", "to", seq] => self.postgres.set_back(seq.parse().unwrap()),
+            ["Postgres", "loses", "the", "room"] => self.postgres.missing = true,
+            ["Postgres", "loses", n, "changes"] => {
+                let mut room = self.snapshot.clone();
+                assert!(self.membership.set_back(&mut room, n.parse().unwrap()), "there were so many");
+                self.postgres.members_version = room.members_version;
+                self.snapshot = room;
+            }
             ["the", "hung", "batch", "commits"] => {
                 let batch = self.hanging[0].batch.clone();
                 let outcome = self.postgres.commit(&batch);
@@ -96,6 +103,8 @@ impl Rig {
 
     /// Changes the room in Postgres; the object asks for it.
     pub fn change(&mut self, change: impl FnOnce(&mut chinwag::db::RoomSnapshot)) {
+        let before = self.snapshot.clone();
+        self.membership.back_up(&before);
         change(&mut self.snapshot);
         self.snapshot.members_version += 1;
         self.postgres.members_version = self.snapshot.members_version;

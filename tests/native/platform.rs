@@ -95,6 +95,11 @@ impl Platform for NativePlatform {
 
     fn close_db(&self) {}
 
+    fn delete_all(&self) {
+        self.sql.delete_all();
+        self.world().alarm = None;
+    }
+
     fn set_alarm(&self, at: UnixMs) {
         self.world().set_alarm(at);
     }

@@ -5,7 +5,7 @@ use crate::invariants::Received;
 use crate::render;
 use crate::rig::{ROOM, TENANT};
 use chinwag::auth::{Identity, Role};
-use chinwag::db::{Applied, DbError, Notice, Projected, Projection, RoomSnapshot};
+use chinwag::db::{Applied, DbError, Notice, Projected, Projection, Restored, RoomCopy, RoomSnapshot};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{RoomId, TenantId, UnixMs};
 use chinwag::limits::ALARM_MIN_MS;
@@ -57,9 +57,11 @@ pub struct World {
     pub postgres: FakePostgres,
     pub received: Received,
     pub now: UnixMs,
-    /// The room and its people as Postgres has them; `room_is_missing`: it has no such room.
+    /// The room and its people as Postgres has them, unless `postgres.missing`.
     pub snapshot: RoomSnapshot,
-    pub room_is_missing: bool,
+    /// Postgres knows that the room was deleted, and this many pieces of it are left.
+    pub room_is_deleted: bool,
+    pub pieces_left: u64,
     pub membership: Membership,
     pub sockets: BTreeMap<ConnectionId, Socket>,
     /// Who is about to be accepted.
@@ -106,7 +108,8 @@ impl World {
             received: Received::default(),
             now: NOON,
             snapshot,
-            room_is_missing: false,
+            room_is_deleted: false,
+            pieces_left: 0,
             membership: Membership::default(),
             sockets: BTreeMap::new(),
             upgrading: None,
@@ -270,6 +273,20 @@ impl World {
         gone
     }
 
+    /// What `db::restore_room` does.
+    fn restore(&mut self, copy: &RoomCopy) -> Restored {
+        if self.postgres.missing && self.room_is_deleted {
+            return Restored::Deleted;
+        }
+        if std::mem::take(&mut self.postgres.missing) {
+            self.snapshot.members_version = 0;
+            self.postgres.set_back(0);
+        }
+        let restored = self.membership.restore(&mut self.snapshot, copy);
+        self.postgres.members_version = self.snapshot.members_version;
+        restored
+    }
+
     /// What Postgres answers; `None`: nothing yet.
     pub fn query(&mut self, input: &Value) -> Option<Result<Value, DbError>> {
         Some(match Statement::parse(input) {
@@ -282,11 +299,26 @@ impl World {
             }
             Ok(Statement::Apply(set)) => {
                 let now = self.now;
-                assert_eq!(self.membership.apply(&mut self.snapshot, &set, now), Applied::Done);
+                if self.postgres.missing {
+                    return Some(Ok(json!("missing")));
+                }
+                let applied = self.membership.apply(&mut self.snapshot, &set, now);
                 self.postgres.members_version = self.snapshot.members_version;
+                Ok(json!(if applied == Applied::Done { "done" } else { "stale" }))
+            }
+            Ok(Statement::MarkDeleted { version }) => {
+                assert_eq!(version, self.snapshot.members_version);
+                (self.postgres.missing, self.room_is_deleted) = (true, true);
                 Ok(json!("done"))
             }
-            Ok(Statement::Snapshot { .. }) if self.room_is_missing => Ok(Value::Null),
+            Ok(Statement::Erase) => {
+                (self.postgres.missing, self.room_is_deleted) = (true, true);
+                let is_more = self.pieces_left > 0;
+                self.pieces_left = self.pieces_left.saturating_sub(1);
+                Ok(json!(is_more))
+            }
+            Ok(Statement::Restore(copy)) => Ok(json!(self.restore(&copy))),
+            Ok(Statement::Snapshot { .. }) if self.postgres.missing => Ok(Value::Null),
             Ok(Statement::Snapshot { known }) => {
                 Ok(json!(self.membership.snapshot(&self.snapshot, known, self.now)))
             }

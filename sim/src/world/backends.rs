@@ -69,6 +69,7 @@ impl RoomRows {
 
     /// Changes the room as the tenant's own backend does, past Chinwag; the version goes up.
     pub fn change(&mut self, change: impl FnOnce(&mut RoomSnapshot)) {
+        self.membership.back_up(&self.room);
         change(&mut self.room);
         self.room.members_version += 1;
         self.postgres.members_version = self.room.members_version;
@@ -79,8 +80,10 @@ impl RoomRows {
 pub type ByTenant<T> = BTreeMap<(String, String), T>;
 
 pub struct Backends {
-    /// Postgres, by tenant and room.
+    /// Postgres, by tenant and room, without deleted rooms. Of a room that a restored backup lacks, `postgres.missing`.
     pub rooms: RefCell<ByTenant<RoomRows>>,
+    /// The rooms that are marked as deleted, and how many pieces of each are left.
+    pub erasing: RefCell<ByTenant<u64>>,
     /// The bucket of files, by key.
     pub bucket: RefCell<BTreeMap<String, Vec<u8>>>,
     /// The alert lists, by tenant and room: when the room was last reported, and whether with a problem.
@@ -92,6 +95,7 @@ impl Backends {
         let rooms = ROOMS.map(|(tenant, room)| ((tenant.into(), room.into()), RoomRows::new(&PEOPLE)));
         Self {
             rooms: RefCell::new(BTreeMap::from(rooms)),
+            erasing: RefCell::default(),
             bucket: RefCell::default(),
             alerts: RefCell::default(),
         }
@@ -104,6 +108,11 @@ impl Backends {
 
     pub fn is_deleted(&self, room: usize) -> bool {
         !self.rooms.borrow().contains_key(&key(room))
+    }
+
+    /// How many pieces of a deleted room Postgres still has.
+    pub fn pieces_left(&self, room: usize) -> u64 {
+        self.erasing.borrow().get(&key(room)).copied().unwrap_or(0)
     }
 
     /// The rooms that are not deleted.

@@ -53,7 +53,8 @@ pub struct Host {
     // The present turn.
     pub in_transaction: Cell<bool>,
     pub wrote: Cell<bool>,
-    pub staged_alarm: Cell<Option<UnixMs>>,
+    /// `Some(None)`: it is removed.
+    pub staged_alarm: Cell<Option<Option<UnixMs>>>,
     /// Bytes that it has queued over all sockets.
     pub turn_bytes: Cell<u32>,
     pub gate: RefCell<Vec<Output>>,

@@ -24,5 +24,5 @@ SELECT coalesce((
                 WHERE a.tenant_id = r.tenant_id AND a.room_id = r.id AND a.version > ($1->>'known')::bigint
                 ORDER BY a.version DESC, a.id LIMIT ($1->>'changesMax')::bigint) c))
     FROM chat_rooms r
-    WHERE r.tenant_id = $1->>'tenant' AND r.id = $1->>'room'
+    WHERE r.tenant_id = $1->>'tenant' AND r.id = $1->>'room' AND r.deleted_at IS NULL
 ), 'null')

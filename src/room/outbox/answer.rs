@@ -26,6 +26,8 @@ pub enum Next {
     },
     /// The version of the members that Postgres has.
     MembersVersion(u64),
+    /// Postgres has no such room.
+    PutBack,
 }
 
 impl Outbox {
@@ -97,7 +99,11 @@ impl Outbox {
                 next.extend(self.halt(now, "Postgres holds another log of this room", None));
                 return Ok(next);
             }
-            Projected::Missing => return Ok(self.halt(now, "Postgres has no such room", None)),
+            Projected::Missing => {
+                next.extend(self.halt(now, "Postgres has no such room", None));
+                next.push(Next::PutBack);
+                return Ok(next);
+            }
         };
         if self.state != State::Idle {
             self.state = State::Idle;

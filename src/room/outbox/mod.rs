@@ -81,6 +81,8 @@ pub struct Outbox {
     /// Postgres was further than the last batch. Rows from quarantine wait: a batch that ends at the watermark would
     /// get the same answer.
     ahead: bool,
+    /// A batch is wanted, even an empty one: it shows what Postgres has.
+    wants_batch: bool,
     /// Postgres has answered since the room was loaded.
     has_answer: bool,
     quarantine: Quarantine,
@@ -98,6 +100,7 @@ impl Outbox {
             in_progress: None,
             batch_events: BATCH_ROWS_MAX,
             ahead: false,
+            wants_batch: false,
             has_answer: false,
             quarantine: Quarantine::load(store)?,
             alert: Alert::default(),
@@ -111,7 +114,7 @@ impl Outbox {
 
     /// The room is deleted: nothing waits for Postgres, no row is in quarantine.
     pub fn clear(&mut self, store: &Store) -> Result<()> {
-        (self.state, self.retry_at) = (State::Idle, 0);
+        (self.state, self.retry_at, self.wants_batch) = (State::Idle, 0, false);
         self.backoff.succeed();
         self.in_progress = None;
         self.quarantine.clear();
@@ -130,7 +133,7 @@ impl Outbox {
     // --- When ---------------------------------------------------------------------------------------
 
     fn has_backlog(&self, backlog: &Backlog) -> bool {
-        backlog.lag() > 0 || backlog.side_rows || self.alert.has_retry_rows()
+        backlog.lag() > 0 || backlog.side_rows || self.wants_batch || self.alert.has_retry_rows()
     }
 
     /// When a batch is due; `None` if nothing waits.
@@ -203,8 +206,14 @@ impl Outbox {
         Ok(rows.messages)
     }
 
+    /// What halted the outbox may be over: the next try is at once.
+    pub fn resume(&mut self) {
+        self.retry_at = 0;
+    }
+
     /// The batch is in progress from now on.
     pub fn begin(&mut self, now: UnixMs, batch: &Rc<Projection>, reads_saved: u64) {
+        self.wants_batch = false;
         self.in_progress = Some(InProgress { since: now, batch: batch.clone(), reads_saved });
     }
 }

@@ -110,14 +110,15 @@ impl Outbox {
 
     // --- What the tenant's admins ask -----------------------------------------------------------------
 
-    /// All refused rows are sent again, and the next try is at once.
+    /// All refused rows are sent again, and the next try is at once, even if nothing waits: after a restore of Postgres
+    /// the answer shows what the room has to put back.
     ///
     /// # Gives  how many rows.
     pub fn retry_all(&mut self, store: &Store) -> Result<u64> {
         let refused: BTreeSet<Seq> = self.quarantine.refused().map(|(seq, _)| seq).collect();
         let count = refused.len() as u64;
         self.alert.set_retry_rows(store, refused)?;
-        self.retry_at = 0;
+        (self.retry_at, self.wants_batch) = (0, true);
         Ok(count)
     }
 

@@ -88,9 +88,13 @@ pub struct AlertRow {
 pub struct PendingDeletion {
     #[serde(rename = "since")]
     pub requested_at: UnixMs,
-    /// Postgres has deleted the room. What remains in storage is needed to clear its outbox alert and its files.
+    /// Postgres has marked the room as deleted. What remains in storage is needed to delete its rows there, to clear its
+    /// outbox alert, and to remove its files.
     #[serde(rename = "gone")]
     pub done: bool,
+    /// Postgres has no row of the room any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 // --- Bodies of events ---------------------------------------------------------------------------

@@ -92,13 +92,14 @@ impl Store<'_> {
 
     /// A log that has the first `steps` of the schema has all of it.
     pub fn upgrade(&self, steps: u64) -> Result<()> {
+        self.0.atomically(&mut || self.add_steps(steps))
+    }
+
+    fn add_steps(&self, steps: u64) -> Result<()> {
         let missing = SCHEMA.iter().skip(usize::try_from(steps).unwrap_or(usize::MAX));
-        let statements: Vec<&str> = missing.flat_map(|step| step.iter().copied()).collect();
-        self.0.atomically(&mut || {
-            statements.iter().try_for_each(|sql| match self.has_column_of(sql)? {
-                true => Ok(()),
-                false => self.0.exec(sql, &[]).map(drop),
-            })
+        missing.flat_map(|step| step.iter().copied()).try_for_each(|sql| match self.has_column_of(sql)? {
+            true => Ok(()),
+            false => self.0.exec(sql, &[]).map(drop),
         })
     }
 
@@ -110,27 +111,14 @@ impl Store<'_> {
         Ok(!self.0.exec(HAS, &[text(column)])?.is_empty())
     }
 
-    /// Drops every table: the room is deleted and can't be loaded afterwards.
-    pub fn wipe(&self) -> Result<()> {
-        self.0.atomically(&mut || {
-            self.0.exec("DROP TABLE IF EXISTS uploads", &[])?;
-            DROPS.iter().try_for_each(|sql| self.0.exec(sql, &[]).map(drop))
-        })
-    }
-
     /// Deletes all content. Of the state, only `rows` and the outbox alert stay. Objects in the bucket are due at once;
-    /// an upload in progress may still complete, so it keeps its time.
+    /// an upload in progress may still complete, so it keeps its time. Tables are dropped and created again: each deleted
+    /// row would be billed.
     pub fn purge(&self, rows: &[(StateRow, String)], now: UnixMs) -> Result<()> {
         self.0.atomically(&mut || {
-            for sql in [
-                "DELETE FROM events",
-                "DELETE FROM message_blocks",
-                "DELETE FROM versions",
-                "DELETE FROM audit",
-                "DELETE FROM quarantine",
-            ] {
-                self.0.exec(sql, &[])?;
-            }
+            let [tables_of_content @ .., _] = DROPS;
+            tables_of_content.iter().try_for_each(|sql| self.0.exec(sql, &[]).map(drop))?;
+            self.add_steps(0)?;
             let complete = "UPDATE uploads SET due = ? WHERE file IS NOT NULL OR message IS NOT NULL";
             self.0.exec(complete, &[int(now)])?;
             self.clear_state(StateRow::Reads)?;

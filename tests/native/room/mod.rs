@@ -13,6 +13,7 @@ mod presence;
 mod reactions;
 mod refusals;
 mod reports;
+mod restore;
 mod schema;
 mod send_checks;
 mod session;

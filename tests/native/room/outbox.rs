@@ -362,17 +362,3 @@ fn out_10_another_message_at_a_seq_is_an_alarm_and_never_overwritten() {
     );
     assert_eq!(rig.postgres.rows[&1].content, "theirs");
 }
-
-#[test]
-fn out_11_a_deleted_room_halts_the_outbox() {
-    let mut rig = Rig::new();
-    rig.prepare("alice join");
-    rig.postgres.missing = true;
-    rig.play(
-        r#"
-        alice > message "nobody's"                    alice < new_message 1 "nobody's"
-                                                      operator < outbox_halted why=Postgres has no such room
-        "#,
-    );
-    rig.postgres.missing = false;
-}

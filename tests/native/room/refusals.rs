@@ -315,6 +315,7 @@ fn close_4410_when_the_room_is_deleted() {
         alice join                                    alice < 404 room_not_found
         "#,
     );
+    rig.lawful = false;
 }
 
 #[test]

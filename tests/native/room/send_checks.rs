@@ -190,18 +190,9 @@ fn audit_1_reports_and_what_moderators_do_to_messages_are_noted_once() {
 }
 
 #[test]
-fn gone_1_a_deleted_room_leaves_nothing_and_one_that_is_only_missing_stays() {
+fn gone_1_a_deleted_room_leaves_nothing() {
     let mut rig = Rig::new();
     rig.prepare("alice join\nbob join\nalice > message \"hi\"\nalice upload f1\n(9 s pass)");
-    rig.play(
-        r#"
-        (the room is deleted)                         alice < closed 4410 room_gone
-                                                      bob < closed 4410 room_gone
-        "#,
-    );
-    assert!(!rig.is_wiped() && rig.sql.dump().contains("hi"), "a backup may have lost it");
-    rig.evict();
-    rig.prepare("alice join\nbob join\n(9 s pass)");
     rig.input(Input::DeletionRequested);
     // The process dies before Postgres' answer; the alarm finds out.
     rig.crash();
@@ -210,6 +201,8 @@ fn gone_1_a_deleted_room_leaves_nothing_and_one_that_is_only_missing_stays() {
     rig.input(Input::Refreshed(None));
     assert!(!rig.is_wiped(), "a file is in the bucket");
     rig.turn();
+    assert!(!rig.is_wiped(), "Postgres may have rows of it");
+    rig.prepare("(1 s passes)");
     assert!(rig.is_wiped());
     assert_eq!(rig.sql.rows("SELECT name FROM sqlite_master WHERE type = 'table'", []).len(), 0);
 }
@@ -263,14 +256,17 @@ fn gone_2_a_deletion_that_failed_is_forgotten_after_a_while() {
 /// Whichever statement fails: nobody is there to ask again, and nothing stays.
 #[test]
 fn gone_2_a_deletion_that_a_fault_broke_off_is_ended_by_the_alarm() {
-    for statement in 1.. {
+    for statement in 1..100 {
         let mut rig = Rig::new();
         rig.prepare("alice join\n(9 s pass)");
         rig.input(Input::DeletionRequested);
         rig.lawful = false;
         rig.sql.fails_at.set(statement);
-        if rig.input(Input::Refreshed(None)) {
-            assert!(rig.is_wiped() && statement > 10, "{statement}");
+        let is_done = rig.input(Input::Refreshed(None));
+        rig.turn();
+        rig.prepare("(1 s passes)");
+        if is_done && rig.is_wiped() {
+            assert!(statement > 19, "{statement}");
             return;
         }
         rig.sql.fails_at.set(0);
@@ -282,6 +278,7 @@ fn gone_2_a_deletion_that_a_fault_broke_off_is_ended_by_the_alarm() {
         rig.prepare("(40 s pass)");
         assert!(rig.is_wiped(), "statement {statement}");
     }
+    panic!("it never ends");
 }
 
 #[test]
