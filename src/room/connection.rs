@@ -9,7 +9,7 @@ use crate::auth::Identity;
 use crate::ids::UnixMs;
 use crate::limits::{CONNECTIONS_PER_MS, MALFORMED_MAX, MALFORMED_WINDOW_MS};
 use crate::protocol::server::EventText;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 #[derive(Debug)]
 struct Connection {
