@@ -2,7 +2,7 @@
 //! Not here: each rule by itself (`tests/native/room/members.rs`), and permissions (`roles`).
 
 use crate::rig::client::text;
-use crate::rig::{Answer, Tenant};
+use crate::rig::{Answer, Tenant, eventually};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -377,14 +377,41 @@ async fn a_deleted_room_leaves_nothing() {
     t.rest("alice", "DELETE", &path, None).await.refusal(404, "room_not_found");
     t.dial(&room, "bob").refused().await.refusal(404, "room_not_found");
     let sql = t.stack.sql().await;
-    for table in [
-        "chat_rooms WHERE id = $1",
-        "chat_messages WHERE room_id = $1",
-        "chat_room_members WHERE room_id = $1",
-    ] {
-        let left = sql.query_one(&format!("SELECT count(*) FROM {table}"), &[&room]).await.expect("count");
-        assert_eq!(left.get::<_, i64>(0), 0, "{table}");
-    }
+    let left = "SELECT (SELECT count(*) FROM chat_rooms WHERE id = $1)
+        + (SELECT count(*) FROM chat_messages WHERE room_id = $1)
+        + (SELECT count(*) FROM chat_room_members WHERE room_id = $1)";
+    eventually("Postgres has no row of the room", Duration::from_secs(20), || async {
+        (sql.query_one(left, &[&room]).await.expect("rows").get::<_, i64>(0) == 0).then_some(())
+    })
+    .await;
+    let tombstones = "SELECT count(*) FROM chat_deleted_rooms WHERE room_id = $1";
+    assert_eq!(sql.query_one(tombstones, &[&room]).await.expect("tombstones").get::<_, i64>(0), 1);
+}
+
+/// What an operator sees after a backup from before the room's creation was restored.
+#[tokio::test]
+async fn a_room_that_a_restored_backup_lacks_is_put_back_with_its_people() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob"]).await;
+    let path = format!("/rooms/{room}");
+    let mut bob = t.join(&room, "bob").await;
+    bob.say("c1", "before the backup").await;
+    t.rest("alice", "POST", &format!("{path}/members"), Some(json!({"userIds": ["carol"]}))).await.ok();
+    t.drained(&room, Duration::from_secs(15)).await;
+    let lose = "WITH gone AS (DELETE FROM chat_rooms WHERE id = $1 RETURNING id) SELECT count(*) FROM gone";
+    let sql = t.stack.sql().await;
+    sql.query_one(lose, &[&room]).await.expect("the room is lost");
+    sql.execute("DELETE FROM chat_deleted_rooms WHERE room_id = $1", &[&room]).await.expect("as in a backup");
+    t.rest("alice", "GET", &path, None).await.refusal(404, "room_not_found");
+    bob.say("c2", "after it").await;
+    t.drained(&room, Duration::from_secs(20)).await;
+    let seen = t.get("carol", &path).await;
+    assert_eq!(seen["room"]["participantIds"], json!(["alice", "bob", "carol"]));
+    assert_eq!(seen["room"]["lastMessage"]["content"], "after it");
+    let messages = sql.query_one("SELECT count(*) FROM chat_messages WHERE room_id = $1", &[&room]).await;
+    assert_eq!(messages.expect("messages").get::<_, i64>(0), 2);
+    // And changes go on.
+    t.rest("alice", "DELETE", &format!("{path}/members/carol"), None).await.ok();
 }
 
 #[tokio::test]
