@@ -210,10 +210,10 @@ async fn a_batch_that_waited_for_another_does_not_judge_by_what_it_saw_before() 
     pg.client.batch_execute("BEGIN").await.expect("begin");
     done(&pg, &first).await;
     let task = tokio::spawn(async move { db::project(&waiting, &second).await });
-    let blocked = "SELECT to_json(count(*)) FROM pg_stat_activity
+    let blocked = "SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let watch = rig.connect().await;
-    while watch.query(blocked, json!({})).await.expect("watch") != json!(1) {
+    let watch = rig.connect().await.client;
+    while watch.query(blocked, &[]).await.expect("watch").len() != 1 {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     pg.client.batch_execute("COMMIT").await.expect("commit");

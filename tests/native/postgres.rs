@@ -74,6 +74,14 @@ pub async fn migrate(client: &Client) {
     }
 }
 
+/// The text of the migration of this name.
+pub fn migration(name: &str) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let mut files = std::fs::read_dir(folder).expect("migrations/").map(|entry| entry.expect("entry").path());
+    let file = files.find(|path| path.to_string_lossy().contains(name)).expect(name);
+    std::fs::read_to_string(file).expect(name)
+}
+
 /// The migrations' texts, in their order.
 fn migrations() -> Vec<String> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
@@ -162,7 +170,11 @@ pub struct NativePostgres {
 
 impl Postgres for NativePostgres {
     async fn query(&self, sql: &'static str, input: Value) -> Result<Value, DbError> {
-        one_json(&self.client, sql, &Json(input)).await
+        // What the Worker's role may not do fails in every test.
+        self.client.batch_execute("SET ROLE chinwag_worker").await.map_err(db_error)?;
+        let answer = one_json(&self.client, sql, &Json(input)).await;
+        let _ = self.client.batch_execute("RESET ROLE").await;
+        answer
     }
 }
 
@@ -172,12 +184,16 @@ pub async fn one_json(
     sql: &str,
     input: &(dyn tokio_postgres::types::ToSql + Sync),
 ) -> Result<Value, DbError> {
-    let rows = client.query_typed(sql, &[(input, Type::JSONB)]).await.map_err(|e| DbError {
-        sqlstate: e.code().map(|state| state.code().to_owned()),
-        message: e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned()),
-    })?;
+    let rows = client.query_typed(sql, &[(input, Type::JSONB)]).await.map_err(db_error)?;
     assert_eq!(rows.len(), 1, "a statement gives one row: {sql}");
     assert_eq!(rows[0].len(), 1, "of one column: {sql}");
     assert_eq!(*rows[0].columns()[0].type_(), Type::JSON, "of type json: {sql}");
     Ok(rows[0].get::<_, Option<Value>>(0).unwrap_or_default())
+}
+
+fn db_error(e: tokio_postgres::Error) -> DbError {
+    DbError {
+        sqlstate: e.code().map(|state| state.code().to_owned()),
+        message: e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned()),
+    }
 }
