@@ -155,16 +155,6 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
         "eve",
         "those that are over go with the next change"
     );
-    let mut delete = set(3);
-    delete.delete = true;
-    assert_eq!(db::apply(&pg, &delete).await, Ok(Applied::Done));
-    assert_eq!(db::room_snapshot(&pg, &tenant("acme"), &room("r1"), None).await, Ok(None));
-    while db::erase_room(&pg, &tenant("acme"), &room("r1")).await.expect("a piece") {}
-    for table in ["chat_rooms", "chat_room_members", "chat_bans", "chat_audit"] {
-        let sql = format!("SELECT count(*) FROM {table}");
-        assert_eq!(pg.client.query_one(&sql, &[]).await.expect(table).get::<_, i64>(0), 0, "{table}");
-    }
-    assert_eq!(db::apply(&pg, &delete).await, Ok(Applied::Missing));
 }
 
 #[tokio::test]
