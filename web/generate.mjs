@@ -25,7 +25,9 @@ function operation({ parameters = [], requestBody, responses }) {
   for (const place of ["path", "query"]) {
     const these = all.filter((parameter) => parameter.in === place);
     if (these.length === 0) continue;
-    const properties = these.map(({ name, schema, description }) => [name, { ...schema, description }]);
+    // A schema that allows everything is of text, as a query is.
+    const text = (schema) => (Object.keys(schema).length === 0 ? { type: "string" } : schema);
+    const properties = these.map(({ name, schema, description }) => [name, { ...text(schema), description }]);
     parts[place] = object(
       Object.fromEntries(properties),
       these.filter(({ required }) => required).map(({ name }) => name),
@@ -50,6 +52,11 @@ function local(value, imported) {
     return { tsType: last(value.$ref), ...(value.description && { description: value.description }) };
   }
   if (value.$ref) return { ...value, $ref: `#/$defs/${last(value.$ref)}` };
+  // Which of the fields an object must have at least: a type of TypeScript says it only clumsily.
+  if (value.properties && value.anyOf) {
+    const { anyOf: _, ...fields } = value;
+    return local(fields, imported);
+  }
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, local(item, imported)]));
 }
 

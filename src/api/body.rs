@@ -67,10 +67,21 @@ pub fn time(fields: &mut Fields, name: &str) -> Result<Option<UnixMs>, Refusal> 
 
 /// `reason`, trimmed; `None` if nothing is left of it.
 pub fn reason(fields: &mut Fields) -> Result<Option<String>, Refusal> {
-    let reason =
-        fields.text_opt("reason")?.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let reason = fields.text_opt("reason")?.map(|text| text.trim().to_owned());
+    let reason = reason.filter(|text| !text.is_empty());
     if reason.as_ref().is_some_and(|text| text.chars().count() > REASON_CHARS_MAX) {
         return Err(Refusal::invalid("reason", &format!("more than {REASON_CHARS_MAX} characters")));
     }
     Ok(reason)
+}
+
+/// A `reason` that is needed.
+///
+/// # Errors  `bad_request` without one, `invalid` for one that says nothing.
+pub fn needed_reason(fields: &mut Fields) -> Result<String, Refusal> {
+    let is_absent = !fields.has_field("reason");
+    reason(fields)?.ok_or_else(|| match is_absent {
+        true => Refusal::bad_field("reason", "text"),
+        false => Refusal::invalid("reason", "says nothing"),
+    })
 }

@@ -186,10 +186,14 @@ impl Query {
 
     pub fn limit_or(&self, default: u64) -> Result<u64, Refusal> {
         let Some(text) = self.text("limit") else { return Ok(default) };
-        match text.parse::<i64>() {
-            Ok(n) => Ok(u64::try_from(n).unwrap_or(1).clamp(1, PAGE_MAX)),
-            Err(_) => Err(Refusal::bad_field("limit", "an integer")),
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Refusal::bad_field("limit", "an integer"));
         }
+        // A negative number is less than any minimum, and one that no type holds more than any maximum.
+        let is_negative = digits.len() < text.len();
+        let n = if is_negative { 0 } else { digits.parse::<u64>().unwrap_or(u64::MAX) };
+        Ok(n.clamp(1, PAGE_MAX))
     }
 }
 
@@ -211,4 +215,30 @@ pub fn over_quota(quota: Quota, now: UnixMs) -> Refusal {
         Quota::Memberships => "somebody of these is in as many rooms as one may be",
     };
     Refusal::new(Code::RateLimited, message).retry_after_ms(rest_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_integer_is_a_limit_and_is_clamped() {
+        let limit = |text: &str| Query::parse(&format!("limit={text}")).limit().ok();
+        for (text, expected) in [
+            ("0", 1),
+            ("1", 1),
+            ("20", 20),
+            ("101", PAGE_MAX),
+            ("9651093904495730688", PAGE_MAX),
+            ("39668332315302716227393247684591616", PAGE_MAX),
+            ("-3", 1),
+            ("-39668332315302716227393247684591616", 1),
+        ] {
+            assert_eq!(limit(text), Some(expected), "{text}");
+        }
+        for bad in ["", "-", "1.5", "x", "--1", "%2B1"] {
+            assert_eq!(limit(bad), None, "{bad}");
+        }
+        assert_eq!(Query::parse("").limit().ok(), Some(PAGE_DEFAULT));
+    }
 }

@@ -1,7 +1,7 @@
 //! Moderation over REST: mute, ban, slow mode, report.
 //! Not here: who may moderate whom, and what follows (`room`).
 
-use super::body::{reason, time};
+use super::body::{needed_reason, reason, time};
 use super::context::RoomContext;
 use super::http::{Body, Reply, Request};
 use super::ports::Ports;
@@ -52,7 +52,6 @@ pub async fn report<P: Ports, B: Body>(
     cx: RoomContext<'_, P>,
     request: Request<B>,
 ) -> Result<Reply, Refusal> {
-    let reason = reason(&mut request.read_fields().await?)?;
-    let reason = reason.ok_or_else(|| Refusal::bad_field("reason", "text"))?;
+    let reason = needed_reason(&mut request.read_fields().await?)?;
     cx.call(RoomCall::Report { message: cx.params.message(), reason }).await
 }

@@ -85,6 +85,11 @@ impl Fields {
         self.0.remove(name).filter(|v| !v.is_null())
     }
 
+    /// Whether the field is there and not `null`.
+    pub fn has_field(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
+    }
+
     pub fn text_opt(&mut self, name: &str) -> Result<Option<String>, Refusal> {
         match self.take(name) {
             None => Ok(None),
@@ -123,7 +128,7 @@ impl Fields {
     pub fn integer_opt(&mut self, name: &str) -> Result<Option<u64>, Refusal> {
         match self.take(name) {
             None => Ok(None),
-            Some(value) => match value.as_u64() {
+            Some(value) => match whole_number(&value) {
                 Some(n) if n <= INTEGER_MAX => Ok(Some(n)),
                 _ => Err(Refusal::bad_field(name, "an integer from 0 to 2^53-1")),
             },
@@ -158,6 +163,12 @@ impl Fields {
     }
 }
 
+/// The number if it is whole: JSON has one kind of numbers, so 7.0 and 7e0 are the integer 7.
+fn whole_number(value: &Value) -> Option<u64> {
+    let float = || value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=INTEGER_MAX as f64).contains(n));
+    value.as_u64().or_else(|| float().map(|n| n as u64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,10 +186,18 @@ mod tests {
 
     #[test]
     fn an_integer_is_0_to_2_53_minus_1() {
-        for (text, good) in [("0", true), ("9007199254740991", true), ("9007199254740992", false)] {
+        for (text, good) in [
+            ("0", true),
+            ("9007199254740991", true),
+            ("9007199254740992", false),
+            ("1.0", true),
+            ("1e3", true),
+            ("9007199254740992.0", false),
+            ("-0.5", false),
+        ] {
             assert_eq!(Fields::parse(&format!("{{\"n\":{text}}}")).unwrap().integer("n").is_ok(), good);
         }
-        for bad in ["-1", "1.5", "1.0", "1e3", "\"1\"", "true", "[]"] {
+        for bad in ["-1", "1.5", "\"1\"", "true", "[]"] {
             let refusal = Fields::parse(&format!("{{\"n\":{bad}}}")).unwrap().integer("n").unwrap_err();
             assert_eq!((refusal.code, refusal.field.as_deref()), (Code::BadRequest, Some("n")), "{bad}");
         }

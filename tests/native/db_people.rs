@@ -91,6 +91,10 @@ async fn a_change_is_whole_or_not_at_all_and_only_over_its_version() {
     assert_eq!(db::apply(&pg, &nowhere).await, Ok(Applied::Missing));
 }
 
+fn ban(name: &str, until_ms: Option<u64>) -> BanPut {
+    BanPut { user_id: user(name), banned_by: user("alice"), until_ms, reason: Some("spam".into()) }
+}
+
 #[tokio::test]
 async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     let rig = Database::new().await;
@@ -109,12 +113,6 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     change.settings = Some(settings.clone());
     change.put = vec![MemberPut { silenced_until_ms: Some(far), ..put("bob", "member", 0) }];
     change.notify = vec![notify("bob", NotifyLevel::None, Some(1_795_424_703_120))];
-    let ban = |name: &str, until_ms| BanPut {
-        user_id: user(name),
-        banned_by: user("alice"),
-        until_ms,
-        reason: Some("spam".into()),
-    };
     change.bans = vec![ban("mallory", None), ban("eve", Some(far)), ban("over", Some(1_000))];
     change.audit = vec![note("a", 5, "ban", Some("mallory"))];
     assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done));

@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod config;
 mod dev;
+mod fuzz;
 mod inputs;
 mod log;
 mod migrate;
@@ -28,7 +29,7 @@ const USAGE: &str = "cargo xtask <command>
   dev      [--headless] [--port N] [--data DIR] [--postgres URL] [--jwt-secret S] [--var NAME=VALUE]... [--no-build | --worker DIR]
   build    [--features a,b] [--out DIR]
   check
-  test     [--only native|sim|wasm|e2e|faults|browser] [--keep]
+  test     [--only native|sim|wasm|e2e|fuzz|faults|browser] [--keep]
   faults   --minutes N [--seed S]
   sim      [--seeds N] [--from SEED] [--seed S] | --mutants | --mutant NAME
   bench    [--worker DIR] [--runs N | --rest] | --projection | --search MESSAGES

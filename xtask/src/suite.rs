@@ -3,7 +3,7 @@
 
 use crate::log::{say, seconds};
 use crate::worker::{self, Profile};
-use crate::{build, check, inputs, postgres, process, root, setup, sim};
+use crate::{build, check, fuzz, inputs, postgres, process, root, setup, sim};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,6 +25,7 @@ pub enum Part {
     Sim,
     Wasm,
     E2e,
+    Fuzz,
     Faults,
     Browser,
 }
@@ -38,9 +39,10 @@ impl std::str::FromStr for Part {
             "sim" => Ok(Part::Sim),
             "wasm" => Ok(Part::Wasm),
             "e2e" => Ok(Part::E2e),
+            "fuzz" => Ok(Part::Fuzz),
             "faults" => Ok(Part::Faults),
             "browser" => Ok(Part::Browser),
-            _ => bail!("--only {name}: give native, sim, wasm, e2e, faults or browser"),
+            _ => bail!("--only {name}: give native, sim, wasm, e2e, fuzz, faults or browser"),
         }
     }
 }
@@ -61,11 +63,14 @@ pub fn run(options: &Options) -> Result<()> {
         ("sim", Part::Sim),
         ("wasm", Part::Wasm),
         ("e2e", Part::E2e),
+        ("fuzz", Part::Fuzz),
         ("faults", Part::Faults),
         ("browser", Part::Browser),
     ];
     let mut summary = Vec::new();
-    for (name, part) in all.into_iter().filter(|(_, part)| options.only.is_none_or(|only| only == *part)) {
+    for (name, part) in
+        all.into_iter().filter(|(_, part)| options.only.map_or(*part != Part::Fuzz, |only| only == *part))
+    {
         say(&format!("===== {name}"));
         let start = Instant::now();
         let result = match part {
@@ -74,6 +79,7 @@ pub fn run(options: &Options) -> Result<()> {
             Part::Sim => sim::suite(),
             Part::Wasm => test_wasm(),
             Part::E2e => test_e2e(options),
+            Part::Fuzz => test_fuzz(options),
             Part::Faults => test_faults(options, None),
             Part::Browser => test_browser(options),
         };
@@ -195,6 +201,15 @@ fn test_e2e(options: &Options) -> Result<()> {
     let mut command = Command::new("cargo");
     command.args(["test", "--no-fail-fast", "--test", "e2e"]);
     run_cargo_test(configure_stacks(&mut command, options)?)
+}
+
+fn test_fuzz(options: &Options) -> Result<()> {
+    let dir = folder().join(format!("fuzz-{}", std::process::id()));
+    let tested = fuzz::run(&build_test_worker()?, &dir);
+    if !options.keep {
+        let _ = std::fs::remove_dir_all(&dir);
+    }
+    tested
 }
 
 /// How long, and in which order, the scenarios are run again and again.

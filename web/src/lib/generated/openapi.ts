@@ -42,9 +42,9 @@ export interface Operations {
   health: {
     query: {
       /**
-       * Also queries Postgres, at most once in 10 s.
+       * `1` also queries Postgres, at most once in 10 s; anything else is ignored.
        */
-      deep?: "1";
+      deep?: string;
     };
     answer: Health;
   };
@@ -70,7 +70,7 @@ export interface Operations {
   listRooms: {
     query: {
       /**
-       * `nextCursor` of the previous page; an empty one is none.
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
        */
       cursor?: string;
       /**
@@ -114,7 +114,7 @@ export interface Operations {
     };
     query: {
       /**
-       * `nextCursor` of the previous page; an empty one is none.
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
        */
       cursor?: string;
       /**
@@ -245,7 +245,7 @@ export interface Operations {
     };
     query: {
       /**
-       * `nextCursor` of the previous page; an empty one is none.
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
        */
       cursor?: string;
       /**
@@ -337,7 +337,7 @@ export interface Operations {
   listMentions: {
     query: {
       /**
-       * `nextCursor` of the previous page; an empty one is none.
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
        */
       cursor?: string;
       /**
@@ -417,7 +417,7 @@ export interface Operations {
        */
       after?: string;
       /**
-       * `nextCursor` of the previous page; an empty one is none.
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
        */
       cursor?: string;
       /**
@@ -493,7 +493,7 @@ export interface Operations {
     };
     query: {
       /**
-       * `nextCursor` of the previous page; an empty one is none.
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
        */
       cursor?: string;
       /**
@@ -534,7 +534,7 @@ export interface Operations {
        */
       state?: "open" | "dismissed" | "deleted" | "muted" | "banned";
       /**
-       * `nextCursor` of the previous page; an empty one is none.
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
        */
       cursor?: string;
       /**
