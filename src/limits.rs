@@ -250,6 +250,12 @@ pub const ALERT_LEASE_MS: u64 = 10_000;
 pub const ALERT_FORGET_MS: u64 = 3_600_000;
 /// Rooms in one answer of `/admin/outbox`: with more, the cause is Postgres and not a room.
 pub const ALERTS_LISTED_MAX: u64 = 1_000;
+/// A person counts as present for a notification if a client of theirs was heard or pinged within this time before the
+/// message (NOTIFY-8): the interval at which clients ping, and 10 s for a slow line.
+pub const NOTIFY_PRESENT_MS: u64 = HEARTBEAT_MS + 10_000;
+/// Events back from the newest notified one in which those that a lost client missed are looked for: what a busy room
+/// says in 35 s.
+pub const NOTIFY_MISSED_EVENTS: u64 = BATCH_ROWS_MAX;
 /// People per notice in the queue: 200 ids of 128 characters of 4 bytes stay below its 128 KB
 /// (docs/PLATFORM.md, Queues, buckets and logs).
 pub const NOTIFY_USERS_MAX: usize = 200;

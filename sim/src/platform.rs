@@ -59,7 +59,7 @@ impl RoomObject for Object<Simulated> {
     }
 
     fn handle_close(self: Rc<Self>, connection: ConnectionId) -> Work<()> {
-        Box::pin(async move { self.gone(connection) })
+        Box::pin(async move { self.gone(connection, false) })
     }
 
     fn handle_alarm(self: Rc<Self>) -> Work<()> {

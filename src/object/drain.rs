@@ -62,6 +62,8 @@ impl<P: Platform> Object<P> {
     /// Takes batch after batch to Postgres until none is due.
     async fn drain(self: Rc<Self>) {
         loop {
+            // Who is present decides whom the batch notifies.
+            self.feed_pings();
             let fed = self.feed(Input::Drain);
             let Some(batch) = fed.project else {
                 // A failing store gets a pause. Asked again within the same turn it spins: workerd never gets to write,

@@ -178,10 +178,25 @@ impl<P: Platform> Object<P> {
         }
     }
 
-    /// A socket has ended, in whatever way.
-    pub fn gone(self: &Rc<Self>, connection: ConnectionId) {
-        self.sockets.remove(connection);
-        self.feed(Input::Closed { connection });
+    /// A socket has ended; `is_clean`: by a close frame of its client.
+    pub fn gone(self: &Rc<Self>, connection: ConnectionId, is_clean: bool) {
+        let socket = self.sockets.remove(connection);
+        if let Some(at) = socket.and_then(|socket| self.platform.pinged_at(&socket)) {
+            self.feed(Input::Pinged(vec![(connection, at)]));
+        }
+        self.feed(Input::Closed { connection, is_clean });
+    }
+
+    /// Tells the room when its clients last sent a ping.
+    pub(super) fn feed_pings(self: &Rc<Self>) {
+        let ping = |(id, socket): (&ConnectionId, &Socket<P::Socket>)| {
+            self.platform.pinged_at(&socket.socket).map(|at| (*id, at))
+        };
+        let mut pings: Vec<_> = self.sockets.open.borrow().iter().filter_map(ping).collect();
+        pings.sort_unstable();
+        if !pings.is_empty() {
+            self.feed(Input::Pinged(pings));
+        }
     }
 
     /// Looks, at most every `HEARTBEAT_SWEEP_MS`, for clients that have sent pings and are silent now.
@@ -198,6 +213,7 @@ impl<P: Platform> Object<P> {
         let mut connections: Vec<_> = self.sockets.open.borrow().iter().filter_map(silent).collect();
         connections.sort_unstable();
         if !connections.is_empty() {
+            self.feed_pings();
             self.feed(Input::Silent { connections });
         }
     }

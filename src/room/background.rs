@@ -71,7 +71,7 @@ impl Room {
         let rows = self.outbox.next_rows(store, &backlog)?;
         let audience = Audience {
             info: self.members.info(),
-            connected: self.connections.iter().map(|connection| connection.user()).collect(),
+            signs: self.connections.signs_of_life(),
             reads: &self.reads,
         };
         let (notices, notices_to) = self.notifications.collect(turn, &self.log, rows.to, &audience)?;

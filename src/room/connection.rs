@@ -21,11 +21,13 @@ struct Connection {
     /// Whether `state` differs from what the platform has stored.
     changed: bool,
     malformed: Window,
+    /// When the platform last answered a ping, as far as the room knows.
+    pinged_ms: UnixMs,
 }
 
 impl Connection {
     fn new(state: SocketState, pending: Vec<EventText>, changed: bool) -> Self {
-        Self { state, pending, settled: 0, changed, malformed: Window::default() }
+        Self { state, pending, settled: 0, changed, malformed: Window::default(), pinged_ms: 0 }
     }
 }
 
@@ -95,6 +97,29 @@ impl Connections {
             connection.changed = true;
             connection.state.last_frame_ms = now;
         }
+    }
+
+    pub fn record_pings(&mut self, pings: &[(ConnectionId, UnixMs)]) {
+        for (id, at) in pings {
+            if let Some(connection) = self.open.get_mut(id) {
+                connection.pinged_ms = connection.pinged_ms.max(*at);
+            }
+        }
+    }
+
+    /// Whose connection it is, and when its client was last heard of.
+    pub fn sign_of_life(&self, id: ConnectionId) -> Option<(&str, UnixMs)> {
+        self.open.get(&id).map(|c| (c.state.user(), c.state.last_frame_ms.max(c.pinged_ms)))
+    }
+
+    /// When each person with a connection was last heard of.
+    pub fn signs_of_life(&self) -> HashMap<&str, UnixMs> {
+        let mut signs = HashMap::new();
+        for (user, at) in self.open.keys().filter_map(|id| self.sign_of_life(*id)) {
+            let last: &mut UnixMs = signs.entry(user).or_default();
+            *last = at.max(*last);
+        }
+        signs
     }
 
     /// Counts a malformed frame; true when the connection has sent too many.

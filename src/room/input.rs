@@ -37,7 +37,11 @@ pub enum Input<'a> {
     },
     Closed {
         connection: ConnectionId,
+        /// The client has sent a close frame. Otherwise it may have been gone for a while.
+        is_clean: bool,
     },
+    /// When the platform last answered a ping of these clients.
+    Pinged(Vec<(ConnectionId, UnixMs)>),
     /// A REST request.
     Call {
         caller: &'a Identity,

@@ -192,6 +192,7 @@ impl Room {
             Input::Verified { connection, outcome } => self.verified(connection, outcome, now),
             Input::Silent { connections } => {
                 for connection in connections {
+                    self.owe_notices(connection);
                     self.close(connection, CloseCode::HeartbeatTimeout, now);
                 }
             }
@@ -199,7 +200,13 @@ impl Room {
                 self.counts.slow_sockets = self.counts.slow_sockets.saturating_add(1);
                 self.close(connection, CloseCode::SlowConsumer, now);
             }
-            Input::Closed { connection } => self.closed(turn, connection)?,
+            Input::Closed { connection, is_clean } => {
+                if !is_clean {
+                    self.owe_notices(connection);
+                }
+                self.closed(turn, connection)?;
+            }
+            Input::Pinged(pings) => self.connections.record_pings(&pings),
             Input::Call { caller, call, random } => {
                 self.call(Request { turn, caller, connection: None, random }, call)?;
             }

@@ -100,6 +100,13 @@ impl Room {
         }
     }
 
+    /// A client is lost: nobody knows whether it received what came after its last sign of life (NOTIFY-8).
+    pub(super) fn owe_notices(&mut self, id: ConnectionId) {
+        if let Some((user, at)) = self.connections.sign_of_life(id) {
+            self.notifications.owe(user, at);
+        }
+    }
+
     /// A socket was closed from the other side.
     pub(super) fn closed(&mut self, turn: Turn, id: ConnectionId) -> Result<()> {
         // The socket's stored state held the person's marker until now.

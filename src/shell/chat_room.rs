@@ -93,15 +93,15 @@ impl DurableObject for ChatRoom {
         Ok(())
     }
 
-    async fn websocket_close(&self, ws: WebSocket, code: usize, _: String, _: bool) -> Result<()> {
+    async fn websocket_close(&self, ws: WebSocket, code: usize, _: String, is_clean: bool) -> Result<()> {
         // Without an answer the client waits 10 s and sees 1006. Codes that may not be sent are answered with 1000.
         let code = u16::try_from(code).ok().filter(|code| *code == 1000 || *code >= 3000).unwrap_or(1000);
-        self.gone(&ws, code);
+        self.gone(&ws, code, is_clean);
         Ok(())
     }
 
     async fn websocket_error(&self, ws: WebSocket, _: Error) -> Result<()> {
-        self.gone(&ws, 1011);
+        self.gone(&ws, 1011, false);
         Ok(())
     }
 
@@ -112,10 +112,10 @@ impl DurableObject for ChatRoom {
 }
 
 impl ChatRoom {
-    fn gone(&self, ws: &WebSocket, code: u16) {
+    fn gone(&self, ws: &WebSocket, code: u16, is_clean: bool) {
         let _ = ws.close(Some(code), Some(""));
         if let Some(connection) = self.0.platform().connection(ws) {
-            self.0.gone(connection);
+            self.0.gone(connection, is_clean);
         }
     }
 }

@@ -33,7 +33,9 @@ impl Rig {
     fn act_on_connection(&mut self, name: &str, words: &[&str]) -> bool {
         match *words {
             ["join", ref options @ ..] => self.join(name, options),
-            ["leave"] => self.hang_up(name),
+            ["leave"] => self.hang_up(name, true),
+            ["breaks"] => self.hang_up(name, false),
+            ["vanishes"] => self.vanish(name),
             ["send", "binary"] => self.received_binary(self.open_socket(name)),
             ["lag"] => {
                 let connection = self.open_socket(name);

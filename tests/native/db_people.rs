@@ -156,6 +156,28 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
 }
 
 #[tokio::test]
+async fn a_deleted_room_takes_everything_with_it_once() {
+    let rig = Database::new().await;
+    let pg = rig.connect().await;
+    group(&pg, "acme", "r1", "alice", &["bob"]).await;
+    let mut change = set(1);
+    change.bans =
+        vec![BanPut { user_id: user("eve"), banned_by: user("alice"), until_ms: None, reason: None }];
+    change.audit = vec![note("a", 5, "ban", Some("eve"))];
+    assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done));
+    let mut delete = set(2);
+    delete.delete = true;
+    assert_eq!(db::apply(&pg, &delete).await, Ok(Applied::Done));
+    assert_eq!(db::room_snapshot(&pg, &tenant("acme"), &room("r1"), None).await, Ok(None));
+    while db::erase_room(&pg, &tenant("acme"), &room("r1")).await.expect("a piece") {}
+    for table in ["chat_rooms", "chat_room_members", "chat_bans", "chat_audit"] {
+        let sql = format!("SELECT count(*) FROM {table}");
+        assert_eq!(pg.client.query_one(&sql, &[]).await.expect(table).get::<_, i64>(0), 0, "{table}");
+    }
+    assert_eq!(db::apply(&pg, &delete).await, Ok(Applied::Missing));
+}
+
+#[tokio::test]
 async fn ones_own_notification_settings_need_no_version_and_make_none() {
     let rig = Database::new().await;
     let pg = rig.connect().await;

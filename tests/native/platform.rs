@@ -148,8 +148,10 @@ impl Platform for NativePlatform {
         self.world().sockets.get(socket)?.attachment.clone()
     }
 
-    fn pinged_at(&self, _socket: &ConnectionId) -> Option<UnixMs> {
-        None
+    fn pinged_at(&self, socket: &ConnectionId) -> Option<UnixMs> {
+        let world = self.world();
+        let vanished_at = world.sockets.get(socket)?.vanished_at;
+        Some(vanished_at.unwrap_or(world.now))
     }
 
     fn parse_emoji(text: &str) -> Option<String> {

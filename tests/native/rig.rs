@@ -235,10 +235,10 @@ impl Rig {
     }
 
     /// A client's end of a socket is gone.
-    pub fn hang_up(&mut self, name: &str) {
+    pub fn hang_up(&mut self, name: &str, is_clean: bool) {
         let connection = self.socket(name).expect("a socket");
+        self.within(|object| object.gone(connection, is_clean));
         self.sockets.remove(&connection);
-        self.within(|object| object.gone(connection));
     }
 
     /// Answers the oldest batch that hangs. One whose object was lost gets the answer into the next one, as a late answer.
@@ -251,6 +251,12 @@ impl Rig {
         }
         let notified = is_taken(&outcome) && self.notify(&hung.batch.notices);
         self.input(Input::Projected { batch: Rc::new(hung.batch), outcome, notified });
+    }
+
+    /// A client is gone without a word: its socket stays open, and its pings end.
+    pub fn vanish(&mut self, name: &str) {
+        let (connection, now) = (self.socket(name).expect("a socket"), self.now);
+        self.sockets.get_mut(&connection).expect("a socket").vanished_at = Some(now);
     }
 
     /// The frames that arrived in this turn are handled now, and not at its end.

@@ -36,6 +36,8 @@ pub struct Socket {
     pub unanswered: Option<Vec<String>>,
     /// The client reads nothing: everything that is sent waits.
     pub is_slow: bool,
+    /// When its client was lost; until then it pings.
+    pub vanished_at: Option<UnixMs>,
     /// Bytes that wait: a client that reads takes them between two turns, and not within one.
     pub waiting_bytes: u32,
 }
@@ -191,6 +193,7 @@ impl World {
             attachment: None,
             unanswered: Some(Vec::new()),
             is_slow: false,
+            vanished_at: None,
             waiting_bytes: 0,
         }
     }

@@ -129,3 +129,56 @@ fn notify_5_an_edit_tells_those_whom_it_newly_mentions() {
         "#,
     );
 }
+
+#[test]
+fn notify_8_a_client_that_vanished_counts_for_35_s_and_is_owed_what_it_missed() {
+    Rig::of(&["alice", "bob"]).play(
+        r#"
+        (the queue is watched)
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        (9 s pass)                                    alice < user_joined bob
+        bob vanishes
+        alice > message "received or not"             alice < new_message 1 "received or not"
+                                                      bob < new_message 1 "received or not"
+        (20 s pass)
+        alice > message "missed"                      alice < new_message 2 "missed"
+                                                      bob < new_message 2 "missed"
+        (20 s pass)
+        alice > message "after 35 s"                  alice < new_message 3 "after 35 s"
+                                                      bob < new_message 3 "after 35 s"
+                                                      queue < 3 for bob
+        bob breaks                                    queue < 2 for bob
+        (9 s pass)                                    alice < user_left bob
+        alice > message "as ever"                     alice < new_message 4 "as ever"
+                                                      queue < 4 for bob
+        "#,
+    );
+}
+
+#[test]
+fn notify_8_who_leaves_with_a_word_or_reads_elsewhere_is_owed_nothing() {
+    Rig::of(&["alice", "bob", "carol"]).play(
+        r#"
+        (the queue is watched)
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        bob' join                                     bob' < hello seq=0, online alice bob, synced 0
+        carol join                                    carol < hello seq=0, online alice bob carol, synced 0
+        (9 s pass)                                    alice < user_joined bob, user_joined carol
+                                                      bob < user_joined carol
+                                                      bob' < user_joined carol
+        bob vanishes
+        carol vanishes
+        (5 s pass)
+        alice > message "hi"                          alice < new_message 1 "hi"
+                                                      bob < new_message 1 "hi"
+                                                      bob' < new_message 1 "hi"
+                                                      carol < new_message 1 "hi"
+        bob breaks
+        carol leave
+        (9 s pass)                                    alice < user_left carol
+                                                      bob' < user_left carol
+        "#,
+    );
+}

@@ -39,7 +39,7 @@ fn close_4420_a_client_that_reads_receives_any_replay_and_any_burst() {
         });
         rig.turn();
         assert_eq!(received(&mut rig, "bob"), (400, "synced 400".into()), "3.2 MB, chat.v1: {batches}");
-        rig.hang_up("bob");
+        rig.hang_up("bob", true);
     }
     rig.connect("bob", rig.person("bob"), |upgrade| (upgrade.batches, upgrade.history) = (false, 0));
     rig.turn();
