@@ -56,6 +56,7 @@ codes! {
     SlowMode "slow_mode" 429 true,
     Internal "internal" 500 true,
     UpstreamUnavailable "upstream_unavailable" 503 true,
+    RoomFull "room_full" 507 false,
 }
 
 /// The error that a client receives, the same over REST and in frames. It holds nothing that the client may not know.

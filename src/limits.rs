@@ -73,9 +73,25 @@ pub const HISTORY_MAX: u64 = 100;
 pub const HISTORY_DEFAULT: u64 = 50;
 /// Events of one replay; above it is `resync too_many` (REPLAY-3). 500 clients can each resume this many at once.
 pub const REPLAY_EVENTS_MAX: u64 = 1_000;
-/// Bytes of one replay: four times what may wait for a slow socket, so that one replay never fills an isolate of 128
-/// MB.
+/// Bytes of one replay: four times what may wait for a slow socket. It is delivered over several turns.
 pub const REPLAY_BYTES_MAX: usize = 4 << 20;
+/// The percentage of `Limits::storage_bytes` from which on a room has an outbox alert (SIZE-1): a room that takes a
+/// message a second needs a month from there to the end.
+pub const STORAGE_ALERT_PERCENT: u64 = 80;
+/// The percentage from which on new content is refused (SIZE-2). The rest, 500 MB, is for tombstones, markers, audit notes
+/// and what Postgres must still get.
+pub const STORAGE_FULL_PERCENT: u64 = 95;
+/// A client for which more than `Limits::waiting_bytes` wait and to which nothing has left for this long is closed
+/// (CLOSE-4420): a phone that changes its network needs less.
+pub const SLOW_MS: u64 = 2_000;
+/// Bytes of earlier turns that the room holds for one socket at most (CLOSE-4420), whatever its client reads. Sockets
+/// share the texts, so all of them together hold little more.
+pub const HELD_BYTES_MAX: usize = 16 << 20;
+/// The interval at which held events are offered again to sockets that took nothing the last time.
+pub const DELIVERY_POLL_MS: u64 = 20;
+/// The share of `Limits::waiting_bytes` that is handed to the platform for one socket: a quarter, so that 128 MB hold
+/// what the platform copies for 500 sockets, none of which reads.
+pub const WINDOW_SHARE: usize = 4;
 /// Bytes of gathered events per frame: a phone parses 256 KiB within one refresh of its screen.
 pub const FRAME_OUT_BYTES_MAX: usize = 256 * 1024;
 /// Members listed inside a room object (PROTOCOL.md, "14. REST").
@@ -316,9 +332,13 @@ pub struct Limits {
     pub frames_per_s: f64,
     pub frames_burst: u32,
     pub sockets_per_person: u32,
-    /// Bytes of earlier turns that may wait for one socket (CLOSE-4420). 500 slow clients of one room exceed an isolate
-    /// of 128 MB only if more than a quarter of them never read.
+    /// Bytes of earlier turns that may wait for one socket (CLOSE-4420); the platform holds a quarter of them at most.
     pub waiting_bytes: u32,
+    /// Bytes that one turn queues over all sockets of a room (BATCH-3): a fifth of an isolate of 128 MB.
+    pub turn_bytes: u32,
+    /// Bytes of a room's storage, of which 80 % cause an outbox alert and 95 % stop new content (SIZE-1): the platform
+    /// has 10 GB for an object.
+    pub storage_bytes: u64,
     /// Bytes of an inbound text frame (4413).
     pub frame_bytes: u32,
     /// Bytes of one uploaded file.
@@ -356,6 +376,8 @@ impl Default for Limits {
             frames_burst: 60,
             sockets_per_person: 10,
             waiting_bytes: 1 << 20,
+            turn_bytes: 24 << 20,
+            storage_bytes: 10_000_000_000,
             frame_bytes: 64 * 1024,
             attachment_bytes: 100 << 20,
             attachments_per_message: 10,

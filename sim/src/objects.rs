@@ -83,6 +83,7 @@ impl World {
     /// Commits what the turn wrote, sets its alarm, and releases what waited for that.
     pub fn end_turn(self: &Rc<Self>, host: &Rc<Host>) {
         let staged_alarm = host.staged_alarm.take();
+        host.turn_bytes.set(0);
         host.sockets.borrow().iter().for_each(|socket| socket.end_turn());
         if host.in_transaction.replace(false) {
             // The process may die before the commit, or after it.

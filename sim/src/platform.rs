@@ -85,6 +85,10 @@ impl Sql for Disk {
         self.sqlite.exec(sql, params)
     }
 
+    fn size_bytes(&self) -> u64 {
+        self.sqlite.size_bytes()
+    }
+
     fn atomically(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         self.host.begin_transaction(&self.sqlite);
         let mut panicked = None;
@@ -179,7 +183,7 @@ impl Platform for Simulated {
             self.world.recorder.count("sends to a closing socket");
             return Err(Gone);
         }
-        self.world.check_send_buffer(socket, frame.len());
+        self.world.check_send_buffer(&self.host, socket, frame.len());
         self.output(Output::Frame(socket.clone(), frame.to_owned()));
         Ok(())
     }

@@ -152,7 +152,7 @@ pub const ALL: [Regression; 17] = [
         ],
     },
     Regression {
-        mutant: "flush-per-failed-frame",
+        mutant: "turn-without-budget",
         defect: "a full disk failed hundreds of frames in one turn: what the refusals had queued was judged as a backlog",
         actions: &[
             Connect { tab: 5 },

@@ -41,7 +41,8 @@ pub fn run(seed: u64, plan: &Plan, keeps_lines: bool) -> Outcome {
 }
 
 fn limits(plan: &Plan) -> Limits {
-    let mut limits = Limits { waiting_bytes: 16 * 1024, sockets_per_person: 4, ..Limits::default() };
+    let mut limits =
+        Limits { waiting_bytes: 16 * 1024, turn_bytes: 8 * 1024, sockets_per_person: 4, ..Limits::default() };
     if !plan.strict_limits {
         (limits.messages_per_s, limits.messages_burst) = (1e6, 100_000);
         (limits.reactions_per_s, limits.reactions_burst) = (1e6, 100_000);

@@ -3,7 +3,7 @@
 
 use crate::world::World;
 use crate::world::checker::Checker;
-use crate::world::hosts::RoomObject;
+use crate::world::hosts::{Host, RoomObject};
 use crate::world::network::{LATENCY_MS, SimSocket, Wire};
 use std::rc::Rc;
 
@@ -37,14 +37,18 @@ impl World {
         }
     }
 
-    /// Checks a send of the room against the socket's limit of bytes that earlier turns left.
-    pub fn check_send_buffer(&self, socket: &SimSocket, bytes: usize) {
-        let waiting = socket.waiting_bytes().saturating_sub(socket.turn_bytes.get());
+    /// Checks a send of the room against what may wait for a socket, and against what one turn may queue over all
+    /// sockets. One frame alone may be larger than either.
+    pub fn check_send_buffer(&self, host: &Host, socket: &SimSocket, bytes: usize) {
+        let waiting = socket.waiting_bytes();
         socket.turn_bytes.set(socket.turn_bytes.get() + bytes as u32);
-        if waiting <= self.limits.waiting_bytes {
-            socket.first_delivery_bytes.set(None);
-        } else if waiting > self.limits.waiting_bytes + socket.first_delivery_bytes.get().unwrap_or(0) {
+        if waiting > 0 && waiting + bytes as u32 > self.limits.waiting_bytes {
             let what = format!("{bytes} bytes more to a socket with {waiting} waiting");
+            self.recorder.violation(Checker::Bounds, what);
+        }
+        let queued = host.turn_bytes.replace(host.turn_bytes.get() + bytes as u32);
+        if queued > 0 && queued + bytes as u32 > self.limits.turn_bytes {
+            let what = format!("{}: {bytes} bytes more in a turn that has queued {queued}", host.name);
             self.recorder.violation(Checker::Bounds, what);
         }
     }

@@ -69,7 +69,7 @@ pub async fn list_alerts<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Re
         let age_ms = |at: u64| if at == 0 { 0 } else { now.saturating_sub(at) };
         json!({
             "roomId": room_id, "lag": problem.lag, "oldestMs": age_ms(problem.oldest_at_ms),
-            "state": problem.state, "setAside": problem.quarantined,
+            "state": problem.state, "setAside": problem.quarantined, "storagePercent": problem.storage_percent,
         })
     };
     let rooms: Vec<Value> = ports.outbox_alerts(&caller.tenant).await?.iter().map(room).collect();

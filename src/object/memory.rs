@@ -80,7 +80,7 @@ impl<P: Platform> Object<P> {
         for socket in self.platform.sockets() {
             let Some(text) = self.platform.attachment(&socket) else { continue };
             let Ok(state) = serde_json::from_str::<SocketState>(&text) else { continue };
-            sockets.push((state.id, socket));
+            sockets.push((state.id, socket, state.batches));
             states.push(state);
         }
         self.sockets.reload(sockets.into_iter());

@@ -4,8 +4,11 @@
 //!
 //! No borrow of a `RefCell` crosses an `.await`: clippy's `await_holding_refcell_ref` refuses it.
 
+mod backlog;
 mod changes;
+mod delivery;
 mod drain;
+mod frames;
 mod lease;
 mod memory;
 mod platform;
@@ -97,10 +100,8 @@ impl<P: Platform> Object<P> {
 
     // --- Feeding the room -----------------------------------------------------------------------------
 
-    /// Handles the frames of this turn in the order they arrived. A fault in one concerns that one alone: each may send
-    /// something, and none drains before the turn ends, so all that is sent from here on is one flush.
+    /// Handles the frames of this turn in the order they arrived. A fault in one concerns that one alone.
     fn process_inbox(self: &Rc<Self>) {
-        self.sockets.begin_flush();
         for (connection, text) in self.schedule.take_frames() {
             let random = self.platform.random();
             if self.feed_one(Input::Frame { connection, text: &text, random }).failed {
@@ -153,12 +154,13 @@ impl<P: Platform> Object<P> {
             // One dead socket must not stop the rest.
             let _ = self.perform(effect, &mut fed);
         }
+        self.deliver();
         fed
     }
 
     fn perform(self: &Rc<Self>, effect: Effect, fed: &mut Fed) -> Result<(), Gone> {
         match effect {
-            Effect::Send { connection, frame } => self.send(connection, &frame)?,
+            Effect::Send { connection, events } => self.sockets.push(connection, events),
             Effect::Close { connection, code } => self.close(connection, code)?,
             Effect::Attach { connection, state } => self.attach(connection, &state),
             Effect::Verify { connection, token } => self.later(async move |object| {

@@ -62,9 +62,10 @@ impl<P: Platform> Object<P> {
         self.process_inbox();
         let now = self.platform.now();
         let id = self.sockets.number(self.memory.look(|room| room.next_connection(now)).unwrap_or(1));
+        self.sockets.begin_turn();
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
-        self.sockets.insert_new(id, socket.clone());
         let UpgradeRequest { batches, since, history } = upgrade;
+        self.sockets.insert_new(id, socket.clone(), batches);
         let since = since.map(|(seq, epoch)| ResumePosition { seq, epoch });
         let fed = self.feed(Input::Connect(Connect { id, identity: caller, batches, since, history }));
         // Flushed at once, and the other sockets with it: no event gets between the replay and the live events.

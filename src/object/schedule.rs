@@ -75,6 +75,7 @@ impl<P: Platform> Object<P> {
         self.later(async move |object| {
             object.platform.sleep(0).await;
             if object.schedule.flush_is_due.get() {
+                object.sockets.begin_turn();
                 // While the flush is still due: these frames need no other one.
                 object.process_inbox();
                 object.schedule.flushed();

@@ -1,79 +1,81 @@
-//! The sockets of a room's object: their numbers, sending, the budget of a slow one, clients that went silent.
-//! Not here: when any of this is due (`room`).
+//! The sockets of a room's object: their numbers, closing, clients that went silent.
+//! Not here: delivering events (`delivery`), and when any of this is due (`room`).
 
 use super::Object;
+use super::backlog::Backlog;
 use super::platform::{Gone, Platform};
 use crate::ids::UnixMs;
 use crate::limits::{HEARTBEAT_SWEEP_MS, HEARTBEAT_TIMEOUT_MS};
 use crate::protocol::server::{CloseCode, EventText};
 use crate::room::{ConnectionId, Input, SocketState};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-struct Socket<S> {
-    socket: S,
-    budget: Budget,
+pub(super) struct Socket<S> {
+    pub socket: S,
+    /// Whether the client speaks `chat.v1`.
+    pub batches: bool,
+    pub backlog: Backlog,
 }
 
-/// Judges how much waits for a socket: once per flush, before the flush's first frame. Nothing drains within a turn of
-/// the event loop, so a later sample would judge what the same flush has queued.
+/// The state of the delivery over all sockets.
 #[derive(Default)]
-struct Budget {
-    first_delivery: Cell<FirstDelivery>,
-    /// The last flush that sent to the socket.
-    flush: Cell<u64>,
-    /// Stays true until the socket is closed: after a frame that was left out, no other one may follow.
-    is_slow: Cell<bool>,
-}
-
-/// What a new connection receives first: its history or replay, which may be larger than the usual budget.
-#[derive(Clone, Copy, Default)]
-enum FirstDelivery {
-    NotSent,
-    /// Its bytes may wait in addition to the usual budget.
-    Sent {
-        flush: u64,
-        bytes: u32,
-    },
-    #[default]
-    Drained,
+pub(super) struct Delivery {
+    /// Something may wait for a socket.
+    pub is_due: Cell<bool>,
+    /// Another turn will continue.
+    pub is_scheduled: Cell<bool>,
+    /// Bytes that the present turn has handed to the platform.
+    pub turn_bytes: Cell<usize>,
+    /// The socket with which the next turn begins: this one's budget ended before it.
+    pub next: Cell<ConnectionId>,
 }
 
 /// The sockets that the room knows.
 pub(super) struct Sockets<S> {
-    open: RefCell<HashMap<ConnectionId, Socket<S>>>,
+    pub open: RefCell<BTreeMap<ConnectionId, Socket<S>>>,
     /// Larger than every number that this instance of the object has given.
     next_id: Cell<ConnectionId>,
     swept_at: Cell<UnixMs>,
-    /// The number of the present flush, from 1.
-    flush: Cell<u64>,
+    pub delivery: Delivery,
 }
 
 impl<S> Sockets<S> {
     pub fn new() -> Self {
-        Self { open: RefCell::default(), next_id: Cell::new(0), swept_at: Cell::new(0), flush: Cell::new(0) }
+        Self {
+            open: RefCell::default(),
+            next_id: Cell::new(0),
+            swept_at: Cell::new(0),
+            delivery: Delivery::default(),
+        }
     }
 
     /// Adds a socket that has received nothing yet.
-    pub fn insert_new(&self, id: ConnectionId, socket: S) {
-        let budget = Budget { first_delivery: Cell::new(FirstDelivery::NotSent), ..Budget::default() };
-        self.open.borrow_mut().insert(id, Socket { socket, budget });
+    pub fn insert_new(&self, id: ConnectionId, socket: S, batches: bool) {
+        self.open.borrow_mut().insert(id, Socket { socket, batches, backlog: Backlog::default() });
     }
 
-    /// Replaces all sockets by those of a room that was loaded. Those that were known before keep their budget.
-    pub fn reload(&self, sockets: impl Iterator<Item = (ConnectionId, S)>) {
+    /// Replaces all sockets by those of a room that was loaded. Those that were known before keep what waits for them.
+    pub fn reload(&self, sockets: impl Iterator<Item = (ConnectionId, S, bool)>) {
         let mut open = self.open.borrow_mut();
         let mut known = std::mem::take(&mut *open);
-        open.extend(sockets.map(|(id, socket)| {
-            let budget = known.remove(&id).map(|known| known.budget).unwrap_or_default();
-            (id, Socket { socket, budget })
+        open.extend(sockets.map(|(id, socket, batches)| {
+            let backlog = known.remove(&id).map(|known| known.backlog).unwrap_or_default();
+            (id, Socket { socket, batches, backlog })
         }));
     }
 
-    /// The frames that are sent from now on belong to another flush than those before.
-    pub fn begin_flush(&self) {
-        self.flush.set(self.flush.get().saturating_add(1));
+    /// A new turn of the event loop has a new budget.
+    pub fn begin_turn(&self) {
+        self.delivery.turn_bytes.set(0);
+    }
+
+    pub fn push(&self, connection: ConnectionId, events: Vec<EventText>) {
+        if let Some(socket) = self.open.borrow_mut().get_mut(&connection) {
+            socket.backlog.push(events);
+            self.delivery.is_due.set(true);
+        }
     }
 
     pub fn remove(&self, id: ConnectionId) -> Option<S> {
@@ -102,64 +104,13 @@ impl<S> Sockets<S> {
     }
 }
 
-impl Budget {
-    /// Judges what earlier flushes left, before the first frame of this flush.
-    ///
-    /// # Takes  `waiting`: bytes that wait; `usual_max`: how many may wait once the first delivery has drained.
-    fn begin_flush(&self, flush: u64, waiting: u32, usual_max: u32) {
-        self.flush.set(flush);
-        let extra = match self.first_delivery.get() {
-            FirstDelivery::NotSent => {
-                return self.first_delivery.set(FirstDelivery::Sent { flush, bytes: 0 });
-            }
-            FirstDelivery::Sent { bytes, .. } => bytes,
-            FirstDelivery::Drained => 0,
-        };
-        if waiting <= usual_max {
-            self.first_delivery.set(FirstDelivery::Drained);
-        } else if waiting > usual_max.saturating_add(extra) {
-            self.is_slow.set(true);
-        }
-    }
-
-    /// Counts a frame of this flush, if the flush is the first delivery.
-    fn count(&self, frame: &EventText) {
-        if let FirstDelivery::Sent { flush, bytes } = self.first_delivery.get()
-            && flush == self.flush.get()
-        {
-            let bytes = bytes.saturating_add(u32::try_from(frame.len()).unwrap_or(u32::MAX));
-            self.first_delivery.set(FirstDelivery::Sent { flush, bytes });
-        }
-    }
-}
-
 impl<P: Platform> Object<P> {
-    /// Sends a frame, or reports the socket as slow.
-    ///
-    /// # Errors  the socket is gone; the effects after this one must be performed nevertheless.
-    pub(super) fn send(self: &Rc<Self>, connection: ConnectionId, frame: &EventText) -> Result<(), Gone> {
-        let open = self.sockets.open.borrow();
-        let Some(Socket { socket, budget }) = open.get(&connection) else { return Ok(()) };
-        let flush = self.sockets.flush.get();
-        let is_first_frame = budget.flush.get() != flush;
-        if is_first_frame {
-            budget.begin_flush(flush, self.platform.waiting_bytes(socket), self.limits.waiting_bytes);
-        }
-        if !budget.is_slow.get() {
-            budget.count(frame);
-            return self.platform.send(socket, frame);
-        }
-        drop(open);
-        if is_first_frame {
-            self.later(async move |object| drop(object.feed(Input::Slow { connection })));
-        }
-        Ok(())
-    }
-
     /// Closes a socket that the room does not know any more.
     ///
     /// # Errors  the socket is gone; the effects after this one must be performed nevertheless.
     pub(super) fn close(&self, connection: ConnectionId, code: CloseCode) -> Result<(), Gone> {
+        // What was sent before the close goes first, as far as the socket takes it.
+        self.deliver_to(connection);
         let socket = self.sockets.remove(connection);
         socket.map_or(Ok(()), |socket| self.platform.close(&socket, code))
     }

@@ -46,6 +46,7 @@ impl Room {
             head: self.log.head(),
             projected: self.log.projected(),
             floor: self.log.floor(),
+            storage_percent: self.storage.alert_percent(),
             side_rows: self.reads.has_unprojected() || self.audit.is_waiting(),
             notices_at: self.notifications.due(&self.log),
         }
@@ -62,6 +63,7 @@ impl Room {
     /// Takes the next batch, if one is due: events that Postgres lacks, with the present state of their messages.
     pub(super) fn take_batch(&mut self, turn: Turn) -> Result<()> {
         let Turn { store, now } = turn;
+        self.storage.measure(store, &self.limits);
         let backlog = self.backlog();
         if !self.outbox.is_batch_due(now, &backlog) {
             return Ok(());

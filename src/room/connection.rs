@@ -7,7 +7,7 @@ use super::rate::Window;
 use super::socket_state::{ConnectionId, SocketState};
 use crate::auth::Identity;
 use crate::ids::UnixMs;
-use crate::limits::{CONNECTIONS_PER_MS, FRAME_OUT_BYTES_MAX, MALFORMED_MAX, MALFORMED_WINDOW_MS};
+use crate::limits::{CONNECTIONS_PER_MS, MALFORMED_MAX, MALFORMED_WINDOW_MS};
 use crate::protocol::server::EventText;
 use std::collections::{BTreeMap, HashMap};
 
@@ -182,72 +182,22 @@ impl Connections {
         self.open.values().filter(is_expired).map(|c| c.state.id).collect()
     }
 
-    /// Turns pending events into frames, and changed states into what the platform must store.
+    /// Releases pending events, and changed states as what the platform must store.
     ///
     /// # Takes  `update`: brings a changed state up to date before it is stored.
     pub fn flush(&mut self, update: impl Fn(&mut SocketState)) -> Vec<Effect> {
         let mut effects = Vec::new();
-        let mut frames = Frames::default();
-        // The texts must live until the end of the loop: `Frames` compares their addresses.
-        let mut sent = Vec::new();
         for (id, connection) in &mut self.open {
-            let pending = std::mem::take(&mut connection.pending);
-            let shared =
-                if connection.state.batches { frames.for_events(&pending) } else { pending.as_slice() };
-            let send = |frame: &EventText| Effect::Send { connection: *id, frame: frame.clone() };
-            effects.extend(shared.iter().map(send));
+            let events = std::mem::take(&mut connection.pending);
+            if !events.is_empty() {
+                effects.push(Effect::Send { connection: *id, events });
+            }
             if std::mem::take(&mut connection.changed) {
                 update(&mut connection.state);
                 let state = Box::new(connection.state.clone());
                 effects.push(Effect::Attach { connection: *id, state });
             }
-            sent.push(pending);
         }
         effects
-    }
-}
-
-/// Turns gathered events into frames; connections with the same events share one text.
-#[derive(Default)]
-struct Frames(HashMap<Vec<*const u8>, Vec<EventText>>);
-
-impl Frames {
-    /// The frames for a `chat.v1` client: arrays, in order. A frame that would exceed `FRAME_OUT_BYTES_MAX` is split.
-    fn for_events(&mut self, events: &[EventText]) -> &[EventText] {
-        let key = events.iter().map(|event| event.as_ptr()).collect();
-        self.0.entry(key).or_insert_with(|| {
-            let mut frames = Vec::new();
-            let mut frame = String::with_capacity(events.iter().map(|e| e.len() + 1).sum::<usize>() + 1);
-            for event in events {
-                // With the comma and the closing bracket.
-                if frame.len() + event.len() + 2 > FRAME_OUT_BYTES_MAX && !frame.is_empty() {
-                    frame.push(']');
-                    frames.push(std::mem::take(&mut frame).into());
-                }
-                frame.push(if frame.is_empty() { '[' } else { ',' });
-                frame.push_str(event);
-            }
-            if !frame.is_empty() {
-                frame.push(']');
-                frames.push(frame.into());
-            }
-            frames
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_are_arrays_in_order_and_bounded() {
-        let small: Vec<EventText> = vec!["1".into(), "2".into()];
-        assert_eq!(Frames::default().for_events(&small), &["[1,2]".into()]);
-        let large: Vec<EventText> = (0..3).map(|_| "9".repeat(FRAME_OUT_BYTES_MAX / 2).into()).collect();
-        let mut frames = Frames::default();
-        let lengths: Vec<_> = frames.for_events(&large).iter().map(|f| f.len()).collect();
-        assert_eq!(lengths.len(), 3, "half a frame and two brackets each: {lengths:?}");
-        assert!(Frames::default().for_events(&[]).is_empty());
     }
 }

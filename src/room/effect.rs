@@ -14,10 +14,10 @@ use std::rc::Rc;
 /// Something the shell must do, at once and in this order.
 #[derive(Debug)]
 pub enum Effect {
-    /// One frame to one socket.
+    /// Events to one socket, in order, after those that were sent to it before.
     Send {
         connection: ConnectionId,
-        frame: EventText,
+        events: Vec<EventText>,
     },
     Close {
         connection: ConnectionId,

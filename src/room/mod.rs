@@ -47,6 +47,7 @@ mod send_checks;
 mod session;
 mod slow_mode;
 mod socket_state;
+mod storage;
 pub mod store;
 mod thread;
 mod turn;
@@ -86,6 +87,7 @@ use presence::Presence;
 use rate::RateLimits;
 use reads::Reads;
 use slow_mode::SlowMode;
+use storage::Storage;
 use store::{StateRow, Store, decode};
 use turn::{Request, Turn};
 
@@ -106,6 +108,7 @@ pub struct Room {
     notifications: Notifications,
     alarm: Alarm,
     files: Files,
+    storage: Storage,
     counts: Counts,
     effects: Vec<Effect>,
 }
@@ -142,12 +145,14 @@ impl Room {
             notifications: Notifications::default(),
             alarm: Alarm::default(),
             files: Files::load(store, members.tenant(), members.room())?,
+            storage: Storage::default(),
             members,
             counts: Counts::default(),
             effects: Vec::new(),
         };
         loaded.learn_markers();
         sockets.into_iter().for_each(|state| loaded.wake_socket(state));
+        loaded.storage.measure(store, &loaded.limits);
         let backlog = loaded.backlog();
         loaded.outbox.load_alert(store, &backlog)?;
         Ok(Some(loaded))
@@ -210,7 +215,10 @@ impl Room {
             Input::Call { caller, call, random } => {
                 self.call(Request { turn, caller, connection: None, random }, call)?;
             }
-            Input::Flush => self.flush(now),
+            Input::Flush => {
+                self.storage.measure(store, &self.limits);
+                self.flush(now);
+            }
             Input::Tick => self.tick(now),
             Input::AlarmFired => self.alarm_fired(turn)?,
             Input::Drain => self.take_batch(turn)?,

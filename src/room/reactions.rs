@@ -151,6 +151,9 @@ impl Room {
         let mut message = self.find_message(request, draft.message_id)?.ok_or_else(no_such_message)?;
         let mut reactors = Reactors::of(&message, store.reactors(message.seq)?.as_deref());
         let emoji = self.emoji(&draft, &reactors)?;
+        if draft.add {
+            self.storage.ensure_not_full()?;
+        }
         let flagged = if draft.add { self.moderator.check_emoji(&emoji)? } else { None };
         let changed = if draft.add { reactors.add(user, &emoji)? } else { reactors.remove(user, &emoji) };
         if !changed {

@@ -137,14 +137,15 @@ impl Room {
     }
 
     fn check_sender(&mut self, request: Request, operation: Operation) -> Result<(), Refusal> {
-        let Checks(_, archived, muted, rate, _) = operation.checks();
+        let Checks(_, archived, muted, rate, text) = operation.checks();
         if self.is_stopped(request, archived) {
             self.members.ensure_not_archived()?;
         }
         if self.is_stopped(request, muted) {
             self.members.ensure_not_muted(request.caller, request.turn.now)?;
         }
-        self.rates.charge(&self.limits, request.user(), rate, request.turn.now)
+        self.rates.charge(&self.limits, request.user(), rate, request.turn.now)?;
+        if text == Text::Absent { Ok(()) } else { self.storage.ensure_not_full() }
     }
 
     fn is_stopped(&self, request: Request, stops: Stops) -> bool {

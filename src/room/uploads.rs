@@ -22,6 +22,7 @@ impl Room {
     ) -> Result<String, RoomError> {
         self.authorize(request.caller, Action::Talk)?;
         self.members.ensure_not_archived()?;
+        self.storage.ensure_not_full()?;
         let max = self.limits.attachment_bytes;
         if size > max {
             return Err(Refusal::new(Code::TooLarge, format!("a file of at most {max} bytes")).into());

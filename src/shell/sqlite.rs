@@ -58,6 +58,13 @@ impl Sql for ObjectSql {
         rows
     }
 
+    /// `databaseSize`, which workers-rs cuts to 32 bits.
+    fn size_bytes(&self) -> u64 {
+        let sql = js_sys::Reflect::get(&self.storage, &JsValue::from_str("sql"));
+        let size = sql.and_then(|sql| js_sys::Reflect::get(&sql, &JsValue::from_str("databaseSize")));
+        size.ok().and_then(|size| size.as_f64()).map_or(0, |size| size as u64)
+    }
+
     /// The platform's `transactionSync`, which workers-rs does not offer.
     fn atomically(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let mut outcome = Ok(());

@@ -17,6 +17,8 @@ pub struct Sqlite {
     pub fails_at: Cell<u64>,
     /// Whether written rows are counted. Counting takes longer than writing.
     pub counts_rows: Cell<bool>,
+    /// What the database pretends to take on the disk.
+    pub size_bytes: Cell<u64>,
 }
 
 impl Default for Sqlite {
@@ -37,6 +39,7 @@ impl Sqlite {
             steps: zero(),
             fails_at: zero(),
             counts_rows: Cell::new(true),
+            size_bytes: zero(),
         }
     }
 
@@ -146,6 +149,10 @@ impl Sql for Sqlite {
             self.rows_written.set(self.rows_written.get() + self.billed_rows(sql, before));
         }
         Ok(rows)
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes.get()
     }
 
     fn atomically(&self, work: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {

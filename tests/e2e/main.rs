@@ -23,6 +23,7 @@ mod people;
 mod presence;
 mod purge;
 mod races;
+mod reactions;
 mod reading;
 mod reports;
 mod rest;

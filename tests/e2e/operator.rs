@@ -307,3 +307,29 @@ async fn the_log_holds_no_content_no_token_and_no_secret() {
         assert!(line.is_none(), "{what} stands in the log: {line:?}");
     }
 }
+
+/// What an operator sees after a backup from before the room's creation was restored.
+#[tokio::test]
+async fn a_room_that_a_restored_backup_lacks_is_put_back_with_its_people() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob"]).await;
+    let path = format!("/rooms/{room}");
+    let mut bob = t.join(&room, "bob").await;
+    bob.say("c1", "before the backup").await;
+    t.rest("alice", "POST", &format!("{path}/members"), Some(json!({"userIds": ["carol"]}))).await.ok();
+    t.drained(&room, Duration::from_secs(15)).await;
+    let lose = "WITH gone AS (DELETE FROM chat_rooms WHERE id = $1 RETURNING id) SELECT count(*) FROM gone";
+    let sql = t.stack.sql().await;
+    sql.query_one(lose, &[&room]).await.expect("the room is lost");
+    sql.execute("DELETE FROM chat_deleted_rooms WHERE room_id = $1", &[&room]).await.expect("as in a backup");
+    t.rest("alice", "GET", &path, None).await.refusal(404, "room_not_found");
+    bob.say("c2", "after it").await;
+    t.drained(&room, Duration::from_secs(20)).await;
+    let seen = t.get("carol", &path).await;
+    assert_eq!(seen["room"]["participantIds"], json!(["alice", "bob", "carol"]));
+    assert_eq!(seen["room"]["lastMessage"]["content"], "after it");
+    let messages = sql.query_one("SELECT count(*) FROM chat_messages WHERE room_id = $1", &[&room]).await;
+    assert_eq!(messages.expect("messages").get::<_, i64>(0), 2);
+    // And changes go on.
+    t.rest("alice", "DELETE", &format!("{path}/members/carol"), None).await.ok();
+}

@@ -2,7 +2,7 @@
 //! Not here: each rule by itself (`tests/native/room/members.rs`), and permissions (`roles`).
 
 use crate::rig::client::text;
-use crate::rig::{Answer, Tenant};
+use crate::rig::{Answer, Tenant, eventually};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -377,14 +377,15 @@ async fn a_deleted_room_leaves_nothing() {
     t.rest("alice", "DELETE", &path, None).await.refusal(404, "room_not_found");
     t.dial(&room, "bob").refused().await.refusal(404, "room_not_found");
     let sql = t.stack.sql().await;
-    for table in [
-        "chat_rooms WHERE id = $1",
-        "chat_messages WHERE room_id = $1",
-        "chat_room_members WHERE room_id = $1",
-    ] {
-        let left = sql.query_one(&format!("SELECT count(*) FROM {table}"), &[&room]).await.expect("count");
-        assert_eq!(left.get::<_, i64>(0), 0, "{table}");
-    }
+    let left = "SELECT (SELECT count(*) FROM chat_rooms WHERE id = $1)
+        + (SELECT count(*) FROM chat_messages WHERE room_id = $1)
+        + (SELECT count(*) FROM chat_room_members WHERE room_id = $1)";
+    eventually("Postgres has no row of the room", Duration::from_secs(20), || async {
+        (sql.query_one(left, &[&room]).await.expect("rows").get::<_, i64>(0) == 0).then_some(())
+    })
+    .await;
+    let tombstones = "SELECT count(*) FROM chat_deleted_rooms WHERE room_id = $1";
+    assert_eq!(sql.query_one(tombstones, &[&room]).await.expect("tombstones").get::<_, i64>(0), 1);
 }
 
 #[tokio::test]

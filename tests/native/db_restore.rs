@@ -144,6 +144,11 @@ async fn a_marked_room_is_gone_for_everybody_and_its_rows_follow_in_pieces() {
     });
     done(&pg, &batch("acme", "r1", 0, 20, rows.collect())).await;
     done(&pg, &batch("acme", "r2", 0, 1, vec![message_row("r2", 1, "bob", "stays")])).await;
+    let others = "INSERT INTO chat_bans (tenant_id, room_id, user_id, banned_by, banned_at)
+            VALUES ('acme', 'r1', 'eve', 'alice', now());
+        INSERT INTO chat_audit (tenant_id, room_id, id, at, actor, action)
+            VALUES ('acme', 'r1', 'x', now(), 'alice', 'ban')";
+    pg.client.batch_execute(others).await.expect("a ban and its note");
     assert_eq!(db::apply(&pg, &deletion(7)).await, Ok(Applied::Stale));
     assert_eq!(db::apply(&pg, &deletion(1)).await, Ok(Applied::Done));
     assert_eq!(db::apply(&pg, &deletion(1)).await, Ok(Applied::Done), "its reply was lost");
@@ -153,7 +158,7 @@ async fn a_marked_room_is_gone_for_everybody_and_its_rows_follow_in_pieces() {
     assert_eq!(db::get_room(&pg, &acme, &alice, &r1).await, Ok(None));
     assert_eq!(db::list_rooms(&pg, &acme, &alice, None, 10).await.expect("rooms").rooms.len(), 1);
     assert_eq!(count(&pg, "chat_messages WHERE room_id = 'r1'").await, 20, "they follow");
-    assert_eq!(erase(&pg).await, 4, "reactions, mentions, messages, the room");
+    assert_eq!(erase(&pg).await, 6, "reactions, mentions, messages, bans, the audit log, the room");
     for table in
         ["chat_rooms", "chat_room_members", "chat_messages", "chat_message_reactions", "chat_mentions"]
     {
@@ -162,7 +167,9 @@ async fn a_marked_room_is_gone_for_everybody_and_its_rows_follow_in_pieces() {
         let other = i64::from(!matches!(table, "chat_message_reactions" | "chat_mentions"));
         assert!(count(&pg, &format!("{table} WHERE {key} = 'r2'")).await >= other, "{table} of another room");
     }
+    assert_eq!(count(&pg, "chat_bans").await + count(&pg, "chat_audit").await, 0);
     assert_eq!(erase(&pg).await, 1, "once more does no harm");
+    assert_eq!(db::apply(&pg, &deletion(1)).await, Ok(Applied::Missing));
 }
 
 #[tokio::test]

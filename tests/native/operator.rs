@@ -210,7 +210,7 @@ fn report(room: &str, at: UnixMs, problem: Option<OutboxProblem>) -> OutboxRepor
 }
 
 fn halted(lag: u64, oldest_at_ms: UnixMs, quarantined: u64) -> Option<OutboxProblem> {
-    Some(OutboxProblem { lag, oldest_at_ms, state: OutboxState::Halted, quarantined })
+    Some(OutboxProblem { lag, oldest_at_ms, state: OutboxState::Halted, quarantined, storage_percent: None })
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn the_tenants_list_is_its_admins_and_says_how_long_rooms_wait() {
     take(report("r1", NOW - 9_000, halted(3, NOW - 8_000, 0)));
     take(report("r2", NOW - 7_000, halted(0, 0, 2)));
     take(report("r3", NOW - 6_000, halted(1, NOW - 50_000, 0)));
-    let row = |room: &str, lag: u64, oldest: u64, aside: u64| json!({"roomId": room, "lag": lag, "oldestMs": oldest, "state": "halted", "setAside": aside});
+    let row = |room: &str, lag: u64, oldest: u64, aside: u64| json!({"roomId": room, "lag": lag, "oldestMs": oldest, "state": "halted", "setAside": aside, "storagePercent": null});
     let all = json!({"rooms": [row("r3", 1, 50_000, 0), row("r1", 3, 8_000, 0), row("r2", 0, 0, 2)]});
     assert_eq!(get("acme/root!").await, (200, all));
     take(report("r3", NOW - 5_000, None));

@@ -119,6 +119,8 @@ impl Platform for NativePlatform {
         let mut world = self.world();
         let waiting = &mut world.sockets.get_mut(socket).ok_or(Gone)?.waiting_bytes;
         *waiting = waiting.saturating_add(frame.len() as u32);
+        world.turn_bytes += frame.len();
+        world.longest_turn_bytes = world.longest_turn_bytes.max(world.turn_bytes);
         world.deliver(*socket, frame);
         Ok(())
     }

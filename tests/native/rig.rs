@@ -129,6 +129,7 @@ impl Rig {
             let moderation = Rc::new(Moderation::parse(&self.moderation).unwrap());
             Object::new(platform, self.limits.clone(), moderation)
         });
+        self.world.turn_bytes = 0;
         std::mem::swap(&mut self.world, &mut *self.shared.borrow_mut());
         let result = work(&object);
         std::mem::swap(&mut self.world, &mut *self.shared.borrow_mut());

@@ -86,6 +86,9 @@ pub struct World {
     /// Alarms that were set while a request runs: the transcript shows its answer first.
     pub request_alarms: Option<Vec<String>>,
     pub longest_frame_bytes: usize,
+    /// Bytes that the present turn has sent to all sockets, and the most of any turn.
+    pub turn_bytes: usize,
+    pub longest_turn_bytes: usize,
     /// The last `synced`.
     pub synced: Value,
     /// The events that each name received last, in one frame.
@@ -125,6 +128,8 @@ impl World {
             watched: false,
             request_alarms: None,
             longest_frame_bytes: 0,
+            turn_bytes: 0,
+            longest_turn_bytes: 0,
             synced: Value::Null,
             last_events: BTreeMap::new(),
             answer: Value::Null,

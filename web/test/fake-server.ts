@@ -78,6 +78,8 @@ const limits: Hello["limits"] = {
   framesBurst: 60,
   socketsPerPerson: 10,
   waitingBytes: 1 << 20,
+  turnBytes: 25_165_824,
+  storageBytes: 10_000_000_000,
   frameBytes: 1 << 16,
   attachmentBytes: 100 << 20,
   attachmentsPerMessage: 10,

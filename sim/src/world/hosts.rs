@@ -55,6 +55,8 @@ pub struct Host {
     pub wrote: Cell<bool>,
     /// `Some(None)`: it is removed.
     pub staged_alarm: Cell<Option<Option<UnixMs>>>,
+    /// Bytes that it has queued over all sockets.
+    pub turn_bytes: Cell<u32>,
     pub gate: RefCell<Vec<Output>>,
 }
 
@@ -75,6 +77,7 @@ impl Host {
             in_transaction: Cell::new(false),
             wrote: Cell::new(false),
             staged_alarm: Cell::new(None),
+            turn_bytes: Cell::new(0),
             gate: RefCell::default(),
         }
     }

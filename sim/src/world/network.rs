@@ -57,11 +57,6 @@ pub struct SimSocket {
     pub turn_bytes: Cell<u32>,
     /// Those of them that wait for the turn's commit, and are not in `queue` yet.
     pub held_bytes: Cell<u32>,
-    /// Bytes of the first turn that sent anything: its history or replay may wait beside the usual limit. `None`: not
-    /// sent yet, or drained.
-    pub first_delivery_bytes: Cell<Option<u32>>,
-    /// Whether a turn that sent something has ended.
-    pub has_received: Cell<bool>,
     pub opened_at: UnixMs,
 }
 
@@ -78,8 +73,6 @@ impl SimSocket {
             arrived: Cell::new(0),
             turn_bytes: Cell::new(0),
             held_bytes: Cell::new(0),
-            first_delivery_bytes: Cell::new(None),
-            has_received: Cell::new(false),
             opened_at: now,
         }
     }
@@ -99,10 +92,7 @@ impl SimSocket {
     /// The room's turn has ended.
     pub fn end_turn(&self) {
         self.held_bytes.set(0);
-        let bytes = self.turn_bytes.take();
-        if bytes > 0 && !self.has_received.replace(true) {
-            self.first_delivery_bytes.set(Some(bytes));
-        }
+        self.turn_bytes.set(0);
     }
 
     /// Clients ping every 25 s while they can.

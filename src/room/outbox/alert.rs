@@ -170,7 +170,7 @@ impl Alert {
 
 /// Nothing differs that an operator acts upon.
 fn is_alike(a: &OutboxProblem, b: &OutboxProblem) -> bool {
-    (a.state, a.quarantined) == (b.state, b.quarantined)
+    (a.state, a.quarantined, a.storage_percent) == (b.state, b.quarantined, b.storage_percent)
 }
 
 impl Outbox {
@@ -219,7 +219,9 @@ impl Outbox {
         let quarantined = self.quarantine.refused().count() as u64;
         let lags = oldest_at_ms > 0 && turn.now.saturating_sub(oldest_at_ms) > ALERT_LAG_MS;
         let state = self.state(backlog);
-        let problem = OutboxProblem { lag: backlog.lag(), oldest_at_ms, state, quarantined };
-        Ok((lags || quarantined > 0 || self.state == State::Halted).then_some(problem))
+        let storage_percent = backlog.storage_percent;
+        let problem = OutboxProblem { lag: backlog.lag(), oldest_at_ms, state, quarantined, storage_percent };
+        let is_one = lags || quarantined > 0 || self.state == State::Halted || storage_percent.is_some();
+        Ok(is_one.then_some(problem))
     }
 }

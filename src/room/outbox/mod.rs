@@ -49,6 +49,8 @@ pub struct Backlog {
     pub projected: Seq,
     /// The log has no events of reactions up to here.
     pub floor: Seq,
+    /// How full the storage is, if that is worth an alert.
+    pub storage_percent: Option<u64>,
     /// Read markers or audit notes wait.
     pub side_rows: bool,
     /// Notifications of events that are in Postgres wait, until this time at least.

@@ -176,7 +176,8 @@ impl fmt::Display for OutboxState {
     }
 }
 
-/// Why a room has an outbox alert: it lags by more than 30 s, is halted, or has quarantined rows.
+/// Why a room has an outbox alert: it lags by more than 30 s, is halted, has quarantined rows, or its storage is nearly
+/// full.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxProblem {
@@ -185,6 +186,9 @@ pub struct OutboxProblem {
     pub oldest_at_ms: UnixMs,
     pub state: OutboxState,
     pub quarantined: u64,
+    /// How full the room's storage is, from `STORAGE_ALERT_PERCENT` on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_percent: Option<u64>,
 }
 
 /// What a room reports to its tenant's list of outbox alerts.

@@ -67,13 +67,19 @@ impl Store<'_> {
         self.0.exec(BLANK, &[int(seq)]).map(drop)
     }
 
-    /// The digests are deleted too: content could be guessed by them.
+    /// The digests are deleted too: content could be guessed by them. The versions lead to the edits. If some were dropped
+    /// (EDIT-7), the log is searched from the message on: few messages are edited so often, and an index of targets would
+    /// cost each reaction a row.
     fn purge_message(&self, seq: Seq) -> Result<()> {
         const EDITS: &str = "UPDATE events SET digest = NULL, body = json_remove(body, '$.mentioned')
             WHERE seq IN (SELECT edit FROM versions WHERE versions.seq = ?)";
         self.overwrite_body(seq)?;
         self.0.exec("UPDATE events SET digest = NULL, reactors = NULL WHERE seq = ?", &[int(seq)])?;
-        self.0.exec(EDITS, &[int(seq)])?;
+        const ALL_EDITS: &str = "UPDATE events SET digest = NULL, body = json_remove(body, '$.mentioned')
+            WHERE seq > ?1 AND target = ?1 AND kind = 3";
+        const DROPPED: &str = "SELECT 1 FROM versions WHERE seq = ? AND version > ? LIMIT 1";
+        let are_dropped = !self.0.exec(DROPPED, &[int(seq), int(VERSIONS_KEPT_MAX + 1)])?.is_empty();
+        self.0.exec(if are_dropped { ALL_EDITS } else { EDITS }, &[int(seq)])?;
         self.drop_versions(seq, 0, u64::MAX)
     }
 }

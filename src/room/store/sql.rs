@@ -31,6 +31,8 @@ pub trait Sql {
     fn exec(&self, sql: &'static str, params: &[SqlValue]) -> Result<Vec<Row>>;
     /// Runs `work`; when it fails, nothing it wrote remains.
     fn atomically(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()>;
+    /// Bytes that the database takes on the disk.
+    fn size_bytes(&self) -> u64;
 }
 
 /// Every statement of the room is a method of this type.

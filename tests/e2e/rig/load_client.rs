@@ -13,6 +13,24 @@ use tokio::sync::watch;
 /// As many as 3 clients can have in flight without a replay of more than 1,000 events.
 const IN_FLIGHT_MAX: usize = 50;
 
+/// Applies a reaction to the message as it is shown: at most 20 people react in these tests.
+fn apply_reaction(message: &mut Value, event: &Value) {
+    let (user, emoji) = (&event["delta"]["userId"], text(&event["delta"]["emoji"]));
+    let users = message["reactions"][&emoji].as_array().cloned().unwrap_or_default();
+    let mut users: Vec<Value> = users.into_iter().filter(|known| known != user).collect();
+    if event["delta"]["action"] == "add" {
+        users.push(user.clone());
+    }
+    if event["count"] == 0 {
+        for shown in ["reactions", "reactionCounts"] {
+            message[shown].as_object_mut().expect("an object").remove(&emoji);
+        }
+        return;
+    }
+    message["reactions"][&emoji] = json!(users);
+    message["reactionCounts"][&emoji] = event["count"].clone();
+}
+
 /// What a client sends, and how.
 #[derive(Clone)]
 pub struct LoadClientPlan {
@@ -242,7 +260,7 @@ impl LoadClient {
         match event["type"].as_str().unwrap_or_default() {
             "message_updated" => *message = changed.clone(),
             "message_deleted" => {
-                let gone = json!({"content": "", "attachments": [], "mentions": [], "mentionsRoom": false, "reactions": {}});
+                let gone = json!({"content": "", "attachments": [], "mentions": [], "mentionsRoom": false, "reactions": {}, "reactionCounts": {}, "editedBy": null});
                 for (name, value) in gone.as_object().expect("an object") {
                     message[name] = value.clone();
                 }
@@ -250,7 +268,7 @@ impl LoadClient {
                 // The event doesn't say when.
                 message["deletedAt"] = json!(true);
             }
-            "reaction_update" => message["reactions"] = event["reactions"].clone(),
+            "reaction_update" => apply_reaction(message, event),
             _ => {
                 (message["replyCount"], message["lastReplyAt"]) =
                     (event["replyCount"].clone(), event["lastReplyAt"].clone());

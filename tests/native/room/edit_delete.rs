@@ -219,6 +219,30 @@ fn edit_8_counts_as_a_message_to_the_limits_and_so_does_a_deletion() {
 }
 
 #[test]
+fn del_1_of_a_message_with_60_edits_no_digest_and_no_mention_stays() {
+    let mut rig = Rig::new();
+    (rig.limits.messages_per_s, rig.limits.messages_burst) = (1_000.0, 1_000);
+    (rig.limits.frames_per_s, rig.limits.frames_burst) = (1_000.0, 1_000);
+    rig.prepare(
+        "bob join\nbob > message \"secret\" #c0\nbob > message \"another\" #x1\nbob > edit 2 \"mended\" #x2",
+    );
+    for n in 1..=60 {
+        rig.prepare(&format!(
+            "bob > edit 1 \"secret {n} <@carol>\" #c{n}\nbob > edit 1 \"secret {n}\" #d{n}"
+        ));
+    }
+    rig.prepare("bob > delete 1 #gone");
+    let left = |what: &str| {
+        rig.sql.rows(&format!("SELECT seq FROM events WHERE kind = 3 AND target = 1 AND {what}"), [])
+    };
+    assert_eq!(left("true").len(), 120);
+    assert!(left("digest IS NOT NULL").is_empty(), "content could be guessed by a digest");
+    assert!(left("body LIKE '%carol%'").is_empty(), "the mentions of edits");
+    let other = rig.sql.rows("SELECT seq FROM events WHERE target = 2 AND digest IS NOT NULL", []);
+    assert_eq!(other.len(), 1, "of another message");
+}
+
+#[test]
 fn del_1_leaves_a_tombstone_and_nothing_of_what_was_sent() {
     let mut rig = Rig::new();
     rig.play(

@@ -19,5 +19,6 @@ mod send_checks;
 mod session;
 mod sizes;
 mod slow_clients;
+mod storage;
 mod store_faults;
 mod thread;

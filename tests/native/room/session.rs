@@ -123,6 +123,7 @@ fn replay_3_more_than_a_thousand_events_are_too_many() {
         "#,
     );
     rig.connect("carol", rig.person("carol"), |connect| connect.since = Some((1, "e1".into())));
+    rig.turn();
     let heard = std::mem::take(&mut rig.heard).pop().unwrap().1;
     assert_eq!(heard.matches("new_message").count(), 1_000);
 }

@@ -161,6 +161,7 @@ fn hist_5_the_history_ends_at_512_kib_and_says_that_there_is_more() {
             upgrade.history = history;
             upgrade.since = since.map(|since| (since, "e1".into()));
         });
+        rig.turn();
         (last(&mut rig, name).matches("new_message").count(), rig.synced.clone())
     };
     let synced = |oldest: Option<u64>, more: bool| json!({"type": "synced", "seq": 100, "oldestSeq": oldest, "hasMoreBefore": more});

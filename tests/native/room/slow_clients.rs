@@ -49,25 +49,57 @@ fn close_4420_a_client_that_reads_receives_any_replay_and_any_burst() {
     assert!(rig.socket("bob").is_some());
 }
 
+/// Bob's socket, which takes nothing any more.
+fn lag(rig: &mut Rig) {
+    let connection = rig.socket("bob").expect("an open one");
+    let socket = rig.sockets.get_mut(&connection).unwrap();
+    (socket.is_slow, socket.waiting_bytes) = (true, 250_000);
+}
+
 #[test]
-fn close_4420_a_first_delivery_may_wait_until_it_has_drained() {
+fn close_4420_a_large_first_delivery_waits_and_only_a_client_that_takes_nothing_is_closed() {
     let mut rig = large_room(400);
+    rig.heard.clear();
     rig.connect("bob", rig.person("bob"), |upgrade| upgrade.since = Some((0, "e1".into())));
-    let wait = |rig: &mut Rig, bytes: u32| {
-        let connection = rig.socket("bob").expect("an open one");
-        let socket = rig.sockets.get_mut(&connection).unwrap();
-        (socket.is_slow, socket.waiting_bytes) = (true, bytes);
-    };
-    wait(&mut rig, 3_200_000);
+    lag(&mut rig);
+    rig.turn();
+    let first = received(&mut rig, "bob").0;
+    assert!((1..=33).contains(&first), "the platform holds {first} messages of 400");
+    rig.prepare("(1 s passes)");
     rig.fail();
-    say(&mut rig, 100);
-    assert!(
-        rig.socket("bob").is_some(),
-        "the replay has not drained yet, and a reload changes nothing in that"
-    );
-    wait(&mut rig, 4_900_000);
+    assert!(rig.socket("bob").is_some(), "a reload changes nothing in what is held");
+    // It reads on: everything arrives, in order, with what was sent meanwhile.
     say(&mut rig, 1);
-    assert!(rig.socket("bob").is_none(), "the replay and more than 1 MiB wait");
+    let connection = rig.socket("bob").expect("an open one");
+    let socket = rig.sockets.get_mut(&connection).unwrap();
+    (socket.is_slow, socket.waiting_bytes) = (false, 0);
+    rig.heard.clear();
+    rig.pass(100);
+    let (rest, last) = received(&mut rig, "bob");
+    assert_eq!(first + rest, 401, "{last}");
+    // It stops again, and more than a mebibyte waits for two seconds.
+    lag(&mut rig);
+    say(&mut rig, 300);
+    rig.prepare("(1 s passes)");
+    assert!(rig.socket("bob").is_some());
+    rig.prepare("(2 s pass)");
+    assert!(rig.socket("bob").is_none(), "nothing has left for 2 s");
+}
+
+#[test]
+fn batch_3_a_turn_queues_at_most_its_budget_and_sockets_take_turns() {
+    let mut rig = Rig::new();
+    (rig.limits.messages_burst, rig.limits.frames_burst) = (10_000, 10_000);
+    rig.limits.turn_bytes = 100_000;
+    rig.prepare("alice join history=0\nbob join history=0\ncarol join history=0");
+    rig.longest_turn_bytes = 0;
+    rig.heard.clear();
+    say(&mut rig, 50);
+    assert!((50_000..=100_000).contains(&rig.longest_turn_bytes), "{} in one turn", rig.longest_turn_bytes);
+    for name in ["alice", "bob", "carol"] {
+        let heard = rig.heard.iter().find(|(known, _)| known == name).map(|(_, line)| line.as_str());
+        assert_eq!(heard.unwrap_or_default().matches("new_message").count(), 50, "{name} has all of 400 KB");
+    }
 }
 
 #[test]

@@ -817,6 +817,10 @@ export interface RoomInTrouble {
    * The number of quarantined rows.
    */
   setAside: number;
+  /**
+   * How full the room's storage is, from 80 % on. From 95 % on new content is refused.
+   */
+  storagePercent: number | null;
 }
 export interface Refusal {
   error: ErrorBody;

@@ -108,7 +108,8 @@ export type ErrorCode =
   | "rate_limited"
   | "slow_mode"
   | "internal"
-  | "upstream_unavailable";
+  | "upstream_unavailable"
+  | "room_full";
 /**
  * Code and reason of a close frame. After any other code, such as 1006: reconnect after a random delay.
  *
@@ -515,6 +516,8 @@ export interface Limits {
   framesBurst: number;
   socketsPerPerson: number;
   waitingBytes: number;
+  turnBytes: number;
+  storageBytes: number;
   frameBytes: number;
   attachmentBytes: number;
   attachmentsPerMessage: number;
