@@ -31,6 +31,7 @@ async fn taken(
     answers.len() - refused.len()
 }
 
+/// RATE-1.
 #[tokio::test]
 async fn each_rate_of_the_edge_refuses_one_person_and_nobody_else() {
     let stack = Stack::start(&["LIMITS={}"]);
