@@ -49,6 +49,7 @@ impl<P: Platform> Object<P> {
                     continue;
                 }
                 has_progress |= self.hand_over(socket, waiting as usize, &mut pass);
+                self.note_behind(socket);
                 if !socket.backlog.is_empty() {
                     has_rest = true;
                     // The first one that waits for another turn's budget is the first one then.

@@ -69,21 +69,24 @@ impl Memory {
 
 impl<P: Platform> Object<P> {
     /// The room in memory, loaded if it was not there; `None` inside if there is no log here.
-    pub(super) fn loaded(&self) -> Result<RefMut<'_, Option<Room>>, StoreError> {
+    pub(super) fn loaded(self: &Rc<Self>) -> Result<RefMut<'_, Option<Room>>, StoreError> {
         self.memory.loaded(|| self.load())
     }
 
     /// The room from its storage and its open sockets: after hibernation, a deploy, a panic, a failing store.
-    fn load(&self) -> Result<Option<Room>, StoreError> {
+    fn load(self: &Rc<Self>) -> Result<Option<Room>, StoreError> {
         let mut states = Vec::new();
         let mut sockets = Vec::new();
         for socket in self.platform.sockets() {
             let Some(text) = self.platform.attachment(&socket) else { continue };
             let Ok(state) = serde_json::from_str::<SocketState>(&text) else { continue };
-            sockets.push((state.id, socket, state.batches));
+            sockets.push((socket, state.clone()));
             states.push(state);
         }
-        self.sockets.reload(sockets.into_iter());
+        let connections = self.sockets.reload(sockets.into_iter());
+        if !connections.is_empty() {
+            self.later(async move |object| drop(object.feed(Input::Lost { connections })));
+        }
         let room = Room::load(&Store(self.platform.sql()), states, self.limits.clone())?;
         Ok(room.map(|room| room.with_moderation(&self.moderation).with_emoji(P::parse_emoji)))
     }

@@ -17,6 +17,8 @@ pub(super) struct Socket<S> {
     /// Whether the client speaks `chat.v1`.
     pub batches: bool,
     pub backlog: Backlog,
+    /// Whether the socket's stored state says that events wait for it.
+    pub is_behind: bool,
 }
 
 /// The state of the delivery over all sockets.
@@ -53,17 +55,27 @@ impl<S> Sockets<S> {
 
     /// Adds a socket that has received nothing yet.
     pub fn insert_new(&self, id: ConnectionId, socket: S, batches: bool) {
-        self.open.borrow_mut().insert(id, Socket { socket, batches, backlog: Backlog::default() });
+        self.open.borrow_mut().insert(id, Socket { socket, batches, backlog: Backlog::default(), is_behind: false });
     }
 
     /// Replaces all sockets by those of a room that was loaded. Those that were known before keep what waits for them.
-    pub fn reload(&self, sockets: impl Iterator<Item = (ConnectionId, S, bool)>) {
+    ///
+    /// # Gives  those for which events waited in the memory of an instance that is gone. Nothing is delivered to them.
+    pub fn reload(&self, sockets: impl Iterator<Item = (S, SocketState)>) -> Vec<ConnectionId> {
         let mut open = self.open.borrow_mut();
         let mut known = std::mem::take(&mut *open);
-        open.extend(sockets.map(|(id, socket, batches)| {
-            let backlog = known.remove(&id).map(|known| known.backlog).unwrap_or_default();
-            (id, Socket { socket, batches, backlog })
-        }));
+        let mut lost = Vec::new();
+        for (socket, state) in sockets {
+            let is_known = known.contains_key(&state.id);
+            let mut backlog = known.remove(&state.id).map(|known| known.backlog).unwrap_or_default();
+            if state.is_behind && !is_known {
+                backlog.abandon();
+                lost.push(state.id);
+            }
+            let socket = Socket { socket, batches: state.batches, backlog, is_behind: state.is_behind };
+            open.insert(state.id, socket);
+        }
+        lost
     }
 
     /// A new turn of the event loop has a new budget.
@@ -124,9 +136,22 @@ impl<P: Platform> Object<P> {
     /// The platform stores this with the socket.
     pub(super) fn attach(&self, connection: ConnectionId, state: &SocketState) {
         if let Some(socket) = self.sockets.open.borrow().get(&connection) {
-            let text = serde_json::to_string(state).unwrap_or_default();
-            self.platform.attach(&socket.socket, &text);
+            let state = SocketState { is_behind: socket.is_behind, ..state.clone() };
+            self.platform.attach(&socket.socket, &serde_json::to_string(&state).unwrap_or_default());
         }
+    }
+
+    /// Stores whether events wait for the socket, if that has changed: a new instance, which lost them, must know.
+    pub(super) fn note_behind(&self, socket: &mut Socket<P::Socket>) {
+        let is_behind = !socket.backlog.is_empty();
+        if is_behind == socket.is_behind {
+            return;
+        }
+        let Some(text) = self.platform.attachment(&socket.socket) else { return };
+        let Ok(state) = serde_json::from_str::<SocketState>(&text) else { return };
+        socket.is_behind = is_behind;
+        let state = SocketState { is_behind, ..state };
+        self.platform.attach(&socket.socket, &serde_json::to_string(&state).unwrap_or_default());
     }
 
     /// A socket has ended; `is_clean`: by a close frame of its client.

@@ -35,6 +35,10 @@ pub enum Input<'a> {
     Slow {
         connection: ConnectionId,
     },
+    /// What waited for these sockets was lost with the object's memory: their clients have to resume.
+    Lost {
+        connections: Vec<ConnectionId>,
+    },
     Closed {
         connection: ConnectionId,
         /// The client has sent a close frame. Otherwise it may have been gone for a while.

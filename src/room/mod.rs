@@ -205,6 +205,11 @@ impl Room {
                 self.counts.slow_sockets = self.counts.slow_sockets.saturating_add(1);
                 self.close(connection, CloseCode::SlowConsumer, now);
             }
+            Input::Lost { connections } => {
+                for connection in connections {
+                    self.close(connection, CloseCode::Restart, now);
+                }
+            }
             Input::Closed { connection, is_clean } => {
                 if !is_clean {
                     self.owe_notices(connection);

@@ -28,13 +28,26 @@ pub struct SocketState {
     /// When the client last sent a frame. Pings that the platform answers by itself do not count.
     #[serde(default)]
     pub last_frame_ms: UnixMs,
+    /// Events wait for this socket in the object's memory alone. The object keeps this up to date; the room ignores it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_behind: bool,
 }
 
 impl SocketState {
     pub fn new(id: ConnectionId, identity: Identity, batches: bool, now: UnixMs) -> Self {
         let expires_ms = expiry(&identity, now);
         let (read_seq, read_generation, rates) = (0, 0, Rates::default());
-        Self { id, identity, batches, expires_ms, read_seq, read_generation, rates, last_frame_ms: now }
+        Self {
+            id,
+            identity,
+            batches,
+            expires_ms,
+            read_seq,
+            read_generation,
+            rates,
+            last_frame_ms: now,
+            is_behind: false,
+        }
     }
 
     pub fn user(&self) -> &str {
