@@ -55,7 +55,9 @@ impl<S> Sockets<S> {
 
     /// Adds a socket that has received nothing yet.
     pub fn insert_new(&self, id: ConnectionId, socket: S, batches: bool) {
-        self.open.borrow_mut().insert(id, Socket { socket, batches, backlog: Backlog::default(), is_behind: false });
+        self.open
+            .borrow_mut()
+            .insert(id, Socket { socket, batches, backlog: Backlog::default(), is_behind: false });
     }
 
     /// Replaces all sockets by those of a room that was loaded. Those that were known before keep what waits for them.

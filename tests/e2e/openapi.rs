@@ -95,6 +95,7 @@ impl World {
             "message" | "root" => &self.message,
             "attachment" => &self.attachment,
             "user" => "bob",
+            "report" => "unknown",
             _ => return None,
         })
     }
@@ -171,8 +172,9 @@ struct Asking<'a> {
     content_type: Option<&'a str>,
 }
 
-/// No row is in quarantine that could be discarded.
-const NOTHING_TO_DO: [(&str, u16, &str); 1] = [("discardRow", 404, "message_not_found")];
+/// No row is in quarantine that could be discarded, and nothing was reported.
+const NOTHING_TO_DO: [(&str, u16, &str); 2] =
+    [("discardRow", 404, "message_not_found"), ("resolveReport", 404, "not_found")];
 
 #[tokio::test]
 async fn every_operation_does_what_it_is_there_for() {

@@ -92,10 +92,12 @@ fn rows() -> Vec<Row> {
     row("GET", "/rooms/{room}/messages/{message}/versions", Value::Null, Own, MEMBERS);
     row("PUT", "/rooms/{room}/messages/{message}/reactions/{emoji}", Value::Null, Carols, MEMBERS);
     row("DELETE", "/rooms/{room}/messages/{message}/reactions/{emoji}", Value::Null, Carols, MEMBERS);
+    row("GET", "/rooms/{room}/messages/{message}/reactions/{emoji}", Value::Null, Carols, MEMBERS);
     row("GET", "/rooms/{room}/threads/{root}", Value::Null, Carols, MEMBERS);
     row("POST", "/rooms/{room}/read", json!({"seq": 1}), Same, MEMBERS);
     row("POST", "/rooms/{room}/unread", json!({"seq": 1}), Same, MEMBERS);
     row("POST", "/rooms/{room}/attachments", json!("a file"), Same, MEMBERS);
+    row("GET", "/rooms/{room}/attachments/{attachment}/url", Value::Null, Same, MEMBERS);
     row("GET", "/attachments/{attachment}", Value::Null, Same, MEMBERS);
     row("HEAD", "/attachments/{attachment}", Value::Null, Same, MEMBERS);
     row("GET", "/rooms/{room}/outbox", Value::Null, Same, OPERATOR);
@@ -104,6 +106,9 @@ fn rows() -> Vec<Row> {
     let nothing = [404, 404, 404, 403, 403, 403, 403, 404, 404];
     row("POST", "/rooms/{room}/outbox/discard", json!({"seq": 1}), Same, nothing);
     row("GET", "/admin/outbox", Value::Null, Same, [403, 403, 403, 403, 403, 403, 403, 200, 200]);
+    row("GET", "/admin/reports", Value::Null, Same, [403, 403, 403, 403, 403, 403, 403, 200, 200]);
+    let unknown = [403, 403, 403, 403, 403, 403, 403, 404, 404];
+    row("POST", "/admin/reports/{report}/resolve", json!({"action": "dismiss"}), Same, unknown);
     rows
 }
 
@@ -152,6 +157,7 @@ impl Matrix {
             ("message", &message),
             ("root", &message),
             ("emoji", "👍"),
+            ("report", "unknown"),
             ("attachment", &self.attachment),
         ] {
             path = path.replace(&format!("{{{name}}}"), &encoded(value));
@@ -208,6 +214,7 @@ async fn everybody_may_do_what_the_table_says_on_every_route_and_nothing_else() 
                 404 if row.path.ends_with("/discard") && ["root", "tina"].contains(&who) => {
                     "message_not_found"
                 }
+                404 if row.path.starts_with("/admin/reports") => "not_found",
                 404 if row.path.starts_with("/attachments") => "attachment_not_found",
                 404 => "room_not_found",
                 _ => "",

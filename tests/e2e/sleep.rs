@@ -85,7 +85,7 @@ async fn limits_markers_and_reactions_are_remembered_in_sleep() {
     let mut bob = t.dial(&room, "bob").open().await;
     let greeting = bob.greeting().await;
     assert_eq!(greeting.hello["readMarkers"]["alice"], 2);
-    assert_eq!(greeting.between[0]["message"]["reactions"], json!({"x": ["alice"]}));
+    assert_eq!(greeting.between[0]["message"]["reactions"], json!({"👍": ["alice"]}));
 }
 
 #[tokio::test]

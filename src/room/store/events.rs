@@ -65,12 +65,13 @@ const COLUMNS_BY_SEQ: &str = "SELECT seq, kind, at, user_id, client_id, digest, 
 const COLUMNS_BETWEEN: &str = "SELECT seq, kind, at, user_id, client_id, digest, target, thread, body
     FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
 /// Only blocks that have messages are read. The plus signs keep SQLite from making an index of kinds for each page.
+/// workerd binds each number as REAL, so a quotient is cut to an integer.
 const MESSAGES_BEFORE: &str = "SELECT e.seq, e.client_id, e.body, e.reactors IS NOT NULL
     FROM message_blocks b CROSS JOIN events e ON e.seq BETWEEN b.block * ?3 AND b.block * ?3 + ?3 - 1
-    WHERE b.block <= ?1 / ?3 AND +e.kind = 1 AND +e.seq < ?1 ORDER BY b.block DESC, e.seq DESC LIMIT ?2";
+    WHERE b.block <= CAST(?1 / ?3 AS INTEGER) AND +e.kind = 1 AND +e.seq < ?1 ORDER BY b.block DESC, e.seq DESC LIMIT ?2";
 const MESSAGES_AFTER: &str = "SELECT e.seq, e.client_id, e.body, e.reactors IS NOT NULL
     FROM message_blocks b CROSS JOIN events e ON e.seq BETWEEN b.block * ?3 AND b.block * ?3 + ?3 - 1
-    WHERE b.block >= ?1 / ?3 AND +e.kind = 1 AND +e.seq > ?1 ORDER BY b.block, e.seq LIMIT ?2";
+    WHERE b.block >= CAST(?1 / ?3 AS INTEGER) AND +e.kind = 1 AND +e.seq > ?1 ORDER BY b.block, e.seq LIMIT ?2";
 const REPLIES_BEFORE: &str = "SELECT seq, client_id, body, reactors IS NOT NULL FROM events
     WHERE kind = 1 AND seq < ?1 AND thread = ?3 ORDER BY seq DESC LIMIT ?2";
 const REPLIES_AFTER: &str = "SELECT seq, client_id, body, reactors IS NOT NULL FROM events
