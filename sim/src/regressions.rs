@@ -118,10 +118,10 @@ pub const ALL: [Regression; 17] = [
         defect: "the disk failed when only the tables of a deleted room were left: nothing came back to drop them",
         actions: &[
             Connect { tab: 6 },
-            Wait { ms: 200 },
-            DiskFails { statements: 14 },
+            Wait { ms: 110 },
+            DiskFails { statements: 28 },
             Request { room: 1, request: OwnerRequest::Delete },
-            Wait { ms: 1_000 },
+            Wait { ms: 1_520 },
         ],
     },
     Regression {
@@ -129,11 +129,11 @@ pub const ALL: [Regression; 17] = [
         defect: "a fault ended a room's deletion before its sockets were closed: they stayed open",
         actions: &[
             Connect { tab: 5 },
-            Wait { ms: 100 },
+            Wait { ms: 50 },
             Vanish { tab: 5 },
-            DiskFails { statements: 14 },
+            DiskFails { statements: 27 },
             Request { room: 1, request: OwnerRequest::Delete },
-            Wait { ms: 200 },
+            Wait { ms: 70 },
         ],
     },
     Regression {

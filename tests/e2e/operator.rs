@@ -207,7 +207,7 @@ async fn verify_says_whether_log_and_postgres_are_equal_and_where_not() {
         "3 DIFFERENCES",
         "seq 7: missing in Postgres",
         "seq 130: differs in content",
-        "seq 250: differs in reactions",
+        "seq 250: differs in reactionCounts, reactions",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }

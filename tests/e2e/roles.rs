@@ -222,7 +222,8 @@ async fn everybody_may_do_what_the_table_says_on_every_route_and_nothing_else() 
             if !code.is_empty() && row.method != "HEAD" {
                 answer.refusal(status, code);
             }
-            if !inside && !row.path.contains("outbox") {
+            // The tenant's admins see what was reported in whatever room.
+            if !inside && !row.path.contains("outbox") && !(row.path == "/admin/reports" && status == 200) {
                 let hints = [m.room.as_str(), "treasure"];
                 assert!(!hints.iter().any(|hint| answer.body.contains(hint)), "{what}: {answer:?}");
             }
