@@ -54,7 +54,8 @@ impl Environment {
         self.disk_is_full(false);
         self.stack.postgres_answers().await;
         self.sql(
-            "ALTER ROLE chat RESET ALL; ALTER TABLE IF EXISTS chat_messages_away RENAME TO chat_messages;
+            "ALTER ROLE chinwag_worker SET statement_timeout = '8s';
+             ALTER ROLE chinwag_worker RESET default_transaction_read_only; ALTER TABLE IF EXISTS chat_messages_away RENAME TO chat_messages;
              DROP TRIGGER IF EXISTS chat_test_poison ON chat_messages",
         )
         .await;

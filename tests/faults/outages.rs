@@ -163,11 +163,15 @@ pub async fn a_lock_is_held(environment: Arc<Environment>) -> Struck {
     struck(most.unsigned_abs(), format!("up to {most} statements waited; {}", people.end(back).await))
 }
 
+/// What the Worker's role has by migration 0015.
+const RESET_WORKER: &str = "ALTER ROLE chinwag_worker SET statement_timeout = '8s';
+    ALTER ROLE chinwag_worker RESET default_transaction_read_only";
+
 /// The server gives up statements itself, here because somebody holds the room's row.
 pub async fn statements_time_out(environment: Arc<Environment>) -> Struck {
     let mut people = Compared::start(&environment).await;
     let before = environment.postgres_proxy.sqlstate("57014");
-    environment.sql("ALTER ROLE chat SET statement_timeout = '150ms'").await;
+    environment.sql("ALTER ROLE chinwag_worker SET statement_timeout = '150ms'").await;
     let holder = environment.stack.sql().await;
     let lock = format!("BEGIN; SELECT 1 FROM chat_rooms WHERE id = '{}' FOR UPDATE", people.load.room);
     holder.batch_execute(&lock).await.expect("the lock");
@@ -180,7 +184,7 @@ pub async fn statements_time_out(environment: Arc<Environment>) -> Struck {
     people.wait_for_acks().await;
     let back = Instant::now();
     holder.batch_execute("COMMIT").await.expect("the lock is given back");
-    environment.sql("ALTER ROLE chat RESET ALL").await;
+    environment.sql(RESET_WORKER).await;
     environment.terminate_backends().await;
     let seen = environment.postgres_proxy.sqlstate("57014") - before;
     struck(seen, format!("57014 seen {seen} times; {}", people.end(back).await))
@@ -189,7 +193,7 @@ pub async fn statements_time_out(environment: Arc<Environment>) -> Struck {
 pub async fn postgres_is_read_only(environment: Arc<Environment>) -> Struck {
     let mut people = Compared::start(&environment).await;
     let before = environment.postgres_proxy.sqlstate("25006");
-    environment.sql("ALTER ROLE chat SET default_transaction_read_only = on").await;
+    environment.sql("ALTER ROLE chinwag_worker SET default_transaction_read_only = on").await;
     people.away();
     environment.terminate_backends().await;
     while environment.postgres_proxy.sqlstate("25006") < before + 3 {
@@ -198,7 +202,7 @@ pub async fn postgres_is_read_only(environment: Arc<Environment>) -> Struck {
     }
     people.wait_for_acks().await;
     let back = Instant::now();
-    environment.sql("ALTER ROLE chat RESET ALL").await;
+    environment.sql(RESET_WORKER).await;
     environment.terminate_backends().await;
     let seen = environment.postgres_proxy.sqlstate("25006") - before;
     struck(seen, format!("25006 seen {seen} times; {}", people.end(back).await))
