@@ -52,6 +52,12 @@ fn end_faults(world: &Rc<World>) {
     }
     // What was requested is done, or never will be, late statements included.
     world.advance(SETTLED_WITHIN_MS);
+    // Before they are tried again, which would hide a row that was quarantined without reason.
+    for room in world.backends.existing_rooms() {
+        if let Err((checker, what)) = quarantine_is_justified(world, room) {
+            world.recorder.violation(checker, what);
+        }
+    }
     // After a restore the operator has each room look at what Postgres has.
     world.backends.existing_rooms().into_iter().for_each(|room| world.retry_quarantined(room));
     world.advance(SETTLED_WITHIN_MS);

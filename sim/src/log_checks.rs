@@ -3,7 +3,7 @@
 
 use crate::plan::{PEOPLE, ROOMS};
 use crate::requests::HttpRequest;
-use crate::stored::{Log, Stored, quarantined, versions};
+use crate::stored::{Log, Stored, log, quarantined, state, versions};
 use crate::token::token;
 use crate::world::World;
 use crate::world::backends::RoomRows;
@@ -231,6 +231,21 @@ pub fn log_equals_postgres(world: &World, room: usize, log: &Log) -> CheckResult
             Some(seq) => Err((Checker::Postgres, format!("Postgres has {seq}, the log does not"))),
             None => Ok(()),
         }
+    })
+}
+
+/// Each quarantined row has a reason, in a room whose outbox is empty.
+pub fn quarantine_is_justified(world: &World, room: usize) -> CheckResult {
+    let (log, quarantined, versions) = (log(world, room), quarantined(world, room), versions(world, room));
+    if state(world, room, 1)["projected"].as_u64() != log.keys().next_back().copied() {
+        return Ok(());
+    }
+    world.backends.rows(room, |rows| {
+        let messages = log.values().filter_map(Stored::message);
+        messages.filter(|message| quarantined.contains(&message.seq)).try_for_each(|message| {
+            let before = versions.get(&message.seq).map(Vec::as_slice).unwrap_or_default();
+            quarantine_has_reason(rows, &message, before)
+        })
     })
 }
 

@@ -22,6 +22,9 @@ async function choose(person, label) {
   await person.page.getByRole("button", { name: "Settings" }).click();
   await person.page.getByRole("dialog").getByLabel(label, { exact: true }).check();
   await person.page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+  // Closing gives the focus back to the button that opened it.
+  await person.page.getByRole("dialog").waitFor({ state: "detached" });
+  await check(`${label}: the focus returns`, same(() => focused(person), "BUTTON"));
 }
 
 async function settings(alice) {
