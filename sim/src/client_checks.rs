@@ -222,12 +222,16 @@ impl World {
     /// Every frame is answered: by an ack, an error, or the end of the connection.
     pub fn check_frames_answered(&self) {
         let now = self.clock.now();
-        let is_late = |op: &&PendingOp| op.sent_at.is_some_and(|at| now - at > ANSWER_MS);
+        // A client that begins to read has first to receive what waits for it.
+        let is_late =
+            |op: &PendingOp, since: UnixMs| op.sent_at.is_some_and(|at| now - at.max(since) > ANSWER_MS);
         let late: Vec<(usize, String)> = {
             let tabs = self.clients.all();
             let live = tabs.iter().filter(|tab| tab.is_live());
             let late = live.flat_map(|tab| {
-                tab.pending.iter().filter(is_late).map(|op| (tab.index, op.client_id.clone()))
+                let since = tab.socket.as_ref().map_or(0, |socket| socket.reading_since.get());
+                let late = tab.pending.iter().filter(move |op| is_late(op, since));
+                late.map(|op| (tab.index, op.client_id.clone()))
             });
             late.collect()
         };

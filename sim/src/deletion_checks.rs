@@ -12,6 +12,8 @@ impl World {
     /// Checks a deletion that was answered.
     pub fn check_deletion_answered(&self, room: usize) {
         self.recorder.count("rooms deleted");
+        // What Postgres had lost when its owner deleted it is deleted, not lost: nobody puts it back.
+        self.backends.forget_if_lost(room);
         let wrong = |what: String| self.recorder.violation(Checker::Gone, what);
         if !self.backends.is_deleted(room) {
             wrong(format!("room {room} is deleted, and in Postgres"));

@@ -88,7 +88,9 @@ impl World {
 
     /// The client begins or ceases to read.
     pub fn set_reading(self: &Rc<Self>, socket: &Rc<SimSocket>, reads: bool) {
-        socket.reading.set(reads);
+        if !socket.reading.replace(reads) && reads {
+            socket.reading_since.set(self.clock.now());
+        }
         socket.was_slow.set(socket.was_slow.get() || !reads);
         self.read_socket(socket);
     }

@@ -49,6 +49,7 @@ impl Room {
             storage_percent: self.storage.alert_percent(),
             side_rows: self.reads.has_unprojected() || self.audit.is_waiting(),
             notices_at: self.notifications.due(&self.log),
+            is_closed: self.deletion.is_done(),
         }
     }
 

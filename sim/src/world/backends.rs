@@ -110,6 +110,11 @@ impl Backends {
         !self.rooms.borrow().contains_key(&key(room))
     }
 
+    /// A room that Postgres has lost is deleted.
+    pub fn forget_if_lost(&self, room: usize) {
+        self.rooms.borrow_mut().retain(|known, rows| *known != key(room) || !rows.postgres.missing);
+    }
+
     /// How many pieces of a deleted room Postgres still has.
     pub fn pieces_left(&self, room: usize) -> u64 {
         self.erasing.borrow().get(&key(room)).copied().unwrap_or(0)

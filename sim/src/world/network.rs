@@ -46,6 +46,8 @@ pub struct SimSocket {
     pub closing: Cell<bool>,
     /// The client reads.
     pub reading: Cell<bool>,
+    /// Since when it reads without a break.
+    pub reading_since: Cell<UnixMs>,
     /// It once did not.
     pub was_slow: Cell<bool>,
     /// When the network in between was cut without either side noticing.
@@ -67,6 +69,7 @@ impl SimSocket {
             attachment: RefCell::new(None),
             closing: Cell::new(false),
             reading: Cell::new(true),
+            reading_since: Cell::new(0),
             was_slow: Cell::new(false),
             cut_at: Cell::new(None),
             queue: RefCell::default(),

@@ -55,6 +55,8 @@ pub struct Backlog {
     pub side_rows: bool,
     /// Notifications of events that are in Postgres wait, until this time at least.
     pub notices_at: Option<UnixMs>,
+    /// The room is deleted: nothing of it goes to Postgres any more, or a restore would bring it back.
+    pub is_closed: bool,
 }
 
 impl Backlog {
@@ -138,6 +140,9 @@ impl Outbox {
 
     /// When a batch is due; `None` if nothing waits.
     fn batch_due(&self, backlog: &Backlog) -> Option<UnixMs> {
+        if backlog.is_closed {
+            return None;
+        }
         if self.has_backlog(backlog) {
             return Some(self.retry_at);
         }

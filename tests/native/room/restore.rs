@@ -123,3 +123,22 @@ fn gone_5_a_backup_does_not_bring_a_deleted_room_back() {
         "#,
     );
 }
+
+#[test]
+fn gone_5_nothing_of_a_deleted_room_goes_to_postgres_any_more() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nalice > message \"a\"\n(60 s pass)");
+    rig.lawful = false;
+    rig.pieces_left = 1_000;
+    rig.input(Input::DeletionRequested);
+    rig.postgres.missing = true;
+    rig.input(Input::Refreshed(None));
+    rig.play(
+        r#"
+        root retry                                    alice < closed 4410 room_gone
+                                                      operator < outbox_retry_asked by=root rows=0
+                                                      root < outbox idle 1/1 lag 0 for 0 ms, aside []
+        (1 s passes)
+        "#,
+    );
+}
