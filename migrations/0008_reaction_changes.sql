@@ -1,5 +1,6 @@
 -- A batch has the changes of reactions instead of all reactions of a message, and messages say who edited them.
--- Names, settings and lookups are as in 0006.
+-- Names, settings and lookups are as in 0006. chat_project_v2, which uses these functions, is in 0011. The functions of
+-- the version before stay: the Worker that runs until the deploy calls them.
 
 -- Who made the last edit; NULL: nobody, or the author.
 ALTER TABLE chat_messages ADD COLUMN edited_by text COLLATE "C";
@@ -148,98 +149,6 @@ BEGIN
           AND x.user_id = removed.user_id;
     END LOOP;
 END $$;
-
--- One batch of a room's outbox (src/db/projection.rs, which has the laws): all of it is written, or nothing.
-CREATE FUNCTION chat_project_v2(batch jsonb) RETURNS json
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-AS $$
-DECLARE
-    tenant constant text := batch->>'tenant';
-    room constant text := batch->>'room';
-    batch_to constant bigint := (batch->>'to')::bigint;
-    messages jsonb := batch->'messages';
-    state text;
-    stored record;
-    marker record;
-    conflicts bigint[] := '{}';
-    stale bigint[];
-    touched bigint[];
-    unmentions boolean;
-    talked_at timestamptz;
-BEGIN
-    -- NO KEY: foreign keys to the room may be checked meanwhile.
-    SELECT r.last_seq, r.members_version, r.epoch INTO stored
-    FROM chat_rooms r WHERE r.tenant_id = tenant AND r.id = room
-    FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RETURN json_build_object('state', 'missing');
-    END IF;
-    state := CASE
-        WHEN stored.last_seq < (batch->>'from')::bigint THEN 'behind'
-        WHEN stored.last_seq > batch_to THEN 'ahead'
-        ELSE 'done' END;
-
-    IF state <> 'behind' AND messages <> '[]' THEN
-        SELECT coalesce(array_agg(g.seq ORDER BY g.seq) FILTER (WHERE c.conflict), '{}'),
-            coalesce(array_agg(g.seq) FILTER (WHERE NOT c.conflict AND c.stale), '{}'),
-            coalesce(array_agg(g.seq) FILTER (WHERE NOT c.conflict AND c.stale IS NOT TRUE), '{}'),
-            bool_or(c.mentions <> '[]' AND (c.mentions <> g.mentions OR g."deletedAtMs" IS NOT NULL))
-        INTO conflicts, stale, touched, unmentions
-        FROM jsonb_to_recordset(messages) AS g(
-            seq bigint, id text, version integer, mentions jsonb, "deletedAtMs" bigint)
-        CROSS JOIN LATERAL (
-            SELECT m.mentions, m.id IS DISTINCT FROM g.id AS conflict,
-                m.version > g.version OR (m.deleted_at IS NOT NULL AND g."deletedAtMs" IS NULL) AS stale
-            FROM chat_messages m
-            WHERE m.tenant_id = tenant AND m.room_id = room AND m.seq = g.seq LIMIT 1) c;
-    END IF;
-
-    IF state = 'done' AND messages <> '[]' THEN
-        IF conflicts <> '{}' OR stale <> '{}' THEN
-            messages := (
-                SELECT coalesce(jsonb_agg(g), '[]') FROM jsonb_array_elements(messages) g
-                WHERE ((g->>'seq')::bigint <> ALL (conflicts || stale)) IS NOT FALSE);
-        END IF;
-        IF unmentions THEN
-            PERFORM chat_project_unmention_v1(tenant, room, messages);
-        END IF;
-        talked_at := chat_project_messages_v2(tenant, room, messages);
-        PERFORM chat_project_details_v2(tenant, room, messages, touched);
-    END IF;
-    IF state = 'done' AND jsonb_array_length(batch->'reactions') > 0 THEN
-        PERFORM chat_project_reactions_v1(tenant, room, batch->'reactions');
-    END IF;
-
-    IF state = 'done' THEN
-        FOR marker IN
-            SELECT x.key AS user_id, r.generation, r.seq
-            FROM jsonb_each(batch->'reads') x
-            CROSS JOIN jsonb_to_record(x.value) AS r(generation bigint, seq bigint)
-        LOOP
-            UPDATE chat_room_members m SET read_generation = marker.generation, last_read_seq = marker.seq
-            WHERE m.tenant_id = tenant AND m.room_id = room AND m.user_id = marker.user_id
-              AND (m.read_generation, m.last_read_seq) < (marker.generation, marker.seq);
-        END LOOP;
-        IF batch->'audit' <> '[]' THEN
-            PERFORM chat_write_audit_v1(tenant, room, batch->'audit', NULL);
-        END IF;
-        UPDATE chat_rooms r SET last_seq = batch_to, epoch = batch->>'epoch',
-            last_message_at = greatest(r.last_message_at, talked_at)
-        WHERE r.tenant_id = tenant AND r.id = room;
-    END IF;
-
-    RETURN json_build_object('state', state, 'membersVersion', stored.members_version, 'epoch', stored.epoch,
-        'lastSeq', CASE state WHEN 'done' THEN batch_to ELSE stored.last_seq END,
-        'conflicts', array_to_json(conflicts));
-END $$;
-
-DROP FUNCTION chat_project_v1(jsonb);
-DROP FUNCTION chat_project_details_v1(text, text, jsonb, bigint[]);
-DROP FUNCTION chat_project_messages_v1(text, text, jsonb);
-DROP FUNCTION chat_message_rows_v1(jsonb);
 
 -- A message as the Worker reads it (src/db/projection.rs, MessageRow). Only a key is added, which older code ignores.
 CREATE OR REPLACE VIEW chat_message_json_v1 AS

@@ -158,6 +158,4 @@ BEGIN
         WHERE m.tenant_id = tenant AND m.room_id = room AND m.user_id = member);
 END $$;
 
-DROP FUNCTION IF EXISTS chat_room_json_v1, chat_count_unread_v1, chat_count_mentions_v1;
-
 DROP INDEX CONCURRENTLY IF EXISTS chat_messages_mentioning;

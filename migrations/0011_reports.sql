@@ -76,8 +76,9 @@ WHERE a.action = 'report' AND a.target IS NOT NULL;
 DELETE FROM chat_audit a USING chat_rooms r
 WHERE a.action = 'report' AND r.tenant_id = a.tenant_id AND r.id = a.room_id AND r.type = 'direct';
 
--- chat_project_v2, but that its notes include reports.
-CREATE FUNCTION chat_project_v3(batch jsonb) RETURNS json
+-- One batch of a room's outbox (src/db/projection.rs, which has the laws): all of it is written, or nothing. Reactions
+-- are changes (0008), and notes include reports.
+CREATE FUNCTION chat_project_v2(batch jsonb) RETURNS json
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -162,5 +163,3 @@ BEGIN
         'lastSeq', CASE state WHEN 'done' THEN batch_to ELSE stored.last_seq END,
         'conflicts', array_to_json(conflicts));
 END $$;
-
-DROP FUNCTION chat_project_v2(jsonb);

@@ -2,7 +2,6 @@
 -- as the changes of one statement may have several authors. A member's own notification settings are a part that needs no
 -- version of the room and makes none: they would make every other plan stale.
 
-DROP FUNCTION chat_apply_v1;
 
 -- Changes of a room's members, bans and settings that are planned together (src/db/people.rs), or its deletion: all of
 -- it, or nothing.
@@ -88,7 +87,6 @@ BEGIN
     RETURN to_json('done'::text);
 END $$;
 
-DROP FUNCTION chat_access_v1;
 
 -- How a person stands to a room; NULL: no such room, or not in it.
 CREATE FUNCTION chat_access_v2(question jsonb) RETURNS json

@@ -154,7 +154,7 @@ pub enum Projected {
 /// generation. After `Done` everything up to `last_seq` is in Postgres, except for conflicts.
 /// # Cost  one statement; it grows with the batch, not with the tables (bench/results/projection.md).
 pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected, DbError> {
-    decode(db.query("SELECT chat_project_v3($1)", encode(batch)?).await?)
+    decode(db.query("SELECT chat_project_v2($1)", encode(batch)?).await?)
 }
 
 /// The room's messages after a seq, ascending, as they were projected. Fewer than `limit` means that there are no more.
