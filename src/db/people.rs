@@ -33,6 +33,26 @@ pub struct ChangeSet {
     pub delete: bool,
 }
 
+impl ChangeSet {
+    /// A set that changes nothing, for the room as it is at `version`.
+    pub fn new(tenant: TenantId, room: RoomId, version: u64, rooms_per_person: u64) -> Self {
+        Self {
+            tenant,
+            room,
+            version,
+            put: Vec::new(),
+            gone: Vec::new(),
+            settings: None,
+            bans: Vec::new(),
+            unbanned: Vec::new(),
+            audit: Vec::new(),
+            notify: Vec::new(),
+            rooms_per_person,
+            delete: false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberPut {

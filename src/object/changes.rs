@@ -149,8 +149,7 @@ impl<P: Platform> Object<P> {
             }
         };
         let batch = self.changes.take(planned.verdicts.len());
-        let Some(mut set) = planned.set else { return self.answer_changes(batch, planned.verdicts) };
-        set.rooms_per_person = self.limits.rooms_per_person;
+        let Some(set) = planned.set else { return self.answer_changes(batch, planned.verdicts) };
         if set.delete
             && let Err(refusal) = self.save_reports(&set).await
         {

@@ -1,6 +1,6 @@
 //! Delivering events: as much as each socket takes, and in one turn at most a budget over all sockets. What is over it
 //! stays in order and follows in later turns. A room that is dropped meanwhile changes nothing in that.
-//! Not here: which events (`room`), and who is too slow (`backlog`).
+//! Not here: which events (`room`), and who is too slow (`send_queue`).
 
 use super::Object;
 use super::frames::{Frames, count_for_frame};
@@ -36,26 +36,25 @@ impl<P: Platform> Object<P> {
         let (mut slow, mut next, mut has_rest, mut has_progress) = (Vec::new(), None, false, false);
         {
             let mut open = self.sockets.open.borrow_mut();
-            let first = delivery.next.get();
-            let from_first = open.range(first..).map(|(id, _)| *id);
-            let order: Vec<ConnectionId> = from_first.chain(open.range(..first).map(|(id, _)| *id)).collect();
-            for id in order {
-                let Some(socket) = open.get_mut(&id).filter(|socket| !socket.backlog.is_empty()) else {
-                    continue;
-                };
+            let mut offer = |(id, socket): (&ConnectionId, &mut Socket<P::Socket>)| {
+                if socket.queue.is_empty() {
+                    return;
+                }
                 let waiting = self.platform.waiting_bytes(&socket.socket);
-                if socket.backlog.judge(now, waiting, self.limits.waiting_bytes) {
-                    slow.push(id);
-                    continue;
+                if socket.queue.judge(now, waiting, self.limits.waiting_bytes) {
+                    return slow.push(*id);
                 }
                 has_progress |= self.hand_over(socket, waiting as usize, &mut pass);
                 self.note_behind(socket);
-                if !socket.backlog.is_empty() {
+                if !socket.queue.is_empty() {
                     has_rest = true;
                     // The first one that waits for another turn's budget is the first one then.
-                    next = next.or((pass.budget == 0 || pass.is_cut).then_some(id));
+                    next = next.or((pass.budget == 0 || pass.is_cut).then_some(*id));
                 }
-            }
+            };
+            let first = delivery.next.get();
+            open.range_mut(first..).for_each(&mut offer);
+            open.range_mut(..first).for_each(&mut offer);
         }
         delivery.next.set(next.unwrap_or_default());
         for connection in slow {
@@ -83,7 +82,7 @@ impl<P: Platform> Object<P> {
     /// Hands over what waits for one socket, as far as it takes it.
     pub(super) fn deliver_to(&self, connection: ConnectionId) {
         let mut open = self.sockets.open.borrow_mut();
-        if let Some(socket) = open.get_mut(&connection).filter(|socket| !socket.backlog.is_empty()) {
+        if let Some(socket) = open.get_mut(&connection).filter(|socket| !socket.queue.is_empty()) {
             let waiting = self.platform.waiting_bytes(&socket.socket);
             self.hand_over(socket, waiting as usize, &mut self.begin_pass());
         }
@@ -93,28 +92,28 @@ impl<P: Platform> Object<P> {
     /// than the window goes alone, when nothing else waits; one that is larger than the budget is the first of a turn. True if anything went.
     fn hand_over(&self, socket: &mut Socket<P::Socket>, mut waiting: usize, pass: &mut Pass) -> bool {
         let before = waiting;
-        while !socket.backlog.is_empty() && pass.budget > 0 {
+        while !socket.queue.is_empty() && pass.budget > 0 {
             let room = pass.window.saturating_sub(waiting).min(pass.budget);
             let bytes_max = FRAME_OUT_BYTES_MAX.min(room);
-            let count = if socket.batches { count_for_frame(socket.backlog.events(), bytes_max) } else { 1 };
-            let first_bytes = socket.backlog.events().next().map_or(0, |event| event.len().saturating_add(2));
+            let count = if socket.batches { count_for_frame(socket.queue.events(), bytes_max) } else { 1 };
+            let first_bytes = socket.queue.events().next().map_or(0, |event| event.len().saturating_add(2));
             let is_full = waiting > 0 && first_bytes > pass.window.saturating_sub(waiting);
             let is_over = self.sockets.delivery.turn_bytes.get() > 0 && first_bytes > pass.budget;
             pass.is_cut |= is_over;
             if is_full || is_over {
                 break;
             }
-            let events = socket.backlog.take(count);
+            let events = socket.queue.take(count);
             let frame =
                 if socket.batches { Some(pass.frames.frame(events)) } else { events.into_iter().next() };
             let Some(frame) = frame else { break };
             let bytes = frame.len();
             if self.platform.send(&socket.socket, &frame).is_err() {
                 // The socket is gone; its end follows.
-                socket.backlog.abandon();
+                socket.queue.abandon();
                 break;
             }
-            socket.backlog.count_handed(bytes);
+            socket.queue.count_handed(bytes);
             waiting = waiting.saturating_add(bytes);
             pass.budget = pass.budget.saturating_sub(bytes);
             let turn_bytes = &self.sockets.delivery.turn_bytes;

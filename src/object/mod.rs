@@ -4,7 +4,6 @@
 //!
 //! No borrow of a `RefCell` crosses an `.await`: clippy's `await_holding_refcell_ref` refuses it.
 
-mod backlog;
 mod changes;
 mod delivery;
 mod drain;
@@ -14,6 +13,7 @@ mod memory;
 mod platform;
 mod requests;
 mod schedule;
+mod send_queue;
 mod sockets;
 
 pub use platform::{Gone, Platform};

@@ -2,8 +2,8 @@
 //! Not here: delivering events (`delivery`), and when any of this is due (`room`).
 
 use super::Object;
-use super::backlog::Backlog;
 use super::platform::{Gone, Platform};
+use super::send_queue::SendQueue;
 use crate::ids::UnixMs;
 use crate::limits::{HEARTBEAT_SWEEP_MS, HEARTBEAT_TIMEOUT_MS};
 use crate::protocol::server::{CloseCode, EventText};
@@ -16,7 +16,7 @@ pub(super) struct Socket<S> {
     pub socket: S,
     /// Whether the client speaks `chat.v1`.
     pub batches: bool,
-    pub backlog: Backlog,
+    pub queue: SendQueue,
     /// Whether the socket's stored state says that events wait for it.
     pub is_behind: bool,
 }
@@ -57,7 +57,7 @@ impl<S> Sockets<S> {
     pub fn insert_new(&self, id: ConnectionId, socket: S, batches: bool) {
         self.open
             .borrow_mut()
-            .insert(id, Socket { socket, batches, backlog: Backlog::default(), is_behind: false });
+            .insert(id, Socket { socket, batches, queue: SendQueue::default(), is_behind: false });
     }
 
     /// Replaces all sockets by those of a room that was loaded. Those that were known before keep what waits for them.
@@ -69,12 +69,12 @@ impl<S> Sockets<S> {
         let mut lost = Vec::new();
         for (socket, state) in sockets {
             let is_known = known.contains_key(&state.id);
-            let mut backlog = known.remove(&state.id).map(|known| known.backlog).unwrap_or_default();
+            let mut queue = known.remove(&state.id).map(|known| known.queue).unwrap_or_default();
             if state.is_behind && !is_known {
-                backlog.abandon();
+                queue.abandon();
                 lost.push(state.id);
             }
-            let socket = Socket { socket, batches: state.batches, backlog, is_behind: state.is_behind };
+            let socket = Socket { socket, batches: state.batches, queue, is_behind: state.is_behind };
             open.insert(state.id, socket);
         }
         lost
@@ -87,7 +87,7 @@ impl<S> Sockets<S> {
 
     pub fn push(&self, connection: ConnectionId, events: Vec<EventText>) {
         if let Some(socket) = self.open.borrow_mut().get_mut(&connection) {
-            socket.backlog.push(events);
+            socket.queue.push(events);
             self.delivery.is_due.set(true);
         }
     }
@@ -145,7 +145,7 @@ impl<P: Platform> Object<P> {
 
     /// Stores whether events wait for the socket, if that has changed: a new instance, which lost them, must know.
     pub(super) fn note_behind(&self, socket: &mut Socket<P::Socket>) {
-        let is_behind = !socket.backlog.is_empty();
+        let is_behind = !socket.queue.is_empty();
         if is_behind == socket.is_behind {
             return;
         }

@@ -21,6 +21,8 @@ pub(super) struct Basis<'a> {
     pub head: Seq,
     pub now: UnixMs,
     pub moderator: &'a Moderator,
+    /// In how many rooms a person may be.
+    pub rooms_per_person: u64,
 }
 
 /// What Postgres must write for one change, planned over these members; an empty set when nothing changes.
@@ -28,12 +30,12 @@ pub(super) struct Basis<'a> {
 /// # Errors  why the caller may not do it; nothing happened.
 pub(super) fn plan_change(
     members: &Members,
-    Basis { head, now, moderator }: Basis,
+    Basis { head, now, moderator, rooms_per_person }: Basis,
     asked: &AskedChange,
 ) -> Result<ChangeSet, Refusal> {
     let AskedChange { id, caller, change } = asked;
     let (moderated, flagged) = moderate(members, moderator, caller, change)?;
-    let mut plan = Plan { members, head, caller, now, id, set: empty_set(members) };
+    let mut plan = Plan { members, head, caller, now, id, set: empty_set(members, rooms_per_person) };
     plan.add_change(moderated.as_ref().unwrap_or(change))?;
     if let Some(rule) = flagged.filter(|_| plan.set.settings.is_some()) {
         plan.note_flagged(rule);
@@ -63,22 +65,9 @@ fn moderate(
 }
 
 /// A set that changes nothing, for the version of these members.
-pub(super) fn empty_set(members: &Members) -> ChangeSet {
-    ChangeSet {
-        tenant: members.tenant().clone(),
-        room: members.room().clone(),
-        version: members.snapshot().members_version,
-        put: Vec::new(),
-        gone: Vec::new(),
-        settings: None,
-        bans: Vec::new(),
-        unbanned: Vec::new(),
-        audit: Vec::new(),
-        notify: Vec::new(),
-        // The object knows it.
-        rooms_per_person: u64::MAX >> 1,
-        delete: false,
-    }
+pub(super) fn empty_set(members: &Members, rooms_per_person: u64) -> ChangeSet {
+    let (tenant, room) = (members.tenant().clone(), members.room().clone());
+    ChangeSet::new(tenant, room, members.snapshot().members_version, rooms_per_person)
 }
 
 /// A plan in progress.

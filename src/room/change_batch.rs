@@ -29,8 +29,9 @@ impl Room {
         asked: impl IntoIterator<Item = &'a AskedChange>,
         now: UnixMs,
     ) -> ChangeBatch {
-        let basis = Basis { head: self.log.head(), now, moderator: &self.moderator };
-        let mut batch = Planner::new(&self.members);
+        let rooms_per_person = self.limits.rooms_per_person;
+        let basis = Basis { head: self.log.head(), now, moderator: &self.moderator, rooms_per_person };
+        let mut batch = Planner::new(&self.members, rooms_per_person);
         for asked in asked {
             if !batch.add(asked, basis) {
                 break;
@@ -89,10 +90,10 @@ struct Planner {
 }
 
 impl Planner {
-    fn new(members: &Members) -> Self {
+    fn new(members: &Members, rooms_per_person: u64) -> Self {
         Self {
             members: members.clone(),
-            set: empty_set(members),
+            set: empty_set(members, rooms_per_person),
             writes: false,
             verdicts: Vec::new(),
             touched: BTreeSet::new(),

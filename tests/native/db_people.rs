@@ -10,20 +10,7 @@ use chinwag::protocol::room::{AuditAction, HistoryVisibility, NotifyLevel, RoomK
 use serde_json::{Value, json};
 
 pub fn set(version: u64) -> ChangeSet {
-    ChangeSet {
-        tenant: tenant("acme"),
-        room: room("r1"),
-        version,
-        put: Vec::new(),
-        gone: Vec::new(),
-        settings: None,
-        bans: Vec::new(),
-        unbanned: Vec::new(),
-        audit: Vec::new(),
-        notify: Vec::new(),
-        rooms_per_person: 100_000,
-        delete: false,
-    }
+    ChangeSet::new(tenant("acme"), room("r1"), version, 100_000)
 }
 
 fn put(name: &str, role: &str, joined_seq: u64) -> MemberPut {

@@ -105,20 +105,7 @@ async fn a_lost_direct_room_is_found_by_its_people_again_unless_they_have_anothe
 }
 
 fn deletion(version: u64) -> ChangeSet {
-    ChangeSet {
-        tenant: tenant("acme"),
-        room: room("r1"),
-        version,
-        put: Vec::new(),
-        gone: Vec::new(),
-        settings: None,
-        bans: Vec::new(),
-        unbanned: Vec::new(),
-        audit: Vec::new(),
-        notify: Vec::new(),
-        rooms_per_person: 100,
-        delete: true,
-    }
+    ChangeSet { delete: true, ..ChangeSet::new(tenant("acme"), room("r1"), version, 100) }
 }
 
 /// Erases all pieces; how many there were.

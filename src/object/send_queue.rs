@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 /// Events in order, and how the client keeps up.
 #[derive(Default)]
-pub(super) struct Backlog {
+pub(super) struct SendQueue {
     events: VecDeque<EventText>,
     bytes: usize,
     /// Those of `bytes` that came since the socket was last judged: nothing drains within a turn of the event loop.
@@ -23,7 +23,7 @@ pub(super) struct Backlog {
     is_slow: bool,
 }
 
-impl Backlog {
+impl SendQueue {
     pub fn push(&mut self, events: Vec<EventText>) {
         if self.is_slow {
             return;
