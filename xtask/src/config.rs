@@ -15,6 +15,9 @@ const QUEUE_RETRIES: &str = "CHINWAG_QUEUE_RETRIES";
 /// Environment of a stack: the bindings that its Worker lacks, as wrangler.toml names their tables, with commas.
 const WITHOUT: &str = "CHINWAG_WITHOUT";
 
+/// The variable `LIMITS` of a stack in which one person does what many do: nobody is refused for a rate.
+pub const NO_RATES: &str = r#"{"messagesPerS":1e6,"messagesBurst":1000000,"reactionsPerS":1e6,"reactionsBurst":1000000,"framesPerS":1e6,"framesBurst":1000000,"pagesPerS":1e6,"pagesBurst":1000000,"doorRates":false}"#;
+
 pub struct Stack<'a> {
     /// The stack's folder; the Worker is in `dir/worker`.
     pub dir: &'a Path,

@@ -3,6 +3,7 @@
 //! Not here: reading the two sides (`verify/sides.rs`).
 
 mod sides;
+pub use sides::encoded;
 
 use crate::{log, migrate};
 use anyhow::{Context, Result, bail};

@@ -1,24 +1,9 @@
 /** Reactions as a client keeps them: the changes that it receives, and its own that nobody has confirmed. */
 import { expect, test } from "vitest";
-import {
-  ackEvent,
-  errorEvent,
-  hello,
-  message,
-  newMessage,
-  reactionUpdate,
-  synced,
-} from "../../test/fake-server";
-import type { ServerEvent } from "./protocol";
-import { type Action, roomReducer } from "./room-reducer";
-import { initialRoomState, type RoomState } from "./room-state";
-import { RoomView } from "./room-view";
-
-const execute = (state: RoomState, ...actions: Action[]) => actions.reduce(roomReducer, state);
-const receive = (state: RoomState, ...events: ServerEvent[]) =>
-  execute(state, { type: "events", events, nowMs: 1_000 });
-const live = (...events: ServerEvent[]) => receive(initialRoomState("alice"), hello(0), ...events);
-const view = (state: RoomState) => new RoomView().room(state);
+import { ackEvent, errorEvent, message, newMessage, reactionUpdate, synced } from "../../test/fake-server";
+import { execute, live, receive, view } from "../../test/reduce";
+import type { Action } from "./room-reducer";
+import type { RoomState } from "./room-state";
 
 test("a reaction shows at once, stays after its ack, and disappears when refused", () => {
   const op = { type: "reaction", messageId: "m1", emoji: "🎉", action: "add" } as const;

@@ -9,18 +9,14 @@ import {
   synced,
   typingEvent,
 } from "../../test/fake-server";
+import { execute, live, receive, view } from "../../test/reduce";
 import type { MessagePage, ServerEvent } from "./protocol";
 
-import { type Action, roomReducer } from "./room-reducer";
-import { initialRoomState, type Load, type RoomState } from "./room-state";
+import type { Action } from "./room-reducer";
+import type { Load, RoomState } from "./room-state";
 import { RoomView, typingUnnamed, typingUsers, unreadOf } from "./room-view";
 
-const execute = (state: RoomState, ...actions: Action[]) => actions.reduce(roomReducer, state);
-const receive = (state: RoomState, ...events: ServerEvent[]) =>
-  execute(state, { type: "events", events, nowMs: 1_000 });
-const live = (...events: ServerEvent[]) => receive(initialRoomState("alice"), hello(0), ...events);
 const seqs = (state: RoomState) => state.messages.map((item) => item.seq);
-const view = (state: RoomState) => new RoomView().room(state);
 const written = { attachments: [], threadId: null, replyToId: null, alsoToRoom: false };
 const sends = (clientId: string, content = "hi"): Action => ({
   type: "perform",

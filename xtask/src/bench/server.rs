@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// The load is on few people; nothing else of the limits changes.
-const LIMITS: &str = r#"{"messagesPerS":1e6,"messagesBurst":1000000,"reactionsPerS":1e6,"reactionsBurst":1000000,"framesPerS":1e6,"framesBurst":1000000,"pagesPerS":1e6,"pagesBurst":1000000,"doorRates":false}"#;
 const READY_MAX: Duration = Duration::from_secs(20);
 
 pub struct Server {
@@ -60,7 +58,7 @@ pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
     let (user, password) = credentials.split_once(':').context("a Postgres URL with a password")?;
     let (address, database) = rest.split_once('/').context("a Postgres URL with a database")?;
     let mut vars = toml["vars"].as_object().context("[vars] in wrangler.toml")?.clone();
-    vars.insert("LIMITS".into(), json!(LIMITS));
+    vars.insert("LIMITS".into(), json!(config::NO_RATES));
     vars.insert("JWT_SECRET".into(), json!(rig.secret));
     let mut bindings = vec![format!(
         "(name = \"HYPERDRIVE\", hyperdrive = (designator = \"postgres\", database = {}, user = {}, password = {}, \

@@ -1,6 +1,7 @@
 //! One person's requests to a deployment, over HTTP and one WebSocket.
 //! Not here: what is asked for, and what an answer means.
 
+use crate::verify::encoded;
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -204,10 +205,4 @@ fn subject(token: &str) -> Option<String> {
     let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let claims: Value = serde_json::from_slice(&claims).ok()?;
     claims["sub"].as_str().map(str::to_owned)
-}
-
-/// Percent-encodes what may not stand in a path or a query.
-pub fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

@@ -1,9 +1,10 @@
 //! The steps of the smoke test: what two people do, and what they must see of it.
 //! Not here: their order, and what is printed (`smoke`); which part of a deployment an answer names (`parts`).
 
-use super::deployment::{Answer, NotConnected, Person, Socket, encoded};
+use super::deployment::{Answer, NotConnected, Person, Socket};
 use super::parts::{Failure, Part};
 use super::{Options, Outcome, Seen};
+use crate::verify::encoded;
 use crate::{inputs, verify};
 use anyhow::Result;
 use serde_json::{Value, json};

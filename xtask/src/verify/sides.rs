@@ -99,7 +99,8 @@ impl Rest {
     }
 }
 
-fn encoded(text: &str) -> String {
+/// Percent-encodes what may not stand in a path or a query.
+pub fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
