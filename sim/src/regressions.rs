@@ -107,9 +107,10 @@ pub const ALL: [Regression; 17] = [
             Wait { ms: 200 },
             SendMessage { tab: 2, bytes: 5, poison: false },
             Wait { ms: 2_000 },
-            DiskFull { ms: 400 },
-            // A marker that moves writes nothing, but is to go to Postgres.
+            // A marker that moves writes nothing, but goes to Postgres 30 s later.
             Read { tab: 0 },
+            Wait { ms: 29_900 },
+            DiskFull { ms: 400 },
             Wait { ms: 1_000 },
         ],
     },

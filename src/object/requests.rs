@@ -152,7 +152,7 @@ impl<P: Platform> Object<P> {
         rebuild.finish(&store, self.platform.now()).map_err(broken)?;
         // The room is loaded with the new log. Older sockets are closed: their clients reconnect and see the new epoch.
         self.memory.forget();
-        self.close_all(CloseCode::Restart);
+        self.dismiss_all(CloseCode::Restart);
         self.sockets.clear();
         self.platform.close_db();
         self.is_current(room_request).map(drop)

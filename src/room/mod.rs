@@ -167,7 +167,7 @@ impl Room {
         }
         self.presence.wake_socket(state.user());
         self.rates.merge(state.user(), &state.rates);
-        self.reads.restore(state.user(), state.marker());
+        self.reads.restore(state.user(), state.marker(), state.read_due_ms);
         self.connections.wake(state);
     }
 
@@ -210,11 +210,17 @@ impl Room {
                     self.close(connection, CloseCode::Restart, now);
                 }
             }
-            Input::Closed { connection, is_clean } => {
+            Input::Closed { connection, is_clean, stored } => {
+                let is_missed = |state: &SocketState| {
+                    self.connections.get(state.id).is_none() && self.members.is_member(state.user())
+                };
+                if let Some(state) = stored.filter(|state| is_missed(state)) {
+                    self.wake_socket(*state);
+                }
                 if !is_clean {
                     self.owe_notices(connection);
                 }
-                self.closed(turn, connection)?;
+                self.closed(connection, now);
             }
             Input::Pinged(pings) => self.connections.record_pings(&pings),
             Input::Call { caller, call, random } => {
@@ -239,6 +245,9 @@ impl Room {
             Input::Erased(outcome) => self.erased(turn, outcome)?,
             Input::Recovered { delivered_seq } => self.recovered(store, delivered_seq)?,
             Input::Failed { connection, text } => self.failed(connection, text),
+        }
+        if self.reads.has_unheld() {
+            self.save_reads(store)?;
         }
         self.arm(now);
         self.log.settle();
@@ -334,7 +343,7 @@ impl Room {
             if let Some(rates) = rates.get(state.user()) {
                 state.rates = *rates;
             }
-            state.set_marker(reads.marker(state.user()));
+            state.set_marker(reads.marker(state.user()), reads.due_of(state.user()));
         });
         self.effects.extend(effects);
     }
