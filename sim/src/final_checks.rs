@@ -14,6 +14,7 @@ use crate::world::checker::Checker;
 use crate::world::clients::Tab;
 use crate::world::operation::Operation;
 use chinwag::limits::{ALARM_DELAY_MS, MARKERS_WAIT_MS, UPLOAD_UNSENT_MS};
+use chinwag::room::ConnectionId;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -134,17 +135,27 @@ fn check_markers_in_time(world: &Rc<World>) {
         world.send_operation(tab, Operation::Message { content, thread: None });
     }
     world.advance(MARKERS_SETTLE_MS);
-    let readers: Vec<usize> =
-        tabs(world).into_iter().filter(|tab| world.clients.tab(*tab).is_live()).collect();
-    readers.iter().for_each(|tab| world.act(&Action::Read { tab: *tab }));
+    let live = |tab: &usize| {
+        let socket = world.clients.socket(*tab).filter(|_| world.clients.tab(*tab).is_live());
+        socket.map(|socket| (*tab, socket.id))
+    };
+    let readers: Vec<(usize, ConnectionId)> = tabs(world).iter().filter_map(live).collect();
+    readers.iter().for_each(|(tab, _)| world.act(&Action::Read { tab: *tab }));
     world.advance(MARKERS_SETTLE_MS / 2);
+    // A token that has expired ends the connection instead.
+    let readers: Vec<usize> = readers
+        .iter()
+        .filter(|reader| live(&reader.0).as_ref() == Some(reader))
+        .map(|(tab, _)| *tab)
+        .collect();
+    world.abort_instance();
     if readers.contains(&LEAVING_TAB) {
+        // The close wakes the room.
         world.disconnect(LEAVING_TAB);
         world.advance(2 * MARKERS_SETTLE_MS);
         check_marker(world, LEAVING_TAB);
         world.act(&Action::Connect { tab: LEAVING_TAB });
     }
-    world.abort_instance();
     world.advance(MARKERS_WAIT_MS + MARKERS_SETTLE_MS);
     readers.into_iter().for_each(|tab| check_marker(world, tab));
 }

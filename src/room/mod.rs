@@ -190,6 +190,7 @@ impl Room {
     /// # Errors  `StoreError`: nothing was decided; drop the room, the next event loads it again.
     pub fn handle(&mut self, store: &Store, now: UnixMs, input: Input) -> store::Result<Vec<Effect>> {
         let turn = Turn { store, now };
+        let flushes = matches!(input, Input::Flush);
         match input {
             Input::Connect(connect) => self.connect(turn, connect)?,
             Input::Frame { connection, text, random } => self.frame(turn, connection, text, random)?,
@@ -246,7 +247,8 @@ impl Room {
             Input::Recovered { delivered_seq } => self.recovered(store, delivered_seq)?,
             Input::Failed { connection, text } => self.failed(connection, text),
         }
-        if self.reads.has_unheld() {
+        // A flush that fails is tried again at once: it must not depend on the disk. Another input follows soon.
+        if self.reads.has_unheld() && !flushes {
             self.save_reads(store)?;
         }
         self.arm(now);
