@@ -12,7 +12,7 @@ use chinwag::notify::{Secret, webhook};
 use chinwag::protocol::message::{Attachment, Message};
 use chinwag::room::store::formats::{
     AlertRow, ChangeBody, LogState, MemberBody, OutboxReport, PendingDeletion, ReactionBody, ReadsRow,
-    RoomInfo,
+    RebuildState, RoomInfo,
 };
 use chinwag::room::{AdminChange, RoomCall, SocketState};
 use serde::Serialize;
@@ -32,11 +32,12 @@ fn rewrite<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, Stri
 }
 
 /// Every format, with the places that hold it.
-const FORMATS: [(&str, Rewrite); 16] = [
+const FORMATS: [(&str, Rewrite); 17] = [
     // With each socket.
     ("socket_state", rewrite::<SocketState>),
     // The table `state`.
     ("log_state", rewrite::<LogState>),
+    ("rebuild_state", rewrite::<RebuildState>),
     ("room_info", rewrite::<RoomInfo>),
     ("reads_row", rewrite::<ReadsRow>),
     ("alert_row", rewrite::<AlertRow>),
@@ -249,6 +250,10 @@ fn samples() -> Vec<(&'static str, Value)> {
         (
             "log_state",
             json!({"epoch": "0123456789abcdef", "projected": 7, "floor": 2, "reads_saved": 3, "schema": 4, "notified": 6}),
+        ),
+        (
+            "rebuild_state",
+            json!({"epoch": "0123456789abcdef", "imported": 500, "lastSeq": 1_203, "beganAtMs": NOON}),
         ),
         ("room_info", json!({"tenant": "acme", "id": "r1", "snapshot": snapshot()})),
         (

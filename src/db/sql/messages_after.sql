@@ -11,7 +11,8 @@ WITH RECURSIVE page AS (
 )
 SELECT json_build_object(
     'messages', coalesce(json_agg(p.message ORDER BY p.seq) FILTER (WHERE p.count > 0), '[]'),
-    'hasMore', EXISTS (
-        SELECT FROM chat_messages m
-        WHERE m.tenant_id = $1->>'tenant' AND m.room_id = $1->>'room' AND m.seq > max(p.seq)))
+    'hasMore', (
+        SELECT m.seq FROM chat_messages m
+        WHERE m.tenant_id = $1->>'tenant' AND m.room_id = $1->>'room' AND m.seq > max(p.seq)
+        ORDER BY m.seq LIMIT 1) IS NOT NULL)
 FROM page p
