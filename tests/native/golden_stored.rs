@@ -236,17 +236,9 @@ fn snapshot() -> Value {
     })
 }
 
-fn samples() -> Vec<(&'static str, Value)> {
-    let problem = json!({"lag": 3, "oldestAtMs": NOON, "state": "halted", "quarantined": 2});
-    let limits = json!({"full_at_ms": [0.0, 1.5, 0.0, 2.0], "pages_full_at_ms": 2.5, "frames": {"from_ms": NOON, "count": 4}});
+/// The rows of the table `state`.
+fn state_samples(problem: &Value) -> Vec<(&'static str, Value)> {
     vec![
-        (
-            "socket_state",
-            json!({
-                "id": 1_795_424_400_000_001_u64, "identity": identity(), "batches": true, "expires_ms": NOON + 60_000,
-                "read_seq": 5, "read_generation": 1, "rates": limits, "last_frame_ms": NOON,
-            }),
-        ),
         (
             "log_state",
             json!({"epoch": "0123456789abcdef", "projected": 7, "floor": 2, "reads_saved": 3, "schema": 4, "notified": 6}),
@@ -263,6 +255,20 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("reads_row", json!({"number": 1, "markers": {}, "unprojected": []})),
         ("alert_row", json!({"told": problem, "at": NOON, "retry_rows": [3, 5]})),
         ("pending_deletion", json!({"since": NOON, "gone": false})),
+    ]
+}
+
+fn samples() -> Vec<(&'static str, Value)> {
+    let problem = json!({"lag": 3, "oldestAtMs": NOON, "state": "halted", "quarantined": 2});
+    let limits = json!({"full_at_ms": [0.0, 1.5, 0.0, 2.0], "pages_full_at_ms": 2.5, "frames": {"from_ms": NOON, "count": 4}});
+    let others = vec![
+        (
+            "socket_state",
+            json!({
+                "id": 1_795_424_400_000_001_u64, "identity": identity(), "batches": true, "expires_ms": NOON + 60_000,
+                "read_seq": 5, "read_generation": 1, "rates": limits, "last_frame_ms": NOON,
+            }),
+        ),
         ("message", message()),
         ("message", tombstone()),
         ("reaction_body", json!({"messageId": message_id(1), "version": 2, "emoji": "👍", "add": true})),
@@ -308,7 +314,8 @@ fn samples() -> Vec<(&'static str, Value)> {
                 "callsAll": true, "users": ["bob", "carol"],
             }),
         ),
-    ]
+    ];
+    state_samples(&problem).into_iter().chain(others).collect()
 }
 
 fn requests() -> Vec<Value> {

@@ -101,7 +101,11 @@ impl Rig {
         self.evict();
         self.epochs += 1;
         let world = &mut self.world;
-        world.sync_snapshot();
+        world.snapshot.last_seq = world.postgres.last_seq;
+        for member in &mut world.snapshot.members {
+            let marker = world.postgres.reads.get(member.user_id.as_str()).copied().unwrap_or_default();
+            (member.last_read_seq, member.read_generation) = (marker.seq, marker.generation);
+        }
         let info = RoomInfo {
             tenant: TenantId::parse(TENANT).unwrap(),
             id: RoomId::parse(ROOM).unwrap(),

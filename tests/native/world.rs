@@ -279,15 +279,6 @@ impl World {
         gone
     }
 
-    /// The snapshot has what was projected.
-    pub fn sync_snapshot(&mut self) {
-        self.snapshot.last_seq = self.postgres.last_seq;
-        for member in &mut self.snapshot.members {
-            let marker = self.postgres.reads.get(member.user_id.as_str()).copied().unwrap_or_default();
-            (member.last_read_seq, member.read_generation) = (marker.seq, marker.generation);
-        }
-    }
-
     /// What `db::restore_room` does.
     fn restore(&mut self, copy: &RoomCopy) -> Restored {
         if self.postgres.missing && self.room_is_deleted {
@@ -342,7 +333,7 @@ impl World {
                 }
             }
             Ok(Statement::Snapshot { known }) => {
-                self.sync_snapshot();
+                self.snapshot.last_seq = self.postgres.last_seq;
                 Ok(json!(self.membership.snapshot(&self.snapshot, known, self.now)))
             }
             Ok(other) => panic!("no conversation needs {other:?}"),

@@ -54,7 +54,7 @@ fn rebuild_4_a_long_rebuild_refuses_at_once_and_goes_on_by_itself_after_a_kill()
     rig.play(
         r#"
         alice page limit=10                           alice < page 1 2 3 4 5 6 7 of 7
-        alice join history=0                          alice < hello seq=7 as owner read alice:7, online alice, synced 7
+        alice join history=0                          alice < hello seq=7 as owner, online alice, synced 7
         alice > message "h"                           alice < new_message 8 "h"
         "#,
     );
