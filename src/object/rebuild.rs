@@ -39,10 +39,9 @@ impl<P: Platform> Object<P> {
         self.schedule.cancel_tick();
         self.close_all(CloseCode::Restart);
         self.sockets.clear();
-        match begun {
-            Some(job) => self.begin_rebuild(job).await,
-            None => Ok(()),
-        }
+        let Some(job) = begun else { return Ok(()) };
+        self.report_rebuild(Entry::warn("rebuild_began"), &job);
+        self.begin_rebuild(job).await
     }
 
     /// Takes the first page, and opens the room if there is no other one.
@@ -153,12 +152,18 @@ impl<P: Platform> Object<P> {
         let (now, is_lost) = (self.platform.now(), snapshot.is_none());
         let step = self.try_store(|store| job.finish(store, snapshot, now))?;
         if step == RebuildStep::Finished {
+            self.report_rebuild(Entry::info("rebuild_finished"), job);
             self.memory.forget();
             if is_lost {
                 self.feed(Input::Refreshed(None));
             }
         }
         Ok(step)
+    }
+
+    fn report_rebuild(&self, entry: Entry, job: &Rebuild) {
+        let (tenant, room) = job.room();
+        self.platform.report(&entry.with("tenant", tenant).with("room", room).with("to", &job.last_seq()));
     }
 
     /// Works on the storage of a room that is not in memory.

@@ -73,6 +73,11 @@ impl Rebuild {
         (&self.info.tenant, &self.info.id)
     }
 
+    /// Up to where Postgres has the log.
+    pub fn last_seq(&self) -> Seq {
+        self.state.last_seq
+    }
+
     /// The seq after which the next page of messages begins; `None`: all are here, and `finish` is next.
     pub fn wants(&self) -> Option<Seq> {
         (!self.is_imported()).then_some(self.state.imported)

@@ -32,9 +32,11 @@ fn state(rig: &Rig, id: i64) -> Value {
 /// Asks for a page of the room in the middle of a turn; nothing else runs meanwhile.
 fn ask(rig: &mut Rig, name: &str) -> String {
     rig.call(name, RoomCall::Page(PageQuery::default()));
+    rig.heard.retain(|(name, _)| name != "operator");
     rig.heard.drain(..).map(|(name, what)| format!("{name} < {what}")).collect::<Vec<_>>().join(" / ")
 }
 
+const COMPLETE: &str = "bob < page 1 2 3 4 5 6 7 of 7";
 const RESTORING: &str = "503 upstream_unavailable in 1000 ms";
 
 #[test]
@@ -53,7 +55,8 @@ fn rebuild_4_a_long_rebuild_refuses_at_once_and_goes_on_by_itself_after_a_kill()
     rig.epochs = 0;
     rig.play(
         r#"
-        alice page limit=10                           alice < page 1 2 3 4 5 6 7 of 7
+        alice page limit=10                           operator < rebuild_finished to=7
+                                                      alice < page 1 2 3 4 5 6 7 of 7
         alice join history=0                          alice < hello seq=7 as owner, online alice, synced 7
         alice > message "h"                           alice < new_message 8 "h"
         "#,
@@ -74,18 +77,14 @@ fn rebuild_4_whoever_asks_meanwhile_neither_waits_nor_begins_again() {
     rig.turn();
     assert_eq!(rig.pages_after, [0, 2, 4, 6]);
     assert_eq!(state(&rig, 1)["epoch"], begun["epoch"]);
-    rig.play(
-        "\n        bob page limit=10                             bob < page 1 2 3 4 5 6 7 of 7\n        ",
-    );
+    assert_eq!(ask(&mut rig, "bob"), COMPLETE);
 }
 
 #[test]
 fn rebuild_4_a_room_of_one_page_answers_the_first_request() {
     let mut rig = rig();
     rig.limits.rebuild_messages = 7;
-    rig.play(
-        "\n        bob page limit=10                             bob < page 1 2 3 4 5 6 7 of 7\n        ",
-    );
+    assert_eq!(ask(&mut rig, "bob"), COMPLETE);
     assert_eq!(rig.pages_after, [0]);
 }
 
@@ -114,9 +113,7 @@ fn rebuild_4_a_failure_keeps_what_is_stored_and_is_tried_again_ever_later() {
     assert_eq!(rig.heard.pop(), Some(("operator".to_owned(), "failed: the disk is gone".to_owned())));
     rig.pass(20_000);
     assert_eq!(state(&rig, 1)["epoch"], begun["epoch"]);
-    rig.play(
-        "\n        bob page limit=10                             bob < page 1 2 3 4 5 6 7 of 7\n        ",
-    );
+    assert_eq!(ask(&mut rig, "bob"), COMPLETE);
 }
 
 #[test]
@@ -135,6 +132,7 @@ fn rebuild_4_a_log_that_was_set_back_takes_nothing_while_it_is_rebuilt() {
     rig.play(
         r#"
         bob page limit=10                             alice < closed 1012 restart
+                                                      operator < rebuild_began to=1 / rebuild_finished to=1
                                                       bob < page 1 of 1
         "#,
     );
