@@ -105,7 +105,7 @@ pub async fn a_log_is_rebuilt_while_the_runtime_is_killed(environment: Arc<Envir
     struck(kills, summary)
 }
 
-/// REST and upgrades are refused at once, and are told when to come again.
+/// REST and upgrades are refused at once, with the time after which to come again.
 async fn refused(t: &Tenant, room: &str, slowest: &mut Duration) {
     let start = Instant::now();
     let answer = t.rest("bob", "GET", &format!("/rooms/{room}/messages?limit=1"), None).await;
