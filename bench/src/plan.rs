@@ -1,4 +1,4 @@
-//! What a run of load is told, and what it measured: both are JSON, on stdin and stdout.
+//! The plan of a run of load, and what it measured: both are JSON, on stdin and stdout.
 //! Not here: doing it (`load.rs`).
 
 use serde::{Deserialize, Serialize};

@@ -118,7 +118,7 @@ impl Results {
         Ok(())
     }
 
-    /// Writes `bench/results/WORKLOAD.md` and `.json`.
+    /// Writes the report and the figures to `bench/results`, by the workload's name.
     pub fn write(&self) -> Result<()> {
         let machine = machine(&format!("cargo xtask bench {}", self.workload.name))?;
         let text = format!("{}\n{machine}\n", self.report()?);
