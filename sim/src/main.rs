@@ -21,6 +21,7 @@ mod people;
 mod plan;
 mod platform;
 mod postgres;
+mod rebuild_checks;
 mod regressions;
 mod requests;
 mod rng;
@@ -45,7 +46,7 @@ use std::time::Instant;
 use world::checker::Checker;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 42] = [
+const SOMETIMES: [&str; 45] = [
     "crashes",
     "dedupe hits",
     "conflicts compared as equal",
@@ -59,6 +60,9 @@ const SOMETIMES: [&str; 42] = [
     "instances aborted",
     "deploys",
     "storages lost",
+    "later pages of rebuilds",
+    "rebuilds continued after a loss",
+    "rebuilds completed",
     "restored backups noticed",
     "changes of people lost",
     "rooms lost in Postgres",
