@@ -4,7 +4,7 @@
 use super::Object;
 use super::lease::Lease;
 use super::platform::Platform;
-use crate::db::{self, Projected, Projection};
+use crate::db;
 use crate::ids::UnixMs;
 use crate::limits::*;
 use crate::room::{Input, Room};
@@ -62,8 +62,6 @@ impl<P: Platform> Object<P> {
     /// Takes batch after batch to Postgres until none is due.
     async fn drain(self: Rc<Self>) {
         loop {
-            // Who is present decides whom the batch notifies.
-            self.feed_pings();
             let fed = self.feed(Input::Drain);
             let Some(batch) = fed.project else {
                 // A failing store gets a pause. Asked again within the same turn it spins: workerd never gets to write,
@@ -75,12 +73,9 @@ impl<P: Platform> Object<P> {
             };
             self.drain.lease.renew(self.platform.now());
             let outcome = self.ask_db(async |db| db::project(db, &batch).await).await;
-            // Only for events in Postgres: the consumer of the queue reads them there.
-            let notified = match &outcome {
-                Ok(Projected::Done { .. } | Projected::Ahead { .. }) => self.notify(&batch).await,
-                _ => false,
-            };
-            let failed = self.feed(Input::Projected { batch, outcome, notified }).failed;
+            // Who is present decides whom the batch notifies.
+            self.feed_pings();
+            let failed = self.feed(Input::Projected { batch, outcome }).failed;
             self.count();
             // Each batch costs a written row, so a few events are gathered first. A backlog goes at once.
             let has_backlog = self.memory.look(Room::has_a_full_batch).unwrap_or(false);
@@ -91,10 +86,5 @@ impl<P: Platform> Object<P> {
         self.drain.lease.release();
         // For what arrived while the last batch was in progress.
         self.schedule_next();
-    }
-
-    /// Hands the batch's notices to the queue; true if the queue has them, or there are none.
-    async fn notify(&self, batch: &Projection) -> bool {
-        batch.notices.is_empty() || self.platform.notify(&batch.notices).await
     }
 }

@@ -7,7 +7,7 @@
 use crate::rig::Rig;
 use chinwag::api::RoomRequest;
 use chinwag::auth::Identity;
-use chinwag::db::{AuditRow, Notice, NotificationPayload, VersionRow};
+use chinwag::db::{AuditRow, Notice, Notices, NotificationPayload, VersionRow};
 use chinwag::notify::{Secret, webhook};
 use chinwag::protocol::message::{Attachment, Message};
 use chinwag::room::store::formats::{
@@ -32,7 +32,7 @@ fn rewrite<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, Stri
 }
 
 /// Every format, with the places that hold it.
-const FORMATS: [(&str, Rewrite); 16] = [
+const FORMATS: [(&str, Rewrite); 17] = [
     // With each socket.
     ("socket_state", rewrite::<SocketState>),
     // The table `state`.
@@ -53,6 +53,7 @@ const FORMATS: [(&str, Rewrite); 16] = [
     ("room_request", rewrite::<RoomRequest>),
     ("outbox_report", rewrite::<OutboxReport>),
     ("notice", rewrite::<Notice>),
+    ("notices", rewrite::<Notices>),
 ];
 
 /// Formats that are written and never read by us.
@@ -116,6 +117,7 @@ fn every_golden_file_is_read_and_kept() {
 #[test]
 fn every_sample_of_today_has_its_golden_value() {
     let mut samples = samples();
+    samples.extend(queued());
     samples.extend(requests().into_iter().map(|request| ("room_request", request)));
     samples.push(("room_updated_body", room_updated_body()));
     samples.push(("webhook", webhook_payload()));
@@ -248,7 +250,8 @@ fn samples() -> Vec<(&'static str, Value)> {
         ),
         (
             "log_state",
-            json!({"epoch": "0123456789abcdef", "projected": 7, "floor": 2, "reads_saved": 3, "schema": 4, "notified": 6}),
+            json!({"epoch": "0123456789abcdef", "projected": 7, "floor": 2, "reads_saved": 3, "schema": 4, "notified": 6,
+                   "unheard": {"bob": NOON}}),
         ),
         ("room_info", json!({"tenant": "acme", "id": "r1", "snapshot": snapshot()})),
         (
@@ -296,11 +299,29 @@ fn samples() -> Vec<(&'static str, Value)> {
         ),
         ("outbox_report", json!({"tenant": "acme", "room": "r1", "at": NOON, "problem": problem})),
         ("outbox_report", json!({"tenant": "acme", "room": "r1", "at": NOON, "problem": null})),
+    ]
+}
+
+/// Messages of the queue of notifications.
+fn queued() -> Vec<(&'static str, Value)> {
+    vec![
         (
             "notice",
             json!({
                 "tenant": "acme", "room": "r1", "seq": 7, "message": message_id(7), "event": 8, "part": 1,
                 "callsAll": true, "users": ["bob", "carol"],
+            }),
+        ),
+        (
+            "notices",
+            json!({
+                "tenant": "acme", "room": "r1", "part": 1, "missed": true, "done": 2, "pauses": 3,
+                "events": [
+                    {"seq": 7, "message": message_id(7), "event": 7, "except": ["alice"]},
+                    {"seq": 7, "message": message_id(7), "event": 8, "only": ["bob"]},
+                    {"seq": 7, "message": message_id(7), "event": 9, "callsAll": true, "except": ["bob"]},
+                ],
+                "absent": [{"id": "bob"}, {"id": "carol", "from": 8, "to": 8}],
             }),
         ),
     ]
@@ -373,7 +394,7 @@ fn room_updated_body() -> Value {
 }
 
 fn webhook_payload() -> Value {
-    let notice = &samples().into_iter().find(|(format, _)| *format == "notice").unwrap().1;
+    let notice = &queued().into_iter().find(|(format, _)| *format == "notice").unwrap().1;
     let notice: Notice = serde_json::from_value(notice.clone()).unwrap();
     let payload = NotificationPayload {
         message: json!({"id": message_id(7), "preview": "hi <@bob>"}),
