@@ -302,8 +302,14 @@ pub const NOTIFY_RETRY_MIN_S: u32 = 1;
 pub const NOTIFY_RETRY_MAX_S: u32 = 1_800;
 /// Bytes of the webhooks' key. Standard Webhooks: 24 to 64.
 pub const NOTIFY_SECRET_BYTES_MIN: usize = 24;
-/// Messages per statement while a room is rebuilt from Postgres.
-pub const REBUILD_PAGE: u64 = 500;
+/// The time that one event of a room works on the rebuild of its log (REBUILD-4): the platform stops an event after 30 s
+/// of processor time, of which this takes about 4 s.
+pub const REBUILD_SLICE_MS: u64 = 10_000;
+/// Whoever has worked on a rebuild for longer without a page is lost: a connection, a statement, and some more.
+pub const REBUILD_LEASE_MS: u64 = 2 * STATEMENT_TIMEOUT_MS + 1_000;
+/// The `retryAfterMs` of a room that is being rebuilt: the rest at the speed so far, within these limits. A person looks
+/// again within 30 s, and 500 clients are not more than 500 requests a second.
+pub const REBUILD_RETRY_AFTER_MS: std::ops::RangeInclusive<u64> = 1_000..=30_000;
 /// `GET /health?deep=1` queries Postgres at most once in this time, whoever asks: each query wakes a suspended database
 /// (10 s: longer than `STATEMENT_TIMEOUT_MS`).
 pub const HEALTH_QUERY_EVERY_MS: u64 = 10_000;
@@ -368,6 +374,13 @@ pub struct Limits {
     /// Rooms that a person may be in (RATE-2).
     #[serde(skip_serializing)]
     pub rooms_per_person: u64,
+    /// Messages of a page while a log is rebuilt from Postgres (REBUILD-5): storing them takes 20 ms, in which no other
+    /// room of the isolate runs.
+    #[serde(skip_serializing)]
+    pub rebuild_messages: u64,
+    /// Bytes of such a page (REBUILD-5); its last message may exceed them by 4 MB, with all its versions and reactions.
+    #[serde(skip_serializing)]
+    pub rebuild_bytes: u64,
     /// Whether the rate limits at the edge are in force (RATE-1). Tests and imports turn them off.
     #[serde(skip_serializing, rename = "doorRates")]
     pub edge_rates: bool,
@@ -398,6 +411,8 @@ impl Default for Limits {
             pages_burst: 40,
             create_per_day: 500,
             rooms_per_person: 100_000,
+            rebuild_messages: 500,
+            rebuild_bytes: 1 << 20,
             edge_rates: true,
         }
     }

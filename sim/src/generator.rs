@@ -36,6 +36,11 @@ pub fn generate(seed: u64) -> Plan {
     if kinds.people && rng.one_in(4) {
         add_room_deletion(&mut rng, &kinds, &mut actions);
     }
+    // A generator of its own, so that all other histories are as without.
+    let mut of_rebuilds = Rng::new(!seed);
+    if kinds.losses && of_rebuilds.one_in(3) {
+        add_rebuild(&mut of_rebuilds, &kinds, &mut actions);
+    }
     let token_ms = if rng.one_in(4) { 5_000 + rng.below(30_000) } else { 3_600_000 };
     let legacy_tabs = if rng.one_in(4) { vec![2, 6] } else { Vec::new() };
     let strict_limits = rng.one_in(8);
@@ -109,6 +114,39 @@ fn add_room_deletion(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
     // Nobody connects to a deleted room again, and only that would make up for a lost alarm.
     let lost = [Action::AlarmLost { room: ROOM }, Action::FinalHalt];
     actions.retain(|action| !lost.contains(action));
+}
+
+/// A room with several pages in Postgres loses its storage in the later half of the run. People connect while it is being
+/// rebuilt, and it is often disturbed.
+fn add_rebuild(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
+    let tab = rng.below(TABS.len() as u64) as usize;
+    let room = TABS[tab].0;
+    let half = actions.len() / 2;
+    let at = half + rng.below(half as u64) as usize;
+    let burst = Action::Burst { tab, count: 8 + rng.below(24) as usize };
+    let fine = Action::PostgresFault(PostgresFault::Fine);
+    let mut added =
+        vec![fine, Action::Connect { tab }, Action::Wait { ms: 1_000 }, burst, Action::Wait { ms: 20_000 }];
+    added.push(Action::LoseStorage { room });
+    for _ in 0..rng.below(5) {
+        added.push(match rng.below(8) {
+            0 | 1 if kinds.crashes => Action::Kill { effects: 20 + rng.below(120) as u32 },
+            2 if kinds.crashes => Action::Abort,
+            3 if kinds.disk => Action::DiskFails { statements: 1 + rng.below(60) as u32 },
+            4 if kinds.disk => Action::Panic { statements: 1 + rng.below(60) as u32 },
+            5 | 6 if kinds.postgres => Action::PostgresFault(postgres_fault(rng)),
+            _ => Action::Hibernate { room },
+        });
+        added.extend([
+            Action::Disconnect { tab },
+            Action::Connect { tab },
+            Action::Wait { ms: rng.below(40) },
+        ]);
+        if rng.one_in(3) {
+            added.push(Action::Wait { ms: rng.below(25_000) });
+        }
+    }
+    actions.splice(at..at, added);
 }
 
 fn fault(rng: &mut Rng, kinds: &Kinds, room: usize, actions: &mut Vec<Action>) -> Option<Action> {

@@ -22,6 +22,7 @@ mod people;
 mod plan;
 mod platform;
 mod postgres;
+mod rebuild_checks;
 mod regressions;
 mod requests;
 mod rng;
@@ -46,7 +47,7 @@ use std::time::Instant;
 use world::checker::Checker;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 43] = [
+const SOMETIMES: [&str; 46] = [
     "crashes",
     "dedupe hits",
     "conflicts compared as equal",
@@ -60,6 +61,9 @@ const SOMETIMES: [&str; 43] = [
     "instances aborted",
     "deploys",
     "storages lost",
+    "later pages of rebuilds",
+    "rebuilds continued after a loss",
+    "rebuilds completed",
     "restored backups noticed",
     "changes of people lost",
     "rooms lost in Postgres",

@@ -89,6 +89,9 @@ impl World {
             // The process may die before the commit, or after it.
             let dead = self.faults.process_dead.get() || (host.wrote.get() && self.faults.suppress_effect());
             host.sqlite.borrow().rows(if dead { "ROLLBACK" } else { "COMMIT" }, []);
+            if host.wrote.get() && !dead {
+                self.check_rebuild(host);
+            }
         }
         host.wrote.set(false);
         let gate = host.gate.take();

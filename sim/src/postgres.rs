@@ -114,9 +114,13 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
             Ok(json!(false))
         }
         Statement::Restore(_) => Ok(Value::Null),
-        Statement::MessagesAfter { after, limit } => {
-            let page = rows.postgres.rows.range(after + 1..).map(|(_, row)| row);
-            Ok(json!(page.take(limit).collect::<Vec<&MessageRow>>()))
+        Statement::MessagesAfter { after, bounds } => {
+            world.recorder.count(if after == 0 {
+                "first pages of rebuilds"
+            } else {
+                "later pages of rebuilds"
+            });
+            Ok(json!(rows.postgres.page(after, bounds)))
         }
         Statement::Access { user } => {
             let (version, last_seq) = (rows.postgres.members_version, rows.postgres.last_seq);

@@ -41,8 +41,14 @@ pub fn run(seed: u64, plan: &Plan, keeps_lines: bool) -> Outcome {
 }
 
 fn limits(plan: &Plan) -> Limits {
-    let mut limits =
-        Limits { waiting_bytes: 16 * 1024, turn_bytes: 8 * 1024, sockets_per_person: 4, ..Limits::default() };
+    let mut limits = Limits {
+        waiting_bytes: 16 * 1024,
+        turn_bytes: 8 * 1024,
+        sockets_per_person: 4,
+        rebuild_messages: 4,
+        rebuild_bytes: 4_000,
+        ..Limits::default()
+    };
     if !plan.strict_limits {
         (limits.messages_per_s, limits.messages_burst) = (1e6, 100_000);
         (limits.reactions_per_s, limits.reactions_burst) = (1e6, 100_000);

@@ -38,8 +38,8 @@ pub use people::{Applied, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, app
 pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, Quota, ping};
 pub use projection::{
-    Marker, MessageRow, Projected, Projection, ReactionChange, ReactionRow, VersionRow, messages_after,
-    project,
+    Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,
+    VersionRow, messages_after, project,
 };
 pub use reports::{Report, ReportState, get_report, list_reports, resolve_report, write_reports};
 pub use restore::{Restored, RoomCopy, erase_room, restore_room};

@@ -150,14 +150,33 @@ pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected
     decode(db.query("SELECT chat_project_v2($1)", encode(batch)?).await?)
 }
 
-/// The room's messages after a seq, ascending, as they were projected. Fewer than `limit` means that there are no more.
+/// A page of a room's messages, ascending, as they were projected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessagePage {
+    pub messages: Vec<MessageRow>,
+    pub has_more: bool,
+}
+
+/// What a page of messages has at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageBounds {
+    pub count: u64,
+    /// Of JSON; the message that exceeds them is the page's last one.
+    pub bytes: u64,
+}
+
+/// The room's messages after a seq.
+///
+/// # Cost  one statement, 10 µs a message.
 pub async fn messages_after(
     db: &impl Postgres,
     tenant: &TenantId,
     room: &RoomId,
     after: Seq,
-    limit: u64,
-) -> Result<Vec<MessageRow>, DbError> {
-    let input = json!({"tenant": tenant, "room": room, "after": after, "limit": limit});
+    bounds: PageBounds,
+) -> Result<MessagePage, DbError> {
+    let PageBounds { count, bytes } = bounds;
+    let input = json!({"tenant": tenant, "room": room, "after": after, "countMax": count, "bytesMax": bytes});
     decode(db.query(include_str!("sql/messages_after.sql"), input).await?)
 }

@@ -11,6 +11,7 @@ mod frames;
 mod lease;
 mod memory;
 mod platform;
+mod rebuild;
 mod requests;
 mod schedule;
 mod send_queue;
@@ -29,6 +30,7 @@ use changes::Changes;
 use drain::{Drain, Linger};
 use lease::Lease;
 use memory::Memory;
+use rebuild::Rebuilding;
 use schedule::Schedule;
 use sockets::Sockets;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,6 +47,7 @@ pub struct Object<P: Platform> {
     linger: Linger,
     /// Opening the log from Postgres.
     opening: Lease,
+    rebuilding: Rebuilding,
     changes: Changes,
 }
 
@@ -70,6 +73,7 @@ impl<P: Platform> Object<P> {
             drain: Drain::default(),
             linger: Linger::default(),
             opening: Lease::default(),
+            rebuilding: Rebuilding::default(),
             changes: Changes::default(),
         })
     }
@@ -95,7 +99,9 @@ impl<P: Platform> Object<P> {
 
     /// Sets the next alarm, starts the work and returns at once: an alarm that awaits something lost blocks all later ones.
     pub async fn alarm(self: Rc<Self>) {
-        self.feed(Input::AlarmFired);
+        if !self.alarm_rebuilds() {
+            self.feed(Input::AlarmFired);
+        }
     }
 
     // --- Feeding the room -----------------------------------------------------------------------------

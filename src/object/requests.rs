@@ -8,11 +8,11 @@ use crate::auth::Identity;
 use crate::db::{self, ChangeSet};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
-use crate::limits::{ERASE_PAUSE_MS, REBUILD_PAGE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
+use crate::limits::{ERASE_PAUSE_MS, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
-use crate::room::{Connect, Input, Rebuild, ResumePosition, Room, RoomInfo};
+use crate::room::{Connect, Input, ResumePosition, Room, RoomInfo};
 use std::rc::Rc;
 
 /// What the Worker gets.
@@ -88,6 +88,7 @@ impl<P: Platform> Object<P> {
             if current {
                 return Ok(());
             }
+            self.refuse_while_rebuilding()?;
             let now = self.platform.now();
             if self.opening.take(now, 2 * STATEMENT_TIMEOUT_MS) {
                 let opened = self.open_from_postgres(room_request).await;
@@ -123,38 +124,28 @@ impl<P: Platform> Object<P> {
 
     /// Rebuilds a log that is missing or behind Postgres; otherwise only refreshes the members.
     async fn open_from_postgres(self: &Rc<Self>, room_request: &RoomRequest) -> Result<(), Refusal> {
+        if let Some(job) = self.unfinished_rebuild()? {
+            self.begin_rebuild(job).await?;
+            return self.is_current(room_request).map(drop);
+        }
         let (caller, id) = (&room_request.caller, &room_request.room);
         let known = self.memory.look(Room::members_version);
         let snapshot = self.ask_db(async |db| db::room_snapshot(db, &caller.tenant, id, known).await).await;
         let snapshot = snapshot.map_err(database_unavailable)?.ok_or_else(no_such_room)?;
-        if self.memory.look(Room::is_deleted).unwrap_or(false) {
+        let look = |room: &Room| (room.is_deleted(), snapshot.last_seq <= room.head());
+        // Loaded and not only looked at: a rebuild may have completed the log meanwhile.
+        let (is_deleted, is_complete) =
+            self.loaded().map_err(|why| self.broken(&why))?.as_ref().map(look).unwrap_or_default();
+        if is_deleted {
             return Err(no_such_room());
         }
-        let is_complete = self.memory.look(|room| snapshot.last_seq <= room.head()).unwrap_or(false);
         if is_complete {
             // If the snapshot could not be stored, nobody may be served by the old members.
             let failed = self.feed(Input::Refreshed(Some(snapshot))).failed;
             return if failed { Err(Refusal::fault()) } else { Ok(()) };
         }
-        let facts = RoomInfo { tenant: caller.tenant.clone(), id: id.clone(), snapshot };
-        let epoch = format!("{:016x}", self.platform.random());
-        let broken = |why: StoreError| self.broken(&why);
-        let store = Store(self.platform.sql());
-        let mut rebuild = Rebuild::begin(&store, facts, epoch).map_err(broken)?;
-        while let Some(after) = rebuild.wants() {
-            let page =
-                self.ask_db(async |db| db::messages_after(db, &caller.tenant, id, after, REBUILD_PAGE).await);
-            let page = page.await;
-            let page =
-                page.map_err(|_| Refusal::new(Code::UpstreamUnavailable, "the database can't be reached"))?;
-            rebuild.page(&store, page).map_err(broken)?;
-        }
-        rebuild.finish(&store, self.platform.now()).map_err(broken)?;
-        // The room is loaded with the new log. Older sockets are closed: their clients reconnect and see the new epoch.
-        self.memory.forget();
-        self.close_all(CloseCode::Restart);
-        self.sockets.clear();
-        self.platform.close_db();
+        self.rebuild(RoomInfo { tenant: caller.tenant.clone(), id: id.clone(), snapshot }).await?;
+        // The room is loaded with the new log.
         self.is_current(room_request).map(drop)
     }
 
@@ -207,7 +198,7 @@ impl<P: Platform> Object<P> {
     }
 
     /// Reports a failing storage to the operator. The caller learns only that it is a fault of ours.
-    fn broken(&self, why: &StoreError) -> Refusal {
+    pub(super) fn broken(&self, why: &StoreError) -> Refusal {
         self.platform.report(&Entry::error("store_failed").with("why", why));
         Refusal::fault()
     }

@@ -31,17 +31,13 @@ impl Log {
         Ok(Self { stored: state.clone(), state, head, settled_head: head })
     }
 
-    /// Stores the position of a log that was rebuilt from Postgres up to `last_seq`. The log is complete then.
-    pub fn store_rebuilt(store: &Store, epoch: String, last_seq: Seq) -> Result<()> {
-        let state = LogState {
-            epoch,
-            projected: last_seq,
-            floor: last_seq,
-            reads_saved: 0,
-            schema: SCHEMA_STEPS,
-            notified: Some(last_seq),
-            unheard: BTreeMap::new(),
-        };
+    /// Stores the position of a log that was rebuilt from Postgres. The log is complete then.
+    ///
+    /// # Takes  `floor`: up to where it was rebuilt; `projected`: what Postgres still has of it.
+    pub fn store_rebuilt(store: &Store, epoch: String, floor: Seq, projected: Seq) -> Result<()> {
+        let (reads_saved, schema, notified) = (0, SCHEMA_STEPS, Some(floor));
+        let unheard = BTreeMap::new();
+        let state = LogState { epoch, projected, floor, reads_saved, schema, notified, unheard };
         store.set_state(StateRow::Log, encode(&state)?)
     }
 

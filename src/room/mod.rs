@@ -55,6 +55,7 @@ mod turn;
 mod uploads;
 
 pub use admin_changes::{AdminChange, AskedChange, Patch};
+pub use backoff::Backoff;
 pub use change_batch::ChangeBatch;
 pub use effect::Effect;
 pub(crate) use effect::RoomError;
@@ -62,7 +63,7 @@ pub use files::{file_prefix, split_id};
 pub use input::{Connect, Input, PageQuery, ResumePosition, RoomCall};
 pub use message_row::message_for;
 pub use reactions::EmojiParser;
-pub use rebuild::Rebuild;
+pub use rebuild::{Rebuild, RebuildStep};
 pub use socket_state::{ConnectionId, SocketState};
 pub use store::formats::{OutboxProblem, OutboxReport, OutboxState, RoomInfo};
 

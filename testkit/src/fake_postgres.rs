@@ -1,7 +1,9 @@
 //! Postgres as the outbox sees it: the rules of `db::project` over plain maps, with faults.
 //! Not here: SQL. The statement itself is tested against a real Postgres (`tests/native/db_projection.rs`).
 
-use chinwag::db::{DbError, Marker, MessageRow, Projected, Projection, ReactionChange, ReactionRow};
+use chinwag::db::{
+    DbError, Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,
+};
 use chinwag::ids::Seq;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -113,6 +115,18 @@ impl FakePostgres {
         }
         (self.last_seq, self.epoch) = (batch.to, Some(batch.epoch.clone()));
         Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })
+    }
+
+    /// What `db::messages_after` gives.
+    pub fn page(&self, after: Seq, bounds: PageBounds) -> MessagePage {
+        let mut rows = self.rows.range(after + 1..).map(|(_, row)| row).peekable();
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while (messages.len() as u64) < bounds.count && bytes < bounds.bytes {
+            let Some(row) = rows.next() else { break };
+            bytes += serde_json::to_string(row).map_or(0, |json| json.len() as u64);
+            messages.push(row.clone());
+        }
+        MessagePage { messages, has_more: rows.peek().is_some() }
     }
 
     fn put(&mut self, row: &MessageRow) {

@@ -1,7 +1,7 @@
 //! The statements of `chinwag::db` that a room object runs, recognised by their input, and the answer to a projection.
 //! Not here: SQL, and what a statement does (`FakePostgres`, `Membership`).
 
-use chinwag::db::{ChangeSet, DbError, Projected, Projection, RoomCopy};
+use chinwag::db::{ChangeSet, DbError, PageBounds, Projected, Projection, RoomCopy};
 use chinwag::ids::Seq;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub enum Statement {
     /// `db::messages_after`.
     MessagesAfter {
         after: Seq,
-        limit: usize,
+        bounds: PageBounds,
     },
     /// `db::access`.
     Access {
@@ -48,7 +48,11 @@ impl Statement {
         } else if input["members"].is_array() {
             Self::Restore(Box::new(decode(input)?))
         } else if let Some(after) = input["after"].as_u64() {
-            Self::MessagesAfter { after, limit: input["limit"].as_u64().unwrap_or(0) as usize }
+            let bound = |name: &str| input[name].as_u64().unwrap_or(0);
+            Self::MessagesAfter {
+                after,
+                bounds: PageBounds { count: bound("countMax"), bytes: bound("bytesMax") },
+            }
         } else if let Some(user) = input["user"].as_str() {
             Self::Access { user: user.to_owned() }
         } else {

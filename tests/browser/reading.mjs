@@ -45,6 +45,8 @@ export async function reading(alice, bob) {
   const roomId = alice.page.url().split("/r/")[1];
   const badge = bob.roomLink(alice.id);
   const elsewhere = `Elsewhere ${alice.id.split("-").pop()}`;
+  // Half a second in sight makes a message read.
+  await check("the first message is read", same(() => unreadCount(badge), 0));
   await bob.startGroup(elsewhere, [alice.id]);
   await sendMany(alice, roomId, 1, 30);
   await check("30 messages are unread", same(() => unreadCount(badge), 30), 20_000);
@@ -96,6 +98,13 @@ export async function reading(alice, bob) {
   await bob.page.keyboard.press("Shift+Escape");
   await check("Shift+Esc marks everything as read", same(() => unreadCount(badge), 0));
   await check("and removes the line", same(() => linePosition(bob), null));
+
+  const fresh = `Fresh ${alice.id.split("-").pop()}`;
+  await alice.startGroup(fresh, [bob.id]);
+  await sendMany(alice, alice.page.url().split("/r/")[1], 1, 40);
+  await bob.refresh();
+  await bob.openRoom(fresh);
+  await check("a room that was never read opens with the line above its first message", () => isInUpperThird(bob));
 
   await bob.openRoom(elsewhere);
   const first = await rest(alice, `rooms/${roomId}/messages?after=0&limit=1`);

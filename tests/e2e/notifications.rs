@@ -100,15 +100,15 @@ impl Receiver {
         deliveries.iter().filter(about).cloned().collect()
     }
 
-    /// Whether this person was told of a message with this text.
-    fn has_told(&self, user: &str, preview: &str) -> bool {
+    /// Whether this person is a recipient of a message with this text.
+    fn has_reached(&self, user: &str, preview: &str) -> bool {
         let deliveries = self.deliveries_of(preview, ReceiverState::Healthy);
         let mut recipients = deliveries.iter().flat_map(|one| one.body["data"]["recipients"].as_array());
         recipients.any(|recipients| recipients.iter().any(|recipient| recipient["userId"] == user))
     }
 
     async fn tells(&self, user: &str, preview: &str) {
-        eventually(preview, SOON, || async { self.has_told(user, preview).then_some(()) }).await;
+        eventually(preview, SOON, || async { self.has_reached(user, preview).then_some(()) }).await;
     }
 
     async fn delivery(&self, preview: &str, state: ReceiverState) -> Delivery {
@@ -265,11 +265,11 @@ async fn notify_8_who_vanished_is_notified_of_what_comes_45_s_later_and_of_what_
     tokio::time::sleep(Duration::from_secs(3)).await;
     says(&t, &room, "while bob counts as present").await;
     receiver.tells("carol", "while bob counts as present").await;
-    assert!(!receiver.has_told("bob", "while bob counts as present"));
+    assert!(!receiver.has_reached("bob", "while bob counts as present"));
     tokio::time::sleep(Duration::from_secs(42)).await;
     says(&t, &room, "45 s later").await;
     receiver.tells("bob", "45 s later").await;
-    assert!(!receiver.has_told("bob", "while bob counts as present"), "his socket is still open");
+    assert!(!receiver.has_reached("bob", "while bob counts as present"), "his socket is still open");
     // The instance ends, and its sockets with it; somebody else wakes the room.
     stack.kill_runtime().await;
     let _alice = t.join(&room, "alice").await;

@@ -21,6 +21,7 @@ mod proxy;
 mod random;
 mod refusals;
 mod report;
+mod restores;
 mod rooms;
 mod sampler;
 
@@ -85,6 +86,8 @@ const LANES: &[Lane] = &[
             refusals::every_kind_of_poison_at_each_place_of_a_batch,
             refusals::postgres_is_set_back_by_50_rows,
             refusals::a_row_that_postgres_swallows_is_seen,
+            restores::a_log_is_rebuilt_while_the_runtime_is_killed,
+            restores::postgres_is_restored_from_before_people_and_room,
             rooms::the_disk_of_the_objects_is_full,
             rooms::statements_of_the_store_fail_under_a_drain,
             rooms::one_room_panics_while_another_works,
@@ -122,6 +125,8 @@ const LANES: &[Lane] = &[
 
 /// The longest scenario waits for a Postgres that is away for over 3 minutes.
 const SCENARIO_MAX: Duration = Duration::from_secs(420);
+/// The same for the rebuild of as many messages as were asked for.
+const LONG_REBUILD_MAX: Duration = Duration::from_secs(3_600);
 
 /// How to run: each once, or for a while by a seed.
 #[derive(Clone, Copy)]
@@ -132,7 +137,6 @@ struct Plan {
 
 #[tokio::main]
 async fn main() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let minutes = number("CHINWAG_FAULTS_MINUTES");
     let seed = number("CHINWAG_FAULTS_SEED").unwrap_or_else(|| rig::tenant::now_ms() % 1_000_000);
     let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
@@ -159,6 +163,11 @@ async fn main() {
     std::process::exit(i32::from(!report.passed()));
 }
 
+/// A number of the environment.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
 async fn run_lane(
     lane: &'static str,
     scenarios: Vec<Scenario>,
@@ -181,13 +190,14 @@ async fn run_lane(
             println!("[{lane}] {} …", scenario.name);
             let task = tokio::spawn((scenario.run)(environment.clone()));
             let abort = task.abort_handle();
-            let outcome = match tokio::time::timeout(SCENARIO_MAX, task).await {
+            let max = number(restores::MESSAGES_VAR).map_or(SCENARIO_MAX, |_| LONG_REBUILD_MAX);
+            let outcome = match tokio::time::timeout(max, task).await {
                 Ok(Ok(struck)) if struck.times > 0 => Ok(struck),
                 Ok(Ok(_)) => Err("the fault never struck".to_owned()),
                 Ok(Err(panic)) => Err(report::message(panic)),
                 Err(_) => {
                     abort.abort();
-                    Err(format!("not over after {SCENARIO_MAX:?}"))
+                    Err(format!("not over after {max:?}"))
                 }
             };
             report.lock().expect("the report").add(scenario.name, start.elapsed(), outcome);

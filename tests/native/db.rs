@@ -2,7 +2,9 @@
 
 use crate::postgres::{Database, NativePostgres};
 use chinwag::auth::Role;
-use chinwag::db::{self, Created, Marker, MessageRow, NewRoom, Projected, Projection, RoomCursor};
+use chinwag::db::{
+    self, Created, Marker, MessageRow, NewRoom, PageBounds, Projected, Projection, RoomCursor,
+};
 use chinwag::ids::{RoomId, TenantId, UserId};
 use chinwag::protocol::room::RoomKind;
 use futures_util::future::join_all;
@@ -17,6 +19,11 @@ pub fn user(name: &str) -> UserId {
 }
 pub fn room(name: &str) -> RoomId {
     RoomId::parse(name).expect("room id")
+}
+
+/// A page of so many messages, of any size.
+pub fn up_to(count: u64) -> PageBounds {
+    PageBounds { count, bytes: 1 << 40 }
 }
 
 fn new_room(t: &str, id: &str, kind: RoomKind, creator: &str, others: &[&str]) -> NewRoom {
@@ -278,7 +285,8 @@ async fn two_tenants_with_the_same_ids_never_meet() {
     for (t, content, unread) in [("acme", "for acme", 1), ("umbrella", "for umbrella", 1)] {
         let seen = see(&pg, t, "bob", "r1").await;
         assert_eq!((&seen["lastMessage"]["content"], &seen["unread"]), (&json!(content), &json!(unread)));
-        let log = db::messages_after(&pg, &tenant(t), &room("r1"), 0, 10).await.expect("messages");
+        let log =
+            db::messages_after(&pg, &tenant(t), &room("r1"), 0, up_to(10)).await.expect("messages").messages;
         assert_eq!(log.iter().map(|m| m.content.as_str()).collect::<Vec<_>>(), [content]);
     }
     assert_eq!(see(&pg, "acme", "alice", "r1").await["me"]["lastReadSeq"], 1);

@@ -1,7 +1,7 @@
 //! Query plans and times with 10,000 rooms and 1,000,000 messages: the rows that a statement touches grow with the rows
 //! it returns, not with the tables.
 
-use crate::db::{DAY_MS, batch, message_row, read, room, tenant, user};
+use crate::db::{DAY_MS, batch, message_row, read, room, tenant, up_to, user};
 use crate::postgres::{Database, NativePostgres, one_json};
 use chinwag::auth::Role;
 use chinwag::db::{
@@ -215,14 +215,17 @@ async fn statements_touch_what_they_give_among_10_000_rooms_and_a_million_messag
     assert_eq!((last.rooms.len(), last.next_cursor), (50, None));
 
     let page = hold(pg, "messages_after, 500 in the middle of 100,000", 1_000.0, async |db, _| {
-        db::messages_after(db, acme, big, 50_000, 500).await
+        db::messages_after(db, acme, big, 50_000, up_to(500)).await
     });
     let page = page.await;
-    assert_eq!((page.len(), page[0].seq, page[0].reactions.as_ref().map(Vec::len)), (500, 50_001, Some(1)));
+    assert_eq!(
+        (page.messages.len(), page.messages[0].seq, page.messages[0].reactions.as_ref().map(Vec::len)),
+        (500, 50_001, Some(1))
+    );
     let page = hold(pg, "messages_after, all 90 of a small room", 200.0, async |db, _| {
-        db::messages_after(db, acme, small, 0, 500).await
+        db::messages_after(db, acme, small, 0, up_to(500)).await
     });
-    assert_eq!(page.await.len(), 90);
+    assert_eq!(page.await.messages.len(), 90);
     reading(pg).await;
     let notice = serde_json::json!({"tenant": "acme", "room": big, "seq": 50_000, "event": 50_000, "part": 0,
         "message": format!("{:0>36}", "50000-0000"), "users": (1..=200).map(|n| format!("u{}", n * 1009 % 9973)).collect::<Vec<_>>()});
@@ -321,7 +324,7 @@ async fn project(pg: &NativePostgres, big: &RoomId, small: &RoomId) {
         // The check of the foreign key reads the room for each row.
         hold(pg, &name, 350.0, new).await;
     }
-    let old = db::messages_after(pg, &tenant("acme"), big, 40_000, 250).await.expect("old");
+    let old = db::messages_after(pg, &tenant("acme"), big, 40_000, up_to(250)).await.expect("old").messages;
     let head = 100_090 + 250 * (RUNS + 1);
     let touch = async |db: &Explained, n: u64| {
         let mut messages = old.clone();

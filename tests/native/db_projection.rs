@@ -1,14 +1,16 @@
 //! Batches of the outbox on a real Postgres: repeated, overlapping, late, conflicting, refused; and the rebuild.
 
-use crate::db::{DAY_MS, batch, done, group, message_row, read, room, tenant, user};
+use crate::db::{DAY_MS, batch, done, group, message_row, read, room, tenant, up_to, user};
 use crate::postgres::{Database, NativePostgres, one_json};
-use chinwag::db::{self, DbError, Failure, MessageRow, Postgres, Projected, Projection, ReactionRow};
+use chinwag::db::{
+    self, DbError, Failure, MessageRow, PageBounds, Postgres, Projected, Projection, ReactionRow,
+};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
 async fn log(pg: &NativePostgres) -> Vec<MessageRow> {
-    db::messages_after(pg, &tenant("acme"), &room("r1"), 0, 1000).await.expect("messages")
+    db::messages_after(pg, &tenant("acme"), &room("r1"), 0, up_to(1000)).await.expect("messages").messages
 }
 
 async fn seqs(pg: &NativePostgres) -> Vec<u64> {
@@ -58,9 +60,24 @@ async fn what_goes_in_comes_back_whole_and_in_pages() {
     rich.reactions = Some(vec![reacts("👍", "carol"), reacts("👍", "alice"), reacts("❤️", "bob")]);
     done(&pg, &all).await;
     assert_eq!(log(&pg).await, all.messages);
-    let page = db::messages_after(&pg, &tenant("acme"), &room("r1"), 2, 2).await.expect("page");
-    assert_eq!(page, all.messages[2..4]);
-    assert!(db::messages_after(&pg, &tenant("acme"), &room("r1"), 5, 2).await.expect("page").is_empty());
+    let page = db::messages_after(&pg, &tenant("acme"), &room("r1"), 2, up_to(2)).await.expect("page");
+    assert_eq!((&*page.messages, page.has_more), (&all.messages[2..4], true));
+    let page = db::messages_after(&pg, &tenant("acme"), &room("r1"), 3, up_to(2)).await.expect("page");
+    assert_eq!((&*page.messages, page.has_more), (&all.messages[3..5], false));
+    // The third message is larger than the others. The one that exceeds the bytes ends the page.
+    let bounds = |bytes| PageBounds { count: 10, bytes };
+    for (bytes, count) in [(1, 1), (700, 2), (1_100, 3)] {
+        let page =
+            db::messages_after(&pg, &tenant("acme"), &room("r1"), 0, bounds(bytes)).await.expect("page");
+        assert_eq!((&*page.messages, page.has_more), (&all.messages[..count], true), "{bytes}");
+    }
+    assert!(
+        db::messages_after(&pg, &tenant("acme"), &room("r1"), 5, up_to(2))
+            .await
+            .expect("page")
+            .messages
+            .is_empty()
+    );
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! Changes of reactions in batches on a real Postgres: repeated, late, about deleted and foreign messages.
 
-use crate::db::{batch, done, group, message_row, room, tenant};
+use crate::db::{batch, done, group, message_row, room, tenant, up_to};
 use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, MessageRow, Postgres, Projection, ReactionChange};
 use serde_json::{Value, json};
 
 async fn messages(pg: &NativePostgres) -> Vec<MessageRow> {
-    db::messages_after(pg, &tenant("acme"), &room("r1"), 0, 1000).await.expect("messages")
+    db::messages_after(pg, &tenant("acme"), &room("r1"), 0, up_to(1000)).await.expect("messages").messages
 }
 
 /// `👍 alice, 🎉 bob`, in the order in which the room shows them.

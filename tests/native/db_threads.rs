@@ -1,7 +1,7 @@
 //! Versions, tombstones, threads and read markers that were set back, on a real Postgres: their projection and the
 //! unread counts that follow.
 
-use crate::db::{DAY_MS, batch, done, group, message_row, read, room, tenant, user};
+use crate::db::{DAY_MS, batch, done, group, message_row, read, room, tenant, up_to, user};
 use crate::postgres::{Database, NativePostgres, one_json};
 use chinwag::db::{self, Marker, MessageRow, Projected, VersionRow};
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn edited(versions: &[&str]) -> MessageRow {
 }
 
 async fn kept(pg: &NativePostgres) -> Vec<MessageRow> {
-    db::messages_after(pg, &tenant("acme"), &room("r1"), 0, 100).await.expect("messages")
+    db::messages_after(pg, &tenant("acme"), &room("r1"), 0, up_to(100)).await.expect("messages").messages
 }
 
 async fn all(pg: &NativePostgres, table: &str) -> String {

@@ -2,7 +2,7 @@
 //! while the tables were empty or once they were full.
 //! Not here: tables with statistics, and times (`db_plans`, bench/src/bin/database.rs).
 
-use crate::db::{DAY_MS, batch, group, message_row, read, room, tenant, user};
+use crate::db::{DAY_MS, batch, group, message_row, read, room, tenant, up_to, user};
 use crate::postgres::{Database, NativePostgres, one_json};
 use chinwag::db::{self, DbError, Place, Postgres, Projected, Projection, ReactionRow, VersionRow};
 use serde_json::{Value, json};
@@ -226,7 +226,7 @@ async fn look(pg: &NativePostgres, which: &str) {
     let page = async |db: &Watched<'_>| db::mentions(db, acme, alice, &Place::newest(), 20).await;
     hold(pg, &name("mentions"), 1_500.0, page).await;
     hold(pg, &name("messages_after"), 1_000.0, async |db| {
-        db::messages_after(db, acme, big, 50_000, 100).await
+        db::messages_after(db, acme, big, 50_000, up_to(100)).await
     })
     .await;
 }

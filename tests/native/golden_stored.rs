@@ -12,7 +12,7 @@ use chinwag::notify::{Secret, webhook};
 use chinwag::protocol::message::{Attachment, Message};
 use chinwag::room::store::formats::{
     AlertRow, ChangeBody, LogState, MemberBody, OutboxReport, PendingDeletion, ReactionBody, ReadsRow,
-    RoomInfo,
+    RebuildState, RoomInfo,
 };
 use chinwag::room::{AdminChange, RoomCall, SocketState};
 use serde::Serialize;
@@ -32,11 +32,12 @@ fn rewrite<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, Stri
 }
 
 /// Every format, with the places that hold it.
-const FORMATS: [(&str, Rewrite); 17] = [
+const FORMATS: [(&str, Rewrite); 18] = [
     // With each socket.
     ("socket_state", rewrite::<SocketState>),
     // The table `state`.
     ("log_state", rewrite::<LogState>),
+    ("rebuild_state", rewrite::<RebuildState>),
     ("room_info", rewrite::<RoomInfo>),
     ("reads_row", rewrite::<ReadsRow>),
     ("alert_row", rewrite::<AlertRow>),
@@ -237,21 +238,17 @@ fn snapshot() -> Value {
     })
 }
 
-fn samples() -> Vec<(&'static str, Value)> {
-    let problem = json!({"lag": 3, "oldestAtMs": NOON, "state": "halted", "quarantined": 2});
-    let limits = json!({"full_at_ms": [0.0, 1.5, 0.0, 2.0], "pages_full_at_ms": 2.5, "frames": {"from_ms": NOON, "count": 4}});
+/// The rows of the table `state`.
+fn state_samples(problem: &Value) -> Vec<(&'static str, Value)> {
     vec![
-        (
-            "socket_state",
-            json!({
-                "id": 1_795_424_400_000_001_u64, "identity": identity(), "batches": true, "expires_ms": NOON + 60_000,
-                "read_seq": 5, "read_generation": 1, "rates": limits, "last_frame_ms": NOON,
-            }),
-        ),
         (
             "log_state",
             json!({"epoch": "0123456789abcdef", "projected": 7, "floor": 2, "reads_saved": 3, "schema": 4, "notified": 6,
                    "unheard": {"bob": NOON}}),
+        ),
+        (
+            "rebuild_state",
+            json!({"epoch": "0123456789abcdef", "imported": 500, "lastSeq": 1_203, "beganAtMs": NOON}),
         ),
         ("room_info", json!({"tenant": "acme", "id": "r1", "snapshot": snapshot()})),
         (
@@ -261,6 +258,20 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("reads_row", json!({"number": 1, "markers": {}, "unprojected": []})),
         ("alert_row", json!({"told": problem, "at": NOON, "retry_rows": [3, 5]})),
         ("pending_deletion", json!({"since": NOON, "gone": false})),
+    ]
+}
+
+fn samples() -> Vec<(&'static str, Value)> {
+    let problem = json!({"lag": 3, "oldestAtMs": NOON, "state": "halted", "quarantined": 2});
+    let limits = json!({"full_at_ms": [0.0, 1.5, 0.0, 2.0], "pages_full_at_ms": 2.5, "frames": {"from_ms": NOON, "count": 4}});
+    let others = vec![
+        (
+            "socket_state",
+            json!({
+                "id": 1_795_424_400_000_001_u64, "identity": identity(), "batches": true, "expires_ms": NOON + 60_000,
+                "read_seq": 5, "read_generation": 1, "rates": limits, "last_frame_ms": NOON,
+            }),
+        ),
         ("message", message()),
         ("message", tombstone()),
         ("reaction_body", json!({"messageId": message_id(1), "version": 2, "emoji": "👍", "add": true})),
@@ -299,7 +310,8 @@ fn samples() -> Vec<(&'static str, Value)> {
         ),
         ("outbox_report", json!({"tenant": "acme", "room": "r1", "at": NOON, "problem": problem})),
         ("outbox_report", json!({"tenant": "acme", "room": "r1", "at": NOON, "problem": null})),
-    ]
+    ];
+    state_samples(&problem).into_iter().chain(others).collect()
 }
 
 /// Messages of the queue of notifications.

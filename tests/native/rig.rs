@@ -5,9 +5,9 @@ use crate::platform::NativePlatform;
 use crate::render;
 use crate::tasks::Tasks;
 use crate::world::{PANICKING, World};
-use chinwag::api::{Reply, RoomOp, RoomRequest, UpgradeRequest};
+use chinwag::api::{Membership, Reply, RoomOp, RoomRequest, UpgradeRequest};
 use chinwag::auth::Identity;
-use chinwag::db::{DbError, Projected, RoomSnapshot};
+use chinwag::db::{DbError, PageBounds, Projected, RoomSnapshot};
 use chinwag::error::Refusal;
 use chinwag::ids::{RoomId, Seq, TenantId, UnixMs};
 use chinwag::limits::Limits;
@@ -15,7 +15,7 @@ use chinwag::object::{Answer, Object};
 use chinwag::protocol::room::RoomKind;
 use chinwag::room::moderation::Moderation;
 use chinwag::room::store::Store;
-use chinwag::room::{AdminChange, ConnectionId, Input, Rebuild, Room, RoomCall, RoomInfo};
+use chinwag::room::{AdminChange, ConnectionId, Input, Rebuild, RebuildStep, Room, RoomCall, RoomInfo};
 use futures_util::FutureExt;
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -35,6 +35,8 @@ pub struct Rig {
     tasks: Rc<Tasks>,
     object: Option<Rc<Object<NativePlatform>>>,
     pub limits: Limits,
+    /// What the Worker has learned from Postgres about whoever asks; `None`: Postgres gave no answer.
+    pub callers_membership: Option<Membership>,
     /// The var `MODERATION`.
     pub moderation: String,
     /// Whether `Drop` checks that log and Postgres agree; off where a test makes that impossible.
@@ -71,6 +73,7 @@ impl Rig {
             tasks: Rc::default(),
             object: None,
             limits: Limits::default(),
+            callers_membership: None,
             moderation: String::new(),
             lawful: true,
             epochs: 0,
@@ -109,17 +112,20 @@ impl Rig {
             snapshot: world.snapshot.clone(),
         };
         let store = Store(&*world.sql);
-        let mut rebuild = Rebuild::begin(&store, info, format!("e{}", self.epochs)).unwrap();
+        let epoch = format!("e{}", self.epochs);
+        let Some(mut rebuild) = Rebuild::begin(&store, info, epoch, world.now).unwrap() else { return };
+        let bounds = PageBounds { count: self.limits.rebuild_messages, bytes: self.limits.rebuild_bytes };
         let mut asked = 0;
         while let Some(after) = rebuild.wants() {
             if asked == pages {
                 return;
             }
             asked += 1;
-            let page = world.postgres.rows.range(after + 1..).take(chinwag::limits::REBUILD_PAGE as usize);
-            rebuild.page(&store, page.map(|(_, row)| row.clone()).collect()).unwrap();
+            let step = rebuild.page(&store, world.postgres.page(after, bounds)).unwrap();
+            assert_eq!(step, RebuildStep::Progress);
         }
-        rebuild.finish(&store, world.now).unwrap();
+        let step = rebuild.finish(&store, Some(world.snapshot.clone()), world.now).unwrap();
+        assert_eq!(step, RebuildStep::Finished);
     }
 
     /// Runs a callback of the platform; a sleeping object is created for it.
@@ -180,7 +186,8 @@ impl Rig {
     }
 
     fn request(&mut self, caller: Identity, op: RoomOp) -> Result<Answer<ConnectionId>, Refusal> {
-        let request = RoomRequest { caller, room: RoomId::parse(ROOM).unwrap(), membership: None, op };
+        let membership = self.callers_membership.clone();
+        let request = RoomRequest { caller, room: RoomId::parse(ROOM).unwrap(), membership, op };
         let answer = self.within(|object| object.clone().handle_request(request).now_or_never());
         answer.expect("the object answers at once")
     }

@@ -7,7 +7,7 @@ use crate::rig::{ROOM, TENANT};
 use chinwag::auth::{Identity, Role};
 use chinwag::db::{Applied, DbError, Notices, Projection, Restored, RoomCopy, RoomSnapshot};
 use chinwag::error::{Code, Refusal};
-use chinwag::ids::{RoomId, TenantId, UnixMs};
+use chinwag::ids::{RoomId, Seq, TenantId, UnixMs};
 use chinwag::limits::ALARM_MIN_MS;
 use chinwag::metrics::Counts;
 use chinwag::oplog::Entry;
@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use testkit::cast::{NOON, user};
 use testkit::history::Stream;
-use testkit::{FakePostgres, Membership, Sqlite, Statement, encode_projected};
+use testkit::{FakePostgres, Fault, Membership, Sqlite, Statement, encode_projected};
 
 /// An input of this connection panics; no socket has the number.
 pub const PANICKING: ConnectionId = ConnectionId::MAX;
@@ -70,6 +70,8 @@ pub struct World {
     pub upgrading: Option<Socket>,
     pub alarm: Option<UnixMs>,
     pub hanging: Vec<HungBatch>,
+    /// After which seqs pages were asked for.
+    pub pages_after: Vec<Seq>,
     /// The room's entry in the tenant's list of outbox alerts, its time, and whether the list can be reached.
     pub listed: Option<OutboxProblem>,
     pub listed_at: UnixMs,
@@ -120,6 +122,7 @@ impl World {
             upgrading: None,
             alarm: None,
             hanging: Vec::new(),
+            pages_after: Vec::new(),
             listed: None,
             listed_at: 0,
             list_is_away: false,
@@ -331,7 +334,15 @@ impl World {
             }
             Ok(Statement::Restore(copy)) => Ok(json!(self.restore(&copy))),
             Ok(Statement::Snapshot { .. }) if self.postgres.missing => Ok(Value::Null),
+            Ok(Statement::MessagesAfter { after, bounds }) => {
+                self.pages_after.push(after);
+                match self.postgres.fault {
+                    Fault::None => Ok(json!(self.postgres.page(after, bounds))),
+                    _ => Err(DbError { sqlstate: None, message: "connection reset".into() }),
+                }
+            }
             Ok(Statement::Snapshot { known }) => {
+                self.snapshot.last_seq = self.postgres.last_seq;
                 Ok(json!(self.membership.snapshot(&self.snapshot, known, self.now)))
             }
             Ok(other) => panic!("no conversation needs {other:?}"),

@@ -30,7 +30,7 @@ const USAGE: &str = "cargo xtask <command>
   build    [--features a,b] [--out DIR]
   check
   test     [--only native|sim|wasm|e2e|fuzz|faults|browser] [--keep]
-  faults   --minutes N [--seed S]
+  faults   --minutes N [--seed S] | --rebuild MESSAGES
   sim      [--seeds N] [--from SEED] [--seed S] | --mutants | --mutant NAME
   bench    [--worker DIR] [--runs N | --rest] | --projection | --search MESSAGES
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
@@ -76,7 +76,7 @@ fn run() -> Result<()> {
         "build" => build::run(parse_build_options(args)?),
         "check" => ensure_no_more(args).and_then(|()| check::run()),
         "test" => suite::run(&parse_test_options(args)?),
-        "faults" => suite::run_long_faults(&parse_faults_options(args)?),
+        "faults" => suite::run_faults(&parse_faults_options(args)?),
         "bench" => bench::run(&parse_bench_options(args)?),
         "sim" => sim::run(&args.raw_args()?.collect::<Vec<_>>()),
         "token" => token::run(parse_token_options(args)?),
@@ -115,16 +115,18 @@ fn parse_test_options(mut args: lexopt::Parser) -> Result<suite::Options> {
     Ok(options)
 }
 
-fn parse_faults_options(mut args: lexopt::Parser) -> Result<suite::Long> {
+fn parse_faults_options(mut args: lexopt::Parser) -> Result<suite::Faults> {
     let (mut minutes, mut seed) = (None, None);
     while let Some(arg) = args.next()? {
         match arg {
             Long("minutes") => minutes = Some(args.value()?.parse()?),
             Long("seed") => seed = Some(args.value()?.parse()?),
+            Long("rebuild") => return Ok(suite::Faults::Rebuild { messages: args.value()?.parse()? }),
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(suite::Long { minutes: minutes.context("faults needs --minutes N")?, seed })
+    let minutes = minutes.context("faults needs --minutes N or --rebuild MESSAGES")?;
+    Ok(suite::Faults::Long { minutes, seed })
 }
 
 fn parse_bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {

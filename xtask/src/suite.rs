@@ -210,25 +210,33 @@ fn test_fuzz(options: &Options) -> Result<()> {
     tested
 }
 
-/// How long, and in which order, the scenarios are run again and again.
-pub struct Long {
-    pub minutes: u64,
-    pub seed: Option<u64>,
+/// What the command `faults` runs.
+pub enum Faults {
+    /// The scenarios again and again, for how long and in which order.
+    Long { minutes: u64, seed: Option<u64> },
+    /// Only the rebuild of a log, with this many messages.
+    Rebuild { messages: u64 },
 }
 
 /// The command `faults`.
-pub fn run_long_faults(long: &Long) -> Result<()> {
+pub fn run_faults(faults: &Faults) -> Result<()> {
     setup::ensure_all()?;
-    test_faults(&Options::default(), Some(long))
+    test_faults(&Options::default(), Some(faults))
 }
 
-fn test_faults(options: &Options, long: Option<&Long>) -> Result<()> {
+fn test_faults(options: &Options, faults: Option<&Faults>) -> Result<()> {
     let mut command = Command::new("cargo");
     // A scenario that fails says why in one line; what it had started then falls over by the dozen.
     command.args(["test", "--test", "faults"]).env("RUST_BACKTRACE", "0");
-    if let Some(Long { minutes, seed }) = long {
-        command.env("CHINWAG_FAULTS_MINUTES", minutes.to_string());
-        command.envs(seed.map(|seed| ("CHINWAG_FAULTS_SEED", seed.to_string())));
+    match faults {
+        Some(Faults::Long { minutes, seed }) => {
+            command.env("CHINWAG_FAULTS_MINUTES", minutes.to_string());
+            command.envs(seed.map(|seed| ("CHINWAG_FAULTS_SEED", seed.to_string())));
+        }
+        Some(Faults::Rebuild { messages }) => {
+            command.env("CHINWAG_REBUILD_MESSAGES", messages.to_string()).args(["--", "a_log_is_rebuilt"]);
+        }
+        None => {}
     }
     run_cargo_test(configure_stacks(&mut command, options)?)
 }

@@ -129,8 +129,9 @@ async fn read(port: &Port) -> Result<()> {
     time(port, "get_room", async || db::get_room(port, &tenant, &user, &room).await.map(drop)).await?;
     time(port, "room_snapshot", async || db::room_snapshot(port, &tenant, &room, None).await.map(drop))
         .await?;
+    let bounds = db::PageBounds { count: 50, bytes: 1 << 20 };
     time(port, "messages_after, 50", async || {
-        db::messages_after(port, &tenant, &room, 20, 50).await.map(drop)
+        db::messages_after(port, &tenant, &room, 20, bounds).await.map(drop)
     })
     .await
 }

@@ -33,6 +33,8 @@ pub enum Checker {
     Gone,
     /// Content of a deleted message.
     Undead,
+    /// A rebuild was begun twice, went back, or left a hole.
+    Rebuilt,
     /// A read marker that its person did not set.
     Marker,
     /// More memory, bytes or rows than allowed, or a client that reads was closed as slow.
@@ -56,7 +58,7 @@ pub enum Checker {
 }
 
 impl Checker {
-    const ALL: [Checker; 24] = [
+    const ALL: [Checker; 25] = [
         Self::Lost,
         Self::Duplicated,
         Self::Diverging,
@@ -71,6 +73,7 @@ impl Checker {
         Self::Rules,
         Self::Gone,
         Self::Undead,
+        Self::Rebuilt,
         Self::Marker,
         Self::Bounds,
         Self::Answered,

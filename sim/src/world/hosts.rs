@@ -5,7 +5,7 @@ use super::network::SimSocket;
 use crate::plan::ROOMS;
 use chinwag::api::{RoomRequest, object_name};
 use chinwag::error::Refusal;
-use chinwag::ids::{RoomId, TenantId, UnixMs};
+use chinwag::ids::{RoomId, Seq, TenantId, UnixMs};
 use chinwag::object::Answer;
 use chinwag::room::ConnectionId;
 use std::cell::{Cell, RefCell};
@@ -50,6 +50,8 @@ pub struct Host {
     /// Which instance of the object this is.
     pub instance: Cell<u64>,
     pub touched_at: Cell<UnixMs>,
+    /// The rebuild that the storage held after the last commit.
+    pub rebuild: RefCell<Option<SeenRebuild>>,
     // The present turn.
     pub in_transaction: Cell<bool>,
     pub wrote: Cell<bool>,
@@ -58,6 +60,15 @@ pub struct Host {
     /// Bytes that it has queued over all sockets.
     pub turn_bytes: Cell<u32>,
     pub gate: RefCell<Vec<Output>>,
+}
+
+/// A rebuild as it was last seen.
+pub struct SeenRebuild {
+    pub epoch: String,
+    pub imported: Seq,
+    pub last_seq: Seq,
+    /// The instance that stored this progress.
+    pub instance: u64,
 }
 
 impl Host {
@@ -74,6 +85,7 @@ impl Host {
             object: RefCell::new(None),
             instance: Cell::new(0),
             touched_at: Cell::new(now),
+            rebuild: RefCell::default(),
             in_transaction: Cell::new(false),
             wrote: Cell::new(false),
             staged_alarm: Cell::new(None),
@@ -105,6 +117,7 @@ impl Host {
     /// Loses the storage and the alarm for good.
     pub fn drop_storage(&self) {
         *self.sqlite.borrow_mut() = empty_storage();
+        self.rebuild.take();
         self.alarm.set(None);
     }
 

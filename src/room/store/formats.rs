@@ -44,6 +44,21 @@ pub struct LogState {
     pub unheard: BTreeMap<String, UnixMs>,
 }
 
+/// How far the log is rebuilt from Postgres.
+///
+/// Stored format: tests/golden/stored/rebuild_state.json
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RebuildState {
+    /// The name of the log when it is complete.
+    pub epoch: String,
+    /// Messages up to here are in the log.
+    pub imported: Seq,
+    /// Postgres' watermark when the pages began: everything up to here is to be imported.
+    pub last_seq: Seq,
+    pub began_at_ms: UnixMs,
+}
+
 /// Which room this is, and what Postgres last returned about it.
 ///
 /// Stored format: tests/golden/stored/room_info.json

@@ -78,11 +78,16 @@ const DROPS: [&str; 6] = [
 impl Store<'_> {
     /// Whether a complete log is here. Creates nothing.
     pub fn exists(&self) -> Result<bool> {
-        let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'state'";
-        Ok(!self.0.exec(sql, &[])?.is_empty() && self.state(StateRow::Log)?.is_some())
+        Ok(self.stored_state(StateRow::Log)?.is_some())
     }
 
-    /// Creates an empty log; what an unfinished rebuild left is gone.
+    /// A row of `state`, if the table is here. Creates nothing.
+    pub fn stored_state(&self, row: StateRow) -> Result<Option<String>> {
+        let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'state'";
+        if self.0.exec(sql, &[])?.is_empty() { Ok(None) } else { self.state(row) }
+    }
+
+    /// Creates an empty log in place of what was here.
     pub fn create(&self) -> Result<()> {
         for statement in DROPS {
             self.0.exec(statement, &[])?;

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 /// The rows of `state`. They are separate because they change at different times, and each written row is billed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateRow {
-    /// `LogState`. A rebuild writes it last, so without it there is no complete log.
+    /// `LogState`. A rebuild deletes it first and writes it last, so without it there is no complete log.
     Log = 1,
     /// `RoomInfo`: the room and its members as Postgres last returned them.
     Room = 2,
@@ -17,6 +17,8 @@ pub enum StateRow {
     Alert = 4,
     /// `PendingDeletion`. Present from the owner's request until the storage is wiped or the deletion has failed.
     Deletion = 9,
+    /// `RebuildState`. Present while a log is being rebuilt; the row `Room` then is the room as the rebuild began.
+    Rebuild = 10,
 }
 
 impl Store<'_> {

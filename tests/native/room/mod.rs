@@ -11,6 +11,7 @@ mod outbox;
 mod outbox_alert;
 mod presence;
 mod reactions;
+mod rebuild;
 mod refusals;
 mod reports;
 mod restore;

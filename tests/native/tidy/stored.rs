@@ -5,13 +5,14 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 62] = [
+const OTHERS: [(&str, &str); 64] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
     ("Rates", "socket_state"),
     ("Window", "socket_state"),
     ("LogState", "log_state"),
+    ("RebuildState", "rebuild_state"),
     ("RoomInfo", "room_info"),
     ("RoomSnapshot", "room_info"),
     ("SnapshotMember", "room_info"),
@@ -55,6 +56,7 @@ const OTHERS: [(&str, &str); 62] = [
     ("ReactionRow", NOT_STORED),
     ("ReactionChange", NOT_STORED),
     ("Marker", NOT_STORED),
+    ("MessagePage", NOT_STORED),
     ("Projection", NOT_STORED),
     ("ChangeSet", NOT_STORED),
     ("MemberPut", NOT_STORED),

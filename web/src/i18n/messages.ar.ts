@@ -152,6 +152,7 @@ export const messages: Messages = {
     offline: "أنت غير متصل بالإنترنت.",
     retryIn: (seconds) => `انقطع الاتصال. المحاولة التالية بعد ${seconds} ث.`,
     retryNow: "انقطع الاتصال. تجري المحاولة الآن.",
+    restoring: "تجري استعادة هذه المحادثة، وستُفتح تلقائيًا عند الانتهاء.",
     connecting: "جارٍ الاتصال…",
     reconnecting: "جارٍ استعادة الاتصال…",
     unsent: (count) =>

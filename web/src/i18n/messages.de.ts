@@ -132,6 +132,7 @@ export const messages: Messages = {
     offline: "Du bist offline.",
     retryIn: (seconds) => `Verbindung verloren. Neuer Versuch in ${seconds} s.`,
     retryNow: "Verbindung verloren. Es wird jetzt erneut versucht.",
+    restoring: "Diese Unterhaltung wird wiederhergestellt. Danach öffnet sie sich von selbst.",
     connecting: "Verbindung wird hergestellt …",
     reconnecting: "Verbindung wird wiederhergestellt …",
     unsent: (count) =>

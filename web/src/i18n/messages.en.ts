@@ -136,6 +136,7 @@ export const messages = {
     offline: "You are offline.",
     retryIn: (seconds: number) => `Connection lost. Trying again in ${seconds} s.`,
     retryNow: "Connection lost. Trying again now.",
+    restoring: "This conversation is being restored. It opens by itself when that is done.",
     connecting: "Connecting…",
     reconnecting: "Reconnecting…",
     unsent: (count: number) =>

@@ -30,7 +30,8 @@ beforeEach(async () => {
     "/api/chat",
     async (path) => {
       requests.push(String(path));
-      return Response.json(answer(String(path)));
+      const body = answer(String(path));
+      return body instanceof Response ? body : Response.json(body);
     },
   );
   client = new RoomClient({
@@ -178,4 +179,17 @@ test("a reply is shown after its thread was loaded back to it", async () => {
   ]);
   expect(await showReply(client, "m1", 2)).toBe(false);
   expect(requests).toHaveLength(2);
+});
+
+test("a refused upgrade of a room that is being restored is told as such, and the room opens afterwards", async () => {
+  const error = { code: "upstream_unavailable", message: "restoring", retryable: true, retryAfterMs: 3_000 };
+  answer = () => Response.json({ error }, { status: 503 });
+  FakeSocket.last.closeFromServer(1006);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(requests).toEqual(["/api/chat/rooms/r/messages?limit=1"]);
+  expect(client.getSnapshot().connection).toMatchObject({ kind: "waiting", isRestoring: true });
+  await vi.advanceTimersByTimeAsync(6_000);
+  FakeSocket.last.deliver(hello(0));
+  FakeSocket.last.deliver(synced(0));
+  expect(client.getSnapshot().connection).toEqual({ kind: "live" });
 });

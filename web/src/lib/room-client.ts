@@ -377,13 +377,18 @@ export class RoomClient {
     return { page, threads };
   }
 
-  /** Asks REST why an upgrade was refused, because browsers hide the response. */
+  /**
+   * Asks REST why an upgrade was refused, because browsers hide the response. A page comes from the room itself, which
+   * says so if it is being restored.
+   */
   private async explainRefusal(): Promise<Refusal> {
     try {
-      await this.options.api.room(this.roomId);
+      await this.options.api.messages(this.roomId, { limit: 1 });
       return null;
     } catch (error) {
       if (error instanceof SignedOut) return { code: 4401, reason: "auth_expired" };
+      if (error instanceof ApiError && error.status === 503 && error.body.retryAfterMs !== undefined)
+        return { restoringMs: error.body.retryAfterMs };
       const final = error instanceof ApiError && [401, 403, 404].includes(error.status);
       return final ? { code: error.status, reason: error.code } : null;
     }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FakeSignals, FakeSocket, hello, newMessage, synced, token } from "../../test/fake-server";
 import { SignedOut } from "./http";
 import type { ServerEvent } from "./protocol";
-import { type ConnectionStatus, RoomSocket, type SocketOptions } from "./socket";
+import { type ConnectionStatus, type Refusal, RoomSocket, type SocketOptions } from "./socket";
 
 let signals: FakeSignals;
 let events: ServerEvent[];
@@ -193,6 +193,28 @@ describe("after a close", () => {
     FakeSocket.last.closeFromServer(1006);
     await vi.advanceTimersByTimeAsync(500);
     expect(FakeSocket.all).toHaveLength(3);
+  });
+});
+
+describe("a room that is being restored", () => {
+  test("the client says so, waits as long as the server asks for, and comes back by itself", async () => {
+    let why: Refusal = { restoringMs: 4_000 };
+    await open({ explainRefusal: async () => why, random: () => 0.5 });
+    FakeSocket.last.closeFromServer(1006);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(statuses.at(-1)).toMatchObject({ kind: "waiting", isRestoring: true });
+    await vi.advanceTimersByTimeAsync(5_999);
+    expect(FakeSocket.all).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(FakeSocket.all).toHaveLength(2);
+    expect(statuses.at(-1)).toMatchObject({ kind: "connecting", isRestoring: true });
+    goLive();
+    expect(statuses.at(-1)).toEqual({ kind: "live" });
+    // Later refusals have other reasons.
+    why = null;
+    FakeSocket.last.closeFromServer(1006);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(statuses.at(-1)).not.toHaveProperty("isRestoring");
   });
 });
 

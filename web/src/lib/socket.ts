@@ -10,16 +10,17 @@ import { afterClose, type ClientFrame, PING_TEXT, readFrame, type ServerEvent } 
 import { expiryMs } from "./session";
 
 export type ConnectionStatus =
-  | { kind: "connecting"; attempt: number }
+  | { kind: "connecting"; attempt: number; isRestoring?: boolean }
   | { kind: "live" }
-  | { kind: "waiting"; attempt: number; retryAtMs: number }
+  /** `isRestoring`: the server is restoring the room, which opens when that is done. */
+  | { kind: "waiting"; attempt: number; retryAtMs: number; isRestoring?: boolean }
   /** The browser reports that there is no network. */
   | { kind: "offline" }
   /** No retry, because it would be refused again. `code`: the close code, or the HTTP status of the refused upgrade. */
   | { kind: "stopped"; code: number; reason: string };
 
 /** Why the upgrade was refused, as REST reports it. `null`: unknown, so the client retries. */
-export type Refusal = { code: number; reason: string } | null;
+export type Refusal = { code: number; reason: string } | { restoringMs: number } | null;
 
 export interface SocketOptions {
   roomId: string;
@@ -62,6 +63,7 @@ export class RoomSocket {
   private attempt = 0;
   private liveSinceMs: number | null = null;
   private hasHello = false;
+  private isRestoring = false;
   private needsFreshToken = false;
   private heartbeatMs = 25_000;
   private current: ConnectionStatus = { kind: "connecting", attempt: 0 };
@@ -114,7 +116,7 @@ export class RoomSocket {
   private async connect(): Promise<void> {
     this.disconnect(1000);
     const generation = this.generation;
-    this.setStatus({ kind: "connecting", attempt: this.attempt });
+    this.setStatus({ kind: "connecting", attempt: this.attempt, ...this.restoring() });
     let token: string;
     try {
       token = await this.options.getToken({ fresh: this.needsFreshToken });
@@ -169,6 +171,7 @@ export class RoomSocket {
     for (const event of events) {
       if (event.type === "hello") {
         this.hasHello = true;
+        this.isRestoring = false;
         this.heartbeatMs = Math.max(1_000, event.heartbeatMs);
         this.scheduleHeartbeat();
       } else if (event.type === "auth_ok") {
@@ -196,7 +199,11 @@ export class RoomSocket {
     this.retryLater(next === "wait_10s" ? FLOOD_WAIT_MS : undefined);
     if (!isRefused || next !== "retry" || !this.options.explainRefusal) return;
     const why = await this.options.explainRefusal();
-    if (why && generation === this.generation) this.stopRetrying(why.code, why.reason);
+    if (generation !== this.generation) return;
+    this.isRestoring = why !== null && "restoringMs" in why;
+    if (why === null) return;
+    if ("restoringMs" in why) this.retryAfterRestoring(why.restoringMs);
+    else this.stopRetrying(why.code, why.reason);
   }
 
   private onSignal(signal: "online" | "offline" | "visible"): void {
@@ -223,8 +230,24 @@ export class RoomSocket {
     // Full jitter, so that the clients of a room do not reconnect at the same moment.
     const delayMs = (floorMs ?? 0) + random() * ceiling;
     this.attempt += 1;
-    this.setStatus({ kind: "waiting", attempt: this.attempt, retryAtMs: Date.now() + delayMs });
+    this.retryIn(delayMs);
+  }
+
+  /** Waits as long as the server asks for, and up to as long again, so that a room's clients do not come at once. */
+  private retryAfterRestoring(restoringMs: number): void {
+    const random = this.options.random ?? Math.random;
+    this.retryIn(restoringMs * (1 + random()));
+  }
+
+  private retryIn(delayMs: number): void {
+    clearTimeout(this.retryTimer);
+    const retryAtMs = Date.now() + delayMs;
+    this.setStatus({ kind: "waiting", attempt: this.attempt, retryAtMs, ...this.restoring() });
     this.retryTimer = setTimeout(() => void this.connect(), delayMs);
+  }
+
+  private restoring(): { isRestoring?: true } {
+    return this.isRestoring ? { isRestoring: true } : {};
   }
 
   private waitForNetwork(): void {

@@ -63,6 +63,13 @@ export function ConnectionBanner({ status, unsent, onReconnect, onSignOut }: Con
         {waiting} {retry}
       </>
     );
+  } else if (isLate && status.kind !== "live" && status.isRestoring) {
+    line = (
+      <>
+        {t.connection.restoring}
+        {waiting}
+      </>
+    );
   } else if (isLate && status.kind === "waiting") {
     const seconds = Math.max(0, Math.ceil((status.retryAtMs - nowMs) / 1_000));
     line = (

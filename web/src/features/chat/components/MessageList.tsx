@@ -197,7 +197,7 @@ function Announcer({ messages, me }: { messages: ChatMessage[]; me: string }) {
 }
 
 function firstAfter(messages: ChatMessage[], seq: number | null, me: string): string | undefined {
-  if (seq === null || seq === 0) return undefined;
+  if (seq === null) return undefined;
   return messages.find((message) => message.seq > seq && message.userId !== me)?.key;
 }
 
