@@ -220,8 +220,15 @@ pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
 pub const DAY_MS: u64 = 86_400_000;
 /// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
 pub const CONNECTION_LINGER_MS: u64 = 1_000;
-/// The interval between two batches of a busy room: each costs a written row, and nobody waits for them.
-pub const DRAIN_GATHER_MS: u64 = 200;
+/// The same if the statement before was not longer ago than this: people are talking, and opening a connection costs the
+/// room and the pooler more than a second awake.
+pub const CONNECTION_BUSY_MS: u64 = 3_000;
+/// How long a room gathers events for a batch: this many times what its last batch took, within these bounds. Each
+/// batch is a statement and a written row, and nobody waits for it. Where Postgres or the core is busy, batches take
+/// longer, and fewer and larger ones are what helps. Lists and search show a message after the longest at the latest.
+pub const DRAIN_GATHER_PER_BATCH: u64 = 20;
+pub const DRAIN_GATHER_MIN_MS: u64 = 200;
+pub const DRAIN_GATHER_MAX_MS: u64 = 1_000;
 /// After Postgres failed, the Worker does not ask it for memberships during this time: the rooms decide.
 pub const ACCESS_REST_MS: u64 = 2_000;
 /// The backoff of a failing drain, doubled each time up to the maximum. Once Postgres is back, an idle room is equal
@@ -334,7 +341,7 @@ const _: () = assert!(
 );
 const _: () =
     assert!(CHANGE_LEASE_MS > 2 * STATEMENT_TIMEOUT_MS + CHANGE_RETRY_MS && CHANGE_LEASE_MS < CHANGE_WAIT_MS);
-const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS <= 2_000);
+const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_BUSY_MS <= 3_000);
 
 /// The limits that the variable `LIMITS` can override. Rates are per person and room, over all their sockets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -15,6 +15,15 @@ use std::rc::Rc;
 #[derive(Default)]
 pub(super) struct Drain {
     lease: Lease,
+    /// How long the last batch took, by the clock: also what a busy core or pool kept it waiting.
+    took_ms: Cell<u64>,
+}
+
+impl Drain {
+    /// How long events are gathered for one batch.
+    fn gather_ms(&self) -> u64 {
+        (DRAIN_GATHER_PER_BATCH * self.took_ms.get()).clamp(DRAIN_GATHER_MIN_MS, DRAIN_GATHER_MAX_MS)
+    }
 }
 
 /// When the connection to Postgres can be closed: an open one keeps the object awake.
@@ -22,14 +31,16 @@ pub(super) struct Drain {
 pub(super) struct Linger {
     /// How many statements were run. If the number has not changed after a while, no other one followed.
     statements: Cell<u64>,
+    last_at: Cell<UnixMs>,
 }
 
 impl Linger {
-    /// Counts a statement.
-    fn begin(&self) -> u64 {
+    /// Counts a statement. Returns its number, and for how long the connection is kept after it.
+    fn begin(&self, now: UnixMs) -> (u64, u64) {
         let statements = self.statements.get().wrapping_add(1);
         self.statements.set(statements);
-        statements
+        let is_busy = now.saturating_sub(self.last_at.replace(now)) <= CONNECTION_BUSY_MS;
+        (statements, if is_busy { CONNECTION_BUSY_MS } else { CONNECTION_LINGER_MS })
     }
 
     fn is_over(&self, since: u64) -> bool {
@@ -41,9 +52,9 @@ impl<P: Platform> Object<P> {
     /// Asks Postgres, and keeps the connection for the statements that may follow soon.
     pub(super) async fn ask_db<T>(self: &Rc<Self>, question: impl AsyncFnOnce(&P::Db) -> T) -> T {
         let answer = question(self.platform.db()).await;
-        let since = self.linger.begin();
+        let (since, keep_ms) = self.linger.begin(self.platform.now());
         self.later(async move |object| {
-            object.platform.sleep(CONNECTION_LINGER_MS).await;
+            object.platform.sleep(keep_ms).await;
             // A statement in progress holds its connection itself, and begins a linger of its own.
             if object.linger.is_over(since) {
                 object.platform.close_db();
@@ -59,9 +70,13 @@ impl<P: Platform> Object<P> {
         }
     }
 
-    /// Takes batch after batch to Postgres until none is due.
+    /// Takes batch after batch to Postgres until none is due. Each batch is a statement and a written row, so events
+    /// are gathered first; a backlog goes at once.
     async fn drain(self: Rc<Self>) {
-        loop {
+        while self.memory.look(|room: &Room| room.wants_drain(self.platform.now())).unwrap_or(true) {
+            if !self.memory.look(Room::has_a_full_batch).unwrap_or(false) {
+                self.platform.sleep(self.drain.gather_ms()).await;
+            }
             let fed = self.feed(Input::Drain);
             let Some(batch) = fed.project else {
                 // A failing store gets a pause. Asked again within the same turn it spins: workerd never gets to write,
@@ -71,16 +86,16 @@ impl<P: Platform> Object<P> {
                 }
                 break;
             };
-            self.drain.lease.renew(self.platform.now());
+            let begun = self.platform.now();
+            self.drain.lease.renew(begun);
             let outcome = self.ask_db(async |db| db::project(db, &batch).await).await;
+            self.drain.took_ms.set(self.platform.now().saturating_sub(begun));
             // Who is present decides whom the batch notifies.
             self.feed_pings();
             let failed = self.feed(Input::Projected { batch, outcome }).failed;
             self.count();
-            // Each batch costs a written row, so a few events are gathered first. A backlog goes at once.
-            let has_backlog = self.memory.look(Room::has_a_full_batch).unwrap_or(false);
-            if failed || !has_backlog {
-                self.platform.sleep(DRAIN_GATHER_MS).await;
+            if failed {
+                self.platform.sleep(RETRY_MIN_MS).await;
             }
         }
         self.drain.lease.release();

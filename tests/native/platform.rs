@@ -7,7 +7,7 @@ use chinwag::auth::Identity;
 use chinwag::db::{DbError, Notices, Postgres};
 use chinwag::error::Refusal;
 use chinwag::ids::{RoomId, TenantId, UnixMs};
-use chinwag::limits::DRAIN_GATHER_MS;
+use chinwag::limits::DRAIN_GATHER_MIN_MS;
 use chinwag::metrics::Counts;
 use chinwag::object::{Gone, Platform};
 use chinwag::oplog::Entry;
@@ -77,7 +77,7 @@ impl Platform for NativePlatform {
 
     /// Batches are not gathered here: each line of a transcript shows what Postgres received because of it.
     async fn sleep(&self, ms: u64) {
-        let until = if ms == DRAIN_GATHER_MS { self.now() } else { self.now() + ms };
+        let until = if ms == DRAIN_GATHER_MIN_MS { self.now() } else { self.now() + ms };
         self.tasks.sleep_until(until).await;
     }
 

@@ -1,40 +1,35 @@
-//! `cargo xtask bench`: this Worker in turns with a JavaScript object that only broadcasts, each on bare `workerd
-//! serve` with the same load, on the same cores. The load and what it checks are in bench/; what a run is, and what the
-//! numbers are compared by, is here. Linux only: it reads /proc and pins processes to cores.
+//! `cargo xtask bench`: this Worker in turns with what people would use instead, each on bare `workerd serve` with the
+//! same load, on the same cores. The load and what it checks are in bench/; the workloads and a run are in
+//! `workload.rs`; what the numbers are compared by is in `report.rs`. Linux only: it reads /proc and pins processes to
+//! cores.
 
 pub mod database;
+mod pooler;
 mod report;
 mod rest;
 mod server;
+pub mod workload;
 
-use crate::log::{self, say, step};
+use crate::log::{say, step};
 use crate::worker::{self, Profile};
-use crate::{config, dev, inputs, migrate, postgres, process, root, setup, token};
+use crate::{config, migrate, postgres, process, root, setup, token};
 use anyhow::{Context, Result, ensure};
-use report::{Results, line, number, report};
-use serde_json::{Value, json};
-use server::{Server, baseline_config, cores, our_config, pin, pin_to};
-use std::io::{Read, Write};
+use pooler::Pooler;
+use report::{Results, line, number};
+use server::{cores, pin};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
+use std::process::Command;
+use std::time::Duration;
+use workload::{Target, Workload, measure_baseline, measure_ours};
 
-const SOCKETS: usize = 200;
-const SENDERS: usize = 5;
-/// Messages that a sender has sent and not heard yet.
-const UNDER_WAY: usize = 4;
-const CONTENT_BYTES: usize = 100;
-const WARM_UP_MS: u64 = 2_000;
-const MEASURE_MS: u64 = 8_000;
 const ANSWER_MAX: Duration = Duration::from_secs(20);
-/// What Postgres may lag behind at a run's end before it counts as lost.
-const PROJECTED_MAX: Duration = Duration::from_secs(60);
 
 pub struct Options {
     /// A Worker that is built already; else the one that would be deployed.
     pub worker: Option<PathBuf>,
     pub runs: usize,
+    pub workloads: Vec<&'static Workload>,
+    pub against: Vec<Target>,
     /// The routes instead of the sockets.
     pub rest: bool,
     /// What statements cost Postgres instead.
@@ -43,7 +38,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { worker: None, runs: 3, rest: false, database: None }
+        Options {
+            worker: None,
+            runs: 3,
+            workloads: Vec::new(),
+            against: Vec::new(),
+            rest: false,
+            database: None,
+        }
     }
 }
 
@@ -56,6 +58,7 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(measure) = options.database {
         return database::run(measure);
     }
+    ensure!(options.runs > 0, "--runs 0 measures nothing");
     setup::ensure_all()?;
     let worker = match &options.worker {
         Some(built) => std::path::absolute(built)?,
@@ -74,24 +77,59 @@ pub fn run(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&dir)?;
     // One thread: Linux ties the children's death signal to the thread that started them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let results = runtime.block_on(async {
+    runtime.block_on(async {
         let server = postgres::Postgres::start(&dir, true).await?;
-        let rig = Rig::new(&dir, &worker, &server)?;
-        let measured = match prepare(&rig, &server).await {
-            Ok(()) if options.rest => rest::run(&rig).await.map(|()| None),
-            Ok(()) => measure_all(&rig, options.runs).await.map(Some),
-            Err(error) => Err(error),
-        };
+        let measured = measure(&dir, &worker, &server, options).await;
         server.stop().await;
         measured
-    })?;
-    let Some(results) = results else { return Ok(()) };
-    let report = report(&results)?;
-    println!("\n{report}");
-    let path = root().join("bench/results/one-room.md");
-    std::fs::create_dir_all(path.parent().context("a folder")?)?;
-    std::fs::write(&path, &report)?;
-    say(&format!("written to {}", path.display()));
+    })
+}
+
+async fn measure(dir: &Path, worker: &Path, server: &postgres::Postgres, options: &Options) -> Result<()> {
+    let mut rig = Rig::new(dir, worker, server)?;
+    postgres::create_database(&server.url("postgres"), "chinwag").await?;
+    migrate::apply(&rig.database_url, &root().join("migrations")).await?;
+    if options.rest {
+        return rest::run(&rig).await;
+    }
+    let pooler = Pooler::start(dir, &rig.database_url, rig.cores.map(|(_, load)| load)).await?;
+    match &pooler {
+        Some(pooler) => rig.worker_url = pooler.url.clone(),
+        None => say(
+            "pgbouncer is not installed (Debian: apt-get install pgbouncer): the Worker asks Postgres directly",
+        ),
+    }
+    let workloads =
+        if options.workloads.is_empty() { vec![Workload::find("W1")?] } else { options.workloads.clone() };
+    let mut measured = Ok(());
+    for workload in workloads {
+        measured = measured.and(measure_all(&rig, workload, options).await);
+    }
+    if let Some(pooler) = pooler {
+        pooler.stop().await;
+    }
+    measured
+}
+
+/// Each target in turns, then the report.
+async fn measure_all(rig: &Rig<'_>, workload: &'static Workload, options: &Options) -> Result<()> {
+    let against =
+        if options.against.is_empty() { &[Target::Baseline("bare")] } else { options.against.as_slice() };
+    let mut results = Results::new(workload, rig.cores.is_some(), rig.worker_url != rig.database_url);
+    for run in 1..=options.runs {
+        let ours =
+            measure_ours(rig, workload, run).await.with_context(|| format!("run {run} of this Worker"))?;
+        say(&line(run, Target::Ours, &ours));
+        let event_bytes = number(&ours, "eventBytes").round();
+        results.add(Target::Ours, ours);
+        for target in against {
+            let measured = measure_baseline(rig, workload, (target.name(), run), event_bytes).await;
+            let measured = measured.with_context(|| format!("run {run} of {}", target.name()))?;
+            say(&line(run, *target, &measured));
+            results.add(*target, measured);
+        }
+    }
+    results.write()?;
     results.judge()
 }
 
@@ -102,6 +140,9 @@ struct Rig<'a> {
     secret: String,
     claims: config::Claims,
     database_url: String,
+    /// Where the Worker finds it: there, or behind a pooler.
+    worker_url: String,
+    postgres_pid: Option<u32>,
     /// The server's core, and that of the load and Postgres. `None`: the machine has only one.
     cores: Option<(usize, usize)>,
 }
@@ -118,6 +159,8 @@ impl<'a> Rig<'a> {
             secret: config::load_or_create_secret(dir)?,
             claims: config::Claims::read(&[])?,
             database_url: server.url("chinwag"),
+            worker_url: server.url("chinwag"),
+            postgres_pid: server.pid(),
             cores,
         })
     }
@@ -126,131 +169,9 @@ impl<'a> Rig<'a> {
         let options = token::Options { sub: user.into(), tenant: "bench".into(), ..Default::default() };
         token::sign_token(&options, &self.claims, &self.secret)
     }
-}
 
-async fn prepare(rig: &Rig<'_>, server: &postgres::Postgres) -> Result<()> {
-    postgres::create_database(&server.url("postgres"), "chinwag").await?;
-    migrate::apply(&rig.database_url, &root().join("migrations")).await.map(drop)
-}
-
-async fn measure_all(rig: &Rig<'_>, runs: usize) -> Result<Results> {
-    ensure!(runs > 0, "--runs 0 measures nothing");
-    let mut results = Results { baseline: Vec::new(), ours: Vec::new(), pinned: rig.cores.is_some() };
-    for run in 1..=runs {
-        let ours = measure_ours(rig, run).await.with_context(|| format!("run {run} of this Worker"))?;
-        say(&line(run, "this Worker", &ours));
-        // The baseline hands on events of the very size that ours has.
-        let event_bytes = number(&ours, "eventBytes").round();
-        let baseline = measure_baseline(rig, run, event_bytes).await;
-        let baseline = baseline.with_context(|| format!("run {run} of the baseline"))?;
-        say(&line(run, "the baseline", &baseline));
-        results.ours.push(ours);
-        results.baseline.push(baseline);
+    /// What Postgres has used of the processors so far: its processes, and those that have ended.
+    fn postgres_cpu_us(&self) -> Result<u64> {
+        server::tree_cpu_us(self.postgres_pid.context("Postgres has a pid")?)
     }
-    Ok(results)
-}
-
-async fn measure_ours(rig: &Rig<'_>, run: usize) -> Result<Value> {
-    let dir = rig.dir.join(format!("ours-{run}"));
-    std::fs::create_dir_all(dir.join("storage"))?;
-    dev::copy_worker(rig.worker, &dir)?;
-    let port = process::free_port()?;
-    inputs::write_atomically(&dir.join("workerd.capnp"), &our_config(rig, port)?)?;
-    let server = Server::start(&dir, port, rig.cores.map(|(server, _)| server)).await?;
-    let users: Vec<String> = (0..SOCKETS).map(|at| format!("user-{at}")).collect();
-    let room = create_room(rig, port, &users)?;
-    let sockets = users.iter().map(|user| {
-        Ok(json!([format!("/chat?roomId={room}&history=0"), format!("chat.v1, bearer.{}", rig.token(user)?)]))
-    });
-    let sockets = sockets.collect::<Result<Vec<_>>>()?;
-    let mut measured = run_load(rig, &server, sockets, None).await?;
-    let start = Instant::now();
-    wait_until_projected(&rig.database_url, &room, &measured).await?;
-    measured["postgresBehindMs"] = json!(start.elapsed().as_millis() as u64);
-    server.stop().await;
-    Ok(measured)
-}
-
-async fn measure_baseline(rig: &Rig<'_>, run: usize, event_bytes: f64) -> Result<Value> {
-    let dir = rig.dir.join(format!("baseline-{run}"));
-    std::fs::create_dir_all(dir.join("storage"))?;
-    std::fs::copy(root().join("bench/baseline/index.js"), dir.join("index.js"))?;
-    let port = process::free_port()?;
-    inputs::write_atomically(&dir.join("workerd.capnp"), &baseline_config(port)?)?;
-    let server = Server::start(&dir, port, rig.cores.map(|(server, _)| server)).await?;
-    let sockets = vec![json!(["/chat?roomId=bench", null]); SOCKETS];
-    let measured = run_load(rig, &server, sockets, Some(event_bytes as u64)).await?;
-    server.stop().await;
-    Ok(measured)
-}
-
-/// One run of bench/'s program: what it measured.
-async fn run_load(
-    rig: &Rig<'_>,
-    server: &Server,
-    sockets: Vec<Value>,
-    event_bytes: Option<u64>,
-) -> Result<Value> {
-    let plan = json!({
-        "port": server.port, "serverPid": server.pid()?, "sockets": sockets, "senders": SENDERS,
-        "underWay": UNDER_WAY, "contentBytes": CONTENT_BYTES, "eventBytes": event_bytes,
-        "warmUpMs": WARM_UP_MS, "measureMs": MEASURE_MS,
-    });
-    let mut command = tokio::process::Command::new(root().join("target/release/chinwag-bench"));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    process::put_in_own_group(&mut command, libc::SIGKILL);
-    pin_to(&mut command, rig.cores.map(|(_, load)| load));
-    let mut child = command.spawn().context("cannot run the load")?;
-    let mut stdin = child.stdin.take().context("its input")?;
-    stdin.write_all(plan.to_string().as_bytes()).await?;
-    drop(stdin);
-    let output = child.wait_with_output().await?;
-    ensure!(
-        output.status.success(),
-        "the load failed, see above; the end of the server's output:\n{}",
-        log::read_tail(&server.log, 10)
-    );
-    serde_json::from_slice(&output.stdout).context("what the load measured")
-}
-
-/// Waits until Postgres holds every message that was sent, each once.
-async fn wait_until_projected(url: &str, room: &str, measured: &Value) -> Result<()> {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
-    let connection = tokio::spawn(connection);
-    let (start, sent) = (Instant::now(), measured["messages"].as_i64().context("messages")?);
-    let sql = "SELECT count(*), count(DISTINCT client_id), max(seq) FROM chat_messages WHERE room_id = $1";
-    loop {
-        let row = client.query_one(sql, &[&room]).await?;
-        let (rows, distinct, newest): (i64, i64, Option<i64>) = (row.get(0), row.get(1), row.get(2));
-        if (rows, distinct, newest) == (sent, sent, Some(sent)) {
-            break;
-        }
-        ensure!(
-            start.elapsed() < PROJECTED_MAX,
-            "Postgres holds {rows} messages of the {sent} that were sent"
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    drop(client);
-    connection.await?.context("Postgres")
-}
-
-/// `POST /rooms/create` by the first of `users`, with all of them in it. Gives the room's id.
-fn create_room(rig: &Rig, port: u16, users: &[String]) -> Result<String> {
-    let token = rig.token(users.first().context("somebody")?)?;
-    let body = json!({"type": "group", "name": "bench", "participantIds": users}).to_string();
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(ANSWER_MAX))?;
-    write!(
-        stream,
-        "POST /api/chat/rooms/create HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).context("the answer to rooms/create")?;
-    let (_, body) = answer.split_once("\r\n\r\n").context("an HTTP answer")?;
-    let answered: Value = serde_json::from_str(body).with_context(|| format!("rooms/create: {answer}"))?;
-    let id = answered["room"]["id"].as_str().with_context(|| format!("rooms/create: {answer}"))?;
-    Ok(id.to_owned())
 }

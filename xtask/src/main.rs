@@ -22,6 +22,7 @@ mod worker;
 mod wrangler;
 
 use anyhow::{Context, Result, bail};
+use bench::workload::{Target, Workload};
 use lexopt::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,7 @@ const USAGE: &str = "cargo xtask <command>
   test     [--only native|sim|wasm|e2e|fuzz|faults|browser] [--keep]
   faults   --minutes N [--seed S] | --rebuild MESSAGES
   sim      [--seeds N] [--from SEED] [--seed S] | --mutants | --mutant NAME
-  bench    [--worker DIR] [--runs N | --rest] | --projection | --search MESSAGES
+  bench    [WORKLOAD]... [--against bare,sqlite] [--worker DIR] [--runs N] | --rest | --projection | --search MESSAGES
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR] [--worker-password P]
   verify   --url URL [--token JWT] [--postgres URL] [--room ID]... [--data DIR]
@@ -136,6 +137,11 @@ fn parse_bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {
             Long("worker") => options.worker = Some(PathBuf::from(args.value()?)),
             Long("runs") => options.runs = args.value()?.parse()?,
             Long("rest") => options.rest = true,
+            Long("against") => {
+                let names = args.value()?.string()?;
+                options.against = names.split(',').map(Target::find).collect::<Result<_>>()?;
+            }
+            Value(name) => options.workloads.push(Workload::find(&name.string()?)?),
             Long("projection") => options.database = Some(bench::database::Measure::Projection),
             Long("search") => {
                 options.database = Some(bench::database::Measure::Search(args.value()?.parse()?))

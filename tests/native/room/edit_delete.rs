@@ -395,10 +395,10 @@ fn del_5_what_waits_for_postgres_goes_there_as_a_tombstone() {
         (Postgres fails)
         bob > message "secret" & bob > edit 1 "secret too"
                                                       alarm < in 5000 ms / in 500 ms
-                                                      postgres < (0, 2] 1 bob:1: no answer
-                                                      operator < postgres_unavailable sqlstate=none why=no answer
                                                       bob < new_message 1 "secret", message_updated 2 is 1 "secret too"
                                                           v2
+                                                      postgres < (0, 2] 1 bob:1: no answer
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         bob > delete 1                                bob < message_deleted 3 of 1 by bob
         (Postgres recovers)
         (9 s pass)                                    alarm < in 5000 ms

@@ -16,12 +16,12 @@ fn out_1_what_is_committed_goes_out_in_order_and_as_it_is_now() {
                                                       postgres < (2, 3] +👍 alice on 1: done
         (Postgres fails)
         alice > message "c" & alice > react 👍 3 & alice > react 🎉 1 & alice > unreact 👍 1
-                                                      postgres < (3, 6] 4 +🎉 alice on 1 -👍 alice on 1 alice:4: no answer
-                                                      alarm < in 500 ms
-                                                      operator < postgres_unavailable sqlstate=none why=no answer
                                                       alice < new_message 4 "c", error message_not_found of reaction,
                                                           reaction_update 5 on 1 +🎉 alice =1, reaction_update 6 on 1 -👍
                                                           alice =0
+                                                      postgres < (3, 6] 4 +🎉 alice on 1 -👍 alice on 1 alice:4: no answer
+                                                      alarm < in 500 ms
+                                                      operator < postgres_unavailable sqlstate=none why=no answer
         (Postgres recovers)
         (499 ms pass)
         (1 ms pass)                                   alarm < in 5000 ms

@@ -21,8 +21,8 @@ const ELSEWHERE: [&str; 10] = [
     "DIR/",
     "generated/",
 ];
-/// Made by `cargo xtask dev` in a stack's folder.
-const RUNTIME_FILES: [&str; 3] = ["stack.json", "run.json", "wrangler.json"];
+/// Made by `cargo xtask dev` in a stack's folder, and by wasm-bindgen.
+const RUNTIME_FILES: [&str; 4] = ["stack.json", "run.json", "wrangler.json", "index.js"];
 /// Names that look like rules and are standards.
 const STANDARDS: [&str; 7] = ["SHA", "UTF", "ISO", "RFC", "HMAC", "AES", "PDF"];
 

@@ -53,7 +53,7 @@ impl Server {
 /// This Worker as wrangler.toml has it, on this Postgres.
 pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
     let toml = config::read_wrangler_toml()?;
-    let url = rig.database_url.strip_prefix("postgres://").context("a Postgres URL")?;
+    let url = rig.worker_url.strip_prefix("postgres://").context("a Postgres URL")?;
     let (credentials, rest) = url.split_once('@').context("a Postgres URL with a user")?;
     let (user, password) = credentials.split_once(':').context("a Postgres URL with a password")?;
     let (address, database) = rest.split_once('/').context("a Postgres URL with a database")?;
@@ -138,6 +138,37 @@ const worker :Workerd.Worker = (
 /// A string as Cap'n Proto's text form writes it; JSON's is the same for what stands in a configuration.
 fn quoted(text: &str) -> String {
     json!(text).to_string()
+}
+
+/// What a process and all below it have used of the processors, those that have ended included. Linux only.
+pub fn tree_cpu_us(root: u32) -> Result<u64> {
+    // Of each process: its parent, and what it and its ended children used, in ticks.
+    let mut processes = std::collections::HashMap::new();
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // It may have ended meanwhile.
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some((_, fields)) = stat.rsplit_once(')') else { continue };
+        let fields: Vec<u64> =
+            fields.split_whitespace().map(|field| field.parse().unwrap_or_default()).collect();
+        let (Some(parent), Some(ticks)) = (fields.get(1), fields.get(11..15)) else { continue };
+        processes.insert(pid, (u32::try_from(*parent)?, ticks.iter().sum::<u64>()));
+    }
+    let is_below = |mut pid: u32| {
+        while let Some((parent, _)) = processes.get(&pid) {
+            if pid == root {
+                return true;
+            }
+            pid = *parent;
+        }
+        false
+    };
+    let ticks: u64 = processes.iter().filter(|(pid, _)| is_below(**pid)).map(|(_, (_, ticks))| ticks).sum();
+    // SAFETY: sysconf takes no pointers.
+    let per_s = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    Ok(ticks * 1_000_000 / u64::try_from(per_s)?.max(1))
 }
 
 // --- Cores --------------------------------------------------------------------------------------
