@@ -310,7 +310,7 @@ pub const NOTIFY_RETRY_MAX_S: u32 = 1_800;
 /// Bytes of the webhooks' key. Standard Webhooks: 24 to 64.
 pub const NOTIFY_SECRET_BYTES_MIN: usize = 24;
 /// The time that one event of a room works on the rebuild of its log (REBUILD-4): the platform stops an event after 30 s
-/// of processor time, of which this takes about 4 s.
+/// of processor time, of which this takes 6 s at most.
 pub const REBUILD_SLICE_MS: u64 = 10_000;
 /// Whoever has worked on a rebuild for longer without a page is lost: a connection, a statement, and some more.
 pub const REBUILD_LEASE_MS: u64 = 2 * STATEMENT_TIMEOUT_MS + 1_000;
@@ -381,7 +381,7 @@ pub struct Limits {
     /// Rooms that a person may be in (RATE-2).
     #[serde(skip_serializing)]
     pub rooms_per_person: u64,
-    /// Messages of a page while a log is rebuilt from Postgres (REBUILD-5): storing them takes 20 ms, in which no other
+    /// Messages of a page while a log is rebuilt from Postgres (REBUILD-5): storing them takes 25 ms, in which no other
     /// room of the isolate runs.
     #[serde(skip_serializing)]
     pub rebuild_messages: u64,
