@@ -100,32 +100,38 @@ impl<P: Platform> Object<P> {
         }
     }
 
-    /// Takes pages until the log is complete or the slice is over; then the alarm begins the next slice.
+    /// Does a part of the job, and has the alarm begin the next one.
     async fn rebuild_slice(self: Rc<Self>) {
-        let ends_at = self.platform.now().saturating_add(REBUILD_SLICE_MS);
-        let mut delay_ms = ALARM_MIN_MS;
-        if let Ok(Some(mut job)) = self.unfinished_rebuild() {
-            while self.platform.now() < ends_at {
-                match self.rebuild_step(&mut job).await {
-                    Ok(RebuildStep::Progress) => self.rebuilding.backoff.borrow_mut().succeed(),
-                    Ok(RebuildStep::Finished) => break,
-                    // A request has taken the step, or this slice had lost its lease and another one works.
-                    Ok(RebuildStep::Overtaken) => match self.unfinished_rebuild() {
-                        Ok(Some(next)) if self.platform.now() < ends_at => job = next,
-                        _ => return,
-                    },
-                    Err(_) => {
-                        delay_ms = self.rebuilding.backoff.borrow_mut().fail(RETRY_MIN_MS, RETRY_MAX_MS);
-                        break;
-                    }
-                }
-                self.rebuilding.lease.renew(self.platform.now());
-            }
-        }
+        let delay_ms = match self.take_pages().await {
+            // The lease is that of whoever has overtaken this slice.
+            Ok(RebuildStep::Overtaken) => return,
+            Ok(_) => ALARM_MIN_MS,
+            Err(_) => self.rebuilding.backoff.borrow_mut().fail(RETRY_MIN_MS, RETRY_MAX_MS),
+        };
         let next_at = self.platform.now().saturating_add(delay_ms);
         self.rebuilding.retry_at.set(next_at);
         self.rebuilding.lease.release();
+        // Also after the last page: the room has dues that no input has armed an alarm for.
         self.platform.set_alarm(next_at);
+    }
+
+    /// Takes pages until the log is complete or the slice is over.
+    async fn take_pages(self: &Rc<Self>) -> Result<RebuildStep, Refusal> {
+        let ends_at = self.platform.now().saturating_add(REBUILD_SLICE_MS);
+        let Some(mut job) = self.unfinished_rebuild()? else { return Ok(RebuildStep::Finished) };
+        while self.platform.now() < ends_at {
+            match self.rebuild_step(&mut job).await? {
+                RebuildStep::Progress => self.rebuilding.backoff.borrow_mut().succeed(),
+                RebuildStep::Finished => return Ok(RebuildStep::Finished),
+                // A request has taken the step, or this slice had lost its lease and another one works.
+                RebuildStep::Overtaken => match self.unfinished_rebuild()? {
+                    Some(next) if self.platform.now() < ends_at => job = next,
+                    _ => return Ok(RebuildStep::Overtaken),
+                },
+            }
+            self.rebuilding.lease.renew(self.platform.now());
+        }
+        Ok(RebuildStep::Progress)
     }
 
     /// Asks Postgres for what the job needs next, and stores it.

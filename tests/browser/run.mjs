@@ -22,7 +22,7 @@ import { reading } from "./reading.mjs";
 import { startStack } from "./stack.mjs";
 import { DESKTOP, story } from "./story.mjs";
 import { writing } from "./writing.mjs";
-import { badNetwork, runtimeKilled, tokenExpiry } from "./trouble.mjs";
+import { badNetwork, roomRestored, runtimeKilled, tokenExpiry } from "./trouble.mjs";
 
 /** Two people with a conversation. */
 async function pair(arrive) {
@@ -70,6 +70,7 @@ const PARTS = {
   },
   async trouble({ arrive, stack }) {
     const [alice, bob] = await pair(arrive);
+    await roomRestored(alice, await arrive("erin", DESKTOP));
     await runtimeKilled(alice, bob, stack);
     await badNetwork(alice, bob);
     const dora = await arrive("dora", DESKTOP);

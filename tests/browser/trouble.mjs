@@ -1,4 +1,4 @@
-/** Faults while people write: tokens that expire, a runtime that is killed, a bad network. */
+/** Faults while people write: tokens that expire, a runtime that is killed, a bad network, a room that is being restored. */
 import { execFileSync } from "node:child_process";
 import { check, same } from "./check.mjs";
 import { killRuntime } from "./stack.mjs";
@@ -84,6 +84,29 @@ export async function runtimeKilled(alice, bob, stack) {
   await Promise.all(writing);
   const expected = ["alice", "bob"].flatMap((name) => numbered(`killed ${name}`, count));
   await bothHave("the runtime killed", [alice, bob], "killed", expected, 60_000);
+}
+
+/** The page says that a room is being restored, and opens it by itself. The server's refusals are simulated. */
+export async function roomRestored(alice, erin) {
+  let isRestoring = true;
+  await erin.page.routeWebSocket(/\/chat\?/, (socket) => {
+    if (isRestoring) socket.close({ code: 1012 });
+    else socket.connectToServer();
+  });
+  const error = { code: "upstream_unavailable", message: "restoring", retryable: true, retryAfterMs: 1_500 };
+  await erin.page.route("**/messages?limit=1", (route) =>
+    isRestoring ? route.fulfill({ status: 503, json: { error } }) : route.continue(),
+  );
+  await erin.signIn();
+  await alice.startDirect(erin.id);
+  await alice.say("said before the loss");
+  await erin.refresh();
+  await erin.roomLink(alice.id).click();
+  await check("a room that is being restored says so", () => erin.page.getByText("This conversation is being restored.").isVisible());
+  isRestoring = false;
+  await erin.connected();
+  await check("and opens by itself", same(() => erin.contents(), ["said before the loss"]));
+  await check("and no longer says so", same(() => erin.page.locator("[data-connection] > *").count(), 0));
 }
 
 /** 400 ms latency, a few KB/s, and every few seconds no network at all. */
