@@ -54,8 +54,6 @@ pub struct Backlog {
     pub audit_notes: bool,
     /// Read markers wait for the next batch, until this time at most.
     pub markers_at: Option<UnixMs>,
-    /// Notifications of events that are in Postgres wait, until this time at least.
-    pub notices_at: Option<UnixMs>,
     /// The room is deleted: nothing of it goes to Postgres any more, or a restore would bring it back.
     pub is_closed: bool,
 }
@@ -152,8 +150,7 @@ impl Outbox {
         if self.has_urgent(backlog) {
             return Some(self.retry_at);
         }
-        let at = backlog.notices_at.into_iter().chain(backlog.markers_at).min();
-        at.map(|at| self.retry_at.max(at))
+        backlog.markers_at.map(|at| self.retry_at.max(at))
     }
 
     /// When the outbox has something to do: a batch, or a report to the tenant's list.
