@@ -279,16 +279,27 @@ pub const NOTIFY_PRESENT_MS: u64 = HEARTBEAT_MS + 10_000;
 /// Events back from the newest notified one in which those that a lost client missed are looked for: what a busy room
 /// says in 35 s.
 pub const NOTIFY_MISSED_EVENTS: u64 = BATCH_ROWS_MAX;
-/// People per notice in the queue: 200 ids of 128 characters of 4 bytes stay below its 128 KB
-/// (docs/PLATFORM.md, Queues, buckets and logs).
+/// People per webhook: 200 ids of 128 characters of 4 bytes stay below the 128 KB of a message of the queue, in which a
+/// webhook that failed waits (docs/PLATFORM.md, Queues, buckets and logs).
 pub const NOTIFY_USERS_MAX: usize = 200;
+/// Bytes of the events of a message of the queue (250 without mentions take 22 KB; a single one has at most 20 KB), and
+/// of its people (490 ids of 36 characters take 24 KB). Together they stay below its 128 KB.
+pub const NOTICES_EVENTS_BYTES_MAX: usize = 32 * 1024;
+pub const NOTICES_ABSENT_BYTES_MAX: usize = 48 * 1024;
 /// Notices that the queue did not accept are sent to it again after this: each try keeps the room awake.
 pub const NOTIFY_OFFER_MS: u64 = 10_000;
 /// Notices per call of the queue, and their bytes: the queue accepts 100 and 256 KB.
 pub const NOTIFY_BATCH_MAX: usize = 100;
 pub const NOTIFY_BATCH_BYTES_MAX: usize = 200 * 1024;
-/// A call of the queue without an answer after this counts as failed: the outbox waits for it.
+/// A call of the queue without an answer after this counts as failed: it keeps the room awake.
 pub const QUEUE_TIMEOUT_MS: u64 = 3_000;
+/// An offering to the queue that got no answer at all is given up after this: its calls have failed by then.
+pub const QUEUE_LEASE_MS: u64 = 2 * QUEUE_TIMEOUT_MS;
+/// Webhooks for one message of the queue, before the rest of it is put back: 10 messages at once stay below the 1,000
+/// requests that an invocation may make.
+pub const NOTIFY_WEBHOOKS_MAX: usize = 50;
+/// After so many failed webhooks one after the other, the rest of their message waits: the receiver is down.
+pub const NOTIFY_FAILURES_MAX: u32 = 3;
 /// Code points of a message's beginning in a notification: two lines of a lock screen.
 pub const NOTIFY_PREVIEW_CHARS: u64 = 200;
 /// A receiver that has not answered after this failed this attempt. Standard Webhooks recommends 15 to 30 s.

@@ -1,15 +1,16 @@
-//! Notifications: one webhook per notice, signed as Standard Webhooks specifies.
+//! Notifications: the notices of a message of the queue, one webhook each, signed as Standard Webhooks specifies.
 //! Not here: who is notified (`db::notification_payload`), HTTP and the queue (`shell`).
 
 use crate::auth;
-use crate::db::{self, Notice, NotificationPayload, Postgres};
+use crate::db::{self, Notice, Notices, NotificationPayload, Postgres};
 use crate::ids::{UnixMs, iso};
-use crate::limits::{NOTIFY_RETRY_MAX_S, NOTIFY_RETRY_MIN_S, NOTIFY_SECRET_BYTES_MIN};
+use crate::limits::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
+use std::collections::HashSet;
 use std::future::Future;
 
 /// The way to the receiver of webhooks.
@@ -108,6 +109,110 @@ pub async fn deliver(
         Some(410) => Outcome::Unwanted,
         _ => retry,
     }
+}
+
+/// What became of the notices of a message of the queue. What is left here is to be put back into the queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Notices whose webhook failed, and seconds until each is tried again.
+    pub failed: Vec<(Notice, u32)>,
+    /// The receiver answered 410.
+    pub unwanted: Vec<Notice>,
+    /// The notices that were not tried, and seconds until they are.
+    pub rest: Option<(Notices, u32)>,
+}
+
+/// Sends the webhooks of these notices, one after the other, up to `NOTIFY_WEBHOOKS_MAX`. One that fails is tried again
+/// by itself, so no notice waits for another, and none is sent twice because another one failed.
+///
+/// # Errors  Seconds until all of it is to be tried again: nothing was sent, because Postgres did not answer.
+/// # Cost    One statement for each event.
+pub async fn deliver_all(
+    db: &impl Postgres,
+    notifier: &impl Notifier,
+    secret: &Secret,
+    notices: &Notices,
+    attempt: Attempt,
+) -> Result<Progress, u32> {
+    let mut progress = Progress::default();
+    let (mut sent, mut failures) = (0usize, 0u32);
+    let mut rest = notices.clone();
+    rest.events.reverse();
+    while let Some(event) = rest.events.last() {
+        let each: Vec<Notice> = rest.of(event).into_iter().skip(rest.done as usize).collect();
+        let asked = match joined(&each) {
+            Some(all) => db::notification_payload(db, &all).await,
+            None => Ok(None),
+        };
+        let payload = match asked {
+            Ok(payload) => payload,
+            Err(_) if rest.events.len() == notices.events.len() && rest.done == notices.done => {
+                return Err(retry_s(attempt.now.saturating_sub(attempt.queued_at), attempt.random));
+            }
+            Err(_) => return Ok(progress.interrupted(rest, attempt)),
+        };
+        for notice in each {
+            if let Some(payload) = payload.as_ref().and_then(|payload| payload_for(payload, &notice)) {
+                if sent >= NOTIFY_WEBHOOKS_MAX {
+                    return Ok(progress.rest_of(rest, 0));
+                }
+                sent = sent.saturating_add(1);
+                let webhook = webhook(secret, &notice, &payload, attempt.now);
+                failures = match notifier.post(&webhook).await {
+                    Some(200..=299) => 0,
+                    Some(410) => {
+                        progress.unwanted.push(notice);
+                        0
+                    }
+                    _ => {
+                        progress.failed.push((notice, retry_s(0, attempt.random)));
+                        failures.saturating_add(1)
+                    }
+                };
+                if failures == 0 {
+                    rest.pauses = 0;
+                }
+            }
+            rest.done = rest.done.saturating_add(1);
+            if failures >= NOTIFY_FAILURES_MAX {
+                return Ok(progress.interrupted(rest, attempt));
+            }
+        }
+        rest.events.pop();
+        rest.done = 0;
+    }
+    Ok(progress)
+}
+
+impl Progress {
+    /// The receiver or Postgres is down: the rest waits longer each time.
+    fn interrupted(self, mut rest: Notices, attempt: Attempt) -> Self {
+        let waited_ms = 1_000u64.saturating_mul(1 << rest.pauses.min(12));
+        rest.pauses = rest.pauses.saturating_add(1);
+        self.rest_of(rest, retry_s(waited_ms, attempt.random))
+    }
+
+    fn rest_of(mut self, mut rest: Notices, delay_s: u32) -> Self {
+        rest.events.reverse();
+        self.rest = Some((rest, delay_s));
+        self
+    }
+}
+
+/// One notice for the people of all of these, which are of one event.
+fn joined(notices: &[Notice]) -> Option<Notice> {
+    let users = notices.iter().flat_map(|notice| notice.users.iter().cloned()).collect();
+    notices.first().map(|first| Notice { users, ..first.clone() })
+}
+
+/// The payload with the recipients that are of this notice; `None`: there are none.
+fn payload_for(payload: &NotificationPayload, notice: &Notice) -> Option<NotificationPayload> {
+    let users: HashSet<&str> = notice.users.iter().map(String::as_str).collect();
+    let is_theirs = |recipient: &&Value| {
+        recipient.get("userId").and_then(Value::as_str).is_some_and(|user| users.contains(user))
+    };
+    let recipients: Vec<Value> = payload.recipients.iter().filter(is_theirs).cloned().collect();
+    (!recipients.is_empty()).then(|| NotificationPayload { recipients, ..payload.clone() })
 }
 
 /// The signed request for this payload.

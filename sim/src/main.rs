@@ -15,6 +15,7 @@ mod files;
 mod final_checks;
 mod generator;
 mod log_checks;
+mod notifications;
 mod objects;
 mod outages;
 mod people;
@@ -46,7 +47,7 @@ use std::time::Instant;
 use world::checker::Checker;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 45] = [
+const SOMETIMES: [&str; 46] = [
     "crashes",
     "dedupe hits",
     "conflicts compared as equal",
@@ -75,6 +76,7 @@ const SOMETIMES: [&str; 45] = [
     "alert reports lost",
     "notifications",
     "notifications refused",
+    "webhooks failed",
     "quarantined rows retried",
     "changes",
     "changes replanned",

@@ -3,7 +3,6 @@
 //! Not here: when an object runs (`objects`), crashes (`outages`), networks (`transport`).
 
 use crate::postgres::Db;
-use crate::stored;
 use crate::token::parse_token;
 use crate::world::World;
 use crate::world::checker::Checker;
@@ -12,7 +11,7 @@ use crate::world::hosts::{Host, Output, RoomAnswer, RoomObject, Work};
 use crate::world::network::{LATENCY_MS, SimSocket};
 use chinwag::api::RoomRequest;
 use chinwag::auth::Identity;
-use chinwag::db::Notice;
+use chinwag::db::Notices;
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::UnixMs;
 use chinwag::object::{Gone, Object, Platform};
@@ -232,8 +231,8 @@ impl Platform for Simulated {
         parse_token(token).ok_or_else(|| Refusal::new(Code::Unauthenticated, "no token"))
     }
 
-    /// The queue and its consumer: a message that is not in Postgres yet is notified to nobody.
-    async fn notify(&self, notices: &[Notice]) -> bool {
+    /// See `notifications`.
+    async fn notify(&self, notices: &[Notices]) -> bool {
         self.world.clock.sleep(5).await;
         // The queue fails now and then, and its answer may be lost.
         let chance = self.world.clock.random() % 8;
@@ -241,9 +240,7 @@ impl Platform for Simulated {
             self.world.recorder.count("notifications refused");
             return false;
         }
-        for notice in notices {
-            self.world.notify(notice);
-        }
+        notices.iter().for_each(|notices| self.world.consume(notices));
         chance != 1
     }
 
@@ -289,35 +286,6 @@ impl Platform for Simulated {
         self.world.recorder.trace(|| format!("{}: {entry}", self.host.name));
         if entry.event() == "row_quarantined" {
             self.world.recorder.count("rows quarantined");
-        }
-    }
-}
-
-impl World {
-    /// The queue's consumer: notifies of what Postgres has.
-    fn notify(&self, notice: &Notice) {
-        let key = (notice.tenant.as_str(), notice.room.as_str());
-        let Some(room) = crate::plan::ROOMS.iter().position(|known| *known == key) else { return };
-        if self.backends.is_deleted(room) {
-            return;
-        }
-        let author = self.backends.rows(room, |rows| {
-            let row = rows.postgres.rows.get(&notice.seq).filter(|row| row.id == notice.message);
-            row.filter(|row| row.deleted_at_ms.is_none()).map(|row| row.user_id.clone())
-        });
-        let Some(author) = author else {
-            if stored::quarantined(self, room).contains(&notice.seq) {
-                self.model.unnotifiable.borrow_mut().insert((room, notice.seq));
-            }
-            return;
-        };
-        self.recorder.count("notifications");
-        for user in &notice.users {
-            if *user == author {
-                let what = format!("{user} is notified of their own {}", notice.seq);
-                self.recorder.violation(Checker::Notified, what);
-            }
-            self.model.notified.borrow_mut().insert((room, notice.seq, user.clone()));
         }
     }
 }

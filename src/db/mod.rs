@@ -31,7 +31,9 @@ pub use audit::{AuditCursor, AuditRow, ReportedMessage, list_audit};
 pub use cursor::{Page, format as format_cursor, parse as parse_cursor};
 pub use members::{list_members, notify_settings};
 pub use mentions::mentions;
-pub use notify::{Notice, NotificationPayload, notification_payload};
+pub use notify::{
+    Absent, Notice, NoticeEvent, Notices, NotificationPayload, QueueMessage, notification_payload,
+};
 pub use people::{Applied, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, apply};
 pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, Quota, ping};

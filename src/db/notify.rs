@@ -1,14 +1,24 @@
-//! Who is notified of a message, decided when the notification is sent and not before.
-//! Not here: who was absent (`room::notifications`), and sending (`notify`).
+//! What the queue of notifications holds, and who is notified of a message: that is decided when the notification is
+//! sent and not before.
+//! Not here: who was absent (`room::notices`), and sending (`notify`).
 
 use super::port::{DbError, Postgres, decode};
 use crate::ids::{RoomId, Seq, TenantId};
-use crate::limits::NOTIFY_PREVIEW_CHARS;
+use crate::limits::{NOTIFY_PREVIEW_CHARS, NOTIFY_USERS_MAX};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A message and the people without a socket: the message of the queue. It holds ids only. Fields are added and never
-/// changed, because a notice can be read by another version than the one that wrote it.
+/// A message of the queue of notifications. It holds ids only. Fields are added and never changed, because a message can
+/// be read by another version than the one that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum QueueMessage {
+    Many(Notices),
+    One(Notice),
+}
+
+/// A message and people who were absent: what one webhook is made of. Rooms send `Notices`; the consumer puts the
+/// notices of them that failed into the queue, each by itself.
 ///
 /// Crosses a deploy: tests/golden/stored/notice.json
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +37,113 @@ pub struct Notice {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub calls_all: bool,
     pub users: Vec<String>,
+}
+
+/// Events of a room and the people who were absent for some of them. Expanded by the consumer of the queue, this is one
+/// notice for each event and `NOTIFY_USERS_MAX` people.
+///
+/// Crosses a deploy: tests/golden/stored/notices.json
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notices {
+    pub tenant: TenantId,
+    pub room: RoomId,
+    /// Ascending.
+    pub events: Vec<NoticeEvent>,
+    pub absent: Vec<Absent>,
+    /// The part that the first of these people are in: others of the same events are in parts before it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub part: u32,
+    /// These people counted as present and were lost later. Each has a part of their own, apart from those of everybody
+    /// who was absent, so that a notice that is sent again has the same id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missed: bool,
+    /// How many notices of the first event are done.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub done: u32,
+    /// How often delivery was interrupted without a success in between.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pauses: u32,
+}
+
+/// What people are notified of: a message, or its edit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NoticeEvent {
+    pub seq: Seq,
+    pub message: String,
+    pub event: Seq,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calls_all: bool,
+    /// The edit notifies these people alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Vec<String>>,
+    /// It does not notify these people: the author, and those whom the message mentioned before the edit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
+}
+
+/// Somebody who was absent for the events from `from` to `to`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absent {
+    pub id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Seq>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Seq>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Notices {
+    /// The part of the people behind these.
+    pub fn next_part(&self) -> u32 {
+        let parts = self.absent.len().div_ceil(NOTIFY_USERS_MAX);
+        self.part.saturating_add(u32::try_from(parts).unwrap_or(u32::MAX))
+    }
+
+    /// The notices of one event. A person is in the same part of each event, whoever else is left out.
+    pub fn of(&self, event: &NoticeEvent) -> Vec<Notice> {
+        let size = if self.missed { 1 } else { NOTIFY_USERS_MAX };
+        let parts = self.absent.chunks(size).zip(self.part..);
+        let notices = parts.map(|(absent, number)| {
+            let users = absent.iter().filter(|absent| absent.concerns(event)).map(|absent| absent.id.clone());
+            let part = match absent.first() {
+                Some(first) if self.missed => missed_part(&first.id),
+                _ => number,
+            };
+            Notice {
+                tenant: self.tenant.clone(),
+                room: self.room.clone(),
+                seq: event.seq,
+                message: event.message.clone(),
+                event: event.event,
+                part,
+                calls_all: event.calls_all,
+                users: users.collect(),
+            }
+        });
+        notices.filter(|notice| !notice.users.is_empty()).collect()
+    }
+}
+
+impl Absent {
+    fn concerns(&self, event: &NoticeEvent) -> bool {
+        let is_named = |names: &Vec<String>| names.contains(&self.id);
+        self.from.is_none_or(|from| event.event >= from)
+            && self.to.is_none_or(|to| event.event <= to)
+            && event.only.as_ref().is_none_or(is_named)
+            && !is_named(&event.except)
+    }
+}
+
+/// The part of a notice for somebody whose client was lost: FNV-1a of the person.
+fn missed_part(user: &str) -> u32 {
+    let hash =
+        user.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash | 0x8000_0000
 }
 
 /// A notification and its recipients.

@@ -3,7 +3,6 @@
 //! `chat_project_*` of migrations/0006_writing_functions.sql and 0008_reaction_changes.sql.
 
 use super::audit::AuditRow;
-use super::notify::Notice;
 use super::port::{DbError, Postgres, decode, encode};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use serde::{Deserialize, Serialize};
@@ -116,12 +115,6 @@ pub struct Projection {
     /// Entries for the audit log, reports among them.
     #[serde(default)]
     pub audit: Vec<AuditRow>,
-    /// Who is notified once this is in Postgres. Not part of the statement.
-    #[serde(skip)]
-    pub notices: Vec<Notice>,
-    /// The last event that these notices cover.
-    #[serde(skip)]
-    pub notices_to: Seq,
 }
 
 /// The outcome of a batch. `epoch` is the one that was stored before it.

@@ -4,7 +4,7 @@
 use super::Object;
 use super::lease::Lease;
 use super::platform::Platform;
-use crate::db::{self, Projected, Projection};
+use crate::db;
 use crate::ids::UnixMs;
 use crate::limits::*;
 use crate::room::{Input, Room};
@@ -77,8 +77,6 @@ impl<P: Platform> Object<P> {
             if !self.memory.look(Room::has_a_full_batch).unwrap_or(false) {
                 self.platform.sleep(self.drain.gather_ms()).await;
             }
-            // Who is present decides whom the batch notifies.
-            self.feed_pings();
             let fed = self.feed(Input::Drain);
             let Some(batch) = fed.project else {
                 // A failing store gets a pause. Asked again within the same turn it spins: workerd never gets to write,
@@ -91,13 +89,10 @@ impl<P: Platform> Object<P> {
             let begun = self.platform.now();
             self.drain.lease.renew(begun);
             let outcome = self.ask_db(async |db| db::project(db, &batch).await).await;
-            // Only for events in Postgres: the consumer of the queue reads them there.
-            let notified = match &outcome {
-                Ok(Projected::Done { .. } | Projected::Ahead { .. }) => self.notify(&batch).await,
-                _ => false,
-            };
             self.drain.took_ms.set(self.platform.now().saturating_sub(begun));
-            let failed = self.feed(Input::Projected { batch, outcome, notified }).failed;
+            // Who is present decides whom the batch notifies.
+            self.feed_pings();
+            let failed = self.feed(Input::Projected { batch, outcome }).failed;
             self.count();
             if failed {
                 self.platform.sleep(RETRY_MIN_MS).await;
@@ -106,10 +101,5 @@ impl<P: Platform> Object<P> {
         self.drain.lease.release();
         // For what arrived while the last batch was in progress.
         self.schedule_next();
-    }
-
-    /// Hands the batch's notices to the queue; true if the queue has them, or there are none.
-    async fn notify(&self, batch: &Projection) -> bool {
-        batch.notices.is_empty() || self.platform.notify(&batch.notices).await
     }
 }

@@ -2,7 +2,7 @@
 //! Not here: what the object does with it.
 
 use crate::auth::Identity;
-use crate::db::{Notice, Postgres};
+use crate::db::{Notices, Postgres};
 use crate::error::Refusal;
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::metrics::Counts;
@@ -68,8 +68,8 @@ pub trait Platform: 'static {
     fn list_files(&self, prefix: &str) -> impl Future<Output = Option<Vec<String>>>;
     /// Hands notices to the queue of notifications; true if the queue has them, or there is no queue.
     ///
-    /// # Cost  at most `QUEUE_TIMEOUT_MS`: the outbox waits for it.
-    fn notify(&self, _notices: &[Notice]) -> impl Future<Output = bool> {
+    /// # Cost  at most `QUEUE_TIMEOUT_MS`.
+    fn notify(&self, _notices: &[Notices]) -> impl Future<Output = bool> {
         async { true }
     }
     /// Writes a data point for the operator's graphs.

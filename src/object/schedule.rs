@@ -4,6 +4,7 @@
 use super::Object;
 use super::platform::Platform;
 use crate::ids::UnixMs;
+use crate::limits::RETRY_MIN_MS;
 use crate::room::{ConnectionId, Input, Room};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -17,6 +18,7 @@ pub(super) struct Schedule {
     inbox: RefCell<Vec<(ConnectionId, String)>>,
     flush_is_due: Cell<bool>,
     tick_at: Cell<Option<UnixMs>>,
+    notices_are_due: Cell<bool>,
 }
 
 impl Schedule {
@@ -31,6 +33,11 @@ impl Schedule {
     /// A flush is due; true if none was before.
     fn request_flush(&self) -> bool {
         !self.flush_is_due.replace(true)
+    }
+
+    /// Notices are due; true if none were before.
+    fn request_notices(&self) -> bool {
+        !self.notices_are_due.replace(true)
     }
 
     /// Nothing waits for a flush any more.
@@ -88,8 +95,12 @@ impl<P: Platform> Object<P> {
     /// Schedules what the room needs next: a flush, a tick, a drain.
     pub(super) fn schedule_next(self: &Rc<Self>) {
         let now = self.platform.now();
-        let look = |room: &Room| (room.wants_flush(), room.deadline(), room.wants_drain(now));
-        let Some((wants_flush, deadline, wants_drain)) = self.memory.look(look) else { return };
+        let look = |room: &Room| {
+            (room.wants_flush(), room.deadline(), room.wants_drain(now), room.wants_notices(now))
+        };
+        let Some((wants_flush, deadline, wants_drain, wants_notices)) = self.memory.look(look) else {
+            return;
+        };
         if wants_flush {
             self.flush_later();
         }
@@ -103,6 +114,19 @@ impl<P: Platform> Object<P> {
         }
         if wants_drain {
             self.start_drain(now);
+        }
+        if wants_notices && self.schedule.request_notices() {
+            self.later(async move |object| {
+                object.platform.sleep(0).await;
+                // Who is present decides who is notified.
+                object.feed_pings();
+                if object.feed(Input::Notify).failed {
+                    // A failing store gets a pause, as in `drain`.
+                    object.platform.sleep(RETRY_MIN_MS).await;
+                }
+                object.schedule.notices_are_due.set(false);
+                object.schedule_next();
+            });
         }
     }
 }

@@ -5,7 +5,8 @@ use super::Room;
 use super::deletion::Check;
 use super::effect::Effect;
 use super::files::Removals;
-use super::notifications::Audience;
+use super::notices::Audience;
+use super::notifications::Offering;
 use super::outbox::{AlertAnswer, AlertReport, Backlog, Next};
 use super::store::formats::OutboxReport;
 use super::store::{Result, StateRow, Store, encode};
@@ -20,7 +21,12 @@ impl Room {
 
     /// Ensures that an alarm finishes what a crash would leave undone.
     pub(super) fn arm(&mut self, now: UnixMs) {
-        let dues = [self.outbox.due(&self.backlog()), self.files.due(), self.deletion.due(self.is_settled())];
+        let dues = [
+            self.outbox.due(&self.backlog()),
+            self.notices_due(),
+            self.files.due(),
+            self.deletion.due(self.is_settled()),
+        ];
         if let Some(due) = dues.into_iter().flatten().min() {
             self.effects.extend(self.alarm.arm(now, due));
         }
@@ -48,7 +54,6 @@ impl Room {
             floor: self.log.floor(),
             storage_percent: self.storage.alert_percent(),
             side_rows: self.reads.has_unprojected() || self.audit.is_waiting(),
-            notices_at: self.notifications.due(&self.log),
             is_closed: self.deletion.is_done(),
         }
     }
@@ -72,12 +77,6 @@ impl Room {
         // A marker in a batch must be in storage, or a crash would forget which markers Postgres may lack.
         self.save_reads(store)?;
         let rows = self.outbox.next_rows(store, &backlog)?;
-        let audience = Audience {
-            info: self.members.info(),
-            signs: self.connections.signs_of_life(),
-            reads: &self.reads,
-        };
-        let (notices, notices_to) = self.notifications.collect(turn, &self.log, rows.to, &audience)?;
         let batch = Rc::new(Projection {
             tenant: self.members.tenant().clone(),
             room: self.members.room().clone(),
@@ -88,8 +87,6 @@ impl Room {
             reactions: rows.reactions,
             reads: self.reads.batch(),
             audit: self.audit.batch(store)?,
-            notices,
-            notices_to,
         });
         self.outbox.begin(now, &batch, self.reads.number());
         self.effects.push(Effect::Project(batch));
@@ -102,16 +99,15 @@ impl Room {
         turn: Turn,
         batch: &Rc<Projection>,
         outcome: std::result::Result<Projected, DbError>,
-        notified: bool,
     ) -> Result<()> {
         let Some(next) = self.outbox.answered(turn, self.log.head(), batch, outcome)? else { return Ok(()) };
         for next in next {
-            self.follow(turn, batch, notified, next)?;
+            self.follow(turn, batch, next)?;
         }
         self.check_alert(turn)
     }
 
-    fn follow(&mut self, turn: Turn, batch: &Projection, notified: bool, next: Next) -> Result<()> {
+    fn follow(&mut self, turn: Turn, batch: &Projection, next: Next) -> Result<()> {
         let Turn { store, now } = turn;
         match next {
             Next::Report(entry) => self.report(entry),
@@ -126,8 +122,13 @@ impl Room {
                 self.save_reads(store)?;
             }
             Next::MoveWatermark { projected, reads_saved } => {
-                let notified = self.notifications.offered(now, batch, notified);
-                self.log.move_watermarks(store, projected, reads_saved, notified)?;
+                self.log.move_watermark(projected, reads_saved);
+                self.offer_notices(turn)?;
+                // One row for both watermarks: the queue's answer writes it, in a moment. A crash before that sends the
+                // same batch again.
+                if !self.notifications.is_offering() || self.log.lag() > 0 {
+                    self.save_watermarks(store)?;
+                }
             }
             // The version was read before a change that the room knows by now, or Postgres was restored from a backup:
             // the statement finds out.
@@ -139,6 +140,67 @@ impl Room {
             Next::PutBack => self.effects.push(Effect::Restore),
         }
         Ok(())
+    }
+
+    // --- Notifications --------------------------------------------------------------------------------
+
+    /// When notices are due.
+    pub(super) fn notices_due(&self) -> Option<UnixMs> {
+        self.notifications.due(&self.log).filter(|_| !self.deletion.is_done())
+    }
+
+    /// Offers the next notices to the queue, if any are due.
+    pub(super) fn offer_notices(&mut self, turn: Turn) -> Result<()> {
+        if self.notices_due().is_none_or(|at| turn.now < at) {
+            return Ok(());
+        }
+        let audience = Audience {
+            info: self.members.info(),
+            signs: self.connections.signs_of_life(),
+            reads: &self.reads,
+        };
+        let (offering, notified) = self.notifications.take(turn, &self.log, &audience)?;
+        self.effects.extend(offering.map(Effect::Offer));
+        if let Some(to) = notified {
+            self.log.move_notified(to);
+        }
+        Ok(())
+    }
+
+    /// Offers notices when Postgres has answered long ago.
+    pub(super) fn notify(&mut self, turn: Turn) -> Result<()> {
+        self.offer_notices(turn)?;
+        if self.notifications.is_offering() { Ok(()) } else { self.save_watermarks(turn.store) }
+    }
+
+    /// Takes the queue's answer to an offering; a late one is ignored.
+    pub(super) fn offered(&mut self, turn: Turn, offering: &Rc<Offering>, taken: bool) -> Result<()> {
+        let notified = self.notifications.answered(turn.now, offering, taken, self.log.notified());
+        if let Some(to) = notified {
+            self.log.move_notified(to);
+        }
+        self.offer_notices(turn)?;
+        self.save_watermarks(turn.store)
+    }
+
+    /// Stores the watermarks, and who may have missed events up to there, if they have changed.
+    fn save_watermarks(&mut self, store: &Store) -> Result<()> {
+        if self.deletion.is_done() {
+            return Ok(());
+        }
+        let newest = store.by_seq(self.log.notified())?.map(|event| (event.seq, event.at));
+        let audience = Audience {
+            info: self.members.info(),
+            signs: self.connections.signs_of_life(),
+            reads: &self.reads,
+        };
+        let unheard = self.notifications.unheard(newest, &audience);
+        self.log.save(store, unheard)
+    }
+
+    /// Stores that nothing is owed any more to people whose socket has ended.
+    pub(super) fn save_unheard(&mut self, store: &Store) -> Result<()> {
+        if self.notifications.is_unsaved() { self.save_watermarks(store) } else { Ok(()) }
     }
 
     // --- Alerts ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 //! What comes out of `Room::handle`, and why an operation may come to nothing.
 //! Not here: performing effects (`object`).
 
+use super::notifications::Offering;
 use super::socket_state::{ConnectionId, SocketState};
 use super::store::StoreError;
 use super::store::formats::OutboxReport;
@@ -40,6 +41,8 @@ pub enum Effect {
     /// Ask Postgres for the room and its members; answer with `Input::Refreshed`.
     Refresh,
     Alarm(UnixMs),
+    /// Put these notices into their queue; answer with `Input::Offered`.
+    Offer(Rc<Offering>),
     /// Put the room back into Postgres (`Room::copy`) unless it was deleted there; answer with `Input::Restored`.
     Restore,
     /// Delete the next piece of the deleted room in Postgres; answer with `Input::Erased`.

@@ -1,6 +1,7 @@
 //! What goes into `Room::handle`: everything that can happen to a room, and the calls of the Worker among it.
 //! Not here: what follows from an input (`Room`), and what comes out (`effect`).
 
+use super::notifications::Offering;
 use super::socket_state::ConnectionId;
 use crate::auth::Identity;
 use crate::db::{DbError, Projected, Projection, Restored, RoomSnapshot};
@@ -64,8 +65,13 @@ pub enum Input<'a> {
     Projected {
         batch: Rc<Projection>,
         outcome: Result<Projected, DbError>,
-        /// The queue of notifications has taken the batch's notices.
-        notified: bool,
+    },
+    /// Notices may go to their queue.
+    Notify,
+    /// Whether the queue has taken the notices of `Effect::Offer`.
+    Offered {
+        offering: Rc<Offering>,
+        taken: bool,
     },
     /// Whether the tenant's list took the `Effect::ReportAlert` of that time.
     AlertReported {

@@ -3,11 +3,14 @@
 
 use super::store::formats::LogState;
 use super::store::{Result, SCHEMA_STEPS, StateRow, Store, decode, encode};
-use crate::ids::Seq;
+use crate::ids::{Seq, UnixMs};
+use std::collections::BTreeMap;
 
 /// Owns the row `StateRow::Log`.
 pub struct Log {
     state: LogState,
+    /// What is stored of it.
+    stored: LogState,
     head: Seq,
     /// The head after the last input that did not fail.
     settled_head: Seq,
@@ -25,7 +28,7 @@ impl Log {
         let newest = store.newest()?;
         // The newest events before a rebuild may have been reactions, which a rebuilt log does not contain.
         let head = newest.max(state.projected).max(state.floor);
-        Ok(Self { state, head, settled_head: head })
+        Ok(Self { stored: state.clone(), state, head, settled_head: head })
     }
 
     /// Stores the position of a log that was rebuilt from Postgres. The log is complete then.
@@ -33,7 +36,8 @@ impl Log {
     /// # Takes  `floor`: up to where it was rebuilt; `projected`: what Postgres still has of it.
     pub fn store_rebuilt(store: &Store, epoch: String, floor: Seq, projected: Seq) -> Result<()> {
         let (reads_saved, schema, notified) = (0, SCHEMA_STEPS, Some(floor));
-        let state = LogState { epoch, projected, floor, reads_saved, schema, notified };
+        let unheard = BTreeMap::new();
+        let state = LogState { epoch, projected, floor, reads_saved, schema, notified, unheard };
         store.set_state(StateRow::Log, encode(&state)?)
     }
 
@@ -87,29 +91,31 @@ impl Log {
         self.settled_head
     }
 
-    /// Moves the watermarks and stores them, if they differ.
-    ///
-    /// # Takes  `reads_saved`: `None` leaves it; `notified`: up to where the queue has notifications, `None` leaves it.
-    pub fn move_watermarks(
-        &mut self,
-        store: &Store,
-        projected: Seq,
-        reads_saved: Option<u64>,
-        notified: Option<Seq>,
-    ) -> Result<()> {
+    /// Who may have missed events up to the watermark of notifications.
+    pub fn unheard(&self) -> &BTreeMap<String, UnixMs> {
+        &self.state.unheard
+    }
+
+    /// Moves the outbox's watermark; `reads_saved`: `None` leaves it. `save` stores it.
+    pub fn move_watermark(&mut self, projected: Seq, reads_saved: Option<u64>) {
         // Before the outbox's watermark moves: from here on the other one does not follow it.
-        let before = self.notified();
+        self.state.notified = Some(self.notified());
+        self.state.projected = projected;
+        self.state.reads_saved = reads_saved.unwrap_or(self.state.reads_saved);
+    }
+
+    /// Moves the watermark of notifications. `save` stores it.
+    pub fn move_notified(&mut self, to: Seq) {
         // Postgres may have lost events whose notifications were sent: nobody is notified again.
-        let after = notified.map_or(before, |to| before.max(to.min(projected)));
-        let state = LogState {
-            projected,
-            reads_saved: reads_saved.unwrap_or(self.state.reads_saved),
-            notified: Some(after),
-            ..self.state.clone()
-        };
-        if state != self.state {
-            store.set_state(StateRow::Log, encode(&state)?)?;
-            self.state = state;
+        self.state.notified = Some(self.notified().max(to.min(self.state.projected)));
+    }
+
+    /// Stores the watermarks if they have changed.
+    pub fn save(&mut self, store: &Store, unheard: BTreeMap<String, UnixMs>) -> Result<()> {
+        self.state.unheard = unheard;
+        if self.state != self.stored {
+            store.set_state(StateRow::Log, encode(&self.state)?)?;
+            self.stored = self.state.clone();
         }
         Ok(())
     }
@@ -117,6 +123,8 @@ impl Log {
     /// The room is deleted: the outbox is empty and nobody is notified. Gives the row, which the caller stores.
     pub fn close(&mut self) -> Result<String> {
         (self.state.projected, self.state.notified) = (self.head, None);
+        self.state.unheard.clear();
+        self.stored = self.state.clone();
         encode(&self.state)
     }
 }

@@ -31,6 +31,7 @@ mod mention_parser;
 mod message;
 mod message_row;
 pub mod moderation;
+mod notices;
 mod notifications;
 mod operator;
 mod outbox;
@@ -153,6 +154,8 @@ impl Room {
         };
         loaded.learn_markers();
         sockets.into_iter().for_each(|state| loaded.wake_socket(state));
+        let has_socket = |user: &str| loaded.presence.sockets(user) > 0;
+        loaded.notifications = Notifications::load(loaded.log.unheard().clone(), has_socket);
         loaded.storage.measure(store, &loaded.limits);
         let backlog = loaded.backlog();
         loaded.outbox.load_alert(store, &backlog)?;
@@ -225,12 +228,15 @@ impl Room {
                 self.storage.measure(store, &self.limits);
                 self.flush(now);
             }
-            Input::Tick => self.tick(now),
+            Input::Tick => {
+                self.tick(now);
+                self.save_unheard(store)?;
+            }
             Input::AlarmFired => self.alarm_fired(turn)?,
             Input::Drain => self.take_batch(turn)?,
-            Input::Projected { batch, outcome, notified } => {
-                self.projected(turn, &batch, outcome, notified)?;
-            }
+            Input::Projected { batch, outcome } => self.projected(turn, &batch, outcome)?,
+            Input::Notify => self.notify(turn)?,
+            Input::Offered { offering, taken } => self.offered(turn, &offering, taken)?,
             Input::AlertReported { at, taken } => self.alert_reported(turn, at, taken)?,
             Input::FilesListed(ids) => self.files_listed(turn, ids)?,
             Input::FilesRemoved { ids, gone } => self.files_removed(turn, &ids, gone)?,
@@ -302,6 +308,11 @@ impl Room {
     /// Whether what waits for Postgres fills a batch.
     pub fn has_a_full_batch(&self) -> bool {
         self.log.lag() >= BATCH_ROWS_MAX
+    }
+
+    /// Whether notices should be offered to their queue now.
+    pub fn wants_notices(&self, now: UnixMs) -> bool {
+        self.notices_due().is_some_and(|at| now >= at)
     }
 
     /// Whether a batch should be taken now.

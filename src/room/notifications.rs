@@ -1,229 +1,188 @@
-//! Whom a batch must notify: members of whom nothing was heard when a message was sent, from a watermark of its own; and
-//! whoever was counted as present and then lost.
-//! Not here: levels, snoozes and read markers at the time of the notification (`db::notification_payload`), and the watermark
-//! (`log`).
+//! When notices are offered to the queue of notifications, a piece of the log at a time, and to whom they are owed whose
+//! client was lost. Nothing waits for the queue: the watermark of notifications follows the one of Postgres.
+//! Not here: what a piece holds (`notices`), and the watermark (`log`).
 
 use super::log::Log;
-use super::reads::Reads;
-use super::store::formats::{ChangeBody, RoomInfo};
-use super::store::{Event, Kind, Result, Store};
+use super::notices::{Audience, Collected, Owed};
+use super::store::Result;
 use super::turn::Turn;
-use crate::db::{Notice, Projection, SnapshotMember};
+use crate::db::Notices;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::*;
-use crate::protocol::message::Message;
-use crate::protocol::room::NotifyLevel;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Notices that are on the way to the queue, and what is done when it has them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Offering {
+    pub notices: Vec<Notices>,
+    covers: Covers,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Covers {
+    /// The log up to here.
+    Log(Seq),
+    /// What these people missed, up to here.
+    Missed(Vec<Owed>, Seq),
+}
 
 #[derive(Debug, Default)]
 pub struct Notifications {
-    /// People whose client was lost, and when it was last heard of: they may have missed what came within
-    /// `NOTIFY_PRESENT_MS` after it. In memory alone.
     owed: Vec<Owed>,
-    /// Those of the batch in progress.
-    offering: Vec<Owed>,
-    /// The queue did not take the last notices; they are not offered again before this. Postgres does not wait for it.
+    /// The offering in progress, and since when.
+    offering: Option<(UnixMs, Rc<Offering>)>,
+    /// The queue did not take the last notices; they are not offered again before this.
     offer_at: UnixMs,
-}
-
-#[derive(Clone, Debug)]
-struct Owed {
-    user: String,
-    heard_ms: UnixMs,
-}
-
-impl Owed {
-    /// Whether they were counted as present for an event of that time, without having been heard of after it.
-    fn missed(&self, at: UnixMs) -> bool {
-        at > self.heard_ms && at <= self.heard_ms.saturating_add(NOTIFY_PRESENT_MS)
-    }
-}
-
-/// The members, and what decides which of them are notified.
-pub struct Audience<'a> {
-    pub info: &'a RoomInfo,
-    /// Who has a socket, and when they were last heard of.
-    pub signs: HashMap<&'a str, UnixMs>,
-    pub reads: &'a Reads,
-}
-
-/// What an event notifies of.
-struct Occasion {
-    message: Message,
-    /// An edit added `@room`.
-    calls_all: bool,
-    users: Vec<String>,
+    /// The instance before this one ended with sockets open: their clients get some time to return.
+    waits_for_clients: bool,
+    /// Who is stored as unheard.
+    unheard: BTreeMap<String, UnixMs>,
+    /// What is stored of them is out of date.
+    is_unsaved: bool,
 }
 
 impl Notifications {
-    /// When notices of events that are in Postgres are due; `None` if there are none.
-    pub fn due(&self, log: &Log) -> Option<UnixMs> {
-        let is_due = log.notified() < log.projected() || !self.owed.is_empty() || !self.offering.is_empty();
-        is_due.then_some(self.offer_at)
+    /// # Takes  `unheard`: who was stored as unheard; `has_socket`: whether a socket of theirs is still open.
+    pub fn load(unheard: BTreeMap<String, UnixMs>, has_socket: impl Fn(&str) -> bool) -> Self {
+        let lost = unheard.iter().filter(|(user, _)| !has_socket(user));
+        let owed: Vec<Owed> = lost.map(|(user, heard_ms)| Owed::new(user, *heard_ms)).collect();
+        Self { waits_for_clients: !owed.is_empty(), owed, unheard, ..Self::default() }
     }
 
-    /// The notices of the events behind the watermark, at most up to `to`.
+    /// When notices of events that are in Postgres are due; `None` if there are none.
+    pub fn due(&self, log: &Log) -> Option<UnixMs> {
+        let lease_end = |(since, _): &(UnixMs, _)| since.saturating_add(QUEUE_LEASE_MS);
+        let is_due = log.notified() < log.projected() || !self.owed.is_empty();
+        self.offering.as_ref().map(lease_end).or_else(|| is_due.then_some(self.offer_at))
+    }
+
+    pub fn is_offering(&self) -> bool {
+        self.offering.is_some()
+    }
+
+    /// The next piece for the queue, if one is due.
     ///
-    /// # Takes  `to`: where the outbox's watermark is after the batch.
-    /// # Gives  also the seq up to which these are all.
-    pub fn collect(
+    /// # Gives  also up to where everybody is notified if the log has nothing for the queue up to there.
+    pub fn take(
         &mut self,
         turn: Turn,
         log: &Log,
-        to: Seq,
         audience: &Audience,
-    ) -> Result<(Vec<Notice>, Seq)> {
-        let from = log.notified();
-        if turn.now < self.offer_at {
-            return Ok((Vec::new(), from));
+    ) -> Result<(Option<Rc<Offering>>, Option<Seq>)> {
+        let Turn { store, now } = turn;
+        if std::mem::take(&mut self.waits_for_clients) {
+            self.offer_at = now.saturating_add(NOTIFY_OFFER_MS);
         }
-        let mut notices = self.collect_owed(turn, from, audience)?;
-        let absent = audience.candidates(turn.now, |sign| turn.now > sign.saturating_add(NOTIFY_PRESENT_MS));
-        if absent.is_empty() || from >= to {
-            return Ok((notices, to.max(from)));
+        if self.due(log).is_none_or(|at| now < at) {
+            return Ok((None, None));
         }
-        let events = turn.store.between(from, to, BATCH_ROWS_MAX)?;
-        let is_complete = (events.len() as u64) < BATCH_ROWS_MAX;
-        let reached = events.last().map_or(to, |last| if is_complete { to } else { last.seq });
-        for event in events {
-            let Some(occasion) = audience.occasion(turn.store, &event, &absent)? else { continue };
-            for (part, users) in occasion.users.chunks(NOTIFY_USERS_MAX).enumerate() {
-                let part = u32::try_from(part).unwrap_or(u32::MAX);
-                notices.push(audience.notice(&event, &occasion, part, users));
+        self.offering = None;
+        let notified = log.notified();
+        while !self.owed.is_empty() {
+            let Collected { notices, to } = audience.collect_missed(store, now, notified, &self.owed)?;
+            let covers = Covers::Missed(self.owed.clone(), to);
+            if notices.is_empty() {
+                self.cover_missed(&self.owed.clone(), to, notified);
+            } else {
+                return Ok((Some(self.begin(now, notices, covers)), None));
             }
         }
-        Ok((notices, reached))
+        if notified >= log.projected() {
+            return Ok((None, None));
+        }
+        let Collected { notices, to } = audience.collect_absent(store, now, (notified, log.projected()))?;
+        if notices.is_empty() {
+            return Ok((None, Some(to)));
+        }
+        Ok((Some(self.begin(now, notices, Covers::Log(to))), None))
+    }
+
+    fn begin(&mut self, now: UnixMs, notices: Vec<Notices>, covers: Covers) -> Rc<Offering> {
+        let offering = Rc::new(Offering { notices, covers });
+        self.offering = Some((now, offering.clone()));
+        offering
+    }
+
+    /// The queue's answer to an offering. A late one is ignored.
+    ///
+    /// # Gives  up to where everybody is notified now, if that has changed.
+    pub fn answered(
+        &mut self,
+        now: UnixMs,
+        offering: &Rc<Offering>,
+        taken: bool,
+        notified: Seq,
+    ) -> Option<Seq> {
+        let is_current = self.offering.as_ref().is_some_and(|(_, current)| Rc::ptr_eq(current, offering));
+        if !is_current {
+            return None;
+        }
+        self.offering = None;
+        if !taken {
+            self.offer_at = now.saturating_add(NOTIFY_OFFER_MS);
+            return None;
+        }
+        match &offering.covers {
+            Covers::Log(to) => Some(*to),
+            Covers::Missed(owed, to) => {
+                self.cover_missed(owed, *to, notified);
+                None
+            }
+        }
+    }
+
+    /// The queue has what these people missed up to `to`.
+    fn cover_missed(&mut self, owed: &[Owed], to: Seq, notified: Seq) {
+        self.is_unsaved = true;
+        for covered in owed {
+            self.owed.retain(|owed| owed != covered || to < notified);
+            if let Some(owed) = self.owed.iter_mut().find(|owed| *owed == covered) {
+                owed.done = to;
+            }
+        }
     }
 
     /// A client of this person is lost that was last heard of at this time.
     pub fn owe(&mut self, user: &str, heard_ms: UnixMs) {
         match self.owed.iter_mut().find(|owed| owed.user == user) {
             // Another client of theirs was heard of later: it has received what came before.
-            Some(owed) => owed.heard_ms = owed.heard_ms.max(heard_ms),
-            None => self.owed.push(Owed { user: user.to_owned(), heard_ms }),
+            Some(owed) if owed.heard_ms < heard_ms => *owed = Owed::new(user, heard_ms),
+            Some(_) => {}
+            None => self.owed.push(Owed::new(user, heard_ms)),
         }
     }
 
-    /// The notices of what lost clients missed, up to the watermark `notified`. What is behind it is collected with
-    /// everything else, and these people are absent by then.
-    fn collect_owed(&mut self, turn: Turn, notified: Seq, audience: &Audience) -> Result<Vec<Notice>> {
-        // Those of a batch that was given up are offered again.
-        self.offering.append(&mut self.owed);
-        let mut notices = Vec::new();
-        if self.offering.is_empty() {
-            return Ok(notices);
-        }
-        let from = notified.saturating_sub(NOTIFY_MISSED_EVENTS);
-        let events = turn.store.between(from, notified, NOTIFY_MISSED_EVENTS)?;
-        for owed in &self.offering {
-            // Whoever is heard of on another socket has received it there, or is owed it when that one ends.
-            let candidates = audience.candidates(turn.now, |sign| sign < owed.heard_ms);
-            let theirs: Vec<Candidate> =
-                candidates.into_iter().filter(|c| c.member.user_id.as_str() == owed.user).collect();
-            for event in events.iter().filter(|event| !theirs.is_empty() && owed.missed(event.at)) {
-                let Some(occasion) = audience.occasion(turn.store, event, &theirs)? else { continue };
-                notices.push(audience.notice(event, &occasion, missed_part(&owed.user), &occasion.users));
-            }
-        }
-        Ok(notices)
+    /// A client of this person has ended.
+    pub fn forget_socket(&mut self, user: &str) {
+        self.is_unsaved |= self.unheard.contains_key(user);
     }
 
-    /// Whether the queue took the batch's notices.
+    /// Whether somebody is stored as unheard who is not owed anything any more.
+    pub fn is_unsaved(&self) -> bool {
+        self.is_unsaved
+    }
+
+    /// Who may have missed events up to the watermark, to be stored with it: whoever counts as present and was not heard
+    /// of since the newest of these events, and whoever is owed notices. If the instance ends, no socket says so.
     ///
-    /// # Gives  up to where it has notifications now; `None`: as far as before.
-    pub fn offered(&mut self, now: UnixMs, batch: &Projection, taken: bool) -> Option<Seq> {
-        if taken {
-            self.offering.clear();
-            return Some(batch.notices_to);
-        }
-        if !batch.notices.is_empty() {
-            self.offer_at = now.saturating_add(NOTIFY_OFFER_MS);
-        }
-        None
-    }
-}
-
-/// A member, and when they were last heard of, if they have a socket.
-struct Candidate<'a> {
-    member: &'a SnapshotMember,
-    heard_ms: Option<UnixMs>,
-}
-
-impl Candidate<'_> {
-    /// Whether nothing was heard of them for a while at that time.
-    fn is_absent(&self, at: UnixMs) -> bool {
-        self.heard_ms.is_none_or(|heard_ms| heard_ms.saturating_add(NOTIFY_PRESENT_MS) < at)
-    }
-}
-
-/// The part of a notice for somebody whose client was lost, apart from those of everybody who was absent: FNV-1a of the
-/// person, so that a notice that is sent again has the same id.
-fn missed_part(user: &str) -> u32 {
-    let hash =
-        user.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash | 0x8000_0000
-}
-
-impl<'a> Audience<'a> {
-    /// Members who may want notifications and have no socket, or one that was last heard of at a time for which
-    /// `is_lost` holds. Their settings are checked again when they are notified.
-    fn candidates(&self, now: UnixMs, is_lost: impl Fn(UnixMs) -> bool) -> Vec<Candidate<'a>> {
-        let members = self.info.snapshot.members.iter();
-        members
-            .filter(|m| m.notify.level != NotifyLevel::None)
-            .filter(|m| m.notify.notifications_snoozed_until_ms.is_none_or(|until| until <= now))
-            .map(|member| Candidate { member, heard_ms: self.signs.get(member.user_id.as_str()).copied() })
-            .filter(|candidate| candidate.heard_ms.is_none_or(&is_lost))
-            .collect()
-    }
-
-    fn notice(&self, event: &Event, occasion: &Occasion, part: u32, users: &[String]) -> Notice {
-        Notice {
-            tenant: self.info.tenant.clone(),
-            room: self.info.id.clone(),
-            seq: occasion.message.seq,
-            message: occasion.message.id.clone(),
-            event: event.seq,
-            part,
-            calls_all: occasion.calls_all,
-            users: users.to_vec(),
-        }
-    }
-
-    /// The message that the event is about, and whom of the absent it concerns; `None`: nobody.
-    fn occasion(&self, store: &Store, event: &Event, absent: &[Candidate]) -> Result<Option<Occasion>> {
-        let (body, edit) = match event.kind {
-            Kind::Message => (event.body.clone(), None),
-            Kind::Edit => {
-                let edit: ChangeBody = serde_json::from_str(&event.body).unwrap_or_default();
-                let target = event.target.filter(|_| edit.calls_all || !edit.mentioned.is_empty());
-                let Some(target) = target.map(|seq| store.by_seq(seq)).transpose()?.flatten() else {
-                    return Ok(None);
-                };
-                (target.body, Some(edit))
-            }
-            _ => return Ok(None),
+    /// # Takes  `newest`: the newest of these events and its time.
+    pub fn unheard(
+        &mut self,
+        newest: Option<(Seq, UnixMs)>,
+        audience: &Audience,
+    ) -> BTreeMap<String, UnixMs> {
+        let is_unheard = |user: &str, heard_ms: UnixMs| {
+            newest.is_some_and(|(seq, at)| heard_ms < at && audience.reads.seq_of(user) < seq)
         };
-        let Ok(message) = serde_json::from_str::<Message>(&body) else { return Ok(None) };
-        if message.deleted_at.is_some() {
-            return Ok(None);
+        let present = audience.signs.iter().filter(|(user, heard_ms)| is_unheard(user, **heard_ms));
+        let mut unheard: BTreeMap<String, UnixMs> =
+            present.map(|(user, heard_ms)| ((*user).to_owned(), *heard_ms)).collect();
+        for owed in &self.owed {
+            unheard.insert(owed.user.clone(), owed.heard_ms);
         }
-        let mentions = |user: &str| message.mentions.iter().any(|mentioned| mentioned == user);
-        let calls = |user: &str| message.mentions_room || mentions(user);
-        let calls_all = edit.as_ref().is_some_and(|edit| edit.calls_all && message.mentions_room);
-        // Whom the message mentioned before the edit was notified then.
-        let is_new = |edit: &ChangeBody, user: &str| {
-            edit.mentioned.iter().any(|mentioned| mentioned == user) || (calls_all && !mentions(user))
-        };
-        let absent = absent.iter().filter(|candidate| candidate.is_absent(event.at)).map(|c| c.member);
-        let users = absent.filter(|m| {
-            let user = m.user_id.as_str();
-            user != message.user_id
-                && edit.as_ref().is_none_or(|edit| is_new(edit, user))
-                && (m.notify.level == NotifyLevel::All || calls(user))
-                && self.reads.seq_of(user) < message.seq
-        });
-        let users: Vec<String> = users.map(|m| m.user_id.as_str().to_owned()).collect();
-        Ok((!users.is_empty()).then_some(Occasion { message, calls_all, users }))
+        self.is_unsaved = false;
+        self.unheard = unheard.clone();
+        unheard
     }
 }

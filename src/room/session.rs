@@ -121,6 +121,7 @@ impl Room {
         let Some(state) = self.connections.remove(id) else { return false };
         let user = state.user();
         self.presence.remove_socket(user, now);
+        self.notifications.forget_socket(user);
         if self.presence.sockets(user) == 0 {
             for update in self.presence.stop_typing_everywhere(user, now) {
                 self.announce_typing(&update);

@@ -9,7 +9,7 @@ use super::sqlite::ObjectSql;
 use super::{clock, json, variable, write_log};
 use crate::api::Reply;
 use crate::auth::{AuthConfig, CHAT_V1, Identity};
-use crate::db::Notice;
+use crate::db::Notices;
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, TenantId, UnixMs};
 use crate::limits::Limits;
@@ -255,7 +255,7 @@ impl Platform for Workerd {
         }
     }
 
-    async fn notify(&self, notices: &[Notice]) -> bool {
+    async fn notify(&self, notices: &[Notices]) -> bool {
         hand_over(&self.env, notices).await
     }
 

@@ -4,9 +4,9 @@
 use super::database::Database;
 use super::{clock, variable, write_log};
 use crate::api::ServiceState;
-use crate::db::Notice;
+use crate::db::{Notice, Notices, QueueMessage};
 use crate::limits::{NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_MAX, NOTIFY_TIMEOUT_MS, QUEUE_TIMEOUT_MS};
-use crate::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
+use crate::notify::{self, Attempt, Notifier, Outcome, Progress, Secret, Webhook};
 use crate::oplog::{Complaint, Entry};
 use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
@@ -26,28 +26,35 @@ const SECRET: &str = "NOTIFY_WEBHOOK_SECRET";
 const BROKEN_RETRY_S: u32 = 60;
 
 /// Puts notices into the queue; true when they are in it, or when this deployment sends no notifications.
-pub async fn hand_over(env: &Env, notices: &[Notice]) -> bool {
+pub async fn hand_over(env: &Env, notices: &[Notices]) -> bool {
     // An unusable URL is corrected sooner or later: until then the notices wait in the room.
     let Ok(receiver) = receiver(env) else { return false };
     let (Ok(queue), Some(_)) = (env.queue(QUEUE), receiver) else { return true };
-    let (put, late) = (pin!(put(&queue, notices)), pin!(clock::sleep(QUEUE_TIMEOUT_MS)));
+    put_in_time(&queue, notices.iter().map(|notices| (QueueMessage::Many(notices.clone()), 0)).collect())
+        .await
+}
+
+/// Puts messages into the queue, each with its delay in seconds; true when they are in it.
+async fn put_in_time(queue: &Queue, messages: Vec<(QueueMessage, u32)>) -> bool {
+    let count = messages.len() as u64;
+    let (put, late) = (pin!(put(queue, &messages)), pin!(clock::sleep(QUEUE_TIMEOUT_MS)));
     let taken = matches!(select(put, late).await, Either::Left((Ok(()), _)));
     if !taken {
-        write_log(&Entry::warn("notices_not_queued").with("count", &(notices.len() as u64)));
+        write_log(&Entry::warn("notices_not_queued").with("count", &count));
     }
     taken
 }
 
-async fn put(queue: &Queue, notices: &[Notice]) -> Result<()> {
+async fn put(queue: &Queue, messages: &[(QueueMessage, u32)]) -> Result<()> {
     let (mut batch, mut bytes) = (Vec::new(), 0usize);
-    for notice in notices {
-        let text = serde_json::to_string(notice)?;
+    for (message, delay_s) in messages {
+        let text = serde_json::to_string(message)?;
         if batch.len() >= NOTIFY_BATCH_MAX || bytes.saturating_add(text.len()) > NOTIFY_BATCH_BYTES_MAX {
             queue.send_raw_batch(std::mem::take(&mut batch)).await?;
             bytes = 0;
         }
         bytes = bytes.saturating_add(text.len());
-        let message = RawMessageBuilder::new(JsValue::from_str(&text));
+        let message = RawMessageBuilder::new(JsValue::from_str(&text)).delay_seconds(*delay_s);
         batch.push(message.build_with_content_type(QueueContentType::Text));
     }
     queue.send_raw_batch(batch).await
@@ -70,7 +77,7 @@ pub fn state(env: &Env) -> ServiceState {
     }
 }
 
-/// Handles each notice of a batch by itself: only a notice that fails is retried.
+/// Handles each message of a batch by itself: only what fails is retried.
 #[event(queue)]
 async fn queue(batch: MessageBatch<JsValue>, env: Env, _context: Context) -> Result<()> {
     let receiver = receiver(&env);
@@ -105,24 +112,61 @@ async fn outcome(
             return Outcome::Retry(BROKEN_RETRY_S);
         }
     };
-    let notice = message.body().as_string().and_then(|text| serde_json::from_str::<Notice>(&text).ok());
-    let (Some(notice), Some(secret)) = (notice, secret) else {
+    let text = message.body().as_string();
+    let notices = text.and_then(|text| serde_json::from_str::<QueueMessage>(&text).ok());
+    let (Some(notices), Some(secret)) = (notices, secret) else {
         write_log(&Entry::error("notification_impossible").with("secret", &u64::from(secret.is_some())));
         return Outcome::Retry(BROKEN_RETRY_S);
     };
     let database = Database::new(env);
     let queued_at = message.timestamp().as_millis();
     let attempt = Attempt { now: clock::now(), queued_at, random: clock::random_u64() };
-    let outcome = notify::deliver(&database, &Receiver(url), secret, &notice, attempt).await;
-    database.close();
-    let entry = match outcome {
-        Outcome::Done => return outcome,
-        Outcome::Unwanted => Entry::error("notification_unwanted"),
-        Outcome::Retry(_) => Entry::warn("notification_failed"),
+    let outcome = match notices {
+        QueueMessage::One(notice) => {
+            let outcome = notify::deliver(&database, &Receiver(url), secret, &notice, attempt).await;
+            match outcome {
+                Outcome::Done => {}
+                Outcome::Unwanted => write_unwanted(&notice),
+                Outcome::Retry(_) => write_failed(&notice),
+            }
+            outcome
+        }
+        QueueMessage::Many(notices) => {
+            match notify::deliver_all(&database, &Receiver(url), secret, &notices, attempt).await {
+                Ok(progress) => put_back(env, progress).await,
+                Err(delay_s) => Outcome::Retry(delay_s),
+            }
+        }
     };
-    let entry = entry.with("tenant", &notice.tenant).with("room", &notice.room);
-    write_log(&entry.with("seq", &notice.seq));
+    database.close();
     outcome
+}
+
+/// Puts what is left of a message into the queue; then the message itself is done.
+async fn put_back(env: &Env, progress: Progress) -> Outcome {
+    progress.unwanted.iter().for_each(write_unwanted);
+    progress.failed.iter().for_each(|(notice, _)| write_failed(notice));
+    let rest = progress.rest.map(|(rest, delay_s)| (QueueMessage::Many(rest), delay_s));
+    let failed = progress.failed.into_iter().map(|(notice, delay_s)| (QueueMessage::One(notice), delay_s));
+    let left: Vec<_> = rest.into_iter().chain(failed).collect();
+    if left.is_empty() {
+        return Outcome::Done;
+    }
+    let Ok(queue) = env.queue(QUEUE) else { return Outcome::Retry(BROKEN_RETRY_S) };
+    // Otherwise all of it is sent again, under the same ids.
+    if put_in_time(&queue, left).await { Outcome::Done } else { Outcome::Retry(BROKEN_RETRY_S) }
+}
+
+fn write_unwanted(notice: &Notice) {
+    write_about(Entry::error("notification_unwanted"), notice);
+}
+
+fn write_failed(notice: &Notice) {
+    write_about(Entry::warn("notification_failed"), notice);
+}
+
+fn write_about(entry: Entry, notice: &Notice) {
+    write_log(&entry.with("tenant", &notice.tenant).with("room", &notice.room).with("seq", &notice.seq));
 }
 
 /// The receiver at this URL.

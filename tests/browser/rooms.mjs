@@ -73,6 +73,59 @@ async function phone(carol) {
   await view(carol, "phone-list");
 }
 
+/** A second of silence, 8 bits at 8 kHz. */
+function wav() {
+  const samples = Buffer.alloc(8_000, 128);
+  const header = Buffer.alloc(44);
+  header.write("RIFF", 0);
+  header.writeUInt32LE(36 + samples.length, 4);
+  header.write("WAVEfmt ", 8);
+  header.writeUInt32LE(16, 16);
+  header.writeUInt16LE(1, 20);
+  header.writeUInt16LE(1, 22);
+  header.writeUInt32LE(8_000, 24);
+  header.writeUInt32LE(8_000, 28);
+  header.writeUInt16LE(1, 32);
+  header.writeUInt16LE(8, 34);
+  header.write("data", 36);
+  header.writeUInt32LE(samples.length, 40);
+  return Buffer.concat([header, samples]);
+}
+
+/** Half a second of a film that the browser itself records. */
+async function film(page) {
+  const bytes = await page.evaluate(async () => {
+    const canvas = document.createElement("canvas");
+    const paint = setInterval(() => canvas.getContext("2d").fillRect(0, 0, Math.random() * 100, 50), 30);
+    const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: "video/webm;codecs=vp8" });
+    const parts = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    recorder.start();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => {
+      recorder.onstop = resolve;
+      recorder.stop();
+    });
+    clearInterval(paint);
+    return [...new Uint8Array(await new Blob(parts).arrayBuffer())];
+  });
+  return Buffer.from(bytes);
+}
+
+/** Sound and films play in place: the browser has read how long they are. */
+export async function media(alice, bob) {
+  const sound = { name: "tone.wav", mimeType: "audio/wav", buffer: wav() };
+  const clip = { name: "clip.webm", mimeType: "video/webm", buffer: await film(alice.page) };
+  await alice.page.locator("input[type=file]").first().setInputFiles([sound, clip]);
+  const waiting = alice.page.getByRole("list", { name: "Files to send" });
+  await check("sound and film are up", async () => (await waiting.getByRole("listitem").count()) === 2 && (await waiting.getByRole("progressbar").count()) === 0);
+  await alice.write("to play");
+  const playable = (tag) => bob.bubble("to play").locator(tag).evaluate((one) => one.readyState >= 1 && one.error === null);
+  await check("sound plays in place", () => playable("audio"), 20_000);
+  await check("a film plays in place", () => playable("video"), 20_000);
+  await view(bob, "media");
+}
+
 export async function files(alice, bob) {
   const evil = '"><img src=x onerror=window.pwned=1>.html';
   const picture = { name: "view.png", mimeType: "image/png", buffer: readFileSync(`${artifacts}/room-light.png`) };

@@ -1,7 +1,7 @@
 /** The story: two people and a phone go through everything that the page is for, from sign-in to a group of three. */
 import { gzipSync } from "node:zlib";
 import { artifacts, check, same, view } from "./check.mjs";
-import { files, group, searching, unread } from "./rooms.mjs";
+import { files, group, media, searching, unread } from "./rooms.mjs";
 
 const FIRST_SCREEN_MAX_BYTES = 120 * 1024;
 export const DESKTOP = { viewport: { width: 1360, height: 860 } };
@@ -362,6 +362,7 @@ export async function story({ arrive, browser, stack }) {
   await crashing(alice, bob);
   await hostileContent(alice, bob);
   await files(alice, bob);
+  await media(alice, bob);
   await reloading(alice, bob);
   await losingTheNetwork(alice, bob);
   await longHistory(alice, bob);

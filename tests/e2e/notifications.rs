@@ -1,6 +1,7 @@
 //! Notifications on the live stack: room, queue, consumer, and an HTTP receiver that fails, hangs and recovers.
 //! Not here: who is notified (`tests/native/room/notifications.rs`, `tests/native/reading/notify.rs`).
 
+use crate::rig::stack::NO_RATES;
 use crate::rig::stack::{Setting, Stack, folder};
 use crate::rig::{PATIENCE, Tenant, eventually};
 use chinwag::notify::Secret;
@@ -97,6 +98,17 @@ impl Receiver {
         let deliveries = self.deliveries.lock().expect("deliveries");
         let about = |one: &&Delivery| one.body["data"]["message"]["preview"] == preview && one.state == state;
         deliveries.iter().filter(about).cloned().collect()
+    }
+
+    /// Whether this person is a recipient of a message with this text.
+    fn has_reached(&self, user: &str, preview: &str) -> bool {
+        let deliveries = self.deliveries_of(preview, ReceiverState::Healthy);
+        let mut recipients = deliveries.iter().flat_map(|one| one.body["data"]["recipients"].as_array());
+        recipients.any(|recipients| recipients.iter().any(|recipient| recipient["userId"] == user))
+    }
+
+    async fn tells(&self, user: &str, preview: &str) {
+        eventually(preview, SOON, || async { self.has_reached(user, preview).then_some(()) }).await;
     }
 
     async fn delivery(&self, preview: &str, state: ReceiverState) -> Delivery {
@@ -214,7 +226,8 @@ async fn what_cant_be_delivered_becomes_a_dead_letter_and_a_receiver_that_is_gon
     says(&t, &room, "never deliveries").await;
     logged(r#"to dead letter queue "chinwag-notifications-dead" after 3 failed attempts"#).await;
     let tries = receiver.deliveries_of("never deliveries", ReceiverState::Failing);
-    assert_eq!(tries.len(), 3);
+    // Once with the message of the room, and three times by itself.
+    assert_eq!(tries.len(), 4);
     assert!(tries.iter().all(|one| one.id == tries[0].id), "under one id");
 
     receiver.set_state(ReceiverState::Gone);
@@ -226,7 +239,7 @@ async fn what_cant_be_delivered_becomes_a_dead_letter_and_a_receiver_that_is_gon
     // As long as the next tries would have taken.
     tokio::time::sleep(Duration::from_secs(5)).await;
     for (preview, state, times) in [
-        ("never deliveries", ReceiverState::Failing, 3),
+        ("never deliveries", ReceiverState::Failing, 4),
         ("unwanted", ReceiverState::Gone, 1),
         ("deliveries", ReceiverState::Healthy, 1),
     ] {
@@ -236,4 +249,73 @@ async fn what_cant_be_delivered_becomes_a_dead_letter_and_a_receiver_that_is_gon
         receiver.deliveries_of("never deliveries", ReceiverState::Healthy).is_empty()
             && receiver.deliveries_of("unwanted", ReceiverState::Healthy).is_empty()
     );
+}
+
+#[tokio::test]
+async fn notify_8_who_vanished_is_notified_of_what_comes_45_s_later_and_of_what_an_instance_took_with_it() {
+    let receiver = Receiver::start().await;
+    let vars = [format!("NOTIFY_WEBHOOK_URL={}", receiver.url), format!("NOTIFY_WEBHOOK_SECRET={SECRET}")];
+    let stack = Stack::start(&[&vars[0], &vars[1]]);
+    let t = Tenant::new(&stack);
+    let room = t.group(&["alice", "bob", "carol"]).await;
+    let _alice = t.join(&room, "alice").await;
+    // Bob's phone pings once. Its socket stays open, as after a loss of the network, and nothing comes any more.
+    let mut bob = t.join(&room, "bob").await;
+    bob.send_text(r#"{"type":"ping"}"#).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    says(&t, &room, "while bob counts as present").await;
+    receiver.tells("carol", "while bob counts as present").await;
+    assert!(!receiver.has_reached("bob", "while bob counts as present"));
+    tokio::time::sleep(Duration::from_secs(42)).await;
+    says(&t, &room, "45 s later").await;
+    receiver.tells("bob", "45 s later").await;
+    assert!(!receiver.has_reached("bob", "while bob counts as present"), "his socket is still open");
+    // The instance ends, and its sockets with it; somebody else wakes the room.
+    stack.kill_runtime().await;
+    let _alice = t.join(&room, "alice").await;
+    receiver.tells("bob", "while bob counts as present").await;
+}
+
+/// How long a room of these people takes to drain as many messages once Postgres is back.
+async fn drain_time(t: &Tenant, stack: &Stack, people: usize, messages: usize) -> Duration {
+    let absent: Vec<String> =
+        (0..people).map(|n| format!("somebody-with-an-id-of-36-bytes-{n:04}")).collect();
+    let names: Vec<&str> = std::iter::once("alice").chain(absent.iter().map(String::as_str)).collect();
+    let room = t.group(&names).await;
+    let mut alice = t.join(&room, "alice").await;
+    let away = stack.stop_postgres();
+    for n in 1..=messages {
+        let frame =
+            json!({"type": "message", "content": format!("message {n}"), "clientId": format!("c{n}")});
+        assert!(alice.send(frame).await, "open");
+        if n % 200 == 0 || n == messages {
+            alice.ack(&format!("c{n}")).await;
+        }
+    }
+    away.back().await;
+    let sql = stack.sql().await;
+    let count = "SELECT count(*) FROM chat_messages WHERE tenant_id = $1 AND room_id = $2";
+    let count = async || -> i64 { sql.query_one(count, &[&t.id, &room]).await.expect("a count").get(0) };
+    eventually("the drain begins", SOON, async || (count().await > 0).then_some(())).await;
+    let (begun, first) = (std::time::Instant::now(), count().await);
+    eventually("the drain ends", Duration::from_secs(240), async || {
+        (count().await >= messages as i64).then_some(())
+    })
+    .await;
+    let rows = (messages as i64 - first).max(1) as u32;
+    begun.elapsed() / rows * messages as u32
+}
+
+/// Measured with `CHINWAG_NOTICES_ROWS=12000` in docs/RELIABILITY.md.
+#[tokio::test]
+async fn notify_4_a_room_with_490_absent_people_drains_as_fast_as_one_without() {
+    let rows = std::env::var("CHINWAG_NOTICES_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(2_000);
+    let receiver = Receiver::start().await;
+    let vars = [format!("NOTIFY_WEBHOOK_URL={}", receiver.url), format!("NOTIFY_WEBHOOK_SECRET={SECRET}")];
+    let stack = Stack::start(&[NO_RATES, &vars[0], &vars[1]]);
+    let t = Tenant::new(&stack);
+    let without = drain_time(&t, &stack, 1, rows).await;
+    let with = drain_time(&t, &stack, 490, rows).await;
+    println!("{rows} rows: {without:?} with nobody absent but one, {with:?} with 490 absent");
+    assert!(with < without * 3 + Duration::from_secs(2), "{with:?} instead of {without:?}");
 }

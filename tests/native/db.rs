@@ -87,8 +87,6 @@ pub fn batch(t: &str, r: &str, from: u64, to: u64, messages: Vec<MessageRow>) ->
         reactions: Vec::new(),
         reads,
         audit: Vec::new(),
-        notices: vec![],
-        notices_to: 0,
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::rig::Rig;
 use chinwag::api::RoomRequest;
 use chinwag::auth::Identity;
-use chinwag::db::{AuditRow, Notice, NotificationPayload, VersionRow};
+use chinwag::db::{AuditRow, Notice, Notices, NotificationPayload, VersionRow};
 use chinwag::notify::{Secret, webhook};
 use chinwag::protocol::message::{Attachment, Message};
 use chinwag::room::store::formats::{
@@ -32,7 +32,7 @@ fn rewrite<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, Stri
 }
 
 /// Every format, with the places that hold it.
-const FORMATS: [(&str, Rewrite); 17] = [
+const FORMATS: [(&str, Rewrite); 18] = [
     // With each socket.
     ("socket_state", rewrite::<SocketState>),
     // The table `state`.
@@ -54,6 +54,7 @@ const FORMATS: [(&str, Rewrite); 17] = [
     ("room_request", rewrite::<RoomRequest>),
     ("outbox_report", rewrite::<OutboxReport>),
     ("notice", rewrite::<Notice>),
+    ("notices", rewrite::<Notices>),
 ];
 
 /// Formats that are written and never read by us.
@@ -117,6 +118,7 @@ fn every_golden_file_is_read_and_kept() {
 #[test]
 fn every_sample_of_today_has_its_golden_value() {
     let mut samples = samples();
+    samples.extend(queued());
     samples.extend(requests().into_iter().map(|request| ("room_request", request)));
     samples.push(("room_updated_body", room_updated_body()));
     samples.push(("webhook", webhook_payload()));
@@ -241,7 +243,8 @@ fn state_samples(problem: &Value) -> Vec<(&'static str, Value)> {
     vec![
         (
             "log_state",
-            json!({"epoch": "0123456789abcdef", "projected": 7, "floor": 2, "reads_saved": 3, "schema": 4, "notified": 6}),
+            json!({"epoch": "0123456789abcdef", "projected": 7, "floor": 2, "reads_saved": 3, "schema": 4, "notified": 6,
+                   "unheard": {"bob": NOON}}),
         ),
         (
             "rebuild_state",
@@ -307,6 +310,13 @@ fn samples() -> Vec<(&'static str, Value)> {
         ),
         ("outbox_report", json!({"tenant": "acme", "room": "r1", "at": NOON, "problem": problem})),
         ("outbox_report", json!({"tenant": "acme", "room": "r1", "at": NOON, "problem": null})),
+    ];
+    state_samples(&problem).into_iter().chain(others).collect()
+}
+
+/// Messages of the queue of notifications.
+fn queued() -> Vec<(&'static str, Value)> {
+    vec![
         (
             "notice",
             json!({
@@ -314,8 +324,19 @@ fn samples() -> Vec<(&'static str, Value)> {
                 "callsAll": true, "users": ["bob", "carol"],
             }),
         ),
-    ];
-    state_samples(&problem).into_iter().chain(others).collect()
+        (
+            "notices",
+            json!({
+                "tenant": "acme", "room": "r1", "part": 1, "missed": true, "done": 2, "pauses": 3,
+                "events": [
+                    {"seq": 7, "message": message_id(7), "event": 7, "except": ["alice"]},
+                    {"seq": 7, "message": message_id(7), "event": 8, "only": ["bob"]},
+                    {"seq": 7, "message": message_id(7), "event": 9, "callsAll": true, "except": ["bob"]},
+                ],
+                "absent": [{"id": "bob"}, {"id": "carol", "from": 8, "to": 8}],
+            }),
+        ),
+    ]
 }
 
 fn requests() -> Vec<Value> {
@@ -385,7 +406,7 @@ fn room_updated_body() -> Value {
 }
 
 fn webhook_payload() -> Value {
-    let notice = &samples().into_iter().find(|(format, _)| *format == "notice").unwrap().1;
+    let notice = &queued().into_iter().find(|(format, _)| *format == "notice").unwrap().1;
     let notice: Notice = serde_json::from_value(notice.clone()).unwrap();
     let payload = NotificationPayload {
         message: json!({"id": message_id(7), "preview": "hi <@bob>"}),

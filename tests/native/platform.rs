@@ -4,7 +4,7 @@
 use crate::tasks::Tasks;
 use crate::world::{HungBatch, PANICKING, Reply, Socket, World};
 use chinwag::auth::Identity;
-use chinwag::db::{DbError, Notice, Postgres};
+use chinwag::db::{DbError, Notices, Postgres};
 use chinwag::error::Refusal;
 use chinwag::ids::{RoomId, TenantId, UnixMs};
 use chinwag::limits::DRAIN_GATHER_MIN_MS;
@@ -178,7 +178,7 @@ impl Platform for NativePlatform {
         (!world.bucket_is_away).then(|| uploads.collect())
     }
 
-    async fn notify(&self, notices: &[Notice]) -> bool {
+    async fn notify(&self, notices: &[Notices]) -> bool {
         self.world().notify(notices)
     }
 

@@ -1,7 +1,7 @@
 //! Received events, answers and reports in the few words of a transcript.
 //! Not here: whether every field of a frame is right (the golden files).
 
-use chinwag::db::{DbError, Marker, Notice, Projected, Projection, ReactionChange};
+use chinwag::db::{DbError, Marker, Notices, Projected, Projection, ReactionChange};
 use chinwag::error::Refusal;
 use chinwag::ids::UserId;
 use chinwag::oplog::Entry;
@@ -250,9 +250,10 @@ pub fn report(report: &OutboxReport, taken: bool) -> String {
 }
 
 /// Who is notified of what.
-pub fn notices(notices: &[Notice], taken: bool) -> String {
+pub fn notices(notices: &[Notices], taken: bool) -> String {
     let away = if taken { "" } else { ", to nobody" };
-    let rendered = notices.iter().map(|notice| {
+    let each = notices.iter().flat_map(|notices| notices.events.iter().flat_map(|event| notices.of(event)));
+    let rendered = each.map(|notice| {
         let edit = if notice.event == notice.seq { String::new() } else { format!(" by {}", notice.event) };
         format!("{}{edit} for {}", notice.seq, notice.users.join(" "))
     });

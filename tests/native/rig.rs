@@ -4,7 +4,7 @@
 use crate::platform::NativePlatform;
 use crate::render;
 use crate::tasks::Tasks;
-use crate::world::{PANICKING, World, is_taken};
+use crate::world::{PANICKING, World};
 use chinwag::api::{Membership, Reply, RoomOp, RoomRequest, UpgradeRequest};
 use chinwag::auth::Identity;
 use chinwag::db::{DbError, PageBounds, Projected, RoomSnapshot};
@@ -257,8 +257,7 @@ impl Rig {
             reply.outcome = Some(outcome.map(encode_projected));
             return reply.waker.take().into_iter().for_each(|waker| waker.wake());
         }
-        let notified = is_taken(&outcome) && self.notify(&hung.batch.notices);
-        self.input(Input::Projected { batch: Rc::new(hung.batch), outcome, notified });
+        self.input(Input::Projected { batch: Rc::new(hung.batch), outcome });
     }
 
     /// A client is gone without a word: its socket stays open, and its pings end.

@@ -5,7 +5,7 @@ use crate::invariants::Received;
 use crate::render;
 use crate::rig::{ROOM, TENANT};
 use chinwag::auth::{Identity, Role};
-use chinwag::db::{Applied, DbError, Notice, Projected, Projection, Restored, RoomCopy, RoomSnapshot};
+use chinwag::db::{Applied, DbError, Notices, Projection, Restored, RoomCopy, RoomSnapshot};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{RoomId, Seq, TenantId, UnixMs};
 use chinwag::limits::ALARM_MIN_MS;
@@ -83,6 +83,9 @@ pub struct World {
     /// Whether the transcript shows notices, and whether the queue can't be reached.
     pub queue_is_watched: bool,
     pub queue_is_away: bool,
+    /// What the queue has, and how many offerings it takes before it is away.
+    pub queued: Vec<Vec<Notices>>,
+    pub queue_takes: Option<usize>,
     /// Whether the transcript shows batches and alarms.
     pub watched: bool,
     /// Alarms that were set while a request runs: the transcript shows its answer first.
@@ -128,6 +131,8 @@ impl World {
             bucket_is_away: false,
             queue_is_watched: false,
             queue_is_away: false,
+            queued: Vec::new(),
+            queue_takes: None,
             watched: false,
             request_alarms: None,
             longest_frame_bytes: 0,
@@ -172,8 +177,12 @@ impl World {
     }
 
     /// Hands a batch's notices to the queue; true when it has them.
-    pub fn notify(&mut self, notices: &[Notice]) -> bool {
+    pub fn notify(&mut self, notices: &[Notices]) -> bool {
+        self.queue_is_away |= self.queue_takes.is_some_and(|takes| self.queued.len() >= takes);
         let taken = !self.queue_is_away;
+        if taken {
+            self.queued.push(notices.to_vec());
+        }
         if self.queue_is_watched && !notices.is_empty() {
             self.tell("queue", render::notices(notices, taken));
         }
@@ -340,9 +349,4 @@ impl World {
             Err(error) => Err(error),
         })
     }
-}
-
-/// Whether Postgres has taken the batch, so that its notices may go out.
-pub fn is_taken(outcome: &Result<Projected, DbError>) -> bool {
-    matches!(outcome, Ok(Projected::Done { .. } | Projected::Ahead { .. }))
 }

@@ -24,6 +24,8 @@ pub struct Model {
     pub deletion_requested: RefCell<BTreeSet<usize>>,
     /// Notifications delivered: room, seq, person.
     pub notified: RefCell<BTreeSet<(usize, Seq, String)>>,
+    /// The `webhook-id` of each notification: room, event, person.
+    pub webhook_ids: RefCell<BTreeMap<(usize, String, String), String>>,
     /// Messages that Postgres refused when their notification came: nobody can be notified of them.
     pub unnotifiable: RefCell<BTreeSet<(usize, Seq)>>,
     /// Uploads that were answered, by id.

@@ -53,8 +53,6 @@ pub struct Backlog {
     pub storage_percent: Option<u64>,
     /// Read markers or audit notes wait.
     pub side_rows: bool,
-    /// Notifications of events that are in Postgres wait, until this time at least.
-    pub notices_at: Option<UnixMs>,
     /// The room is deleted: nothing of it goes to Postgres any more, or a restore would bring it back.
     pub is_closed: bool,
 }
@@ -140,13 +138,7 @@ impl Outbox {
 
     /// When a batch is due; `None` if nothing waits.
     fn batch_due(&self, backlog: &Backlog) -> Option<UnixMs> {
-        if backlog.is_closed {
-            return None;
-        }
-        if self.has_backlog(backlog) {
-            return Some(self.retry_at);
-        }
-        backlog.notices_at.map(|at| self.retry_at.max(at))
+        (!backlog.is_closed && self.has_backlog(backlog)).then_some(self.retry_at)
     }
 
     /// When the outbox has something to do: a batch, or a report to the tenant's list.

@@ -38,6 +38,10 @@ pub struct LogState {
     /// Notifications of everything up to here are in the queue; `None`: up to `projected`.
     #[serde(default)]
     pub notified: Option<Seq>,
+    /// Who counted as present for an event up to `notified` and was not heard of after it, and when they were last heard
+    /// of: if their socket is gone when the room is loaded, they may have missed it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unheard: BTreeMap<String, UnixMs>,
 }
 
 /// How far the log is rebuilt from Postgres.

@@ -5,8 +5,9 @@
 use super::{deleted, mentioning, send_rows, sql, to_all};
 use crate::db::{DAY_MS, batch, done, group, message_row, read as read_to, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};
-use chinwag::db::{self, DbError, MessageRow, Notice, Postgres};
-use chinwag::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
+use chinwag::db::{self, Absent, DbError, MessageRow, Notice, NoticeEvent, Notices, Postgres};
+use chinwag::limits::NOTIFY_WEBHOOKS_MAX;
+use chinwag::notify::{self, Attempt, Notifier, Outcome, Progress, Secret, Webhook};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 
@@ -184,4 +185,118 @@ async fn notify_7_delivery_repeats_under_one_id_until_the_receiver_has_taken_it(
     let outcome = notify::deliver(&away, receiver, secret, notice, attempt(DAY_MS)).await;
     assert!(matches!(outcome, Outcome::Retry(_)) && away.0.get() == 1, "Postgres away: later");
     assert_eq!(receiver.heard.borrow().len(), 6);
+}
+
+/// Alice's messages in a room with as many others, who were all absent.
+async fn absent_for(pg: &NativePostgres, messages: u64, people: usize) -> Notices {
+    let names: Vec<String> = (0..people).map(|n| format!("p{n:03}")).collect();
+    group(pg, "acme", "r1", "alice", &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    send_rows(pg, "r1", (1..=messages).map(|seq| message_row("r1", seq, "alice", "hi")).collect()).await;
+    let event = |seq| NoticeEvent {
+        seq,
+        message: format!("r1-{seq}"),
+        event: seq,
+        calls_all: false,
+        only: None,
+        except: Vec::new(),
+    };
+    Notices {
+        tenant: tenant("acme"),
+        room: room("r1"),
+        events: (1..=messages).map(event).collect(),
+        absent: names.into_iter().map(|id| Absent { id, from: None, to: None }).collect(),
+        part: 0,
+        missed: false,
+        done: 0,
+        pauses: 0,
+    }
+}
+
+fn receiver(answers: Vec<Option<u16>>) -> Receiver {
+    Receiver { answers: RefCell::new(answers), heard: RefCell::default() }
+}
+
+impl Receiver {
+    fn ids(&self) -> Vec<String> {
+        self.heard.borrow().iter().map(|webhook| webhook.id.clone()).collect()
+    }
+}
+
+#[tokio::test]
+async fn notify_9_a_webhook_that_fails_is_tried_again_alone_and_nobody_is_notified_twice() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    let notices = &absent_for(pg, 3, 450).await;
+    let secret = &Secret::parse("a key of twenty-four bytes").expect("a key");
+    let attempt = Attempt { now: DAY_MS, queued_at: DAY_MS, random: 7 };
+    let deliver = async |receiver: &Receiver, notices: &Notices| {
+        notify::deliver_all(pg, receiver, secret, notices, attempt).await
+    };
+
+    // 450 people are 3 webhooks a message.
+    let once = receiver(vec![
+        Some(204),
+        Some(500),
+        Some(204),
+        Some(204),
+        Some(410),
+        Some(204),
+        None,
+        Some(500),
+        Some(500),
+    ]);
+    let progress = deliver(&once, notices).await.expect("progress");
+    let parts = ["1.1.0", "1.1.1", "1.1.2", "2.2.0", "2.2.1", "2.2.2", "3.3.0", "3.3.1", "3.3.2"];
+    assert_eq!(once.ids(), parts.map(|part| format!("r1-{part}")));
+    let failed: Vec<_> = progress.failed.iter().map(|(notice, _)| (notice.event, notice.part)).collect();
+    assert_eq!(failed, [(1, 1), (3, 0), (3, 1), (3, 2)]);
+    assert!(
+        progress
+            .failed
+            .iter()
+            .all(|(notice, _)| notice.users.len() == if notice.part == 2 { 50 } else { 200 })
+    );
+    assert_eq!(progress.unwanted.len(), 1);
+    assert_eq!(progress.rest.map(|(rest, _)| rest.events.len()), Some(1), "all of it is done");
+
+    // The receiver is down: what is behind waits, and longer each time.
+    let down = receiver(vec![None; 3]);
+    let progress = deliver(&down, notices).await.expect("progress");
+    let (rest, first_s) = progress.rest.expect("a rest");
+    assert_eq!((progress.failed.len(), rest.events.len(), rest.done, rest.pauses), (3, 3, 3, 1));
+    let later = receiver(vec![Some(500); 3]);
+    let progress = deliver(&later, &Notices { pauses: 10, ..rest.clone() }).await.expect("progress");
+    assert!(progress.rest.is_some_and(|(_, delay_s)| delay_s > 60 * first_s));
+    let up = receiver(vec![Some(204); 6]);
+    assert_eq!(deliver(&up, &rest).await, Ok(Progress::default()));
+    let mut all = [down.ids(), up.ids()].concat();
+    all.dedup();
+    assert_eq!(all.len(), 9, "each once");
+
+    // Postgres is away: all of it again if nothing was sent, else what is left.
+    let away = Gone(Cell::new(0));
+    let none = receiver(Vec::new());
+    assert!(notify::deliver_all(&away, &none, secret, notices, attempt).await.is_err());
+}
+
+#[tokio::test]
+async fn notify_9_a_message_of_the_queue_sends_so_many_webhooks_and_puts_the_rest_back() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    let mut notices = absent_for(pg, 40, 450).await;
+    let secret = &Secret::parse("a key of twenty-four bytes").expect("a key");
+    let attempt = Attempt { now: DAY_MS, queued_at: DAY_MS, random: 7 };
+    let receiver = receiver(vec![Some(204); 120]);
+    let mut rounds = 0;
+    loop {
+        let before = receiver.ids().len();
+        let progress = notify::deliver_all(pg, &receiver, secret, &notices, attempt).await.expect("progress");
+        rounds += 1;
+        assert!(receiver.ids().len() - before <= NOTIFY_WEBHOOKS_MAX && progress.failed.is_empty());
+        let Some((rest, delay_s)) = progress.rest else { break };
+        assert_eq!(delay_s, 0);
+        notices = rest;
+    }
+    let ids: std::collections::BTreeSet<_> = receiver.ids().into_iter().collect();
+    assert_eq!((rounds, receiver.ids().len(), ids.len()), (3, 120, 120));
 }

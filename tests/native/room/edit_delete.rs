@@ -409,7 +409,7 @@ fn del_5_what_waits_for_postgres_goes_there_as_a_tombstone() {
                                                       bob < new_message 4 "hi"
                                                       postgres < (3, 4] 4 bob:4: behind 0 / (0, 4] 1 4 bob:4: done
                                                       operator < postgres_set_back from=3 to=0
-        (9 s pass)                                    alarm < in 5000 ms
+        (9 s pass)
         (the room is rebuilt from Postgres)           alarm < in 3600000 ms
         bob versions 1                                bob < versions []
         bob page                                      bob < page 1 4 of 4

@@ -1,7 +1,10 @@
 //! Who is notified: members without a socket, once the message is in Postgres, and never its author.
 
 use crate::rig::Rig;
+use chinwag::db::Notices;
+use chinwag::limits::{BATCH_ROWS_MAX, NOTICES_ABSENT_BYTES_MAX, NOTICES_EVENTS_BYTES_MAX, NOTIFY_USERS_MAX};
 use chinwag::protocol::room::NotifyLevel;
+use std::collections::BTreeMap;
 
 #[test]
 fn notify_1_who_has_no_socket_is_notified_of_what_others_say() {
@@ -71,8 +74,8 @@ fn notify_3_nobody_is_notified_before_postgres_has_it() {
         (3 s pass)
         (the room crashes)                            operator < postgres_unavailable sqlstate=none why=no answer
         (Postgres recovers)
-        (9 s pass)                                    queue < 1 for bob carol dave
-                                                      operator < outbox_recovered
+        (9 s pass)                                    operator < outbox_recovered
+                                                      queue < 1 for bob carol dave
         "#,
     );
 }
@@ -92,14 +95,12 @@ fn notify_4_a_queue_that_takes_nothing_is_offered_it_again_and_holds_up_nothing(
         alice > message "two"                         alice < new_message 2 "two"
                                                       postgres < (1, 2] 2 alice:2: done
         (the room is evicted)                         alarm < in 5000 ms
-                                                      postgres < (2, 2] : done
                                                       queue < 1 for bob carol dave, 2 for bob carol dave, to nobody
         alice > message "three"                       alice < new_message 3 "three"
                                                       postgres < (2, 3] 3 alice:3: done
         (2 s pass)
         (the queue is back)
         (9 s pass)                                    alarm < in 5000 ms / in 5000 ms
-                                                      postgres < (3, 3] : done
                                                       queue < 1 for bob carol dave, 2 for bob carol dave, 3 for bob
                                                           carol dave
         (60 s pass)
@@ -181,4 +182,114 @@ fn notify_8_who_leaves_with_a_word_or_reads_elsewhere_is_owed_nothing() {
                                                       bob' < user_left carol
         "#,
     );
+}
+
+#[test]
+fn notify_8_what_a_lost_client_missed_is_owed_when_the_instance_ends_as_well() {
+    Rig::of(&["alice", "bob", "carol", "dave"]).play(
+        r#"
+        (the queue is watched)
+        alice join history=0                          alice < hello seq=0 as owner, online alice, synced 0
+        bob join history=0                            bob < hello seq=0, online alice bob, synced 0
+        carol join history=0                          carol < hello seq=0, online alice bob carol, synced 0
+        dave join history=0                           dave < hello seq=0, online alice bob carol dave, synced 0
+        (9 s pass)                                    alice < user_joined bob, user_joined carol, user_joined dave
+                                                      bob < user_joined carol, user_joined dave
+                                                      carol < user_joined dave
+        bob vanishes
+        carol vanishes
+        dave vanishes
+        (1 s passes)
+        alice > message "missed"                      alice < new_message 1 "missed"
+                                                      bob < new_message 1 "missed"
+                                                      carol < new_message 1 "missed"
+                                                      dave < new_message 1 "missed"
+        (1 s passes)
+        dave leave
+        (9 s pass)                                    alice < user_left dave
+                                                      bob < user_left dave
+                                                      carol < user_left dave
+        (the room crashes)
+        carol join history=0                          carol < hello seq=1 read alice:1, online carol, synced 1
+        (2 s pass)
+        (20 s pass)                                   queue < 1 for bob
+        (the room is evicted)
+        (the room crashes)
+        (60 s pass)
+        "#,
+    );
+}
+
+/// A room of `people`, of whom Alice alone is here, in which she sends as many messages while Postgres is away.
+fn backlog(people: usize, messages: u64) -> Rig {
+    let names: Vec<String> = (0..people).map(|n| format!("somebody-with-an-id-of-36-bytes-{n:04}")).collect();
+    let names: Vec<&str> = std::iter::once("alice").chain(names.iter().map(String::as_str)).collect();
+    let mut rig = Rig::of(&names);
+    (rig.limits.messages_per_s, rig.limits.frames_per_s) = (10_000.0, 10_000.0);
+    (rig.limits.messages_burst, rig.limits.frames_burst) = (10_000, 10_000);
+    rig.prepare("alice join history=0\n(9 s pass)\n(Postgres fails)");
+    for begin in (1..=messages).step_by(100) {
+        let turn = (begin..(begin + 100).min(messages + 1)).map(|n| format!("alice > message \"{n}\""));
+        rig.prepare(&turn.collect::<Vec<_>>().join(" & "));
+    }
+    rig
+}
+
+/// How often each event was queued for each person.
+fn counts(queued: &[Vec<Notices>]) -> BTreeMap<(u64, String), u32> {
+    let mut counts = BTreeMap::new();
+    for notices in queued.iter().flatten() {
+        for notice in notices.events.iter().flat_map(|event| notices.of(event)) {
+            for user in notice.users {
+                *counts.entry((notice.event, user)).or_default() += 1;
+            }
+        }
+    }
+    counts
+}
+
+#[test]
+fn notify_4_progress_is_kept_a_piece_and_postgres_does_not_wait_for_it() {
+    let (people, messages) = (9, 3 * BATCH_ROWS_MAX);
+    let mut rig = backlog(people, messages);
+    rig.queue_takes = Some(1);
+    rig.prepare("(Postgres recovers)\n(60 s pass)");
+    assert_eq!(rig.postgres.last_seq, messages, "all of it is in Postgres");
+    assert_eq!(counts(&rig.queued).len() as u64, BATCH_ROWS_MAX * people as u64, "one piece is in the queue");
+    // The room forgets nothing of it when its memory is lost.
+    rig.prepare("(the room is evicted)");
+    (rig.queue_takes, rig.queue_is_away) = (None, false);
+    rig.prepare("(60 s pass)");
+    let counts = counts(&rig.queued);
+    assert_eq!(counts.len() as u64, messages * people as u64);
+    assert!(counts.values().all(|count| *count == 1), "nothing was sent to the queue twice");
+}
+
+#[test]
+fn notify_4_a_message_of_the_queue_is_below_its_limit() {
+    let mut rig = backlog(490, BATCH_ROWS_MAX);
+    rig.prepare("(Postgres recovers)\n(60 s pass)");
+    let sizes = |rig: &Rig| -> Vec<usize> {
+        let texts = rig.queued.iter().flatten().map(|notices| serde_json::to_string(notices).unwrap());
+        texts.map(|text| text.len()).collect()
+    };
+    assert_eq!((rig.queued.len(), sizes(&rig).len()), (1, 1), "one message for 250 events and 490 people");
+    assert!(sizes(&rig)[0] < 64 * 1024, "{:?}", sizes(&rig));
+    assert_eq!(counts(&rig.queued).len(), 490 * BATCH_ROWS_MAX as usize);
+
+    // Ids of 128 characters of 4 bytes each.
+    let long: Vec<String> = (0..450).map(|n| format!("{n:04}{}", "😀".repeat(124))).collect();
+    let names: Vec<&str> = std::iter::once("alice").chain(long.iter().map(String::as_str)).collect();
+    let mut rig = Rig::of(&names);
+    rig.prepare("alice join history=0\nalice > message \"hi\"\n(9 s pass)");
+    assert!(sizes(&rig).len() > 1 && sizes(&rig).iter().all(|size| *size < 100 * 1024), "{:?}", sizes(&rig));
+    let notices: Vec<_> = rig.queued.iter().flatten().collect();
+    let each = notices.iter().flat_map(|notices| notices.of(&notices.events[0]));
+    let mut parts: Vec<_> = each.map(|notice| (notice.part, notice.users.len())).collect();
+    assert!(parts.iter().all(|(_, users)| *users <= NOTIFY_USERS_MAX));
+    assert_eq!(parts.iter().map(|(_, users)| users).sum::<usize>(), 450);
+    let before = parts.len();
+    parts.dedup_by_key(|(part, _)| *part);
+    assert_eq!(parts.len(), before, "each part once");
+    const { assert!(NOTICES_EVENTS_BYTES_MAX + NOTICES_ABSENT_BYTES_MAX < 100 * 1024) };
 }

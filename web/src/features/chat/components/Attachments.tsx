@@ -1,36 +1,36 @@
-/** The attachments of a message: images and videos are shown, other files are cards that download them. */
+/** The attachments of a message: images are shown, videos and sound play in place, other files are cards. */
 
-import { useEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { DownloadIcon, FileIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { formatBytes } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
-import { ApiError } from "@/lib/http";
 import type { Attachment } from "@/lib/protocol";
 import { useChat } from "../chat-context";
 import { errorText } from "../explain";
+import { useDownloadUrl } from "../use-download-url";
 
 const Lightbox = lazyWithRetry(() => import("./Lightbox"), true);
 
 /** Raster formats only: an SVG can contain scripts. */
 const PREVIEWED = /^image\/(png|jpeg|gif|webp|avif)$/;
-/** What browsers play. The player loads ranges, and nothing before somebody plays it but its length. */
-const VIDEO = /^video\/(mp4|webm)$/;
+/** What browsers play. */
+const PLAYED = /^(video\/(mp4|webm)|audio\/(mpeg|ogg|opus|webm|mp4|m4a|aac|x-wav|x-flac))$/;
 /** A larger image is not loaded automatically. */
 const PREVIEW_MAX_BYTES = 8 * 1024 * 1024;
 
-export const isImage = (file: { mimeType: string }): boolean => PREVIEWED.test(file.mimeType);
+const isImage = (file: { mimeType: string }): boolean => PREVIEWED.test(file.mimeType);
 
-export function Attachments({ files }: { files: Attachment[] }) {
+export default function Attachments({ files }: { files: Attachment[] }) {
   return (
     <ul aria-label={t.attachments.label} className="mt-1 flex max-w-full flex-wrap gap-1.5">
       {files.map((file) => (
         <li key={file.id ?? file.url} className="max-w-full">
           {file.id !== undefined && isImage(file) && file.size <= PREVIEW_MAX_BYTES ? (
             <ImageAttachment file={file} id={file.id} />
-          ) : file.id !== undefined && VIDEO.test(file.mimeType) ? (
-            <VideoAttachment file={file} id={file.id} />
+          ) : file.id !== undefined && PLAYED.test(file.mimeType) ? (
+            <PlayedAttachment file={file} id={file.id} />
           ) : (
             <FileCard file={file} />
           )}
@@ -68,64 +68,27 @@ function ImageAttachment({ file, id }: { file: Attachment; id: string }) {
   );
 }
 
-function VideoAttachment({ file, id }: { file: Attachment; id: string }) {
+/** Plays in place. The browser loads ranges, and nothing but the length before somebody plays it. */
+function PlayedAttachment({ file, id }: { file: Attachment; id: string }) {
   const { url, failed, renew } = useDownloadUrl(id);
   if (failed) return <FileCard file={file} />;
+  const media = {
+    src: url ?? undefined,
+    "aria-label": file.name,
+    onError: renew,
+    controls: true,
+    preload: "metadata",
+  } as const;
+  if (file.mimeType.startsWith("video/"))
+    return <video {...media} className="block h-60 w-80 max-w-full rounded-xl border bg-muted" />;
   return (
-    // biome-ignore lint/a11y/useMediaCaption: people send videos without captions.
-    <video
-      src={url ?? undefined}
-      aria-label={file.name}
-      onError={renew}
-      controls
-      preload="metadata"
-      style={{ width: BOX.width, height: BOX.height }}
-      className="block max-w-full rounded-xl border bg-muted"
-    />
+    <figure className="max-w-full rounded-xl border bg-card px-3 py-2 text-sm">
+      <figcaption className="truncate pb-1.5 font-medium">
+        <bdi>{file.name}</bdi>
+      </figcaption>
+      <audio {...media} className="block h-10 w-72 max-w-full" />
+    </figure>
   );
-}
-
-/** Loads that fail within this time of the last one are not tried again: the file is gone. */
-const RENEW_AFTER_MS = 10_000;
-
-/**
- * A URL for the attachment. It is valid for five minutes: an element that loads it later calls `renew` on its error.
- * Where the server signs no URLs, it is an object URL of the whole file.
- */
-function useDownloadUrl(id: string): { url: string | null; failed: boolean; renew: () => void } {
-  const { api } = useChat();
-  const [url, setUrl] = useState<string | null>(null);
-  const [failed, setFailed] = useState(false);
-  const [attempt, setAttempt] = useState(0);
-  const asked = useRef(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each attempt asks for another URL.
-  useEffect(() => {
-    const stop = new AbortController();
-    let objectUrl: string | null = null;
-    asked.current = Date.now();
-    const blobUrl = async (failure: unknown) => {
-      if (!(failure instanceof ApiError) || failure.status !== 503) throw failure;
-      objectUrl = URL.createObjectURL(await api.download(id, stop.signal));
-      return objectUrl;
-    };
-    const use = (found: string) => {
-      if (!stop.signal.aborted) setUrl(found);
-      else if (objectUrl) URL.revokeObjectURL(objectUrl);
-    };
-    const fail = () => {
-      if (!stop.signal.aborted) setFailed(true);
-    };
-    api.downloadUrl(id).catch(blobUrl).then(use, fail);
-    return () => {
-      stop.abort();
-      if (objectUrl) URL.revokeObjectURL(objectUrl);
-    };
-  }, [api, id, attempt]);
-  const renew = () => {
-    if (Date.now() - asked.current < RENEW_AFTER_MS) setFailed(true);
-    else setAttempt((last) => last + 1);
-  };
-  return { url, failed, renew };
 }
 
 function FileCard({ file }: { file: Attachment }) {

@@ -11,6 +11,7 @@ import {
   ChatBubbleTimestamp,
 } from "@/components/chat/chat-bubble";
 import { MessageSquareTextIcon, ReplyIcon } from "@/components/ui/icons";
+import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { RichText } from "@/components/ui/rich-text";
 import { formatDay, formatShortDate, formatTime, isSameDay } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
@@ -18,9 +19,11 @@ import { cn } from "@/lib/cn";
 import { plainText } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
 import { useMessageActions } from "../message-actions";
-import { Attachments } from "./Attachments";
 import { MessageMenu, onMessageKey } from "./MessageMenu";
 import { MessageStatus } from "./MessageStatus";
+
+/** Most messages have none. */
+const Attachments = lazyWithRetry(() => import("./Attachments"), true);
 
 export interface MessageRowProps {
   message: ChatMessage;

@@ -13,7 +13,7 @@ import type { Composing } from "../panels";
 import type { ChatRoomHandle } from "../use-chat-room";
 import type { MessageTarget } from "../use-message-target";
 import { useMessages } from "../use-room";
-import { Attachments } from "./Attachments";
+import Attachments from "./Attachments";
 import { MessageInput } from "./MessageInput";
 import { MessageList, MessageListSkeleton } from "./MessageList";
 import { TypingIndicator } from "./TypingIndicator";
