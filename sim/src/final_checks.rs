@@ -6,14 +6,15 @@ use crate::deletion_checks::nothing_is_left;
 use crate::files::files_are_complete;
 use crate::log_checks::*;
 use crate::people::member_events_agree;
-use crate::plan::{PostgresFault, ROOMS, TABS};
+use crate::plan::{Action, PostgresFault, ROOMS, TABS};
 use crate::rules::audit_log_is_complete;
 use crate::stored::{floor, head, log, state, user_of};
 use crate::world::World;
 use crate::world::checker::Checker;
 use crate::world::clients::Tab;
 use crate::world::operation::Operation;
-use chinwag::limits::{ALARM_DELAY_MS, UPLOAD_UNSENT_MS};
+use chinwag::limits::{ALARM_DELAY_MS, MARKERS_WAIT_MS, UPLOAD_UNSENT_MS};
+use chinwag::room::ConnectionId;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -23,10 +24,18 @@ const RECOVERED_WITHIN_MS: u64 = 150_000;
 /// A request that was under way, each of its statements as slow as can be.
 const SETTLED_WITHIN_MS: u64 = 60_000;
 
+/// A tab of each room.
+const FIRST_TABS: [usize; 3] = [0, 5, 7];
+/// The only tab of its person in the first room.
+const LEAVING_TAB: usize = 2;
+/// A batch, with all that it waits for while Postgres is healthy.
+const MARKERS_SETTLE_MS: u64 = 2_000;
+
 pub fn check_recovery(world: &Rc<World>) {
     world.recorder.trace(|| "(the faults are over)".into());
     end_faults(world);
     reconnect_all(world);
+    check_markers_in_time(world);
     disconnect_all(world);
     for room in 0..ROOMS.len() {
         match world.backends.is_deleted(room) {
@@ -94,7 +103,7 @@ fn disconnect_all(world: &Rc<World>) {
     let halts = world.faults.final_halt.get();
     let fault = if halts { PostgresFault::Fails("42P01") } else { PostgresFault::Refuses };
     world.faults.postgres.set(fault);
-    for tab in [0, 5, 7].into_iter().filter(|tab| tabs(world).contains(tab)) {
+    for tab in FIRST_TABS.into_iter().filter(|tab| tabs(world).contains(tab)) {
         let content = world.unique_content("xxxxx");
         world.send_operation(tab, Operation::Message { content, thread: None });
     }
@@ -116,6 +125,55 @@ fn disconnect_all(world: &Rc<World>) {
         world.advance(UPLOAD_UNSENT_MS);
     }
     check_idle(world);
+}
+
+/// A marker reaches Postgres soon after its person has left, and otherwise in time (READ-7), although nothing else
+/// happens and the instance aborts meanwhile.
+fn check_markers_in_time(world: &Rc<World>) {
+    world.advance(MARKERS_SETTLE_MS);
+    // Those of before, while none has moved since.
+    for room in world.backends.existing_rooms() {
+        let result = markers_agree(world, room);
+        world.recorder.check(|| format!("room {room}"), result);
+    }
+    for tab in FIRST_TABS.into_iter().filter(|tab| tabs(world).contains(tab)) {
+        let content = world.unique_content("to be read");
+        world.send_operation(tab, Operation::Message { content, thread: None });
+    }
+    world.advance(MARKERS_SETTLE_MS);
+    let live = |tab: &usize| {
+        let socket = world.clients.socket(*tab).filter(|_| world.clients.tab(*tab).is_live());
+        socket.map(|socket| (*tab, socket.id))
+    };
+    let readers: Vec<(usize, ConnectionId)> = tabs(world).iter().filter_map(live).collect();
+    readers.iter().for_each(|(tab, _)| world.act(&Action::Read { tab: *tab }));
+    world.advance(MARKERS_SETTLE_MS / 2);
+    // A token that has expired ends the connection instead.
+    let readers: Vec<usize> = readers
+        .iter()
+        .filter(|reader| live(&reader.0).as_ref() == Some(reader))
+        .map(|(tab, _)| *tab)
+        .collect();
+    world.abort_instance();
+    if readers.contains(&LEAVING_TAB) {
+        // The close wakes the room.
+        world.disconnect(LEAVING_TAB);
+        world.advance(2 * MARKERS_SETTLE_MS);
+        check_marker(world, LEAVING_TAB);
+        world.act(&Action::Connect { tab: LEAVING_TAB });
+    }
+    world.advance(MARKERS_WAIT_MS + MARKERS_SETTLE_MS);
+    readers.into_iter().for_each(|tab| check_marker(world, tab));
+}
+
+/// Postgres has the marker of a person who has read everything.
+fn check_marker(world: &World, tab: usize) {
+    let it = world.clients.tab(tab);
+    let seq = world.backends.rows(it.room, |rows| rows.marker(&it.user)).map(|marker| marker.seq);
+    if seq.is_some_and(|seq| seq < it.received_to()) {
+        let what = format!("{} has read to {}, in Postgres {seq:?}", it.name(), it.received_to());
+        world.recorder.violation(Checker::Marker, what);
+    }
 }
 
 fn check_recovered(world: &World) {

@@ -57,8 +57,8 @@ impl RoomObject for Object<Simulated> {
         Box::pin(async move { self.received(connection, text) })
     }
 
-    fn handle_close(self: Rc<Self>, connection: ConnectionId) -> Work<()> {
-        Box::pin(async move { self.gone(connection, false) })
+    fn handle_close(self: Rc<Self>, socket: Rc<SimSocket>) -> Work<()> {
+        Box::pin(async move { self.gone(socket.id, &socket, false) })
     }
 
     fn handle_alarm(self: Rc<Self>) -> Work<()> {

@@ -81,8 +81,7 @@ impl World {
             world.clock.sleep(LATENCY_MS + late_ms).await;
             let Some(host) = world.hosts.of_socket(&socket) else { return };
             host.sockets.borrow_mut().retain(|known| !Rc::ptr_eq(known, &socket));
-            let id = socket.id;
-            world.call_object(&host, |object: Rc<dyn RoomObject>| object.handle_close(id));
+            world.call_object(&host, |object: Rc<dyn RoomObject>| object.handle_close(socket));
         });
     }
 

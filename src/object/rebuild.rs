@@ -37,7 +37,7 @@ impl<P: Platform> Object<P> {
         // Older sockets are closed: their clients reconnect and see the new epoch.
         self.memory.forget();
         self.schedule.cancel_tick();
-        self.close_all(CloseCode::Restart);
+        self.dismiss_all(CloseCode::Restart);
         self.sockets.clear();
         let Some(job) = begun else { return Ok(()) };
         self.report_rebuild(Entry::warn("rebuild_began"), &job);

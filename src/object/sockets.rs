@@ -126,9 +126,17 @@ impl<P: Platform> Object<P> {
         // What was sent before the close goes first, as far as the socket takes it.
         self.deliver_to(connection);
         let socket = self.sockets.remove(connection);
-        socket.map_or(Ok(()), |socket| self.platform.close(&socket, code))
+        socket.map_or(Ok(()), |socket| self.dismiss(&socket, code))
     }
 
+    /// Closes all sockets, of which a new log must know nothing.
+    pub(super) fn dismiss_all(&self, code: CloseCode) {
+        for socket in self.platform.sockets() {
+            let _ = self.dismiss(&socket, code);
+        }
+    }
+
+    /// Closes all sockets of a room that can't be loaded; their ends will tell it what they hold.
     pub(super) fn close_all(&self, code: CloseCode) {
         for socket in self.platform.sockets() {
             let _ = self.platform.close(&socket, code);
@@ -156,13 +164,26 @@ impl<P: Platform> Object<P> {
         self.platform.attach(&socket.socket, &serde_json::to_string(&state).unwrap_or_default());
     }
 
-    /// A socket has ended; `is_clean`: by a close frame of its client.
-    pub fn gone(self: &Rc<Self>, connection: ConnectionId, is_clean: bool) {
-        let socket = self.sockets.remove(connection);
-        if let Some(at) = socket.and_then(|socket| self.platform.pinged_at(&socket)) {
+    /// A socket has ended; `is_clean`: by a close frame of its client. One that this instance does not know was not
+    /// closed by it: whoever was there is leaving now, and what the socket's stored state holds must outlive it.
+    pub fn gone(self: &Rc<Self>, connection: ConnectionId, socket: &P::Socket, is_clean: bool) {
+        let is_known = self.sockets.remove(connection).is_some();
+        let pinged_ms = self.platform.pinged_at(socket);
+        if let Some(at) = pinged_ms.filter(|_| is_known) {
             self.feed(Input::Pinged(vec![(connection, at)]));
         }
-        self.feed(Input::Closed { connection, is_clean });
+        let text = if is_known { None } else { self.platform.attachment(socket) };
+        let mut stored: Option<Box<SocketState>> = text.and_then(|text| serde_json::from_str(&text).ok());
+        if let Some(state) = &mut stored {
+            state.last_frame_ms = state.last_frame_ms.max(pinged_ms.unwrap_or_default());
+        }
+        self.feed(Input::Closed { connection, is_clean, stored });
+    }
+
+    /// Closes a socket that was known, whose end tells the room nothing any more.
+    fn dismiss(&self, socket: &P::Socket, code: CloseCode) -> Result<(), Gone> {
+        self.platform.attach(socket, "");
+        self.platform.close(socket, code)
     }
 
     /// Tells the room when its clients last sent a ping.

@@ -53,7 +53,8 @@ impl Room {
             projected: self.log.projected(),
             floor: self.log.floor(),
             storage_percent: self.storage.alert_percent(),
-            side_rows: self.reads.has_unprojected() || self.audit.is_waiting(),
+            audit_notes: self.audit.is_waiting(),
+            markers_at: self.reads.batch_due(),
             is_closed: self.deletion.is_done(),
         }
     }

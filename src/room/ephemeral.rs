@@ -8,6 +8,7 @@ use super::{Room, RoomError};
 use crate::auth::Action;
 use crate::error::Refusal;
 use crate::ids::{MessageId, Seq, UnixMs};
+use crate::limits::MARKERS_WAIT_MS;
 use crate::protocol::server;
 
 impl Room {
@@ -66,9 +67,16 @@ impl Room {
         });
     }
 
+    /// When a marker that moves now must go to Postgres, if no batch goes before. What a socket's stored state holds can
+    /// wait (READ-7).
+    fn marker_due(&self, user: &str, now: UnixMs) -> UnixMs {
+        let wait_ms = if self.presence.sockets(user) > 0 { MARKERS_WAIT_MS } else { 0 };
+        now.saturating_add(wait_ms)
+    }
+
     /// Moves a person's marker forward; true when it moved.
-    pub(super) fn advance_marker(&mut self, user: &str, seq: Seq) -> bool {
-        let moved = self.reads.advance(user, seq);
+    pub(super) fn advance_marker(&mut self, user: &str, seq: Seq, now: UnixMs) -> bool {
+        let moved = self.reads.advance(user, seq, self.marker_due(user, now));
         if moved {
             self.connections.mark_changed(user);
         }
@@ -78,12 +86,17 @@ impl Room {
     /// The caller has read up to `seq`. The others get a receipt in small rooms, the caller's other tabs always.
     pub(super) fn mark_read(&mut self, request: Request, seq: Seq) -> Result<(), Refusal> {
         self.authorize(request.caller, Action::Read)?;
-        let user = request.user();
-        let other_tabs = self.presence.sockets(user) > u32::from(request.connection.is_some());
-        if self.advance_marker(user, seq.min(self.log.head()))
-            && (self.members.shares_receipts() || other_tabs)
-        {
-            self.reads.queue_receipt(user, false, request.turn.now);
+        let (user, now) = (request.user(), request.turn.now);
+        let sockets = self.presence.sockets(user);
+        let other_tabs = sockets > u32::from(request.connection.is_some());
+        if !self.advance_marker(user, seq.min(self.log.head()), now) {
+            return Ok(());
+        }
+        if sockets == 0 {
+            self.reads.release(user, now);
+        }
+        if self.members.shares_receipts() || other_tabs {
+            self.reads.queue_receipt(user, false, now);
         }
         Ok(())
     }
@@ -91,10 +104,13 @@ impl Room {
     /// Everything from `seq` on is unread again. Only the caller's own tabs get a receipt.
     pub(super) fn mark_unread(&mut self, request: Request, seq: Seq) -> Result<(), Refusal> {
         self.authorize(request.caller, Action::Read)?;
-        let user = request.user();
-        if self.reads.set_back(user, seq.saturating_sub(1)) {
+        let (user, now) = (request.user(), request.turn.now);
+        if self.reads.set_back(user, seq.saturating_sub(1), self.marker_due(user, now)) {
+            if self.presence.sockets(user) == 0 {
+                self.reads.release(user, now);
+            }
             self.connections.mark_changed(user);
-            self.reads.queue_receipt(user, true, request.turn.now);
+            self.reads.queue_receipt(user, true, now);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! Not here: what follows from an input (`Room`), and what comes out (`effect`).
 
 use super::notifications::Offering;
-use super::socket_state::ConnectionId;
+use super::socket_state::{ConnectionId, SocketState};
 use crate::auth::Identity;
 use crate::db::{DbError, Projected, Projection, Restored, RoomSnapshot};
 use crate::error::Refusal;
@@ -44,6 +44,9 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// The client has sent a close frame. Otherwise it may have been gone for a while.
         is_clean: bool,
+        /// What the platform stored with a socket that no room of this instance has known: an earlier instance accepted
+        /// it, and this one was created for its end.
+        stored: Option<Box<SocketState>>,
     },
     /// When the platform last answered a ping of these clients.
     Pinged(Vec<(ConnectionId, UnixMs)>),

@@ -96,7 +96,7 @@ impl Room {
             Some(root) => Some(self.append_reply(turn, &event, root, &uploads)?),
         };
         self.slow_mode.record(&message.user_id, self.members.snapshot().slow_mode_s > 0, turn.now);
-        self.advance_marker(&message.user_id, message.seq);
+        self.advance_marker(&message.user_id, message.seq, turn.now);
         self.ack(request, &event, (&message).into(), false);
         let new_message = server::new_message(event.seq, &event.body, event.client_id.as_deref());
         self.connections.broadcast(&new_message);

@@ -171,7 +171,7 @@ impl Room {
         }
         self.presence.wake_socket(state.user());
         self.rates.merge(state.user(), &state.rates);
-        self.reads.restore(state.user(), state.marker());
+        self.reads.restore(state.user(), state.marker(), state.read_due_ms);
         self.connections.wake(state);
     }
 
@@ -194,6 +194,7 @@ impl Room {
     /// # Errors  `StoreError`: nothing was decided; drop the room, the next event loads it again.
     pub fn handle(&mut self, store: &Store, now: UnixMs, input: Input) -> store::Result<Vec<Effect>> {
         let turn = Turn { store, now };
+        let flushes = matches!(input, Input::Flush);
         match input {
             Input::Connect(connect) => self.connect(turn, connect)?,
             Input::Frame { connection, text, random } => self.frame(turn, connection, text, random)?,
@@ -214,11 +215,17 @@ impl Room {
                     self.close(connection, CloseCode::Restart, now);
                 }
             }
-            Input::Closed { connection, is_clean } => {
+            Input::Closed { connection, is_clean, stored } => {
+                let is_missed = |state: &SocketState| {
+                    self.connections.get(state.id).is_none() && self.members.is_member(state.user())
+                };
+                if let Some(state) = stored.filter(|state| is_missed(state)) {
+                    self.wake_socket(*state);
+                }
                 if !is_clean {
                     self.owe_notices(connection);
                 }
-                self.closed(turn, connection)?;
+                self.closed(connection, now);
             }
             Input::Pinged(pings) => self.connections.record_pings(&pings),
             Input::Call { caller, call, random } => {
@@ -246,6 +253,10 @@ impl Room {
             Input::Erased(outcome) => self.erased(turn, outcome)?,
             Input::Recovered { delivered_seq } => self.recovered(store, delivered_seq)?,
             Input::Failed { connection, text } => self.failed(connection, text),
+        }
+        // A flush that fails is tried again at once: it must not depend on the disk. Another input follows soon.
+        if self.reads.has_unheld() && !flushes {
+            self.save_reads(store)?;
         }
         self.arm(now);
         self.log.settle();
@@ -346,7 +357,7 @@ impl Room {
             if let Some(rates) = rates.get(state.user()) {
                 state.rates = *rates;
             }
-            state.set_marker(reads.marker(state.user()));
+            state.set_marker(reads.marker(state.user()), reads.due_of(state.user()));
         });
         self.effects.extend(effects);
     }

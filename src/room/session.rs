@@ -34,7 +34,7 @@ impl Room {
         self.close_oldest_of(&identity, now);
         self.presence.add_socket(&user, id, now);
         let mut state = SocketState::new(id, identity, batches, now);
-        state.set_marker(self.reads.marker(&user));
+        state.set_marker(self.reads.marker(&user), self.reads.due_of(&user));
         let mut events = vec![self.hello(&state), server::online_users(&self.presence.online())];
         events.extend(past.events);
         events.push(server::synced(self.log.head(), past.oldest_seq, past.has_more_before));
@@ -108,12 +108,9 @@ impl Room {
     }
 
     /// A socket was closed from the other side.
-    pub(super) fn closed(&mut self, turn: Turn, id: ConnectionId) -> Result<()> {
-        // The socket's stored state held the person's marker until now.
-        self.save_reads(turn.store)?;
-        self.remove_connection(id, turn.now);
-        self.alarm.expire(turn.now);
-        Ok(())
+    pub(super) fn closed(&mut self, id: ConnectionId, now: UnixMs) {
+        self.remove_connection(id, now);
+        self.alarm.expire(now);
     }
 
     /// Forgets a connection; false when the room did not know it.
@@ -123,6 +120,7 @@ impl Room {
         self.presence.remove_socket(user, now);
         self.notifications.forget_socket(user);
         if self.presence.sockets(user) == 0 {
+            self.reads.release(user, now);
             for update in self.presence.stop_typing_everywhere(user, now) {
                 self.announce_typing(&update);
             }

@@ -24,6 +24,9 @@ pub struct SocketState {
     pub read_seq: Seq,
     #[serde(default)]
     pub read_generation: u64,
+    /// When the marker must go to Postgres, if Postgres lacks it.
+    #[serde(default)]
+    pub read_due_ms: UnixMs,
     pub rates: Rates,
     /// When the client last sent a frame. Pings that the platform answers by itself do not count.
     #[serde(default)]
@@ -44,6 +47,7 @@ impl SocketState {
             expires_ms,
             read_seq,
             read_generation,
+            read_due_ms: 0,
             rates,
             last_frame_ms: now,
             is_behind: false,
@@ -58,8 +62,9 @@ impl SocketState {
         Marker { generation: self.read_generation, seq: self.read_seq }
     }
 
-    pub fn set_marker(&mut self, marker: Marker) {
+    pub fn set_marker(&mut self, marker: Marker, due_ms: UnixMs) {
         (self.read_seq, self.read_generation) = (marker.seq, marker.generation);
+        self.read_due_ms = due_ms;
     }
 
     /// Continues the connection with a newer token of the same person.

@@ -113,10 +113,10 @@ impl DurableObject for ChatRoom {
 
 impl ChatRoom {
     fn gone(&self, ws: &WebSocket, code: u16, is_clean: bool) {
-        let _ = ws.close(Some(code), Some(""));
         if let Some(connection) = self.0.platform().connection(ws) {
-            self.0.gone(connection, is_clean);
+            self.0.gone(connection, ws, is_clean);
         }
+        let _ = ws.close(Some(code), Some(""));
     }
 }
 

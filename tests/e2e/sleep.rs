@@ -88,6 +88,51 @@ async fn limits_markers_and_reactions_are_remembered_in_sleep() {
     assert_eq!(greeting.between[0]["message"]["reactions"], json!({"👍": ["alice"]}));
 }
 
+/// Its end wakes the room: the new instance has never known that socket.
+#[tokio::test]
+async fn who_leaves_a_sleeping_room_is_announced_and_their_marker_is_kept() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob"]).await;
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
+    alice.say("c1", "to be read").await;
+    t.drained(&room, Duration::from_secs(10)).await;
+    let before = instance(&mut alice).await["instance"].clone();
+    bob.send(json!({"type": "read", "seq": 1})).await;
+    bob.barrier().await;
+    tokio::time::sleep(ASLEEP_AFTER).await;
+    bob.leave().await;
+    let left = Duration::from_secs(8);
+    let event = tokio::time::timeout(left, alice.until("bob has left", |e| e["type"] == "user_left")).await;
+    assert_eq!(event.expect("within the grace period")["userId"], "bob");
+    assert_ne!(before, instance(&mut alice).await["instance"], "another making of the object: it had slept");
+    let read = t.get("bob", "/unread").await["rooms"][0]["lastReadSeq"].clone();
+    assert_eq!(read, 1, "the marker has reached Postgres, before its 30 s were over");
+}
+
+#[tokio::test]
+async fn markers_alone_write_nothing_and_start_no_batch() {
+    let t = Tenant::new(&loud());
+    let room = t.group(&["alice", "bob"]).await;
+    let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
+    for i in 1..=40 {
+        alice.say(&format!("c{i}"), "to be read").await;
+    }
+    t.drained(&room, Duration::from_secs(10)).await;
+    let rows = async |client: &mut Client| instance(client).await["rowsWritten"].as_u64().expect("a count");
+    let before = rows(&mut alice).await;
+    for seq in 1..=40 {
+        bob.send(json!({"type": "read", "seq": seq})).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bob.barrier().await;
+    let written = rows(&mut alice).await - before;
+    assert_eq!(written, 0, "40 markers in 4 s");
+    bob.leave().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let written = rows(&mut alice).await - before;
+    assert!((1..=2).contains(&written), "{written} rows when their person has left");
+}
+
 #[tokio::test]
 async fn a_message_costs_at_most_three_written_rows_in_a_busy_room() {
     let t = Tenant::new(&loud());

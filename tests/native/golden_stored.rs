@@ -269,7 +269,7 @@ fn samples() -> Vec<(&'static str, Value)> {
             "socket_state",
             json!({
                 "id": 1_795_424_400_000_001_u64, "identity": identity(), "batches": true, "expires_ms": NOON + 60_000,
-                "read_seq": 5, "read_generation": 1, "rates": limits, "last_frame_ms": NOON,
+                "read_seq": 5, "read_generation": 1, "read_due_ms": NOON + 30_000, "rates": limits, "last_frame_ms": NOON,
             }),
         ),
         ("message", message()),

@@ -112,7 +112,8 @@ impl Platform for NativePlatform {
     }
 
     fn sockets(&self) -> Vec<ConnectionId> {
-        self.world().sockets.keys().copied().collect()
+        let world = self.world();
+        world.sockets.values().filter(|socket| !socket.is_closing).map(|socket| socket.id).collect()
     }
 
     fn send(&self, socket: &ConnectionId, frame: &str) -> Result<(), Gone> {

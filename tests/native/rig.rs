@@ -245,7 +245,8 @@ impl Rig {
     /// A client's end of a socket is gone.
     pub fn hang_up(&mut self, name: &str, is_clean: bool) {
         let connection = self.socket(name).expect("a socket");
-        self.within(|object| object.gone(connection, is_clean));
+        self.sockets.get_mut(&connection).expect("a socket").is_closing = true;
+        self.within(|object| object.gone(connection, &connection, is_clean));
         self.sockets.remove(&connection);
     }
 

@@ -38,6 +38,8 @@ pub struct Socket {
     pub is_slow: bool,
     /// When its client was lost; until then it pings.
     pub vanished_at: Option<UnixMs>,
+    /// Its client has closed it, and the platform lists it no more.
+    pub is_closing: bool,
     /// Bytes that wait: a client that reads takes them between two turns, and not within one.
     pub waiting_bytes: u32,
 }
@@ -211,6 +213,7 @@ impl World {
             unanswered: Some(Vec::new()),
             is_slow: false,
             vanished_at: None,
+            is_closing: false,
             waiting_bytes: 0,
         }
     }

@@ -21,7 +21,7 @@ pub type Work<T> = Pin<Box<dyn Future<Output = T>>>;
 pub trait RoomObject {
     fn handle_request(self: Rc<Self>, request: RoomRequest) -> Work<RoomAnswer>;
     fn receive_frame(self: Rc<Self>, connection: ConnectionId, text: String) -> Work<()>;
-    fn handle_close(self: Rc<Self>, connection: ConnectionId) -> Work<()>;
+    fn handle_close(self: Rc<Self>, socket: Rc<SimSocket>) -> Work<()>;
     fn handle_alarm(self: Rc<Self>) -> Work<()>;
 }
 

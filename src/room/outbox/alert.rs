@@ -195,10 +195,14 @@ impl Outbox {
         self.alert.due().is_some()
     }
 
+    /// Whether the room knows its problem: right after a load nobody knows how Postgres does.
+    pub(super) fn can_report(&self, backlog: &Backlog) -> bool {
+        self.has_answer || !self.has_backlog(backlog)
+    }
+
     /// The report that must be sent now, if any.
     pub fn begin_report(&mut self, turn: Turn, backlog: &Backlog) -> Result<Option<AlertReport>> {
-        // Right after a load nobody knows how Postgres does.
-        if self.has_backlog(backlog) && !self.has_answer {
+        if !self.can_report(backlog) {
             return Ok(None);
         }
         let problem = self.problem(turn, backlog)?;

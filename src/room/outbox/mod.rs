@@ -51,8 +51,9 @@ pub struct Backlog {
     pub floor: Seq,
     /// How full the storage is, if that is worth an alert.
     pub storage_percent: Option<u64>,
-    /// Read markers or audit notes wait.
-    pub side_rows: bool,
+    pub audit_notes: bool,
+    /// Read markers wait for the next batch, until this time at most.
+    pub markers_at: Option<UnixMs>,
     /// The room is deleted: nothing of it goes to Postgres any more, or a restore would bring it back.
     pub is_closed: bool,
 }
@@ -133,17 +134,33 @@ impl Outbox {
     // --- When ---------------------------------------------------------------------------------------
 
     fn has_backlog(&self, backlog: &Backlog) -> bool {
-        backlog.lag() > 0 || backlog.side_rows || self.wants_batch || self.alert.has_retry_rows()
+        self.has_urgent(backlog) || backlog.markers_at.is_some()
+    }
+
+    /// Whether something waits that starts a batch. Markers alone do not.
+    fn has_urgent(&self, backlog: &Backlog) -> bool {
+        backlog.lag() > 0 || backlog.audit_notes || self.wants_batch || self.alert.has_retry_rows()
     }
 
     /// When a batch is due; `None` if nothing waits.
     fn batch_due(&self, backlog: &Backlog) -> Option<UnixMs> {
-        (!backlog.is_closed && self.has_backlog(backlog)).then_some(self.retry_at)
+        if backlog.is_closed {
+            return None;
+        }
+        if self.has_urgent(backlog) {
+            return Some(self.retry_at);
+        }
+        backlog.markers_at.map(|at| self.retry_at.max(at))
     }
 
     /// When the outbox has something to do: a batch, or a report to the tenant's list.
     pub fn due(&self, backlog: &Backlog) -> Option<UnixMs> {
-        self.batch_due(backlog).or_else(|| self.alert.due())
+        let batch = self.batch_due(backlog);
+        if self.has_urgent(backlog) {
+            return batch;
+        }
+        let report = self.alert.due().filter(|_| self.can_report(backlog));
+        batch.into_iter().chain(report).min()
     }
 
     /// Whether a batch should be taken now.

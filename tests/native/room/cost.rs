@@ -44,8 +44,34 @@ fn cost_2_a_reaction_is_at_most_3_rows_and_a_read_almost_none() {
         format!("{sign} 👍 1")
     });
     assert!((2.0..=3.0).contains(&rows), "{rows}");
-    let rows = rows_each(1_000, |_| "read 1".into());
-    assert!(rows < 0.1, "{rows}");
+}
+
+/// Everybody is connected and reads on, one message each time, a marker a second; nothing else happens. The sender's own
+/// markers stand where they are.
+#[test]
+fn cost_2_a_marker_of_80_readers_is_at_most_a_fifth_of_a_row() {
+    const MARKERS: u64 = 600;
+    let people: Vec<String> = (0..80).map(|n| format!("p{n}")).collect();
+    let mut rig = Rig::of(&people.iter().map(String::as_str).collect::<Vec<_>>());
+    rig.limits.messages_per_s = 1_000.0;
+    for name in &people {
+        rig.prepare(&format!("{name} join history=0"));
+    }
+    (0..8).for_each(|n| rig.prepare(&format!("p0 > message \"{n}\"")));
+    rig.prepare("(60 s pass)");
+    let (rows, tries) = (rig.sql.rows_written.get(), rig.postgres.tries);
+    for n in 0..MARKERS {
+        rig.prepare(&format!("p{} > read {}\n(1 s passes)", n % 80, n / 80 + 1));
+        assert!(n >= 29 || rig.postgres.tries == tries, "READ-7: no transaction before the period ends");
+    }
+    rig.prepare("(31 s pass)");
+    let moved = rig.postgres.reads.iter().filter(|(user, _)| *user != "p0").map(|(_, marker)| marker.seq);
+    assert_eq!(moved.sum::<u64>(), MARKERS - MARKERS.div_ceil(80), "all markers moved, and all arrived");
+    let tries = rig.postgres.tries - tries;
+    let rows = (rig.sql.rows_written.get() - rows) as f64 / MARKERS as f64;
+    println!("rows written, each: {rows}; {tries} transactions");
+    assert!((0.05..=0.2).contains(&rows), "{rows}");
+    assert!(tries <= MARKERS / 30 + 1, "{tries} transactions");
 }
 
 #[test]

@@ -107,6 +107,21 @@ fn pres_6_after_a_panic_everybody_learns_who_is_there() {
 }
 
 #[test]
+fn pres_1_who_leaves_a_sleeping_room_is_announced() {
+    Rig::new().play(
+        r#"
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        bob join                                      bob < hello seq=0, online alice bob, synced 0
+        (1 s passes)                                  alice < user_joined bob
+        (the room is evicted)
+        bob leave
+        (4 s pass)
+        (1 s passes)                                  alice < user_left bob
+        "#,
+    );
+}
+
+#[test]
 fn type_1_typing_is_sent_to_the_others_and_coalesced() {
     Rig::new().play(
         r#"
@@ -268,10 +283,10 @@ fn read_3_markers_outlive_eviction_and_crash_and_reach_postgres() {
         alice > message "a" & alice > message "b"     alice < new_message 1 "a", new_message 2 "b"
                                                       bob < new_message 1 "a", new_message 2 "b"
         (Postgres fails)
-        bob > read 1                                  operator < postgres_unavailable sqlstate=none why=no answer
+        bob > read 1
         bob > read 2
-        (the room is evicted)                         operator < postgres_unavailable sqlstate=none why=no answer
-        (1 s passes)
+        (the room is evicted)
+        (31 s pass)                                   operator < postgres_unavailable sqlstate=none why=no answer
         (the room crashes)                            operator < postgres_unavailable sqlstate=none why=no answer
         alice join history=0                          alice < hello seq=2 as owner read alice:2 bob:2, online alice,
                                                           synced 2
@@ -286,7 +301,9 @@ fn read_3_markers_outlive_eviction_and_crash_and_reach_postgres() {
 fn read_4_a_marker_saved_but_not_projected_goes_out_after_a_crash_and_only_then() {
     let mut rig = Rig::new();
     rig.prepare("alice join\nbob join\nalice > message \"a\"\n(9 s pass)");
-    rig.prepare("(Postgres hangs)\nbob > read 1\n(the room crashes)\n(Postgres recovers)\n(30 s pass)");
+    rig.prepare(
+        "(Postgres hangs)\nbob > read 1\n(31 s pass)\n(the room crashes)\n(Postgres recovers)\n(30 s pass)",
+    );
     assert_eq!(rig.postgres.reads.get("bob").map(|m| m.seq), Some(1));
     let tries = rig.postgres.tries;
     rig.prepare("(the room is evicted)\nalice join\n(9 s pass)");
@@ -328,7 +345,7 @@ fn read_5_set_back_on_purpose_it_is_unread_again_and_own_tabs_hear_it() {
                                                       bob' < read_receipt bob 2
         mallory read 1                                mallory < 404 room_not_found
         mallory unread 1                              mallory < 404 room_not_found
-        (9 s pass)
+        (30 s pass)
         (the room crashes)
         bob join history=0                            bob < hello seq=3 read alice:3 bob:2, online bob, synced 3
         "#,
@@ -348,11 +365,14 @@ fn read_6_a_marker_set_back_is_not_overtaken_by_an_older_one() {
                                                       bob < new_message 1 "a", new_message 2 "b"
         bob > read 2
         (Postgres is watched)
-        (9 s pass)                                    alice < user_joined bob / read_receipt bob 2
+        (31 s pass)                                   alice < user_joined bob / read_receipt bob 2
                                                       bob < read_receipt bob 2
+                                                      alarm < in 25000 ms / in 5000 ms
+                                                      postgres < (2, 2]  bob:2: done
         (Postgres hangs)
         bob unread 1                                  bob < read 0
-                                                      alarm < in 5000 ms
+        (30 s pass)                                   bob < read_receipt bob 0
+                                                      alarm < in 26000 ms / in 5000 ms
                                                       postgres < (2, 2]  bob:0(1): hangs
         (the room is evicted)                         alarm < in 5000 ms
                                                       postgres < (2, 2]  bob:0(1): hangs
@@ -369,6 +389,68 @@ fn read_6_a_marker_set_back_is_not_overtaken_by_an_older_one() {
         "#,
     );
     assert_eq!(rig.postgres.reads["bob"].generation, 1);
+}
+
+#[test]
+fn read_7_a_marker_starts_no_batch_and_goes_30_s_after_it_moved_also_after_sleep() {
+    let mut rig = Rig::new();
+    rig.prepare(
+        "alice join\nbob join\ncarol join\nalice > message \"a\" & alice > message \"b\"\n(9 s pass)",
+    );
+    let tries = rig.postgres.tries;
+    rig.prepare(
+        "bob > read 1\n(15 s pass)\n(the room is evicted)\ncarol > read 2 & bob > read 2\n(14999 ms pass)",
+    );
+    assert_eq!((rig.postgres.tries, rig.deadline()), (tries, None), "they wait, and without a timer");
+    rig.prepare("(2 ms pass)");
+    assert_eq!(rig.postgres.tries, tries + 1, "all go together");
+    let seq = |rig: &Rig, user: &str| rig.postgres.reads.get(user).map(|marker| marker.seq);
+    assert_eq!((seq(&rig, "bob"), seq(&rig, "carol")), (Some(2), Some(2)));
+}
+
+#[test]
+fn read_7_a_marker_goes_with_the_next_batch() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nbob join\nalice > message \"a\"\n(9 s pass)\nbob > read 1\n(1 s passes)");
+    let tries = rig.postgres.tries;
+    rig.prepare("alice > message \"b\"\n(1 s passes)");
+    assert_eq!(rig.postgres.reads.get("bob").map(|marker| marker.seq), Some(1));
+    rig.prepare("(60 s pass)");
+    assert_eq!(rig.postgres.tries, tries + 1, "nothing is left to go by itself");
+}
+
+#[test]
+fn read_7_a_marker_goes_at_once_when_its_person_has_no_socket() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nbob join\nbob' join\nalice > message \"a\" & alice > message \"b\"\n(9 s pass)");
+    let seq = |rig: &Rig, user: &str| rig.postgres.reads.get(user).map(|marker| marker.seq);
+    rig.prepare("bob > read 1\nbob leave\n(1 s passes)");
+    assert_eq!(seq(&rig, "bob"), None, "the other socket holds it");
+    rig.prepare("bob' leave\n(1 s passes)");
+    assert_eq!(seq(&rig, "bob"), Some(1));
+    rig.prepare("carol read 2\n(1 s passes)");
+    assert_eq!(seq(&rig, "carol"), Some(2), "over REST");
+}
+
+/// The close wakes the room: its new instance has never known the socket.
+#[test]
+fn read_3_a_marker_outlives_its_socket_in_a_sleeping_room() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nbob join\nalice > message \"a\" & alice > message \"b\"\n(9 s pass)\nbob > read 2\n(15 s pass)");
+    rig.prepare("(the room is evicted)\nbob leave\n(1 s passes)");
+    assert_eq!(rig.postgres.reads.get("bob").map(|marker| marker.seq), Some(2));
+}
+
+#[test]
+fn read_3_what_no_socket_holds_is_stored_at_once() {
+    let mut rig = Rig::new();
+    rig.prepare(
+        "alice join\nbob join\nalice > message \"a\" & alice > message \"b\"\n(9 s pass)\n(Postgres fails)",
+    );
+    rig.prepare("bob > read 2\nbob leave\ncarol read 1\ncarol unread 1\ncarol read 2\n(the room crashes)");
+    rig.prepare("(Postgres recovers)\n(30 s pass)");
+    let marker = |user: &str| rig.postgres.reads.get(user).map(|marker| (marker.generation, marker.seq));
+    assert_eq!((marker("bob"), marker("carol")), (Some((0, 2)), Some((1, 2))));
 }
 
 #[test]

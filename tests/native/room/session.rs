@@ -344,6 +344,7 @@ fn rebuild_3_a_seq_is_never_given_twice_even_if_postgres_is_set_back_after_it() 
         alice join history=0                          alice < hello seq=4 as owner read alice:2, online alice, synced 4
         (Postgres hangs)
         alice > read 3
+        (30 s pass)                                   alice < read_receipt alice 3
         (Postgres is set back to 1)
         (the hung batch commits)                      postgres < (4, 4]  alice:3: behind 1
                                                       operator < postgres_set_back from=4 to=1
