@@ -31,7 +31,7 @@ pub const ALL: [Regression; 17] = [
             Wait { ms: 42_000 },
             RestoreBackup { room: 0, rows: 5 },
             SendMessage { tab: 3, bytes: 20, poison: false },
-            Wait { ms: 150 },
+            Wait { ms: 325 },
             Abort,
             Wait { ms: 160 },
         ],
