@@ -104,6 +104,10 @@ pub const UNREAD_MAX: u64 = 100;
 pub const UNREAD_WALK_MAX: u64 = 2_000;
 /// The newest threads that a person follows in a room whose replies are counted (UNREAD-1): 2 µs each.
 pub const UNREAD_THREADS_MAX: u64 = 300;
+/// Rooms on a page of `GET /unread`, and memberships that are looked at for it: a page is short rather than slow, also
+/// for somebody with 100,000 rooms (bench/results/callers.md). Each room is counted by 200 lookups at most, usually.
+pub const UNREAD_ROOMS_MAX: u64 = 50;
+pub const UNREAD_ROOMS_WALK_MAX: u64 = 2_000;
 /// Hits per page of a search by default: one screen.
 pub const SEARCH_PAGE_DEFAULT: u64 = 20;
 /// Code points of a search query.

@@ -1,4 +1,4 @@
-//! Read markers over REST, and the unread counts of all the caller's rooms.
+//! Read markers over REST, and the unread counts of the caller's rooms.
 //! Not here: how markers are kept (`room::reads`), and how unread messages are counted (`db::unread`).
 
 use super::context::{CallerContext, RoomContext};
@@ -29,6 +29,9 @@ pub async fn mark_unread<P: Ports, B: Body>(
 
 /// `GET /unread`.
 pub async fn list_unread<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
-    let rooms = db::unread(cx.ports.db(), &cx.caller.tenant, &cx.caller.user).await;
-    Ok(Reply::ok(json!({"rooms": rooms.map_err(database_unavailable)?})))
+    let CallerContext { ports, caller, query, .. } = cx;
+    let after = query.cursor().map(db::parse_unread_cursor).transpose()?;
+    let page = db::unread(ports.db(), &caller.tenant, &caller.user, after.as_ref()).await;
+    let page = page.map_err(database_unavailable)?;
+    Ok(Reply::ok(json!({"rooms": page.items, "nextCursor": page.next_cursor})))
 }

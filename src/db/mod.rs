@@ -46,4 +46,4 @@ pub use restore::{Restored, RoomCopy, erase_room, restore_room};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};
 pub use search::{Filter, Has, Hits, Scope, search, search_scope};
 pub use search_words::{Term, Words};
-pub use unread::unread;
+pub use unread::{parse_unread_cursor, unread};

@@ -250,8 +250,8 @@ async fn reading(pg: &NativePostgres) {
     for (place, who) in &people {
         let rows_max = |rows: f64| if *place == "10,000 rooms" { f64::INFINITY } else { rows };
         let name = format!("unread, {place}");
-        let unread = hold(pg, &name, rows_max(20_000.0), async |db, _| db::unread(db, acme, who).await);
-        assert!(unread.await.len() >= 9);
+        let unread = hold(pg, &name, rows_max(20_000.0), async |db, _| db::unread(db, acme, who, None).await);
+        assert!(unread.await.items.len() >= 9);
         let name = format!("mentions, {place}");
         let page = async |db: &Explained, _| db::mentions(db, acme, who, &Place::newest(), 51).await;
         hold(pg, &name, rows_max(2_000.0), page).await;

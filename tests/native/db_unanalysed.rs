@@ -222,7 +222,7 @@ async fn look(pg: &NativePostgres, which: &str) {
         .await;
     hold(pg, &name("list_rooms, of 11"), 4_000.0, async |db| db::list_rooms(db, acme, alice, None, 10).await)
         .await;
-    hold(pg, &name("unread, of 11 rooms"), 2_000.0, async |db| db::unread(db, acme, alice).await).await;
+    hold(pg, &name("unread, of 11 rooms"), 2_000.0, async |db| db::unread(db, acme, alice, None).await).await;
     let page = async |db: &Watched<'_>| db::mentions(db, acme, alice, &Place::newest(), 20).await;
     hold(pg, &name("mentions"), 1_500.0, page).await;
     hold(pg, &name("messages_after"), 1_000.0, async |db| {

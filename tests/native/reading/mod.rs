@@ -37,7 +37,7 @@ fn deleted(mut message: MessageRow) -> MessageRow {
 }
 
 async fn unread(pg: &NativePostgres, who: &str) -> Vec<Value> {
-    db::unread(pg, &tenant("acme"), &user(who)).await.expect("unread")
+    db::unread(pg, &tenant("acme"), &user(who), None).await.expect("unread").items
 }
 
 fn row(r: &str, unread: u64, mentions: u64, last: u64, read: u64) -> Value {
@@ -87,10 +87,11 @@ async fn unread_1_what_others_sent_and_i_may_see_and_have_not_read_is_counted() 
     let of_alice = unread(pg, "alice").await;
     assert_eq!(
         of_alice,
-        [row("r1", 3, 2, 6, 0), row("r2", 100, 100, 120, 0), row("r3", 1, 0, 2, 0), row("r4", 0, 0, 0, 0)]
+        [row("r1", 3, 2, 6, 0), row("r2", 100, 100, 120, 0), row("r3", 1, 0, 2, 0)],
+        "nothing is unread in r4"
     );
     let of_carol = row("r1", 4, 2, 6, 1);
-    assert_eq!(unread(pg, "carol").await[1], of_carol, "her own marker, and a thread that she follows");
+    assert_eq!(unread(pg, "carol").await[0], of_carol, "her own marker, and a thread that she follows");
     assert_eq!(unread(pg, "bob").await[0]["unread"], 1, "bob's own never");
     for r in &of_alice {
         let id = r["roomId"].as_str().expect("id");
@@ -109,12 +110,90 @@ async fn unread_1_what_others_sent_and_i_may_see_and_have_not_read_is_counted() 
     let mut read = batch("acme", "r2", 120, 120, vec![]);
     read.reads.insert(user("alice"), read_to(120));
     done(pg, &read).await;
-    assert_eq!(unread(pg, "alice").await[1], row("r2", 0, 0, 120, 120));
+    assert_eq!(unread(pg, "alice").await[1], row("r3", 1, 0, 2, 0), "r2 is read");
     sql(pg, "DELETE FROM chat_room_members WHERE room_id = 'r2' AND user_id = 'alice'").await;
-    assert_eq!(unread(pg, "alice").await.len(), 3, "a room left is no room of hers");
+    sql(pg, "DELETE FROM chat_room_members WHERE room_id = 'r3' AND user_id = 'alice'").await;
+    assert_eq!(unread(pg, "alice").await.len(), 1, "a room left is no room of hers");
     assert!(unread(pg, "nobody").await.is_empty());
 }
 
 fn ids(found: &[Found]) -> Vec<&str> {
     found.iter().map(|found| found.message.id.as_str()).collect()
+}
+
+/// Rooms of Alice's: `count` of them, in each of which Bob has sent something that she has read, but for those in `open`.
+async fn rooms_of_alice(pg: &NativePostgres, count: u64, open: &[u64]) {
+    let open: Vec<String> = open.iter().map(|n| format!("room-{n:06}")).collect();
+    let open = open.join("','");
+    sql(
+        pg,
+        &format!(
+            "INSERT INTO chat_rooms (tenant_id, id, type, name, created_by, last_seq, last_message_at)
+             SELECT 'acme', 'room-' || to_char(n, 'FM000000'), 'group', 'Room ' || n, 'bob', 1, now() - n * interval '1 s'
+             FROM generate_series(1, {count}) n;
+             INSERT INTO chat_room_members (tenant_id, room_id, user_id, role, last_read_seq)
+             SELECT tenant_id, id, who, 'member', CASE WHEN id IN ('{open}') THEN 0 ELSE 1 END
+             FROM chat_rooms, unnest(ARRAY['alice', 'bob']) who;
+             INSERT INTO chat_messages (tenant_id, room_id, seq, id, user_id, content, content_type, created_at)
+             SELECT tenant_id, id, 1, id || '-1', 'bob', 'hi', 'text', now() FROM chat_rooms"
+        ),
+    )
+    .await;
+}
+
+/// All pages of `/unread`: the rooms, and how many pages.
+async fn unread_pages(pg: &NativePostgres) -> (Vec<String>, usize) {
+    let (mut rooms, mut pages, mut after) = (Vec::new(), 0, None);
+    loop {
+        let page = db::unread(pg, &tenant("acme"), &user("alice"), after.as_ref()).await.expect("a page");
+        pages += 1;
+        rooms.extend(page.items.iter().map(|one| one["roomId"].as_str().expect("an id").to_owned()));
+        let Some(cursor) = page.next_cursor else { return (rooms, pages) };
+        after = Some(db::parse_unread_cursor(&cursor).expect("a cursor"));
+    }
+}
+
+#[tokio::test]
+async fn unread_4_pages_hold_what_is_unread_and_walk_over_a_bounded_number_of_rooms() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    let open: Vec<u64> = (1..=120).map(|n| n * 40).chain([4_999, 5_000]).collect();
+    rooms_of_alice(pg, 5_000, &open).await;
+    let (rooms, pages) = unread_pages(pg).await;
+    let mut expected: Vec<String> = open.iter().map(|n| format!("room-{n:06}")).collect();
+    expected.sort();
+    expected.dedup();
+    assert_eq!(rooms, expected);
+    // 50 rooms are among the first 2,000, 50 among the next, and the rest.
+    assert_eq!(pages, 3);
+    sql(pg, "UPDATE chat_room_members SET last_read_seq = 1").await;
+    assert_eq!(unread_pages(pg).await, (vec![], 3), "pages without rooms have a cursor");
+}
+
+/// Measured: `cargo test --test native unread_of_100_000 -- --ignored --nocapture` (bench/results/callers.md).
+#[tokio::test]
+#[ignore = "a measurement that takes a minute"]
+async fn unread_of_100_000_rooms_is_measured() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    rooms_of_alice(pg, 100_000, &[]).await;
+    for what in ["never analysed", "analysed"] {
+        for place in ["", "room-050000", "room-099000"] {
+            let after = (!place.is_empty()).then(|| room(place));
+            let mut times = Vec::new();
+            for _ in 0..20 {
+                let begun = std::time::Instant::now();
+                db::unread(pg, &tenant("acme"), &user("alice"), after.as_ref()).await.expect("a page");
+                times.push(begun.elapsed());
+            }
+            times.sort();
+            println!("unread, {what}, after {place:?}: p50 {:?}, worst {:?}", times[10], times[19]);
+        }
+        for place in [None, Some(())] {
+            let begun = std::time::Instant::now();
+            let page = db::list_rooms(pg, &tenant("acme"), &user("alice"), None, 100).await.expect("a page");
+            println!("rooms/list, {what}, {place:?}: {:?}, {} rooms", begun.elapsed(), page.rooms.len());
+        }
+        sql(pg, "ANALYZE").await;
+    }
 }

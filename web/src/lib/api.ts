@@ -182,8 +182,12 @@ export class ChatApi {
     return this.request<unknown>("POST", roomPath(roomId, "unread"), { body: { seq } });
   }
 
-  unreadRooms(signal?: AbortSignal) {
-    return this.request<{ rooms: RoomUnread[] }>("GET", "/unread", { signal });
+  /** My rooms with something unread; a page may be empty and still have a cursor. */
+  unreadRooms(cursor?: string, signal?: AbortSignal) {
+    return this.request<{ rooms: RoomUnread[]; nextCursor: string | null }>("GET", "/unread", {
+      query: { cursor },
+      signal,
+    });
   }
 
   mentions(cursor?: string, signal?: AbortSignal) {

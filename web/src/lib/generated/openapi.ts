@@ -330,8 +330,18 @@ export interface Operations {
     answer: Marker;
   };
   listUnread: {
+    query: {
+      /**
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
+       */
+      cursor?: string;
+    };
     answer: {
+      /**
+       * @maxItems 50
+       */
       rooms: RoomUnread[];
+      nextCursor: string | null;
     };
   };
   listMentions: {
