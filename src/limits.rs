@@ -184,7 +184,8 @@ pub const FILE_PIECE_BYTES: usize = 128 * 1024;
 pub const UPLOAD_UNSENT_MS: u64 = 86_400_000;
 /// An upload takes at most this long, and an interrupted one is removed after it (FILE-5): 100 MiB at 30 KiB/s.
 pub const UPLOAD_MAX_MS: u64 = 3_600_000;
-/// A failed upload is removed after this: by then the bucket has finished what it was still doing.
+/// A failed upload is removed after this: by then the bucket has finished what it was still doing, and so has Postgres
+/// the statement that counts the file (RATE-3).
 pub const UPLOAD_SETTLES_MS: u64 = 30_000;
 /// Objects per removal: R2 accepts 1,000 (docs/PLATFORM.md, Queues, buckets and logs).
 pub const REMOVAL_BATCH_MAX: u64 = 1_000;
@@ -222,7 +223,7 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
 /// The deadline when the Worker asks Postgres for a membership; after it the room decides by the members it knows.
 pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
-/// The window of quotas by the day (RATE-2): a day of UTC.
+/// The window of quotas by the day (RATE-2, RATE-4): a day of UTC.
 pub const DAY_MS: u64 = 86_400_000;
 /// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
 pub const CONNECTION_LINGER_MS: u64 = 1_000;
@@ -344,6 +345,7 @@ pub const JWKS_REFETCH_MS: u64 = 60_000;
 pub const JWKS_CACHE_MS: u64 = 600_000;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
+const _: () = assert!(STATEMENT_TIMEOUT_MS * 2 < UPLOAD_SETTLES_MS);
 const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
 const _: () = assert!(
     ALARM_DELAY_MS >= ALARM_MIN_MS && RETRY_MIN_MS >= ALARM_MIN_MS && REMOVAL_RETRY_MIN_MS >= ALARM_MIN_MS
@@ -390,6 +392,12 @@ pub struct Limits {
     /// Rooms that a person may be in (RATE-2).
     #[serde(skip_serializing)]
     pub rooms_per_person: u64,
+    /// Bytes of the files that a person may have in all rooms together (RATE-3).
+    #[serde(skip_serializing)]
+    pub file_bytes_per_person: u64,
+    /// Reports that a person may make in a day of UTC (RATE-4): more than anybody reads through.
+    #[serde(skip_serializing)]
+    pub reports_per_day: u64,
     /// Messages of a page while a log is rebuilt from Postgres (REBUILD-5): storing them takes 25 ms, in which no other
     /// room of the isolate runs.
     #[serde(skip_serializing)]
@@ -427,6 +435,8 @@ impl Default for Limits {
             pages_burst: 40,
             create_per_day: 500,
             rooms_per_person: 100_000,
+            file_bytes_per_person: 10 << 30,
+            reports_per_day: 100,
             rebuild_messages: 500,
             rebuild_bytes: 1 << 20,
             edge_rates: true,

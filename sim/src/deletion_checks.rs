@@ -1,11 +1,12 @@
 //! A room that its owner deletes: its connections are closed before the answer, and in the end nothing of it is left.
 //! Not here: the owner's other requests (`people`).
 
-use crate::files::prefix_of;
+use crate::files::{no_other_file_counts, prefix_of};
 use crate::plan::PEOPLE;
 use crate::stored::any_table;
 use crate::world::World;
 use crate::world::checker::{CheckResult, Checker};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 impl World {
@@ -48,6 +49,7 @@ pub fn nothing_is_left(world: &Rc<World>, room: usize) -> CheckResult {
     if let Some(key) = world.backends.bucket.borrow().keys().find(|key| key.starts_with(&prefix)) {
         return wrong(format!("{key} is in the bucket"));
     }
+    no_other_file_counts(world, room, &BTreeSet::new())?;
     if world.hosts.of_room(room).is_some_and(|host| host.has_open_socket()) {
         return wrong("it has a socket".into());
     }

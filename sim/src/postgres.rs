@@ -87,6 +87,16 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
     let text = |name: &str| input[name].as_str().unwrap_or_default().to_owned();
     let key = (text("tenant"), text("room"));
     let statement = Statement::parse(input)?;
+    match &statement {
+        Statement::CountFile { file } => {
+            world.backends.counted_files.borrow_mut().insert(format!("{}/{}/{file}", key.0, key.1));
+        }
+        Statement::ReleaseFiles { files } => {
+            let mut counted = world.backends.counted_files.borrow_mut();
+            files.iter().for_each(|file| drop(counted.remove(&format!("{}/{}/{file}", key.0, key.1))));
+        }
+        _ => {}
+    }
     let Some(rows) = rooms.get_mut(&key) else {
         return Ok(match statement {
             Statement::Restore(_) => json!(Restored::Deleted),
@@ -113,7 +123,9 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
             world.recorder.violation(Checker::Gone, "a room that nobody deleted is erased".into());
             Ok(json!(false))
         }
-        Statement::Restore(_) => Ok(Value::Null),
+        Statement::Restore(_) | Statement::CountFile { .. } | Statement::ReleaseFiles { .. } => {
+            Ok(Value::Null)
+        }
         Statement::MessagesAfter { after, bounds } => {
             world.recorder.count(if after == 0 {
                 "first pages of rebuilds"

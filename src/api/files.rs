@@ -2,9 +2,10 @@
 //! Not here: who may have which file (`room`), a file's type and name (`protocol::file`), the bucket itself (`shell`).
 
 use super::context::{RoomContext, Unauthenticated, count_at_edge};
-use super::http::{Body, FileReply, Reply, Request, header};
+use super::http::{Body, FileReply, Reply, Request, header, refuse_quota};
 use super::ports::{Bucket, Ports, Put};
 use super::room_request::{Membership, RoomOp};
+use crate::db;
 use crate::error::{Code, Refusal};
 use crate::ids::{INTEGER_MAX, iso};
 use crate::limits::{DOWNLOAD_URL_MS, FILE_HEAD_BYTES, FILE_PIECE_BYTES, UPLOAD_MAX_MS};
@@ -16,8 +17,8 @@ use http::{HeaderMap, Method};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// `POST /rooms/:id/attachments`: the room reserves the upload, the body goes to the bucket, and the room records that
-/// the file is stored.
+/// `POST /rooms/:id/attachments`: the room reserves the upload, Postgres counts it, the body goes to the bucket, and the
+/// room records that the file is stored.
 pub async fn upload<P: Ports, B: Body>(
     cx: RoomContext<'_, P>,
     request: Request<B>,
@@ -32,7 +33,15 @@ pub async fn upload<P: Ports, B: Body>(
     if !matches!(reserved, Reply::Json { status: 200, .. }) {
         return Ok(reserved);
     }
-    let stored = store(cx.ports, bucket, &key, size, request).await;
+    // Without a membership Postgres is away: the file is taken uncounted.
+    let counted = match &membership {
+        Some(_) => count(&cx, &upload, size).await,
+        None => Ok(()),
+    };
+    let stored = match counted {
+        Ok(()) => store(cx.ports, bucket, &key, size, request).await,
+        Err(refusal) => Err(refusal),
+    };
     let reply = match stored {
         Ok(file) => call(RoomCall::Uploaded { upload: upload.clone(), file }).await,
         Err(refusal) => Err(refusal),
@@ -42,6 +51,16 @@ pub async fn upload<P: Ports, B: Body>(
         let _ = call(RoomCall::UploadFailed { upload }).await;
     }
     reply
+}
+
+/// Counts the file among the uploader's bytes, until the room has removed it. The room knows the upload already, so it
+/// also releases one whose request is lost. Without an answer the upload is refused: its count may still be made, and the
+/// removal of a refused upload comes later than that (`UPLOAD_SETTLES_MS`).
+async fn count<P: Ports>(cx: &RoomContext<'_, P>, upload: &str, size: u64) -> Result<(), Refusal> {
+    let owner = (&cx.caller.tenant, &cx.caller.user, &cx.room);
+    let bytes_max = cx.ports.limits().file_bytes_per_person;
+    let counted = db::count_file(cx.ports.fail_fast_db(), owner, (upload, size), bytes_max).await;
+    counted.map_err(|error| refuse_quota(error, cx.ports.now()))
 }
 
 /// The file's size, which the bucket and the limit need before the first byte.

@@ -3,14 +3,14 @@
 
 use super::body::{line, one_of, user_ids};
 use super::context::{CallerContext, RoomContext};
-use super::http::{Body, Reply, Request, database_unavailable, no_such_room, over_quota};
+use super::http::{Body, Reply, Request, database_unavailable, no_such_room, refuse_quota};
 use super::ports::Ports;
 use super::room_access::refuse_strangers;
 use super::room_request::RoomOp;
 use crate::auth::{self, Identity, Role};
-use crate::db::{self, DbError, NewRoom, RoomCursor};
+use crate::db::{self, NewRoom, RoomCursor};
 use crate::error::{Code, Refusal};
-use crate::ids::{MessageId, RoomId, UnixMs, UserId};
+use crate::ids::{MessageId, RoomId, UserId};
 use crate::limits::{GROUP_MEMBERS_MAX, Limits, ROOM_NAME_CHARS_MAX, ROOM_TOPIC_CHARS_MAX};
 use crate::protocol::Fields;
 use crate::protocol::client::client_id;
@@ -70,14 +70,6 @@ pub async fn create<P: Ports, B: Body>(
         db::create_room(ports.db(), &new).await.map_err(|error| refuse_quota(error, ports.now()))?;
     let created = created.ok_or_else(no_such_room)?;
     Ok(Reply::ok(json!({"room": for_caller(&caller, created.room), "created": created.created})))
-}
-
-/// The refusal of a quota, or of a database that is unavailable.
-fn refuse_quota(error: DbError, now: UnixMs) -> Refusal {
-    match error.quota() {
-        Some(quota) => over_quota(quota, now),
-        None => database_unavailable(error),
-    }
 }
 
 /// A UUIDv7. Its last bits, a message's `seq`, mean nothing in a room's id.

@@ -17,6 +17,7 @@ mod people;
 mod place;
 mod port;
 mod projection;
+mod quotas;
 mod reports;
 mod restore;
 mod rooms;
@@ -41,6 +42,7 @@ pub use projection::{
     Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,
     VersionRow, messages_after, project,
 };
+pub use quotas::{count_file, count_report, release_files};
 pub use reports::{Report, ReportState, get_report, list_reports, resolve_report, write_reports};
 pub use restore::{Restored, RoomCopy, erase_room, restore_room};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};

@@ -35,13 +35,17 @@ pub enum Failure {
     Retry,
 }
 
-/// A quota whose count Postgres keeps (migrations/0013_quotas.sql).
+/// A quota whose count Postgres keeps (migrations/0013_quotas.sql and 0018).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quota {
     /// Rooms that a person creates in a day of UTC.
     RoomsMade,
     /// Rooms that a person is in.
     Memberships,
+    /// Bytes of a person's files.
+    FileBytes,
+    /// Reports that a person makes in a day of UTC.
+    Reports,
 }
 
 impl DbError {
@@ -64,6 +68,8 @@ impl DbError {
         match self.sqlstate.as_deref() {
             Some("CW001") => Some(Quota::RoomsMade),
             Some("CW002") => Some(Quota::Memberships),
+            Some("CW003") => Some(Quota::FileBytes),
+            Some("CW004") => Some(Quota::Reports),
             _ => None,
         }
     }

@@ -195,7 +195,7 @@ impl<P: Platform> Object<P> {
                 object.feed(Input::AlertReported { at: report.at, taken });
             }),
             Effect::RemoveFiles { ids, keys } => self.later(async move |object| {
-                let gone = object.platform.remove_files(&keys).await;
+                let gone = object.remove_files(&ids, &keys).await;
                 object.feed(Input::FilesRemoved { ids, gone });
             }),
             Effect::ListFiles(prefix) => self.later(async move |object| {

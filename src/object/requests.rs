@@ -174,6 +174,14 @@ impl<P: Platform> Object<P> {
         self.feed(Input::Erased(outcome));
     }
 
+    /// The objects are removed from the bucket, and their bytes count no more for whoever uploaded them; true if both
+    /// have confirmed.
+    pub(super) async fn remove_files(self: &Rc<Self>, ids: &[String], keys: &[String]) -> bool {
+        let Some((tenant, room)) = self.memory.look(Room::key) else { return false };
+        self.platform.remove_files(keys).await
+            && self.ask_db(async |db| db::release_files(db, &tenant, &room, ids).await).await.is_ok()
+    }
+
     /// The room's reports are in the tenant's list: they outlive the room, and its outbox can't bring them afterwards.
     pub(super) async fn save_reports(self: &Rc<Self>, set: &ChangeSet) -> Result<(), Refusal> {
         let mut after = String::new();

@@ -51,7 +51,7 @@ pub enum Effect {
     Wipe,
     /// Send this to the tenant's list of outbox alerts; answer with `Input::AlertReported`.
     ReportAlert(OutboxReport),
-    /// Remove these objects from the bucket; answer with `Input::FilesRemoved`.
+    /// Remove these objects from the bucket and from the count of their uploaders' bytes; answer with `Input::FilesRemoved`.
     RemoveFiles {
         ids: Vec<String>,
         keys: Vec<String>,

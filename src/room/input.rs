@@ -81,7 +81,7 @@ pub enum Input<'a> {
         at: UnixMs,
         taken: bool,
     },
-    /// Whether the bucket removed the objects of `Effect::RemoveFiles`.
+    /// Whether the bucket and Postgres removed the objects of `Effect::RemoveFiles`.
     FilesRemoved {
         ids: Vec<String>,
         gone: bool,

@@ -24,6 +24,14 @@ pub enum Statement {
         after: Seq,
         bounds: PageBounds,
     },
+    /// `db::count_file`.
+    CountFile {
+        file: String,
+    },
+    /// `db::release_files`.
+    ReleaseFiles {
+        files: Vec<String>,
+    },
     /// `db::access`.
     Access {
         user: String,
@@ -53,6 +61,10 @@ impl Statement {
                 after,
                 bounds: PageBounds { count: bound("countMax"), bytes: bound("bytesMax") },
             }
+        } else if let (Some(file), true) = (input["file"].as_str(), input["bytesMax"].is_u64()) {
+            Self::CountFile { file: file.to_owned() }
+        } else if input["released"].is_array() {
+            Self::ReleaseFiles { files: decode(&input["released"])? }
         } else if let Some(user) = input["user"].as_str() {
             Self::Access { user: user.to_owned() }
         } else {

@@ -117,3 +117,35 @@ async fn p99(client: &mut crate::rig::Client, name: &str) -> Duration {
     times.sort_unstable();
     times[times.len() * 99 / 100]
 }
+
+/// RATE-3 and RATE-4.
+#[tokio::test]
+async fn bytes_of_files_and_reports_have_quotas_and_a_deleted_message_gives_its_bytes_back() {
+    const DAY_MS: u64 = 86_400_000;
+    let limits = r#"LIMITS={"doorRates":false,"fileBytesPerPerson":10,"reportsPerDay":2}"#;
+    let stack = Stack::start(&[limits]);
+    let t = Tenant::new(&stack);
+    let [one, two] = [t.group(&["alice", "bob"]).await, t.group(&["alice", "bob"]).await];
+    let upload =
+        async |room: &str, who: &str, body: &[u8]| t.uploads(room, who, "a.txt", "text/plain", body).await;
+    let file = upload(&one, "alice", b"1234567").await.ok()["attachment"].clone();
+    check_refused(&upload(&two, "alice", b"1234").await, DAY_MS);
+    upload(&two, "bob", b"1234").await.ok();
+    upload(&two, "alice", b"123").await.ok();
+    let message = json!({"content": "look", "attachments": [{"id": file["id"]}]});
+    let sent = t.rest("alice", "POST", &format!("/rooms/{one}/messages"), Some(message)).await.ok();
+    let path = format!("/rooms/{one}/messages/{}", text(&sent["message"]["id"]));
+    for _ in 0..2 {
+        t.rest("bob", "POST", &format!("{path}/report"), Some(json!({"reason": "spam"}))).await.ok();
+    }
+    check_refused(
+        &t.rest("bob", "POST", &format!("{path}/report"), Some(json!({"reason": "spam"}))).await,
+        DAY_MS,
+    );
+    t.rest("alice", "DELETE", &path, None).await.ok();
+    let began = Instant::now();
+    while upload(&two, "alice", b"1234567").await.status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(20), "the bytes don't come back");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}

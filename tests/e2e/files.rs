@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x02\0\0\0\x03\x08\x06\0\0\0";
 
 impl Tenant {
-    async fn uploads(&self, room: &str, user: &str, name: &str, kind: &str, body: &[u8]) -> Answer {
+    pub async fn uploads(&self, room: &str, user: &str, name: &str, kind: &str, body: &[u8]) -> Answer {
         let authorization = format!("Bearer {}", self.token(user));
         let headers =
             [("Authorization", authorization.as_str()), ("X-File-Name", name), ("Content-Type", kind)];

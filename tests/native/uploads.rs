@@ -18,11 +18,25 @@ use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// Says who is a member: alice alone.
-struct Db;
+/// Says who is a member: alice alone, or nothing at all. A file is counted, or refused with this SQLSTATE.
+#[derive(Default)]
+struct Db {
+    is_away: bool,
+    refuses: Option<&'static str>,
+    counted: RefCell<Vec<Value>>,
+}
 
 impl Postgres for Db {
     async fn query(&self, _: &'static str, input: Value) -> Result<Value, DbError> {
+        let error =
+            |state: Option<&str>| DbError { sqlstate: state.map(str::to_owned), message: "no".into() };
+        if self.is_away {
+            return Err(error(None));
+        }
+        if input["bytesMax"].is_u64() {
+            self.counted.borrow_mut().push(input);
+            return self.refuses.map_or(Ok(json!("done")), |state| Err(error(Some(state))));
+        }
         let member = input["user"] == "alice" && input["room"] == "r1";
         Ok(if member { json!({"role": "member", "membersVersion": 1, "lastSeq": 0}) } else { Value::Null })
     }
@@ -73,6 +87,7 @@ impl Put for Writing {
 
 /// A room that refuses one kind of call, and everything around it.
 struct World {
+    db: Db,
     config: AuthConfig,
     bucket: Option<Bound>,
     refuses: Option<&'static str>,
@@ -85,6 +100,7 @@ impl World {
         let secret = |name: &str| (name == "JWT_SECRET").then(|| "s".repeat(32));
         let bucket = Bound { objects: Objects::default(), fails: None, writes: Rc::default() };
         Self {
+            db: Db::default(),
             config: AuthConfig::parse(secret).expect("a configuration"),
             bucket: Some(bucket),
             refuses: None,
@@ -181,11 +197,11 @@ impl Ports for World {
     }
 
     fn db(&self) -> &Db {
-        &Db
+        &self.db
     }
 
     fn fail_fast_db(&self) -> &Db {
-        &Db
+        &self.db
     }
 
     fn bucket(&self) -> Result<&Bound, Refusal> {
@@ -295,6 +311,27 @@ async fn what_is_refused_beforehand_is_not_read_and_the_bucket_hears_nothing_of_
         assert_eq!((&answer["error"]["code"], world.asked()), (&json!(code), asked));
         assert!(!read, "{code}");
     }
+}
+
+/// RATE-3.
+#[tokio::test]
+async fn a_file_is_counted_before_it_is_read_and_one_over_the_quota_is_not_read() {
+    let world = World::new();
+    let (status, ..) = world.upload("alice", Some("3"), &[b"abc"]).await;
+    let counted = json!({"tenant": "acme", "user": "alice", "room": "r1", "file": format!("{:032x}", 7), "bytes": 3,
+                         "bytesMax": 10u64 << 30});
+    assert_eq!((status, world.db.counted.take()), (200, vec![counted]));
+    for (state, code) in [("CW003", "rate_limited"), ("57014", "upstream_unavailable")] {
+        let db = Db { refuses: Some(state), ..Db::default() };
+        let world = World { db, ..World::new() };
+        let (_, answer, read) = world.upload("alice", Some("3"), &[b"abc"]).await;
+        assert_eq!((&answer["error"]["code"], read), (&json!(code), false), "{answer}");
+        assert_eq!(answer["error"]["retryAfterMs"].is_u64(), code == "rate_limited", "{answer}");
+        assert_eq!(world.asked(), ["reserve", "failed"], "the room releases what may have been counted");
+    }
+    let world = World { db: Db { is_away: true, ..Db::default() }, ..World::new() };
+    let (status, ..) = world.upload("alice", Some("3"), &[b"abc"]).await;
+    assert_eq!((status, world.asked()), (200, vec!["reserve", "uploaded"]), "files work without Postgres");
 }
 
 #[tokio::test]

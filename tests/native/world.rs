@@ -329,6 +329,7 @@ impl World {
                 (self.postgres.missing, self.room_is_deleted) = (true, true);
                 Ok(json!("done"))
             }
+            Ok(Statement::ReleaseFiles { .. }) => Ok(json!("done")),
             Ok(Statement::Erase) => {
                 (self.postgres.missing, self.room_is_deleted) = (true, true);
                 let is_more = self.pieces_left > 0;

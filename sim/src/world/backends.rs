@@ -5,7 +5,7 @@ use crate::plan::{PEOPLE, ROOMS};
 use chinwag::db::{Marker, RoomSnapshot, SnapshotBan, SnapshotMember};
 use chinwag::ids::{Seq, UnixMs};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use testkit::FakePostgres;
 use testkit::Membership;
 use testkit::cast;
@@ -86,6 +86,8 @@ pub struct Backends {
     pub erasing: RefCell<ByTenant<u64>>,
     /// The bucket of files, by key.
     pub bucket: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// The files that Postgres counts among their uploaders' bytes: their keys in the bucket.
+    pub counted_files: RefCell<BTreeSet<String>>,
     /// The alert lists, by tenant and room: when the room was last reported, and whether with a problem.
     pub alerts: RefCell<ByTenant<(UnixMs, bool)>>,
 }
@@ -97,6 +99,7 @@ impl Backends {
             rooms: RefCell::new(BTreeMap::from(rooms)),
             erasing: RefCell::default(),
             bucket: RefCell::default(),
+            counted_files: RefCell::default(),
             alerts: RefCell::default(),
         }
     }
