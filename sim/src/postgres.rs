@@ -93,7 +93,9 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
         }
         Statement::ReleaseFiles { files } => {
             let mut counted = world.backends.counted_files.borrow_mut();
-            files.iter().for_each(|file| drop(counted.remove(&format!("{}/{}/{file}", key.0, key.1))));
+            for file in files {
+                counted.remove(&format!("{}/{}/{file}", key.0, key.1));
+            }
         }
         _ => {}
     }

@@ -9,6 +9,7 @@ mod db_migrations;
 mod db_people;
 mod db_plans;
 mod db_projection;
+mod db_quotas;
 mod db_reactions;
 mod db_reports;
 mod db_restore;
