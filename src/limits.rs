@@ -223,7 +223,7 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
 /// The deadline when the Worker asks Postgres for a membership; after it the room decides by the members it knows.
 pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
-/// The window of quotas by the day (RATE-2, RATE-4): a day of UTC.
+/// The window of quotas by the day (RATE-2): a day of UTC.
 pub const DAY_MS: u64 = 86_400_000;
 /// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
 pub const CONNECTION_LINGER_MS: u64 = 1_000;
@@ -395,9 +395,6 @@ pub struct Limits {
     /// Bytes of the files that a person may have in all rooms together (RATE-3).
     #[serde(skip_serializing)]
     pub file_bytes_per_person: u64,
-    /// Reports that a person may make in a day of UTC (RATE-4): more than anybody reads through.
-    #[serde(skip_serializing)]
-    pub reports_per_day: u64,
     /// Messages of a page while a log is rebuilt from Postgres (REBUILD-5): storing them takes 25 ms, in which no other
     /// room of the isolate runs.
     #[serde(skip_serializing)]
@@ -436,7 +433,6 @@ impl Default for Limits {
             create_per_day: 500,
             rooms_per_person: 100_000,
             file_bytes_per_person: 10 << 30,
-            reports_per_day: 100,
             rebuild_messages: 500,
             rebuild_bytes: 1 << 20,
             edge_rates: true,

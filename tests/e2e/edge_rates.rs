@@ -118,11 +118,11 @@ async fn p99(client: &mut crate::rig::Client, name: &str) -> Duration {
     times[times.len() * 99 / 100]
 }
 
-/// RATE-3 and RATE-4.
+/// RATE-3.
 #[tokio::test]
-async fn bytes_of_files_and_reports_have_quotas_and_a_deleted_message_gives_its_bytes_back() {
+async fn bytes_of_files_have_a_quota_and_a_deleted_message_gives_its_bytes_back() {
     const DAY_MS: u64 = 86_400_000;
-    let limits = r#"LIMITS={"doorRates":false,"fileBytesPerPerson":10,"reportsPerDay":2}"#;
+    let limits = r#"LIMITS={"doorRates":false,"fileBytesPerPerson":10}"#;
     let stack = Stack::start(&[limits]);
     let t = Tenant::new(&stack);
     let [one, two] = [t.group(&["alice", "bob"]).await, t.group(&["alice", "bob"]).await];
@@ -135,13 +135,6 @@ async fn bytes_of_files_and_reports_have_quotas_and_a_deleted_message_gives_its_
     let message = json!({"content": "look", "attachments": [{"id": file["id"]}]});
     let sent = t.rest("alice", "POST", &format!("/rooms/{one}/messages"), Some(message)).await.ok();
     let path = format!("/rooms/{one}/messages/{}", text(&sent["message"]["id"]));
-    for _ in 0..2 {
-        t.rest("bob", "POST", &format!("{path}/report"), Some(json!({"reason": "spam"}))).await.ok();
-    }
-    check_refused(
-        &t.rest("bob", "POST", &format!("{path}/report"), Some(json!({"reason": "spam"}))).await,
-        DAY_MS,
-    );
     t.rest("alice", "DELETE", &path, None).await.ok();
     let began = Instant::now();
     while upload(&two, "alice", b"1234567").await.status != 200 {

@@ -42,9 +42,9 @@ async fn quotas_refuse_the_next_room_and_leave_nothing_of_it() {
     assert_eq!(quota(new("g6", RoomKind::Group, "alice", &[])).await, Ok(true), "a new day");
 }
 
-/// RATE-3 and RATE-4.
+/// RATE-3.
 #[tokio::test]
-async fn files_count_for_their_uploader_in_all_rooms_until_they_are_released_and_reports_for_a_day() {
+async fn files_count_for_their_uploader_in_all_rooms_until_they_are_released() {
     let rig = Database::new().await;
     let pg = &rig.connect().await;
     let quota = |counted: Result<(), db::DbError>| match counted {
@@ -79,12 +79,4 @@ async fn files_count_for_their_uploader_in_all_rooms_until_they_are_released_and
     let sums = "SELECT bool_and(b.bytes = (SELECT coalesce(sum(f.bytes), 0) FROM chat_files f
             WHERE f.tenant_id = b.tenant_id AND f.user_id = b.user_id)) FROM chat_file_bytes b";
     assert!(pg.client.query_one(sums, &[]).await.expect(sums).get::<_, bool>(0));
-
-    let report = async |who: &str| quota(db::count_report(pg, &tenant("acme"), &user(who), 2).await);
-    assert_eq!([report("alice").await, report("alice").await], [None, None]);
-    assert_eq!(report("alice").await, Some(db::Quota::Reports));
-    assert_eq!(report("bob").await, None, "somebody else");
-    let yesterday = "UPDATE chat_reports_made SET day = day - 1";
-    pg.client.batch_execute(yesterday).await.expect(yesterday);
-    assert_eq!(report("alice").await, None, "a new day");
 }

@@ -1,5 +1,4 @@
--- The quotas of a person's files and reports (RATE-3 and RATE-4 of docs/PROTOCOL.md). A refusal is an error, so that nothing
--- of it is counted: CW003 for the bytes of files, CW004 for the reports of a day.
+-- The quota of a person's files (RATE-3 of docs/PROTOCOL.md). A refusal is an error, CW003, so that nothing of it is counted.
 
 -- The files that are counted. A row comes before the file's first byte and goes after the bucket has removed the file. No
 -- foreign key: the room may be deleted before its files are removed.
@@ -17,15 +16,6 @@ CREATE TABLE chat_file_bytes (
     tenant_id text COLLATE "C" NOT NULL,
     user_id text COLLATE "C" NOT NULL CHECK (char_length(user_id) BETWEEN 1 AND 128),
     bytes bigint NOT NULL,
-    PRIMARY KEY (tenant_id, user_id)
-);
-
--- How often a person has reported a message on a day of UTC: one row a person.
-CREATE TABLE chat_reports_made (
-    tenant_id text COLLATE "C" NOT NULL,
-    user_id text COLLATE "C" NOT NULL CHECK (char_length(user_id) BETWEEN 1 AND 128),
-    day date NOT NULL,
-    reports bigint NOT NULL,
     PRIMARY KEY (tenant_id, user_id)
 );
 
@@ -75,27 +65,5 @@ BEGIN
         UPDATE chat_file_bytes b SET bytes = b.bytes - released.bytes
         WHERE b.tenant_id = input->>'tenant' AND b.user_id = released.user_id;
     END LOOP;
-    RETURN to_json('done'::text);
-END $$;
-
--- One more report of a person today.
-CREATE FUNCTION chat_count_report_v1(input jsonb) RETURNS json
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-AS $$
-DECLARE
-    today constant date := (now() AT TIME ZONE 'UTC')::date;
-    made bigint;
-BEGIN
-    INSERT INTO chat_reports_made AS m (tenant_id, user_id, day, reports)
-    VALUES (input->>'tenant', input->>'user', today, 1)
-    ON CONFLICT (tenant_id, user_id) DO UPDATE SET day = today,
-        reports = CASE WHEN m.day = today THEN m.reports + 1 ELSE 1 END
-    RETURNING m.reports INTO made;
-    IF made > (input->>'reportsPerDay')::bigint THEN
-        RAISE EXCEPTION 'too many reports today' USING ERRCODE = 'CW004';
-    END IF;
     RETURN to_json('done'::text);
 END $$;
