@@ -22,6 +22,7 @@ mod edit_delete;
 mod effect;
 mod ephemeral;
 mod files;
+mod first_loads;
 mod folded_text;
 mod frames;
 mod input;
@@ -80,6 +81,7 @@ use audit::AuditNotes;
 use connection::Connections;
 use deletion::Deletion;
 use files::Files;
+use first_loads::FirstLoads;
 use log::Log;
 use members::Members;
 use moderation::{Moderation, Moderator};
@@ -98,6 +100,7 @@ pub struct Room {
     members: Members,
     limits: Limits,
     connections: Connections,
+    first_loads: FirstLoads,
     presence: Presence,
     rates: RateLimits,
     reads: Reads,
@@ -135,6 +138,7 @@ impl Room {
             log,
             limits,
             connections: Connections::default(),
+            first_loads: FirstLoads::default(),
             presence: Presence::default(),
             rates: RateLimits::default(),
             reads,
@@ -280,6 +284,11 @@ impl Room {
     pub fn deadline(&self) -> Option<UnixMs> {
         let presence = self.presence.deadline(self.connections.has_legacy());
         presence.into_iter().chain(self.reads.deadline()).min()
+    }
+
+    /// Gives back the memory of what newcomers have received.
+    pub fn release_first_loads(&self) {
+        self.first_loads.release();
     }
 
     /// Whether `Input::Flush` has anything to do.
