@@ -180,6 +180,19 @@ impl Room {
         self.connections.wake(state);
     }
 
+    /// Takes over a closed socket that the room did not know, of somebody who is a member; true if it was one.
+    fn wake_missed(&mut self, stored: Option<Box<SocketState>>) -> bool {
+        let is_missed = |state: &SocketState| {
+            self.connections.get(state.id).is_none() && self.members.is_member(state.user())
+        };
+        let missed = stored.filter(|state| is_missed(state));
+        let has_missed = missed.is_some();
+        if let Some(state) = missed {
+            self.wake_socket(*state);
+        }
+        has_missed
+    }
+
     /// The room with its tenant's moderation rules.
     pub fn with_moderation(mut self, moderation: &Moderation) -> Self {
         self.moderator = Moderator::new(moderation.rules_for(self.members.tenant().as_str()));
@@ -221,14 +234,7 @@ impl Room {
                 }
             }
             Input::Closed { connection, is_clean, stored } => {
-                let is_missed = |state: &SocketState| {
-                    self.connections.get(state.id).is_none() && self.members.is_member(state.user())
-                };
-                let missed = stored.filter(|state| is_missed(state));
-                let is_known = missed.is_none();
-                if let Some(state) = missed {
-                    self.wake_socket(*state);
-                }
+                let is_known = !self.wake_missed(stored);
                 if !is_clean {
                     self.owe_notices(connection, is_known);
                 }
