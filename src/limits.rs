@@ -205,6 +205,8 @@ pub const AUDIT_BATCH_MAX: u64 = 100;
 pub const AUDIT_BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Events that slow mode reads to find a person's last message, once per person after the room was loaded.
 pub const SLOW_LOOK_BACK_EVENTS: u64 = 1_000;
+/// Replies that are looked at for one of the same millisecond as a deleted one: more than a thread gets in one turn.
+pub const SAME_MS_REPLIES: u64 = 32;
 /// The outcome of a room's deletion that is unknown (a crash, a lost reply) is checked after this. A late commit in
 /// Postgres has happened by then.
 pub const DELETION_CHECK_MS: u64 = 30_000;

@@ -69,7 +69,9 @@ impl Room {
             return Ok(None);
         };
         root.reply_count = root.reply_count.saturating_sub(1);
-        root.last_reply_at = turn.store.last_reply_at(root.seq, reply.seq)?;
+        if root.last_reply_at.is_none_or(|last| last <= reply.created_at) {
+            root.last_reply_at = turn.store.last_reply_at(root.seq, reply.seq, reply.created_at)?;
+        }
         Ok(Some(root))
     }
 

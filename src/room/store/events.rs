@@ -8,7 +8,7 @@ use super::sql::{
 };
 use super::state::StateRow;
 use crate::ids::{Seq, UnixMs};
-use crate::limits::SLOW_LOOK_BACK_EVENTS;
+use crate::limits::{SAME_MS_REPLIES, SLOW_LOOK_BACK_EVENTS};
 use crate::protocol::message::Message;
 use crate::protocol::server;
 
@@ -130,11 +130,20 @@ impl Store<'_> {
         })
     }
 
-    /// When the newest reply of this thread was sent that is not deleted, without the reply at `except`.
-    pub fn last_reply_at(&self, root: Seq, except: Seq) -> Result<Option<UnixMs>> {
-        const LAST: &str = "SELECT at FROM events WHERE kind = 1 AND thread = ?1 AND seq <> ?2
+    /// When the newest remaining reply of this thread was sent, once its newest, sent as `reply` and at `at`, is gone.
+    /// Newer ones can only be deleted, or of the same millisecond: of these the next `SAME_MS_REPLIES` are looked at.
+    /// So deleting a thread from its end reads as much each time.
+    pub fn last_reply_at(&self, root: Seq, reply: Seq, at: UnixMs) -> Result<Option<UnixMs>> {
+        const SAME: &str =
+            "SELECT at FROM (SELECT at, body FROM events WHERE kind = 1 AND thread = ?1 AND seq > ?2
+            ORDER BY seq LIMIT ?4) WHERE at = ?3 AND json_extract(body, '$.deletedAt') IS NULL LIMIT 1";
+        const BEFORE: &str = "SELECT at FROM events WHERE kind = 1 AND thread = ?1 AND seq < ?2
             AND json_extract(body, '$.deletedAt') IS NULL ORDER BY seq DESC LIMIT 1";
-        let rows = self.0.exec(LAST, &[int(root), int(except)])?;
+        let (root, reply) = (int(root), int(reply));
+        let mut rows = self.0.exec(SAME, &[root.clone(), reply.clone(), int(at), int(SAME_MS_REPLIES)])?;
+        if rows.is_empty() {
+            rows = self.0.exec(BEFORE, &[root, reply])?;
+        }
         rows.first().map(|row| int_at(row, 0)).transpose()
     }
 

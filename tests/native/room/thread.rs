@@ -64,6 +64,37 @@ fn thread_2_a_reply_that_goes_is_counted_no_more() {
     );
 }
 
+/// Deleted from the end, each deletion once went past all earlier ones.
+#[test]
+fn thread_2_a_thread_is_deleted_at_the_same_cost_in_any_order() {
+    const REPLIES: u64 = 400;
+    let cost_of_each = |seqs: Vec<u64>| {
+        let mut rig = Rig::new();
+        (rig.limits.messages_burst, rig.limits.frames_burst) = (2_000, 2_000);
+        rig.prepare("alice join\nalice > message \"root\"");
+        for _ in 0..REPLIES {
+            rig.prepare("(1 ms pass)\nalice > message \"reply\" thread=1");
+        }
+        let mut costs = Vec::new();
+        for seq in seqs {
+            let before = rig.sql.steps.get();
+            rig.prepare(&format!("alice > delete {seq}"));
+            costs.push(rig.sql.steps.get() - before);
+        }
+        let root = rig.messages().remove(&1).unwrap();
+        assert_eq!((root.reply_count, root.last_reply_at), (0, None));
+        let sum = |costs: &[u64]| costs.iter().sum::<u64>();
+        (sum(&costs[..50]), sum(&costs[300..350]))
+    };
+    let replies = || (1..=REPLIES).map(|at| 2 * at);
+    for (order, seqs) in
+        [("oldest first", replies().collect()), ("newest first", replies().rev().collect::<Vec<_>>())]
+    {
+        let (early, late) = cost_of_each(seqs);
+        assert!(early > 0 && 2 * late <= 3 * early, "{order}: {late} instead of {early}");
+    }
+}
+
 #[test]
 fn thread_3_a_root_that_goes_leaves_its_replies() {
     Rig::new().play(
