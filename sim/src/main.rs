@@ -122,8 +122,8 @@ struct Options {
 fn main() -> ExitCode {
     run::silence_panics();
     let options = options();
-    let sought = options.as_ref().ok().and_then(|options| options.detect);
-    watchdog::start(sought == Some(Checker::Bounds));
+    let expected = options.as_ref().ok().and_then(|options| options.detect);
+    watchdog::start(expected == Some(Checker::Bounds));
     let passed = match options {
         Ok(Options { detect: Some(checker), regression: Some(name), .. }) => {
             detect_in_regression(checker, &name)

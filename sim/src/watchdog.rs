@@ -31,8 +31,8 @@ pub fn watch(history: String) -> Watched {
 
 /// Ends the process when a history exceeds its time: a thread that spins can't be stopped.
 ///
-/// # Takes  `is_sought`: such a history is what the run looks for, so the process succeeds.
-pub fn start(is_sought: bool) {
+/// # Takes  `is_expected`: such a history is what the run looks for, so the process succeeds.
+pub fn start(is_expected: bool) {
     std::thread::spawn(move || {
         loop {
             std::thread::sleep(LOOKS_EVERY);
@@ -43,7 +43,7 @@ pub fn start(is_sought: bool) {
                     "{history}: failed: it has not ended in {} s, something spins",
                     HISTORY_MAX.as_secs()
                 );
-                std::process::exit(i32::from(!is_sought));
+                std::process::exit(i32::from(!is_expected));
             }
         }
     });
