@@ -155,7 +155,8 @@ impl Room {
         loaded.learn_markers();
         sockets.into_iter().for_each(|state| loaded.wake_socket(state));
         let has_socket = |user: &str| loaded.presence.sockets(user) > 0;
-        loaded.notifications = Notifications::load(loaded.log.unheard().clone(), has_socket);
+        loaded.notifications =
+            Notifications::load(loaded.log.unheard().clone(), loaded.log.notified(), has_socket);
         loaded.storage.measure(store, &loaded.limits);
         let backlog = loaded.backlog();
         loaded.outbox.load_alert(store, &backlog)?;
@@ -202,7 +203,7 @@ impl Room {
             Input::Verified { connection, outcome } => self.verified(connection, outcome, now),
             Input::Silent { connections } => {
                 for connection in connections {
-                    self.owe_notices(connection);
+                    self.owe_notices(connection, true);
                     self.close(connection, CloseCode::HeartbeatTimeout, now);
                 }
             }
@@ -219,11 +220,13 @@ impl Room {
                 let is_missed = |state: &SocketState| {
                     self.connections.get(state.id).is_none() && self.members.is_member(state.user())
                 };
-                if let Some(state) = stored.filter(|state| is_missed(state)) {
+                let missed = stored.filter(|state| is_missed(state));
+                let is_known = missed.is_none();
+                if let Some(state) = missed {
                     self.wake_socket(*state);
                 }
                 if !is_clean {
-                    self.owe_notices(connection);
+                    self.owe_notices(connection, is_known);
                 }
                 self.closed(connection, now);
             }

@@ -29,6 +29,8 @@ pub struct Owed {
     pub heard_ms: UnixMs,
     /// The queue has their notices up to here.
     pub done: Seq,
+    /// They counted as absent for what came after this, and are notified of it with everybody else.
+    pub until: Seq,
 }
 
 /// Notices, and the seq up to which these are all.
@@ -51,8 +53,8 @@ enum Absence {
     Always,
     /// Nothing was heard of them for a while before.
     After(UnixMs),
-    /// They counted as present in this time, after this seq.
-    Missed { heard_ms: UnixMs, done: Seq },
+    /// They counted as present in this time, after one seq and up to the other.
+    Missed { heard_ms: UnixMs, done: Seq, until: Seq },
 }
 
 /// An event that people are notified of.
@@ -64,8 +66,8 @@ struct Occasion {
 }
 
 impl Owed {
-    pub fn new(user: &str, heard_ms: UnixMs) -> Self {
-        Self { user: user.to_owned(), heard_ms, done: 0 }
+    pub fn new(user: &str, heard_ms: UnixMs, until: Seq) -> Self {
+        Self { user: user.to_owned(), heard_ms, done: 0, until }
     }
 }
 
@@ -97,7 +99,7 @@ impl<'a> Audience<'a> {
             let owed = known.get(user)?;
             // Whoever is heard of on another socket has received it there, or is owed it when that one ends.
             let is_lost = self.signs.get(user).is_none_or(|sign| *sign < owed.heard_ms);
-            is_lost.then_some(Absence::Missed { heard_ms: owed.heard_ms, done: owed.done })
+            is_lost.then_some(Absence::Missed { heard_ms: owed.heard_ms, done: owed.done, until: owed.until })
         };
         let candidates = self.candidates(now, absence);
         let done = owed.iter().map(|owed| owed.done).min().unwrap_or(0);
@@ -194,8 +196,11 @@ impl Candidate<'_> {
         match self.absence {
             Absence::Always => true,
             Absence::After(end) => at > end,
-            Absence::Missed { heard_ms, done } => {
-                event > done && at > heard_ms && at <= heard_ms.saturating_add(NOTIFY_PRESENT_MS)
+            Absence::Missed { heard_ms, done, until } => {
+                event > done
+                    && event <= until
+                    && at > heard_ms
+                    && at <= heard_ms.saturating_add(NOTIFY_PRESENT_MS)
             }
         }
     }

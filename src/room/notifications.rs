@@ -32,6 +32,8 @@ pub struct Notifications {
     owed: Vec<Owed>,
     /// The offering in progress, and since when.
     offering: Option<(UnixMs, Rc<Offering>)>,
+    /// The watermark when the room was loaded.
+    loaded_at: Seq,
     /// The queue did not take the last notices; they are not offered again before this.
     offer_at: UnixMs,
     /// The instance before this one ended with sockets open: their clients get some time to return.
@@ -43,11 +45,11 @@ pub struct Notifications {
 }
 
 impl Notifications {
-    /// # Takes  `unheard`: who was stored as unheard; `has_socket`: whether a socket of theirs is still open.
-    pub fn load(unheard: BTreeMap<String, UnixMs>, has_socket: impl Fn(&str) -> bool) -> Self {
+    /// # Takes  `unheard`: who was stored as unheard; `notified`: the watermark; `has_socket`: whether a socket of theirs is still open.
+    pub fn load(unheard: BTreeMap<String, UnixMs>, notified: Seq, has_socket: impl Fn(&str) -> bool) -> Self {
         let lost = unheard.iter().filter(|(user, _)| !has_socket(user));
-        let owed: Vec<Owed> = lost.map(|(user, heard_ms)| Owed::new(user, *heard_ms)).collect();
-        Self { waits_for_clients: !owed.is_empty(), owed, unheard, ..Self::default() }
+        let owed: Vec<Owed> = lost.map(|(user, heard_ms)| Owed::new(user, *heard_ms, notified)).collect();
+        Self { waits_for_clients: !owed.is_empty(), owed, unheard, loaded_at: notified, ..Self::default() }
     }
 
     /// When notices of events that are in Postgres are due; `None` if there are none.
@@ -136,20 +138,22 @@ impl Notifications {
     fn cover_missed(&mut self, owed: &[Owed], to: Seq, notified: Seq) {
         self.is_unsaved = true;
         for covered in owed {
-            self.owed.retain(|owed| owed != covered || to < notified);
+            self.owed.retain(|owed| owed != covered || to < notified.min(owed.until));
             if let Some(owed) = self.owed.iter_mut().find(|owed| *owed == covered) {
                 owed.done = to;
             }
         }
     }
 
-    /// A client of this person is lost that was last heard of at this time.
-    pub fn owe(&mut self, user: &str, heard_ms: UnixMs) {
+    /// A client of this person is lost that was last heard of at this time. One that was lost before the room was loaded
+    /// (`is_known` is false) counted as absent since.
+    pub fn owe(&mut self, user: &str, heard_ms: UnixMs, is_known: bool) {
+        let until = if is_known { Seq::MAX } else { self.loaded_at };
         match self.owed.iter_mut().find(|owed| owed.user == user) {
             // Another client of theirs was heard of later: it has received what came before.
-            Some(owed) if owed.heard_ms < heard_ms => *owed = Owed::new(user, heard_ms),
+            Some(owed) if owed.heard_ms < heard_ms => *owed = Owed::new(user, heard_ms, until),
             Some(_) => {}
-            None => self.owed.push(Owed::new(user, heard_ms)),
+            None => self.owed.push(Owed::new(user, heard_ms, until)),
         }
     }
 

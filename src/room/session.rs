@@ -101,9 +101,9 @@ impl Room {
     }
 
     /// A client is lost: nobody knows whether it received what came after its last sign of life (NOTIFY-8).
-    pub(super) fn owe_notices(&mut self, id: ConnectionId) {
+    pub(super) fn owe_notices(&mut self, id: ConnectionId, is_known: bool) {
         if let Some((user, at)) = self.connections.sign_of_life(id) {
-            self.notifications.owe(user, at);
+            self.notifications.owe(user, at, is_known);
         }
     }
 
