@@ -68,6 +68,9 @@ pub const PAGE_DEFAULT: u64 = 50;
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of the history's messages after an upgrade (HIST-5): half of what may wait for a slow socket.
 pub const HISTORY_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of all histories and replays of a room that wait for sockets (HIST-7), a text for many counted once: four of the
+/// largest replays, an eighth of an isolate of 128 MB.
+pub const FIRST_LOADS_BYTES_MAX: usize = 16 << 20;
 /// Messages of the history after an upgrade (HIST-1).
 pub const HISTORY_MAX: u64 = 100;
 pub const HISTORY_DEFAULT: u64 = 50;

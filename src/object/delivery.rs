@@ -7,7 +7,7 @@ use super::frames::{Frames, count_for_frame};
 use super::platform::Platform;
 use super::sockets::Socket;
 use crate::limits::{DELIVERY_POLL_MS, FRAME_OUT_BYTES_MAX, WINDOW_SHARE};
-use crate::room::{ConnectionId, Input};
+use crate::room::{ConnectionId, Input, Room};
 use std::rc::Rc;
 
 /// What one pass over the sockets may still hand over.
@@ -57,6 +57,7 @@ impl<P: Platform> Object<P> {
             open.range_mut(..first).for_each(&mut offer);
         }
         delivery.next.set(next.unwrap_or_default());
+        self.memory.look(Room::release_first_loads);
         for connection in slow {
             self.later(async move |object| drop(object.feed(Input::Slow { connection })));
         }

@@ -22,6 +22,7 @@ mod edit_delete;
 mod effect;
 mod ephemeral;
 mod files;
+mod first_loads;
 mod folded_text;
 mod frames;
 mod input;
@@ -80,6 +81,7 @@ use audit::AuditNotes;
 use connection::Connections;
 use deletion::Deletion;
 use files::Files;
+use first_loads::FirstLoads;
 use log::Log;
 use members::Members;
 use moderation::{Moderation, Moderator};
@@ -98,6 +100,7 @@ pub struct Room {
     members: Members,
     limits: Limits,
     connections: Connections,
+    first_loads: FirstLoads,
     presence: Presence,
     rates: RateLimits,
     reads: Reads,
@@ -135,6 +138,7 @@ impl Room {
             log,
             limits,
             connections: Connections::default(),
+            first_loads: FirstLoads::default(),
             presence: Presence::default(),
             rates: RateLimits::default(),
             reads,
@@ -174,6 +178,19 @@ impl Room {
         self.rates.merge(state.user(), &state.rates);
         self.reads.restore(state.user(), state.marker(), state.read_due_ms);
         self.connections.wake(state);
+    }
+
+    /// Takes over a closed socket that the room did not know, of somebody who is a member; true if it was one.
+    fn wake_missed(&mut self, stored: Option<Box<SocketState>>) -> bool {
+        let is_missed = |state: &SocketState| {
+            self.connections.get(state.id).is_none() && self.members.is_member(state.user())
+        };
+        let missed = stored.filter(|state| is_missed(state));
+        let has_missed = missed.is_some();
+        if let Some(state) = missed {
+            self.wake_socket(*state);
+        }
+        has_missed
     }
 
     /// The room with its tenant's moderation rules.
@@ -217,14 +234,7 @@ impl Room {
                 }
             }
             Input::Closed { connection, is_clean, stored } => {
-                let is_missed = |state: &SocketState| {
-                    self.connections.get(state.id).is_none() && self.members.is_member(state.user())
-                };
-                let missed = stored.filter(|state| is_missed(state));
-                let is_known = missed.is_none();
-                if let Some(state) = missed {
-                    self.wake_socket(*state);
-                }
+                let is_known = !self.wake_missed(stored);
                 if !is_clean {
                     self.owe_notices(connection, is_known);
                 }
@@ -280,6 +290,11 @@ impl Room {
     pub fn deadline(&self) -> Option<UnixMs> {
         let presence = self.presence.deadline(self.connections.has_legacy());
         presence.into_iter().chain(self.reads.deadline()).min()
+    }
+
+    /// Gives back the memory of what newcomers have received.
+    pub fn release_first_loads(&self) {
+        self.first_loads.release();
     }
 
     /// Whether `Input::Flush` has anything to do.

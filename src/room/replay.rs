@@ -6,7 +6,7 @@ use super::Room;
 use super::calls::truncate;
 use super::reactions::replayed_reaction;
 use super::store::formats::MemberBody;
-use super::store::{Event, Kind, Result, Store, Stored};
+use super::store::{Event, Kind, Result, Store};
 use crate::ids::Seq;
 use crate::limits::*;
 use crate::protocol::message::Message;
@@ -86,6 +86,9 @@ impl Room {
             if bytes > REPLAY_BYTES_MAX {
                 return Ok(Err(ResyncReason::TooMany));
             }
+            let Some(text) = self.first_loads.share(event.seq, text) else {
+                return Ok(Err(ResyncReason::TooMany));
+            };
             events.push(text);
         }
         Ok(Ok(events))
@@ -104,17 +107,26 @@ impl Room {
         Ok(())
     }
 
-    /// The newest messages of the range, oldest first: at most `count`, and at most `HISTORY_BYTES_MAX` bytes.
+    /// The newest messages of the range, oldest first: at most `count`, and at most `HISTORY_BYTES_MAX` bytes. While
+    /// much waits for other newcomers it may be fewer, but one.
     pub(super) fn history(&self, store: &Store, range: Range, count: u64) -> Result<Past> {
         let count = count.min(HISTORY_MAX);
         let below = range.to.saturating_add(1);
         let mut newest = store.messages_before(below, None, count.saturating_add(1))?;
         newest.retain(|message| message.seq > range.since);
-        let has_more_before = truncate(&mut newest, count, HISTORY_BYTES_MAX);
+        let is_cut = truncate(&mut newest, count, HISTORY_BYTES_MAX);
         self.show_own_reactions(store, range.user, &mut newest)?;
-        let text = |m: &Stored| server::new_message(m.seq, &m.body, m.client_id.as_deref());
-        let oldest_seq = newest.last().map(|message| message.seq);
-        Ok(Past { events: newest.iter().rev().map(text).collect(), oldest_seq, has_more_before })
+        let mut events = Vec::new();
+        for m in &newest {
+            let text = server::new_message(m.seq, &m.body, m.client_id.as_deref());
+            let first = events.is_empty().then(|| text.clone());
+            let Some(text) = self.first_loads.share(m.seq, text).or(first) else { break };
+            events.push(text);
+        }
+        let has_more_before = is_cut || events.len() < newest.len();
+        newest.truncate(events.len());
+        events.reverse();
+        Ok(Past { events, oldest_seq: newest.last().map(|message| message.seq), has_more_before })
     }
 
     /// What a connection with `since` receives of the past.

@@ -76,7 +76,7 @@ fn resident(pid: i32) -> u64 {
 }
 
 /// The most that the runtime held while `work` ran, beyond what it held before.
-async fn growth(stack: &Stack, work: impl Future<Output = ()>) -> u64 {
+pub async fn growth(stack: &Stack, work: impl Future<Output = ()>) -> u64 {
     let pid = stack.runtime().expect("a runtime");
     let before = resident(pid);
     let (most, over) = (Arc::new(AtomicU64::new(before)), Arc::new(AtomicBool::new(false)));

@@ -15,6 +15,7 @@ mod frames;
 mod identity;
 mod legacy_client;
 mod limits;
+mod memory;
 mod notifications;
 mod openapi;
 mod operator;

@@ -171,3 +171,56 @@ fn hist_5_the_history_ends_at_512_kib_and_says_that_there_is_more() {
     assert_eq!(join("bob", 0, Some(0)), (100, synced(None, false)), "a replay has its own limit");
     assert_eq!(join("bob", 0, Some(98)), (2, synced(None, true)));
 }
+
+/// Carol, who reads, or bob, who does not, connects with `since`: the events received.
+fn resume(rig: &mut Rig, since: Option<u64>, reads: bool) -> String {
+    let name = if reads { "carol" } else { "bob" };
+    rig.heard.clear();
+    rig.connect(name, rig.person(name), |upgrade| {
+        upgrade.since = since.map(|since| (since, "e1".into()));
+        upgrade.history = 100;
+    });
+    let connection = rig.socket(name).expect("an open one");
+    let socket = rig.sockets.get_mut(&connection).unwrap();
+    (socket.is_slow, socket.waiting_bytes) = if reads { (false, 0) } else { (true, 250_000) };
+    rig.turn();
+    if reads {
+        rig.pass(100);
+    }
+    let heard = std::mem::take(&mut rig.heard).into_iter().filter(|(known, _)| known == name);
+    let events = heard.map(|(_, line)| line).collect();
+    if reads {
+        rig.hang_up(name, true);
+    }
+    events
+}
+
+#[test]
+fn hist_7_what_waits_for_newcomers_is_bounded_and_an_event_for_many_counts_once() {
+    let mut rig = large_room();
+    let count = |text: &str| text.matches("new_message").count();
+    let send = |rig: &mut Rig, round: u64| {
+        for n in 0..100 {
+            rig.frame("alice", &message(4_000, &[2_000; 2]).replace("c4000", &format!("r{round}-{n}")));
+        }
+        rig.turn();
+    };
+    for _ in 0..9 {
+        resume(&mut rig, Some(0), false);
+    }
+    assert_eq!(count(&resume(&mut rig, Some(0), true)), 100, "2 MB wait 9 times, and count once");
+    for round in 1..=8 {
+        send(&mut rig, round);
+        resume(&mut rig, Some(round * 100), false);
+    }
+    send(&mut rig, 9);
+    let replay = resume(&mut rig, Some(900), true);
+    assert!(replay.contains("resync too_many") && count(&replay) == 0, "{}", replay.len());
+    let history = resume(&mut rig, None, true);
+    let seqs =
+        json!({"type": "synced", "seq": 1_000, "oldestSeq": rig.synced["oldestSeq"], "hasMoreBefore": true});
+    assert_eq!(rig.synced, seqs);
+    assert!((1..25).contains(&count(&history)), "a shorter history: {}", count(&history));
+    rig.prepare("(3 s pass)");
+    assert_eq!(count(&resume(&mut rig, Some(900), true)), 100, "those who took nothing are gone");
+}
