@@ -67,6 +67,8 @@ impl World {
             Action::Upload { tab } => self.upload(tab),
             Action::ModeratedWord { tab, word, edits } => self.send_moderated_word(tab, word, edits),
             Action::Report { tab, nth } => self.report_message(tab, nth),
+            Action::ReadPages { tab, count } => self.read_pages(tab, count),
+            Action::TopicsAtOnce { room, count } => self.set_topics_at_once(room, count),
             Action::Bucket { unavailable } => self.faults.bucket_unavailable.set(unavailable),
             Action::AlarmTwice { room } => self.tamper_with_alarm(room, |host| self.fire_alarm(host)),
             Action::AlarmLost { room } => self.tamper_with_alarm(room, |host| host.alarm.set(None)),

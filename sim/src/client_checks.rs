@@ -3,6 +3,7 @@
 
 use crate::client::shorten;
 use crate::plan::PEOPLE;
+use crate::rate_checks::check_rate_refusal;
 use crate::stored::user_of;
 use crate::world::World;
 use crate::world::checker::{CheckResult, Checker};
@@ -185,7 +186,11 @@ impl World {
             (op.sent_at, op.ordered, op.not_before) = (None, false, self.clock.now() + after_ms);
         }
         let is_expected = match code {
-            "internal" | "rate_limited" | "muted" => true,
+            "rate_limited" => {
+                check_rate_refusal(event, &self.recorder)?;
+                true
+            }
+            "internal" | "muted" => true,
             "slow_mode" => {
                 self.recorder.count("messages refused by slow mode");
                 it.user != PEOPLE[0]

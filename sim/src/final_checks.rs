@@ -7,6 +7,7 @@ use crate::files::files_are_complete;
 use crate::log_checks::*;
 use crate::people::member_events_agree;
 use crate::plan::{Action, PostgresFault, ROOMS, TABS};
+use crate::rate_checks::messages_keep_their_rate;
 use crate::rules::audit_log_is_complete;
 use crate::stored::{floor, head, log, state, user_of};
 use crate::world::World;
@@ -257,6 +258,8 @@ fn check_room(world: &Rc<World>, room: usize) {
         log_equals_postgres(world, room, &log),
         log_equals_history(world, room, &log),
         absent_are_notified(world, room, &log),
+        silent_are_notified(world, room, &log),
+        messages_keep_their_rate(world, room, &log),
         audit_log_is_complete(world, room, &log, floor, &epoch),
     ];
     for result in results.into_iter().chain(others) {

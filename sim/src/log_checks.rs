@@ -3,7 +3,7 @@
 
 use crate::plan::{PEOPLE, ROOMS};
 use crate::requests::HttpRequest;
-use crate::stored::{Log, Stored, log, quarantined, state, versions};
+use crate::stored::{Log, Stored, log, quarantined, state, user_of, versions};
 use crate::token::token;
 use crate::world::World;
 use crate::world::backends::RoomRows;
@@ -11,16 +11,20 @@ use crate::world::checker::{CheckResult, Checker};
 use crate::world::clients::room_path;
 use crate::world::content_model::{Shown, newest_acked_edit};
 use crate::world::model::RoomModel;
-use crate::world::network::HttpOutcome;
+use crate::world::network::{HttpOutcome, SimSocket};
 use crate::world::operation::{Acked, Fact, Operation};
 use chinwag::db::MessageRow;
 use chinwag::ids::Seq;
+use chinwag::limits::NOTIFY_PRESENT_MS;
 use chinwag::protocol::message::{Message, Reactions};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use testkit::POISON;
 use testkit::history::{ThreadEntry, check_gapless, check_threads, index_operations};
+
+/// The room learns of a close at most this much later, and counts pings until then.
+const CLOSE_SEEN_MS: u64 = 2_100;
 
 pub fn seqs_have_no_gap(log: &Log, floor: Seq) -> CheckResult {
     let seqs = log.keys().copied().filter(|seq| *seq > floor);
@@ -170,6 +174,49 @@ pub fn absent_are_notified(world: &World, room: usize, log: &Log) -> CheckResult
         Some(seq) => Err((Checker::Notified, format!("alice was not notified of {seq}"))),
         None => Ok(()),
     }
+}
+
+/// Whoever was not heard within 35 s before a message, nor until somebody was notified of it, is notified too (NOTIFY-8).
+pub fn silent_are_notified(world: &World, room: usize, log: &Log) -> CheckResult {
+    const MEMBERS_UNKNOWN: [&str; 4] =
+        ["restored backups", "changes of people lost", "members removed in Postgres", "storages lost"];
+    let Some(host) = world.hosts.of_room(room) else { return Ok(()) };
+    let was_removed = |user: &str| log.values().any(|s| s.kind == 7 && s.body.contains(user));
+    if MEMBERS_UNKNOWN.iter().any(|name| world.recorder.happened(name)) {
+        return Ok(());
+    }
+    let sockets: Vec<(Option<String>, Rc<SimSocket>)> =
+        host.opened.borrow().iter().map(|s| (user_of(&s.attachment.borrow()), s.clone())).collect();
+    let quarantined = quarantined(world, room);
+    let (notified, first) = (world.model.notified.borrow(), world.model.first_notified.borrow());
+    for user in PEOPLE.into_iter().filter(|user| !was_removed(user)) {
+        let theirs = sockets.iter().filter(|(of, _)| of.as_deref().is_none_or(|of| of == user));
+        let theirs: Vec<&SimSocket> = theirs.map(|(_, socket)| &**socket).collect();
+        for message in log.values().filter_map(Stored::message).filter(|m| m.user_id != user) {
+            let (seq, by) = (message.seq, first.get(&(room, message.seq)));
+            let may_be_present = |socket: &&SimSocket| {
+                let silent_since = socket.silent_since().map(|at| at + CLOSE_SEEN_MS + NOTIFY_PRESENT_MS);
+                by.is_none_or(|by| socket.opened_at <= *by)
+                    && silent_since.is_none_or(|at| at >= message.created_at)
+            };
+            let is_excused = message.deleted_at.is_some()
+                || quarantined.contains(&seq)
+                || world.model.unnotifiable.borrow().contains(&(room, seq));
+            // Whoever sends something has read what is before it.
+            let has_read = log
+                .values()
+                .filter_map(Stored::message)
+                .any(|m| m.user_id == user && m.seq > seq && by.is_none_or(|by| m.created_at <= *by));
+            if is_excused || has_read || theirs.iter().any(may_be_present) {
+                continue;
+            }
+            world.recorder.count("silent people notified");
+            if !notified.contains(&(room, seq, user.into())) {
+                return Err((Checker::Notified, format!("{user} was silent, and not notified of {seq}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The naive model: applies all reactions of the log to messages without any, and compares.

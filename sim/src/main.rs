@@ -22,6 +22,7 @@ mod people;
 mod plan;
 mod platform;
 mod postgres;
+mod rate_checks;
 mod rebuild_checks;
 mod regressions;
 mod requests;
@@ -33,6 +34,7 @@ mod shrink;
 mod stored;
 mod token;
 mod transport;
+mod watchdog;
 mod worker;
 mod world;
 
@@ -47,7 +49,7 @@ use std::time::Instant;
 use world::checker::Checker;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 46] = [
+const SOMETIMES: [&str; 49] = [
     "crashes",
     "dedupe hits",
     "conflicts compared as equal",
@@ -94,6 +96,9 @@ const SOMETIMES: [&str; 46] = [
     "uploads never sent",
     "searches for strays",
     "final alarms lost",
+    "silent people notified",
+    "messages refused for their rate",
+    "pages refused for their rate",
 ];
 const OUTBOX_PEAK: &str = "outbox peak";
 /// Events that wait for Postgres at once, in some seed.
@@ -116,7 +121,10 @@ struct Options {
 
 fn main() -> ExitCode {
     run::silence_panics();
-    let passed = match options() {
+    let options = options();
+    let expected = options.as_ref().ok().and_then(|options| options.detect);
+    watchdog::start(expected == Some(Checker::Bounds));
+    let passed = match options {
         Ok(Options { detect: Some(checker), regression: Some(name), .. }) => {
             detect_in_regression(checker, &name)
         }
@@ -151,7 +159,9 @@ fn options() -> Result<Options, lexopt::Error> {
 
 /// One seed, line by line; a failing one also as the shortest history that still fails.
 fn replay(seed: u64) -> bool {
+    let watched = watchdog::watch(format!("seed {seed}"));
     let outcome = run::run(seed, &generate(seed), true);
+    drop(watched);
     outcome.lines.iter().for_each(|line| println!("{line}"));
     println!("seed {seed}: hash {:016x}, {} violations", outcome.hash, outcome.violations.len());
     if let Some(first) = outcome.violations.first() {
@@ -184,7 +194,9 @@ fn search(options: &Options, is_enough: impl Fn(&Findings) -> bool + Sync) -> Fi
             return;
         }
         let seed = options.from + n;
+        let watched = watchdog::watch(format!("seed {seed}"));
         let outcome = run::run(seed, &generate(seed), false);
+        drop(watched);
         let Ok(mut findings) = findings.lock() else { return };
         for (name, count) in outcome.counters {
             let known = findings.counters.entry(name).or_default();
@@ -248,6 +260,7 @@ fn never_happened(findings: &Findings) -> Vec<String> {
 
 /// Runs a regression; true when it fails.
 fn fails_again(regression: &Regression) -> bool {
+    let _watched = watchdog::watch(format!("the regression of `{}`", regression.mutant));
     let outcome = run::run(0, &regression.plan(), true);
     if let Some(first) = outcome.violations.first() {
         outcome.lines.iter().for_each(|line| println!("  {line}"));
@@ -262,6 +275,7 @@ fn detect_in_regression(checker: Checker, mutant: &str) -> bool {
         eprintln!("sim: no regression of `{mutant}`");
         return false;
     };
+    let _watched = watchdog::watch("its regression".into());
     let violations = run::run(0, &regression.plan(), false).violations;
     let found: Vec<Checker> = violations.iter().map(|violation| violation.checker).collect();
     println!("its regression: {found:?}");

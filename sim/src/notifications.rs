@@ -68,6 +68,8 @@ impl Notifier for Outside<'_> {
         for recipient in body["data"]["recipients"].as_array().into_iter().flatten() {
             let user = text(recipient, "userId");
             self.0.model.notified.borrow_mut().insert((room, seq, user.into()));
+            let mut first = self.0.model.first_notified.borrow_mut();
+            first.entry((room, seq)).or_insert_with(|| self.0.clock.now());
             // Receivers ignore a known id: everybody must be notified of an event under one.
             let event = webhook.id.rsplit_once('.').map_or("", |(event, _)| event);
             let key = (room, event.to_owned(), user.to_owned());

@@ -20,7 +20,7 @@ impl World {
             if let Some(at) = host.fired_alarm.take() {
                 host.alarm.set(host.alarm.get().or(Some(at)));
             }
-            host.drop_object();
+            self.drop_memory(&host);
             self.break_sockets(&host);
         }
         self.fail_requests();
@@ -33,7 +33,7 @@ impl World {
         let hosts = self.hosts.all();
         let in_alarm: Vec<_> = hosts.iter().filter(|host| host.alarm_running.get()).collect();
         self.clock.end_tasks(|owner| *owner != Owner::World);
-        hosts.iter().for_each(|host| host.drop_object());
+        hosts.iter().for_each(|host| self.drop_memory(host));
         // An alarm that was under way blocks all later ones.
         for host in in_alarm {
             host.alarm_running.set(true);
@@ -57,14 +57,20 @@ impl World {
 
     fn break_sockets(self: &Rc<Self>, host: &Host) {
         for socket in host.sockets.take() {
-            socket.closing.set(true);
+            socket.close(self.clock.now());
             self.deliver(&socket, Wire::Close(1006));
         }
+        host.note_memory_loss(self.clock.now());
+    }
+
+    fn drop_memory(&self, host: &Host) {
+        host.note_memory_loss(self.clock.now());
+        host.drop_object();
     }
 
     fn end_object(&self, host: &Host) {
         self.clock.end_tasks(|owner| matches!(owner, Owner::Object { host: name, .. } if *name == host.name));
-        host.drop_object();
+        self.drop_memory(host);
     }
 
     /// Whether neither timer nor promise keeps the object awake.
@@ -78,7 +84,7 @@ impl World {
         let idle = self.is_idle(host);
         if idle && host.is_awake() {
             self.recorder.count("hibernations");
-            host.drop_object();
+            self.drop_memory(host);
         }
         idle
     }

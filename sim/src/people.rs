@@ -13,8 +13,12 @@ use crate::world::network::HttpOutcome;
 use chinwag::auth::Role;
 use chinwag::ids::{Seq, iso};
 use serde_json::json;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+/// Virtual time in which changes that are asked for at once are made.
+const CHANGES_MADE_WITHIN_MS: u64 = 10_000;
 
 /// The person of a change; 0 is the first who is not the owner.
 fn person(user: usize) -> &'static str {
@@ -86,6 +90,46 @@ impl World {
         let path = format!("{}{path}", room_path(room));
         let token = token(ROOMS[room].0, PEOPLE[0], now + 60_000);
         HttpRequest::new(method, path, token, body.map(|body| body.to_string()))
+    }
+
+    /// Sets so many topics at once: all are answered, and the log has them in their order (ROOM-11). If a fault is due or
+    /// in force, nothing is done.
+    pub fn set_topics_at_once(self: &Rc<Self>, room: usize, count: u64) {
+        if self.faults.countdowns() != [0; 3] || self.faults.postgres.get() != PostgresFault::Fine {
+            return;
+        }
+        let before = head(self, room);
+        let answers: Rc<RefCell<BTreeMap<u64, String>>> = Rc::default();
+        for number in 0..count {
+            let (request, answers) =
+                (self.change_request(room, OwnerRequest::Topic { number }), answers.clone());
+            self.request_then(request, move |_, got| {
+                let answer = match got {
+                    HttpOutcome::Json(200, _) => String::new(),
+                    HttpOutcome::Json(_, body) => body,
+                    _ => "no answer".into(),
+                };
+                answers.borrow_mut().insert(number, answer);
+            });
+        }
+        self.advance(CHANGES_MADE_WITHIN_MS);
+        let answers = answers.borrow();
+        // Between the Worker and the room requests and answers are lost.
+        let is_refused = |answer: &str| !answer.is_empty() && !answer.contains("can't be reached");
+        if let Some((number, answer)) = answers.iter().find(|(_, answer)| is_refused(answer)) {
+            let what = format!("of {count} topics at once number {number} was answered {answer}");
+            self.recorder.violation(Checker::Changes, what);
+        }
+        let number = |(seq, stored): (&Seq, &Stored)| {
+            let topic = stored.json()["topic"].as_str()?.strip_prefix("topic ")?.parse::<u64>().ok();
+            topic.filter(|_| *seq > before && stored.kind == 9)
+        };
+        let made: Vec<u64> = log(self, room).iter().filter_map(number).collect();
+        let is_lost = answers.iter().any(|(number, answer)| answer.is_empty() && !made.contains(number));
+        if is_lost || !made.is_sorted() {
+            let what = format!("{count} topics were set at once, and the log has {made:?}");
+            self.recorder.violation(Checker::Changes, what);
+        }
     }
 
     fn check_change_answer(&self, room: usize, change: OwnerRequest, status: u16, body: &str) {

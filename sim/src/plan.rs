@@ -79,6 +79,10 @@ pub enum Action {
     ModeratedWord { tab: usize, word: usize, edits: bool },
     /// Reports a message to the moderators.
     Report { tab: usize, nth: usize },
+    /// The tab's person requests so many pages of the history at once.
+    ReadPages { tab: usize, count: usize },
+    /// The owner sets so many topics at once, while nothing breaks.
+    TopicsAtOnce { room: usize, count: u64 },
     AlarmTwice { room: usize },
     AlarmLost { room: usize },
     AlarmLate { room: usize, ms: u64 },
@@ -99,6 +103,7 @@ impl Action {
             | Self::RemoveInPostgres { room, .. }
             | Self::AddAllInPostgres { room }
             | Self::Request { room, .. }
+            | Self::TopicsAtOnce { room, .. }
             | Self::RetryQuarantined { room } => Some(room),
             _ => None,
         }

@@ -72,10 +72,16 @@ impl Sql for Disk {
         if faults.suppress_effect() {
             return Err(StoreError("the process is dead".into()));
         }
+        let now = self.world.clock.now();
+        if faults.panic_in.get() == 1 {
+            self.host.note_memory_loss(now);
+        }
         faults.panic_if_due();
         self.host.begin_transaction(&self.sqlite);
         let writes = !sql.starts_with("SELECT");
-        if faults.fail_statement() || (writes && faults.fail_write(self.world.clock.now())) {
+        if faults.fail_statement() || (writes && faults.fail_write(now)) {
+            // The room loads itself again.
+            self.host.note_memory_loss(now);
             return Err(StoreError("the disk is full".into()));
         }
         if writes {
@@ -167,6 +173,7 @@ impl Platform for Simulated {
     fn accept(&self, id: ConnectionId) -> Option<(Rc<SimSocket>, Rc<SimSocket>)> {
         let socket = Rc::new(SimSocket::new(id, self.world.clock.now()));
         self.host.sockets.borrow_mut().push(socket.clone());
+        self.host.opened.borrow_mut().push(socket.clone());
         Some((socket.clone(), socket))
     }
 
@@ -191,7 +198,7 @@ impl Platform for Simulated {
         if self.world.faults.suppress_effect() {
             return Ok(());
         }
-        if socket.closing.replace(true) {
+        if socket.close(self.world.clock.now()) {
             self.world.recorder.count("closes of a closing socket");
             return Err(Gone);
         }

@@ -8,20 +8,23 @@ pub struct Regression {
     /// The mutant that restores the defect.
     pub mutant: &'static str,
     pub defect: &'static str,
+    /// The contract's rate limits; else practically none.
+    strict_limits: bool,
     actions: &'static [Action],
 }
 
 impl Regression {
     pub fn plan(&self) -> Plan {
-        let (strict_limits, token_ms, legacy_tabs) = (false, 3_600_000, Vec::new());
-        Plan { actions: self.actions.to_vec(), strict_limits, token_ms, legacy_tabs }
+        let (actions, strict_limits) = (self.actions.to_vec(), self.strict_limits);
+        Plan { actions, strict_limits, token_ms: 3_600_000, legacy_tabs: Vec::new() }
     }
 }
 
-pub const ALL: [Regression; 17] = [
+pub const ALL: [Regression; 23] = [
     Regression {
         mutant: "restored-backup-not-stored",
         defect: "Postgres was restored from a backup and the room reloaded before the markers were sent again: nothing sent them",
+        strict_limits: false,
         actions: &[
             Connect { tab: 1 },
             Connect { tab: 3 },
@@ -39,6 +42,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "recovery-from-seq-0",
         defect: "a fault in the first load after hibernation made the room send its whole log again",
+        strict_limits: false,
         actions: &[
             Connect { tab: 9 },
             Wait { ms: 200 },
@@ -52,6 +56,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "connection-id-reused",
         defect: "a connection id was given twice: the late close of an old socket ended a new connection",
+        strict_limits: false,
         actions: &[
             Connect { tab: 7 },
             Connect { tab: 8 },
@@ -70,6 +75,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "ahead-not-compared",
         defect: "after a lost reply a smaller batch found Postgres ahead: a foreign row among the skipped ones was never reported",
+        strict_limits: false,
         actions: &[
             Connect { tab: 0 },
             Connect { tab: 3 },
@@ -85,11 +91,13 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "lost-alarm-trusted",
         defect: "the platform lost an alarm that the room believed in: all left, and nothing drove the outbox any more",
+        strict_limits: false,
         actions: &[FinalHalt],
     },
     Regression {
         mutant: "refused-socket-left-open",
         defect: "the disk failed during an upgrade: it was refused, and the socket that was just accepted stayed open",
+        strict_limits: false,
         actions: &[
             Connect { tab: 6 },
             Wait { ms: 200 },
@@ -101,6 +109,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "drain-spins",
         defect: "the disk was full during a drain: the drain began anew within the same turn, for ever",
+        strict_limits: false,
         actions: &[
             Connect { tab: 0 },
             Connect { tab: 2 },
@@ -117,6 +126,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "wipe-not-retried",
         defect: "the disk failed when only the tables of a deleted room were left: nothing came back to drop them",
+        strict_limits: false,
         actions: &[
             Connect { tab: 6 },
             Wait { ms: 110 },
@@ -128,6 +138,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "deleted-room-keeps-sockets",
         defect: "a fault ended a room's deletion before its sockets were closed: they stayed open",
+        strict_limits: false,
         actions: &[
             Connect { tab: 5 },
             Wait { ms: 50 },
@@ -140,6 +151,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "changed-row-quarantined",
         defect: "a message that Postgres refuses was deleted while its batch was on the way, and was quarantined all the same",
+        strict_limits: false,
         actions: &[
             Connect { tab: 5 },
             Connect { tab: 6 },
@@ -155,6 +167,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "turn-without-budget",
         defect: "a full disk failed hundreds of frames in one turn: what the refusals had queued was judged as a backlog",
+        strict_limits: false,
         actions: &[
             Connect { tab: 5 },
             Wait { ms: 984 },
@@ -166,6 +179,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "refresh-in-two-transactions",
         defect: "a change of members was stored and its events were not: the disk failed between the two",
+        strict_limits: false,
         actions: &[
             Upload { tab: 2 },
             MarkUnread { tab: 7, back: 5 },
@@ -177,6 +191,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "banned-can-be-added",
         defect: "a banned person was added by somebody who did not see the ban",
+        strict_limits: false,
         actions: &[
             Request { room: 1, request: OwnerRequest::Ban { user: 2, for_ms: None } },
             Request { room: 1, request: OwnerRequest::Add },
@@ -185,6 +200,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "ban-without-end",
         defect: "a ban had ended, and its person could still not be added",
+        strict_limits: false,
         actions: &[
             Request { room: 1, request: OwnerRequest::Ban { user: 2, for_ms: Some(1_000) } },
             Wait { ms: 2_000 },
@@ -194,6 +210,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "plan-without-version",
         defect: "somebody was removed past the room while a change of them was on its way to Postgres",
+        strict_limits: false,
         actions: &[
             Connect { tab: 3 },
             Wait { ms: 200 },
@@ -207,6 +224,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "removed-after-answer",
         defect: "a deleted room was answered while a connection was still open",
+        strict_limits: false,
         actions: &[
             Connect { tab: 0 },
             Connect { tab: 1 },
@@ -227,6 +245,7 @@ pub const ALL: [Regression; 17] = [
     Regression {
         mutant: "slow-mode-from-memory",
         defect: "slow mode knew the last sender by memory alone",
+        strict_limits: false,
         actions: &[
             Request { room: 0, request: OwnerRequest::SlowMode { seconds: 20 } },
             Wait { ms: 40 },
@@ -236,5 +255,58 @@ pub const ALL: [Regression; 17] = [
             Abort,
             SendMessage { tab: 4, bytes: 20, poison: false },
         ],
+    },
+    Regression {
+        mutant: "rates-forgotten",
+        defect: "after the room was loaded again everybody's bucket was full",
+        strict_limits: true,
+        actions: &[
+            Connect { tab: 2 },
+            Wait { ms: 200 },
+            Burst { tab: 2, count: 10 },
+            Wait { ms: 100 },
+            Abort,
+            Burst { tab: 2, count: 10 },
+            Wait { ms: 500 },
+        ],
+    },
+    Regression {
+        mutant: "pages-without-rate",
+        defect: "pages were not charged to their own bucket",
+        strict_limits: true,
+        actions: &[Connect { tab: 2 }, Wait { ms: 200 }, ReadPages { tab: 2, count: 50 }, Wait { ms: 500 }],
+    },
+    Regression {
+        mutant: "refusal-without-time",
+        defect: "whoever was too fast was not told when to come again",
+        strict_limits: true,
+        actions: &[Connect { tab: 2 }, Wait { ms: 200 }, Burst { tab: 2, count: 12 }, Wait { ms: 500 }],
+    },
+    Regression {
+        mutant: "silent-socket-is-present",
+        defect: "a person counted as present as long as the room had a socket of theirs",
+        strict_limits: false,
+        actions: &[
+            Connect { tab: 7 },
+            Connect { tab: 8 },
+            Wait { ms: 200 },
+            Vanish { tab: 7 },
+            Disconnect { tab: 7 },
+            Wait { ms: 45_000 },
+            SendMessage { tab: 8, bytes: 20, poison: false },
+            Wait { ms: 10_000 },
+        ],
+    },
+    Regression {
+        mutant: "last-change-first",
+        defect: "of the changes that waited the last one was made first",
+        strict_limits: false,
+        actions: &[Connect { tab: 0 }, Wait { ms: 200 }, TopicsAtOnce { room: 0, count: 8 }],
+    },
+    Regression {
+        mutant: "second-change-refused",
+        defect: "a change was refused while another one waited",
+        strict_limits: false,
+        actions: &[Connect { tab: 0 }, Wait { ms: 200 }, TopicsAtOnce { room: 0, count: 8 }],
     },
 ];

@@ -69,7 +69,7 @@ impl World {
 
     /// Closes the client's end; the room learns of it a little later, and until then its sends fail.
     pub fn close_socket(self: &Rc<Self>, socket: &Rc<SimSocket>) {
-        socket.closing.set(true);
+        socket.close(self.clock.now());
         self.close_server_end(socket);
     }
 

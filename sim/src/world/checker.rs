@@ -29,6 +29,10 @@ pub enum Checker {
     People,
     /// Content or pace against the tenant's rules, a refusal without reason, or a missing audit row.
     Rules,
+    /// More messages or pages than a person's bucket holds, or a refusal that does not say when to come again.
+    Rate,
+    /// A change was refused because of another one, or made out of turn.
+    Changes,
     /// Something is left of a deleted room.
     Gone,
     /// Content of a deleted message.
@@ -58,7 +62,7 @@ pub enum Checker {
 }
 
 impl Checker {
-    const ALL: [Checker; 25] = [
+    const ALL: [Checker; 27] = [
         Self::Lost,
         Self::Duplicated,
         Self::Diverging,
@@ -71,6 +75,8 @@ impl Checker {
         Self::Removed,
         Self::People,
         Self::Rules,
+        Self::Rate,
+        Self::Changes,
         Self::Gone,
         Self::Undead,
         Self::Rebuilt,

@@ -3,13 +3,14 @@
 
 use super::network::SimSocket;
 use crate::plan::ROOMS;
+use crate::stored::user_of;
 use chinwag::api::{RoomRequest, object_name};
 use chinwag::error::Refusal;
 use chinwag::ids::{RoomId, Seq, TenantId, UnixMs};
 use chinwag::object::Answer;
 use chinwag::room::ConnectionId;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::rc::Rc;
 use testkit::Sqlite;
@@ -37,6 +38,9 @@ pub struct Host {
     pub name: String,
     pub sqlite: RefCell<Rc<Sqlite>>,
     pub sockets: RefCell<Vec<Rc<SimSocket>>>,
+    /// All sockets that it ever accepted.
+    pub opened: RefCell<Vec<Rc<SimSocket>>>,
+    pub memory_losses: RefCell<Vec<MemoryLoss>>,
     pub alarm: Cell<Option<UnixMs>>,
     /// An alarm that fired in this turn: a process that dies before the turn's end fires it again.
     pub fired_alarm: Cell<Option<UnixMs>>,
@@ -62,6 +66,13 @@ pub struct Host {
     pub gate: RefCell<Vec<Output>>,
 }
 
+/// The room's memory was lost, apart from what open sockets keep.
+pub struct MemoryLoss {
+    pub at: UnixMs,
+    /// The people with an open socket.
+    pub kept: BTreeSet<String>,
+}
+
 /// A rebuild as it was last seen.
 pub struct SeenRebuild {
     pub epoch: String,
@@ -77,6 +88,8 @@ impl Host {
             name: name.into(),
             sqlite: RefCell::new(empty_storage()),
             sockets: RefCell::default(),
+            opened: RefCell::default(),
+            memory_losses: RefCell::default(),
             alarm: Cell::new(None),
             fired_alarm: Cell::new(None),
             alarm_stuck: Cell::new(false),
@@ -99,6 +112,14 @@ impl Host {
         if !self.in_transaction.replace(true) {
             sqlite.rows("BEGIN", []);
         }
+    }
+
+    /// Notes that the room's memory is lost now, and whose sockets keep something.
+    pub fn note_memory_loss(&self, now: UnixMs) {
+        let sockets = self.sockets.borrow();
+        let open = sockets.iter().filter(|socket| !socket.closing.get());
+        let kept = open.filter_map(|socket| user_of(&socket.attachment.borrow())).collect();
+        self.memory_losses.borrow_mut().push(MemoryLoss { at: now, kept });
     }
 
     /// Drops the object and all that it had not committed.

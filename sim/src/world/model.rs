@@ -4,7 +4,7 @@
 use super::checker::{CheckResult, Checker};
 use super::content_model::{ByClientId, ContentModel, Shown};
 use super::operation::{Acked, Fact, Operation};
-use chinwag::ids::Seq;
+use chinwag::ids::{Seq, UnixMs};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +24,8 @@ pub struct Model {
     pub deletion_requested: RefCell<BTreeSet<usize>>,
     /// Notifications delivered: room, seq, person.
     pub notified: RefCell<BTreeSet<(usize, Seq, String)>>,
+    /// By room and seq: when somebody was first notified.
+    pub first_notified: RefCell<BTreeMap<(usize, Seq), UnixMs>>,
     /// The `webhook-id` of each notification: room, event, person.
     pub webhook_ids: RefCell<BTreeMap<(usize, String, String), String>>,
     /// Messages that Postgres refused when their notification came: nobody can be notified of them.

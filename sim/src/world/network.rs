@@ -60,6 +60,7 @@ pub struct SimSocket {
     /// Those of them that wait for the turn's commit, and are not in `queue` yet.
     pub held_bytes: Cell<u32>,
     pub opened_at: UnixMs,
+    pub closed_at: Cell<Option<UnixMs>>,
 }
 
 impl SimSocket {
@@ -77,6 +78,7 @@ impl SimSocket {
             turn_bytes: Cell::new(0),
             held_bytes: Cell::new(0),
             opened_at: now,
+            closed_at: Cell::new(None),
         }
     }
 
@@ -96,6 +98,19 @@ impl SimSocket {
     pub fn end_turn(&self) {
         self.held_bytes.set(0);
         self.turn_bytes.set(0);
+    }
+
+    /// Either side closes it.
+    ///
+    /// # Gives  whether it was closing already.
+    pub fn close(&self, now: UnixMs) -> bool {
+        self.closed_at.set(self.closed_at.get().or(Some(now)));
+        self.closing.replace(true)
+    }
+
+    /// When its client could last be heard; `None` while it still can.
+    pub fn silent_since(&self) -> Option<UnixMs> {
+        self.cut_at.get().into_iter().chain(self.closed_at.get()).min()
     }
 
     /// Clients ping every 25 s while they can.
