@@ -156,7 +156,7 @@ fn check_markers_in_time(world: &Rc<World>) {
         .map(|(tab, _)| *tab)
         .collect();
     world.abort_instance();
-    if readers.contains(&LEAVING_TAB) {
+    if readers.contains(&LEAVING_TAB) && has_one_socket(world, LEAVING_TAB) {
         // The close wakes the room.
         world.disconnect(LEAVING_TAB);
         world.advance(2 * MARKERS_SETTLE_MS);
@@ -165,6 +165,17 @@ fn check_markers_in_time(world: &Rc<World>) {
     }
     world.advance(MARKERS_WAIT_MS + MARKERS_SETTLE_MS);
     readers.into_iter().for_each(|tab| check_marker(world, tab));
+}
+
+/// Whether the room knows no other socket of the tab's person: an upgrade that the client gave up leaves one open for a
+/// while, and the marker waits for it.
+fn has_one_socket(world: &World, tab: usize) -> bool {
+    let it = world.clients.tab(tab);
+    let user = format!("\"{}\"", it.user);
+    let Some(host) = world.hosts.of_room(it.room) else { return false };
+    let sockets = host.sockets.borrow();
+    let is_theirs = |text: &String| text.contains(&user);
+    sockets.iter().filter(|socket| socket.attachment.borrow().as_ref().is_some_and(is_theirs)).count() == 1
 }
 
 /// Postgres has the marker of a person who has read everything.
