@@ -169,31 +169,3 @@ async fn unread_4_pages_hold_what_is_unread_and_walk_over_a_bounded_number_of_ro
     sql(pg, "UPDATE chat_room_members SET last_read_seq = 1").await;
     assert_eq!(unread_pages(pg).await, (vec![], 3), "pages without rooms have a cursor");
 }
-
-/// Measured: `cargo test --test native unread_of_100_000 -- --ignored --nocapture` (bench/results/callers.md).
-#[tokio::test]
-#[ignore = "a measurement that takes a minute"]
-async fn unread_of_100_000_rooms_is_measured() {
-    let rig = Database::new().await;
-    let pg = &rig.connect().await;
-    rooms_of_alice(pg, 100_000, &[]).await;
-    for what in ["never analysed", "analysed"] {
-        for place in ["", "room-050000", "room-099000"] {
-            let after = (!place.is_empty()).then(|| room(place));
-            let mut times = Vec::new();
-            for _ in 0..20 {
-                let begun = std::time::Instant::now();
-                db::unread(pg, &tenant("acme"), &user("alice"), after.as_ref()).await.expect("a page");
-                times.push(begun.elapsed());
-            }
-            times.sort();
-            println!("unread, {what}, after {place:?}: p50 {:?}, worst {:?}", times[10], times[19]);
-        }
-        for place in [None, Some(())] {
-            let begun = std::time::Instant::now();
-            let page = db::list_rooms(pg, &tenant("acme"), &user("alice"), None, 100).await.expect("a page");
-            println!("rooms/list, {what}, {place:?}: {:?}, {} rooms", begun.elapsed(), page.rooms.len());
-        }
-        sql(pg, "ANALYZE").await;
-    }
-}
