@@ -199,9 +199,13 @@ impl Room {
         self.log.save(store, unheard)
     }
 
-    /// Stores that nothing is owed any more to people whose socket has ended.
-    pub(super) fn save_unheard(&mut self, store: &Store) -> Result<()> {
-        if self.notifications.is_unsaved() { self.save_watermarks(store) } else { Ok(()) }
+    /// Stores that nothing is owed any more to people whose socket has ended. A batch that is due does so with its own row.
+    pub(super) fn save_unheard(&mut self, turn: Turn) -> Result<()> {
+        let is_batch_due = self.outbox.due(&self.backlog()).is_some_and(|at| at <= turn.now);
+        if is_batch_due || !self.notifications.is_unsaved() {
+            return Ok(());
+        }
+        self.save_watermarks(turn.store)
     }
 
     // --- Alerts ---------------------------------------------------------------------------------------

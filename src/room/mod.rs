@@ -250,7 +250,7 @@ impl Room {
             }
             Input::Tick => {
                 self.tick(now);
-                self.save_unheard(store)?;
+                self.save_unheard(turn)?;
             }
             Input::AlarmFired => self.alarm_fired(turn)?,
             Input::Drain => self.take_batch(turn)?,

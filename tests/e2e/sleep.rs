@@ -94,7 +94,9 @@ async fn who_leaves_a_sleeping_room_is_announced_and_their_marker_is_kept() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
-    alice.say("c1", "to be read").await;
+    for id in ["c1", "c2"] {
+        alice.say(id, "to be read").await;
+    }
     t.drained(&room, Duration::from_secs(10)).await;
     let before = instance(&mut alice).await["instance"].clone();
     bob.send(json!({"type": "read", "seq": 1})).await;
