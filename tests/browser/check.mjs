@@ -74,3 +74,6 @@ export async function view(person, name) {
   }
   await person.page.emulateMedia({ colorScheme: person.colorScheme, reducedMotion: null });
 }
+
+/** Waits until lists, mentions, search and the audit log show what was just done: Postgres has it within a second. */
+export const projected = (person) => person.page.waitForTimeout(2_000);

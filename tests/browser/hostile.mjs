@@ -1,5 +1,5 @@
 /** Hostile names of people, rooms and reactions. Hostile contents of messages are in run.mjs. */
-import { check, same, view } from "./check.mjs";
+import { check, projected, same, view } from "./check.mjs";
 import { Person } from "./person.mjs";
 
 const EVIL = '<img src=x onerror="window.pwned=1">';
@@ -33,6 +33,7 @@ export async function hostileNames(browser, url, alice) {
   await alice.choose("and <img", "Earlier versions");
   await check("earlier versions are text", () => alice.page.getByRole("dialog").getByText(EVIL).isVisible());
   await alice.page.keyboard.press("Escape");
+  await projected(alice);
   await alice.page.getByRole("button", { name: "Mentions" }).click();
   await check("the list of mentions is text", () => alice.page.getByRole("dialog").getByText(mallory.id).first().isVisible());
   await alice.page.keyboard.press("Escape");

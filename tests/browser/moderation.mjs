@@ -1,5 +1,5 @@
 /** Moderation, as the moderator and as the moderated person see it. */
-import { check, same, view } from "./check.mjs";
+import { check, projected, same, view } from "./check.mjs";
 
 const details = (person) => person.page.getByRole("complementary", { name: "Details" });
 const dialog = (person, name) => person.page.getByRole("dialog", { name });
@@ -61,6 +61,7 @@ export async function moderation(alice, bob) {
   await bob.page.getByRole("button", { name: "Report", exact: true }).click();
   await check("a report is acknowledged", () => bob.page.getByText("Reported to the moderators.").isVisible());
 
+  await projected(alice);
   await details(alice).getByRole("button", { name: "Audit log" }).click();
   const log = dialog(alice, "Audit log");
   await check("the log says who muted whom", () => log.getByText(`${alice.id} muted ${bob.id}`).isVisible());
@@ -71,6 +72,7 @@ export async function moderation(alice, bob) {
   await check("members have no log", same(() => details(bob).getByRole("button", { name: "Audit log" }).count(), 0));
 
   await alice.say(`one thing @${bob.id}`);
+  await projected(bob);
   await bob.page.getByRole("button", { name: "Mentions" }).click();
   const mention = dialog(bob, "Mentions").getByRole("link", { name: "one thing" });
   await check("mentions are listed", () => mention.isVisible());

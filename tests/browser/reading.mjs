@@ -1,5 +1,5 @@
 /** What counts as read is what was in sight: where a room opens, and how the read marker moves. */
-import { check, same, view } from "./check.mjs";
+import { check, projected, same, view } from "./check.mjs";
 
 /** Sends many messages through REST, which is quicker than typing, and waits until the room has them. */
 async function sendMany(person, roomId, from, count) {
@@ -111,6 +111,7 @@ export async function reading(alice, bob) {
   const [root] = first.messages;
   const reply = { content: `look here <@${bob.id}>`, threadId: root.id, clientId: "thread-mention" };
   await rest(alice, `rooms/${roomId}/messages`, reply);
+  await projected(bob);
   await bob.page.getByRole("button", { name: "Mentions" }).click();
   await bob.page.getByRole("dialog").getByText("look here").click();
   const thread = bob.page.getByRole("complementary", { name: "Thread" });
