@@ -238,10 +238,10 @@ pub const MARKERS_WAIT_MS: u64 = 30_000;
 pub const CONNECTION_BUSY_MS: u64 = 3_000;
 /// How long a room gathers events for a batch: this many times what its last batch took, within these bounds. Each
 /// batch is a statement and a written row, and nobody waits for it. Where Postgres or the core is busy, batches take
-/// longer, and fewer and larger ones are what helps. Lists and search show a message after the longest at the latest.
+/// longer, and fewer and larger ones are what helps. Lists show a message within a second.
 pub const DRAIN_GATHER_PER_BATCH: u64 = 20;
 pub const DRAIN_GATHER_MIN_MS: u64 = 200;
-pub const DRAIN_GATHER_MAX_MS: u64 = 1_000;
+pub const DRAIN_GATHER_MAX_MS: u64 = 500;
 /// After Postgres failed, the Worker does not ask it for memberships during this time: the rooms decide.
 pub const ACCESS_REST_MS: u64 = 2_000;
 /// The backoff of a failing drain, doubled each time up to the maximum. Once Postgres is back, an idle room is equal
