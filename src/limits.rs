@@ -230,12 +230,12 @@ pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
 pub const DAY_MS: u64 = 86_400_000;
 /// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
 pub const CONNECTION_LINGER_MS: u64 = 1_000;
-/// A read marker that moved and is held by a socket waits this long for a batch of events (READ-7): the people of a large
-/// room read a message within about as long, and one batch of their markers costs 4 written rows.
-pub const MARKERS_WAIT_MS: u64 = 30_000;
 /// The same if the statement before was not longer ago than this: people are talking, and opening a connection costs the
 /// room and the pooler more than a second awake.
 pub const CONNECTION_BUSY_MS: u64 = 3_000;
+/// A read marker that moved and is held by a socket waits this long for a batch of events (READ-7): the people of a large
+/// room read a message within about as long, and one batch of their markers costs 4 written rows.
+pub const MARKERS_WAIT_MS: u64 = 30_000;
 /// How long a room gathers events for a batch: this many times what its last batch took, within these bounds. Each
 /// batch is a statement and a written row, and nobody waits for it. Where Postgres or the core is busy, batches take
 /// longer, and fewer and larger ones are what helps. Lists show a message within a second.

@@ -2,12 +2,15 @@
 //! deletion. Control flow only: each step is a part's method, and what it returns leads to the next step.
 
 use super::Room;
+use super::connection::Connections;
 use super::deletion::Check;
 use super::effect::Effect;
 use super::files::Removals;
+use super::members::Members;
 use super::notices::Audience;
 use super::notifications::Offering;
 use super::outbox::{AlertAnswer, AlertReport, Backlog, Next};
+use super::reads::Reads;
 use super::store::formats::OutboxReport;
 use super::store::{Result, StateRow, Store, encode};
 use super::turn::Turn;
@@ -155,11 +158,7 @@ impl Room {
         if self.notices_due().is_none_or(|at| turn.now < at) {
             return Ok(());
         }
-        let audience = Audience {
-            info: self.members.info(),
-            signs: self.connections.signs_of_life(),
-            reads: &self.reads,
-        };
+        let audience = audience(&self.members, &self.connections, &self.reads);
         let (offering, notified) = self.notifications.take(turn, &self.log, &audience)?;
         self.effects.extend(offering.map(Effect::Offer));
         if let Some(to) = notified {
@@ -190,18 +189,14 @@ impl Room {
             return Ok(());
         }
         let newest = store.by_seq(self.log.notified())?.map(|event| (event.seq, event.at));
-        let audience = Audience {
-            info: self.members.info(),
-            signs: self.connections.signs_of_life(),
-            reads: &self.reads,
-        };
+        let audience = audience(&self.members, &self.connections, &self.reads);
         let unheard = self.notifications.unheard(newest, &audience);
         self.log.save(store, unheard)
     }
 
     /// Stores that nothing is owed any more to people whose socket has ended. A batch that is due does so with its own row.
     pub(super) fn save_unheard(&mut self, turn: Turn) -> Result<()> {
-        let is_batch_due = self.outbox.due(&self.backlog()).is_some_and(|at| at <= turn.now);
+        let is_batch_due = self.outbox.batch_due(&self.backlog()).is_some_and(|at| at <= turn.now);
         if is_batch_due || !self.notifications.is_unsaved() {
             return Ok(());
         }
@@ -325,4 +320,9 @@ impl Room {
             self.effects.push(Effect::Wipe);
         }
     }
+}
+
+/// Who may be notified now. Not a method: the notifications are changed meanwhile.
+fn audience<'a>(members: &'a Members, connections: &'a Connections, reads: &'a Reads) -> Audience<'a> {
+    Audience { info: members.info(), signs: connections.signs_of_life(), reads }
 }

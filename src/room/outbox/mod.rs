@@ -143,7 +143,7 @@ impl Outbox {
     }
 
     /// When a batch is due; `None` if nothing waits.
-    fn batch_due(&self, backlog: &Backlog) -> Option<UnixMs> {
+    pub fn batch_due(&self, backlog: &Backlog) -> Option<UnixMs> {
         if backlog.is_closed {
             return None;
         }

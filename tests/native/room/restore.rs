@@ -84,17 +84,23 @@ fn gone_4_a_room_that_postgres_has_deleted_deletes_itself_and_is_not_put_back() 
     rig.lawful = false;
 }
 
+/// Postgres has marked the room as deleted, and still has so many pieces of it.
+fn room_being_deleted(pieces: u64) -> Rig {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nalice > message \"a\"\n(60 s pass)");
+    rig.lawful = false;
+    rig.pieces_left = pieces;
+    rig.input(Input::DeletionRequested);
+    rig.postgres.missing = true;
+    rig.input(Input::Refreshed(None));
+    rig
+}
+
 /// Wherever the process dies, the alarm goes on, and the room's storage is empty in the end, without an alarm.
 #[test]
 fn gone_5_a_deletion_goes_on_piece_by_piece_after_a_kill() {
     for killed_after_ms in [0, 1, 30, 60] {
-        let mut rig = Rig::new();
-        rig.prepare("alice join\nalice > message \"a\"\n(60 s pass)");
-        rig.lawful = false;
-        rig.pieces_left = 3;
-        rig.input(Input::DeletionRequested);
-        rig.postgres.missing = true;
-        rig.input(Input::Refreshed(None));
+        let mut rig = room_being_deleted(3);
         rig.pass(killed_after_ms);
         assert!(!rig.is_wiped(), "Postgres has pieces of it");
         rig.crash();
@@ -108,13 +114,7 @@ fn gone_5_a_deletion_goes_on_piece_by_piece_after_a_kill() {
 
 #[test]
 fn gone_5_a_backup_does_not_bring_a_deleted_room_back() {
-    let mut rig = Rig::new();
-    rig.prepare("alice join\nalice > message \"a\"\n(60 s pass)");
-    rig.lawful = false;
-    rig.pieces_left = 1_000;
-    rig.input(Input::DeletionRequested);
-    rig.postgres.missing = true;
-    rig.input(Input::Refreshed(None));
+    let mut rig = room_being_deleted(1_000);
     rig.postgres.missing = false;
     rig.refresh();
     rig.play(
@@ -126,13 +126,7 @@ fn gone_5_a_backup_does_not_bring_a_deleted_room_back() {
 
 #[test]
 fn gone_5_nothing_of_a_deleted_room_goes_to_postgres_any_more() {
-    let mut rig = Rig::new();
-    rig.prepare("alice join\nalice > message \"a\"\n(60 s pass)");
-    rig.lawful = false;
-    rig.pieces_left = 1_000;
-    rig.input(Input::DeletionRequested);
-    rig.postgres.missing = true;
-    rig.input(Input::Refreshed(None));
+    let mut rig = room_being_deleted(1_000);
     rig.play(
         r#"
         root retry                                    alice < closed 4410 room_gone
