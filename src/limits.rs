@@ -333,6 +333,35 @@ pub const REBUILD_RETRY_AFTER_MS: std::ops::RangeInclusive<u64> = 1_000..=30_000
 /// `GET /health?deep=1` queries Postgres at most once in this time, whoever asks: each query wakes a suspended database
 /// (10 s: longer than `STATEMENT_TIMEOUT_MS`).
 pub const HEALTH_QUERY_EVERY_MS: u64 = 10_000;
+/// A person's inbox counts as open in Postgres for this long (INBOX-5). It is killed without a word when its machine is,
+/// and is poked in vain until then.
+pub const INBOX_LEASE_MS: u64 = 75 * 60_000;
+/// The interval at which an open inbox renews its lease and compares everything: two renewals may fail, and a statement
+/// an hour or two keeps no database awake.
+pub const INBOX_RENEW_MS: u64 = 30 * 60_000;
+/// An inbox that has just taken its lease compares everything once more after this: a statement that began before the
+/// lease, and so names nobody, has ended by then.
+pub const INBOX_SETTLE_MS: u64 = STATEMENT_TIMEOUT_MS + 1_000;
+/// The shortest interval between two questions of an inbox: what many rooms report within it is one question.
+pub const INBOX_ASK_EVERY_MS: u64 = 200;
+/// The shortest interval between two activities of a room in an inbox (INBOX-4), and between two pokes of a room.
+pub const INBOX_ROOM_EVERY_MS: u64 = 1_000;
+/// Rooms that one question of an inbox asks for; more wait for the next. A room costs about 0.2 ms of Postgres.
+pub const INBOX_ASK_ROOMS_MAX: usize = 100;
+/// Rooms whose list entry an inbox remembers: the newest 100 that it shows, and as many again that others have displaced.
+pub const INBOX_ROOMS_MAX: usize = 2 * PAGE_MAX as usize;
+/// Rows in which an inbox keeps what it has told: a room's change is one of them, and none is long.
+pub const INBOX_SHARDS: u64 = 8;
+/// Turns of an inbox whose events can be resumed: each has one event at least (INBOX-3). A row is overwritten, which costs
+/// less than deleting it.
+pub const INBOX_TURNS_KEPT: u64 = 1_000;
+/// A request between objects is given up after this: it keeps the caller awake (docs/PLATFORM.md, "Objects calling
+/// objects, pushes, rates, Unicode").
+pub const OBJECT_TIMEOUT_MS: u64 = 5_000;
+/// Pokes of a room that are on the way at once: the platform allows six connections a request, and others wait.
+pub const POKES_AT_ONCE: usize = 6;
+/// Attempts of a poke; after the last one the inbox's next renewal finds what it missed.
+pub const POKE_TRIES_MAX: u32 = 5;
 /// A fetch of the JWKS is abandoned after this: somebody waits for their sign-in.
 pub const JWKS_FETCH_TIMEOUT_MS: u64 = 5_000;
 /// The pause after a failed fetch while no key set is known, instead of `JWKS_REFETCH_MS`: nobody can sign in until
@@ -348,6 +377,7 @@ pub const JWKS_REFETCH_MS: u64 = 60_000;
 pub const JWKS_CACHE_MS: u64 = 600_000;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
+const _: () = assert!(INBOX_SETTLE_MS > STATEMENT_TIMEOUT_MS && 2 * INBOX_RENEW_MS < INBOX_LEASE_MS);
 const _: () = assert!(STATEMENT_TIMEOUT_MS * 2 < UPLOAD_SETTLES_MS);
 const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
 const _: () = assert!(
