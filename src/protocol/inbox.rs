@@ -136,10 +136,12 @@ pub fn read(seq: Seq, id: &RoomId, room: &Value) -> EventText {
 }
 
 pub fn settings_changed(seq: Seq, id: &RoomId, room: &Value) -> EventText {
-    text(json!({
-        "type": "settings_changed", "seq": seq, "roomId": id, "notify": at(room, "/me/notify"),
-        "hidden": at(room, "/me/hidden"),
-    }))
+    let mut event =
+        json!({"type": "settings_changed", "seq": seq, "roomId": id, "notify": at(room, "/me/notify")});
+    if let (Some(hidden), Some(map)) = (room.pointer("/me/hidden"), event.as_object_mut()) {
+        map.insert("hidden".to_owned(), hidden.clone());
+    }
+    text(event)
 }
 
 /// A field of a list's room; `null` if it has none of this name.
