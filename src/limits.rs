@@ -358,13 +358,12 @@ pub const INBOX_ROOM_EVERY_MS: u64 = 1_000;
 pub const INBOX_ASK_ROOMS_MAX: usize = 100;
 /// Rooms whose list entry an inbox remembers: the newest 100 that it shows, and as many again that others have displaced.
 pub const INBOX_ROOMS_MAX: usize = 2 * PAGE_MAX as usize;
-/// Rows in which an inbox keeps what it has told: a room's change is one of them, and none is long.
+/// Rows in which an inbox keeps what it has shown: a room's change is one of them, and none is long.
 pub const INBOX_SHARDS: u64 = 8;
 /// Turns of an inbox whose events can be resumed: each has one event at least (INBOX-3). A row is overwritten, which costs
 /// less than deleting it.
 pub const INBOX_TURNS_KEPT: u64 = 1_000;
-/// A request between objects is given up after this: it keeps the caller awake (docs/PLATFORM.md, "Objects calling
-/// objects, pushes, rates, Unicode").
+/// A request between objects is given up after this: it keeps the caller awake (docs/PLATFORM.md, Hibernation and alarms).
 pub const OBJECT_TIMEOUT_MS: u64 = 5_000;
 /// Pokes of a room that are on the way at once: the platform allows six connections a request, and others wait.
 pub const POKES_AT_ONCE: usize = 6;

@@ -1,7 +1,7 @@
 //! Requests, replies, queries, path parameters and JSON bodies: what every handler uses.
 //! Not here: routes (`routes`), the fields of a body (`body`), and HTTP itself (`shell`).
 
-use super::inbox::InboxUpgrade;
+use super::inbox_request::InboxUpgrade;
 use super::room_request::RoomRequest;
 use crate::db::{DbError, Quota};
 use crate::error::{Code, Refusal};

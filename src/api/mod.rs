@@ -13,6 +13,7 @@ mod files;
 mod health;
 mod http;
 mod inbox;
+mod inbox_request;
 mod members;
 mod mentions;
 mod messages;
@@ -35,7 +36,7 @@ mod ws_ticket;
 
 pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room, over_quota};
 pub use edge_rates::EdgeRate;
-pub use inbox::{InboxRequest, InboxUpgrade, Poke, inbox_name};
+pub use inbox_request::{InboxRequest, InboxUpgrade, Poke, inbox_name};
 pub use ports::{Bucket, Ports, Put, ServiceState};
 pub use room_request::{Membership, RoomOp, RoomRequest, UpgradeRequest, object_name};
 pub use rooms::for_caller;

@@ -16,9 +16,6 @@ pub struct InboxRoom {
     pub id: RoomId,
     /// The list's room; `None`: the person is not in it.
     pub room: Option<Value>,
-    /// Of two markers the one with the higher generation counts (`Marker`).
-    #[serde(default)]
-    pub read_generation: Option<u64>,
     /// Why the person is not in it.
     #[serde(default)]
     pub gone: Option<GoneReason>,

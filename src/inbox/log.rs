@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// An event of the log.
 ///
-/// Stored format: tests/golden/stored/inbox.jsonl
+/// Stored format: tests/golden/stored/inbox_turn.json
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Logged {

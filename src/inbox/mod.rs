@@ -1,6 +1,6 @@
 //! The inbox of one person as a pure machine: an input goes in, effects come out. It tells all of the person's devices
 //! what changes in their list of rooms. The list's truth is Postgres: a poke says only that a room may have changed, the
-//! inbox asks, and what differs from what it told last becomes events. So a lost, doubled or late poke does no harm.
+//! inbox asks, and what differs from what it has shown last becomes events. So a lost, doubled or late poke does no harm.
 //! Not here: a clock, randomness, sockets, the runtime (`object`), and who is poked (the statements of `db`).
 
 mod input;

@@ -84,7 +84,7 @@ impl Inbox {
         Some(question)
     }
 
-    /// The rooms that the inbox has told.
+    /// The rooms that the inbox has shown.
     pub fn known_rooms(&self) -> Vec<RoomId> {
         self.views.keys().cloned().collect()
     }
@@ -138,11 +138,11 @@ impl Inbox {
         Ok(())
     }
 
-    /// What differs from what was told last is in the log, and on its way to all connections.
+    /// What differs from what was shown last is in the log, and on its way to all connections.
     ///
     /// # Gives  the rooms of the answer.
     pub(super) fn compare(&mut self, store: &Store, answer: &Answer) -> Result<Shown> {
-        // An inbox that has told nobody anything has no differences.
+        // An inbox that has shown nobody anything has no differences.
         let is_new = self.views.is_empty() && self.head.0 == 0;
         let (mut events, mut touched, mut shown) = (Vec::new(), BTreeSet::new(), Shown::new());
         let page = answer.page.iter().flat_map(|page| &page.rooms);

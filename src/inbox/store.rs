@@ -1,4 +1,4 @@
-//! The inbox's rows in the object's SQLite: whose it is, what it has told of each room, and its log, a row a turn.
+//! The inbox's rows in the object's SQLite: whose it is, what it has shown of each room, and its log, a row a turn.
 //! Not here: what any of it means (`inbox`).
 
 use super::log::Logged;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose inbox it is, and the generation of its log.
 ///
-/// Stored format: tests/golden/stored/inbox.jsonl
+/// Stored format: tests/golden/stored/inbox_owner.json
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     pub tenant: TenantId,
@@ -20,7 +20,7 @@ pub struct Owner {
     pub epoch: String,
 }
 
-/// What the inbox has told of its rooms.
+/// What the inbox has shown of its rooms.
 pub type Views = BTreeMap<RoomId, RoomView>;
 
 /// Row 0 of `inbox_state` is the owner; the others are the rooms, by a digest of their ids.

@@ -1,4 +1,4 @@
-//! What the inbox has told of a room, and what has changed since. Of texts it keeps digests: a message that was deleted
+//! What the inbox has shown of a room, and what has changed since. Of texts it keeps digests: a message that was deleted
 //! stands nowhere in an inbox.
 //! Not here: the events of a change (`protocol::inbox`).
 
@@ -9,9 +9,9 @@ use crate::protocol::inbox::{at, field, number};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A room as the inbox has told it last.
+/// A room as the inbox has shown it last.
 ///
-/// Stored format: tests/golden/stored/inbox.jsonl
+/// Stored format: tests/golden/stored/inbox_rooms.json
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomView {

@@ -60,7 +60,7 @@ fn room_id(fields: &mut Fields) -> Result<RoomId, Refusal> {
 
 /// Why a room is not in a person's list any more.
 ///
-/// Stored format: tests/golden/stored/inbox.jsonl
+/// Stored format: tests/golden/stored/inbox_turn.json
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GoneReason {

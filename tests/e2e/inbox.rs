@@ -2,7 +2,7 @@
 //! Not here: what a difference of the list becomes (`src/inbox`), and rules of the machine (`tests/native/inbox`).
 
 use crate::rig::client::text;
-use crate::rig::{Client, Dial, Tenant, eventually};
+use crate::rig::{Client, Dial, Tenant};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

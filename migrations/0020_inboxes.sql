@@ -104,7 +104,7 @@ BEGIN
         ORDER BY c.version DESC LIMIT 1), 'removed');
 END $$;
 
--- These rooms as one person sees them now, in the order asked for: `{id, room, readGeneration, gone}`, where `room` is
+-- These rooms as one person sees them now, in the order asked for: `{id, room, gone}`, where `room` is
 -- the list's (chat_room_json_v2), or null with the reason in `gone`.
 CREATE FUNCTION chat_inbox_rooms_v1(question jsonb) RETURNS json
 LANGUAGE plpgsql STABLE
@@ -118,9 +118,6 @@ DECLARE
 BEGIN
     RETURN (
         SELECT coalesce(json_agg(json_build_object('id', seen.id, 'room', seen.room,
-            'readGeneration', (
-                SELECT m.read_generation FROM chat_room_members m
-                WHERE m.tenant_id = tenant AND m.room_id = seen.id AND m.user_id = person),
             'gone', CASE WHEN seen.room IS NULL THEN chat_gone_reason_v1(tenant, seen.id, person) END)
             ORDER BY seen.place), '[]')
         FROM (
