@@ -10,6 +10,14 @@ use serde::{Deserialize, Serialize};
 pub const CONTENT_CHARS_MAX: usize = 4_000;
 /// Code points of a room's name (ROOM-6).
 pub const ROOM_NAME_CHARS_MAX: usize = 100;
+/// Code points of a person's name, of their title and of the text of their status (PEOPLE-1), as of a room's name.
+pub const PERSON_TEXT_CHARS_MAX: usize = 100;
+/// Bytes of an avatar's URL (PEOPLE-1), as of an attachment's.
+pub const AVATAR_URL_BYTES_MAX: usize = ATTACHMENT_URL_BYTES_MAX;
+/// Code points of a time zone's name (PEOPLE-1): the longest of the IANA database has 32.
+pub const TIMEZONE_CHARS_MAX: usize = 64;
+/// Code points of a directory's query (PEOPLE-3), as of a name.
+pub const DIRECTORY_QUERY_CHARS_MAX: usize = PERSON_TEXT_CHARS_MAX;
 /// Code points of a `clientId` (MSG-2).
 pub const CLIENT_ID_CHARS_MAX: usize = 64;
 /// Code points of an attachment's name and of its MIME type: the longest file name that common file systems store.
@@ -111,6 +119,26 @@ pub const UNREAD_THREADS_MAX: u64 = 300;
 /// for somebody with 100,000 rooms (bench/results/callers.md). Each room is counted by 200 lookups at most, usually.
 pub const UNREAD_ROOMS_MAX: u64 = 50;
 pub const UNREAD_ROOMS_WALK_MAX: u64 = 2_000;
+/// People of the caller's newest rooms whom the directory lists first (PEOPLE-3): 3,000 look-ups at most, 1 to 2 µs each.
+pub const DIRECTORY_NEAR_ROOMS_MAX: u64 = 60;
+pub const DIRECTORY_NEAR_MEMBERS_MAX: u64 = 50;
+/// People whom a page of the directory compares in the order of their names (PEOPLE-3): about 2 µs each.
+pub const DIRECTORY_WALK_MAX: u64 = 1_000;
+/// People whom the index of parts may bring for a page (PEOPLE-3): words that more people have are found by the walk.
+pub const DIRECTORY_FOUND_MAX: u64 = 2_000;
+/// The same where only people are listed with whom the caller shares a room: looking for that room takes 40 µs each.
+pub const DIRECTORY_SHARED_FOUND_MAX: u64 = 100;
+/// Characters of a folded name by which the directory is ordered: an entry of an index has at most 2.7 KB.
+pub const DIRECTORY_SORT_CHARS_MAX: usize = 64;
+/// People of `GET /people?ids` (PEOPLE-2): a page.
+pub const PEOPLE_IDS_MAX: usize = 100;
+/// People of `POST /people/bulk` (PEOPLE-4): their largest profiles fit into four bodies; a tenant of 100,000 takes 200.
+pub const PEOPLE_BULK_MAX: usize = 500;
+/// How often an isolate writes a person's profile although their token says nothing new (PEOPLE-1): another isolate, or a
+/// restore, may have an older one.
+pub const PROFILE_EVERY_MS: u64 = 3_600_000;
+/// People of whom an isolate remembers that: 10,000 take 400 KB.
+pub const PROFILES_KEPT_MAX: usize = 10_000;
 /// Hits per page of a search by default: one screen.
 pub const SEARCH_PAGE_DEFAULT: u64 = 20;
 /// Code points of a search query.

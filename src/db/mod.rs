@@ -16,6 +16,7 @@ mod notify;
 mod people;
 mod place;
 mod port;
+mod profiles;
 mod projection;
 mod quotas;
 mod reports;
@@ -38,6 +39,10 @@ pub use notify::{
 pub use people::{Applied, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, apply};
 pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, Quota, ping};
+pub use profiles::{
+    Directory, DirectoryPlace, ProfilePut, ProfileWriter, directory, own_profile, people_by_id,
+    people_of_room, put_people,
+};
 pub use projection::{
     Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,
     VersionRow, messages_after, project,
