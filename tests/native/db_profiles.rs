@@ -6,7 +6,6 @@ use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, Directory, DirectoryPlace, ProfilePut, ProfileWriter};
 use serde_json::{Value, json};
 use std::io::Write as _;
-use std::time::Instant;
 
 fn put(id: &str, set: Value) -> ProfilePut {
     ProfilePut { user_id: user(id), set: set.as_object().expect("fields").clone() }
@@ -195,6 +194,13 @@ const LOAD: &[&str] = &[
     "DO $$ DECLARE d text; BEGIN FOR d IN SELECT indexdef FROM later LOOP EXECUTE d; END LOOP; END $$",
 ];
 
+/// Milliseconds that a process has been on a processor: the machine is shared, so the clock tells what others do.
+fn processor_ms(process: i32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/schedstat")).expect("Linux tells it");
+    let ns: f64 = text.split(' ').next().expect("a number").parse().expect("a number");
+    ns / 1e6
+}
+
 /// PEOPLE-3.
 #[tokio::test]
 async fn a_page_of_the_directory_among_100_000_people_takes_20_ms() {
@@ -203,6 +209,8 @@ async fn a_page_of_the_directory_among_100_000_people_takes_20_ms() {
     for sql in LOAD {
         pg.client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     }
+    let pid = pg.client.query_one("SELECT pg_backend_pid()", &[]).await.expect("the backend's process");
+    let backend: i32 = pid.get(0);
     for statistics in ["never analysed", "analysed"] {
         for who in ["alice", "bot"] {
             for (q, at_least) in [
@@ -218,25 +226,23 @@ async fn a_page_of_the_directory_among_100_000_people_takes_20_ms() {
             ] {
                 for directory in [Directory::Tenant, Directory::Rooms] {
                     let mut times = Vec::new();
-                    for _ in 0..12 {
-                        let start = Instant::now();
-                        let page =
-                            db::directory(pg, (&tenant("acme"), &user(who)), directory, (q, None), 50).await;
-                        let page = page.expect("a page");
-                        times.push(start.elapsed().as_secs_f64() * 1_000.0);
+                    for _ in 0..22 {
+                        let start = processor_ms(backend);
+                        let who = (&tenant("acme"), &user(who));
+                        let page = db::directory(pg, who, directory, (q, None), 50).await.expect("a page");
+                        times.push(processor_ms(backend) - start);
                         let whole = directory == Directory::Rooms || page.items.len() >= at_least;
-                        assert!(whole, "{who} {q}: {} found", page.items.len());
+                        assert!(whole, "{who:?} {q}: {} found", page.items.len());
                     }
                     // The first ones make plans.
                     let mut times = times.split_off(2);
                     times.sort_by(f64::total_cmp);
+                    let (p50, p95) = (times[10], times[18]);
                     let line = format!(
-                        "{statistics}, {who}, {directory:?}, {q:?}: {:.1} to {:.1} ms",
-                        times[0], times[9]
+                        "{statistics}, {who}, {directory:?}, {q:?}: p50 {p50:.1} ms, p95 {p95:.1} ms"
                     );
                     writeln!(std::io::stderr(), "{line}").expect("stderr");
-                    // The best: the machine is shared. Quiet, they are all of this size.
-                    assert!(times[0] <= 20.0, "{line}");
+                    assert!(p95 <= 20.0, "{line}");
                 }
             }
         }
