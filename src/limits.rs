@@ -74,6 +74,9 @@ pub const PAGE_DEFAULT: u64 = 50;
 /// Bytes of a page's messages (HIST-4): a phone on a slow line (3 Mbit/s) has it within 3 s, and 10 pages at once take
 /// less than a quarter of an isolate's 128 MB with their copies.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an answer that cost as much as a call (LIMIT-6): a page of 50 usual messages has fewer, the largest page costs
+/// 17 calls. One person can so read 0.6 MiB a second of a room, after 2.5 MiB at once.
+pub const PAGE_UNIT_BYTES: usize = 64 * 1024;
 /// Bytes of the history's messages after an upgrade (HIST-5): half of what may wait for a slow socket.
 pub const HISTORY_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of all histories and replays of a room that wait for sockets (HIST-7), a text for many counted once: four of the
@@ -262,7 +265,7 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
 /// The deadline when the Worker asks Postgres for a membership; after it the room decides by the members it knows.
 pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
-/// The window of quotas by the day (RATE-2): a day of UTC.
+/// The window of quotas by the day (RATE-2, RATE-4): a day of UTC.
 pub const DAY_MS: u64 = 86_400_000;
 /// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
 pub const CONNECTION_LINGER_MS: u64 = 1_000;
@@ -434,6 +437,9 @@ pub struct Limits {
     /// Bytes of the files that a person may have in all rooms together (RATE-3).
     #[serde(skip_serializing)]
     pub file_bytes_per_person: u64,
+    /// Reports that a person may make in a day of UTC (RATE-4): more than a moderator reads of one person.
+    #[serde(skip_serializing)]
+    pub reports_per_day: u64,
     /// Messages of a page while a log is rebuilt from Postgres (REBUILD-5): storing them takes 25 ms, in which no other
     /// room of the isolate runs.
     #[serde(skip_serializing)]
@@ -472,6 +478,7 @@ impl Default for Limits {
             create_per_day: 500,
             rooms_per_person: 100_000,
             file_bytes_per_person: 10 << 30,
+            reports_per_day: 100,
             rebuild_messages: 500,
             rebuild_bytes: 1 << 20,
             edge_rates: true,

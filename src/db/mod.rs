@@ -47,7 +47,7 @@ pub use projection::{
     Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,
     VersionRow, messages_after, project,
 };
-pub use quotas::{count_file, release_files};
+pub use quotas::{count_file, count_report, release_files};
 pub use reports::{Report, ReportState, get_report, list_reports, resolve_report, write_reports};
 pub use restore::{Restored, RoomCopy, erase_room, restore_room};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};
