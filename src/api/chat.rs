@@ -44,6 +44,7 @@ pub async fn authenticate_upgrade<P: Ports>(
     };
     auth::refuse_other_user(raw_query, &caller)?;
     count_at_edge(*ports, &caller, *route).await?;
+    ports.note_person(&caller);
     Ok((caller, found.chat_v1))
 }
 

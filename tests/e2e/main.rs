@@ -23,6 +23,7 @@ mod operator;
 mod panics;
 mod people;
 mod presence;
+mod profiles;
 mod purge;
 mod races;
 mod reactions;

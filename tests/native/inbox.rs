@@ -88,6 +88,8 @@ impl World {
             tenant: TenantId::parse("acme").unwrap(),
             user: UserId::parse("alice").unwrap(),
             name: Some("Alice".into()),
+            picture: None,
+            issued_ms: None,
             tenant_role: None,
             expires_ms: NOON + 3_600_000_000,
         };

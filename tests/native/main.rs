@@ -9,6 +9,7 @@ mod db_inbox;
 mod db_migrations;
 mod db_people;
 mod db_plans;
+mod db_profiles;
 mod db_projection;
 mod db_quotas;
 mod db_reactions;
