@@ -111,6 +111,14 @@ pub const UNREAD_THREADS_MAX: u64 = 300;
 /// for somebody with 100,000 rooms (bench/results/callers.md). Each room is counted by 200 lookups at most, usually.
 pub const UNREAD_ROOMS_MAX: u64 = 50;
 pub const UNREAD_ROOMS_WALK_MAX: u64 = 2_000;
+/// Memberships of a person that are sorted for a page of `GET /rooms/list` (LIST-1): 4 µs each. For a person in more
+/// rooms the tenant's rooms are walked, newest first: 3 µs each (bench/results/callers.md).
+pub const LISTED_SORTED_MAX: u64 = 3_000;
+pub const LISTED_WALK_MAX: u64 = 5_000;
+/// The same for messages that mention a whole room, on a page of `GET /mentions` (MENTIONS-2): of each room up to so many
+/// memberships, 8 µs each; beyond it so many of the tenant's messages. Those that name the person are walked likewise.
+pub const MENTIONS_ROOMS_MAX: u64 = 2_000;
+pub const MENTIONS_WALK_MAX: u64 = 4_000;
 /// Hits per page of a search by default: one screen.
 pub const SEARCH_PAGE_DEFAULT: u64 = 20;
 /// Code points of a search query.
