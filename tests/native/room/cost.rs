@@ -2,7 +2,7 @@
 
 use crate::rig::Rig;
 
-/// A room's people: so many of them are connected and read what is said, the others are notified of it.
+/// A room's people: so many of them are connected and read what is sent, the others are notified of it.
 struct Talk {
     connected: usize,
     absent: usize,
@@ -36,15 +36,15 @@ fn bill(talk: &Talk) -> Bill {
     }
     rig.prepare("(60 s pass)");
     let before = (rig.sql.rows_written.get(), rig.awake_ms, rig.postgres.tries, rig.queued.len());
-    let (mut frames, mut said) = (0, 0);
+    let (mut frames, mut sent) = (0, 0);
     for _ in 0..CONVERSATIONS {
         for n in 0..talk.messages {
             let sender = n as usize % talk.connected;
-            said += 1;
-            rig.prepare(&format!("p{sender} > message \"{n}\" #c{said}"));
+            sent += 1;
+            rig.prepare(&format!("p{sender} > message \"{n}\" #c{sent}"));
             rig.pass(talk.pause_ms / 2);
             let others = connected.iter().enumerate().filter(|(at, _)| *at != sender);
-            let reads: Vec<_> = others.map(|(_, name)| format!("{name} > read {said}")).collect();
+            let reads: Vec<_> = others.map(|(_, name)| format!("{name} > read {sent}")).collect();
             rig.prepare(&reads.join(" & "));
             rig.pass(talk.pause_ms - talk.pause_ms / 2);
             frames += talk.connected;
@@ -52,8 +52,8 @@ fn bill(talk: &Talk) -> Bill {
         rig.pass(600_000);
         rig.evict();
     }
-    assert_eq!(rig.postgres.last_seq, said, "Postgres has them all");
-    let each = |count: u64| count as f64 / said as f64;
+    assert_eq!(rig.postgres.last_seq, sent, "Postgres has them all");
+    let each = |count: u64| count as f64 / sent as f64;
     Bill {
         rows: each(rig.sql.rows_written.get() - before.0),
         awake_ms: each(rig.awake_ms - before.1),
