@@ -267,11 +267,12 @@ pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
 pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
 /// The window of quotas by the day (RATE-2, RATE-4): a day of UTC.
 pub const DAY_MS: u64 = 86_400_000;
-/// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
-pub const CONNECTION_LINGER_MS: u64 = 1_000;
-/// The same if the statement before was not longer ago than this: people are talking, and opening a connection costs the
-/// room and the pooler more than a second awake.
-pub const CONNECTION_BUSY_MS: u64 = 3_000;
+/// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1): a second awake
+/// costs as much as 1.6 written rows, and a new connection a few milliseconds of CPU (docs/COST.md).
+pub const CONNECTION_LINGER_MS: u64 = 100;
+/// The same if the statement before was not longer ago than this: people are talking, and the room would hardly sleep in
+/// between.
+pub const CONNECTION_BUSY_MS: u64 = 1_200;
 /// A read marker that moved and is held by a socket waits this long for a batch of events (READ-7): the people of a large
 /// room read a message within about as long, and one batch of their markers costs 4 written rows.
 pub const MARKERS_WAIT_MS: u64 = 30_000;
@@ -294,6 +295,9 @@ pub const ALERT_RETRY_MAX_MS: u64 = 30_000;
 pub const HALTED_RETRY_MS: u64 = 60_000;
 /// The delay of the alarm that finishes what a crash interrupted; at least `ALARM_MIN_MS`.
 pub const ALARM_DELAY_MS: u64 = 5_000;
+/// An alarm that is set already and comes this much later is kept: another one is a written row, and only a crash would
+/// notice the difference.
+pub const ALARM_LATE_MS: u64 = 30_000;
 /// The shortest delay of an alarm (docs/PLATFORM.md, Hibernation and alarms).
 pub const ALARM_MIN_MS: u64 = 200;
 /// Changes in one snapshot, each with its author. More happen only while the room can't reach Postgres; the newest
@@ -423,7 +427,8 @@ const _: () = assert!(
 );
 const _: () =
     assert!(CHANGE_LEASE_MS > 2 * STATEMENT_TIMEOUT_MS + CHANGE_RETRY_MS && CHANGE_LEASE_MS < CHANGE_WAIT_MS);
-const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_BUSY_MS <= 3_000);
+const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS < CONNECTION_BUSY_MS);
+const _: () = assert!(MARKERS_WAIT_MS <= ALARM_LATE_MS + ALARM_DELAY_MS);
 
 /// The limits that the variable `LIMITS` can override. Rates are per person and room, over all their sockets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
