@@ -113,13 +113,15 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
     };
     match statement {
         Statement::Project(batch) => project(world, rows, &batch),
-        Statement::Apply(set) => Ok(json!(apply(world, rows, *set))),
-        Statement::MarkDeleted { version } if version != rows.room.members_version => Ok(json!("stale")),
+        Statement::Apply(set) => Ok(json!({"state": apply(world, rows, *set)})),
+        Statement::MarkDeleted { version } if version != rows.room.members_version => {
+            Ok(json!({"state": "stale"}))
+        }
         Statement::MarkDeleted { .. } => {
             let pieces = rows.postgres.rows.len() as u64;
             rooms.remove(&key);
             world.backends.erasing.borrow_mut().insert(key, pieces);
-            Ok(json!("done"))
+            Ok(json!({"state": "done"}))
         }
         Statement::Erase => {
             world.recorder.violation(Checker::Gone, "a room that nobody deleted is erased".into());
@@ -149,7 +151,7 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
 fn answer_without_room(statement: &Statement) -> Value {
     match statement {
         Statement::Project(_) => encode_projected(Projected::Missing),
-        Statement::Apply(_) | Statement::MarkDeleted { .. } => json!("missing"),
+        Statement::Apply(_) | Statement::MarkDeleted { .. } => json!({"state": "missing"}),
         _ => Value::Null,
     }
 }

@@ -38,7 +38,7 @@ pub use mentions::mentions;
 pub use notify::{
     Absent, Notice, NoticeEvent, Notices, NotificationPayload, QueueMessage, notification_payload,
 };
-pub use people::{Applied, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, apply};
+pub use people::{Applied, AppliedChange, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, apply};
 pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, Quota, ping};
 pub use profiles::{

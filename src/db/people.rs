@@ -105,15 +105,25 @@ pub enum Applied {
     Missing,
 }
 
+/// What a change has done.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AppliedChange {
+    pub state: Applied,
+    /// Whose inbox is open of those whom no event of the room tells: who is no member any more, and whose own settings
+    /// these are. `None`: nobody's.
+    #[serde(default)]
+    pub inboxes: Option<Vec<UserId>>,
+}
+
 /// The changes are in Postgres with their audit entries, all of them, or nothing of them is.
 ///
 /// # Laws  they are applied only to the version that they were planned for; sent twice, the second is `Stale`. A set that
 /// has nothing but `notify` is applied to any version.
 /// # Cost  one statement, which waits for the room's other changes and batches.
-pub async fn apply(db: &impl Postgres, set: &ChangeSet) -> Result<Applied, DbError> {
+pub async fn apply(db: &impl Postgres, set: &ChangeSet) -> Result<AppliedChange, DbError> {
     if set.delete {
         let input = json!({"tenant": set.tenant, "room": set.room, "deleteVersion": set.version});
-        return decode(db.query(include_str!("sql/mark_deleted.sql"), input).await?);
+        return decode(db.query("SELECT chat_mark_deleted_v2($1)", input).await?);
     }
-    decode(db.query("SELECT chat_apply_v3($1)", encode(set)?).await?)
+    decode(db.query("SELECT chat_apply_v4($1)", encode(set)?).await?)
 }

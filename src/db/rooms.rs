@@ -39,6 +39,8 @@ pub struct Created {
     /// Whether this request created it; otherwise the two people had a room already, or an earlier request with the same
     /// `clientId` created it.
     pub created: bool,
+    /// The members whose inbox is open.
+    pub inboxes: Vec<UserId>,
 }
 
 /// The room exists with its members. Two people have one direct room, however many requests create it at once; so has
@@ -51,7 +53,7 @@ pub struct Created {
 /// # Cost  two statements, the second for the answer.
 pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Option<Created>, DbError> {
     let people: BTreeSet<&str> = new.participants.iter().chain([&new.creator]).map(UserId::as_str).collect();
-    let sql = "SELECT chat_create_room_v2($1)";
+    let sql = "SELECT chat_create_room_v3($1)";
     let dm_key =
         (new.kind == RoomKind::Direct).then(|| direct_key(new.participants.iter().chain([&new.creator])));
     let input = json!({"tenant": new.tenant, "id": new.id, "type": new.kind, "name": new.name,
@@ -61,8 +63,9 @@ pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Option<Cre
     struct Row {
         id: RoomId,
         inserted: bool,
+        inboxes: Option<Vec<UserId>>,
     }
-    let Row { id, inserted } = match db.query(sql, input.clone()).await {
+    let Row { id, inserted, inboxes } = match db.query(sql, input.clone()).await {
         // The same request ran at the same moment and its id was inserted first.
         Err(e) if e.has_state("23505") => decode(db.query(sql, input).await?)?,
         answer => decode(answer?)?,
@@ -70,7 +73,7 @@ pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Option<Cre
     match get_room(db, &new.tenant, &new.creator, &id).await? {
         Some(seen) => {
             let created = if new.is_repeatable { inserted } else { id == new.id };
-            Ok(Some(Created { room: seen.room, created }))
+            Ok(Some(Created { room: seen.room, created, inboxes: inboxes.unwrap_or_default() }))
         }
         None if new.is_repeatable && !inserted => Ok(None),
         // The room was deleted, or its creator left, in between; a retry creates it again.

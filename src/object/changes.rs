@@ -7,7 +7,7 @@ use super::lease::Lease;
 use super::platform::Platform;
 use crate::api::{Reply, no_such_room, over_quota};
 use crate::auth::Identity;
-use crate::db::{self, Applied, ChangeSet, DbError, RoomSnapshot};
+use crate::db::{self, Applied, AppliedChange, ChangeSet, DbError, RoomSnapshot};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::limits::*;
@@ -166,6 +166,7 @@ impl<P: Platform> Object<P> {
                 (applied, db::room_snapshot(db, &set.tenant, &set.room, Some(set.version)).await)
             })
             .await;
+        let applied = self.poke_changed(&set, applied);
         match snapshot {
             // Postgres was restored from a backup, or has deleted the room: the next try finds the room as it then is.
             Ok(snapshot)
@@ -181,6 +182,26 @@ impl<P: Platform> Object<P> {
             Err(_) => {
                 self.changes.put_back(batch, false, self.platform.now());
                 self.platform.sleep(CHANGE_RETRY_MS).await;
+            }
+        }
+    }
+
+    /// Pokes whom no event of the room tells of the change. Without an answer, whoever that may be.
+    fn poke_changed(
+        self: &Rc<Self>,
+        set: &ChangeSet,
+        applied: Result<AppliedChange, DbError>,
+    ) -> Result<Applied, DbError> {
+        match applied {
+            Ok(AppliedChange { state, inboxes }) => {
+                self.poke(inboxes.unwrap_or_default());
+                Ok(state)
+            }
+            Err(error) => {
+                self.poke(
+                    set.gone.iter().chain(set.notify.iter().map(|own| &own.user_id)).cloned().collect(),
+                );
+                Err(error)
             }
         }
     }

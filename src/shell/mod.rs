@@ -108,6 +108,9 @@ async fn answer(
         Reply::File(file) => ports.deliver(*file).await,
         reply => json(&reply),
     };
+    if let Some(work) = ports.send_pokes() {
+        context.wait_until(work);
+    }
     if let Some(work) = ports.write_noted() {
         context.wait_until(work);
     }

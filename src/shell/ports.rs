@@ -11,13 +11,14 @@ use crate::db::{self, DbError, Directory, Postgres, ProfileWriter};
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UnixMs, UserId};
 use crate::limits::{
-    ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, Limits, STATEMENT_TIMEOUT_MS,
+    ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, Limits, OBJECT_TIMEOUT_MS,
+    POKES_AT_ONCE, STATEMENT_TIMEOUT_MS,
 };
 use crate::oplog::Entry;
 use crate::outbox_alerts::Listed;
 use crate::room::OutboxReport;
 use crate::room::moderation::{Moderation, Rules};
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join_all, select};
 use http::HeaderMap;
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
@@ -46,6 +47,8 @@ pub struct WorkerPorts<'a> {
     limits: Limits,
     /// Whose profile is due.
     noted: RefCell<Option<Identity>>,
+    /// Inboxes that are to be poked.
+    pokes: RefCell<Vec<Poke>>,
 }
 
 /// Postgres with a long or a short deadline, over the request's one connection.
@@ -90,7 +93,16 @@ impl<'a> WorkerPorts<'a> {
         // The room logs a variable that is invalid.
         let limits = Limits::parse(&super::variable(env, "LIMITS").unwrap_or_default()).unwrap_or_default();
         report_absent_rates(env, &limits);
-        Self { env, config, database, fail_fast, bucket: R2::of(env), limits, noted: RefCell::default() }
+        Self {
+            env,
+            config,
+            database,
+            fail_fast,
+            bucket: R2::of(env),
+            limits,
+            noted: RefCell::default(),
+            pokes: RefCell::default(),
+        }
     }
 
     /// Writes the profile that `note_person` has found due. A failure costs nothing: the next request of the person tries
@@ -105,6 +117,19 @@ impl<'a> WorkerPorts<'a> {
             let put = api::profile_of(&caller);
             if db::put_people(&db, &caller.tenant, ProfileWriter::Token, &[put]).await.is_err() {
                 PROFILES.with_borrow_mut(|written| written.forget(&caller));
+            }
+        })
+    }
+
+    /// Pokes the inboxes that the request has found, a few at once. What gets no answer the inbox finds by itself.
+    ///
+    /// # Gives  `None` if there are none.
+    pub fn send_pokes(&self) -> Option<impl Future<Output = ()> + 'static> {
+        let (pokes, env) = (self.pokes.take(), self.env.clone());
+        (!pokes.is_empty()).then(|| async move {
+            for some in pokes.chunks(POKES_AT_ONCE) {
+                let sent = join_all(some.iter().map(|one| poke(&env, one)));
+                select(pin!(sent), pin!(clock::sleep(OBJECT_TIMEOUT_MS))).await;
             }
         })
     }
@@ -224,6 +249,10 @@ impl Ports for WorkerPorts<'_> {
         if PROFILES.with_borrow_mut(|written| written.take_due(caller, clock::now())) {
             *self.noted.borrow_mut() = Some(caller.clone());
         }
+    }
+
+    fn poke(&self, pokes: Vec<Poke>) {
+        self.pokes.borrow_mut().extend(pokes);
     }
 
     fn now(&self) -> UnixMs {

@@ -211,3 +211,49 @@ async fn inbox_3_a_device_resumes_exactly_and_another_one_begins() {
     assert_eq!(client.next("resync").await["reason"], "epoch");
     client.next("synced").await;
 }
+
+/// [INBOX-2], [INBOX-4] and [INBOX-5]: whatever changes the list, on all of the person's devices.
+#[tokio::test]
+async fn inbox_2_rooms_members_settings_and_markers_reach_all_devices() {
+    let t = Tenant::shared();
+    let mut phone = Device::open(&t, "alice").await;
+    let mut laptop = Device::open(&t, "alice").await;
+    let first = t.group(&["bob", "alice"]).await;
+    for device in [&mut phone, &mut laptop] {
+        let event = device.until("room_added").await;
+        assert_eq!(event["room"]["id"], *first);
+    }
+    let second = t.group(&["bob", "carol"]).await;
+    let add = json!({"userIds": ["alice"]});
+    t.rest("bob", "POST", &format!("/rooms/{second}/members"), Some(add)).await.ok();
+    assert_eq!(phone.until("room_added").await["room"]["id"], *second);
+    t.rest("bob", "PATCH", &format!("/rooms/{first}"), Some(json!({"name": "Lunch", "topic": "soup"})))
+        .await
+        .ok();
+    let event = phone.until("room_changed").await;
+    assert_eq!((&event["name"], &event["topic"]), (&json!("Lunch"), &json!("soup")));
+    let mute = json!({"level": "none"});
+    t.rest("alice", "PUT", &format!("/rooms/{first}/notification-settings"), Some(mute)).await.ok();
+    assert_eq!(phone.until("settings_changed").await["notify"]["level"], "none");
+    send(&t, &first, "bob", "hi <@alice>").await;
+    let event = laptop.until("room_activity").await;
+    let seen = event["lastSeq"].clone();
+    // What one device reads the others show.
+    laptop.client.send(json!({"type": "read", "roomId": first, "seq": seen})).await;
+    let event = phone.until("read").await;
+    assert_eq!((&event["lastReadSeq"], &event["unread"], &event["mentions"]), (&seen, &json!(0), &json!(0)));
+    phone.equals_the_list(&t, "alice").await;
+    t.rest("bob", "DELETE", &format!("/rooms/{second}/members/alice"), None).await.ok();
+    let event = phone.until("room_removed").await;
+    assert_eq!((&event["roomId"], &event["reason"]), (&json!(second), &json!("removed")));
+    let third = t.group(&["bob", "alice"]).await;
+    phone.until("room_added").await;
+    t.rest("alice", "POST", &format!("/rooms/{third}/leave"), None).await.ok();
+    assert_eq!(phone.until("room_removed").await["reason"], "left");
+    t.rest("bob", "DELETE", &format!("/rooms/{first}"), None).await.ok();
+    assert_eq!(phone.until("room_removed").await["reason"], "deleted");
+    assert!(phone.rooms.is_empty());
+    laptop.equals_the_list(&t, "alice").await;
+    laptop.client.send(json!({"type": "read", "roomId": first, "seq": 1})).await;
+    assert_eq!(laptop.client.next("error").await["code"], "room_not_found");
+}

@@ -1,6 +1,7 @@
 //! The inbox's statements on a real Postgres: leases, whom a batch names, and rooms as a person sees them.
 
 use crate::db::{batch, done, group, message_row, room, tenant, user};
+use crate::db_people::set;
 use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, Projected};
 use chinwag::protocol::inbox::GoneReason;
@@ -63,4 +64,23 @@ async fn rooms_are_the_lists_or_say_why_they_are_gone() {
     assert_eq!(reasons, [Some(Removed), Some(Left), Some(Banned), None, Some(Deleted)]);
     let strangers = db::inbox_rooms(&pg, &tenant("other"), &user("bob"), &[room("r1")]).await.expect("rooms");
     assert_eq!((strangers[0].room.as_ref(), strangers[0].gone), (None, Some(Deleted)));
+}
+
+/// INBOX-5: who is no member any more hears of it, and so do all members of a room that is created or deleted.
+#[tokio::test]
+async fn a_change_names_whom_no_event_of_the_room_tells() {
+    let rig = Database::new().await;
+    let pg = rig.connect().await;
+    group(&pg, "acme", "r1", "alice", &["bob", "carol"]).await;
+    for who in ["bob", "carol"] {
+        lease(&pg, "acme", who).await;
+    }
+    let mut change = set(1);
+    change.gone = vec![user("bob")];
+    let change = db::apply(&pg, &change).await.expect("applied");
+    assert_eq!((change.state, change.inboxes), (db::Applied::Done, Some(vec![user("bob")])));
+    let mut delete = set(2);
+    delete.delete = true;
+    let deleted = db::apply(&pg, &delete).await.expect("deleted");
+    assert_eq!((deleted.state, deleted.inboxes), (db::Applied::Done, Some(vec![user("carol")])));
 }

@@ -51,7 +51,7 @@ async fn a_change_is_whole_or_not_at_all_and_only_over_its_version() {
     add.put = vec![put("dave", "member", 7), put("bob", "admin", 99)];
     add.gone = vec![user("carol")];
     add.audit = vec![note("x.0", 1_000, "add", Some("dave")), note("x.1", 1_000, "remove", Some("carol"))];
-    assert_eq!(db::apply(&pg, &add).await, Ok(Applied::Done));
+    assert_eq!(db::apply(&pg, &add).await.map(|change| change.state), Ok(Applied::Done));
     let now = see(&pg, Some(1)).await;
     assert_eq!(people(&now), [("alice", "owner", 0), ("bob", "admin", 0), ("dave", "member", 7)]);
     assert_eq!((now.members_version, now.members[2].last_read_seq), (2, 7));
@@ -60,7 +60,7 @@ async fn a_change_is_whole_or_not_at_all_and_only_over_its_version() {
     assert_eq!(audited, [("x.0", "add", Some("dave")), ("x.1", "remove", Some("carol"))]);
     assert!(see(&pg, Some(2)).await.changes.is_empty() && see(&pg, None).await.changes.is_empty());
     // Its reply was lost, and it is sent again.
-    assert_eq!(db::apply(&pg, &add).await, Ok(Applied::Stale));
+    assert_eq!(db::apply(&pg, &add).await.map(|change| change.state), Ok(Applied::Stale));
     assert_eq!(see(&pg, Some(1)).await, now);
     // One row that can't be: nothing of it is written.
     let mut broken = set(2);
@@ -75,7 +75,7 @@ async fn a_change_is_whole_or_not_at_all_and_only_over_its_version() {
     );
     let mut nowhere = set(1);
     nowhere.room = room("r9");
-    assert_eq!(db::apply(&pg, &nowhere).await, Ok(Applied::Missing));
+    assert_eq!(db::apply(&pg, &nowhere).await.map(|change| change.state), Ok(Applied::Missing));
 }
 
 fn ban(name: &str, until_ms: Option<u64>) -> BanPut {
@@ -102,7 +102,7 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     change.notify = vec![notify("bob", NotifyLevel::None, Some(1_795_424_703_120))];
     change.bans = vec![ban("mallory", None), ban("eve", Some(far)), ban("over", Some(1_000))];
     change.audit = vec![note("a", 5, "ban", Some("mallory"))];
-    assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done));
+    assert_eq!(db::apply(&pg, &change).await.map(|change| change.state), Ok(Applied::Done));
     let now = see(&pg, None).await;
     assert_eq!((now.name.as_deref(), now.topic.as_deref(), now.archived), (None, Some("tea"), true));
     assert_eq!(
@@ -125,7 +125,7 @@ async fn settings_mutes_bans_and_notify_are_kept_and_taken_back() {
     back.unbanned = vec![user("mallory")];
     back.bans = vec![ban("eve", None)];
     back.audit = vec![note("b", 6, "unban", Some("mallory"))];
-    assert_eq!(db::apply(&pg, &back).await, Ok(Applied::Done));
+    assert_eq!(db::apply(&pg, &back).await.map(|change| change.state), Ok(Applied::Done));
     let now = see(&pg, None).await;
     assert_eq!((now.name.as_deref(), now.topic.as_deref(), now.archived), (Some("Tea"), None, false));
     let bob = &now.members[1];
@@ -151,17 +151,17 @@ async fn a_deleted_room_takes_everything_with_it_once() {
     change.bans =
         vec![BanPut { user_id: user("eve"), banned_by: user("alice"), until_ms: None, reason: None }];
     change.audit = vec![note("a", 5, "ban", Some("eve"))];
-    assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done));
+    assert_eq!(db::apply(&pg, &change).await.map(|change| change.state), Ok(Applied::Done));
     let mut delete = set(2);
     delete.delete = true;
-    assert_eq!(db::apply(&pg, &delete).await, Ok(Applied::Done));
+    assert_eq!(db::apply(&pg, &delete).await.map(|change| change.state), Ok(Applied::Done));
     assert_eq!(db::room_snapshot(&pg, &tenant("acme"), &room("r1"), None).await, Ok(None));
     while db::erase_room(&pg, &tenant("acme"), &room("r1")).await.expect("a piece") {}
     for table in ["chat_rooms", "chat_room_members", "chat_bans", "chat_audit"] {
         let sql = format!("SELECT count(*) FROM {table}");
         assert_eq!(pg.client.query_one(&sql, &[]).await.expect(table).get::<_, i64>(0), 0, "{table}");
     }
-    assert_eq!(db::apply(&pg, &delete).await, Ok(Applied::Missing));
+    assert_eq!(db::apply(&pg, &delete).await.map(|change| change.state), Ok(Applied::Missing));
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn ones_own_notification_settings_need_no_version_and_make_none() {
     group(&pg, "acme", "r2", "alice", &["bob"]).await;
     let mut own = set(77);
     own.notify = vec![notify("bob", NotifyLevel::Mentions, None), notify("eve", NotifyLevel::None, None)];
-    assert_eq!(db::apply(&pg, &own).await, Ok(Applied::Done));
+    assert_eq!(db::apply(&pg, &own).await.map(|change| change.state), Ok(Applied::Done));
     let levels = |now: &RoomSnapshot| now.members.iter().map(|m| m.notify.level).collect::<Vec<_>>();
     let now = see(&pg, None).await;
     assert_eq!(now.members_version, 1);
@@ -189,10 +189,10 @@ async fn ones_own_notification_settings_need_no_version_and_make_none() {
     let mut both = set(77);
     both.notify = vec![notify("bob", NotifyLevel::None, None)];
     both.put = vec![put("dave", "member", 0)];
-    assert_eq!(db::apply(&pg, &both).await, Ok(Applied::Stale));
+    assert_eq!(db::apply(&pg, &both).await.map(|change| change.state), Ok(Applied::Stale));
     assert_eq!(see(&pg, None).await, now);
     both.version = 1;
-    assert_eq!(db::apply(&pg, &both).await, Ok(Applied::Done));
+    assert_eq!(db::apply(&pg, &both).await.map(|change| change.state), Ok(Applied::Done));
     let now = see(&pg, None).await;
     assert_eq!((now.members_version, now.members[1].notify.level), (2, NotifyLevel::None));
 }
@@ -210,10 +210,14 @@ async fn nobody_is_added_who_is_in_as_many_rooms_as_one_may_be() {
     let refused = db::apply(&pg, &change).await.expect_err("carol is in two rooms");
     assert_eq!(refused.quota(), Some(db::Quota::Memberships));
     change.rooms_per_person = 3;
-    assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done));
+    assert_eq!(db::apply(&pg, &change).await.map(|change| change.state), Ok(Applied::Done));
     let mut change = ChangeSet { rooms_per_person: 1, ..set(2) };
     change.put = vec![put("carol", "moderator", 0)];
-    assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done), "who is a member already is not added");
+    assert_eq!(
+        db::apply(&pg, &change).await.map(|change| change.state),
+        Ok(Applied::Done),
+        "who is a member already is not added"
+    );
 }
 
 #[tokio::test]
@@ -232,7 +236,7 @@ async fn of_changes_and_batches_that_race_each_is_whole_and_one_wins_a_version()
         let mut tasks = Vec::new();
         for change in changes {
             let pg = rig.connect().await;
-            tasks.push(tokio::spawn(async move { db::apply(&pg, &change).await.expect("apply") }));
+            tasks.push(tokio::spawn(async move { db::apply(&pg, &change).await.expect("apply").state }));
         }
         let projecting = rig.connect().await;
         let seq = round + 1;
@@ -275,7 +279,7 @@ async fn members_and_the_audit_log_are_paged_without_a_hole() {
     // Several at one time: their ids tell them apart.
     change.audit =
         (0..10u64).map(|n| note(&format!("n{n}"), 1_795_424_703_121 + n / 4, "mute", None)).collect();
-    assert_eq!(db::apply(&pg, &change).await, Ok(Applied::Done));
+    assert_eq!(db::apply(&pg, &change).await.map(|change| change.state), Ok(Applied::Done));
     let (mut cursor, mut seen) = (None, Vec::<Value>::new());
     loop {
         let page = db::list_audit(&pg, &acme, &r1, cursor.as_ref(), 3).await.expect("page");

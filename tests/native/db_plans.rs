@@ -294,7 +294,7 @@ async fn change(pg: &NativePostgres, big: &RoomId) {
             "audit": [{"id": format!("c{n}"), "atMs": DAY_MS, "actor": "bot", "action": "add", "target": "x",
                        "reason": null}]});
         let set = serde_json::from_value(set).expect("a change");
-        match db::apply(db, &set).await? {
+        match db::apply(db, &set).await?.state {
             db::Applied::Done => Ok(()),
             other => panic!("{other:?}"),
         }

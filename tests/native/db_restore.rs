@@ -136,9 +136,13 @@ async fn a_marked_room_is_gone_for_everybody_and_its_rows_follow_in_pieces() {
         INSERT INTO chat_audit (tenant_id, room_id, id, at, actor, action)
             VALUES ('acme', 'r1', 'x', now(), 'alice', 'ban')";
     pg.client.batch_execute(others).await.expect("a ban and its note");
-    assert_eq!(db::apply(&pg, &deletion(7)).await, Ok(Applied::Stale));
-    assert_eq!(db::apply(&pg, &deletion(1)).await, Ok(Applied::Done));
-    assert_eq!(db::apply(&pg, &deletion(1)).await, Ok(Applied::Done), "its reply was lost");
+    assert_eq!(db::apply(&pg, &deletion(7)).await.map(|change| change.state), Ok(Applied::Stale));
+    assert_eq!(db::apply(&pg, &deletion(1)).await.map(|change| change.state), Ok(Applied::Done));
+    assert_eq!(
+        db::apply(&pg, &deletion(1)).await.map(|change| change.state),
+        Ok(Applied::Done),
+        "its reply was lost"
+    );
     let (acme, alice, r1) = (tenant("acme"), user("alice"), room("r1"));
     assert_eq!(snapshot(&pg).await, None);
     assert_eq!(db::access(&pg, &acme, &alice, &r1).await, Ok(None));
@@ -156,7 +160,7 @@ async fn a_marked_room_is_gone_for_everybody_and_its_rows_follow_in_pieces() {
     }
     assert_eq!(count(&pg, "chat_bans").await + count(&pg, "chat_audit").await, 0);
     assert_eq!(erase(&pg).await, 1, "once more does no harm");
-    assert_eq!(db::apply(&pg, &deletion(1)).await, Ok(Applied::Missing));
+    assert_eq!(db::apply(&pg, &deletion(1)).await.map(|change| change.state), Ok(Applied::Missing));
 }
 
 #[tokio::test]
@@ -220,7 +224,7 @@ async fn figures_of_a_deletion() {
     );
     pg.client.batch_execute(&insert).await.expect("messages");
     let start = Instant::now();
-    assert_eq!(db::apply(&pg, &deletion(1)).await, Ok(Applied::Done));
+    assert_eq!(db::apply(&pg, &deletion(1)).await.map(|change| change.state), Ok(Applied::Done));
     let marked_ms = start.elapsed().as_millis();
     let (mut longest_ms, mut pieces, start) = (0, 0, Instant::now());
     loop {

@@ -153,7 +153,7 @@ async fn change(pg: &NativePostgres, name: &str, version: u64) {
         "audit": [{"id": format!("c{version}"), "atMs": DAY_MS, "actor": "bot", "action": "add", "target": "x",
                    "reason": null}]});
     let set = serde_json::from_value(set).expect("a change");
-    assert_eq!(hold(pg, name, 200.0, async |db| db::apply(db, &set).await).await, db::Applied::Done);
+    assert_eq!(hold(pg, name, 200.0, async |db| db::apply(db, &set).await).await.state, db::Applied::Done);
 }
 
 #[tokio::test]

@@ -326,16 +326,16 @@ impl World {
             Ok(Statement::Apply(set)) => {
                 let now = self.now;
                 if self.postgres.missing {
-                    return Some(Ok(json!("missing")));
+                    return Some(Ok(json!({"state": "missing"})));
                 }
                 let applied = self.membership.apply(&mut self.snapshot, &set, now);
                 self.postgres.members_version = self.snapshot.members_version;
-                Ok(json!(if applied == Applied::Done { "done" } else { "stale" }))
+                Ok(json!({"state": if applied == Applied::Done { "done" } else { "stale" }}))
             }
             Ok(Statement::MarkDeleted { version }) => {
                 assert_eq!(version, self.snapshot.members_version);
                 (self.postgres.missing, self.room_is_deleted) = (true, true);
-                Ok(json!("done"))
+                Ok(json!({"state": "done"}))
             }
             Ok(Statement::ReleaseFiles { .. }) => Ok(json!("done")),
             Ok(Statement::Erase) => {
