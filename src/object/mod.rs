@@ -16,6 +16,7 @@ mod requests;
 mod schedule;
 mod send_queue;
 mod sockets;
+mod verifying;
 
 pub use platform::{Gone, Platform};
 pub use requests::Answer;
@@ -35,6 +36,7 @@ use schedule::Schedule;
 use sockets::Sockets;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use verifying::Verifying;
 
 pub struct Object<P: Platform> {
     platform: P,
@@ -49,6 +51,7 @@ pub struct Object<P: Platform> {
     opening: Lease,
     rebuilding: Rebuilding,
     changes: Changes,
+    verifying: Verifying,
 }
 
 /// What an input returns to whoever fed it.
@@ -75,6 +78,7 @@ impl<P: Platform> Object<P> {
             opening: Lease::default(),
             rebuilding: Rebuilding::default(),
             changes: Changes::default(),
+            verifying: Verifying::default(),
         })
     }
 
@@ -169,10 +173,7 @@ impl<P: Platform> Object<P> {
             Effect::Send { connection, events } => self.sockets.push(connection, events),
             Effect::Close { connection, code } => self.close(connection, code)?,
             Effect::Attach { connection, state } => self.attach(connection, &state),
-            Effect::Verify { connection, token } => self.later(async move |object| {
-                let outcome = object.platform.authenticate(&token).await;
-                object.feed(Input::Verified { connection, outcome });
-            }),
+            Effect::Verify { connection, token } => self.verify_later(connection, token),
             Effect::Reply(answer) => fed.reply = Some(answer),
             Effect::Project(batch) => fed.project = Some(batch),
             // Nothing waits for the queue.

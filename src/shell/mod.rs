@@ -9,6 +9,7 @@ mod database;
 mod emoji;
 mod notifications;
 mod ports;
+mod signatures;
 mod sqlite;
 mod tenant_outbox;
 #[cfg(feature = "test-hooks")]

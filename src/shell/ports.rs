@@ -1,7 +1,7 @@
 //! The Worker's ports: configuration, tokens, Postgres, and calls to the Durable Objects.
 //! Not here: what is done with them (`api`).
 
-use super::{bucket::R2, clock, database::Database};
+use super::{bucket::R2, clock, database::Database, signatures::WebCryptoKey};
 use crate::api::{self, EdgeRate, FileReply, Ports, Reply, RoomRequest, ServiceState};
 use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{DbError, Postgres};
@@ -23,7 +23,7 @@ use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
 
 thread_local! {
     /// The issuer's keys, one set for each isolate.
-    static JWKS: Rc<RefCell<Jwks>> = Rc::default();
+    static JWKS: Rc<RefCell<Jwks<WebCryptoKey>>> = Rc::default();
     /// Until when the Worker does not ask Postgres what a room can answer as well.
     static RESTS_UNTIL: Cell<UnixMs> = const { Cell::new(0) };
     static RATES_REPORTED: Cell<bool> = const { Cell::new(false) };
@@ -252,8 +252,8 @@ pub async fn authenticate(token: &str, config: &AuthConfig) -> Result<Identity, 
     auth::authenticate(token, config, &jwks, &Issuer, clock::now()).await.map_err(Refusal::from)
 }
 
-/// The issuer's key set over HTTP.
-struct Issuer;
+/// The issuer's key set over HTTP; `signatures` has what its keys prove.
+pub(super) struct Issuer;
 
 impl FetchJwks for Issuer {
     async fn fetch(&self, url: &str) -> Option<Vec<u8>> {

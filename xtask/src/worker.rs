@@ -94,7 +94,7 @@ fn cargo_out_dir(profile: Profile) -> PathBuf {
 fn compile(features: &str, profile: Profile) -> Result<PathBuf> {
     let mut command = Command::new("cargo");
     command.args(["build", "--lib", "--profile", profile.name(), "--target", WASM_TARGET]);
-    command.args(["-Z", "build-std=std,panic_unwind"]);
+    command.args(["-Z", "build-std=std,panic_unwind", "-Z", "build-std-features=optimize_for_size"]);
     if !features.is_empty() {
         command.args(["--features", features]);
     }
@@ -158,7 +158,12 @@ fn bundle(wasm: &Path, bindgen: &Path, out: &Path, profile: Profile) -> Result<(
 fn optimise(wasm: &Path) -> Result<()> {
     let optimised = wasm.with_extension("opt.wasm");
     let mut command = setup::node_program("binaryen/bin/wasm-opt")?;
-    command.arg(wasm).arg("-o").arg(&optimised).args(["-O", "--debuginfo"]);
+    command
+        .arg(wasm)
+        .arg("-o")
+        .arg(&optimised)
+        .args(["-Os", "--symbolmap=names.txt"])
+        .current_dir(wasm.parent().unwrap_or(Path::new(".")));
     command.args(WASM_FEATURES.map(|feature| format!("--enable-{feature}")));
     process::run_quietly(&mut command)?;
     Ok(std::fs::rename(&optimised, wasm)?)
