@@ -3,37 +3,11 @@
 
 use super::download::{DownloadKey, not_granted};
 use super::identity::Identity;
-use super::signature::Secret;
+use super::signature::{Algorithm, Secret};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::limits::SECRET_BYTES_MIN;
 use sha2::{Digest, Sha256};
-
-/// The algorithms of PROTOCOL.md, "2. Identity". A token with any other is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    Hs256,
-    Rs256,
-    Es256,
-    EdDsa,
-}
-
-impl Algorithm {
-    pub const ALL: [Self; 4] = [Self::Hs256, Self::Rs256, Self::Es256, Self::EdDsa];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
-    }
-}
 
 /// What a deployment accepts. A value exists only if it is safe to serve with it.
 #[derive(Clone, Debug)]

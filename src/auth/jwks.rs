@@ -1,9 +1,9 @@
 //! The issuer's public keys (JWKS): which are known, when they are fetched again, and verification of any token.
 //! Not here: the fetch itself. `FetchJwks` is its port, implemented by `shell`.
 
-use super::config::{Algorithm, AuthConfig};
+use super::config::AuthConfig;
 use super::identity::Identity;
-use super::signature::{Signatures, strong_key};
+use super::signature::{Algorithm, Signatures, strong_key};
 use super::token::{UNKNOWN_KEY, UnverifiedToken, VerifyError, WRONG_SIGNATURE};
 use crate::ids::UnixMs;
 use crate::limits::{

@@ -14,12 +14,12 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Algorithm, AuthConfig, ensure_https};
+pub use config::{AuthConfig, ensure_https};
 pub use credential::{
     CHAT_V1, Credential, Upgrade, bearer, refuse_foreign_origin, refuse_other_user, upgrade_credential,
 };
 pub use identity::Identity;
 pub use jwks::{FetchJwks, Jwks, Lookup, authenticate};
 pub use permission::{Action, Role, authorize, authorize_resolution, effective_role};
-pub use signature::{Signatures, mint_hs256};
+pub use signature::{Algorithm, Signatures, mint_hs256};
 pub use token::VerifyError;

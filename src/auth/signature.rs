@@ -2,7 +2,6 @@
 //! Not here: which key a token names (`jwks`), and WebCrypto (`shell`). Crates for RSA and elliptic curves were an eighth
 //! of the Worker, and the platform has both.
 
-use super::config::Algorithm;
 use crate::limits::RSA_BITS;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,6 +9,32 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::future::Future;
+
+/// The algorithms of PROTOCOL.md, "2. Identity". A token with any other is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    Hs256,
+    Rs256,
+    Es256,
+    EdDsa,
+}
+
+impl Algorithm {
+    pub const ALL: [Self; 4] = [Self::Hs256, Self::Rs256, Self::Es256, Self::EdDsa];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+}
 
 /// Signatures of public keys.
 pub trait Signatures {

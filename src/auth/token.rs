@@ -2,9 +2,10 @@
 //! Not here: its signature (`signature`), its key (`jwks`). No crate validates claims for us: jsonwebtoken accepts a
 //! missing `iss`, `aud` or `sub`, an array as `iss`, a future `nbf`, and `crit` (docs/PLATFORM.md, JSON and JWT).
 
-use super::config::{Algorithm, AuthConfig};
+use super::config::AuthConfig;
 use super::identity::Identity;
 use super::permission::Role;
+use super::signature::Algorithm;
 use crate::error::{Code, Refusal};
 use crate::ids::{ID_CHARS_MAX, INTEGER_MAX, TenantId, UnixMs, UserId};
 use crate::limits::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_S};

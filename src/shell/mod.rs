@@ -7,9 +7,9 @@ mod chat_room;
 mod clock;
 mod database;
 mod emoji;
+mod issuer;
 mod notifications;
 mod ports;
-mod signatures;
 mod sqlite;
 mod tenant_outbox;
 #[cfg(feature = "test-hooks")]

@@ -1,12 +1,26 @@
-//! Signatures of public keys by the platform's WebCrypto: implements the port `auth::Signatures`.
+//! The issuer of tokens: its key set over HTTP, and its signatures by the platform's WebCrypto. Implements the ports
+//! `auth::FetchJwks` and `auth::Signatures`.
 //! Not here: which keys are strong enough, and what a token claims (`auth`).
 
-use super::ports::Issuer;
-use crate::auth::{Algorithm, Signatures};
+use super::clock;
+use crate::auth::{self, Algorithm, AuthConfig, FetchJwks, Identity, Jwks, Signatures};
+use crate::error::Refusal;
+use crate::limits::{BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS};
+use crate::oplog::Entry;
+use futures_util::future::{Either, select};
 use js_sys::{Array, JSON, Uint8Array};
 use serde_json::Value;
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
+use worker::{Fetch, Request, RequestInit, RequestRedirect};
+
+thread_local! {
+    /// The issuer's keys, one set for each isolate.
+    static JWKS: Rc<RefCell<Jwks<WebCryptoKey>>> = Rc::default();
+}
 
 #[wasm_bindgen]
 extern "C" {
@@ -41,6 +55,40 @@ fn parameters(algorithm: Algorithm) -> &'static str {
         Algorithm::Rs256 => r#"{"name":"RSASSA-PKCS1-v1_5","hash":"SHA-256"}"#,
         Algorithm::Es256 => r#"{"name":"ECDSA","namedCurve":"P-256","hash":"SHA-256"}"#,
         Algorithm::EdDsa => r#"{"name":"Ed25519"}"#,
+    }
+}
+
+/// Verifies a token with the isolate's keys.
+pub async fn authenticate(token: &str, config: &AuthConfig) -> Result<Identity, Refusal> {
+    let jwks = JWKS.with(Rc::clone);
+    auth::authenticate(token, config, &jwks, &Issuer, clock::now()).await.map_err(Refusal::from)
+}
+
+struct Issuer;
+
+impl FetchJwks for Issuer {
+    async fn fetch(&self, url: &str) -> Option<Vec<u8>> {
+        let get = async {
+            let mut init = RequestInit::new();
+            // Redirects are not followed: only a 200 counts. workerd does not accept the mode `error`.
+            init.with_redirect(RequestRedirect::Manual);
+            let request = Request::new_with_init(url, &init).ok()?;
+            let mut response = Fetch::Request(request).send().await.ok()?;
+            let body = response.bytes().await.ok()?;
+            (response.status_code() == 200 && body.len() <= BODY_BYTES_MAX).then_some(body)
+        };
+        let body = match select(pin!(get), pin!(clock::sleep(JWKS_FETCH_TIMEOUT_MS))).await {
+            Either::Left((body, _)) => body,
+            Either::Right(_) => None,
+        };
+        if body.is_none() {
+            super::write_log(&Entry::warn("jwks_not_fetched"));
+        }
+        body
+    }
+
+    async fn pause(&self, ms: u64) {
+        clock::sleep(ms).await;
     }
 }
 
