@@ -3,7 +3,7 @@
 
 use crate::plan::{Measured, Pace, Plan, percentile};
 use crate::process::{cpu_us, memory_kib};
-use crate::received::{self, Marks, Received};
+use crate::received::{self, Faults, Marks, Received, Receiver, Tally};
 use crate::timer::Timer;
 use crate::wire::{self, Socket};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -45,7 +45,7 @@ struct Room {
 
 struct Client {
     socket: Socket,
-    received: Received,
+    received: Receiver,
     room: usize,
 }
 
@@ -87,7 +87,10 @@ impl Load {
                 let mut socket = Socket::connect(plan.port, path, protocols.as_deref())
                     .with_context(|| format!("connecting socket {}", clients.len()))?;
                 poll.registry().register(&mut socket.stream, Token(clients.len()), Interest::READABLE)?;
-                let received = Received::new(senders, plan.event_bytes.is_none());
+                let received = match plan.event_bytes {
+                    None => Receiver::Ours(Received::new(senders)),
+                    Some(_) => Receiver::Baseline(Tally::new(senders)),
+                };
                 clients.push(Client { socket, received, room: at });
             }
         }
@@ -116,11 +119,13 @@ impl Load {
         // What arrives from here on was due within the time, and is measured: else a server that falls behind would
         // look faster than it is.
         self.listen(DRAIN_MAX, false)?;
-        self.ensure_complete()?;
+        let faults = self.check()?;
         let mut measured = measured(before, after, time, self.latencies)?;
         measured.join_cpu_us = self.join_cpu_us;
         measured.server_memory_kib = memory_kib;
         measured.messages = self.counts.messages;
+        (measured.lost, measured.doubled, measured.out_of_order) =
+            (faults.lost, faults.doubled, faults.out_of_order);
         Ok(measured)
     }
 
@@ -257,17 +262,28 @@ impl Load {
         })
     }
 
-    fn ensure_complete(&self) -> Result<()> {
-        ensure!(self.has_all(), "not every socket received every message");
+    /// A baseline's faults over all sockets.
+    ///
+    /// # Errors  one of ours received not every message, or not in the order of the others.
+    fn check(&self) -> Result<Faults> {
+        let mut faults = Faults::default();
         for room in &self.rooms {
-            let mut clients = self.clients.iter().skip(room.first).take(room.sockets);
-            let first = clients.next().context("a socket")?;
-            ensure!(
-                clients.all(|client| client.received.has_order_of(&first.received)),
-                "two sockets received the messages in different orders"
-            );
+            let sent: Vec<u64> = room.sent.iter().map(|of| of.len() as u64).collect();
+            let mut first = None;
+            for client in self.clients.iter().skip(room.first).take(room.sockets) {
+                let of = client.received.faults(&sent);
+                faults.lost += of.lost;
+                faults.doubled += of.doubled;
+                faults.out_of_order += of.out_of_order;
+                let Receiver::Ours(received) = &client.received else { continue };
+                ensure!(received.is_complete(&sent), "not every socket received every message");
+                ensure!(
+                    received.has_order_of(first.get_or_insert(received)),
+                    "two sockets received the messages in different orders"
+                );
+            }
         }
-        Ok(())
+        Ok(faults)
     }
 }
 
@@ -305,6 +321,9 @@ fn measured(before: Counts, after: Counts, time: Duration, latencies: Latencies)
         join_cpu_us: 0.0,
         server_memory_kib: 0,
         messages: 0,
+        lost: 0,
+        doubled: 0,
+        out_of_order: 0,
     })
 }
 

@@ -53,8 +53,12 @@ pub struct Measured {
     /// What the server used for each upgrade, one after the other.
     pub join_cpu_us: f64,
     pub server_memory_kib: u64,
-    /// All messages, warm-up included; every socket of the room received each once and in the same order.
+    /// All messages, warm-up included.
     pub messages: u64,
+    /// Deliveries of a baseline that went wrong. Ours never has any: the run fails.
+    pub lost: u64,
+    pub doubled: u64,
+    pub out_of_order: u64,
 }
 
 /// The value at a share (in percent) of sorted values; 0 if there is none.

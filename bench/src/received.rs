@@ -59,19 +59,63 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
 }
 
-/// What one socket received: every message of every sender once and in order.
+/// What a baseline did wrong. Of ours it is an error (`Received::receive`).
+#[derive(Clone, Copy, Default)]
+pub struct Faults {
+    pub lost: u64,
+    pub doubled: u64,
+    pub out_of_order: u64,
+}
+
+/// What one socket of a baseline received. It counts what is wrong and goes on.
+pub struct Tally {
+    /// Of each sender: which numbers have arrived, from 1, and the highest.
+    senders: Vec<(Vec<bool>, u64)>,
+    faults: Faults,
+}
+
+impl Tally {
+    pub fn new(senders: usize) -> Self {
+        Self { senders: vec![Default::default(); senders], faults: Faults::default() }
+    }
+
+    pub fn receive(&mut self, mark: Mark) -> Result<(), String> {
+        let at = usize::try_from(mark.number).ok().and_then(|number| number.checked_sub(1));
+        let (sender, at) = self.senders.get_mut(mark.sender).zip(at).ok_or_else(|| format!("{mark:?}"))?;
+        let (arrived, highest) = sender;
+        if arrived.len() <= at {
+            arrived.resize(at + 1, false);
+        }
+        self.faults.doubled += u64::from(std::mem::replace(&mut arrived[at], true));
+        self.faults.out_of_order += u64::from(mark.number < *highest);
+        *highest = mark.number.max(*highest);
+        Ok(())
+    }
+
+    fn arrived(&self) -> impl Iterator<Item = u64> {
+        self.senders.iter().map(|(arrived, _)| arrived.iter().filter(|arrived| **arrived).count() as u64)
+    }
+
+    /// The faults so far, if this many messages of each sender were sent.
+    pub fn faults(&self, sent: &[u64]) -> Faults {
+        let lost = self.arrived().zip(sent).map(|(arrived, sent)| sent.saturating_sub(arrived)).sum();
+        Faults { lost, ..self.faults }
+    }
+}
+
+/// What one socket of ours received: every message of every sender once and in order.
 pub struct Received {
     /// By sender.
     senders: Vec<Position>,
-    /// The room's numbers; `None`: the server gives none.
-    room: Option<Position>,
+    /// The room's numbers.
+    room: Position,
     /// A hash of all marks in the order of arrival: two sockets with the same order have the same hash.
     order: u64,
 }
 
 impl Received {
-    pub fn new(senders: usize, has_seqs: bool) -> Self {
-        let room = has_seqs.then(Position::default);
+    pub fn new(senders: usize) -> Self {
+        let room = Position::default();
         Self { senders: vec![Position::default(); senders], room, order: 0xcbf2_9ce4_8422_2325 }
     }
 
@@ -81,9 +125,7 @@ impl Received {
     pub fn receive(&mut self, mark: Mark) -> Result<(), String> {
         let sender = self.senders.get_mut(mark.sender).ok_or_else(|| format!("{mark:?}: no such sender"))?;
         sender.advance(mark.number).map_err(|wrong| format!("{mark:?} of its sender: {wrong}"))?;
-        if let Some(room) = &mut self.room {
-            room.advance(mark.seq).map_err(|wrong| format!("{mark:?} of the room: {wrong}"))?;
-        }
+        self.room.advance(mark.seq).map_err(|wrong| format!("{mark:?} of the room: {wrong}"))?;
         for part in [mark.sender as u64, mark.number] {
             self.order = (self.order ^ part).wrapping_mul(0x0100_0000_01b3);
         }
@@ -100,6 +142,36 @@ impl Received {
     }
 }
 
+/// What a socket is held to.
+pub enum Receiver {
+    Ours(Received),
+    Baseline(Tally),
+}
+
+impl Receiver {
+    pub fn receive(&mut self, mark: Mark) -> Result<(), String> {
+        match self {
+            Receiver::Ours(received) => received.receive(mark),
+            Receiver::Baseline(tally) => tally.receive(mark),
+        }
+    }
+
+    pub fn is_complete(&self, sent: &[u64]) -> bool {
+        match self {
+            Receiver::Ours(received) => received.is_complete(sent),
+            Receiver::Baseline(tally) => tally.arrived().eq(sent.iter().copied()),
+        }
+    }
+
+    /// Ours has none: each is an error.
+    pub fn faults(&self, sent: &[u64]) -> Faults {
+        match self {
+            Receiver::Ours(_) => Faults::default(),
+            Receiver::Baseline(tally) => tally.faults(sent),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,7 +181,7 @@ mod tests {
     }
 
     fn receive(marks: &[Mark]) -> Result<Received, String> {
-        let mut received = Received::new(2, true);
+        let mut received = Received::new(2);
         marks.iter().try_for_each(|mark| received.receive(*mark)).map(|()| received)
     }
 
@@ -144,15 +216,26 @@ mod tests {
     }
 
     #[test]
+    fn a_baselines_faults_are_counted() {
+        let mut tally = Tally::new(2);
+        for number in [1, 3, 2, 3, 5] {
+            tally.receive(mark(0, 0, number)).unwrap();
+        }
+        let faults = tally.faults(&[5, 1]);
+        assert_eq!((faults.lost, faults.doubled, faults.out_of_order), (2, 1, 1));
+        assert!(tally.receive(mark(0, 2, 1)).is_err() && tally.receive(mark(0, 0, 0)).is_err());
+    }
+
+    #[test]
     fn two_orders_of_the_same_messages_differ() {
         let of = |marks: [Mark; 2]| {
-            let mut received = Received::new(2, false);
+            let mut received = Received::new(2);
             marks.into_iter().for_each(|mark| received.receive(mark).unwrap());
             received
         };
-        let (one, two) = (of([mark(0, 0, 1), mark(0, 1, 1)]), of([mark(0, 1, 1), mark(0, 0, 1)]));
+        let (one, two) = (of([mark(1, 0, 1), mark(2, 1, 1)]), of([mark(1, 1, 1), mark(2, 0, 1)]));
         assert!(one.is_complete(&[1, 1]) && two.is_complete(&[1, 1]));
         assert!(!one.has_order_of(&two));
-        assert!(one.has_order_of(&of([mark(0, 0, 1), mark(0, 1, 1)])));
+        assert!(one.has_order_of(&of([mark(1, 0, 1), mark(2, 1, 1)])));
     }
 }

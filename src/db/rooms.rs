@@ -8,6 +8,7 @@ use super::port::{DbError, Postgres, decode};
 use super::unread::bounds;
 use crate::error::Refusal;
 use crate::ids::{INTEGER_MAX, RoomId, TenantId, UserId};
+use crate::limits::{LISTED_SORTED_MAX, LISTED_WALK_MAX, PAGE_BYTES_MAX};
 use crate::protocol::room::RoomKind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -109,21 +110,24 @@ pub struct RoomPage {
     pub next_cursor: Option<String>,
 }
 
-/// The place after the last room of a page: that room's last activity. Rooms with newer activity are on the first page,
-/// so they neither come twice nor push others off a page.
+/// The place at which a page ends: the last activity of its last room, or where the search for rooms was broken off. Rooms
+/// with newer activity are on the first page, so they neither come twice nor push others off a page.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RoomCursor {
     used: bool,
     /// Unix microseconds: what Postgres compares, exactly.
     at_us: u64,
-    id: RoomId,
+    /// Empty: in front of all rooms of this moment.
+    id: String,
 }
 
 impl RoomCursor {
     /// # Errors  `bad_request`: no page returned this cursor.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        cursor::parse(text, |c: &Self| c.at_us <= INTEGER_MAX && RoomId::parse(c.id.as_str()).is_some())
+        cursor::parse(text, |c: &Self| {
+            c.at_us <= INTEGER_MAX && (c.id.is_empty() || RoomId::parse(&c.id).is_some())
+        })
     }
 
     fn text(&self) -> String {
@@ -131,10 +135,12 @@ impl RoomCursor {
     }
 }
 
-/// A person's rooms: newest activity first, then rooms without messages, newest first.
+/// A person's rooms: newest activity first, then rooms without messages, newest first. A page may be short, or empty, and
+/// still have a cursor.
 ///
 /// # Takes  `limit` ≥ 1, clamped by the caller.
-/// # Cost  all memberships of the person are read for the order; the rest only for the rooms of the page.
+/// # Cost  up to `LISTED_SORTED_MAX` memberships and their rooms, or about `LISTED_WALK_MAX` rooms of the tenant; and the
+/// rooms of the page.
 pub async fn list_rooms(
     db: &impl Postgres,
     tenant: &TenantId,
@@ -142,15 +148,14 @@ pub async fn list_rooms(
     cursor: Option<&RoomCursor>,
     limit: u64,
 ) -> Result<RoomPage, DbError> {
-    let input = json!({"tenant": tenant, "user": user, "limit": limit,
-                       "used": cursor.map(|c| c.used), "atUs": cursor.map(|c| c.at_us), "id": cursor.map(|c| &c.id),
-                       "bounds": bounds()});
+    let input = json!({"tenant": tenant, "user": user, "limit": limit, "after": cursor, "bytesMax": PAGE_BYTES_MAX,
+                       "fewMax": LISTED_SORTED_MAX, "walkMax": LISTED_WALK_MAX, "bounds": bounds()});
     #[derive(Deserialize)]
     struct Answer {
         rooms: Vec<Value>,
         next: Option<RoomCursor>,
     }
-    let answer: Answer = decode(db.query(include_str!("sql/list_rooms.sql"), input).await?)?;
+    let answer: Answer = decode(db.query("SELECT chat_list_rooms_v1($1)", input).await?)?;
     Ok(RoomPage { rooms: answer.rooms, next_cursor: answer.next.map(|c| c.text()) })
 }
 
@@ -161,12 +166,12 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_it_went_and_a_broken_one_is_a_bad_request() {
-        let id = RoomId::parse("räum \"1\"").unwrap();
+        let id = "räum \"1\"".to_owned();
         let cursor = RoomCursor { used: true, at_us: 1_795_424_703_120_000, id };
         assert_eq!(RoomCursor::parse(&cursor.text()), Ok(cursor.clone()));
         let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
         let far = hex(r#"{"used":true,"atUs":9007199254740992,"id":"r"}"#);
-        let no_id = hex(r#"{"used":true,"atUs":1,"id":""}"#);
+        let no_id = hex(r#"{"used":true,"atUs":1,"id":"."}"#);
         for bad in ["", "x", "zz", "7b7", "7b7d", "é", &cursor.text()[2..], &far, &no_id] {
             assert_eq!(RoomCursor::parse(bad).unwrap_err().code, Code::BadRequest, "{bad}");
         }

@@ -51,7 +51,8 @@ pub struct Scope {
     terms: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A page of messages.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Hits {
     pub found: Vec<Found>,
     /// There may be more behind this place.

@@ -3,8 +3,8 @@
 
 use super::bucket::R2;
 use super::database::Database;
-use super::notifications::hand_over;
 use super::issuer::authenticate;
+use super::notifications::hand_over;
 use super::ports::{ROOM_REQUEST_HEADER, moderation, report_alert};
 use super::sqlite::ObjectSql;
 use super::{clock, json, variable, write_log};

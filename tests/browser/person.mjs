@@ -85,7 +85,8 @@ export class Person {
 
   /** Types and sends a message without waiting. */
   async write(content) {
-    await this.input.fill(content);
+    // The blank closes the list of names that an `@name` at the end opens.
+    await this.input.fill(/@\S+$/.test(content) ? `${content} ` : content);
     // On a phone Enter starts a new line.
     if (this.isPhone) await this.page.getByRole("button", { name: "Send" }).click();
     else await this.input.press("Enter");

@@ -327,7 +327,7 @@ async function firstScreen(alice) {
   // The details panel, which a wide screen opens, is loaded after the room.
   const bytes = [...scripts].filter(([url]) => url.includes("/index-")).reduce((sum, [, size]) => sum + size, 0);
   const all = [...scripts.values()].reduce((sum, size) => sum + size, 0);
-  await check(`JavaScript of the first screen: ${Math.round(bytes / 1024)} KB gzip, with the panel ${Math.round(all / 1024)} KB`, bytes > 50_000 && all <= FIRST_SCREEN_MAX_BYTES);
+  await check(`JavaScript of the first screen: ${Math.round(bytes / 1024)} KB gzip, with the panel ${Math.round(all / 1024)} KB`, bytes > 30_000 && all <= FIRST_SCREEN_MAX_BYTES);
 }
 
 /** Two people and a phone, from sign-in to a group of three. */

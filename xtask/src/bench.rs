@@ -3,7 +3,9 @@
 //! `workload.rs`; what the numbers are compared by is in `report.rs`. Linux only: it reads /proc and pins processes to
 //! cores.
 
+pub mod baseline;
 pub mod database;
+mod picture;
 mod pooler;
 mod report;
 mod rest;
@@ -14,6 +16,7 @@ use crate::log::{say, step};
 use crate::worker::{self, Profile};
 use crate::{config, migrate, postgres, process, root, setup, token};
 use anyhow::{Context, Result, ensure};
+use baseline::Baseline;
 use pooler::Pooler;
 use report::{Results, line, number};
 use server::{cores, pin};
@@ -29,7 +32,7 @@ pub struct Options {
     pub worker: Option<PathBuf>,
     pub runs: usize,
     pub workloads: Vec<&'static Workload>,
-    pub against: Vec<Target>,
+    pub against: Vec<&'static Baseline>,
     /// The routes instead of the sockets.
     pub rest: bool,
     /// What statements cost Postgres instead.
@@ -42,7 +45,7 @@ impl Default for Options {
             worker: None,
             runs: 3,
             workloads: Vec::new(),
-            against: Vec::new(),
+            against: vec![&baseline::BARE],
             rest: false,
             database: None,
         }
@@ -72,6 +75,7 @@ pub fn run(options: &Options) -> Result<()> {
         let cargo = ["build", "--quiet", "--release", "--package", "chinwag-bench"];
         process::run(Command::new("cargo").args(cargo).current_dir(root()))
     })?;
+    options.against.iter().try_for_each(|baseline| baseline.prepare())?;
     let dir = root().join("target/bench");
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir)?;
@@ -89,6 +93,7 @@ async fn measure(dir: &Path, worker: &Path, server: &postgres::Postgres, options
     let mut rig = Rig::new(dir, worker, server)?;
     postgres::create_database(&server.url("postgres"), "chinwag").await?;
     migrate::apply(&rig.database_url, &root().join("migrations")).await?;
+    baseline::create_table(&rig.database_url).await?;
     if options.rest {
         return rest::run(&rig).await;
     }
@@ -113,8 +118,6 @@ async fn measure(dir: &Path, worker: &Path, server: &postgres::Postgres, options
 
 /// Each target in turns, then the report.
 async fn measure_all(rig: &Rig<'_>, workload: &'static Workload, options: &Options) -> Result<()> {
-    let against =
-        if options.against.is_empty() { &[Target::Baseline("bare")] } else { options.against.as_slice() };
     let mut results = Results::new(workload, rig.cores.is_some(), rig.worker_url != rig.database_url);
     for run in 1..=options.runs {
         let ours =
@@ -122,11 +125,12 @@ async fn measure_all(rig: &Rig<'_>, workload: &'static Workload, options: &Optio
         say(&line(run, Target::Ours, &ours));
         let event_bytes = number(&ours, "eventBytes").round();
         results.add(Target::Ours, ours);
-        for target in against {
-            let measured = measure_baseline(rig, workload, (target.name(), run), event_bytes).await;
-            let measured = measured.with_context(|| format!("run {run} of {}", target.name()))?;
-            say(&line(run, *target, &measured));
-            results.add(*target, measured);
+        for baseline in &options.against {
+            let measured = measure_baseline(rig, workload, (baseline, run), event_bytes).await;
+            let measured = measured.with_context(|| format!("run {run} of {}", baseline.name))?;
+            let target = Target::Baseline(baseline);
+            say(&line(run, target, &measured));
+            results.add(target, measured);
         }
     }
     results.write()?;

@@ -22,7 +22,8 @@ mod worker;
 mod wrangler;
 
 use anyhow::{Context, Result, bail};
-use bench::workload::{Target, Workload};
+use bench::baseline::Baseline;
+use bench::workload::Workload;
 use lexopt::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ const USAGE: &str = "cargo xtask <command>
   test     [--only native|sim|wasm|e2e|fuzz|faults|browser] [--keep]
   faults   --minutes N [--seed S] | --rebuild MESSAGES
   sim      [--seeds N] [--from SEED] [--seed S] | --mutants | --mutant NAME
-  bench    [WORKLOAD]... [--against bare,sqlite] [--worker DIR] [--runs N] | --rest | --projection | --search MESSAGES
+  bench    [WORKLOAD]... [--against bare,sqlite,usual,usual-new,partyserver,node,axum] [--worker DIR] [--runs N] | --rest | --projection | --search MESSAGES
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR] [--worker-password P]
   verify   --url URL [--token JWT] [--postgres URL] [--room ID]... [--data DIR]
@@ -139,7 +140,7 @@ fn parse_bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {
             Long("rest") => options.rest = true,
             Long("against") => {
                 let names = args.value()?.string()?;
-                options.against = names.split(',').map(Target::find).collect::<Result<_>>()?;
+                options.against = names.split(',').map(Baseline::find).collect::<Result<_>>()?;
             }
             Value(name) => options.workloads.push(Workload::find(&name.string()?)?),
             Long("projection") => options.database = Some(bench::database::Measure::Projection),

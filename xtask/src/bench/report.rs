@@ -1,6 +1,8 @@
 //! What the runs of a workload say: medians, a table for people, the figures as JSON, and whether it is good enough.
 //! Not here: measuring (bench/) and running (`workload.rs`).
 
+use super::baseline::BARE;
+use super::picture::{self, Bar, Panel};
 use super::workload::{Pace, Target, Workload};
 use crate::log::say;
 use crate::{process, root};
@@ -40,6 +42,10 @@ pub fn line(run: usize, target: Target, measured: &Value) -> String {
         n("serverCpuShare") * 100.0,
         n("loadCpuShare") * 100.0,
     );
+    let [lost, doubled, disordered] = ["lost", "doubled", "outOfOrder"].map(n);
+    if lost + doubled + disordered > 0.0 {
+        let _ = write!(text, "; deliveries LOST {lost}, DOUBLED {doubled}, OUT OF ORDER {disordered}");
+    }
     if let (Some(behind_ms), Some(cpu_us)) =
         (measured["postgresBehindMs"].as_u64(), measured["postgresCpuUsPerMessage"].as_f64())
     {
@@ -100,7 +106,7 @@ impl Results {
 
     /// A closed loop against the bare object: ours as a multiple of its deliveries, and its CPU as a multiple of ours.
     fn factors(&self) -> Option<(f64, f64)> {
-        let (ours, bare) = (self.of(Target::Ours)?, self.of(Target::Baseline("bare"))?);
+        let (ours, bare) = (self.of(Target::Ours)?, self.of(Target::Baseline(&BARE))?);
         let speed = ours.median("deliveriesPerS") / bare.median("deliveriesPerS");
         let cpu = bare.median("serverCpuUsPerDelivery") / ours.median("serverCpuUsPerDelivery");
         Some((speed, cpu))
@@ -130,8 +136,32 @@ impl Results {
         let json = json!({"workload": self.workload.describe(), "machine": machine, "runs": runs});
         std::fs::write(path.with_extension("json"), serde_json::to_string_pretty(&json)? + "\n")?;
         std::fs::write(path.with_extension("md"), text)?;
-        say(&format!("written to {}.md and .json", path.display()));
+        std::fs::write(path.with_extension("svg"), picture::draw(&self.panels()))?;
+        say(&format!("written to {}.md, .json and .svg", path.display()));
         Ok(())
+    }
+
+    /// What the picture shows: how many, how soon, at what price.
+    fn panels(&self) -> Vec<Panel> {
+        let deliveries = ("deliveriesPerS", 1.0, "Deliveries a second");
+        let latencies =
+            [("lastP50Us", 1e3, "Last receiver, p50, ms"), ("lastP99Us", 1e3, "Last receiver, p99, ms")];
+        let cpu = ("serverCpuUsPerMessage", 1.0, "Server CPU a message, µs");
+        let figures = match self.workload.pace {
+            Pace::UnderWay(..) => vec![deliveries, cpu],
+            Pace::PerS(_) => latencies.into_iter().chain([cpu]).collect(),
+        };
+        let panel = |(name, unit, title): (&str, f64, &str)| {
+            let bars = self.measured.iter().map(|of| {
+                let values = of.sorted(name);
+                let at = |index: usize| values.get(index).copied().unwrap_or_default() / unit;
+                let (least, median, greatest) =
+                    (at(0), at(values.len() / 2), at(values.len().saturating_sub(1)));
+                Bar { name: of.target.name(), least, median, greatest }
+            });
+            Panel { title: title.to_owned(), bars: bars.collect() }
+        };
+        figures.into_iter().map(panel).collect()
     }
 
     /// The table for people, then every run.
@@ -163,13 +193,19 @@ impl Results {
         }
         let ours = self.of(Target::Ours).context("runs of ours")?;
         for of in self.measured.iter().filter(|of| of.target != Target::Ours) {
-            let ratios = columns.map(|(name, _)| format!("× {:.2}", ours.median(name) / of.median(name)));
+            let ratios = columns.map(|(name, _)| match of.median(name) {
+                // Its joins cost less than a tick of the clock.
+                0.0 => "–".to_owned(),
+                theirs => format!("× {:.2}", ours.median(name) / theirs),
+            });
             writeln!(text, "| **ours : {}** | {} |", of.target.name(), ratios.join(" | "))?;
         }
-        text += "\nIn each run every socket received every message of its room once and all in the same order \
-                 (Chinwag's by `seq`), and Postgres then held each once. A message received by one socket is a \
+        writeln!(text, "\n![The same as a picture]({}.svg)", self.workload.name.to_lowercase())?;
+        text += "\nIn each run of Chinwag every socket received every message of its room once and all in the same \
+                 order (by `seq`), and Postgres then held each once; what a baseline lost, doubled or disordered stands \
+                 with its run. A message received by one socket is a \
                  delivery; \"last\" is the last socket of each message. The baselines' events are as long as ours. CPU \
-                 is that of the workerd process alone: Postgres and the load share the other core.\n\n";
+                 is that of the server's process alone: Postgres and the load share the other core.\n\n";
         let slow = self.measured.iter().find(|of| of.median("serverCpuShare") < CORE_SHARE_MIN);
         if let (Pace::UnderWay(..), Some(slow)) = (self.workload.pace, slow) {
             writeln!(
@@ -227,7 +263,7 @@ mod tests {
             for ours in [run(900.0, 1.0), run(300.0, 9.0), run(10.0, 2.0)] {
                 results.add(Target::Ours, ours);
             }
-            results.add(Target::Baseline("bare"), bare);
+            results.add(Target::Baseline(&BARE), bare);
             results
         };
         assert_eq!(results("W1", run(100.0, 6.0)).factors(), Some((3.0, 3.0)));

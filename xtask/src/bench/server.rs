@@ -20,20 +20,30 @@ pub struct Server {
 impl Server {
     /// Runs `dir/workerd.capnp` and waits until it listens.
     pub async fn start(dir: &Path, port: u16, core: Option<usize>) -> Result<Server> {
-        let log = dir.join("workerd.log");
-        let out = std::fs::File::create(&log)?;
         let mut command = tokio::process::Command::new(setup::workerd());
         command.args(["serve", "--experimental", "workerd.capnp"]).current_dir(dir);
+        Server::spawn(command, dir, port, core).await
+    }
+
+    /// Runs `command` and waits until it listens.
+    pub async fn spawn(
+        mut command: tokio::process::Command,
+        dir: &Path,
+        port: u16,
+        core: Option<usize>,
+    ) -> Result<Server> {
+        let log = dir.join("server.log");
+        let out = std::fs::File::create(&log)?;
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         process::put_in_own_group(&mut command, libc::SIGKILL);
         pin_to(&mut command, core);
-        let mut server = Server { child: command.spawn().context("cannot run workerd")?, port, log };
+        let mut server = Server { child: command.spawn().context("cannot run the server")?, port, log };
         let start = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = server.child.try_wait()?;
             ensure!(
                 ended.is_none() && start.elapsed() < READY_MAX,
-                "workerd won't serve; its output:\n{}",
+                "the server won't serve; its output:\n{}",
                 log::read_tail(&server.log, 10)
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -53,20 +63,11 @@ impl Server {
 /// This Worker as wrangler.toml has it, on this Postgres.
 pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
     let toml = config::read_wrangler_toml()?;
-    let url = rig.worker_url.strip_prefix("postgres://").context("a Postgres URL")?;
-    let (credentials, rest) = url.split_once('@').context("a Postgres URL with a user")?;
-    let (user, password) = credentials.split_once(':').context("a Postgres URL with a password")?;
-    let (address, database) = rest.split_once('/').context("a Postgres URL with a database")?;
     let mut vars = toml["vars"].as_object().context("[vars] in wrangler.toml")?.clone();
     vars.insert("LIMITS".into(), json!(config::NO_RATES));
     vars.insert("JWT_SECRET".into(), json!(rig.secret));
-    let mut bindings = vec![format!(
-        "(name = \"HYPERDRIVE\", hyperdrive = (designator = \"postgres\", database = {}, user = {}, password = {}, \
-         scheme = \"postgres\"))",
-        quoted(database),
-        quoted(user),
-        quoted(password)
-    )];
+    let (hyperdrive, postgres) = hyperdrive(&rig.worker_url)?;
+    let mut bindings = vec![hyperdrive];
     for (name, value) in &vars {
         let value = value.as_str().with_context(|| format!("the var {name} is no text"))?;
         bindings.push(format!("(name = {}, text = {})", quoted(name), quoted(value)));
@@ -76,16 +77,36 @@ pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
     let text = |object: &Value, name: &str| object[name].as_str().unwrap_or_default().to_owned();
     let objects: Vec<_> = objects.iter().map(|o| (text(o, "name"), text(o, "class_name"))).collect();
     let modules = r#"(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")"#;
-    let postgres = format!(r#"(name = "postgres", external = (address = {}, tcp = ()))"#, quoted(address));
     let parts = Parts { modules, bindings, objects, services: postgres };
     workerd_config(port, &toml, parts)
 }
 
-pub fn baseline_config(port: u16) -> Result<String> {
+/// A JavaScript object; with a Postgres URL it has a Hyperdrive binding as well.
+pub fn baseline_config(port: u16, postgres_url: Option<&str>) -> Result<String> {
     let modules = r#"(name = "index.js", esModule = embed "index.js")"#;
     let objects = vec![("ROOM".into(), "Room".into())];
-    let parts = Parts { modules, bindings: Vec::new(), objects, services: String::new() };
+    let (bindings, services) = match postgres_url {
+        None => (Vec::new(), String::new()),
+        Some(url) => hyperdrive(url).map(|(binding, service)| (vec![binding], service))?,
+    };
+    let parts = Parts { modules, bindings, objects, services };
     workerd_config(port, &config::read_wrangler_toml()?, parts)
+}
+
+/// The binding HYPERDRIVE and the service behind it.
+fn hyperdrive(postgres_url: &str) -> Result<(String, String)> {
+    let url = postgres_url.strip_prefix("postgres://").context("a Postgres URL")?;
+    let (credentials, rest) = url.split_once('@').context("a Postgres URL with a user")?;
+    let (user, password) = credentials.split_once(':').context("a Postgres URL with a password")?;
+    let (address, database) = rest.split_once('/').context("a Postgres URL with a database")?;
+    let binding = format!(
+        "(name = \"HYPERDRIVE\", hyperdrive = (designator = \"postgres\", database = {}, user = {}, password = {}, \
+         scheme = \"postgres\"))",
+        quoted(database),
+        quoted(user),
+        quoted(password)
+    );
+    Ok((binding, format!(r#"(name = "postgres", external = (address = {}, tcp = ()))"#, quoted(address))))
 }
 
 /// In what the two configurations differ, in Cap'n Proto's text form but for `objects`.

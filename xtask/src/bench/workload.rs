@@ -1,10 +1,11 @@
 //! The workloads, the targets, and one run of a target under a workload.
 //! Not here: the load itself (bench/), servers (`server.rs`), and what the figures say (`report.rs`).
 
-use super::server::{Server, baseline_config, our_config, pin_to};
+use super::baseline::Baseline;
+use super::server::{Server, our_config, pin_to};
 use super::{ANSWER_MAX, Rig};
 use crate::{dev, inputs, log, process, root};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -73,36 +74,21 @@ impl Workload {
 #[derive(Clone, Copy, PartialEq)]
 pub enum Target {
     Ours,
-    /// A file of `bench/baseline`, without its ending.
-    Baseline(&'static str),
+    Baseline(&'static Baseline),
 }
 
-const BASELINES: [(&str, &str); 2] = [
-    ("bare", "a JavaScript object that only broadcasts (no parsing, no storage, no identity)"),
-    ("sqlite", "the same with a row of its SQLite for each message"),
-];
-
 impl Target {
-    pub fn find(name: &str) -> Result<Target> {
-        match BASELINES.iter().find(|(known, _)| *known == name) {
-            Some((known, _)) => Ok(Target::Baseline(known)),
-            None => bail!("no baseline {name}; there are bare and sqlite"),
-        }
-    }
-
     pub fn name(self) -> &'static str {
         match self {
             Target::Ours => "chinwag",
-            Target::Baseline(name) => name,
+            Target::Baseline(baseline) => baseline.name,
         }
     }
 
     pub fn describe(self) -> &'static str {
         match self {
             Target::Ours => "Chinwag: verified, deduplicated, in the room's log, projected to Postgres",
-            Target::Baseline(name) => {
-                BASELINES.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
-            }
+            Target::Baseline(baseline) => baseline.describes,
         }
     }
 }
@@ -144,15 +130,13 @@ pub(super) async fn measure_ours(rig: &Rig<'_>, workload: &Workload, run: usize)
 pub(super) async fn measure_baseline(
     rig: &Rig<'_>,
     workload: &Workload,
-    (name, run): (&str, usize),
+    (baseline, run): (&Baseline, usize),
     event_bytes: f64,
 ) -> Result<Value> {
-    let dir = rig.dir.join(format!("{}-{name}-{run}", workload.name));
+    let dir = rig.dir.join(format!("{}-{}-{run}", workload.name, baseline.name));
     std::fs::create_dir_all(dir.join("storage"))?;
-    std::fs::copy(root().join("bench/baseline").join(name).with_extension("js"), dir.join("index.js"))?;
     let port = process::free_port()?;
-    inputs::write_atomically(&dir.join("workerd.capnp"), &baseline_config(port)?)?;
-    let server = Server::start(&dir, port, rig.cores.map(|(server, _)| server)).await?;
+    let server = baseline.start(rig, &dir, port).await?;
     let upgrades = |room| vec![json!([format!("/chat?roomId=bench-{room}"), null]); workload.people];
     let rooms = (0..workload.rooms).map(upgrades).collect();
     let measured = run_load(rig, &server, workload, rooms, Some(event_bytes as u64)).await?;

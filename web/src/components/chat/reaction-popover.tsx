@@ -1,5 +1,5 @@
 /** The reactions to choose from: six at first, then all emojis. */
-import { useEffect, useRef, useState } from "react";
+import { useLayoutEffect, useRef, useState } from "react";
 import { EmojiPicker } from "@/components/ui/emoji-picker";
 import { PlusIcon } from "@/components/ui/icons";
 import { Popover } from "@/components/ui/popover";
@@ -33,7 +33,7 @@ export default function ReactionPopover({ anchor, onChoose, onClose }: ReactionP
 
 function QuickReactions({ onChoose, onMore }: { onChoose: (emoji: string) => void; onMore: () => void }) {
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => box.current?.querySelector<HTMLButtonElement>("button")?.focus(), []);
+  useLayoutEffect(() => box.current?.querySelector<HTMLButtonElement>("button")?.focus(), []);
   const onKeyDown = (event: React.KeyboardEvent) => {
     const key = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!key) return;

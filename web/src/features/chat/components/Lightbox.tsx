@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 import { XIcon } from "@/components/ui/icons";
 import { t } from "@/i18n/i18n";
 
@@ -12,7 +12,7 @@ interface LightboxProps {
 /** An image as large as the screen allows. */
 export default function Lightbox({ url, name, onError, onClose }: LightboxProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current;
     element?.showModal();
     return () => element?.close();

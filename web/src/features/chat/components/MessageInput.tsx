@@ -218,7 +218,6 @@ export function MessageInput(props: MessageInputProps) {
             enterKeyHint={enterSends ? "send" : "enter"}
             enterSends={enterSends}
             onChange={(event) => change(event.target.value)}
-            onSelect={completion.onSelect}
             onBlur={() => onTyping(false)}
             onKeyDown={onKeyDown}
             onPaste={(event) => {

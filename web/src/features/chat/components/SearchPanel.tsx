@@ -1,6 +1,6 @@
 /** Full-text search in this room or in all rooms. A hit links to its message. */
 
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { t } from "@/i18n/i18n";
 import { ApiError } from "@/lib/http";
@@ -32,7 +32,7 @@ export default function SearchPanel({ roomId, onOpen }: SearchPanelProps) {
   const field = useRef<HTMLInputElement>(null);
   const query = { q: text.trim(), ...(everywhere || roomId === null ? {} : { roomId }) };
   const key = JSON.stringify(query);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
 
   useEffect(() => {
     const request: typeof query = JSON.parse(key);

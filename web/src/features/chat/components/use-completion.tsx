@@ -19,6 +19,17 @@ export function useCompletion(
   const [caret, setCaret] = useState(0);
   const [at, setAt] = useState(0);
   const [closedFor, setClosedFor] = useState<string | null>(null);
+  // Not `onSelect`: React synthesizes that event, Preact has only the native one, which caret movements don't fire.
+  useEffect(() => {
+    const follow = () => {
+      const element = field.current;
+      if (!element || document.activeElement !== element) return;
+      setCaret(element.selectionStart);
+      setAt(0);
+    };
+    document.addEventListener("selectionchange", follow);
+    return () => document.removeEventListener("selectionchange", follow);
+  }, [field]);
   const found = completionAt(text, caret);
   const emojis = useEmojiOptions(found);
   const matches = found?.kind === "mention" ? matchPeople(people, found.query).map(mentionOption) : emojis;
@@ -33,10 +44,6 @@ export function useCompletion(
     select(end, end);
   };
   return {
-    onSelect: (event: React.SyntheticEvent<HTMLTextAreaElement>) => {
-      setCaret(event.currentTarget.selectionStart);
-      setAt(0);
-    },
     onKeyDown: (event: React.KeyboardEvent): boolean => {
       if (!chosen) return false;
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
