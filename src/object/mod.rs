@@ -8,9 +8,12 @@ mod changes;
 mod delivery;
 mod drain;
 mod frames;
+mod inbox;
+mod inbox_questions;
 mod lease;
 mod memory;
 mod platform;
+mod pokes;
 mod rebuild;
 mod requests;
 mod schedule;
@@ -18,6 +21,7 @@ mod send_queue;
 mod sockets;
 mod verifying;
 
+pub use inbox::InboxObject;
 pub use platform::{Gone, Platform};
 pub use requests::Answer;
 
@@ -31,6 +35,7 @@ use changes::Changes;
 use drain::{Drain, Linger};
 use lease::Lease;
 use memory::Memory;
+use pokes::Pokes;
 use rebuild::Rebuilding;
 use schedule::Schedule;
 use sockets::Sockets;
@@ -52,6 +57,7 @@ pub struct Object<P: Platform> {
     rebuilding: Rebuilding,
     changes: Changes,
     verifying: Verifying,
+    pokes: Pokes,
 }
 
 /// What an input returns to whoever fed it.
@@ -79,6 +85,7 @@ impl<P: Platform> Object<P> {
             rebuilding: Rebuilding::default(),
             changes: Changes::default(),
             verifying: Verifying::default(),
+            pokes: Pokes::default(),
         })
     }
 
@@ -156,6 +163,15 @@ impl<P: Platform> Object<P> {
         Ok(Some(effects))
     }
 
+    /// Verifies the tokens that wait for this connection.
+    async fn verify(self: Rc<Self>, connection: ConnectionId) {
+        let task = self.verifying.task(connection);
+        while let Some(token) = task.next() {
+            let outcome = self.platform.authenticate(&token).await;
+            self.feed(Input::Verified { connection, outcome });
+        }
+    }
+
     // --- Performing effects ---------------------------------------------------------------------------
 
     fn perform_all(self: &Rc<Self>, effects: Vec<Effect>) -> Fed {
@@ -171,9 +187,15 @@ impl<P: Platform> Object<P> {
     fn perform(self: &Rc<Self>, effect: Effect, fed: &mut Fed) -> Result<(), Gone> {
         match effect {
             Effect::Send { connection, events } => self.sockets.push(connection, events),
-            Effect::Close { connection, code } => self.close(connection, code)?,
-            Effect::Attach { connection, state } => self.attach(connection, &state),
-            Effect::Verify { connection, token } => self.verify_later(connection, token),
+            Effect::Close { connection, code } => {
+                self.sockets.close(&self.platform, &self.limits, connection, code)?
+            }
+            Effect::Attach { connection, state } => self.sockets.attach(&self.platform, connection, &state),
+            Effect::Verify { connection, token } => {
+                if self.verifying.push(connection, token) {
+                    self.later(async move |object| object.verify(connection).await);
+                }
+            }
             Effect::Reply(answer) => fed.reply = Some(answer),
             Effect::Project(batch) => fed.project = Some(batch),
             // Nothing waits for the queue.
