@@ -142,8 +142,6 @@ impl Inbox {
     ///
     /// # Gives  the rooms of the answer.
     pub(super) fn compare(&mut self, store: &Store, answer: &Answer) -> Result<Shown> {
-        // An inbox that has shown nobody anything has no differences.
-        let is_new = self.views.is_empty() && self.head.0 == 0;
         let (mut events, mut touched, mut shown) = (Vec::new(), BTreeSet::new(), Shown::new());
         let page = answer.page.iter().flat_map(|page| &page.rooms);
         let seen =
@@ -172,9 +170,6 @@ impl Inbox {
             shown.insert(id, room.clone());
         }
         self.forget_oldest(&mut touched);
-        if is_new {
-            events.clear();
-        }
         self.write(store, &events, &touched, &shown)?;
         Ok(shown)
     }

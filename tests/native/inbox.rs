@@ -141,14 +141,25 @@ fn a_connection_hears_the_list_and_what_changes() {
     let mut w = World::new();
     let first = w.connect(&[room("a", 3), room("b", 1)], None);
     assert_eq!(types(&first), ["hello", "rooms", "synced"]);
-    assert_eq!((&first[0]["seq"], &first[1]["unreadTotal"]), (&json!(0), &json!(4)));
+    assert_eq!((&first[0]["seq"], &first[1]["unreadTotal"]), (&json!(2), &json!(4)));
     w.changes(seen("a", 4));
     w.changes(seen("c", 1));
     w.changes(InboxRoom { room: None, gone: Some(GoneReason::Left), ..seen("b", 1) });
     let live = &w.heard_by(1)[3..];
     assert_eq!(types(live), ["room_activity", "room_added", "room_removed"]);
     assert_eq!(live[0]["lastMessage"]["content"], "secret 4");
-    assert_eq!((&live[2]["seq"], &live[2]["reason"]), (&json!(3), &json!("left")));
+    assert_eq!((&live[2]["seq"], &live[2]["reason"]), (&json!(5), &json!("left")));
+}
+
+/// INBOX-2: somebody without rooms hears of the first one, also by resuming.
+#[test]
+fn an_empty_list_has_a_first_room() {
+    let mut w = World::new();
+    w.connect(&[], None);
+    w.changes(seen("a", 1));
+    assert_eq!(types(&w.heard_by(1)[3..]), ["room_added"]);
+    let again = w.connect(&[room("a", 1)], Some((0, "e1")));
+    assert_eq!(types(&again), ["hello", "room_added", "synced"]);
 }
 
 /// INBOX-2: a poke that says nothing new makes no event, and one that was lost is found by the next whole question.
@@ -175,11 +186,11 @@ fn a_position_is_resumed_exactly_or_not_at_all() {
     w.changes(InboxRoom { room: None, gone: Some(GoneReason::Deleted), ..seen("b", 1) });
     w.changes(seen("a", 3));
     w.restart();
-    let again = w.connect(&[room("a", 4)], Some((1, "e1")));
+    let again = w.connect(&[room("a", 4)], Some((3, "e1")));
     assert_eq!(types(&again), ["hello", "room_removed", "room_activity", "room_activity", "synced"]);
-    assert_eq!(again[1..4].iter().map(|e| e["seq"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 3, 4]);
+    assert_eq!(again[1..4].iter().map(|e| e["seq"].as_u64().unwrap()).collect::<Vec<_>>(), [4, 5, 6]);
     assert_eq!(again[2]["lastSeq"], 4, "it shows what the list shows now");
-    for (since, reason) in [((1, "e2"), "epoch"), ((9, "e1"), "ahead")] {
+    for (since, reason) in [((3, "e2"), "epoch"), ((7, "e1"), "ahead")] {
         let first = w.connect(&[room("a", 4)], Some(since));
         assert_eq!((types(&first), &first[1]["reason"]), (vec!["hello", "resync", "synced"], &json!(reason)));
     }
@@ -187,8 +198,8 @@ fn a_position_is_resumed_exactly_or_not_at_all() {
         w.changes(seen("a", n));
     }
     let newest = room("a", 4 + INBOX_TURNS_KEPT);
-    assert_eq!(w.connect(std::slice::from_ref(&newest), Some((3, "e1")))[1]["reason"], "too_old");
-    assert_eq!(w.connect(&[newest], Some((4, "e1"))).len() as u64, 2 + INBOX_TURNS_KEPT);
+    assert_eq!(w.connect(std::slice::from_ref(&newest), Some((5, "e1")))[1]["reason"], "too_old");
+    assert_eq!(w.connect(&[newest], Some((6, "e1"))).len() as u64, 2 + INBOX_TURNS_KEPT);
     assert!(!w.sql.dump().contains("secret"), "no text of a message is stored");
 }
 
@@ -261,7 +272,7 @@ fn the_eleventh_socket_closes_the_oldest_and_bad_frames_close_theirs() {
     }
     assert!(w.effects.contains(&"close 1 4409".to_owned()), "{:?}", w.effects);
     w.feed(Input::Frame { connection: 2, text: r#"{"type":"ping","t":5}"# });
-    assert_eq!(w.heard_by(2).last().unwrap(), &json!({"type": "pong", "t": 5, "seq": 0, "epoch": "e1"}));
+    assert_eq!(w.heard_by(2).last().unwrap(), &json!({"type": "pong", "t": 5, "seq": 1, "epoch": "e1"}));
     for (frame, effect) in [
         (r#"{"type":"read","roomId":"a","seq":4}"#, "read a 4 known=true"),
         (r#"{"type":"read","roomId":"x","seq":4}"#, "read x 4 known=false"),
