@@ -4,6 +4,7 @@
 //! cores.
 
 pub mod baseline;
+mod cold;
 pub mod database;
 mod picture;
 mod pooler;
@@ -25,6 +26,8 @@ use std::process::Command;
 use std::time::Duration;
 use workload::{Target, Workload, measure_baseline, measure_ours};
 
+/// What CI watches: one large room, many small ones, one small room.
+const LANE: [&str; 3] = ["W1", "W2", "W3"];
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 pub struct Options {
@@ -33,8 +36,12 @@ pub struct Options {
     pub runs: usize,
     pub workloads: Vec<&'static Workload>,
     pub against: Vec<&'static Baseline>,
+    /// A run each of the workloads that CI watches; nothing is written.
+    pub lane: bool,
     /// The routes instead of the sockets.
     pub rest: bool,
+    /// The first answer of a fresh isolate instead.
+    pub cold: bool,
     /// What statements cost Postgres instead.
     pub database: Option<database::Measure>,
 }
@@ -46,7 +53,9 @@ impl Default for Options {
             runs: 3,
             workloads: Vec::new(),
             against: vec![&baseline::BARE],
+            lane: false,
             rest: false,
+            cold: false,
             database: None,
         }
     }
@@ -97,6 +106,9 @@ async fn measure(dir: &Path, worker: &Path, server: &postgres::Postgres, options
     if options.rest {
         return rest::run(&rig).await;
     }
+    if options.cold {
+        return cold::run(&rig).await;
+    }
     let pooler = Pooler::start(dir, &rig.database_url, rig.cores.map(|(_, load)| load)).await?;
     match &pooler {
         Some(pooler) => rig.worker_url = pooler.url.clone(),
@@ -104,8 +116,11 @@ async fn measure(dir: &Path, worker: &Path, server: &postgres::Postgres, options
             "pgbouncer is not installed (Debian: apt-get install pgbouncer): the Worker asks Postgres directly",
         ),
     }
-    let workloads =
-        if options.workloads.is_empty() { vec![Workload::find("W1")?] } else { options.workloads.clone() };
+    let workloads = match options.workloads.as_slice() {
+        [] if options.lane => LANE.into_iter().map(Workload::find).collect::<Result<_>>()?,
+        [] => vec![Workload::find("W1")?],
+        named => named.to_vec(),
+    };
     let mut measured = Ok(());
     for workload in workloads {
         measured = measured.and(measure_all(&rig, workload, options).await);
@@ -133,7 +148,9 @@ async fn measure_all(rig: &Rig<'_>, workload: &'static Workload, options: &Optio
             results.add(target, measured);
         }
     }
-    results.write()?;
+    if !options.lane {
+        results.write()?;
+    }
     results.judge()
 }
 
