@@ -123,7 +123,7 @@ impl<'a> WorkerPorts<'a> {
     /// # Gives  `None` if there are none.
     pub fn send_pokes(&self) -> Option<impl Future<Output = ()> + 'static> {
         let (pokes, env) = (self.pokes.take(), self.env.clone());
-        (!pokes.is_empty()).then(|| async move {
+        (!pokes.is_empty()).then_some(async move {
             for some in pokes.chunks(POKES_AT_ONCE) {
                 let sent = join_all(some.iter().map(|one| poke(&env, one)));
                 select(pin!(sent), pin!(clock::sleep(OBJECT_TIMEOUT_MS))).await;
