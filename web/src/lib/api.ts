@@ -287,8 +287,8 @@ export class ChatApi {
     const path = `${this.base.slice(0, this.base.length - "/api/chat".length)}/chat/inbox`;
     const headers = { Authorization: `Bearer ${await this.getToken({ fresh: false })}` };
     const { status } = await this.fetchFn(path, { headers });
-    // 401: the next attempt asks for a fresh token.
-    return [403, 404].includes(status) ? { code: status, reason: "refused" } : null;
+    // A server without an inbox answers with the page or 404, one with an inbox 426 (it wants an upgrade).
+    return [200, 403, 404].includes(status) ? { code: status, reason: "refused" } : null;
   }
 
   // ---- files ----

@@ -168,6 +168,7 @@ export class ChatClient {
       explainRefusal: () => this.explainInboxRefusal(),
       socket: { ...origin, ...socket },
     });
+    this.list.setLive(true);
     this.inbox.start();
   }
 
@@ -186,9 +187,12 @@ export class ChatClient {
   }
 
   private onInboxStatus(status: ConnectionStatus): void {
+    const wasLive = this.inboxConnection.kind === "live";
     this.inboxConnection = status;
     this.list.setLive(status.kind !== "stopped");
-    if (status.kind === "stopped") void this.list.refresh();
+    // Without the inbox the list is fetched: at once if it is empty still.
+    const isLate = status.kind === "waiting" && !wasLive && this.list.getSnapshot().isLoading;
+    if (status.kind === "stopped" || isLate) void this.list.refresh();
     for (const listener of this.inboxListeners) listener();
   }
 

@@ -50,6 +50,8 @@ const GATHER_MS = 30;
 const IDS_MAX = 100;
 /** A profile is asked for again after this, the next time that it is shown. */
 const STALE_MS = 600_000;
+/** And after a failure after this. */
+const RETRY_MS = 30_000;
 
 const unknownPerson = (userId: string): Person => ({
   userId,
@@ -128,8 +130,7 @@ export class People {
         for (const person of (await this.api.peopleByIds(page)).people) this.put(person);
       } catch (error) {
         if (error instanceof ApiError && error.status === 404) this.isAbsent = true;
-        // They are asked for again the next time that they are shown.
-        else for (const id of page) this.askedAtMs.delete(id);
+        else for (const id of page) this.askedAtMs.set(id, Date.now() - STALE_MS + RETRY_MS);
       }
     }
   }

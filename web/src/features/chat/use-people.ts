@@ -14,20 +14,7 @@ export function usePerson(userId: string): Person {
   return useSyncExternalStore(subscribe, () => people.get(userId));
 }
 
-/** The people of a list, in its order. */
-export function usePeople(userIds: string[]): Person[] {
-  const { people } = useChat();
-  const key = JSON.stringify(userIds);
-  const [, setVersion] = useState(0);
-  useEffect(() => {
-    const ids: string[] = JSON.parse(key);
-    const stops = ids.map((id) => people.subscribe(id, () => setVersion((version) => version + 1)));
-    return () => {
-      for (const stop of stops) stop();
-    };
-  }, [people, key]);
-  return userIds.map((id) => people.get(id));
-}
+export { usePeople } from "./chat-context";
 
 export interface Directory {
   people: Person[];

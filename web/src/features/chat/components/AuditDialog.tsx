@@ -1,6 +1,7 @@
 /** The audit log of a room, for its moderators: who did what to whom. */
 
 import { useCallback } from "react";
+import { PersonName } from "@/components/ui/person";
 import { fill } from "@/i18n/fill";
 import { formatDateTime, formatDuration } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
@@ -29,8 +30,8 @@ export function AuditDialog({ roomId, onClose }: { roomId: string; onClose: () =
         <li key={`${at} ${actor} ${action} ${target}`} className="py-1.5 [overflow-wrap:anywhere]">
           {fill(
             (by, to) => t.audit.actions[action]?.(by, to) ?? t.audit.unknown(by, action),
-            <bdi className="font-medium">{actor}</bdi>,
-            <bdi className="font-medium">{target}</bdi>,
+            <PersonName id={actor} className="font-medium" />,
+            target === null ? "" : <PersonName id={target} className="font-medium" />,
           )}
           <time dateTime={at} className="block text-[0.6875rem] text-muted-foreground">
             {formatDateTime(at)}

@@ -4,6 +4,7 @@ import { useCallback, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Confirm, Dialog } from "@/components/ui/dialog";
 import { FormError, TextAreaField } from "@/components/ui/field";
+import { PersonName } from "@/components/ui/person";
 import { RichText } from "@/components/ui/rich-text";
 import { fill } from "@/i18n/fill";
 import { formatDateTime } from "@/i18n/format";
@@ -74,7 +75,7 @@ function versionLabel(
 ) {
   if (version === 1 || editedAt === null) return t.messageDialogs.firstVersion;
   if (editedBy === null || editedBy === userId) return t.messageDialogs.changed(formatDateTime(editedAt));
-  return fill(t.messageDialogs.changedBy, formatDateTime(editedAt), <bdi>{editedBy}</bdi>);
+  return fill(t.messageDialogs.changedBy, formatDateTime(editedAt), <PersonName id={editedBy} />);
 }
 
 interface ReportProps {
