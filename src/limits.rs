@@ -10,6 +10,14 @@ use serde::{Deserialize, Serialize};
 pub const CONTENT_CHARS_MAX: usize = 4_000;
 /// Code points of a room's name (ROOM-6).
 pub const ROOM_NAME_CHARS_MAX: usize = 100;
+/// Code points of a person's name, of their title and of the text of their status (PEOPLE-1), as of a room's name.
+pub const PERSON_TEXT_CHARS_MAX: usize = 100;
+/// Bytes of an avatar's URL (PEOPLE-1), as of an attachment's.
+pub const AVATAR_URL_BYTES_MAX: usize = ATTACHMENT_URL_BYTES_MAX;
+/// Code points of a time zone's name (PEOPLE-1): the longest of the IANA database has 32.
+pub const TIMEZONE_CHARS_MAX: usize = 64;
+/// Code points of a directory's query (PEOPLE-3), as of a name.
+pub const DIRECTORY_QUERY_CHARS_MAX: usize = PERSON_TEXT_CHARS_MAX;
 /// Code points of a `clientId` (MSG-2).
 pub const CLIENT_ID_CHARS_MAX: usize = 64;
 /// Code points of an attachment's name and of its MIME type: the longest file name that common file systems store.
@@ -66,6 +74,9 @@ pub const PAGE_DEFAULT: u64 = 50;
 /// Bytes of a page's messages (HIST-4): a phone on a slow line (3 Mbit/s) has it within 3 s, and 10 pages at once take
 /// less than a quarter of an isolate's 128 MB with their copies.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an answer that cost as much as a call (LIMIT-6): a page of 50 usual messages has fewer, the largest page costs
+/// 17 calls. One person can so read 0.6 MiB a second of a room, after 2.5 MiB at once.
+pub const PAGE_UNIT_BYTES: usize = 64 * 1024;
 /// Bytes of the history's messages after an upgrade (HIST-5): half of what may wait for a slow socket.
 pub const HISTORY_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of all histories and replays of a room that wait for sockets (HIST-7), a text for many counted once: four of the
@@ -111,6 +122,26 @@ pub const UNREAD_THREADS_MAX: u64 = 300;
 /// for somebody with 100,000 rooms (bench/results/callers.md). Each room is counted by 200 lookups at most, usually.
 pub const UNREAD_ROOMS_MAX: u64 = 50;
 pub const UNREAD_ROOMS_WALK_MAX: u64 = 2_000;
+/// People of the caller's newest rooms whom the directory lists first (PEOPLE-3): 3,000 look-ups at most, 1 to 2 µs each.
+pub const DIRECTORY_NEAR_ROOMS_MAX: u64 = 60;
+pub const DIRECTORY_NEAR_MEMBERS_MAX: u64 = 50;
+/// People whom a page of the directory compares in the order of their names (PEOPLE-3): about 2 µs each.
+pub const DIRECTORY_WALK_MAX: u64 = 1_000;
+/// People whom the index of parts may bring for a page (PEOPLE-3): words that more people have are found by the walk.
+pub const DIRECTORY_FOUND_MAX: u64 = 2_000;
+/// The same where only people are listed with whom the caller shares a room: looking for that room takes 40 µs each.
+pub const DIRECTORY_SHARED_FOUND_MAX: u64 = 100;
+/// Characters of a folded name by which the directory is ordered: an entry of an index has at most 2.7 KB.
+pub const DIRECTORY_SORT_CHARS_MAX: usize = 64;
+/// People of `GET /people?ids` (PEOPLE-2): a page.
+pub const PEOPLE_IDS_MAX: usize = 100;
+/// People of `POST /people/bulk` (PEOPLE-4): their largest profiles fit into four bodies; a tenant of 100,000 takes 200.
+pub const PEOPLE_BULK_MAX: usize = 500;
+/// How often an isolate writes a person's profile although their token says nothing new (PEOPLE-1): another isolate, or a
+/// restore, may have an older one.
+pub const PROFILE_EVERY_MS: u64 = 3_600_000;
+/// People of whom an isolate remembers that: 10,000 take 400 KB.
+pub const PROFILES_KEPT_MAX: usize = 10_000;
 /// Memberships of a person that are sorted for a page of `GET /rooms/list` (LIST-1): 4 µs each. For a person in more
 /// rooms the tenant's rooms are walked, newest first: 3 µs each (bench/results/callers.md).
 pub const LISTED_SORTED_MAX: u64 = 3_000;
@@ -234,7 +265,7 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
 /// The deadline when the Worker asks Postgres for a membership; after it the room decides by the members it knows.
 pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
-/// The window of quotas by the day (RATE-2): a day of UTC.
+/// The window of quotas by the day (RATE-2, RATE-4): a day of UTC.
 pub const DAY_MS: u64 = 86_400_000;
 /// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
 pub const CONNECTION_LINGER_MS: u64 = 1_000;
@@ -406,6 +437,9 @@ pub struct Limits {
     /// Bytes of the files that a person may have in all rooms together (RATE-3).
     #[serde(skip_serializing)]
     pub file_bytes_per_person: u64,
+    /// Reports that a person may make in a day of UTC (RATE-4): more than a moderator reads of one person.
+    #[serde(skip_serializing)]
+    pub reports_per_day: u64,
     /// Messages of a page while a log is rebuilt from Postgres (REBUILD-5): storing them takes 25 ms, in which no other
     /// room of the isolate runs.
     #[serde(skip_serializing)]
@@ -444,6 +478,7 @@ impl Default for Limits {
             create_per_day: 500,
             rooms_per_person: 100_000,
             file_bytes_per_person: 10 << 30,
+            reports_per_day: 100,
             rebuild_messages: 500,
             rebuild_bytes: 1 << 20,
             edge_rates: true,

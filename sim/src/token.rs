@@ -19,6 +19,8 @@ pub fn parse_token(token: &str) -> Option<Identity> {
         tenant: TenantId::parse(parts.next()?)?,
         user: UserId::parse(parts.next()?)?,
         name: None,
+        picture: None,
+        issued_ms: None,
         expires_ms: parts.next()?.parse().ok()?,
         tenant_role: parts.next().map(|_| Role::Admin),
     })

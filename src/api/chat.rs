@@ -26,6 +26,7 @@ pub async fn upgrade<P: Ports>(cx: Unauthenticated<'_, '_, P>, raw_query: &str) 
     };
     auth::refuse_other_user(raw_query, &caller)?;
     count_at_edge(ports, &caller, route).await?;
+    ports.note_person(&caller);
     let room = query.text("roomId").ok_or_else(|| Refusal::bad_field("roomId", "a room's id"))?;
     let (since, history) = (since(&query)?, history(&query)?);
     let room = RoomId::parse(room).ok_or_else(no_such_room)?;

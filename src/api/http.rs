@@ -207,7 +207,7 @@ pub fn database_unavailable(_: DbError) -> Refusal {
     Refusal::new(Code::UpstreamUnavailable, "the database can't be reached, try again")
 }
 
-/// A quota is used up. That of new rooms begins anew at midnight UTC; the others end when somebody leaves a room or deletes a
+/// A quota is used up. Those of a day begin anew at midnight UTC; the others end when somebody leaves a room or deletes a
 /// file, and a client that looks again the next day is early enough.
 pub fn over_quota(quota: Quota, now: UnixMs) -> Refusal {
     let rest_ms = DAY_MS.saturating_sub(now.checked_rem(DAY_MS).unwrap_or(0));
@@ -215,6 +215,7 @@ pub fn over_quota(quota: Quota, now: UnixMs) -> Refusal {
         Quota::RoomsMade => "you have created as many rooms as one may in a day",
         Quota::Memberships => "somebody of these is in as many rooms as one may be",
         Quota::FileBytes => "your files have as many bytes as one's may have",
+        Quota::Reports => "you have made as many reports as one may in a day",
     };
     Refusal::new(Code::RateLimited, message).retry_after_ms(rest_ms)
 }

@@ -18,6 +18,7 @@ mod messages;
 mod moderation;
 mod notification_settings;
 mod outbox;
+mod people;
 mod ports;
 mod reactions;
 mod reads;
@@ -30,13 +31,16 @@ mod schema;
 mod search;
 mod search_query;
 mod threads;
+mod written_profiles;
 mod ws_ticket;
 
 pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room, over_quota};
 pub use edge_rates::EdgeRate;
+pub use people::profile_of;
 pub use ports::{Bucket, Ports, Put, ServiceState};
 pub use room_request::{Membership, RoomOp, RoomRequest, UpgradeRequest, object_name};
 pub use routes::{ROUTES, Route};
+pub use written_profiles::WrittenProfiles;
 
 use self::http::{Params, Query};
 use crate::error::{Code, Refusal};
@@ -107,6 +111,12 @@ async fn dispatch<P: Ports, B: Body>(
         Route::ListUnread => reads::list_unread(cx.require_caller().await?).await,
         Route::ListMentions => mentions::list(cx.require_caller().await?).await,
         Route::Search => search::search(cx.require_caller().await?).await,
+        Route::ListPeople => people::list(cx.require_caller().await?).await,
+        Route::GetPerson => people::get(cx.require_caller().await?).await,
+        Route::GetOwnProfile => people::get_own(cx.require_caller().await?).await,
+        Route::UpdateOwnProfile => people::update_own(cx.require_caller().await?, request).await,
+        Route::PutPerson => people::put(cx.require_caller().await?, request).await,
+        Route::PutPeople => people::put_many(cx.require_caller().await?, request).await,
         Route::UploadFile => files::upload(cx.require_room().await?, request).await,
         Route::SignDownload => files::sign_download(cx.require_room().await?).await,
         Route::DownloadFile => files::download(cx, &request).await,

@@ -3,8 +3,10 @@
 
 use super::body::{needed_reason, reason, time};
 use super::context::RoomContext;
-use super::http::{Body, Reply, Request};
+use super::http::{Body, Reply, Request, refuse_quota};
 use super::ports::Ports;
+use super::room_request::RoomOp;
+use crate::db;
 use crate::error::Refusal;
 use crate::limits::SLOW_MODE_S_MAX;
 use crate::room::{AdminChange, RoomCall};
@@ -53,5 +55,12 @@ pub async fn report<P: Ports, B: Body>(
     request: Request<B>,
 ) -> Result<Reply, Refusal> {
     let reason = needed_reason(&mut request.read_fields().await?)?;
-    cx.call(RoomCall::Report { message: cx.params.message(), reason }).await
+    let membership = cx.membership().await?;
+    // Without a membership Postgres is away: the report is taken uncounted.
+    if membership.is_some() {
+        let (db, per_day) = (cx.ports.fail_fast_db(), cx.ports.limits().reports_per_day);
+        let counted = db::count_report(db, &cx.caller.tenant, &cx.caller.user, per_day).await;
+        counted.map_err(|error| refuse_quota(error, cx.ports.now()))?;
+    }
+    cx.send(membership, RoomOp::Call(RoomCall::Report { message: cx.params.message(), reason })).await
 }

@@ -5,7 +5,7 @@ use super::edge_rates::EdgeRate;
 use super::http::Reply;
 use super::room_request::RoomRequest;
 use crate::auth::{AuthConfig, Identity};
-use crate::db::Postgres;
+use crate::db::{Directory, Postgres};
 use crate::error::Refusal;
 use crate::ids::{TenantId, UnixMs};
 use crate::limits::Limits;
@@ -28,6 +28,12 @@ pub trait Ports {
     fn is_within(&self, _rate: EdgeRate, _key: &str) -> impl Future<Output = bool> {
         async { true }
     }
+    /// Whom the directory lists: the variable `DIRECTORY`.
+    fn directory(&self) -> Directory {
+        Directory::default()
+    }
+    /// Writes what the token says of the person once the request is answered, if it is due.
+    fn note_person(&self, _caller: &Identity) {}
     fn now(&self) -> UnixMs;
     fn random(&self) -> u128;
     /// # Errors  the code and message for the sender of this token.

@@ -51,7 +51,15 @@ impl DownloadKey {
         if now >= expires_ms {
             return Err(Refusal::new(Code::TokenExpired, "the grant has expired: ask for another URL"));
         }
-        Ok(Identity { tenant, user, name: None, tenant_role: None, expires_ms })
+        Ok(Identity {
+            tenant,
+            user,
+            name: None,
+            picture: None,
+            issued_ms: None,
+            tenant_role: None,
+            expires_ms,
+        })
     }
 
     /// The MAC over the file's id and what is granted. JSON keeps different pairs different.

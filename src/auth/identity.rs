@@ -17,6 +17,12 @@ pub struct Identity {
     /// For display only; two people can have the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The avatar's URL. It is written with the profile at once and goes no further with the caller.
+    #[serde(skip)]
+    pub picture: Option<String>,
+    /// The token's `iat`, if it has a valid one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_ms: Option<UnixMs>,
     /// `Moderator` or `Admin` in every room of the tenant that the person is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_role: Option<Role>,

@@ -86,12 +86,14 @@ pub enum Action {
     ListOutboxAlerts,
     /// The tenant's list of reports, and resolving them. For the tenant's moderators and admins.
     HandleReports,
+    /// Other people's profiles and accounts. For the tenant's admins.
+    ManagePeople,
 }
 
 impl Action {
     /// Whether the action is about the tenant, and a room has no part in it.
     fn is_tenants(self) -> bool {
-        matches!(self, Self::ListOutboxAlerts | Self::HandleReports)
+        matches!(self, Self::ListOutboxAlerts | Self::HandleReports | Self::ManagePeople)
     }
 }
 
@@ -119,7 +121,7 @@ fn is_allowed(kind: RoomKind, role: Role, tenant_role: Option<Role>, action: Act
         SetRole { target, to: Owner } => role == Owner && target < role,
         SetRole { target, to } => role >= Admin && target < role && to < role,
         DeleteRoom => role == Owner,
-        OperateOutbox | ListOutboxAlerts => tenant_role == Some(Admin),
+        OperateOutbox | ListOutboxAlerts | ManagePeople => tenant_role == Some(Admin),
         HandleReports => tenant_role >= Some(Moderator),
     }
 }

@@ -7,8 +7,9 @@ use super::config::{Algorithm, AuthConfig};
 use super::identity::Identity;
 use super::permission::Role;
 use crate::error::{Code, Refusal};
-use crate::ids::{ID_CHARS_MAX, INTEGER_MAX, TenantId, UnixMs, UserId};
+use crate::ids::{INTEGER_MAX, TenantId, UnixMs, UserId};
 use crate::limits::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_S};
+use crate::protocol::person;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
@@ -137,7 +138,9 @@ fn identity(claims: &Map<String, Value>, config: &AuthConfig, now: UnixMs) -> Re
             .ok_or(Refused("the token's sub is not an id (1 to 128 characters, not . or ..)"))?,
         tenant: id(claims, &config.tenant_claim, TenantId::parse)
             .ok_or(Refused("the token's tenant is not an id (1 to 128 characters, not . or ..)"))?,
-        name: display_name(claims),
+        name: text_claim(claims, "name", person::name),
+        picture: text_claim(claims, "picture", person::avatar_url),
+        issued_ms: time_ms(claims, "iat").flatten(),
         tenant_role: tenant_role(claims.get(&config.roles_claim))
             .ok_or(Refused("the token's roles are not a list of texts"))?,
         expires_ms: time_ms(claims, "exp")
@@ -162,12 +165,13 @@ fn time_ms(claims: &Map<String, Value>, name: &str) -> Option<Option<UnixMs>> {
     (ms <= TIME_S_MAX * 1000).then_some(Some(ms))
 }
 
-/// The name is only displayed, so an invalid one is left out instead of refusing the token.
-fn display_name(claims: &Map<String, Value>) -> Option<String> {
-    let name = claims.get("name")?.as_str()?.trim();
-    let showable =
-        !name.is_empty() && name.chars().count() <= ID_CHARS_MAX && !name.contains(char::is_control);
-    showable.then(|| name.to_owned())
+/// Names and pictures are only displayed, so invalid ones are left out instead of refusing the token.
+fn text_claim(
+    claims: &Map<String, Value>,
+    name: &str,
+    parse: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
+    claims.get(name)?.as_str().and_then(parse)
 }
 
 /// The highest role over the tenant; unknown roles are skipped. The outer `None` means that the claim has a wrong type.

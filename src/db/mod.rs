@@ -16,6 +16,7 @@ mod notify;
 mod people;
 mod place;
 mod port;
+mod profiles;
 mod projection;
 mod quotas;
 mod reports;
@@ -38,11 +39,15 @@ pub use notify::{
 pub use people::{Applied, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, apply};
 pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, Quota, ping};
+pub use profiles::{
+    Directory, DirectoryPlace, ProfilePut, ProfileWriter, directory, own_profile, people_by_id,
+    people_of_room, put_people,
+};
 pub use projection::{
     Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,
     VersionRow, messages_after, project,
 };
-pub use quotas::{count_file, release_files};
+pub use quotas::{count_file, count_report, release_files};
 pub use reports::{Report, ReportState, get_report, list_reports, resolve_report, write_reports};
 pub use restore::{Restored, RoomCopy, erase_room, restore_room};
 pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};

@@ -35,7 +35,8 @@ pub enum Failure {
     Retry,
 }
 
-/// A quota whose count Postgres keeps (migrations/0013_quotas.sql, 0018_file_quota.sql).
+/// A quota whose count Postgres keeps (migrations/0013_quotas.sql, 0018_file_quota.sql,
+/// 0020_report_quota.sql).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quota {
     /// Rooms that a person creates in a day of UTC.
@@ -44,6 +45,8 @@ pub enum Quota {
     Memberships,
     /// Bytes of a person's files.
     FileBytes,
+    /// Reports that a person makes in a day of UTC.
+    Reports,
 }
 
 impl DbError {
@@ -67,6 +70,7 @@ impl DbError {
             Some("CW001") => Some(Quota::RoomsMade),
             Some("CW002") => Some(Quota::Memberships),
             Some("CW003") => Some(Quota::FileBytes),
+            Some("CW004") => Some(Quota::Reports),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The quota that is counted apart from what it limits: the bytes of a person's files.
+//! The quotas that are counted apart from what they limit: the bytes of a person's files, and a person's reports of a day.
 //! Not here: the quotas of rooms (`rooms`, `people`), and what follows when Postgres gives no answer (`api`).
 
 use super::port::{DbError, Postgres};
@@ -29,4 +29,17 @@ pub async fn release_files(
 ) -> Result<(), DbError> {
     let input = json!({"tenant": tenant, "room": room, "released": files});
     db.query("SELECT chat_release_files_v1($1)", input).await.map(drop)
+}
+
+/// Counts one more report of this person today.
+///
+/// # Errors  one with a `quota`: nothing was counted.
+pub async fn count_report(
+    db: &impl Postgres,
+    tenant: &TenantId,
+    user: &UserId,
+    per_day: u64,
+) -> Result<(), DbError> {
+    let input = json!({"tenant": tenant, "user": user, "reportsPerDay": per_day});
+    db.query("SELECT chat_count_report_v1($1)", input).await.map(drop)
 }

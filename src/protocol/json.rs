@@ -157,6 +157,16 @@ impl Fields {
         items.into_iter().map(object).collect()
     }
 
+    /// The fields of an object; the outer `None`: absent. `null` clears what is stored: the inner `None`.
+    pub fn object_to_store(&mut self, name: &str) -> Result<Option<Option<Fields>>, Refusal> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::Null) => Ok(Some(None)),
+            Some(Value::Object(map)) => Ok(Some(Some(Fields(map)))),
+            Some(_) => Err(Refusal::bad_field(name, "an object")),
+        }
+    }
+
     /// A value of any type, as it was sent.
     pub fn any(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name)

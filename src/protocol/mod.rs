@@ -5,6 +5,7 @@ pub mod client;
 pub mod file;
 mod json;
 pub mod message;
+pub mod person;
 pub mod room;
 pub mod server;
 mod visible_text;

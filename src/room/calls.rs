@@ -10,7 +10,7 @@ use super::{Room, RoomError};
 use crate::auth::Action;
 use crate::error::Refusal;
 use crate::ids::{MessageId, Seq};
-use crate::limits::{PAGE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
+use crate::limits::{PAGE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, PAGE_UNIT_BYTES};
 use crate::protocol::Fields;
 use crate::protocol::client::{DeleteDraft, EditDraft, MessageDraft, ReactionDraft};
 use serde_json::json;
@@ -18,9 +18,13 @@ use serde_json::json;
 impl Room {
     /// Answers a call with `Effect::Reply`, also when it is refused.
     pub(super) fn call(&mut self, request: Request, call: RoomCall) -> store::Result<()> {
-        let charged = self.charge_call(&request, &call).map_err(RoomError::from);
+        let rate = rate_of(&call);
+        let charged = self.charge_call(&request, rate).map_err(RoomError::from);
         let reply = match charged.and_then(|()| self.answer_call(request, call)) {
-            Ok(answer) => Ok(answer),
+            Ok(answer) => {
+                self.charge_answer(&request, rate, answer.len());
+                Ok(answer)
+            }
             Err(RoomError::Refused(refusal)) => Err(refusal),
             Err(RoomError::Store(error)) => return Err(error),
         };
@@ -28,23 +32,21 @@ impl Room {
         Ok(())
     }
 
-    /// Takes the call from its caller's bucket: what reads a room from that of pages, the rest from that of frames, as
-    /// the same operations do on a socket. The end of an upload is free, as its beginning was paid for. Outsiders are
-    /// refused later, and nothing of them is remembered.
-    fn charge_call(&mut self, request: &Request, call: &RoomCall) -> Result<(), Refusal> {
-        let rate = match call {
-            RoomCall::Page(_) | RoomCall::Thread { .. } | RoomCall::Versions { .. } => Rate::Pages,
-            RoomCall::Reactors { .. } => Rate::Pages,
-            RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => Rate::Pages,
-            RoomCall::DeleteReported { .. } => Rate::Frames,
-            RoomCall::Uploaded { .. } | RoomCall::UploadFailed { .. } => return Ok(()),
-            RoomCall::Say { .. } | RoomCall::Edit { .. } | RoomCall::Delete { .. } => Rate::Frames,
-            RoomCall::React { .. } | RoomCall::Report { .. } | RoomCall::File { .. } => Rate::Frames,
-            RoomCall::Read { .. } | RoomCall::Unread { .. } | RoomCall::Reserve { .. } => Rate::Frames,
-        };
-        match self.members.is_member(request.user()) {
-            true => self.rates.charge(&self.limits, request.user(), rate, request.turn.now),
-            false => Ok(()),
+    /// Takes the call from its caller's bucket. Outsiders are refused later, and nothing of them is remembered.
+    fn charge_call(&mut self, request: &Request, rate: Option<Rate>) -> Result<(), Refusal> {
+        match rate {
+            Some(rate) if self.members.is_member(request.user()) => {
+                self.rates.charge(&self.limits, request.user(), rate, request.turn.now)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A large page costs as many calls as its bytes are worth. How many that is, nobody knows before it is read.
+    fn charge_answer(&mut self, request: &Request, rate: Option<Rate>, bytes: usize) {
+        let more = bytes.checked_div(PAGE_UNIT_BYTES).unwrap_or(0) as u64;
+        if rate == Some(Rate::Pages) && self.members.is_member(request.user()) {
+            self.rates.charge_more(&self.limits, request.user(), (Rate::Pages, more), request.turn.now);
         }
     }
 
@@ -160,6 +162,21 @@ impl Room {
         let more = format!(r#""hasMoreBefore":{before},"hasMoreAfter":{after}"#);
         Ok(format!(r#"{{"messages":[{messages}],{more},"lastSeq":{seq},"epoch":{epoch}}}"#))
     }
+}
+
+/// The bucket of a call: what reads a room takes from that of pages, the rest from that of frames, as the same operations
+/// do on a socket. The end of an upload is free, as its beginning was paid for.
+fn rate_of(call: &RoomCall) -> Option<Rate> {
+    Some(match call {
+        RoomCall::Page(_) | RoomCall::Thread { .. } | RoomCall::Versions { .. } => Rate::Pages,
+        RoomCall::Reactors { .. } => Rate::Pages,
+        RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => Rate::Pages,
+        RoomCall::DeleteReported { .. } => Rate::Frames,
+        RoomCall::Uploaded { .. } | RoomCall::UploadFailed { .. } => return None,
+        RoomCall::Say { .. } | RoomCall::Edit { .. } | RoomCall::Delete { .. } => Rate::Frames,
+        RoomCall::React { .. } | RoomCall::Report { .. } | RoomCall::File { .. } => Rate::Frames,
+        RoomCall::Read { .. } | RoomCall::Unread { .. } | RoomCall::Reserve { .. } => Rate::Frames,
+    })
 }
 
 /// Keeps the first messages, at most `limit` of them and `bytes_max` bytes, but at least one, so that pages proceed;

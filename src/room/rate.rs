@@ -43,6 +43,13 @@ impl RateLimits {
         })
     }
 
+    /// Takes this many more from the bucket, whether it holds them or not: the next call waits until they are repaid.
+    pub fn charge_more(&mut self, limits: &Limits, user: &str, (rate, count): (Rate, u64), now: UnixMs) {
+        if count > 0 {
+            self.rates_of(user, now).charge_more(rate, count, limits, now);
+        }
+    }
+
     /// Counts one frame; true when this person's sockets must be closed for a flood.
     pub fn count_frame(&mut self, limits: &Limits, user: &str, now: UnixMs) -> bool {
         self.rates_of(user, now).count_frame(limits, now)
@@ -102,14 +109,7 @@ impl Rates {
     ///
     /// # Errors  the milliseconds after which the bucket holds one again.
     fn charge(&mut self, rate: Rate, limits: &Limits, now: UnixMs) -> Result<(), u64> {
-        let [messages, reactions, typing, frames] = &mut self.full_at_ms;
-        let (full_at, per_s, burst) = match rate {
-            Rate::Messages => (messages, limits.messages_per_s, limits.messages_burst),
-            Rate::Reactions => (reactions, limits.reactions_per_s, limits.reactions_burst),
-            Rate::Typing => (typing, limits.typing_per_s, limits.typing_burst),
-            Rate::Frames => (frames, limits.frames_per_s, limits.frames_burst),
-            Rate::Pages => (&mut self.pages_full_at_ms, limits.pages_per_s, limits.pages_burst),
-        };
+        let (full_at, per_s, burst) = self.bucket(rate, limits);
         let (now, interval) = (now as f64, 1000.0 / per_s);
         let next = full_at.max(now) + interval;
         let over = next - now - interval * f64::from(burst.max(1));
@@ -118,6 +118,23 @@ impl Rates {
         }
         *full_at = next;
         Ok(())
+    }
+
+    fn charge_more(&mut self, rate: Rate, count: u64, limits: &Limits, now: UnixMs) {
+        let (full_at, per_s, _) = self.bucket(rate, limits);
+        *full_at = full_at.max(now as f64) + count as f64 * 1000.0 / per_s;
+    }
+
+    /// When the bucket of this rate is full again, its rate a second, and its burst.
+    fn bucket<'a>(&'a mut self, rate: Rate, limits: &Limits) -> (&'a mut f64, f64, u32) {
+        let [messages, reactions, typing, frames] = &mut self.full_at_ms;
+        match rate {
+            Rate::Messages => (messages, limits.messages_per_s, limits.messages_burst),
+            Rate::Reactions => (reactions, limits.reactions_per_s, limits.reactions_burst),
+            Rate::Typing => (typing, limits.typing_per_s, limits.typing_burst),
+            Rate::Frames => (frames, limits.frames_per_s, limits.frames_burst),
+            Rate::Pages => (&mut self.pages_full_at_ms, limits.pages_per_s, limits.pages_burst),
+        }
     }
 
     /// Counts one frame; true when there were more in the window than the flood rule allows.

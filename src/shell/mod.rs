@@ -17,6 +17,7 @@ mod ws_ticket;
 
 use crate::api::{self, Reply};
 use crate::auth::{self, AuthConfig};
+use crate::db::Directory;
 use crate::error::{Code, Refusal};
 use crate::limits::Limits;
 use crate::oplog::{Complaint, Entry, Loggable, RequestId};
@@ -46,13 +47,13 @@ fn start() {
 
 /// Every request except those for static assets. A panic ends only its request, which is answered 500.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     let request_id = clock::request_id(&request);
     let headers = header_map(request.headers());
     let config = AuthConfig::parse(|name| variable(&env, name));
     let config = config.and_then(|config| ensure_valid_variables(&env).map(|()| config));
     let origin = config.as_ref().ok().and_then(|config| allowed_origin(&headers, config));
-    let answered = AssertUnwindSafe(answer(request, headers, &env, config)).catch_unwind().await;
+    let answered = AssertUnwindSafe(answer(request, headers, &env, (config, &context))).catch_unwind().await;
     let fail = |event: &'static str, why: &worker::Error| {
         let id = RequestId(&request_id);
         write_log(&Entry::error(event).with("requestId", &id).with("why", &PlatformError(why)));
@@ -71,6 +72,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
 fn ensure_valid_variables(env: &Env) -> std::result::Result<(), String> {
     ports::moderation(env)?;
     Limits::parse(&variable(env, "LIMITS").unwrap_or_default())?;
+    Directory::parse(&variable(env, "DIRECTORY").unwrap_or_default())?;
     notifications::receiver(env).map(drop)
 }
 
@@ -78,7 +80,7 @@ async fn answer(
     request: Request,
     headers: HeaderMap,
     env: &Env,
-    config: std::result::Result<AuthConfig, String>,
+    (config, context): (std::result::Result<AuthConfig, String>, &Context),
 ) -> Result<Response> {
     let ports = match config {
         Ok(config) => WorkerPorts::new(env, config),
@@ -98,11 +100,15 @@ async fn answer(
     let handshake = if headers.contains_key("upgrade") { headers.clone() } else { HeaderMap::new() };
     let body = RequestBody::new(request);
     let reply = api::handle(&ports, api::Request { method, path, query, headers, body }).await;
-    match reply {
+    let response = match reply {
         Reply::Upgrade(room_request) => ports.upgrade(&room_request, &handshake).await,
         Reply::File(file) => ports.deliver(*file).await,
         reply => json(&reply),
+    };
+    if let Some(work) = ports.write_noted() {
+        context.wait_until(work);
     }
+    response
 }
 
 /// A variable or secret.

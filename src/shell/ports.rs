@@ -2,9 +2,9 @@
 //! Not here: what is done with them (`api`).
 
 use super::{bucket::R2, clock, database::Database};
-use crate::api::{self, EdgeRate, FileReply, Ports, Reply, RoomRequest, ServiceState};
+use crate::api::{self, EdgeRate, FileReply, Ports, Reply, RoomRequest, ServiceState, WrittenProfiles};
 use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
-use crate::db::{DbError, Postgres};
+use crate::db::{self, DbError, Directory, Postgres, ProfileWriter};
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UnixMs};
 use crate::limits::{
@@ -22,6 +22,8 @@ use std::rc::Rc;
 use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Stub};
 
 thread_local! {
+    /// The profiles that this isolate has written lately.
+    static PROFILES: RefCell<WrittenProfiles> = RefCell::default();
     /// The issuer's keys, one set for each isolate.
     static JWKS: Rc<RefCell<Jwks>> = Rc::default();
     /// Until when the Worker does not ask Postgres what a room can answer as well.
@@ -39,6 +41,8 @@ pub struct WorkerPorts<'a> {
     fail_fast: DbWithDeadline,
     bucket: Option<R2>,
     limits: Limits,
+    /// Whose profile is due.
+    noted: RefCell<Option<Identity>>,
 }
 
 /// Postgres with a long or a short deadline, over the request's one connection.
@@ -83,7 +87,23 @@ impl<'a> WorkerPorts<'a> {
         // The room logs a variable that is invalid.
         let limits = Limits::parse(&super::variable(env, "LIMITS").unwrap_or_default()).unwrap_or_default();
         report_absent_rates(env, &limits);
-        Self { env, config, database, fail_fast, bucket: R2::of(env), limits }
+        Self { env, config, database, fail_fast, bucket: R2::of(env), limits, noted: RefCell::default() }
+    }
+
+    /// Writes the profile that `note_person` has found due. A failure costs nothing: the next request of the person tries
+    /// again.
+    ///
+    /// # Gives  `None` if nothing is due.
+    pub fn write_noted(self) -> Option<impl Future<Output = ()> + 'static> {
+        let caller = self.noted.take()?;
+        // With the short deadline, and not while Postgres fails: nobody waits for this.
+        let db = self.fail_fast;
+        Some(async move {
+            let put = api::profile_of(&caller);
+            if db::put_people(&db, &caller.tenant, ProfileWriter::Token, &[put]).await.is_err() {
+                PROFILES.with_borrow_mut(|written| written.forget(&caller));
+            }
+        })
     }
 
     /// The response that delivers a file.
@@ -164,6 +184,18 @@ impl Ports for WorkerPorts<'_> {
         let Ok(limiter) = self.env.rate_limiter(rate.binding()) else { return true };
         // A platform that can't count lets everybody in.
         limiter.limit(key.to_owned()).await.map_or(true, |outcome| outcome.success)
+    }
+
+    fn directory(&self) -> Directory {
+        // `ensure_valid_variables` has refused an invalid one.
+        Directory::parse(&super::variable(self.env, "DIRECTORY").unwrap_or_default())
+            .unwrap_or(Directory::Rooms)
+    }
+
+    fn note_person(&self, caller: &Identity) {
+        if PROFILES.with_borrow_mut(|written| written.take_due(caller, clock::now())) {
+            *self.noted.borrow_mut() = Some(caller.clone());
+        }
     }
 
     fn now(&self) -> UnixMs {

@@ -165,3 +165,19 @@ async fn bytes_of_files_have_a_quota_and_a_deleted_message_gives_its_bytes_back(
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
+
+/// RATE-4.
+#[tokio::test]
+async fn reports_of_a_day_have_a_quota() {
+    const DAY_MS: u64 = 86_400_000;
+    let t = Tenant::new(&Stack::start(&[r#"LIMITS={"doorRates":false,"reportsPerDay":2}"#]));
+    let room = t.group(&["alice", "bob", "carol"]).await;
+    let sent =
+        t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(json!({"content": "look"}))).await;
+    let path = format!("/rooms/{room}/messages/{}/report", text(&sent.ok()["message"]["id"]));
+    let report = async |who: &str| t.rest(who, "POST", &path, Some(json!({"reason": "spam"}))).await;
+    report("bob").await.ok();
+    report("bob").await.ok();
+    check_refused(&report("bob").await, DAY_MS);
+    report("carol").await.ok();
+}

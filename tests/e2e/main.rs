@@ -22,6 +22,7 @@ mod operator;
 mod panics;
 mod people;
 mod presence;
+mod profiles;
 mod purge;
 mod races;
 mod reactions;

@@ -80,6 +80,8 @@ impl World {
         let room = tenant.group(&["alice", "bob", "carol"]).await;
         let sent = json!({"content": "hello", "clientId": "c0"});
         let sent = tenant.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(sent)).await.ok();
+        let known = json!({"title": "Baker"});
+        tenant.rest_as(&tenant.admin_token(), "PUT", "/people/bob", Some(known)).await.ok();
         let mut world =
             World { message: text(&sent["message"]["id"]), tenant, room, attachment: String::new() };
         if let Some(upload) = operations().into_iter().find(|operation| operation.id() == "uploadAttachment")

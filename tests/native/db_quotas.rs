@@ -80,3 +80,20 @@ async fn files_count_for_their_uploader_in_all_rooms_until_they_are_released() {
             WHERE f.tenant_id = b.tenant_id AND f.user_id = b.user_id)) FROM chat_file_bytes b";
     assert!(pg.client.query_one(sums, &[]).await.expect(sums).get::<_, bool>(0));
 }
+
+/// RATE-4.
+#[tokio::test]
+async fn reports_count_for_one_person_and_one_day() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    let report = async |of: &str, who: &str| match db::count_report(pg, &tenant(of), &user(who), 2).await {
+        Ok(()) => None,
+        Err(error) => Some(error.quota().unwrap_or_else(|| panic!("{error}"))),
+    };
+    assert_eq!([report("acme", "alice").await, report("acme", "alice").await], [None, None]);
+    assert_eq!(report("acme", "alice").await, Some(db::Quota::Reports));
+    assert_eq!([report("acme", "bob").await, report("other", "alice").await], [None, None]);
+    let yesterday = "UPDATE chat_reports_made SET day = day - 1";
+    pg.client.batch_execute(yesterday).await.expect(yesterday);
+    assert_eq!(report("acme", "alice").await, None, "a new day");
+}

@@ -8,6 +8,7 @@ mod db;
 mod db_migrations;
 mod db_people;
 mod db_plans;
+mod db_profiles;
 mod db_projection;
 mod db_quotas;
 mod db_reactions;

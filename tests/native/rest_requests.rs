@@ -76,7 +76,15 @@ impl Ports for World {
         }
         let tenant_role = token.ends_with('!').then_some(Role::Admin);
         let user = user(token.trim_end_matches('!'));
-        Ok(Identity { tenant: tenant("acme"), user, name: None, tenant_role, expires_ms: u64::MAX })
+        Ok(Identity {
+            tenant: tenant("acme"),
+            user,
+            name: None,
+            picture: None,
+            issued_ms: None,
+            tenant_role,
+            expires_ms: u64::MAX,
+        })
     }
 
     fn moderation(&self, tenant: &TenantId) -> Option<Rc<Rules>> {

@@ -189,7 +189,15 @@ impl Ports for World {
 
     async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
         let (tenant, user) = (tenant("acme"), user(token));
-        Ok(Identity { tenant, user, name: None, tenant_role: None, expires_ms: self.now() + 1_000 })
+        Ok(Identity {
+            tenant,
+            user,
+            name: None,
+            picture: None,
+            issued_ms: None,
+            tenant_role: None,
+            expires_ms: self.now() + 1_000,
+        })
     }
 
     fn moderation(&self, _tenant: &TenantId) -> Option<Rc<Rules>> {

@@ -162,6 +162,8 @@ impl World {
             tenant: TenantId::parse(TENANT).unwrap(),
             user: user(name),
             name: None,
+            picture: None,
+            issued_ms: None,
             tenant_role: (name == "root").then_some(Role::Admin),
             expires_ms: self.now + 86_400_000,
         }

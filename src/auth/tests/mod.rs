@@ -150,6 +150,8 @@ fn an_identity_travels_as_json_and_comes_back_the_same() {
         tenant: TenantId::parse("acme").expect("an id"),
         user: UserId::parse("alice").expect("an id"),
         name: None,
+        picture: None,
+        issued_ms: None,
         tenant_role: Some(Role::Moderator),
         expires_ms: NOW,
     };

@@ -56,11 +56,12 @@ const TABLE: &[(Action, [bool; 4])] = &[
     (OperateOutbox, [false, false, false, false]),
     (ListOutboxAlerts, [false, false, false, false]),
     (HandleReports, [false, false, false, false]),
+    (ManagePeople, [false, false, false, false]),
 ];
 
 /// What a role over the tenant allows, and a role in a room doesn't.
 fn is_operation(action: Action) -> bool {
-    matches!(action, OperateOutbox | ListOutboxAlerts | HandleReports)
+    matches!(action, OperateOutbox | ListOutboxAlerts | HandleReports | ManagePeople)
 }
 
 fn code(role: Option<Role>, tenant_role: Option<Role>, action: Action) -> Option<Code> {

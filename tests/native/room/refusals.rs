@@ -385,3 +385,30 @@ fn limit_6_pages_are_10_a_second_and_40_at_once_and_other_calls_count_as_frames(
         "#,
     );
 }
+
+#[test]
+fn limit_6_a_page_costs_more_the_larger_it_is() {
+    let mut rig = Rig::new();
+    (rig.limits.messages_burst, rig.limits.frames_burst) = (1_000, 1_000);
+    rig.prepare("alice join history=0");
+    for _ in 0..10 {
+        rig.prepare(&format!("alice > message \"{}\"", "😀".repeat(4_000)));
+    }
+    // 164 KB are two more: 13 such pages are 39 calls. One more fits and costs more than there is.
+    for _ in 0..14 {
+        rig.prepare("bob page");
+    }
+    rig.play(
+        r#"
+        bob page                                      bob < 429 rate_limited in 300 ms
+        (300 ms pass)
+        bob read 1                                    bob < read 1
+        "#,
+    );
+    rig.prepare("bob page");
+    rig.play(
+        r#"
+        bob page                                      bob < 429 rate_limited in 300 ms
+        "#,
+    );
+}

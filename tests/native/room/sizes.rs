@@ -88,6 +88,7 @@ fn msg_6_an_older_larger_message_is_delivered_and_may_become_smaller() {
 /// A room of 100 messages of 20 KB each.
 fn large_room() -> Rig {
     let mut rig = Rig::new();
+    rig.limits.pages_burst = 1_000;
     (rig.limits.messages_burst, rig.limits.frames_burst) = (1_000, 1_000);
     rig.prepare("alice join history=0");
     for n in 0..100 {

@@ -22,6 +22,8 @@ import type {
   MessagePage,
   MessageVersion,
   NotifySettings,
+  Operations,
+  Person,
   ReactionCounts,
   Reactions,
   Role,
@@ -61,6 +63,16 @@ export interface SearchQuery {
   after?: string;
   cursor?: string;
 }
+
+export interface PeopleQuery {
+  q?: string;
+  roomId?: string;
+  cursor?: string;
+  limit?: number;
+}
+
+export type OwnProfile = Operations["getOwnProfile"]["answer"];
+export type OwnProfileChange = Operations["updateOwnProfile"]["body"];
 
 export class ChatApi {
   constructor(
@@ -211,6 +223,34 @@ export class ChatApi {
 
   setNotificationSettings(roomId: string, settings: Partial<NotifySettings>) {
     return this.request<NotifySettings>("PUT", roomPath(roomId, "notification-settings"), { body: settings });
+  }
+
+  // ---- people ----
+
+  /** People whose names or ids contain the words of `q`; a page may be empty and still have a cursor. */
+  people(query: PeopleQuery, signal?: AbortSignal) {
+    return this.request<{ people: Person[]; nextCursor: string | null }>("GET", "/people", {
+      query: { ...query },
+      signal,
+    });
+  }
+
+  /** These people, at most 100; unknown ones are left out. */
+  peopleById(userIds: string[], signal?: AbortSignal) {
+    const ids = userIds.map((id) => id.replaceAll("%", "%25").replaceAll(",", "%2C")).join(",");
+    return this.request<{ people: Person[]; nextCursor: null }>("GET", "/people", { query: { ids }, signal });
+  }
+
+  async person(userId: string, signal?: AbortSignal): Promise<Person> {
+    return (await this.request<{ person: Person }>("GET", personPath(userId), { signal })).person;
+  }
+
+  ownProfile(signal?: AbortSignal) {
+    return this.request<OwnProfile>("GET", "/people/me", { signal });
+  }
+
+  updateOwnProfile(change: OwnProfileChange) {
+    return this.request<OwnProfile>("PATCH", "/people/me", { body: change });
   }
 
   // ---- moderation ----
@@ -377,6 +417,8 @@ export async function hasDevSignIn(): Promise<boolean> {
     throw error;
   }
 }
+
+const personPath = (...parts: string[]): string => `/people/${parts.map(encodeURIComponent).join("/")}`;
 
 const roomPath = (...parts: string[]): string => `/rooms/${parts.map(encodeURIComponent).join("/")}`;
 

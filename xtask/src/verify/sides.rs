@@ -14,6 +14,9 @@ pub type Row = BTreeMap<u64, Value>;
 /// Far more than a page takes; a Worker that doesn't answer is an error.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const PAGE: u32 = 100;
+/// How often a request waits because of its rate, and for how long at most.
+const WAITS_MAX: u32 = 20;
+const WAIT_MAX_MS: u64 = 10_000;
 
 pub struct Rest {
     base: String,
@@ -37,17 +40,28 @@ impl Rest {
         Rest { base, authorization: format!("Bearer {token}"), agent: config.build().into() }
     }
 
+    /// Waits where the server asks for it: a large room has more pages than it gives at once (LIMIT-6).
     fn get(&self, path: &str) -> Result<Value> {
-        let request =
-            self.agent.get(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
-        let mut response = request.call().with_context(|| format!("GET {}{path}", self.base))?;
-        let status = response.status().as_u16();
-        let answer: Value =
-            response.body_mut().read_json().with_context(|| format!("GET {path}: {status}"))?;
-        if status != 200 {
-            bail!("GET {path}: {status} {}", answer["error"]["code"].as_str().unwrap_or("without a code"));
+        for _ in 0..WAITS_MAX {
+            let request =
+                self.agent.get(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
+            let mut response = request.call().with_context(|| format!("GET {}{path}", self.base))?;
+            let status = response.status().as_u16();
+            let answer: Value =
+                response.body_mut().read_json().with_context(|| format!("GET {path}: {status}"))?;
+            match status {
+                200 => return Ok(answer),
+                429 => {
+                    let wait_ms = answer["error"]["retryAfterMs"].as_u64().unwrap_or(1_000);
+                    std::thread::sleep(Duration::from_millis(wait_ms.min(WAIT_MAX_MS)));
+                }
+                _ => bail!(
+                    "GET {path}: {status} {}",
+                    answer["error"]["code"].as_str().unwrap_or("without a code")
+                ),
+            }
         }
-        Ok(answer)
+        bail!("GET {path}: refused {WAITS_MAX} times because of its rate")
     }
 
     /// All rooms of the token's person.

@@ -407,6 +407,110 @@ export interface Operations {
       attachment: string;
     };
   };
+  listPeople: {
+    query: {
+      q?: string;
+      /**
+       * At most 100, separated by commas. A comma within an id is percent-encoded once more.
+       */
+      ids?: string;
+      roomId?: string;
+      /**
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      /**
+       * @maxItems 100
+       */
+      people: Person[];
+      nextCursor: string | null;
+    };
+  };
+  getOwnProfile: {
+    answer: {
+      person: Person;
+      quietHours: QuietHours | null;
+      /**
+       * What the person has set; `person.presence` is what others see.
+       */
+      presence: "auto" | "dnd";
+    };
+  };
+  updateOwnProfile: {
+    body: {
+      status?: StatusChange | null;
+      timezone?: string | null;
+      quietHours?: QuietHours | null;
+      presence?: "auto" | "dnd" | null;
+    };
+    answer: {
+      person: Person;
+      quietHours: QuietHours | null;
+      /**
+       * What the person has set; `person.presence` is what others see.
+       */
+      presence: "auto" | "dnd";
+    };
+  };
+  putPeople: {
+    body: {
+      /**
+       * @minItems 1
+       * @maxItems 500
+       */
+      people: {
+        userId: UserId;
+        /**
+         * Null gives the name back to the person's token.
+         */
+        name?: string | null;
+        /**
+         * https. Null gives the avatar back to the person's token.
+         */
+        avatarUrl?: string | null;
+        title?: string | null;
+      }[];
+    };
+    answer: {
+      /**
+       * @maxItems 500
+       */
+      people: Person[];
+    };
+  };
+  getPerson: {
+    path: {
+      user: UserId;
+    };
+    answer: {
+      person: Person;
+    };
+  };
+  putPerson: {
+    path: {
+      user: UserId;
+    };
+    body: {
+      /**
+       * Null gives the name back to the person's token.
+       */
+      name?: string | null;
+      /**
+       * https. Null gives the avatar back to the person's token.
+       */
+      avatarUrl?: string | null;
+      title?: string | null;
+    };
+    answer: {
+      person: Person;
+    };
+  };
   searchMessages: {
     query: {
       /**
@@ -756,6 +860,51 @@ export interface RoomUnread {
   mentions: number;
   lastSeq: Seq;
   lastReadSeq: Seq;
+}
+/**
+ * A person as everybody of their tenant sees them.
+ *
+ */
+export interface Person {
+  userId: UserId;
+  /**
+   * Who has no name has their id as name.
+   */
+  name: string;
+  avatarUrl: string | null;
+  title: string | null;
+  status: Status | null;
+  /**
+   * A name of the IANA time zone database.
+   */
+  timezone: string | null;
+  presence: "online" | "away" | "dnd" | "offline";
+  deactivated: boolean;
+}
+export interface Status {
+  text: string;
+  emoji: string | null;
+  until: Time | null;
+}
+/**
+ * Times of day, `HH:MM`, in the person's time zone.
+ *
+ */
+export interface QuietHours {
+  from: string;
+  to: string;
+}
+/**
+ * A text or an emoji, or both; if they are empty, the status is cleared.
+ *
+ */
+export interface StatusChange {
+  text?: string | null;
+  /**
+   * At most 64 bytes.
+   */
+  emoji?: string | null;
+  until?: string | null;
 }
 export interface SearchHit {
   message: Message;
