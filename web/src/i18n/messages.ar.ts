@@ -440,10 +440,6 @@ export const messages: Messages = {
   card: {
     label: (name: string) => `الملف الشخصي: ${name}`,
     message: "رسالة",
-    block: "حظر",
-    unblock: "إلغاء الحظر",
-    blockTitle: (name: string) => `حظر ${name}؟`,
-    blockText: "لن يستطيع هذا الشخص مراسلتك مباشرة أو إضافتك إلى مجموعات، ولن يُبلَّغ بذلك.",
     deactivated: "معطّل",
     presence: { online: "متصل", away: "بعيد", dnd: "لا يريد الإزعاج", offline: "غير متصل" },
     localTime: (time: string) => `الوقت لديه ${time}`,

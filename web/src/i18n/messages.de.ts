@@ -396,11 +396,6 @@ export const messages: Messages = {
   card: {
     label: (name: string) => `Profil von ${name}`,
     message: "Nachricht",
-    block: "Blockieren",
-    unblock: "Nicht mehr blockieren",
-    blockTitle: (name: string) => `${name} blockieren?`,
-    blockText:
-      "Die Person kann dir nicht mehr direkt schreiben und dich keiner Gruppe hinzufügen. Sie erfährt es nicht.",
     deactivated: "Deaktiviert",
     presence: { online: "Online", away: "Abwesend", dnd: "Möchte nicht gestört werden", offline: "Offline" },
     localTime: (time: string) => `Dort ist es ${time}`,

@@ -393,10 +393,6 @@ export const messages = {
   card: {
     label: (name: string) => `Profile of ${name}`,
     message: "Message",
-    block: "Block",
-    unblock: "Unblock",
-    blockTitle: (name: string) => `Block ${name}?`,
-    blockText: "They can no longer write to you directly or add you to groups. They aren't told.",
     deactivated: "Deactivated",
     presence: { online: "Online", away: "Away", dnd: "Does not want to be disturbed", offline: "Offline" },
     localTime: (time: string) => `${time} for them`,

@@ -12,7 +12,6 @@ import {
   type UploadOptions,
   uploadFile,
 } from "./http";
-import type { OwnProfile, OwnProfileChange, PeopleQuery, Person } from "./people";
 import type {
   Attachment,
   AuditEntry,
@@ -285,43 +284,6 @@ export class ChatApi {
     );
   }
 
-  // ---- people ----
-
-  /** At most 100; unknown ones are left out. */
-  peopleByIds(ids: string[]) {
-    // The list is separated by commas, so a comma within an id is encoded once more.
-    const list = ids.map((id) => id.replaceAll("%", "%25").replaceAll(",", "%2C")).join(",");
-    return this.request<{ people: Person[] }>("GET", "/people", { query: { ids: list } });
-  }
-
-  /** The directory by parts of names and ids, people with whom I share rooms first. */
-  people(query: PeopleQuery, signal?: AbortSignal) {
-    return this.request<{ people: Person[]; nextCursor: string | null }>("GET", "/people", {
-      query: { ...query },
-      signal,
-    });
-  }
-
-  async person(userId: string): Promise<Person> {
-    return (await this.request<{ person: Person }>("GET", personPath(userId))).person;
-  }
-
-  ownProfile() {
-    return this.request<OwnProfile>("GET", "/people/me");
-  }
-
-  updateOwnProfile(change: OwnProfileChange) {
-    return this.request<OwnProfile>("PATCH", "/people/me", { body: change });
-  }
-
-  block(userId: string, on: boolean) {
-    return this.request<unknown>(on ? "PUT" : "DELETE", `${personPath(userId)}/block`);
-  }
-
-  blocks() {
-    return this.request<{ people: Person[] }>("GET", "/people/me/blocks");
-  }
-
   /** Why the inbox refuses an upgrade; `null` if it would accept one now. Browsers hide the answer of an upgrade. */
   async inboxRefusal(): Promise<{ code: number; reason: string } | null> {
     const path = `${this.base.slice(0, this.base.length - "/api/chat".length)}/chat/inbox`;
@@ -421,7 +383,5 @@ export async function hasDevSignIn(): Promise<boolean> {
 const personPath = (...parts: string[]): string => `/people/${parts.map(encodeURIComponent).join("/")}`;
 
 const roomPath = (...parts: string[]): string => `/rooms/${parts.map(encodeURIComponent).join("/")}`;
-
-const personPath = (userId: string): string => `/people/${encodeURIComponent(userId)}`;
 
 const unwrapRoom = (answer: Room | { room: Room }): Room => ("room" in answer ? answer.room : answer);

@@ -3,45 +3,13 @@
  * shown by what a room, the inbox or nobody said of them (their id), and again when the profile arrives.
  */
 import { ApiError } from "./http";
+import type { Person as WirePerson } from "./protocol";
 
-export type Presence = "online" | "away" | "dnd" | "offline";
+export type Presence = WirePerson["presence"];
 
-export interface PersonStatus {
-  text: string;
-  emoji: string | null;
-  until: string | null;
-}
-
-export interface Person {
-  userId: string;
-  /** Who has no name has their id as name. */
-  name: string;
-  avatarUrl: string | null;
-  title: string | null;
-  status: PersonStatus | null;
-  timezone: string | null;
+export interface Person extends Omit<WirePerson, "presence"> {
   /** `null`: the server has not said. */
   presence: Presence | null;
-  deactivated: boolean;
-}
-
-export interface PeopleQuery {
-  q?: string;
-  roomId?: string;
-  cursor?: string;
-  limit?: number;
-}
-
-export interface OwnProfile {
-  person: Person;
-  quietHours: { from: string; to: string } | null;
-  presence: "auto" | "dnd";
-}
-
-export interface OwnProfileChange {
-  status?: { text: string; emoji?: string | null; until?: string | null } | null;
-  timezone?: string | null;
-  presence?: "auto" | "dnd";
 }
 
 /** Requests of one rendering go out together. */
@@ -73,7 +41,7 @@ export class People {
   /** The server has no directory. */
   private isAbsent = false;
 
-  constructor(private readonly api: { peopleByIds(ids: string[]): Promise<{ people: Person[] }> }) {}
+  constructor(private readonly api: { peopleById(ids: string[]): Promise<{ people: Person[] }> }) {}
 
   /** The same object until the person changes. It asks for nobody. */
   get(userId: string): Person {
@@ -127,7 +95,7 @@ export class People {
     for (let from = 0; from < ids.length; from += IDS_MAX) {
       const page = ids.slice(from, from + IDS_MAX);
       try {
-        for (const person of (await this.api.peopleByIds(page)).people) this.put(person);
+        for (const person of (await this.api.peopleById(page)).people) this.put(person);
       } catch (error) {
         if (error instanceof ApiError && error.status === 404) this.isAbsent = true;
         else for (const id of page) this.askedAtMs.set(id, Date.now() - STALE_MS + RETRY_MS);

@@ -3,8 +3,8 @@ import { useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Field, FormError } from "@/components/ui/field";
 import { t } from "@/i18n/i18n";
+import type { OwnProfile, OwnProfileChange } from "@/lib/api";
 import { ApiError } from "@/lib/http";
-import type { OwnProfile, OwnProfileChange } from "@/lib/people";
 import { useChat } from "../chat-context";
 import { errorText } from "../explain";
 

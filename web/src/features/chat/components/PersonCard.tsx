@@ -2,7 +2,6 @@
 import { useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
-import { Confirm } from "@/components/ui/dialog";
 import { FormError } from "@/components/ui/field";
 import { Popover } from "@/components/ui/popover";
 import { t } from "@/i18n/i18n";
@@ -23,34 +22,22 @@ interface PersonCardProps {
 }
 
 export default function PersonCard({ anchor, userId, role, isOnline, onClose }: PersonCardProps) {
-  const { api, list, userId: me } = useChat();
+  const { list, userId: me } = useChat();
   const person = usePerson(userId);
   const [error, setError] = useState<string | null>(null);
-  const [asksToBlock, setAsksToBlock] = useState(false);
-  const [isBlocked, setBlocked] = useState(false);
-  const presence = isOnline ? "online" : person.presence;
-  const run = (work: () => Promise<unknown>) => work().catch((failure) => setError(errorText(failure)));
+  // Only the inbox knows who is offline; a profile says it of everybody who has not set "do not disturb".
+  const presence = isOnline ? "online" : person.presence === "offline" ? null : person.presence;
   const write = async () => {
-    const room = await list.create({ type: "direct", participantIds: [me, userId] });
-    onClose();
-    openRoom(room.id);
-  };
-  const block = async (on: boolean) => {
-    await api.block(userId, on);
-    setBlocked(on);
+    try {
+      const room = await list.create({ type: "direct", participantIds: [me, userId] });
+      onClose();
+      openRoom(room.id);
+    } catch (failure) {
+      setError(errorText(failure));
+    }
   };
   const status = person.status && !isPast(person.status.until) ? person.status : null;
   const time = person.timezone && localTime(person.timezone);
-  if (asksToBlock)
-    return (
-      <Confirm
-        title={t.card.blockTitle(person.name)}
-        text={t.card.blockText}
-        action={t.card.block}
-        onConfirm={() => void run(() => block(true))}
-        onClose={() => setAsksToBlock(false)}
-      />
-    );
   return (
     <Popover anchor={anchor} onClose={onClose} role="dialog" aria-label={t.card.label(person.name)}>
       <div className="w-72 max-w-full space-y-3 p-3">
@@ -81,23 +68,10 @@ export default function PersonCard({ anchor, userId, role, isOnline, onClose }: 
           {time && <li>{t.card.localTime(time)}</li>}
         </ul>
         <FormError>{error}</FormError>
-        {userId !== me && (
-          <div className="flex gap-2">
-            {!person.deactivated && (
-              <Button size="sm" onClick={() => void run(write)}>
-                {t.card.message}
-              </Button>
-            )}
-            {isBlocked ? (
-              <Button size="sm" variant="outline" onClick={() => void run(() => block(false))}>
-                {t.card.unblock}
-              </Button>
-            ) : (
-              <Button size="sm" variant="outline" onClick={() => setAsksToBlock(true)}>
-                {t.card.block}
-              </Button>
-            )}
-          </div>
+        {userId !== me && !person.deactivated && (
+          <Button size="sm" onClick={() => void write()}>
+            {t.card.message}
+          </Button>
         )}
       </div>
     </Popover>
