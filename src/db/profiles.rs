@@ -1,5 +1,5 @@
 //! People's profiles, and the directory that finds people by parts of their names and ids. The answers are the
-//! contract's JSON (docs/PROTOCOL.md, "People"), which SQL builds (migrations/0020_profiles.sql).
+//! contract's JSON (docs/PROTOCOL.md, "People"), which SQL builds (migrations/0021_profiles.sql).
 //! Not here: who may change what (`api::people`), and members of rooms (`members`, `people`).
 
 use super::cursor::{self, Page, PageAnswer};
