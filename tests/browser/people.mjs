@@ -38,6 +38,10 @@ async function showing(alice, bob, names) {
   await alice.input.fill("");
   await bob.react("Good morning", "🎉");
   const chip = alice.bubble("Good morning").getByRole("button", { name: "🎉 1 person" });
+  await alice.choose("Good morning", "Who reacted and read");
+  await check("without a pointer too", same(() => alice.page.getByRole("dialog").getByText(names.bob).count(), 2));
+  await view(alice, "who-reacted");
+  await alice.page.keyboard.press("Escape");
   await check("and who reacted", same(() => chip.getAttribute("title"), names.bob));
 }
 

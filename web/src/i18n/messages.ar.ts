@@ -220,6 +220,7 @@ export const messages: Messages = {
   },
 
   messageMenu: {
+    who: "من تفاعل ومن قرأ",
     label: "الرسالة",
     reply: "رد",
     replyInThread: "الرد في سلسلة",
@@ -247,6 +248,7 @@ export const messages: Messages = {
   },
 
   input: {
+    muteEnded: "يمكنك الكتابة مجددًا.",
     message: "رسالة",
     messageTo: (title) => `رسالة إلى ${title}`,
     replyInThread: "الرد في السلسلة",
@@ -393,6 +395,8 @@ export const messages: Messages = {
   },
 
   audit: {
+    banLifted: "رُفع الحظر.",
+    liftBan: "رفع الحظر",
     title: "سجل الإجراءات",
     empty: "لم يحدث شيء بعد.",
     actions: {

@@ -179,6 +179,7 @@ export const messages: Messages = {
   },
 
   messageMenu: {
+    who: "Wer reagiert und gelesen hat",
     label: "Nachricht",
     reply: "Antworten",
     replyInThread: "Im Thread antworten",
@@ -206,6 +207,7 @@ export const messages: Messages = {
   },
 
   input: {
+    muteEnded: "Du kannst wieder schreiben.",
     message: "Nachricht",
     messageTo: (title) => `Nachricht an ${title}`,
     replyInThread: "Im Thread antworten",
@@ -349,6 +351,8 @@ export const messages: Messages = {
   },
 
   audit: {
+    banLifted: "Die Sperre ist aufgehoben.",
+    liftBan: "Sperre aufheben",
     title: "Protokoll",
     empty: "Es wurde noch nichts getan.",
     actions: {

@@ -176,6 +176,7 @@ export const messages = {
   },
 
   messageMenu: {
+    who: "Who reacted and read",
     label: "Message",
     reply: "Reply",
     replyInThread: "Reply in a thread",
@@ -203,6 +204,7 @@ export const messages = {
   },
 
   input: {
+    muteEnded: "You can write again.",
     message: "Message",
     messageTo: (title: string) => `Message ${title}`,
     replyInThread: "Reply in the thread",
@@ -345,6 +347,8 @@ export const messages = {
   },
 
   audit: {
+    banLifted: "The ban is lifted.",
+    liftBan: "Lift the ban",
     title: "Audit log",
     empty: "Nothing has been done yet.",
     actions: {

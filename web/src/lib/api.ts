@@ -173,6 +173,12 @@ export class ChatApi {
     );
   }
 
+  /** Everybody who reacted with the emoji, page by page. */
+  reactors(roomId: string, messageId: string, emoji: string, cursor?: string) {
+    const path = roomPath(roomId, "messages", messageId, "reactions", emoji);
+    return this.request<{ userIds: string[]; nextCursor: string | null }>("GET", path, { query: { cursor } });
+  }
+
   report(roomId: string, messageId: string, reason: string) {
     return this.request<unknown>("POST", roomPath(roomId, "messages", messageId, "report"), {
       body: { reason },

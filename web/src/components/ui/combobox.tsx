@@ -16,7 +16,9 @@ interface ComboboxProps<Option> extends Omit<FieldProps, "onChange" | "value" | 
 }
 
 export function Combobox<Option>(props: ComboboxProps<Option>) {
-  const { value, onText, options, keyOf, onChoose, empty, children, onKeyDown, ...field } = props;
+  const { value, onText, keyOf, onChoose, empty, children, onKeyDown, onFocus, onBlur, ...field } = props;
+  const [hasFocus, setFocus] = useState(false);
+  const options = hasFocus ? props.options : [];
   const id = useId();
   const [at, setAt] = useState(0);
   const active = options[Math.min(at, options.length - 1)];
@@ -38,6 +40,14 @@ export function Combobox<Option>(props: ComboboxProps<Option>) {
         autoComplete="off"
         autoCapitalize="none"
         spellCheck={false}
+        onFocus={(event) => {
+          setFocus(true);
+          onFocus?.(event);
+        }}
+        onBlur={(event) => {
+          setFocus(false);
+          onBlur?.(event);
+        }}
         onChange={(event) => {
           setAt(0);
           onText(event.target.value);
@@ -80,7 +90,7 @@ export function Combobox<Option>(props: ComboboxProps<Option>) {
           </div>
         ))}
       </div>
-      {options.length === 0 && empty}
+      {hasFocus && value !== "" && options.length === 0 && empty}
     </div>
   );
 }

@@ -27,8 +27,8 @@ export interface Directory {
 /** A person who types is not asked for after each letter. */
 const PAUSE_MS = 150;
 
-/** People by parts of their names and ids. The answer to an earlier query is shown until the next one arrives. */
-export function useDirectory(q: string): Directory {
+/** People by parts of their names and ids; `null` asks for nobody. The answer to an earlier query is shown until the next one arrives. */
+export function useDirectory(q: string | null): Directory {
   const { api, people: cache } = useChat();
   const [found, setFound] = useState<{ people: Person[]; cursor: string | null }>({
     people: [],
@@ -55,8 +55,9 @@ export function useDirectory(q: string): Directory {
     },
     [api, cache],
   );
-  const query = q.trim();
+  const query = q === null ? null : q.trim();
   useEffect(() => {
+    if (query === null) return;
     const stop = new AbortController();
     const timer = setTimeout(() => void load(query, undefined, stop.signal), query === "" ? 0 : PAUSE_MS);
     return () => {
@@ -69,7 +70,7 @@ export function useDirectory(q: string): Directory {
     people: found.people,
     isLoading,
     hasMore: cursor !== null,
-    loadMore: () => void (cursor !== null && load(query, cursor)),
+    loadMore: () => void (query !== null && cursor !== null && load(query, cursor)),
     error,
   };
 }

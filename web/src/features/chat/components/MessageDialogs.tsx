@@ -14,6 +14,7 @@ import type { ChatMessage } from "@/lib/room-view";
 import { useChat } from "../chat-context";
 import { errorText } from "../explain";
 import type { DialogRequest } from "../panels";
+import { MessageWho } from "./MessageWho";
 import { PagedDialog } from "./PagedDialog";
 
 interface MessageDialogsProps {
@@ -29,6 +30,7 @@ export default function MessageDialogs({ roomId, request, onClose, onDelete, onT
   if (kind === "report")
     return <Report roomId={roomId} message={message} onClose={onClose} onToast={onToast} />;
   if (kind === "versions") return <Versions roomId={roomId} message={message} onClose={onClose} />;
+  if (kind === "who") return <MessageWho roomId={roomId} message={message} onClose={onClose} />;
   return (
     <Confirm
       title={t.messageDialogs.deleteTitle}

@@ -1,7 +1,14 @@
 /** The menu of a message: what its author, its readers and moderators can do with it. */
 
 import * as lucide from "lucide";
-import { ClockIcon, icon, MessageSquareTextIcon, PencilIcon, ReplyIcon } from "@/components/ui/icons";
+import {
+  ClockIcon,
+  icon,
+  MessageSquareTextIcon,
+  PencilIcon,
+  ReplyIcon,
+  SmileIcon,
+} from "@/components/ui/icons";
 import { Menu } from "@/components/ui/popover";
 import { t } from "@/i18n/i18n";
 import { copyText } from "@/lib/copy-text";
@@ -79,6 +86,11 @@ function menuItems(
       label: t.messageMenu.edit,
       icon: <PencilIcon className={SIZE} />,
       onSelect: () => actions.edit(message),
+    },
+    (own || Object.values(message.reactionCounts).some((count) => count > 0)) && {
+      label: t.messageMenu.who,
+      icon: <SmileIcon className={SIZE} />,
+      onSelect: () => actions.who(message),
     },
     message.content !== "" && {
       label: t.messageMenu.copyText,

@@ -78,7 +78,14 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
           onReaction={react}
           isPicking={picking}
           onPickingChange={setPicking}
-          actions={reactable && <MessageMenu message={message} inThread={props.inThread} />}
+          actions={
+            (grouped || reactable) && (
+              <>
+                {grouped && <GroupedTime iso={message.createdAt} />}
+                {reactable && <MessageMenu message={message} inThread={props.inThread} />}
+              </>
+            )
+          }
         >
           {!own && <ChatBubbleAvatar id={message.userId} shown={!grouped} />}
           <ChatBubbleBody>
@@ -115,6 +122,15 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
     </>
   );
 });
+
+/** The time of a message that has no header of its own, next to its actions on hover. Its label has it for others. */
+function GroupedTime({ iso }: { iso: string }) {
+  return (
+    <span aria-hidden="true" className="mx-1 [@media(hover:none)]:hidden">
+      <ChatBubbleTimestamp iso={iso}>{formatTime(iso)}</ChatBubbleTimestamp>
+    </span>
+  );
+}
 
 function Content({ message, removed, me }: { message: ChatMessage; removed: boolean; me: string }) {
   const { attachments, content } = message;

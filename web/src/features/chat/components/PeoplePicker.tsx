@@ -25,7 +25,9 @@ const idOf = (option: Option) => ("id" in option ? option.id : option.person.use
 export function PeoplePicker(props: PeoplePickerProps) {
   const { label, hint, chosen, onChange, exclude, isSingle = false, autoFocus = false } = props;
   const [text, setText] = useState("");
-  const { people, isLoading } = useDirectory(text);
+  const [isUsed, setUsed] = useState(false);
+  // Nobody is asked for before somebody wants to choose.
+  const { people, isLoading } = useDirectory(isUsed ? text : null);
   const id = text.trim();
   const isFree = ({ userId }: Person) => !chosen.includes(userId) && !exclude.includes(userId);
   const found: Option[] = people
@@ -55,6 +57,7 @@ export function PeoplePicker(props: PeoplePickerProps) {
           placeholder={t.picker.placeholder}
           {...(autoFocus && { "data-autofocus": true })}
           onText={setText}
+          onFocus={() => setUsed(true)}
           options={options}
           keyOf={idOf}
           onChoose={(option) => {

@@ -40,7 +40,7 @@ export default function PersonCard({ anchor, userId, role, isOnline, onClose }: 
   const time = person.timezone && localTime(person.timezone);
   return (
     <Popover anchor={anchor} onClose={onClose} role="dialog" aria-label={t.card.label(person.name)}>
-      <div className="w-72 max-w-full space-y-3 p-3">
+      <div className="w-72 max-w-full space-y-3 p-3 font-normal">
         <div className="flex items-center gap-3">
           <Avatar id={userId} size="xl" online={presence === "online"} />
           <div className="min-w-0">
