@@ -1,6 +1,6 @@
 //! Chinwag: a chat backend on Cloudflare Workers. The code map is in docs/ARCHITECTURE.md.
 //!
-//! Imports point down only: `shell → object → api → room → db → auth, protocol → error, limits, ids`.
+//! Imports point down only: `shell → object → api → inbox → room → db → auth, protocol → error, limits, ids`.
 
 #![cfg_attr(
     not(test),
@@ -12,6 +12,7 @@ pub mod auth;
 pub mod db;
 pub mod error;
 pub mod ids;
+pub mod inbox;
 pub mod limits;
 pub mod metrics;
 pub mod notify;

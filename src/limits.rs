@@ -267,11 +267,12 @@ pub const STATEMENT_TIMEOUT_MS: u64 = 8_000;
 pub const ACCESS_TIMEOUT_MS: u64 = 2_500;
 /// The window of quotas by the day (RATE-2, RATE-4): a day of UTC.
 pub const DAY_MS: u64 = 86_400_000;
-/// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1).
-pub const CONNECTION_LINGER_MS: u64 = 1_000;
-/// The same if the statement before was not longer ago than this: people are talking, and opening a connection costs the
-/// room and the pooler more than a second awake.
-pub const CONNECTION_BUSY_MS: u64 = 3_000;
+/// A room's idle connection is closed after this, because it keeps the room awake and billed (TIME-1): a second awake
+/// costs as much as 1.6 written rows, and a new connection a few milliseconds of CPU (docs/COST.md).
+pub const CONNECTION_LINGER_MS: u64 = 100;
+/// The same if the statement before was not longer ago than this: people are talking, and the room would hardly sleep in
+/// between.
+pub const CONNECTION_BUSY_MS: u64 = 1_200;
 /// A read marker that moved and is held by a socket waits this long for a batch of events (READ-7): the people of a large
 /// room read a message within about as long, and one batch of their markers costs 4 written rows.
 pub const MARKERS_WAIT_MS: u64 = 30_000;
@@ -294,6 +295,9 @@ pub const ALERT_RETRY_MAX_MS: u64 = 30_000;
 pub const HALTED_RETRY_MS: u64 = 60_000;
 /// The delay of the alarm that finishes what a crash interrupted; at least `ALARM_MIN_MS`.
 pub const ALARM_DELAY_MS: u64 = 5_000;
+/// An alarm that is set already and comes this much later is kept: another one is a written row, and only a crash would
+/// notice the difference.
+pub const ALARM_LATE_MS: u64 = 30_000;
 /// The shortest delay of an alarm (docs/PLATFORM.md, Hibernation and alarms).
 pub const ALARM_MIN_MS: u64 = 200;
 /// Changes in one snapshot, each with its author. More happen only while the room can't reach Postgres; the newest
@@ -372,6 +376,34 @@ pub const REBUILD_RETRY_AFTER_MS: std::ops::RangeInclusive<u64> = 1_000..=30_000
 /// `GET /health?deep=1` queries Postgres at most once in this time, whoever asks: each query wakes a suspended database
 /// (10 s: longer than `STATEMENT_TIMEOUT_MS`).
 pub const HEALTH_QUERY_EVERY_MS: u64 = 10_000;
+/// A person's inbox counts as open in Postgres for this long (INBOX-5). It is killed without a word when its machine is,
+/// and is poked in vain until then.
+pub const INBOX_LEASE_MS: u64 = 75 * 60_000;
+/// The interval at which an open inbox renews its lease and compares everything: two renewals may fail, and a statement
+/// an hour or two keeps no database awake.
+pub const INBOX_RENEW_MS: u64 = 30 * 60_000;
+/// An inbox that has just taken its lease compares everything once more after this: a statement that began before the
+/// lease, and so names nobody, has ended by then.
+pub const INBOX_SETTLE_MS: u64 = STATEMENT_TIMEOUT_MS + 1_000;
+/// The shortest interval between two questions of an inbox: what many rooms report within it is one question.
+pub const INBOX_ASK_EVERY_MS: u64 = 200;
+/// The shortest interval between two activities of a room in an inbox (INBOX-4), and between two pokes of a room.
+pub const INBOX_ROOM_EVERY_MS: u64 = 1_000;
+/// Rooms that one question of an inbox asks for; more wait for the next. A room costs about 0.2 ms of Postgres.
+pub const INBOX_ASK_ROOMS_MAX: usize = 100;
+/// Rooms whose list entry an inbox remembers: the newest 100 that it shows, and as many again that others have displaced.
+pub const INBOX_ROOMS_MAX: usize = 2 * PAGE_MAX as usize;
+/// Rows in which an inbox keeps what it has shown: a room's change is one of them, and none is long.
+pub const INBOX_SHARDS: u64 = 8;
+/// Turns of an inbox whose events can be resumed: each has one event at least (INBOX-3). A row is overwritten, which costs
+/// less than deleting it.
+pub const INBOX_TURNS_KEPT: u64 = 1_000;
+/// A request between objects is given up after this: it keeps the caller awake (docs/PLATFORM.md, Hibernation and alarms).
+pub const OBJECT_TIMEOUT_MS: u64 = 5_000;
+/// Pokes of a room that are on the way at once: the platform allows six connections a request, and others wait.
+pub const POKES_AT_ONCE: usize = 6;
+/// Attempts of a poke; after the last one the inbox's next renewal finds what it missed.
+pub const POKE_TRIES_MAX: u32 = 5;
 /// A fetch of the JWKS is abandoned after this: somebody waits for their sign-in.
 pub const JWKS_FETCH_TIMEOUT_MS: u64 = 5_000;
 /// The pause after a failed fetch while no key set is known, instead of `JWKS_REFETCH_MS`: nobody can sign in until
@@ -387,6 +419,7 @@ pub const JWKS_REFETCH_MS: u64 = 60_000;
 pub const JWKS_CACHE_MS: u64 = 600_000;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
+const _: () = assert!(INBOX_SETTLE_MS > STATEMENT_TIMEOUT_MS && 2 * INBOX_RENEW_MS < INBOX_LEASE_MS);
 const _: () = assert!(STATEMENT_TIMEOUT_MS * 2 < UPLOAD_SETTLES_MS);
 const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
 const _: () = assert!(
@@ -394,7 +427,8 @@ const _: () = assert!(
 );
 const _: () =
     assert!(CHANGE_LEASE_MS > 2 * STATEMENT_TIMEOUT_MS + CHANGE_RETRY_MS && CHANGE_LEASE_MS < CHANGE_WAIT_MS);
-const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_BUSY_MS <= 3_000);
+const _: () = assert!(STATEMENT_TIMEOUT_MS <= 10_000 && CONNECTION_LINGER_MS < CONNECTION_BUSY_MS);
+const _: () = assert!(MARKERS_WAIT_MS <= ALARM_LATE_MS + ALARM_DELAY_MS);
 
 /// The limits that the variable `LIMITS` can override. Rates are per person and room, over all their sockets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

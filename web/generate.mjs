@@ -47,7 +47,7 @@ function operation({ parameters = [], requestBody, responses }) {
 function local(value, imported) {
   if (Array.isArray(value)) return value.map((item) => local(item, imported));
   if (typeof value !== "object" || value === null) return value;
-  if (value.$ref?.startsWith("protocol.json#")) {
+  if (value.$ref?.includes(".json#")) {
     imported.add(last(value.$ref));
     return { tsType: last(value.$ref), ...(value.description && { description: value.description }) };
   }
@@ -83,8 +83,14 @@ async function write(name, schema, imports = "") {
   writeFileSync(join(out, `${name}.ts`), formatted);
 }
 
-const [client, server] = protocol.anyOf;
-await write("protocol", { title: "Frames", ...object({ client, server }), $defs: protocol.$defs });
+const [client, server, inboxClient, inboxServer] = protocol.anyOf;
+const fromOpenapi = new Set();
+const frames = local(protocol.$defs, fromOpenapi);
+await write(
+  "protocol",
+  { title: "Frames", ...object({ client, server, inboxClient, inboxServer }), $defs: frames },
+  `import type { ${[...fromOpenapi].sort().join(", ")} } from "./openapi";\n`,
+);
 
 const operations = Object.values(openapi.paths).flatMap((path) => Object.values(path));
 const imported = new Set();

@@ -137,6 +137,8 @@ impl World {
                 let bytes = file.from.as_ref().and_then(|(key, ..)| bucket.get(key));
                 bytes.map_or(HttpOutcome::Failed, |bytes| HttpOutcome::File(bytes.clone()))
             }
+            // The simulated clients open no inbox.
+            Reply::OpenInbox(_) => HttpOutcome::Failed,
             Reply::Upgrade(upgrade) => match self.request_room(*upgrade).await {
                 Ok(Answer::Upgraded { peer, .. }) => HttpOutcome::Upgraded(peer),
                 Ok(Answer::Reply(_)) => HttpOutcome::Failed,

@@ -5,14 +5,32 @@ use super::context::{RoomContext, Unauthenticated, count_at_edge};
 use super::http::{Query, Reply, header, no_such_room};
 use super::ports::Ports;
 use super::room_request::{RoomOp, UpgradeRequest};
-use crate::auth::{self, Credential};
+use crate::auth::{self, Credential, Identity};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq};
 use crate::limits::{HISTORY_DEFAULT, HISTORY_MAX};
 
 /// # Takes  `raw_query`: the query still percent-encoded, as `auth` reads it.
 pub async fn upgrade<P: Ports>(cx: Unauthenticated<'_, '_, P>, raw_query: &str) -> Result<Reply, Refusal> {
-    let Unauthenticated { ports, route, headers, params, query } = cx;
+    let (caller, batches) = authenticate_upgrade(&cx, raw_query).await?;
+    let Unauthenticated { ports, params, query, .. } = cx;
+    let room = query.text("roomId").ok_or_else(|| Refusal::bad_field("roomId", "a room's id"))?;
+    let (since, history) = (since(&query)?, history(&query)?);
+    let room = RoomId::parse(room).ok_or_else(no_such_room)?;
+    let cx = RoomContext { ports, caller, room, params, query };
+    let membership = cx.membership().await?;
+    let op = RoomOp::Upgrade(UpgradeRequest { batches, since, history });
+    Ok(Reply::Upgrade(Box::new(cx.request(membership, op))))
+}
+
+/// Who opens a WebSocket, and whether their client speaks `chat.v1`.
+///
+/// # Errors  whatever can be refused by the credential alone; `rate_limited` past a rate of the edge.
+pub async fn authenticate_upgrade<P: Ports>(
+    cx: &Unauthenticated<'_, '_, P>,
+    raw_query: &str,
+) -> Result<(Identity, bool), Refusal> {
+    let Unauthenticated { ports, route, headers, .. } = cx;
     if !header(headers, "upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")) {
         return Err(Refusal::new(Code::UpgradeRequired, "this is a WebSocket's address"));
     }
@@ -25,19 +43,13 @@ pub async fn upgrade<P: Ports>(cx: Unauthenticated<'_, '_, P>, raw_query: &str) 
             .ok_or_else(|| Refusal::new(Code::Unauthenticated, "the ticket is used, expired or unknown"))?,
     };
     auth::refuse_other_user(raw_query, &caller)?;
-    count_at_edge(ports, &caller, route).await?;
+    count_at_edge(*ports, &caller, *route).await?;
     ports.note_person(&caller);
-    let room = query.text("roomId").ok_or_else(|| Refusal::bad_field("roomId", "a room's id"))?;
-    let (since, history) = (since(&query)?, history(&query)?);
-    let room = RoomId::parse(room).ok_or_else(no_such_room)?;
-    let cx = RoomContext { ports, caller, room, params, query };
-    let membership = cx.membership().await?;
-    let op = RoomOp::Upgrade(UpgradeRequest { batches: found.chat_v1, since, history });
-    Ok(Reply::Upgrade(Box::new(cx.request(membership, op))))
+    Ok((caller, found.chat_v1))
 }
 
 /// `since` and the `epoch` that it belongs to.
-fn since(query: &Query) -> Result<Option<(Seq, String)>, Refusal> {
+pub fn since(query: &Query) -> Result<Option<(Seq, String)>, Refusal> {
     match (query.integer("since")?, query.text("epoch")) {
         (Some(since), Some(epoch)) => Ok(Some((since, epoch.to_owned()))),
         (Some(_), None) => Err(Refusal::bad_field("epoch", "the log that since belongs to")),

@@ -58,7 +58,7 @@ impl EdgeRate {
     /// What a request of this route is counted as.
     pub fn of(route: Route) -> &'static [Self] {
         match route {
-            Route::Chat => &[Self::Upgrade],
+            Route::Chat | Route::Inbox => &[Self::Upgrade],
             Route::Search => &[Self::Rest, Self::Search],
             Route::CreateRoom => &[Self::Rest, Self::CreateRoom],
             Route::CreateWsTicket => &[Self::Rest, Self::CreateTicket],

@@ -1,6 +1,7 @@
 //! Requests, replies, queries, path parameters and JSON bodies: what every handler uses.
 //! Not here: routes (`routes`), the fields of a body (`body`), and HTTP itself (`shell`).
 
+use super::inbox_request::InboxUpgrade;
 use super::room_request::RoomRequest;
 use crate::db::{DbError, Quota};
 use crate::error::{Code, Refusal};
@@ -70,6 +71,8 @@ pub enum Reply {
     },
     /// The room takes over this connection.
     Upgrade(Box<RoomRequest>),
+    /// The person's inbox takes over this connection.
+    OpenInbox(Box<InboxUpgrade>),
     /// A file from the bucket.
     File(Box<FileReply>),
 }

@@ -12,6 +12,8 @@ mod edge_rates;
 mod files;
 mod health;
 mod http;
+mod inbox;
+mod inbox_request;
 mod members;
 mod mentions;
 mod messages;
@@ -36,9 +38,11 @@ mod ws_ticket;
 
 pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room, over_quota};
 pub use edge_rates::EdgeRate;
+pub use inbox_request::{InboxRequest, InboxUpgrade, Poke, inbox_name};
 pub use people::profile_of;
 pub use ports::{Bucket, Ports, Put, ServiceState};
 pub use room_request::{Membership, RoomOp, RoomRequest, UpgradeRequest, object_name};
+pub use rooms::for_caller;
 pub use routes::{ROUTES, Route};
 pub use written_profiles::WrittenProfiles;
 
@@ -74,6 +78,7 @@ async fn dispatch<P: Ports, B: Body>(
     let cx = Unauthenticated { ports, route, headers: &request.headers, params, query };
     match route {
         Route::Chat => chat::upgrade(cx, &request.query).await,
+        Route::Inbox => inbox::upgrade(cx, &request.query).await,
         Route::Health => health::check(cx).await,
         Route::OpenApi => Ok(schema::openapi()),
         Route::Protocol => Ok(schema::protocol()),

@@ -157,7 +157,7 @@ fn patch(fields: &mut Fields) -> Result<Patch, Refusal> {
 
 /// The room with the caller's effective role in `me.role`: Postgres doesn't know roles over the tenant. In a direct room
 /// everybody is shown as a member.
-fn for_caller(caller: &Identity, mut room: Value) -> Value {
+pub fn for_caller(caller: &Identity, mut room: Value) -> Value {
     let kind = room.get("type").and_then(Value::as_str).and_then(RoomKind::from_name);
     let kind = kind.unwrap_or(RoomKind::Group);
     if kind == RoomKind::Direct {

@@ -8,6 +8,7 @@ use std::cell::OnceCell;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     Chat,
+    Inbox,
     Health,
     OpenApi,
     Protocol,
@@ -68,6 +69,7 @@ pub enum Route {
 /// to it differs has a row for it.
 pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::GET, "/chat", Route::Chat),
+    (Method::GET, "/chat/inbox", Route::Inbox),
     (Method::GET, "/api/chat/health", Route::Health),
     (Method::GET, "/api/chat/openapi.json", Route::OpenApi),
     (Method::GET, "/api/chat/protocol.json", Route::Protocol),

@@ -10,6 +10,7 @@
 mod access;
 mod audit;
 mod cursor;
+mod inbox;
 mod members;
 mod mentions;
 mod notify;
@@ -31,6 +32,7 @@ pub use access::{
 };
 pub use audit::{AuditCursor, AuditRow, ReportedMessage, list_audit};
 pub use cursor::{Page, format as format_cursor, parse as parse_cursor};
+pub use inbox::{InboxRoom, begin_inbox_lease, end_inbox_lease, inbox_rooms};
 pub use members::{list_members, notify_settings};
 pub use mentions::mentions;
 pub use notify::{

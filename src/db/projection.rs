@@ -128,14 +128,35 @@ pub enum Projected {
         epoch: Option<String>,
         /// Postgres has another message at these seqs and keeps it. This is an integrity alarm.
         conflicts: Vec<Seq>,
+        /// The members whose inbox is open: their list has changed.
+        #[serde(default)]
+        inboxes: Vec<UserId>,
     },
     /// Nothing was changed: Postgres lacks what comes before `from`, as it was set back. Send from `last_seq`.
     Behind { last_seq: Seq, members_version: u64, epoch: Option<String> },
     /// Nothing was changed: a later batch has been written. If it is of this log, it knew these rows better, except
     /// for `conflicts`. If `epoch` is another one, Postgres follows another log.
-    Ahead { last_seq: Seq, members_version: u64, epoch: Option<String>, conflicts: Vec<Seq> },
+    Ahead {
+        last_seq: Seq,
+        members_version: u64,
+        epoch: Option<String>,
+        conflicts: Vec<Seq>,
+        /// As with `Done`.
+        #[serde(default)]
+        inboxes: Vec<UserId>,
+    },
     /// Nothing was changed: there is no such room.
     Missing,
+}
+
+impl Projected {
+    /// Whose inboxes are to be poked.
+    pub fn inboxes(&self) -> Vec<UserId> {
+        match self {
+            Self::Done { inboxes, .. } | Self::Ahead { inboxes, .. } => inboxes.clone(),
+            Self::Behind { .. } | Self::Missing => Vec::new(),
+        }
+    }
 }
 
 /// The batch is in Postgres, all of it, or nothing of it is.
@@ -147,7 +168,7 @@ pub enum Projected {
 /// generation. After `Done` everything up to `last_seq` is in Postgres, except for conflicts.
 /// # Cost  one statement; it grows with the batch, not with the tables (bench/results/projection.md).
 pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected, DbError> {
-    decode(db.query("SELECT chat_project_v2($1)", encode(batch)?).await?)
+    decode(db.query("SELECT chat_project_v3($1)", encode(batch)?).await?)
 }
 
 /// A page of a room's messages, ascending, as they were projected.

@@ -5,8 +5,8 @@
 use super::Object;
 use super::frames::{Frames, count_for_frame};
 use super::platform::Platform;
-use super::sockets::Socket;
-use crate::limits::{DELIVERY_POLL_MS, FRAME_OUT_BYTES_MAX, WINDOW_SHARE};
+use super::sockets::{Socket, Sockets};
+use crate::limits::{DELIVERY_POLL_MS, FRAME_OUT_BYTES_MAX, Limits, WINDOW_SHARE};
 use crate::room::{ConnectionId, Input, Room};
 use std::rc::Rc;
 
@@ -19,79 +19,78 @@ struct Pass {
     window: usize,
 }
 
-impl<P: Platform> Object<P> {
-    fn begin_pass(&self) -> Pass {
-        let budget = (self.limits.turn_bytes as usize).saturating_sub(self.sockets.delivery.turn_bytes.get());
-        let window = self.limits.waiting_bytes as usize / WINDOW_SHARE;
+/// What a pass over the sockets has left.
+pub(super) struct Delivered {
+    /// The clients that turned out to be too slow.
+    pub slow: Vec<ConnectionId>,
+    /// After how long the rest is to be delivered; `None`: there is none.
+    pub rest_in_ms: Option<u64>,
+}
+
+impl<S: Clone> Sockets<S> {
+    fn begin_pass(&self, limits: &Limits) -> Pass {
+        let budget = (limits.turn_bytes as usize).saturating_sub(self.delivery.turn_bytes.get());
+        let window = limits.waiting_bytes as usize / WINDOW_SHARE;
         Pass { frames: Frames::default(), budget, is_cut: false, window }
     }
 
-    /// Hands over what waits, as far as the sockets and the turn take it; a later turn continues.
-    pub(super) fn deliver(self: &Rc<Self>) {
-        let delivery = &self.sockets.delivery;
+    /// Hands over what waits, as far as the sockets and the turn take it. `None`: nothing waits.
+    pub fn deliver<P: Platform<Socket = S>>(&self, platform: &P, limits: &Limits) -> Option<Delivered> {
+        let delivery = &self.delivery;
         if !delivery.is_due.replace(false) {
-            return;
+            return None;
         }
-        let (now, mut pass) = (self.platform.now(), self.begin_pass());
+        let (now, mut pass) = (platform.now(), self.begin_pass(limits));
         let (mut slow, mut next, mut has_rest, mut has_progress) = (Vec::new(), None, false, false);
-        {
-            let mut open = self.sockets.open.borrow_mut();
-            let mut offer = |(id, socket): (&ConnectionId, &mut Socket<P::Socket>)| {
-                if socket.queue.is_empty() {
-                    return;
-                }
-                let waiting = self.platform.waiting_bytes(&socket.socket);
-                if socket.queue.judge(now, waiting, self.limits.waiting_bytes) {
-                    return slow.push(*id);
-                }
-                has_progress |= self.hand_over(socket, waiting as usize, &mut pass);
-                self.note_behind(socket);
-                if !socket.queue.is_empty() {
-                    has_rest = true;
-                    // The first one that waits for another turn's budget is the first one then.
-                    next = next.or((pass.budget == 0 || pass.is_cut).then_some(*id));
-                }
-            };
-            let first = delivery.next.get();
-            open.range_mut(first..).for_each(&mut offer);
-            open.range_mut(..first).for_each(&mut offer);
-        }
+        let mut open = self.open.borrow_mut();
+        let mut offer = |(id, socket): (&ConnectionId, &mut Socket<S>)| {
+            if socket.queue.is_empty() {
+                return;
+            }
+            let waiting = platform.waiting_bytes(&socket.socket);
+            if socket.queue.judge(now, waiting, limits.waiting_bytes) {
+                return slow.push(*id);
+            }
+            has_progress |= self.hand_over(platform, socket, waiting as usize, &mut pass);
+            Self::note_behind(platform, socket);
+            if !socket.queue.is_empty() {
+                has_rest = true;
+                // The first one that waits for another turn's budget is the first one then.
+                next = next.or((pass.budget == 0 || pass.is_cut).then_some(*id));
+            }
+        };
+        let first = delivery.next.get();
+        open.range_mut(first..).for_each(&mut offer);
+        open.range_mut(..first).for_each(&mut offer);
         delivery.next.set(next.unwrap_or_default());
-        self.memory.look(Room::release_first_loads);
-        for connection in slow {
-            self.later(async move |object| drop(object.feed(Input::Slow { connection })));
-        }
-        if has_rest {
-            delivery.is_due.set(true);
-            self.deliver_later(if has_progress { 0 } else { DELIVERY_POLL_MS });
-        }
-    }
-
-    /// Continues in a later turn.
-    fn deliver_later(self: &Rc<Self>, ms: u64) {
-        if self.sockets.delivery.is_scheduled.replace(true) {
-            return;
-        }
-        self.later(async move |object| {
-            object.platform.sleep(ms).await;
-            object.sockets.delivery.is_scheduled.set(false);
-            object.sockets.begin_turn();
-            object.deliver();
-        });
+        delivery.is_due.set(has_rest);
+        let rest_in_ms = has_rest.then_some(if has_progress { 0 } else { DELIVERY_POLL_MS });
+        Some(Delivered { slow, rest_in_ms })
     }
 
     /// Hands over what waits for one socket, as far as it takes it.
-    pub(super) fn deliver_to(&self, connection: ConnectionId) {
-        let mut open = self.sockets.open.borrow_mut();
+    pub fn deliver_to<P: Platform<Socket = S>>(
+        &self,
+        platform: &P,
+        limits: &Limits,
+        connection: ConnectionId,
+    ) {
+        let mut open = self.open.borrow_mut();
         if let Some(socket) = open.get_mut(&connection).filter(|socket| !socket.queue.is_empty()) {
-            let waiting = self.platform.waiting_bytes(&socket.socket);
-            self.hand_over(socket, waiting as usize, &mut self.begin_pass());
+            let waiting = platform.waiting_bytes(&socket.socket);
+            self.hand_over(platform, socket, waiting as usize, &mut self.begin_pass(limits));
         }
     }
 
     /// Hands frames to the platform until the socket's window or the turn's budget is full. An event that is larger
     /// than the window goes alone, when nothing else waits; one that is larger than the budget is the first of a turn. True if anything went.
-    fn hand_over(&self, socket: &mut Socket<P::Socket>, mut waiting: usize, pass: &mut Pass) -> bool {
+    fn hand_over<P: Platform<Socket = S>>(
+        &self,
+        platform: &P,
+        socket: &mut Socket<S>,
+        mut waiting: usize,
+        pass: &mut Pass,
+    ) -> bool {
         let before = waiting;
         while !socket.queue.is_empty() && pass.budget > 0 {
             let room = pass.window.saturating_sub(waiting).min(pass.budget);
@@ -99,7 +98,7 @@ impl<P: Platform> Object<P> {
             let count = if socket.batches { count_for_frame(socket.queue.events(), bytes_max) } else { 1 };
             let first_bytes = socket.queue.events().next().map_or(0, |event| event.len().saturating_add(2));
             let is_full = waiting > 0 && first_bytes > pass.window.saturating_sub(waiting);
-            let is_over = self.sockets.delivery.turn_bytes.get() > 0 && first_bytes > pass.budget;
+            let is_over = self.delivery.turn_bytes.get() > 0 && first_bytes > pass.budget;
             pass.is_cut |= is_over;
             if is_full || is_over {
                 break;
@@ -109,7 +108,7 @@ impl<P: Platform> Object<P> {
                 if socket.batches { Some(pass.frames.frame(events)) } else { events.into_iter().next() };
             let Some(frame) = frame else { break };
             let bytes = frame.len();
-            if self.platform.send(&socket.socket, &frame).is_err() {
+            if platform.send(&socket.socket, &frame).is_err() {
                 // The socket is gone; its end follows.
                 socket.queue.abandon();
                 break;
@@ -117,9 +116,29 @@ impl<P: Platform> Object<P> {
             socket.queue.count_handed(bytes);
             waiting = waiting.saturating_add(bytes);
             pass.budget = pass.budget.saturating_sub(bytes);
-            let turn_bytes = &self.sockets.delivery.turn_bytes;
+            let turn_bytes = &self.delivery.turn_bytes;
             turn_bytes.set(turn_bytes.get().saturating_add(bytes));
         }
         waiting > before
+    }
+}
+
+impl<P: Platform> Object<P> {
+    /// Hands over what waits; a later turn continues.
+    pub(super) fn deliver(self: &Rc<Self>) {
+        let Some(Delivered { slow, rest_in_ms }) = self.sockets.deliver(&self.platform, &self.limits) else {
+            return;
+        };
+        self.memory.look(Room::release_first_loads);
+        for connection in slow {
+            self.later(async move |object| drop(object.feed(Input::Slow { connection })));
+        }
+        if let Some(ms) = rest_in_ms.filter(|_| !self.sockets.delivery.is_scheduled.replace(true)) {
+            self.later(async move |object| {
+                object.platform.sleep(ms).await;
+                object.sockets.begin_later_turn();
+                object.deliver();
+            });
+        }
     }
 }

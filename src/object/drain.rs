@@ -4,7 +4,7 @@
 use super::Object;
 use super::lease::Lease;
 use super::platform::Platform;
-use crate::db;
+use crate::db::{self, Projected};
 use crate::ids::UnixMs;
 use crate::limits::*;
 use crate::room::{Input, Room};
@@ -36,14 +36,14 @@ pub(super) struct Linger {
 
 impl Linger {
     /// Counts a statement. Returns its number, and for how long the connection is kept after it.
-    fn begin(&self, now: UnixMs) -> (u64, u64) {
+    pub fn begin(&self, now: UnixMs) -> (u64, u64) {
         let statements = self.statements.get().wrapping_add(1);
         self.statements.set(statements);
         let is_busy = now.saturating_sub(self.last_at.replace(now)) <= CONNECTION_BUSY_MS;
         (statements, if is_busy { CONNECTION_BUSY_MS } else { CONNECTION_LINGER_MS })
     }
 
-    fn is_over(&self, since: u64) -> bool {
+    pub fn is_over(&self, since: u64) -> bool {
         self.statements.get() == since
     }
 }
@@ -90,6 +90,7 @@ impl<P: Platform> Object<P> {
             self.drain.lease.renew(begun);
             let outcome = self.ask_db(async |db| db::project(db, &batch).await).await;
             self.drain.took_ms.set(self.platform.now().saturating_sub(begun));
+            self.poke(outcome.as_ref().map(Projected::inboxes).unwrap_or_default());
             // Who is present decides whom the batch notifies.
             self.feed_pings();
             let failed = self.feed(Input::Projected { batch, outcome }).failed;

@@ -8,7 +8,7 @@ use crate::metrics::Counts;
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::{Store, StoreError};
-use crate::room::{Input, Room, SocketState};
+use crate::room::{Input, Room};
 use std::cell::{Cell, RefCell, RefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -75,15 +75,7 @@ impl<P: Platform> Object<P> {
 
     /// The room from its storage and its open sockets: after hibernation, a deploy, a panic, a failing store.
     fn load(self: &Rc<Self>) -> Result<Option<Room>, StoreError> {
-        let mut states = Vec::new();
-        let mut sockets = Vec::new();
-        for socket in self.platform.sockets() {
-            let Some(text) = self.platform.attachment(&socket) else { continue };
-            let Ok(state) = serde_json::from_str::<SocketState>(&text) else { continue };
-            sockets.push((socket, state.clone()));
-            states.push(state);
-        }
-        let connections = self.sockets.reload(sockets.into_iter());
+        let (states, connections) = self.sockets.wake(&self.platform);
         if !connections.is_empty() {
             self.later(async move |object| drop(object.feed(Input::Lost { connections })));
         }

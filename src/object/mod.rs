@@ -8,15 +8,19 @@ mod changes;
 mod delivery;
 mod drain;
 mod frames;
+mod inbox;
+mod inbox_questions;
 mod lease;
 mod memory;
 mod platform;
+mod pokes;
 mod rebuild;
 mod requests;
 mod schedule;
 mod send_queue;
 mod sockets;
 
+pub use inbox::InboxObject;
 pub use platform::{Gone, Platform};
 pub use requests::Answer;
 
@@ -30,6 +34,7 @@ use changes::Changes;
 use drain::{Drain, Linger};
 use lease::Lease;
 use memory::Memory;
+use pokes::Pokes;
 use rebuild::Rebuilding;
 use schedule::Schedule;
 use sockets::Sockets;
@@ -49,6 +54,7 @@ pub struct Object<P: Platform> {
     opening: Lease,
     rebuilding: Rebuilding,
     changes: Changes,
+    pokes: Pokes,
 }
 
 /// What an input returns to whoever fed it.
@@ -75,6 +81,7 @@ impl<P: Platform> Object<P> {
             opening: Lease::default(),
             rebuilding: Rebuilding::default(),
             changes: Changes::default(),
+            pokes: Pokes::default(),
         })
     }
 
@@ -167,8 +174,10 @@ impl<P: Platform> Object<P> {
     fn perform(self: &Rc<Self>, effect: Effect, fed: &mut Fed) -> Result<(), Gone> {
         match effect {
             Effect::Send { connection, events } => self.sockets.push(connection, events),
-            Effect::Close { connection, code } => self.close(connection, code)?,
-            Effect::Attach { connection, state } => self.attach(connection, &state),
+            Effect::Close { connection, code } => {
+                self.sockets.close(&self.platform, &self.limits, connection, code)?
+            }
+            Effect::Attach { connection, state } => self.sockets.attach(&self.platform, connection, &state),
             Effect::Verify { connection, token } => self.later(async move |object| {
                 let outcome = object.platform.authenticate(&token).await;
                 object.feed(Input::Verified { connection, outcome });

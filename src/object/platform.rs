@@ -1,6 +1,7 @@
-//! What a room's object needs from its runtime. `shell` (workerd) and the simulator implement it.
+//! What the object of a room or an inbox needs from its runtime. `shell` (workerd) and the simulator implement it.
 //! Not here: what the object does with it.
 
+use crate::api::{Poke, Reply, RoomRequest};
 use crate::auth::Identity;
 use crate::db::{Notices, Postgres};
 use crate::error::Refusal;
@@ -71,6 +72,18 @@ pub trait Platform: 'static {
     /// # Cost  at most `QUEUE_TIMEOUT_MS`.
     fn notify(&self, _notices: &[Notices]) -> impl Future<Output = bool> {
         async { true }
+    }
+    /// Pokes a person's inbox; true when it has the poke.
+    ///
+    /// # Cost  at most `OBJECT_TIMEOUT_MS`.
+    fn poke(&self, _poke: &Poke) -> impl Future<Output = bool> {
+        async { true }
+    }
+    /// Asks a room for an inbox.
+    ///
+    /// # Cost  at most `OBJECT_TIMEOUT_MS`.
+    fn call_room(&self, _request: &RoomRequest) -> impl Future<Output = Result<Reply, Refusal>> {
+        async { Err(Refusal::fault()) }
     }
     /// Writes a data point for the operator's graphs.
     fn count(&self, _tenant: &TenantId, _room: &RoomId, _counts: &Counts) {}

@@ -5,7 +5,7 @@ use super::Object;
 use super::platform::{Gone, Platform};
 use super::send_queue::SendQueue;
 use crate::ids::UnixMs;
-use crate::limits::{HEARTBEAT_SWEEP_MS, HEARTBEAT_TIMEOUT_MS};
+use crate::limits::{HEARTBEAT_SWEEP_MS, HEARTBEAT_TIMEOUT_MS, Limits};
 use crate::protocol::server::{CloseCode, EventText};
 use crate::room::{ConnectionId, Input, SocketState};
 use std::cell::{Cell, RefCell};
@@ -85,6 +85,12 @@ impl<S> Sockets<S> {
         self.delivery.turn_bytes.set(0);
     }
 
+    /// The turn that continues the delivery begins.
+    pub fn begin_later_turn(&self) {
+        self.delivery.is_scheduled.set(false);
+        self.begin_turn();
+    }
+
     pub fn push(&self, connection: ConnectionId, events: Vec<EventText>) {
         if let Some(socket) = self.open.borrow_mut().get_mut(&connection) {
             socket.queue.push(events);
@@ -118,21 +124,95 @@ impl<S> Sockets<S> {
     }
 }
 
-impl<P: Platform> Object<P> {
-    /// Closes a socket that the room does not know any more.
-    ///
-    /// # Errors  the socket is gone; the effects after this one must be performed nevertheless.
-    pub(super) fn close(&self, connection: ConnectionId, code: CloseCode) -> Result<(), Gone> {
-        // What was sent before the close goes first, as far as the socket takes it.
-        self.deliver_to(connection);
-        let socket = self.sockets.remove(connection);
-        socket.map_or(Ok(()), |socket| self.dismiss(&socket, code))
+/// What needs the platform of the sockets.
+impl<S: Clone> Sockets<S> {
+    /// Stores this with the socket.
+    pub fn attach<P: Platform<Socket = S>>(
+        &self,
+        platform: &P,
+        connection: ConnectionId,
+        state: &SocketState,
+    ) {
+        if let Some(socket) = self.open.borrow().get(&connection) {
+            let state = SocketState { is_behind: socket.is_behind, ..state.clone() };
+            platform.attach(&socket.socket, &serde_json::to_string(&state).unwrap_or_default());
+        }
     }
 
+    /// Closes a socket whose end tells nothing any more.
+    ///
+    /// # Errors  the socket is gone; the effects after this one must be performed nevertheless.
+    pub fn close<P: Platform<Socket = S>>(
+        &self,
+        platform: &P,
+        limits: &Limits,
+        connection: ConnectionId,
+        code: CloseCode,
+    ) -> Result<(), Gone> {
+        // What was sent before the close goes first, as far as the socket takes it.
+        self.deliver_to(platform, limits, connection);
+        self.remove(connection).map_or(Ok(()), |socket| dismiss(platform, &socket, code))
+    }
+
+    /// Stores whether events wait for the socket, if that has changed: a new instance, which lost them, must know.
+    pub fn note_behind<P: Platform<Socket = S>>(platform: &P, socket: &mut Socket<S>) {
+        let is_behind = !socket.queue.is_empty();
+        if is_behind == socket.is_behind {
+            return;
+        }
+        let Some(text) = platform.attachment(&socket.socket) else { return };
+        let Ok(state) = serde_json::from_str::<SocketState>(&text) else { return };
+        socket.is_behind = is_behind;
+        let state = SocketState { is_behind, ..state };
+        platform.attach(&socket.socket, &serde_json::to_string(&state).unwrap_or_default());
+    }
+
+    /// Takes over the sockets that stayed open while whoever knew them was not in memory.
+    ///
+    /// # Gives  their stored states, and what `reload` gives.
+    pub fn wake<P: Platform<Socket = S>>(&self, platform: &P) -> (Vec<SocketState>, Vec<ConnectionId>) {
+        let stored = |socket: S| {
+            let state: SocketState = serde_json::from_str(&platform.attachment(&socket)?).ok()?;
+            Some((socket, state))
+        };
+        let sockets: Vec<_> = platform.sockets().into_iter().filter_map(stored).collect();
+        let states = sockets.iter().map(|(_, state)| state.clone()).collect();
+        (states, self.reload(sockets.into_iter()))
+    }
+
+    /// The clients that have sent pings and are silent now; looked for at most every `HEARTBEAT_SWEEP_MS`.
+    ///
+    /// # Takes  `last_frame_ms`: when a connection last sent a frame, if it is known.
+    pub fn silent<P: Platform<Socket = S>>(
+        &self,
+        platform: &P,
+        last_frame_ms: impl Fn(ConnectionId) -> Option<UnixMs>,
+    ) -> Vec<ConnectionId> {
+        let now = platform.now();
+        if !self.begin_sweep(now) {
+            return Vec::new();
+        }
+        let silent = |(id, socket): (&ConnectionId, &Socket<S>)| {
+            let last_ms = platform.pinged_at(&socket.socket)?.max(last_frame_ms(*id)?);
+            (now.saturating_sub(last_ms) > HEARTBEAT_TIMEOUT_MS).then_some(*id)
+        };
+        let mut connections: Vec<_> = self.open.borrow().iter().filter_map(silent).collect();
+        connections.sort_unstable();
+        connections
+    }
+}
+
+/// Closes a socket that was known, whose end tells nobody anything any more.
+fn dismiss<P: Platform>(platform: &P, socket: &P::Socket, code: CloseCode) -> Result<(), Gone> {
+    platform.attach(socket, "");
+    platform.close(socket, code)
+}
+
+impl<P: Platform> Object<P> {
     /// Closes all sockets, of which a new log must know nothing.
     pub(super) fn dismiss_all(&self, code: CloseCode) {
         for socket in self.platform.sockets() {
-            let _ = self.dismiss(&socket, code);
+            let _ = dismiss(&self.platform, &socket, code);
         }
     }
 
@@ -141,27 +221,6 @@ impl<P: Platform> Object<P> {
         for socket in self.platform.sockets() {
             let _ = self.platform.close(&socket, code);
         }
-    }
-
-    /// The platform stores this with the socket.
-    pub(super) fn attach(&self, connection: ConnectionId, state: &SocketState) {
-        if let Some(socket) = self.sockets.open.borrow().get(&connection) {
-            let state = SocketState { is_behind: socket.is_behind, ..state.clone() };
-            self.platform.attach(&socket.socket, &serde_json::to_string(&state).unwrap_or_default());
-        }
-    }
-
-    /// Stores whether events wait for the socket, if that has changed: a new instance, which lost them, must know.
-    pub(super) fn note_behind(&self, socket: &mut Socket<P::Socket>) {
-        let is_behind = !socket.queue.is_empty();
-        if is_behind == socket.is_behind {
-            return;
-        }
-        let Some(text) = self.platform.attachment(&socket.socket) else { return };
-        let Ok(state) = serde_json::from_str::<SocketState>(&text) else { return };
-        socket.is_behind = is_behind;
-        let state = SocketState { is_behind, ..state };
-        self.platform.attach(&socket.socket, &serde_json::to_string(&state).unwrap_or_default());
     }
 
     /// A socket has ended; `is_clean`: by a close frame of its client. One that this instance does not know was not
@@ -180,12 +239,6 @@ impl<P: Platform> Object<P> {
         self.feed(Input::Closed { connection, is_clean, stored });
     }
 
-    /// Closes a socket that was known, whose end tells the room nothing any more.
-    fn dismiss(&self, socket: &P::Socket, code: CloseCode) -> Result<(), Gone> {
-        self.platform.attach(socket, "");
-        self.platform.close(socket, code)
-    }
-
     /// Tells the room when its clients last sent a ping.
     pub(super) fn feed_pings(self: &Rc<Self>) {
         let ping = |(id, socket): (&ConnectionId, &Socket<P::Socket>)| {
@@ -198,19 +251,10 @@ impl<P: Platform> Object<P> {
         }
     }
 
-    /// Looks, at most every `HEARTBEAT_SWEEP_MS`, for clients that have sent pings and are silent now.
+    /// Looks for silent clients, which the room closes.
     pub(super) fn sweep(self: &Rc<Self>) {
-        let now = self.platform.now();
-        if !self.sockets.begin_sweep(now) {
-            return;
-        }
-        let silent = |(id, socket): (&ConnectionId, &Socket<P::Socket>)| {
-            let last_frame_ms = self.memory.look(|room| room.last_frame_ms(*id))??;
-            let last_ms = self.platform.pinged_at(&socket.socket)?.max(last_frame_ms);
-            (now.saturating_sub(last_ms) > HEARTBEAT_TIMEOUT_MS).then_some(*id)
-        };
-        let mut connections: Vec<_> = self.sockets.open.borrow().iter().filter_map(silent).collect();
-        connections.sort_unstable();
+        let last_frame_ms = |id| self.memory.look(|room| room.last_frame_ms(id))?;
+        let connections = self.sockets.silent(&self.platform, last_frame_ms);
         if !connections.is_empty() {
             self.feed_pings();
             self.feed(Input::Silent { connections });

@@ -299,7 +299,7 @@ fn attachment(mut fields: Fields) -> Result<Attached, Refusal> {
 
 /// 52 bits of a SHA-256 over the parts: as many as a JavaScript number holds exactly. The digest detects mistakes of a
 /// client, not attacks.
-fn digest(parts: &[&str]) -> u64 {
+pub fn digest(parts: &[&str]) -> u64 {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod file;
+pub mod inbox;
 mod json;
 pub mod message;
 pub mod person;

@@ -2,7 +2,7 @@
 
 use super::effect::Effect;
 use crate::ids::UnixMs;
-use crate::limits::{ALARM_DELAY_MS, ALARM_MIN_MS};
+use crate::limits::{ALARM_DELAY_MS, ALARM_LATE_MS, ALARM_MIN_MS};
 
 /// What the room believes of the alarm; the platform may have lost it.
 #[derive(Debug, Default)]
@@ -24,10 +24,14 @@ impl Alarm {
 
     /// Ensures that an alarm finishes what a crash would leave undone.
     pub fn arm(&mut self, now: UnixMs, due: UnixMs) -> Option<Effect> {
-        let delay_ms = if due > now { ALARM_MIN_MS.max(due - now) } else { ALARM_DELAY_MS };
+        // What is due now has begun without the alarm, which is for a crash.
+        let (delay_ms, late_ms) = match due.checked_sub(now) {
+            Some(0) | None => (ALARM_DELAY_MS, ALARM_LATE_MS),
+            Some(wait_ms) => (ALARM_MIN_MS.max(wait_ms), ALARM_DELAY_MS),
+        };
         let at = now.saturating_add(delay_ms);
         // The alarm for a file may be a day away when a message is sent.
-        let late = |set: UnixMs| set <= now || set > at.saturating_add(ALARM_DELAY_MS);
+        let late = |set: UnixMs| set <= now || set > at.saturating_add(late_ms);
         self.at.is_none_or(late).then(|| self.set(now, at))
     }
 

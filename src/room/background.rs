@@ -24,9 +24,11 @@ impl Room {
 
     /// Ensures that an alarm finishes what a crash would leave undone.
     pub(super) fn arm(&mut self, now: UnixMs) {
+        // An offering in progress needs the alarm for a crash alone.
+        let notices = self.notices_due().map(|at| if self.notifications.is_offering() { now } else { at });
         let dues = [
             self.outbox.due(&self.backlog()),
-            self.notices_due(),
+            notices,
             self.files.due(),
             self.deletion.due(self.is_settled()),
         ];

@@ -2,7 +2,7 @@
 //! Not here: what of a connection survives hibernation (`socket_state`), what an event means, who is online
 //! (`presence`), and the sockets themselves (`shell`).
 
-use super::effect::Effect;
+use super::effect::SocketEffect;
 use super::rate::Window;
 use super::socket_state::{ConnectionId, SocketState};
 use crate::auth::Identity;
@@ -185,17 +185,17 @@ impl Connections {
     /// Releases pending events, and changed states as what the platform must store.
     ///
     /// # Takes  `update`: brings a changed state up to date before it is stored.
-    pub fn flush(&mut self, update: impl Fn(&mut SocketState)) -> Vec<Effect> {
+    pub fn flush(&mut self, update: impl Fn(&mut SocketState)) -> Vec<SocketEffect> {
         let mut effects = Vec::new();
         for (id, connection) in &mut self.open {
             let events = std::mem::take(&mut connection.pending);
             if !events.is_empty() {
-                effects.push(Effect::Send { connection: *id, events });
+                effects.push(SocketEffect::Send { connection: *id, events });
             }
             if std::mem::take(&mut connection.changed) {
                 update(&mut connection.state);
                 let state = Box::new(connection.state.clone());
-                effects.push(Effect::Attach { connection: *id, state });
+                effects.push(SocketEffect::Attach { connection: *id, state });
             }
         }
         effects

@@ -62,6 +62,22 @@ pub enum Effect {
     Report(Entry),
 }
 
+/// What `Connections::flush` releases for a socket; see the effects of the same names.
+#[derive(Debug)]
+pub enum SocketEffect {
+    Send { connection: ConnectionId, events: Vec<EventText> },
+    Attach { connection: ConnectionId, state: Box<SocketState> },
+}
+
+impl From<SocketEffect> for Effect {
+    fn from(effect: SocketEffect) -> Self {
+        match effect {
+            SocketEffect::Send { connection, events } => Self::Send { connection, events },
+            SocketEffect::Attach { connection, state } => Self::Attach { connection, state },
+        }
+    }
+}
+
 /// Why an operation was not done.
 #[derive(Debug)]
 pub(crate) enum RoomError {

@@ -2,7 +2,7 @@
 //! gets. Not here: decoding (`protocol::client`), and what an operation does (`message`, `edit_delete`, `ephemeral`).
 
 use super::effect::Effect;
-use super::rate::Rate;
+use super::frame_checks::{FrameCheck, check_frame};
 use super::socket_state::ConnectionId;
 use super::store;
 use super::turn::{Request, Turn};
@@ -21,28 +21,19 @@ impl Room {
         random: u64,
     ) -> store::Result<()> {
         let now = turn.now;
-        let Some(state) = self.connections.get(id) else { return Ok(()) };
-        if text.len() > self.limits.frame_bytes as usize {
-            self.close(id, CloseCode::FrameTooLarge, now);
-            return Ok(());
-        }
-        if state.has_expired(now) {
-            self.close(id, CloseCode::AuthExpired, now);
-            return Ok(());
-        }
-        let caller = state.identity.clone();
-        let user = caller.user.as_str();
-        self.connections.record_frame(id, now);
-        if self.rates.count_frame(&self.limits, user, now) {
-            self.close(id, CloseCode::Flood, now);
-            return Ok(());
-        }
-        let within = self.rates.charge(&self.limits, user, Rate::Frames, now);
-        let decoded = ClientFrame::decode(text);
-        if let Err(refusal) = within {
-            self.send_error(id, &refusal, FrameName::of(&decoded));
-            return Ok(());
-        }
+        let checked = check_frame(&mut self.connections, &mut self.rates, &self.limits, (id, text), now);
+        let Some((caller, checked)) = checked else { return Ok(()) };
+        let decoded = match checked {
+            FrameCheck::Close(code) => {
+                self.close(id, code, now);
+                return Ok(());
+            }
+            FrameCheck::Refuse(refusal) => {
+                self.send_error(id, &refusal, FrameName::of(&ClientFrame::decode(text)));
+                return Ok(());
+            }
+            FrameCheck::Pass => ClientFrame::decode(text),
+        };
         match decoded {
             Err(bad) => self.refuse_frame(id, bad, now),
             Ok(frame) => {

@@ -24,6 +24,7 @@ mod ephemeral;
 mod files;
 mod first_loads;
 mod folded_text;
+mod frame_checks;
 mod frames;
 mod input;
 mod log;
@@ -58,11 +59,14 @@ mod uploads;
 pub use admin_changes::{AdminChange, AskedChange, Patch};
 pub use backoff::Backoff;
 pub use change_batch::ChangeBatch;
-pub use effect::Effect;
+pub use connection::Connections;
 pub(crate) use effect::RoomError;
+pub use effect::{Effect, SocketEffect};
 pub use files::{file_prefix, split_id};
+pub use frame_checks::{FrameCheck, check_frame};
 pub use input::{Connect, Input, PageQuery, ResumePosition, RoomCall};
 pub use message_row::message_for;
+pub use rate::RateLimits;
 pub use reactions::EmojiParser;
 pub use rebuild::{Rebuild, RebuildStep};
 pub use socket_state::{ConnectionId, SocketState};
@@ -78,7 +82,6 @@ use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use alarm::Alarm;
 use audit::AuditNotes;
-use connection::Connections;
 use deletion::Deletion;
 use files::Files;
 use first_loads::FirstLoads;
@@ -88,7 +91,6 @@ use moderation::{Moderation, Moderator};
 use notifications::Notifications;
 use outbox::Outbox;
 use presence::Presence;
-use rate::RateLimits;
 use reads::Reads;
 use slow_mode::SlowMode;
 use storage::Storage;
@@ -377,7 +379,7 @@ impl Room {
             }
             state.set_marker(reads.marker(state.user()), reads.due_of(state.user()));
         });
-        self.effects.extend(effects);
+        self.effects.extend(effects.into_iter().map(Effect::from));
     }
 
     fn report(&mut self, entry: Entry) {

@@ -1,7 +1,7 @@
 // The module that Cloudflare loads: it passes the Worker's events to the WebAssembly and exports the Durable Objects.
 // `cargo xtask build` bundles it with wasm-bindgen's `index.js`. Not here: anything that a request is answered by.
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { __worker_init_state, ChatRoom as Room, TenantOutbox as Outbox, WsTicket as Ticket, fetch, queue } from "./index.js";
+import { __worker_init_state, ChatRoom as Room, Inbox as PersonInbox, TenantOutbox as Outbox, WsTicket as Ticket, fetch, queue } from "./index.js";
 
 Error.stackTraceLimit = 100;
 
@@ -45,5 +45,6 @@ class Entrypoint extends WorkerEntrypoint {
 
 export default surviveReset(Entrypoint);
 export const ChatRoom = surviveReset(Room);
+export const Inbox = surviveReset(PersonInbox);
 export const TenantOutbox = surviveReset(Outbox);
 export const WsTicket = surviveReset(Ticket);

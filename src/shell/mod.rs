@@ -7,12 +7,14 @@ mod chat_room;
 mod clock;
 mod database;
 mod emoji;
+mod inbox;
 mod notifications;
 mod ports;
 mod sqlite;
 mod tenant_outbox;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
+mod workerd;
 mod ws_ticket;
 
 use crate::api::{self, Reply};
@@ -102,6 +104,7 @@ async fn answer(
     let reply = api::handle(&ports, api::Request { method, path, query, headers, body }).await;
     let response = match reply {
         Reply::Upgrade(room_request) => ports.upgrade(&room_request, &handshake).await,
+        Reply::OpenInbox(upgrade) => ports.open_inbox(*upgrade, &handshake).await,
         Reply::File(file) => ports.deliver(*file).await,
         reply => json(&reply),
     };

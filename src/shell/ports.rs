@@ -2,11 +2,14 @@
 //! Not here: what is done with them (`api`).
 
 use super::{bucket::R2, clock, database::Database};
-use crate::api::{self, EdgeRate, FileReply, Ports, Reply, RoomRequest, ServiceState, WrittenProfiles};
+use crate::api::{
+    self, EdgeRate, FileReply, InboxRequest, InboxUpgrade, Poke, Ports, Reply, RoomRequest, ServiceState,
+    WrittenProfiles,
+};
 use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
 use crate::db::{self, DbError, Directory, Postgres, ProfileWriter};
 use crate::error::{Code, Refusal};
-use crate::ids::{TenantId, UnixMs};
+use crate::ids::{TenantId, UnixMs, UserId};
 use crate::limits::{
     ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, Limits, STATEMENT_TIMEOUT_MS,
 };
@@ -31,8 +34,8 @@ thread_local! {
     static RATES_REPORTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The header that carries an upgrade's `RoomRequest`: such a request has no body.
-pub const ROOM_REQUEST_HEADER: &str = "x-chinwag-ask";
+/// The header that carries an upgrade's request to its object: such a request has no body.
+pub const OBJECT_REQUEST_HEADER: &str = "x-chinwag-ask";
 
 pub struct WorkerPorts<'a> {
     env: &'a Env,
@@ -115,38 +118,63 @@ impl<'a> WorkerPorts<'a> {
     }
 
     /// Passes the upgrade on to the room.
-    pub async fn upgrade(
-        &self,
-        room_request: &RoomRequest,
-        handshake: &HeaderMap,
-    ) -> worker::Result<Response> {
-        let headers = Headers::new();
-        headers.set("upgrade", "websocket")?;
-        headers.set(ROOM_REQUEST_HEADER, &ascii(&serde_json::to_string(room_request)?))?;
-        for name in ["sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"] {
-            if let Some(value) = handshake.get(name).and_then(|value| value.to_str().ok()) {
-                headers.set(name, value)?;
-            }
-        }
-        let mut init = RequestInit::new();
-        init.with_headers(headers);
-        let request = Request::new_with_init("https://room/", &init)?;
-        let response = self.room(room_request)?.fetch_with_request(request).await?;
-        if response.status_code() == 101 {
-            return Ok(response);
-        }
-        super::json(&relayed(response).await?)
+    pub async fn upgrade(&self, request: &RoomRequest, handshake: &HeaderMap) -> worker::Result<Response> {
+        pass_on(room(self.env, request)?, &serde_json::to_string(request)?, handshake).await
     }
 
-    /// The room's object. The platform logs its name, which holds nothing personal beyond the ids.
-    fn room(&self, room_request: &RoomRequest) -> worker::Result<Stub> {
-        object_at(
-            self.env,
-            "CHAT_ROOM",
-            &room_request.caller.tenant,
-            &api::object_name(&room_request.caller.tenant, &room_request.room),
-        )
+    /// Passes the upgrade on to the person's inbox.
+    pub async fn open_inbox(&self, upgrade: InboxUpgrade, handshake: &HeaderMap) -> worker::Result<Response> {
+        let stub = inbox(self.env, &upgrade.caller.tenant, &upgrade.caller.user)?;
+        pass_on(stub, &serde_json::to_string(&InboxRequest::Upgrade(upgrade))?, handshake).await
     }
+}
+
+/// Passes an upgrade on to its object.
+async fn pass_on(stub: Stub, request: &str, handshake: &HeaderMap) -> worker::Result<Response> {
+    let headers = Headers::new();
+    headers.set("upgrade", "websocket")?;
+    headers.set(OBJECT_REQUEST_HEADER, &ascii(request))?;
+    for name in ["sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"] {
+        if let Some(value) = handshake.get(name).and_then(|value| value.to_str().ok()) {
+            headers.set(name, value)?;
+        }
+    }
+    let mut init = RequestInit::new();
+    init.with_headers(headers);
+    let response = stub.fetch_with_request(Request::new_with_init("https://object/", &init)?).await?;
+    if response.status_code() == 101 {
+        return Ok(response);
+    }
+    super::json(&relayed(response).await?)
+}
+
+/// The room's object. The platform logs its name, which holds nothing personal beyond the ids.
+fn room(env: &Env, request: &RoomRequest) -> worker::Result<Stub> {
+    let tenant = &request.caller.tenant;
+    object_at(env, "CHAT_ROOM", tenant, &api::object_name(tenant, &request.room))
+}
+
+/// The object of a person's inbox.
+fn inbox(env: &Env, tenant: &TenantId, user: &UserId) -> worker::Result<Stub> {
+    object_at(env, "INBOX", tenant, &api::inbox_name(tenant, user))
+}
+
+/// Asks a room.
+///
+/// # Errors  upstream_unavailable → the object is overloaded or moving to another machine. The caller may retry.
+pub async fn call_room(env: &Env, request: &RoomRequest) -> Result<Reply, Refusal> {
+    let body = serde_json::to_string(request).map_err(|_| Refusal::fault())?;
+    let stub = room(env, request).map_err(|_| Refusal::fault())?;
+    let unreachable = |_| Refusal::new(Code::UpstreamUnavailable, "the room can't be reached, try again");
+    relayed(post(stub, Method::Post, &body).await.map_err(unreachable)?).await.map_err(unreachable)
+}
+
+/// Pokes a person's inbox.
+pub async fn poke(env: &Env, poke: &Poke) -> worker::Result<()> {
+    let stub = inbox(env, &poke.tenant, &poke.user)?;
+    let answer = post(stub, Method::Post, &serde_json::to_string(&InboxRequest::Poke(poke.clone()))?).await?;
+    let refused = || worker::Error::RustError("the inbox refused it".into());
+    if answer.status_code() == 200 { Ok(()) } else { Err(refused()) }
 }
 
 /// A Durable Object of a tenant. A jurisdiction or a location hint would be decided here and nowhere else.
@@ -230,12 +258,8 @@ impl Ports for WorkerPorts<'_> {
         super::notifications::state(self.env)
     }
 
-    async fn call_room(&self, room_request: &RoomRequest) -> Result<Reply, Refusal> {
-        let body = serde_json::to_string(room_request).map_err(|_| Refusal::fault())?;
-        let stub = self.room(room_request).map_err(|_| Refusal::fault())?;
-        // The object is overloaded or moving to another machine. The client may retry; we do not.
-        let unreachable = |_| Refusal::new(Code::UpstreamUnavailable, "the room can't be reached, try again");
-        relayed(post(stub, Method::Post, &body).await.map_err(unreachable)?).await.map_err(unreachable)
+    async fn call_room(&self, request: &RoomRequest) -> Result<Reply, Refusal> {
+        call_room(self.env, request).await
     }
 
     async fn outbox_alerts(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {

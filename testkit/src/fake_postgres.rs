@@ -82,7 +82,7 @@ impl FakePostgres {
         }
         if last_seq > batch.to {
             let conflicts = self.conflicts(batch);
-            return Ok(Projected::Ahead { last_seq, members_version, epoch, conflicts });
+            return Ok(Projected::Ahead { last_seq, members_version, epoch, conflicts, inboxes: Vec::new() });
         }
         if !self.accepts_poison && batch.messages.iter().any(is_poison) {
             let message = "invalid byte sequence".into();
@@ -114,7 +114,7 @@ impl FakePostgres {
             self.audit.entry(row.id).or_insert((action, row.actor, row.target, row.reason));
         }
         (self.last_seq, self.epoch) = (batch.to, Some(batch.epoch.clone()));
-        Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts })
+        Ok(Projected::Done { last_seq: batch.to, members_version, epoch, conflicts, inboxes: Vec::new() })
     }
 
     /// What `db::messages_after` gives.

@@ -80,13 +80,13 @@ fn decode<T: DeserializeOwned>(input: &Value) -> Result<T, DbError> {
 /// A projection's answer in the shape that the statement gives.
 pub fn encode_projected(projected: Projected) -> Value {
     let (state, last_seq, version, epoch, conflicts) = match projected {
-        Projected::Done { last_seq, members_version, epoch, conflicts } => {
+        Projected::Done { last_seq, members_version, epoch, conflicts, .. } => {
             ("done", last_seq, members_version, epoch, conflicts)
         }
         Projected::Behind { last_seq, members_version, epoch } => {
             ("behind", last_seq, members_version, epoch, Vec::new())
         }
-        Projected::Ahead { last_seq, members_version, epoch, conflicts } => {
+        Projected::Ahead { last_seq, members_version, epoch, conflicts, .. } => {
             ("ahead", last_seq, members_version, epoch, conflicts)
         }
         Projected::Missing => return json!({"state": "missing"}),

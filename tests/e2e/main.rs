@@ -13,6 +13,7 @@ mod files;
 mod files_large;
 mod frames;
 mod identity;
+mod inbox;
 mod legacy_client;
 mod limits;
 mod memory;

@@ -78,7 +78,7 @@ pub struct Proxy {
 }
 
 /// Stands in the projecting statement and in no other.
-const PROJECTION: &[u8] = b"chat_project_v2(";
+const PROJECTION: &[u8] = b"chat_project_v3(";
 /// `ReadyForQuery`, idle: the transaction is over, and what it wrote is committed.
 const READY: &[u8] = b"Z\0\0\0\x05I";
 const CHUNK_BYTES: usize = 64 * 1024;

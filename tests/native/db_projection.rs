@@ -115,14 +115,20 @@ async fn overlapping_batches_bring_the_newest_and_late_ones_change_nothing() {
     // The first batch again, from a connection that hung: it knows message 4 only as it was.
     let late = db::project(&pg, &talk(0, 5)).await.expect("late");
     let epoch = Some("e1".to_owned());
-    assert_eq!(late, Projected::Ahead { last_seq: 8, members_version: 1, epoch, conflicts: vec![] });
+    assert_eq!(
+        late,
+        Projected::Ahead { last_seq: 8, members_version: 1, epoch, conflicts: vec![], inboxes: vec![] }
+    );
     // A batch whose message 2 is another one: it is reported as a conflict, and nothing is changed.
     let mut foreign = talk(0, 5);
     foreign.messages[1].id = "another".into();
     let before = physical(&pg).await;
     let late = db::project(&pg, &foreign).await.expect("late");
     let epoch = Some("e1".to_owned());
-    assert_eq!(late, Projected::Ahead { last_seq: 8, members_version: 1, epoch, conflicts: vec![2] });
+    assert_eq!(
+        late,
+        Projected::Ahead { last_seq: 8, members_version: 1, epoch, conflicts: vec![2], inboxes: vec![] }
+    );
     assert_eq!(physical(&pg).await, before);
     // And one with the same end, whose message 4 is old.
     done(&pg, &talk(3, 8)).await;
@@ -181,7 +187,10 @@ async fn another_message_under_the_same_seq_is_reported_and_left_alone() {
     second.epoch = "e2".into();
     let answer = db::project(&pg, &second).await.expect("project");
     let epoch = Some("e1".into());
-    assert_eq!(answer, Projected::Done { last_seq: 7, members_version: 1, epoch, conflicts: vec![4] });
+    assert_eq!(
+        answer,
+        Projected::Done { last_seq: 7, members_version: 1, epoch, conflicts: vec![4], inboxes: vec![] }
+    );
     assert_eq!(log(&pg).await, [talk(0, 4).messages, talk(4, 7).messages].concat());
 }
 

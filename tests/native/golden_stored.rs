@@ -5,9 +5,10 @@
 //! A file is `FORMAT.json` or, for later samples, `FORMAT.2.json` and so on: an array of values.
 
 use crate::rig::Rig;
-use chinwag::api::RoomRequest;
+use chinwag::api::{InboxRequest, RoomRequest};
 use chinwag::auth::Identity;
 use chinwag::db::{AuditRow, Notice, Notices, NotificationPayload, VersionRow};
+use chinwag::inbox::{Logged, Owner, Views};
 use chinwag::notify::{Secret, webhook};
 use chinwag::protocol::message::{Attachment, Message};
 use chinwag::room::store::formats::{
@@ -32,7 +33,7 @@ fn rewrite<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, Stri
 }
 
 /// Every format, with the places that hold it.
-const FORMATS: [(&str, Rewrite); 18] = [
+const FORMATS: [(&str, Rewrite); 22] = [
     // With each socket.
     ("socket_state", rewrite::<SocketState>),
     // The table `state`.
@@ -55,6 +56,11 @@ const FORMATS: [(&str, Rewrite); 18] = [
     ("outbox_report", rewrite::<OutboxReport>),
     ("notice", rewrite::<Notice>),
     ("notices", rewrite::<Notices>),
+    // To an inbox, and its tables `inbox_state` and `inbox_log`.
+    ("inbox_request", rewrite::<InboxRequest>),
+    ("inbox_owner", rewrite::<Owner>),
+    ("inbox_rooms", rewrite::<Views>),
+    ("inbox_turn", rewrite::<Vec<Logged>>),
 ];
 
 /// Formats that are written and never read by us.
@@ -120,6 +126,7 @@ fn every_sample_of_today_has_its_golden_value() {
     let mut samples = samples();
     samples.extend(queued());
     samples.extend(requests().into_iter().map(|request| ("room_request", request)));
+    samples.extend(inboxes());
     samples.push(("room_updated_body", room_updated_body()));
     samples.push(("webhook", webhook_payload()));
     for (format, sample) in &samples {
@@ -394,6 +401,25 @@ fn requests() -> Vec<Value> {
     upgrade["membership"]["notify"] = json!({"level": "mentions", "muteUntilMs": NOON});
     requests.push(upgrade);
     requests
+}
+
+/// What an inbox is sent, and what it stores.
+fn inboxes() -> Vec<(&'static str, Value)> {
+    let upgrade = json!({"caller": identity(), "batches": true, "since": [7, "0123456789abcdef"]});
+    let poke = json!({"tenant": "acme", "user": "alice", "room": "r1"});
+    let view = json!({"at": "2026-11-23", "lastSeq": 7, "readSeq": 5, "unread": 2, "mentions": 1, "preview": 11,
+        "about": 12, "details": 13, "settings": 14});
+    let events = json!([
+        {"kind": "activity", "room": "r1"}, {"kind": "added", "room": "r1"}, {"kind": "read", "room": "r1"},
+        {"kind": "removed", "room": "r1", "reason": "banned"}, {"kind": "settings", "room": "r1"},
+        {"kind": "changed", "room": "r1", "details": true}]);
+    vec![
+        ("inbox_request", json!({"upgrade": upgrade})),
+        ("inbox_request", json!({"poke": poke})),
+        ("inbox_owner", json!({"tenant": "acme", "user": "alice", "epoch": "0123456789abcdef"})),
+        ("inbox_rooms", json!({"r1": view})),
+        ("inbox_turn", events),
+    ]
 }
 
 /// The body of an event about the room's settings, as the room writes it.

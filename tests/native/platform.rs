@@ -75,9 +75,11 @@ impl Platform for NativePlatform {
         world.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
-    /// Batches are not gathered here: each line of a transcript shows what Postgres received because of it.
+    /// Batches are not gathered unless a test says so: each line of a transcript shows what Postgres received because
+    /// of it.
     async fn sleep(&self, ms: u64) {
-        let until = if ms == DRAIN_GATHER_MIN_MS { self.now() } else { self.now() + ms };
+        let is_gathering = ms == DRAIN_GATHER_MIN_MS && !self.world().gathers;
+        let until = if is_gathering { self.now() } else { self.now() + ms };
         self.tasks.sleep_until(until).await;
     }
 

@@ -294,7 +294,7 @@ impl Rig {
             assert!(steps < 10_000, "the room never rests");
             let due = self.tasks.next_timer().into_iter().chain(self.alarm).min().filter(|due| *due <= end);
             let Some(due) = due else { break };
-            self.now = self.now.max(due);
+            self.advance(due);
             self.turn();
             if self.alarm.is_some_and(|at| at <= self.now) {
                 self.alarm = None;
@@ -303,7 +303,16 @@ impl Rig {
                 self.turn();
             }
         }
-        self.now = end;
+        self.advance(end);
+    }
+
+    /// Moves the clock forward.
+    fn advance(&mut self, to: UnixMs) {
+        let until = self.now.max(to);
+        if !self.tasks.is_idle() {
+            self.awake_ms += until - self.now;
+        }
+        self.now = until;
     }
 
     /// Whether the room is deleted, and nothing of it is stored any more.

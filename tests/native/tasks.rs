@@ -62,6 +62,11 @@ impl Tasks {
         drop(ended);
     }
 
+    /// Whether nothing is under way: the platform may let the object hibernate.
+    pub fn is_idle(&self) -> bool {
+        self.works.borrow().is_empty()
+    }
+
     pub fn next_timer(&self) -> Option<UnixMs> {
         self.timers.borrow().keys().next().map(|(at, _)| *at)
     }

@@ -372,7 +372,7 @@ async fn a_download_asks_the_room_and_hands_out_what_it_may() {
     let is = |reply: &Reply| match reply {
         Reply::File(file) => (file.status, file.from.as_ref().map(|(_, first, count)| (*first, *count))),
         Reply::Json { status, .. } => (*status, None),
-        Reply::Upgrade(_) => panic!("{reply:?}"),
+        Reply::Upgrade(_) | Reply::OpenInbox(_) => panic!("{reply:?}"),
     };
     let world = World::new();
     let path = "/attachments/r1.07";

@@ -92,6 +92,10 @@ pub struct World {
     pub watched: bool,
     /// Alarms that were set while a request runs: the transcript shows its answer first.
     pub request_alarms: Option<Vec<String>>,
+    /// How long something was under way, so that the object could not hibernate.
+    pub awake_ms: u64,
+    /// Whether events are gathered for a batch as long as on the platform.
+    pub gathers: bool,
     pub longest_frame_bytes: usize,
     /// Bytes that the present turn has sent to all sockets, and the most of any turn.
     pub turn_bytes: usize,
@@ -137,6 +141,8 @@ impl World {
             queue_takes: None,
             watched: false,
             request_alarms: None,
+            awake_ms: 0,
+            gathers: false,
             longest_frame_bytes: 0,
             turn_bytes: 0,
             longest_turn_bytes: 0,

@@ -85,7 +85,7 @@ impl Outbox {
             }
             // An earlier batch whose reply was lost had brought these rows. The watermark advances to the end of this
             // batch only: what is behind it was not compared.
-            Projected::Ahead { last_seq, members_version, epoch, conflicts }
+            Projected::Ahead { last_seq, members_version, epoch, conflicts, .. }
                 if epoch.as_ref() == Some(&batch.epoch) && last_seq <= head =>
             {
                 self.quarantine_conflicts(store, &conflicts, &mut next)?;

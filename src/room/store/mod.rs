@@ -20,5 +20,6 @@ pub use events::{Event, Kind, Stored};
 pub use quarantine::QuarantineReason;
 pub use schema::SCHEMA_STEPS;
 pub use sql::{Result, Row, Sql, SqlValue, Store, StoreError};
+pub(crate) use sql::{int, int_at, text, text_at};
 pub use state::{StateRow, decode, encode};
 pub use uploads::{DueRemovals, Upload};

@@ -38,38 +38,38 @@ pub trait Sql {
 /// Every statement of the room is a method of this type.
 pub struct Store<'a>(pub &'a dyn Sql);
 
-pub(super) fn int(n: u64) -> SqlValue {
+pub(crate) fn int(n: u64) -> SqlValue {
     SqlValue::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-pub(super) fn opt_int(n: Option<u64>) -> SqlValue {
+pub(crate) fn opt_int(n: Option<u64>) -> SqlValue {
     n.map_or(SqlValue::Null, int)
 }
 
-pub(super) fn text(text: &str) -> SqlValue {
+pub(crate) fn text(text: &str) -> SqlValue {
     SqlValue::Text(text.to_owned())
 }
 
-pub(super) fn corrupt_column(at: usize) -> StoreError {
+pub(crate) fn corrupt_column(at: usize) -> StoreError {
     StoreError(format!("column {at} is not what was stored"))
 }
 
-pub(super) fn int_at(row: &Row, at: usize) -> Result<u64> {
+pub(crate) fn int_at(row: &Row, at: usize) -> Result<u64> {
     int_opt_at(row, at).ok_or_else(|| corrupt_column(at))
 }
 
-pub(super) fn int_opt_at(row: &Row, at: usize) -> Option<u64> {
+pub(crate) fn int_opt_at(row: &Row, at: usize) -> Option<u64> {
     match row.get(at) {
         Some(SqlValue::Integer(n)) => u64::try_from(*n).ok(),
         _ => None,
     }
 }
 
-pub(super) fn text_at(row: &Row, at: usize) -> Result<String> {
+pub(crate) fn text_at(row: &Row, at: usize) -> Result<String> {
     text_opt_at(row, at).ok_or_else(|| corrupt_column(at))
 }
 
-pub(super) fn text_opt_at(row: &Row, at: usize) -> Option<String> {
+pub(crate) fn text_opt_at(row: &Row, at: usize) -> Option<String> {
     match row.get(at) {
         Some(SqlValue::Text(text)) => Some(text.clone()),
         _ => None,
@@ -77,6 +77,6 @@ pub(super) fn text_opt_at(row: &Row, at: usize) -> Option<String> {
 }
 
 /// The JSON value in a column.
-pub(super) fn json_at<T: serde::de::DeserializeOwned>(row: &Row, at: usize) -> Result<T> {
+pub(crate) fn json_at<T: serde::de::DeserializeOwned>(row: &Row, at: usize) -> Result<T> {
     serde_json::from_str(&text_at(row, at)?).map_err(|_| corrupt_column(at))
 }

@@ -22,6 +22,7 @@ pub type Socket = WebSocketStream<TcpStream>;
 #[derive(Clone)]
 pub struct Dial {
     host: String,
+    path: &'static str,
     pub query: String,
     pub headers: Vec<(&'static str, String)>,
 }
@@ -29,13 +30,19 @@ pub struct Dial {
 impl Dial {
     /// Without any proof of who it is.
     pub fn bare(stack: &Arc<Stack>, query: &str) -> Dial {
-        Dial { host: stack.host.clone(), query: query.to_owned(), headers: Vec::new() }
+        Dial { host: stack.host.clone(), path: "/chat", query: query.to_owned(), headers: Vec::new() }
     }
 
     /// As our own clients do.
     pub fn chat_v1(stack: &Arc<Stack>, room: &str, token: &str) -> Dial {
         let offered = format!("chat.v1, bearer.{token}");
         Self::bare(stack, &format!("roomId={}", encoded(room))).header("Sec-WebSocket-Protocol", offered)
+    }
+
+    /// To the person's inbox.
+    pub fn inbox(stack: &Arc<Stack>, token: &str) -> Dial {
+        let dial = Self::bare(stack, "").header("Sec-WebSocket-Protocol", format!("chat.v1, bearer.{token}"));
+        Dial { path: "/chat/inbox", ..dial }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Dial {
@@ -70,7 +77,7 @@ impl Dial {
     ) -> Result<(Socket, Response<Option<Vec<u8>>>), tungstenite::Error> {
         let _ = stream.set_nodelay(true);
         let mut request = Request::builder()
-            .uri(format!("ws://{}/chat?{}", self.host, self.query))
+            .uri(format!("ws://{}{}?{}", self.host, self.path, self.query))
             .header("Host", &self.host)
             .header("Connection", "Upgrade")
             .header("Upgrade", "websocket")
@@ -82,9 +89,14 @@ impl Dial {
         tokio_tungstenite::client_async(request.body(()).expect("a request"), stream).await
     }
 
+    fn client(&self, socket: Socket) -> Client {
+        let schema = if self.path == "/chat" { "ServerEvent" } else { "InboxServerEvent" };
+        Client::over(socket, self.seed(), schema)
+    }
+
     pub async fn try_open(&self) -> Option<Client> {
         let dialed = tokio::time::timeout(PATIENCE, self.dial()).await.ok()?;
-        Some(Client::over(dialed.ok()?.0, self.seed()))
+        Some(self.client(dialed.ok()?.0))
     }
 
     pub async fn open(&self) -> Client {
@@ -92,7 +104,7 @@ impl Dial {
         let (socket, answer) = dialed.unwrap_or_else(|error| panic!("upgrade {}: {error:?}", self.query));
         let selected = answer.headers().get("sec-websocket-protocol").map(|name| name.as_bytes());
         assert_eq!(selected, (!self.seed()).then_some(b"chat.v1".as_slice()), "the subprotocol selected");
-        Client::over(socket, self.seed())
+        self.client(socket)
     }
 
     /// Connects and never reads a frame: the socket itself, with the smallest kernel buffer.
@@ -113,7 +125,7 @@ impl Dial {
             ("Sec-WebSocket-Key", &key),
         ];
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
-        let path = format!("/chat?{}", self.query);
+        let path = format!("{}?{}", self.path, self.query);
         let answer = http::request(&self.host, "GET", &path, &headers, None);
         tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer")
     }
@@ -153,10 +165,10 @@ pub struct Greeting {
 }
 
 impl Client {
-    fn over(socket: Socket, seed: bool) -> Client {
+    fn over(socket: Socket, seed: bool, schema: &'static str) -> Client {
         let (sink, stream) = socket.split();
         let received: Arc<(Mutex<Received>, Notify)> = Arc::default();
-        tokio::spawn(listen(stream, received.clone(), seed));
+        tokio::spawn(listen(stream, received.clone(), seed, schema));
         Client { sink, received, cursor: 0, pings: 0 }
     }
 
@@ -344,7 +356,13 @@ impl Drop for Client {
     }
 }
 
-async fn listen(mut stream: SplitStream<Socket>, received: Arc<(Mutex<Received>, Notify)>, seed: bool) {
+async fn listen(
+    mut stream: SplitStream<Socket>,
+    received: Arc<(Mutex<Received>, Notify)>,
+    seed: bool,
+    definition: &'static str,
+) {
+    let place = format!("protocol.json#/$defs/{definition}");
     // 1006 is what a browser says of a connection that broke off.
     let mut closed = (1006, String::new());
     while let Some(message) = stream.next().await {
@@ -355,7 +373,7 @@ async fn listen(mut stream: SplitStream<Socket>, received: Arc<(Mutex<Received>,
                 let hook =
                     |event: &Value| event["type"].as_str().is_some_and(|kind| kind.starts_with("test_"));
                 let checked = events.iter().filter(|event| !hook(event));
-                let wrong = checked.map(|event| schema().check_event(event)).find_map(Result::err);
+                let wrong = checked.map(|event| schema().check(&place, event)).find_map(Result::err);
                 let mut received = received.0.lock().expect("heard");
                 received.frames += 1;
                 received.wrong = received.wrong.take().or(wrong);

@@ -2,6 +2,83 @@
 
 use crate::rig::Rig;
 
+/// A room's people: so many of them are connected and read what is sent, the others are notified of it.
+struct Talk {
+    connected: usize,
+    absent: usize,
+    /// Of one conversation.
+    messages: u64,
+    pause_ms: u64,
+}
+
+/// What a message of such a room is billed (docs/COST.md).
+#[derive(Debug)]
+#[allow(dead_code)] // All of it is printed.
+struct Bill {
+    rows: f64,
+    awake_ms: f64,
+    transactions: f64,
+    /// Messages and read markers that sockets sent.
+    frames: f64,
+    queued: f64,
+}
+
+/// Five conversations with ten minutes of silence, and hibernation, after each.
+fn bill(talk: &Talk) -> Bill {
+    const CONVERSATIONS: u64 = 5;
+    let people: Vec<String> = (0..talk.connected + talk.absent).map(|n| format!("p{n}")).collect();
+    let mut rig = Rig::of(&people.iter().map(String::as_str).collect::<Vec<_>>());
+    rig.gathers = true;
+    rig.limits.messages_per_s = 1_000.0;
+    let connected = people.get(..talk.connected).expect("not more than all");
+    for name in connected {
+        rig.prepare(&format!("{name} join history=0"));
+    }
+    rig.prepare("(60 s pass)");
+    let before = (rig.sql.rows_written.get(), rig.awake_ms, rig.postgres.tries, rig.queued.len());
+    let (mut frames, mut sent) = (0, 0);
+    for _ in 0..CONVERSATIONS {
+        for n in 0..talk.messages {
+            let sender = n as usize % talk.connected;
+            sent += 1;
+            rig.prepare(&format!("p{sender} > message \"{n}\" #c{sent}"));
+            rig.pass(talk.pause_ms / 2);
+            let others = connected.iter().enumerate().filter(|(at, _)| *at != sender);
+            let reads: Vec<_> = others.map(|(_, name)| format!("{name} > read {sent}")).collect();
+            rig.prepare(&reads.join(" & "));
+            rig.pass(talk.pause_ms - talk.pause_ms / 2);
+            frames += talk.connected;
+        }
+        rig.pass(600_000);
+        rig.evict();
+    }
+    assert_eq!(rig.postgres.last_seq, sent, "Postgres has them all");
+    let each = |count: u64| count as f64 / sent as f64;
+    Bill {
+        rows: each(rig.sql.rows_written.get() - before.0),
+        awake_ms: each(rig.awake_ms - before.1),
+        transactions: each(rig.postgres.tries - before.2),
+        frames: each(frames as u64),
+        queued: each((rig.queued.len() - before.3) as u64),
+    }
+}
+
+#[test]
+fn cost_4_a_message_is_billed_few_rows_and_little_time_awake() {
+    let talks = [
+        ("dm", Talk { connected: 2, absent: 0, messages: 6, pause_ms: 20_000 }, (6.0, 700.0)),
+        ("dm, one is away", Talk { connected: 1, absent: 1, messages: 2, pause_ms: 20_000 }, (5.5, 400.0)),
+        ("group", Talk { connected: 5, absent: 3, messages: 12, pause_ms: 8_000 }, (5.0, 650.0)),
+        ("busy", Talk { connected: 40, absent: 10, messages: 40, pause_ms: 500 }, (4.5, 600.0)),
+    ];
+    for (name, talk, (rows, awake_ms)) in talks {
+        let bill = bill(&talk);
+        println!("{name}: {bill:?}");
+        assert!((3.0..=rows).contains(&bill.rows) && (200.0..=awake_ms).contains(&bill.awake_ms), "{bill:?}");
+        assert!(bill.transactions <= 1.2 && bill.queued <= 1.0, "{bill:?}");
+    }
+}
+
 /// Ten people, each doing `does` once in its turn, and one who isn't there and is notified of it all; a batch to
 /// Postgres every 20 things, as a busy room takes them.
 fn rows_each(count: u64, does: impl Fn(u64) -> String) -> f64 {

@@ -1,14 +1,15 @@
 //! Imports of the Worker crate point down only:
-//! `shell → object → api → room → db → auth, protocol → error, limits, ids`.
+//! `shell → object → api → inbox → room → db → auth, protocol → error, limits, ids`.
 
 use super::Finding;
 use super::source::Source;
 
 /// From the highest to the lowest; modules of one layer may not import each other in a circle (`circles`).
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["shell"],
     &["object"],
     &["api"],
+    &["inbox"],
     &["room", "outbox_alerts"],
     &["db", "notify"],
     &["auth", "protocol", "schema"],

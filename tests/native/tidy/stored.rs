@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 65] = [
+const OTHERS: [(&str, &str); 72] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
@@ -63,6 +63,13 @@ const OTHERS: [(&str, &str); 65] = [
     ("NotifyPut", NOT_STORED),
     ("Settings", NOT_STORED),
     ("BanPut", NOT_STORED),
+    ("InboxRequest", "inbox_request"),
+    ("InboxUpgrade", "inbox_request"),
+    ("Poke", "inbox_request"),
+    ("Owner", "inbox_owner"),
+    ("RoomView", "inbox_rooms"),
+    ("Logged", "inbox_turn"),
+    ("GoneReason", "inbox_turn"),
     // Answers and settings: golden frames and the contract's schema hold them.
     ("Listed", NOT_STORED),
     // Of a grant, which lives 5 minutes.

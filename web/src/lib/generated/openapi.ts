@@ -39,6 +39,23 @@ export interface Operations {
       ticket?: string;
     };
   };
+  connectInbox: {
+    query: {
+      /**
+       * Must equal the token's `sub`.
+       */
+      userId?: UserId;
+      /**
+       * Replay the events after this one; requires `epoch`.
+       */
+      since?: Seq;
+      epoch?: string;
+      /**
+       * From `POST /api/chat/ws-ticket`.
+       */
+      ticket?: string;
+    };
+  };
   health: {
     query: {
       /**

@@ -1,4 +1,5 @@
 /** Generated from src/schema/protocol.json by `npm run generate -w web`. */
+import type { Member, MessagePreview, Room } from "./openapi";
 
 /**
  * What a client sends: one object per frame of at most `limits.frameBytes`. A field that is null counts as absent; unknown fields are ignored.
@@ -113,6 +114,38 @@ export type ErrorCode =
   | "upstream_unavailable"
   | "room_full";
 /**
+ * What a client sends to the inbox (GET /chat/inbox), by the same rules as to a room.
+ *
+ */
+export type InboxClientFrame = InboxReadFrame | PingFrame | AuthFrame;
+/**
+ * What a client of the inbox receives: frames as those of a room.
+ *
+ */
+export type InboxServerFrame = InboxServerEvent[] | InboxServerEvent;
+/**
+ * Clients ignore fields that they don't know, and use the `seq` of an event whose type they don't know.
+ *
+ */
+export type InboxServerEvent = InboxLogEvent | InboxLiveEvent;
+/**
+ * Durable events of the inbox's log: each `seq` is one more than the one before it. Replayed, they show what the list shows now.
+ *
+ */
+export type InboxLogEvent =
+  | RoomActivity
+  | RoomAdded
+  | RoomRemoved
+  | RoomChanged
+  | RoomRead
+  | SettingsChanged
+  | Hidden;
+/**
+ * Events that are sent once and not replayed.
+ *
+ */
+export type InboxLiveEvent = InboxHello | InboxRooms | Resync | InboxSynced | ErrorEvent | Pong | AuthOk;
+/**
  * Code and reason of a close frame. After any other code, such as 1006: reconnect after a random delay.
  *
  */
@@ -173,6 +206,8 @@ export type Close =
 export interface Frames {
   client: ClientFrame;
   server: ServerFrame;
+  inboxClient: InboxClientFrame;
+  inboxServer: InboxServerFrame;
 }
 /**
  * A message to be sent. Mentions are parsed from the content: `<@userId>`, `@room`. `tenantId` is ignored.
@@ -659,6 +694,137 @@ export interface AuthOk {
    * Unix seconds.
    */
   exp: number;
+}
+/**
+ * Moves the sender's read marker of a room forward to this event.
+ *
+ */
+export interface InboxReadFrame {
+  type: "read";
+  roomId: string;
+  seq: Seq;
+}
+/**
+ * Another preview or other counts of a room; one a second at most.
+ *
+ */
+export interface RoomActivity {
+  type: "room_activity";
+  seq: Seq;
+  roomId: string;
+  lastSeq: Seq;
+  lastMessage: MessagePreview | null;
+  lastMessageAt: Time | null;
+  unread: number;
+  mentions: number;
+}
+/**
+ * A room that the inbox has not shown: new in the list, or with new activity from behind its newest rooms.
+ *
+ */
+export interface RoomAdded {
+  type: "room_added";
+  seq: Seq;
+  room: Room;
+}
+/**
+ * The room is not in the list any more.
+ *
+ */
+export interface RoomRemoved {
+  type: "room_removed";
+  seq: Seq;
+  roomId: string;
+  reason: "removed" | "left" | "banned" | "deleted";
+}
+/**
+ * What the room is called, and who is in it. The fields from `participantIds` on are there together, and only if one of them has changed.
+ *
+ */
+export interface RoomChanged {
+  type: "room_changed";
+  seq: Seq;
+  roomId: string;
+  name: string | null;
+  topic: string | null;
+  archived: boolean;
+  memberCount: number;
+  participantIds?: UserId[];
+  members?: Member[];
+  historyVisibility?: "all" | "since_join";
+  roomMention?: "all" | "admins";
+  slowModeS?: number;
+  /**
+   * The person's own.
+   */
+  role?: "owner" | "admin" | "moderator" | "member";
+}
+/**
+ * The person's read marker of the room, moved on whichever device.
+ *
+ */
+export interface RoomRead {
+  type: "read";
+  seq: Seq;
+  roomId: string;
+  /**
+   * A position in a room's log; the first event has 1.
+   */
+  lastReadSeq: number;
+  unread: number;
+  mentions: number;
+}
+/**
+ * The person's own settings of the room.
+ *
+ */
+export interface SettingsChanged {
+  type: "settings_changed";
+  seq: Seq;
+  roomId: string;
+  notify: NotifySettings;
+  hidden?: boolean;
+}
+/**
+ * The first event of a connection.
+ *
+ */
+export interface InboxHello {
+  type: "hello";
+  connectionId: string;
+  userId: UserId;
+  seq: Seq;
+  /**
+   * The name of the inbox's log.
+   */
+  epoch: string;
+  heartbeatMs: number;
+  me: {
+    userId: UserId;
+    name: string | null;
+  };
+}
+/**
+ * The newest 100 rooms of the list; the totals are over these. Without `since`.
+ *
+ */
+export interface InboxRooms {
+  type: "rooms";
+  rooms: Room[];
+  /**
+   * For `GET /rooms/list`.
+   */
+  nextCursor: string | null;
+  unreadTotal: number;
+  mentionsTotal: number;
+}
+/**
+ * All events after this one are live.
+ *
+ */
+export interface InboxSynced {
+  type: "synced";
+  seq: Seq;
 }
 /**
  * Why an operation was refused; the same in frames and over REST.

@@ -1,0 +1,48 @@
+//! What the Worker and the rooms send to an inbox's object, and the object's name. Both sides run different versions while
+//! a deploy is under way, so these types are formats: fields are added and never changed.
+//! Not here: what an inbox does with a request (`object`), and who is poked (the statements of `db`).
+
+use crate::auth::Identity;
+use crate::ids::{RoomId, Seq, TenantId, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// One request to a person's inbox.
+///
+/// Crosses a deploy: tests/golden/stored/inbox_request.json
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum InboxRequest {
+    Upgrade(InboxUpgrade),
+    Poke(Poke),
+}
+
+/// Crosses a deploy: tests/golden/stored/inbox_request.json
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InboxUpgrade {
+    pub caller: Identity,
+    /// The client speaks `chat.v1`.
+    pub batches: bool,
+    /// The last event that the client has, and the log that it belongs to.
+    pub since: Option<(Seq, String)>,
+}
+
+/// A room of this person may have changed. It may arrive twice, late or never: the inbox asks Postgres.
+///
+/// Crosses a deploy: tests/golden/stored/inbox_request.json
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Poke {
+    pub tenant: TenantId,
+    pub user: UserId,
+    pub room: RoomId,
+}
+
+/// The name of a person's inbox object. The platform logs names, and a user id may be an address of mail: the name holds
+/// its hash.
+pub fn inbox_name(tenant: &TenantId, user: &UserId) -> String {
+    let hash: String = Sha256::digest(user.as_str()).iter().map(|byte| format!("{byte:02x}")).collect();
+    json!([tenant, hash]).to_string()
+}

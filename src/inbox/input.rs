@@ -1,0 +1,117 @@
+//! What enters the inbox and what leaves it. Not here: what follows from an input (the other files), and performing
+//! effects (`object`).
+
+use crate::auth::Identity;
+use crate::db::{DbError, InboxRoom};
+use crate::error::Refusal;
+use crate::ids::{RoomId, Seq, UnixMs};
+use crate::protocol::server::CloseCode;
+use crate::room::{ConnectionId, ResumePosition, SocketEffect};
+use serde_json::Value;
+
+/// A socket that was accepted, and the list as its person sees it.
+pub struct Connect {
+    pub id: ConnectionId,
+    pub identity: Identity,
+    /// Whether the client speaks `chat.v1`.
+    pub batches: bool,
+    pub since: Option<ResumePosition>,
+    pub answer: Answer,
+    /// The lease was running before, so nothing has happened that names nobody.
+    pub lease_was_running: bool,
+}
+
+/// The newest rooms of the list.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub rooms: Vec<Value>,
+    pub next_cursor: Option<String>,
+}
+
+/// What Postgres says of rooms.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Of a whole question: the newest rooms.
+    pub page: Option<Page>,
+    /// The rooms that were asked for by their ids.
+    pub rooms: Vec<InboxRoom>,
+}
+
+/// What the inbox wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The newest rooms and all others that the inbox knows. The lease is renewed first.
+    pub is_whole: bool,
+    pub rooms: Vec<RoomId>,
+}
+
+/// Something that happened.
+pub enum Input<'a> {
+    Connect(Box<Connect>),
+    Frame {
+        connection: ConnectionId,
+        text: &'a str,
+    },
+    Binary {
+        connection: ConnectionId,
+    },
+    Verified {
+        connection: ConnectionId,
+        outcome: Result<Identity, Refusal>,
+    },
+    /// What a frame of this type asked for was refused elsewhere.
+    Refused {
+        connection: ConnectionId,
+        refusal: Refusal,
+        frame: &'static str,
+    },
+    Silent {
+        connections: Vec<ConnectionId>,
+    },
+    Slow {
+        connection: ConnectionId,
+    },
+    /// Events for them waited in a memory that is gone.
+    Lost {
+        connections: Vec<ConnectionId>,
+    },
+    Closed {
+        connection: ConnectionId,
+    },
+    /// The room may have changed.
+    Poked {
+        room: RoomId,
+    },
+    AlarmFired,
+    Answered {
+        question: Question,
+        outcome: Result<Answer, DbError>,
+    },
+    Flush,
+}
+
+/// Something the shell must do, at once and in this order.
+#[derive(Debug)]
+pub enum Effect {
+    Socket(SocketEffect),
+    Close {
+        connection: ConnectionId,
+        code: CloseCode,
+    },
+    /// Verify this token and answer with `Input::Verified`.
+    Verify {
+        connection: ConnectionId,
+        token: String,
+    },
+    /// The person of this connection has read the room up to here. `is_known`: it is one of their rooms.
+    MarkRead {
+        connection: ConnectionId,
+        caller: Box<Identity>,
+        room: RoomId,
+        seq: Seq,
+        is_known: bool,
+    },
+    Alarm(UnixMs),
+    /// No device is connected: the lease ends.
+    EndLease,
+}

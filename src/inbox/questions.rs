@@ -1,0 +1,219 @@
+//! When the inbox asks Postgres, what it asks, and what follows from the answer.
+//! Not here: asking (`object`), and the events of a difference (`view`).
+
+use super::Inbox;
+use super::input::{Answer, Effect, Question};
+use super::log::{Logged, Shown};
+use super::store::{Store, next_slot};
+use super::view::RoomView;
+use crate::db::{DbError, InboxRoom};
+use crate::ids::{RoomId, UnixMs};
+use crate::limits::*;
+use crate::protocol::inbox::GoneReason;
+use crate::room::Backoff;
+use crate::room::store::Result;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is to be asked. It is in memory alone: what a crash forgets, the clients' next connection asks, or the alarm.
+#[derive(Debug, Default)]
+pub struct Questions {
+    /// Rooms that were poked.
+    poked: BTreeSet<RoomId>,
+    /// Everything is to be compared.
+    is_whole_due: bool,
+    /// No question before this: the last one, or the pause after a failure.
+    next_at: UnixMs,
+    /// No question about the room before this.
+    rooms_next_at: BTreeMap<RoomId, UnixMs>,
+    backoff: Backoff,
+    /// The last question failed: the alarm brings the next one, so that the inbox may hibernate meanwhile.
+    waits_for_alarm: bool,
+}
+
+impl Questions {
+    /// When the next question is due, if any is.
+    fn due(&self) -> Option<UnixMs> {
+        let ready = |room| self.rooms_next_at.get(room).copied().unwrap_or_default();
+        let first = if self.is_whole_due { Some(0) } else { self.poked.iter().map(ready).min() };
+        first.map(|at| at.max(self.next_at))
+    }
+
+    fn take(&mut self, now: UnixMs) -> Question {
+        self.next_at = now.saturating_add(INBOX_ASK_EVERY_MS);
+        self.rooms_next_at.retain(|_, at| *at > now);
+        let is_whole = std::mem::take(&mut self.is_whole_due);
+        let is_ready = |room: &&RoomId| is_whole || !self.rooms_next_at.contains_key(*room);
+        let rooms: Vec<_> = self.poked.iter().filter(is_ready).take(INBOX_ASK_ROOMS_MAX).cloned().collect();
+        for room in &rooms {
+            self.poked.remove(room);
+            self.rooms_next_at.insert(room.clone(), now.saturating_add(INBOX_ROOM_EVERY_MS));
+        }
+        Question { is_whole, rooms }
+    }
+
+    /// The question had no answer: it is due again after a pause, which grows.
+    fn put_back(&mut self, question: Question, now: UnixMs) {
+        self.is_whole_due |= question.is_whole;
+        self.poked.extend(question.rooms);
+        self.next_at = now.saturating_add(self.backoff.fail(RETRY_MIN_MS, RETRY_MAX_MS));
+        self.waits_for_alarm = true;
+    }
+
+    /// Postgres may answer again.
+    fn wake(&mut self) {
+        (self.next_at, self.waits_for_alarm) = (0, false);
+    }
+}
+
+impl Inbox {
+    /// When a question is due; `None`: none is, or it waits for the alarm.
+    pub fn question_at(&self) -> Option<UnixMs> {
+        self.questions.due().filter(|_| self.is_open() && !self.questions.waits_for_alarm)
+    }
+
+    /// The question that is due, which is under way from now on.
+    pub fn take_question(&mut self, now: UnixMs) -> Option<Question> {
+        if self.question_at().is_none_or(|at| at > now) {
+            return None;
+        }
+        let mut question = self.questions.take(now);
+        if question.is_whole {
+            let known: BTreeSet<_> = question.rooms.into_iter().chain(self.known_rooms()).collect();
+            question.rooms = known.into_iter().collect();
+        }
+        Some(question)
+    }
+
+    /// The rooms that the inbox has shown.
+    pub fn known_rooms(&self) -> Vec<RoomId> {
+        self.views.keys().cloned().collect()
+    }
+
+    pub(super) fn poked(&mut self, room: RoomId) {
+        if !self.is_open() {
+            // The lease outlived the sockets.
+            self.effects.push(Effect::EndLease);
+            return;
+        }
+        self.questions.poked.insert(room);
+        if self.questions.poked.len() > INBOX_ROOMS_MAX {
+            self.questions.poked.clear();
+            self.questions.is_whole_due = true;
+        }
+        // Who pokes has been answered by Postgres.
+        if self.questions.waits_for_alarm {
+            self.questions.wake();
+        }
+    }
+
+    /// The alarm comes when the lease must be renewed, and after a failure: everything is compared.
+    pub(super) fn alarm_fired(&mut self) {
+        if self.is_open() {
+            self.questions.is_whole_due = true;
+            self.questions.wake();
+        }
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        store: &Store,
+        now: UnixMs,
+        question: Question,
+        outcome: std::result::Result<Answer, DbError>,
+    ) -> Result<()> {
+        match outcome {
+            Err(_) => {
+                // What was poked is part of everything.
+                self.questions.put_back(Question { is_whole: true, rooms: Vec::new() }, now);
+                self.effects.push(Effect::Alarm(self.questions.next_at));
+            }
+            Ok(answer) => {
+                self.questions.backoff.succeed();
+                if question.is_whole {
+                    self.effects.push(Effect::Alarm(now.saturating_add(INBOX_RENEW_MS)));
+                }
+                self.compare(store, &answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What differs from what was shown last is in the log, and on its way to all connections.
+    ///
+    /// # Gives  the rooms of the answer.
+    pub(super) fn compare(&mut self, store: &Store, answer: &Answer) -> Result<Shown> {
+        // An inbox that has shown nobody anything has no differences.
+        let is_new = self.views.is_empty() && self.head.0 == 0;
+        let (mut events, mut touched, mut shown) = (Vec::new(), BTreeSet::new(), Shown::new());
+        let page = answer.page.iter().flat_map(|page| &page.rooms);
+        let seen =
+            page.filter_map(|room| Some((RoomId::parse(room.get("id")?.as_str()?)?, Some(room), None)));
+        let asked =
+            answer.rooms.iter().map(|InboxRoom { id, room, gone, .. }| (id.clone(), room.as_ref(), *gone));
+        for (id, room, gone) in asked.chain(seen) {
+            let known = self.views.get(&id);
+            let Some(room) = room else {
+                if known.is_some() {
+                    self.views.remove(&id);
+                    touched.insert(id.clone());
+                    events.push(Logged::Removed { room: id, reason: gone.unwrap_or(GoneReason::Removed) });
+                }
+                continue;
+            };
+            let view = RoomView::of(room);
+            if known != Some(&view) {
+                match known {
+                    Some(known) => events.extend(known.changes(&id, &view)),
+                    None => events.push(Logged::Added { room: id.clone() }),
+                }
+                self.views.insert(id.clone(), view);
+                touched.insert(id.clone());
+            }
+            shown.insert(id, room.clone());
+        }
+        self.forget_oldest(&mut touched);
+        if is_new {
+            events.clear();
+        }
+        self.write(store, &events, &touched, &shown)?;
+        Ok(shown)
+    }
+
+    fn write(
+        &mut self,
+        store: &Store,
+        events: &[Logged],
+        touched: &BTreeSet<RoomId>,
+        shown: &Shown,
+    ) -> Result<()> {
+        if events.is_empty() && touched.is_empty() {
+            return Ok(());
+        }
+        let (before, slot) = self.head;
+        let head = (before.saturating_add(events.len() as u64), next_slot(slot));
+        let turn = (!events.is_empty()).then_some((head.1, head.0, events));
+        store.save(turn, &self.views, touched)?;
+        if turn.is_some() {
+            self.head = head;
+        }
+        for (seq, event) in (before.saturating_add(1)..).zip(events) {
+            self.connections.broadcast(&event.text(seq, shown));
+        }
+        Ok(())
+    }
+
+    /// Of more rooms than an inbox remembers, those with the oldest activity are forgotten: the next one shows them anew.
+    fn forget_oldest(&mut self, touched: &mut BTreeSet<RoomId>) {
+        let over = self.views.len().saturating_sub(INBOX_ROOMS_MAX);
+        if over == 0 {
+            return;
+        }
+        let mut by_age: Vec<_> =
+            self.views.iter().map(|(id, view)| (view.activity().to_owned(), id.clone())).collect();
+        by_age.sort_unstable();
+        for (_, id) in by_age.into_iter().take(over) {
+            self.views.remove(&id);
+            touched.insert(id);
+        }
+    }
+}

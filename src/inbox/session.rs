@@ -1,0 +1,144 @@
+//! A connection of the inbox: what it receives first, its frames, a new token.
+//! Not here: what is compared with the list (`questions`).
+
+use super::Inbox;
+use super::input::{Connect, Effect};
+use super::store::Store;
+use crate::auth::Identity;
+use crate::error::{Code, Refusal};
+use crate::ids::UnixMs;
+use crate::limits::{INBOX_RENEW_MS, INBOX_SETTLE_MS};
+use crate::protocol::client::BadFrame;
+use crate::protocol::inbox::{self, InboxFrame};
+use crate::protocol::server::{self, CloseCode, EventText, ResyncReason};
+use crate::room::store::Result;
+use crate::room::{ConnectionId, FrameCheck, ResumePosition, SocketState, check_frame};
+
+impl Inbox {
+    /// Queues everything that a new connection receives first (INBOX-1). The others receive what the list has for them.
+    pub(super) fn connect(&mut self, store: &Store, now: UnixMs, connect: Connect) -> Result<()> {
+        let Connect { id, identity, batches, since, answer, lease_was_running } = connect;
+        let shown = self.compare(store, &answer)?;
+        let (seq, epoch) = (self.head.0, self.owner.epoch.clone());
+        let mut first = vec![inbox::hello(
+            &id.to_string(),
+            identity.user.as_str(),
+            identity.name.as_deref(),
+            seq,
+            &epoch,
+        )];
+        match since {
+            None => {
+                let page = answer.page.unwrap_or_default();
+                first.push(inbox::rooms(&page.rooms, page.next_cursor.as_deref()));
+            }
+            Some(since) => match self.missed(store, &since)? {
+                Ok(events) => first.extend(events.iter().map(|(seq, event)| event.text(*seq, &shown))),
+                Err(reason) => first.push(server::resync(reason, seq, &epoch)),
+            },
+        }
+        first.push(inbox::synced(seq));
+        self.close_oldest();
+        self.connections.open(SocketState::new(id, identity, batches, now), first);
+        let in_ms = if lease_was_running { INBOX_RENEW_MS } else { INBOX_SETTLE_MS };
+        self.effects.push(Effect::Alarm(now.saturating_add(in_ms)));
+        Ok(())
+    }
+
+    /// The events after a position, or why they can't be had whole.
+    fn missed(
+        &self,
+        store: &Store,
+        since: &ResumePosition,
+    ) -> Result<std::result::Result<Vec<(u64, super::Logged)>, ResyncReason>> {
+        if since.epoch != self.owner.epoch {
+            return Ok(Err(ResyncReason::Epoch));
+        }
+        if since.seq > self.head.0 {
+            return Ok(Err(ResyncReason::Ahead));
+        }
+        Ok(store.events_after(since.seq, self.head.0)?.ok_or(ResyncReason::TooOld))
+    }
+
+    /// Makes place for one more socket.
+    fn close_oldest(&mut self) {
+        let max = self.limits.sockets_per_person.max(1) as usize;
+        let open = self.connections.ids(|_| true);
+        let over = open.len().saturating_add(1).saturating_sub(max);
+        for id in open.into_iter().take(over) {
+            self.connections.remove(id);
+            self.effects.push(Effect::Close { connection: id, code: CloseCode::TooManyConnections });
+        }
+    }
+
+    pub(super) fn frame(&mut self, now: UnixMs, id: ConnectionId, text: &str) {
+        let checked = check_frame(&mut self.connections, &mut self.rates, &self.limits, (id, text), now);
+        let Some((caller, check)) = checked else { return };
+        match check {
+            FrameCheck::Close(code) => self.close(id, code),
+            FrameCheck::Refuse(refusal) => {
+                let kind = InboxFrame::decode(text)
+                    .map_or_else(|bad| bad.kind, |frame| Some(frame.name().to_owned()));
+                self.refuse(id, &refusal, kind.as_deref());
+            }
+            FrameCheck::Pass => match InboxFrame::decode(text) {
+                Ok(frame) => self.dispatch(id, caller, frame),
+                Err(BadFrame { refusal, kind, .. }) => {
+                    let malformed = matches!(refusal.code, Code::BadJson | Code::BadRequest);
+                    match malformed && self.connections.count_malformed(id, now) {
+                        true => self.close(id, CloseCode::Protocol),
+                        false => self.refuse(id, &refusal, kind.as_deref()),
+                    }
+                }
+            },
+        }
+    }
+
+    fn dispatch(&mut self, id: ConnectionId, caller: Identity, frame: InboxFrame) {
+        match frame {
+            InboxFrame::Ping { t } => {
+                self.connections.send(id, server::pong(&t, self.head.0, &self.owner.epoch));
+            }
+            InboxFrame::Auth { token } => self.effects.push(Effect::Verify { connection: id, token }),
+            InboxFrame::Read { room, seq } => {
+                let is_known = self.views.contains_key(&room);
+                self.effects.push(Effect::MarkRead {
+                    connection: id,
+                    caller: Box::new(caller),
+                    room,
+                    seq,
+                    is_known,
+                });
+            }
+        }
+    }
+
+    /// The client gets this refusal of a frame.
+    pub(super) fn refuse(&mut self, id: ConnectionId, refusal: &Refusal, frame: Option<&str>) {
+        self.connections.send(id, server::error(refusal, None, frame));
+    }
+
+    /// The token of an `auth` frame was verified: the connection continues with it, or its client gets an error.
+    pub(super) fn verified(
+        &mut self,
+        id: ConnectionId,
+        outcome: std::result::Result<Identity, Refusal>,
+        now: UnixMs,
+    ) {
+        let answer = match outcome.and_then(|new| self.own(new)) {
+            Ok(new) => {
+                let answer: EventText = server::auth_ok(new.expires_ms);
+                self.connections.renew(id, new, now);
+                answer
+            }
+            Err(refusal) => server::error(&refusal, None, Some("auth")),
+        };
+        self.connections.send(id, answer);
+    }
+
+    /// # Errors  forbidden → the token is another person's.
+    fn own(&self, new: Identity) -> std::result::Result<Identity, Refusal> {
+        let is_own = new.user == self.owner.user && new.tenant == self.owner.tenant;
+        if is_own { Ok(new) } else { Err(Refusal::new(Code::Forbidden, "the token is another person's")) }
+    }
+}

@@ -1,0 +1,213 @@
+//! The inbox on the live stack: one socket that hears of all rooms, equal to the list once quiet.
+//! Not here: what a difference of the list becomes (`src/inbox`), and rules of the machine (`tests/native/inbox`).
+
+use crate::rig::client::text;
+use crate::rig::{Client, Dial, Tenant};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// For what isn't measured: the machine runs other tests too.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A device with an inbox, which applies what it hears.
+struct Device {
+    client: Client,
+    epoch: String,
+    seq: u64,
+    rooms: BTreeMap<String, Value>,
+}
+
+impl Device {
+    async fn open(t: &Tenant, user: &str) -> Device {
+        let client = Dial::inbox(&t.stack, &t.token(user)).open().await;
+        Self::greeted(client, BTreeMap::new()).await
+    }
+
+    /// Connects again and resumes.
+    async fn resume(self, t: &Tenant, user: &str) -> Device {
+        let Device { client, epoch, seq, rooms } = self;
+        client.leave().await;
+        let position = format!("since={seq}&epoch={epoch}");
+        let client = Dial::inbox(&t.stack, &t.token(user)).and(&position).open().await;
+        let mut device = Device { client, epoch, seq, rooms };
+        let hello = device.client.event().await;
+        assert_eq!((&hello["type"], &hello["epoch"]), (&json!("hello"), &json!(device.epoch)));
+        device.until("synced").await;
+        assert_eq!(hello["seq"], device.seq, "everything since was replayed");
+        device
+    }
+
+    async fn greeted(mut client: Client, mut rooms: BTreeMap<String, Value>) -> Device {
+        let hello = client.event().await;
+        assert_eq!(hello["type"], "hello", "{hello}");
+        let list = client.event().await;
+        assert_eq!(list["type"], "rooms", "{list}");
+        for room in list["rooms"].as_array().expect("rooms") {
+            rooms.insert(text(&room["id"]), room.clone());
+        }
+        let synced = client.event().await;
+        assert_eq!((&synced["type"], &synced["seq"]), (&json!("synced"), &hello["seq"]));
+        let seq = hello["seq"].as_u64().expect("a seq");
+        Device { client, epoch: text(&hello["epoch"]), seq, rooms }
+    }
+
+    /// The next event of this type, after those before it were applied.
+    async fn until(&mut self, kind: &str) -> Value {
+        loop {
+            let event = self.client.event().await;
+            self.apply(&event);
+            if event["type"] == kind {
+                return event;
+            }
+        }
+    }
+
+    fn apply(&mut self, event: &Value) {
+        if event["type"] == "synced" {
+            return;
+        }
+        if let Some(seq) = event["seq"].as_u64().filter(|_| event["type"] != "pong") {
+            assert_eq!(seq, self.seq + 1, "gapless: {event}");
+            self.seq = seq;
+        }
+        let id = event["roomId"].as_str().unwrap_or_default().to_owned();
+        let fields = |names: &'static [&str]| {
+            names.iter().filter(|name| event.get(**name).is_some()).map(|name| (*name, event[*name].clone()))
+        };
+        match event["type"].as_str().unwrap_or_default() {
+            "room_added" => drop(self.rooms.insert(text(&event["room"]["id"]), event["room"].clone())),
+            "room_removed" => drop(self.rooms.remove(&id)),
+            "room_activity" | "room_changed" => {
+                let room = self.rooms.get_mut(&id).expect("a known room");
+                let names = &[
+                    "lastSeq",
+                    "lastMessage",
+                    "lastMessageAt",
+                    "unread",
+                    "mentions",
+                    "name",
+                    "topic",
+                    "archived",
+                    "memberCount",
+                    "participantIds",
+                    "members",
+                    "historyVisibility",
+                    "roomMention",
+                    "slowModeS",
+                ];
+                fields(names).for_each(|(name, value)| room[name] = value);
+                if event.get("role").is_some() {
+                    room["me"]["role"] = event["role"].clone();
+                }
+            }
+            "read" => {
+                let room = self.rooms.get_mut(&id).expect("a known room");
+                fields(&["unread", "mentions"]).for_each(|(name, value)| room[name] = value);
+                room["me"]["lastReadSeq"] = event["lastReadSeq"].clone();
+            }
+            "settings_changed" => {
+                let room = self.rooms.get_mut(&id).expect("a known room");
+                fields(&["notify", "hidden"]).for_each(|(name, value)| room["me"][name] = value);
+            }
+            _ => {}
+        }
+    }
+
+    /// What has arrived is applied.
+    async fn catch_up(&mut self) {
+        for event in self.client.barrier().await {
+            self.apply(&event);
+        }
+    }
+
+    /// Waits until this device shows what the list says.
+    async fn equals_the_list(&mut self, t: &Tenant, user: &str) {
+        let begin = Instant::now();
+        loop {
+            self.catch_up().await;
+            let list = t.get(user, "/rooms/list?limit=100").await;
+            let rooms = list["rooms"].as_array().expect("rooms").iter();
+            let rooms: BTreeMap<_, _> = rooms.map(|room| (text(&room["id"]), room.clone())).collect();
+            if rooms == self.rooms {
+                return;
+            }
+            assert!(begin.elapsed() < SOON, "{:#?}\nis not the list\n{rooms:#?}", self.rooms);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+async fn send(t: &Tenant, room: &str, who: &str, content: &str) {
+    let body = json!({"content": content});
+    t.rest(who, "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok();
+}
+
+#[tokio::test]
+async fn inbox_1_a_connection_gets_hello_the_list_and_synced() {
+    let t = Tenant::shared();
+    let room = t.group(&["bob", "alice"]).await;
+    send(&t, &room, "bob", "before").await;
+    t.drained(&room, SOON).await;
+    let mut alice = Device::open(&t, "alice").await;
+    assert_eq!(alice.rooms[&room]["unread"], 1);
+    alice.equals_the_list(&t, "alice").await;
+    let refused = Dial::inbox(&t.stack, "not a token").refused().await;
+    refused.refusal(401, "unauthenticated");
+    let half = Dial::inbox(&t.stack, &t.token("alice")).and("since=3").refused().await;
+    half.refusal(400, "bad_request");
+}
+
+/// [INBOX-4] and [INBOX-6].
+#[tokio::test]
+async fn inbox_4_a_message_in_any_of_23_rooms_shows_within_a_second_over_one_socket() {
+    let t = Tenant::shared();
+    let mut rooms = Vec::new();
+    for _ in 0..23 {
+        rooms.push(t.group(&["bob", "alice"]).await);
+    }
+    let mut alice = Device::open(&t, "alice").await;
+    assert_eq!(alice.rooms.len(), 23);
+    let mut took = Vec::new();
+    for (n, room) in rooms.iter().chain(&rooms).enumerate() {
+        send(&t, room, "bob", &format!("message {n}, <@alice>")).await;
+        let acked = Instant::now();
+        let event = alice.until("room_activity").await;
+        took.push(acked.elapsed());
+        assert_eq!(event["roomId"], **room);
+        assert_eq!(event["lastMessage"]["content"], format!("message {n}, <@alice>"));
+        let expected = n as u64 / 23 + 1;
+        assert_eq!((&event["unread"], &event["mentions"]), (&json!(expected), &json!(expected)));
+    }
+    took.sort_unstable();
+    let p95 = took[took.len() * 95 / 100];
+    println!("inbox: p50 {:?}, p95 {p95:?}, max {:?}", took[took.len() / 2], took[took.len() - 1]);
+    assert!(p95 < Duration::from_secs(1), "{took:?}");
+    alice.equals_the_list(&t, "alice").await;
+}
+
+#[tokio::test]
+async fn inbox_3_a_device_resumes_exactly_and_another_one_begins() {
+    let t = Tenant::shared();
+    let room = t.group(&["bob", "alice"]).await;
+    let mut phone = Device::open(&t, "alice").await;
+    let mut laptop = Device::open(&t, "alice").await;
+    send(&t, &room, "bob", "one").await;
+    phone.until("room_activity").await;
+    laptop.until("room_activity").await;
+    assert_eq!(phone.seq, laptop.seq);
+    let resumed = {
+        let seq = phone.seq;
+        send(&t, &room, "bob", "two").await;
+        laptop.until("room_activity").await;
+        let mut phone = phone.resume(&t, "alice").await;
+        assert!(phone.seq > seq);
+        phone.equals_the_list(&t, "alice").await;
+        phone
+    };
+    assert_eq!(resumed.rooms, laptop.rooms);
+    let stale = Dial::inbox(&t.stack, &t.token("alice")).and("since=1&epoch=another");
+    let mut client = stale.open().await;
+    assert_eq!(client.next("resync").await["reason"], "epoch");
+    client.next("synced").await;
+}
