@@ -417,6 +417,9 @@ pub const WAIT_STEP_MS: u64 = 20;
 pub const JWKS_REFETCH_MS: u64 = 60_000;
 /// Known keys are used this long before the JWKS is fetched again.
 pub const JWKS_CACHE_MS: u64 = 600_000;
+/// Tokens of public keys whose verified signature an isolate remembers: more people than the sockets that fit into its
+/// memory. Their digests take about 400 KiB.
+pub const TOKENS_KEPT_MAX: usize = 4_096;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
 const _: () = assert!(INBOX_SETTLE_MS > STATEMENT_TIMEOUT_MS && 2 * INBOX_RENEW_MS < INBOX_LEASE_MS);

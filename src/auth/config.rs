@@ -3,53 +3,18 @@
 
 use super::download::{DownloadKey, not_granted};
 use super::identity::Identity;
+use super::signature::{Algorithm, Secret};
 use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::limits::SECRET_BYTES_MIN;
-use jsonwebtoken::DecodingKey;
 use sha2::{Digest, Sha256};
-
-/// The algorithms of PROTOCOL.md, "2. Identity". A token with any other is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    Hs256,
-    Rs256,
-    Es256,
-    EdDsa,
-}
-
-impl Algorithm {
-    pub const ALL: [Self; 4] = [Self::Hs256, Self::Rs256, Self::Es256, Self::EdDsa];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
-    }
-
-    pub(super) fn to_crate(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::Hs256 => jsonwebtoken::Algorithm::HS256,
-            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
-            Self::Es256 => jsonwebtoken::Algorithm::ES256,
-            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-        }
-    }
-}
 
 /// What a deployment accepts. A value exists only if it is safe to serve with it.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
     pub algorithms: Vec<Algorithm>,
-    /// Present whenever HS256 is accepted; the crate's `Debug` redacts it.
-    pub(super) secret: Option<DecodingKey>,
+    /// Present whenever HS256 is accepted.
+    pub(super) secret: Option<Secret>,
     /// Present whenever another algorithm is accepted.
     pub jwks_url: Option<String>,
     pub issuer: Option<String>,
@@ -120,7 +85,7 @@ impl AuthConfig {
             if secret.len() < SECRET_BYTES_MIN {
                 return Err(format!("JWT_SECRET: shorter than {SECRET_BYTES_MIN} bytes"));
             }
-            Some(DecodingKey::from_secret(secret.as_bytes()))
+            Some(Secret::new(&secret))
         } else {
             None
         };

@@ -1,17 +1,18 @@
 //! The issuer's public keys (JWKS): which are known, when they are fetched again, and verification of any token.
 //! Not here: the fetch itself. `FetchJwks` is its port, implemented by `shell`.
 
-use super::config::{Algorithm, AuthConfig};
+use super::config::AuthConfig;
 use super::identity::Identity;
-use super::token::{UNKNOWN_KEY, UnverifiedToken, VerifyError};
+use super::signature::{Algorithm, Signatures, strong_key};
+use super::token::{UNKNOWN_KEY, UnverifiedToken, VerifyError, WRONG_SIGNATURE};
 use crate::ids::UnixMs;
 use crate::limits::{
-    BODY_BYTES_MAX, JWKS_CACHE_MS, JWKS_COLD_RETRY_MS, JWKS_FETCH_TIMEOUT_MS, JWKS_REFETCH_MS, RSA_BITS,
-    WAIT_STEP_MS,
+    BODY_BYTES_MAX, JWKS_CACHE_MS, JWKS_COLD_RETRY_MS, JWKS_FETCH_TIMEOUT_MS, JWKS_REFETCH_MS,
+    TOKENS_KEPT_MAX, WAIT_STEP_MS,
 };
-use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use serde_json::Value;
 use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 
 /// Fetches the issuer's key set.
@@ -24,16 +25,43 @@ pub trait FetchJwks {
 }
 
 #[derive(Clone, Debug)]
-struct PublicKey {
+struct PublicKey<K> {
     kid: Option<String>,
     algorithm: Algorithm,
-    key: DecodingKey,
+    key: K,
+}
+
+/// Digests of tokens whose signature was verified with a key of the present set, the latest `TOKENS_KEPT_MAX`. Their
+/// claims are read again each time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct VerifiedTokens {
+    digests: BTreeSet<[u8; 32]>,
+    in_order: VecDeque<[u8; 32]>,
+}
+
+impl VerifiedTokens {
+    pub fn contains(&self, digest: &[u8; 32]) -> bool {
+        self.digests.contains(digest)
+    }
+
+    pub fn insert(&mut self, digest: [u8; 32]) {
+        if !self.digests.insert(digest) {
+            return;
+        }
+        self.in_order.push_back(digest);
+        if self.in_order.len() > TOKENS_KEPT_MAX
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.digests.remove(&oldest);
+        }
+    }
 }
 
 /// The key set as it was last fetched. Each isolate has one, shared by its requests.
-#[derive(Clone, Debug, Default)]
-pub struct Jwks {
-    keys: Vec<PublicKey>,
+#[derive(Clone, Debug)]
+pub struct Jwks<K> {
+    keys: Vec<PublicKey<K>>,
+    verified: VerifiedTokens,
     fetched_ms: Option<UnixMs>,
     started_ms: Option<UnixMs>,
     /// When a key was last requested that the set doesn't have.
@@ -45,9 +73,9 @@ pub struct Jwks {
 
 /// How to get a token's key.
 #[derive(Clone, Debug)]
-pub enum Lookup {
-    Found(DecodingKey),
-    /// The caller must fetch now, and then call `update` or `fail`.
+pub enum Lookup<K> {
+    Found(K),
+    /// The caller must fetch now, and then call `replace` or `fail`.
     Fetch,
     /// Another request is fetching; look up again later.
     Wait,
@@ -57,9 +85,23 @@ pub enum Lookup {
     Unavailable,
 }
 
-impl Jwks {
+impl<K> Default for Jwks<K> {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            verified: VerifiedTokens::default(),
+            fetched_ms: None,
+            started_ms: None,
+            missed_ms: None,
+            is_fetching: false,
+            is_fetched: false,
+        }
+    }
+}
+
+impl<K: Clone> Jwks<K> {
     /// The key that the token names. Without a name, the only key for its algorithm.
-    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
+    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&K> {
         let mut fitting = self.keys.iter().filter(|key| key.algorithm == algorithm);
         match kid {
             Some(kid) => fitting.find(|key| key.kid.as_deref() == Some(kid)).map(|key| &key.key),
@@ -74,7 +116,7 @@ impl Jwks {
     ///
     /// # Laws   One fetch at a time. Unknown keys cause at most one fetch a minute, so that invented key ids can't
     ///          flood the issuer. A known key never waits for a failing issuer: it is used although it is stale.
-    pub fn lookup(&mut self, kid: Option<&str>, algorithm: Algorithm, now: UnixMs) -> Lookup {
+    pub fn lookup(&mut self, kid: Option<&str>, algorithm: Algorithm, now: UnixMs) -> Lookup<K> {
         let since = |then: Option<UnixMs>| then.map_or(u64::MAX, |then| now.saturating_sub(then));
         let is_fetching = self.is_fetching && since(self.started_ms) < JWKS_FETCH_TIMEOUT_MS;
 
@@ -108,41 +150,42 @@ impl Jwks {
         Lookup::Fetch
     }
 
-    /// Replaces the key set: a key that is no longer in it is no longer accepted. Keys of other kinds are skipped; a
-    /// body that is no key set counts as a failed fetch.
+    /// Replaces the key set: a key that is no longer in it is no longer accepted.
     ///
     /// # Takes  `now`: when the fetch was started. The result is dropped if a later fetch has already succeeded.
-    pub fn update(&mut self, body: &[u8], now: UnixMs) {
+    fn replace(&mut self, keys: Vec<PublicKey<K>>, now: UnixMs) {
         if self.fetched_ms.is_some_and(|fetched| fetched > now) {
             return;
         }
         self.is_fetching = false;
-        let set =
-            (body.len() <= BODY_BYTES_MAX).then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
-        if let Some(keys) = set.as_ref().and_then(|set| set.get("keys")).and_then(Value::as_array) {
-            self.keys = keys.iter().filter_map(public_key).collect();
-            self.fetched_ms = Some(now);
-            self.is_fetched = true;
-        }
+        self.keys = keys;
+        self.verified = VerifiedTokens::default();
+        self.fetched_ms = Some(now);
+        self.is_fetched = true;
     }
 
     /// Records a failed fetch. Known keys stay known.
-    pub fn fail(&mut self) {
+    fn fail(&mut self) {
         self.is_fetching = false;
     }
 }
 
-/// The key of a JWK for signatures if its kind is accepted and it is strong enough. Secrets (`oct`) are never taken
-/// from a URL.
-fn public_key(jwk: &Value) -> Option<PublicKey> {
-    let text = |name| jwk.get(name).and_then(Value::as_str);
-    let (algorithm, key) = match (text("kty")?, text("crv")) {
-        ("RSA", _) => (Algorithm::Rs256, DecodingKey::from_rsa_components(text("n")?, text("e")?)),
-        ("EC", Some("P-256")) => (Algorithm::Es256, DecodingKey::from_ec_components(text("x")?, text("y")?)),
-        ("OKP", Some("Ed25519")) => (Algorithm::EdDsa, DecodingKey::from_ed_components(text("x")?)),
-        _ => return None,
-    };
-    let key = key.ok()?;
+/// Reads the keys of a key set. Keys of other kinds and weak ones are skipped. `None`: it is no key set.
+async fn read_keys<S: Signatures>(body: &[u8], signatures: &S) -> Option<Vec<PublicKey<S::Key>>> {
+    let set = (body.len() <= BODY_BYTES_MAX).then(|| serde_json::from_slice::<Value>(body).ok()).flatten()?;
+    let mut keys = Vec::new();
+    for jwk in set.get("keys")?.as_array()? {
+        let Some((kid, algorithm, jwk)) = key_for_signatures(jwk) else { continue };
+        if let Some(key) = signatures.import(algorithm, &jwk).await {
+            keys.push(PublicKey { kid, algorithm, key });
+        }
+    }
+    Some(keys)
+}
+
+/// Name, algorithm and numbers of a JWK, if it is strong and meant for signatures.
+fn key_for_signatures(jwk: &Value) -> Option<(Option<String>, Algorithm, Value)> {
+    let (algorithm, key) = strong_key(jwk)?;
     let for_signatures = jwk.get("use").is_none_or(|u| u == "sig")
         && jwk
             .get("key_ops")
@@ -152,83 +195,99 @@ fn public_key(jwk: &Value) -> Option<PublicKey> {
         None => None,
         Some(kid) => Some(kid.as_str()?.to_owned()),
     };
-    (for_signatures && for_algorithm && is_strong(&key, algorithm)).then_some(PublicKey {
-        kid,
-        algorithm,
-        key,
-    })
-}
-
-fn is_strong(key: &DecodingKey, algorithm: Algorithm) -> bool {
-    let right_size = match key.kind() {
-        DecodingKeyKind::RsaModulusExponent { n, e } => {
-            let n: Vec<u8> = n.iter().copied().skip_while(|byte| *byte == 0).collect();
-            let bits = n
-                .len()
-                .saturating_mul(8)
-                .saturating_sub(n.first().map_or(0, |byte| byte.leading_zeros() as usize));
-            // With e = 1 every signature would be valid.
-            let odd = e.last().is_some_and(|byte| byte % 2 == 1);
-            let one = e.iter().rev().skip(1).all(|byte| *byte == 0) && e.last() == Some(&1);
-            RSA_BITS.contains(&bits) && odd && !one
-        }
-        // The crate slices an Ed25519 key without a check and would panic on a shorter one.
-        DecodingKeyKind::SecretOrDer(bytes) => match algorithm {
-            Algorithm::EdDsa => bytes.len() == 32,
-            _ => bytes.len() == 65,
-        },
-    };
-    // The crate returns an error, and not `false`, for a point that isn't on its curve.
-    right_size && jsonwebtoken::crypto::verify("", b"", key, algorithm.to_crate()).is_ok()
-}
-
-/// Verifies a token with the known keys; `authenticate` also fetches the key set.
-///
-/// # Gives   the caller, from the signed claims only.
-/// # Errors  `Refused` → 401 `unauthenticated`, `Expired` → 401 `token_expired` (only if everything else is valid).
-pub fn verify(token: &str, config: &AuthConfig, jwks: &Jwks, now: UnixMs) -> Result<Identity, VerifyError> {
-    let token = UnverifiedToken::parse(token, config)?;
-    match token.algorithm {
-        Algorithm::Hs256 => token.verify_by_secret(config, now),
-        algorithm => {
-            let key = jwks.find(token.kid.as_deref(), algorithm).ok_or(UNKNOWN_KEY)?;
-            token.verify(key, config, now)
-        }
-    }
+    (for_signatures && for_algorithm).then_some((kid, algorithm, key))
 }
 
 /// Verifies a token, and fetches the issuer's key set if necessary.
 ///
-/// # Errors  like `verify`, and `KeysUnavailable` (503) for an unknown key while the key set can't be fetched.
-/// # Cost    only the signature check for HS256 and for keys fetched less than ten minutes ago.
-pub async fn authenticate(
+/// # Gives   the caller, from the signed claims only.
+/// # Errors  `Refused` → 401 `unauthenticated`; `Expired` → 401 `token_expired` (only if everything else is valid);
+///           `KeysUnavailable` → 503 for an unknown key while the key set can't be fetched.
+/// # Cost    HS256 never waits. A signature of a public key is verified once per isolate and key set.
+pub async fn authenticate<P: FetchJwks + Signatures>(
     token: &str,
     config: &AuthConfig,
-    jwks: &RefCell<Jwks>,
-    fetcher: &impl FetchJwks,
+    jwks: &RefCell<Jwks<P::Key>>,
+    port: &P,
     now: UnixMs,
 ) -> Result<Identity, VerifyError> {
     let token = UnverifiedToken::parse(token, config)?;
-    if token.algorithm == Algorithm::Hs256 {
-        return token.verify_by_secret(config, now);
+    let is_signed = match token.algorithm {
+        Algorithm::Hs256 => {
+            let secret = config.secret.as_ref().ok_or(UNKNOWN_KEY)?;
+            secret.has_signed(token.signed(), &token.signature()?)
+        }
+        _ => {
+            let key = find_key(&token, config, jwks, port, now).await?;
+            is_signed_by(&key, &token, jwks, port).await?
+        }
+    };
+    if !is_signed {
+        return Err(WRONG_SIGNATURE);
     }
+    token.identity(config, now)
+}
+
+async fn is_signed_by<P: Signatures>(
+    key: &P::Key,
+    token: &UnverifiedToken<'_>,
+    jwks: &RefCell<Jwks<P::Key>>,
+    port: &P,
+) -> Result<bool, VerifyError> {
+    let digest = token.digest();
+    if jwks.borrow().verified.contains(&digest) {
+        return Ok(true);
+    }
+    let key_set = jwks.borrow().fetched_ms;
+    let is_signed = port.verify(key, token.signed(), &token.signature()?).await;
+    // A key that was removed meanwhile proves nothing any more.
+    if is_signed && jwks.borrow().fetched_ms == key_set {
+        jwks.borrow_mut().verified.insert(digest);
+    }
+    Ok(is_signed)
+}
+
+/// The key that the token names. The key belongs to the token's algorithm, so a public key is never used as a secret.
+async fn find_key<P: FetchJwks + Signatures>(
+    token: &UnverifiedToken<'_>,
+    config: &AuthConfig,
+    jwks: &RefCell<Jwks<P::Key>>,
+    port: &P,
+    now: UnixMs,
+) -> Result<P::Key, VerifyError> {
     let url = config.jwks_url.as_deref().ok_or(UNKNOWN_KEY)?;
     let mut waited_ms: u64 = 0;
     loop {
         let lookup = jwks.borrow_mut().lookup(token.kid.as_deref(), token.algorithm, now);
         match lookup {
-            Lookup::Found(key) => return token.verify(&key, config, now),
+            Lookup::Found(key) => return Ok(key),
             Lookup::Unknown => return Err(UNKNOWN_KEY),
             Lookup::Unavailable => return Err(VerifyError::KeysUnavailable),
             Lookup::Wait if waited_ms >= JWKS_FETCH_TIMEOUT_MS => return Err(VerifyError::KeysUnavailable),
             Lookup::Wait => {
-                fetcher.pause(WAIT_STEP_MS).await;
+                port.pause(WAIT_STEP_MS).await;
                 waited_ms = waited_ms.saturating_add(WAIT_STEP_MS);
             }
-            Lookup::Fetch => match fetcher.fetch(url).await {
-                Some(body) => jwks.borrow_mut().update(&body, now),
-                None => jwks.borrow_mut().fail(),
-            },
+            Lookup::Fetch => fetch_keys(url, jwks, port, now).await,
         }
+    }
+}
+
+/// Replaces the key set by the issuer's, if the issuer has one to give. A body that is no key set is a failed fetch.
+///
+/// # Takes  `now`: when the fetch was started.
+pub(super) async fn fetch_keys<P: FetchJwks + Signatures>(
+    url: &str,
+    jwks: &RefCell<Jwks<P::Key>>,
+    port: &P,
+    now: UnixMs,
+) {
+    let keys = match port.fetch(url).await {
+        Some(body) => read_keys(&body, port).await,
+        None => None,
+    };
+    match keys {
+        Some(keys) => jwks.borrow_mut().replace(keys, now),
+        None => jwks.borrow_mut().fail(),
     }
 }

@@ -1,18 +1,20 @@
-//! Verification of one token: form, algorithm, signature, then each claim.
-//! Not here: the `Validation` of jsonwebtoken. It reads a clock, which panics on wasm32, and accepts a missing `iss`,
-//! `aud` or `sub`, an array as `iss`, a future `nbf`, and `crit` (docs/PLATFORM.md, JSON and JWT). Only its signature
-//! check is used.
+//! The form of a token, and each of its claims.
+//! Not here: its signature (`signature`), its key (`jwks`). No crate validates claims for us: jsonwebtoken accepts a
+//! missing `iss`, `aud` or `sub`, an array as `iss`, a future `nbf`, and `crit` (docs/PLATFORM.md, JSON and JWT).
 
-use super::config::{Algorithm, AuthConfig};
+use super::config::AuthConfig;
 use super::identity::Identity;
 use super::permission::Role;
+use super::signature::Algorithm;
 use crate::error::{Code, Refusal};
 use crate::ids::{INTEGER_MAX, TenantId, UnixMs, UserId};
 use crate::limits::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_S};
 use crate::protocol::person;
-use jsonwebtoken::{DecodingKey, EncodingKey, Header};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 /// The latest time in a token, in seconds: its milliseconds are still an exact JavaScript number.
@@ -43,12 +45,14 @@ impl From<VerifyError> for Refusal {
     }
 }
 
+pub(super) const WRONG_SIGNATURE: VerifyError = Refused("the token's signature is wrong");
 pub(super) const UNKNOWN_KEY: VerifyError = Refused("the token is signed with an unknown key");
 
 /// A token with an acceptable header, whose signature is not yet verified.
 pub(super) struct UnverifiedToken<'a> {
     pub algorithm: Algorithm,
     pub kid: Option<String>,
+    token: &'a str,
     signed: &'a str,
     claims: &'a str,
     signature: &'a str,
@@ -81,26 +85,27 @@ impl<'a> UnverifiedToken<'a> {
             Some(Value::String(kid)) => Some(kid.clone()),
             Some(_) => return Err(Refused("the token's kid is not a text")),
         };
-        Ok(Self { algorithm, kid, signed, claims, signature })
+        Ok(Self { algorithm, kid, token, signed, claims, signature })
     }
 
-    pub fn verify_by_secret(&self, config: &AuthConfig, now: UnixMs) -> Result<Identity, VerifyError> {
-        let secret = config.secret.as_ref().ok_or(UNKNOWN_KEY)?;
-        self.verify(secret, config, now)
+    /// SHA-256 of the whole token.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.token).into()
     }
 
-    /// The crate refuses a key of another family than the algorithm's, so a public key can't be used as a secret.
-    pub fn verify(
-        &self,
-        key: &DecodingKey,
-        config: &AuthConfig,
-        now: UnixMs,
-    ) -> Result<Identity, VerifyError> {
-        let algorithm = self.algorithm.to_crate();
-        let verified = jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm);
-        if !verified.unwrap_or(false) {
-            return Err(Refused("the token's signature is wrong"));
-        }
+    /// What the signature is of.
+    pub fn signed(&self) -> &'a [u8] {
+        self.signed.as_bytes()
+    }
+
+    /// # Errors  it is not base64url.
+    pub fn signature(&self) -> Result<Vec<u8>, VerifyError> {
+        URL_SAFE_NO_PAD.decode(self.signature).map_err(|_| WRONG_SIGNATURE)
+    }
+
+    /// The caller whom the claims name. Only for a token whose signature is verified. Whatever must hold of a person
+    /// besides their token is asked here: every token passes, also one whose signature was verified before.
+    pub fn identity(&self, config: &AuthConfig, now: UnixMs) -> Result<Identity, VerifyError> {
         let claims = members(self.claims).ok_or(Refused("the token's claims are not one JSON object"))?;
         identity(&claims, config, now)
     }
@@ -192,10 +197,8 @@ fn tenant_role(claim: Option<&Value>) -> Option<Option<Role>> {
 
 /// One part of a token as a JSON object: base64url without padding, no repeated key.
 fn members(part: &str) -> Option<Map<String, Value>> {
-    // The crate's function decodes the middle part of a token without verifying it; here it also decodes the header.
-    jsonwebtoken::dangerous::insecure_decode_claims::<Members>(format!(".{part}."))
-        .ok()
-        .map(|Members(map)| map)
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+    serde_json::from_slice::<Members>(&bytes).ok().map(|Members(map)| map)
 }
 
 struct Members(Map<String, Value>);
@@ -221,12 +224,4 @@ impl<'de> Deserialize<'de> for Members {
         }
         deserializer.deserialize_map(Object)
     }
-}
-
-/// Signs claims with HS256, for the dev sign-in, `xtask token` and tests. Production never issues tokens.
-///
-/// # Errors  if the claims can't be serialized, which a `Value` always can.
-pub fn mint_hs256(secret: &str, claims: &Value) -> Result<String, String> {
-    jsonwebtoken::encode(&Header::default(), claims, &EncodingKey::from_secret(secret.as_bytes()))
-        .map_err(|error| error.to_string())
 }

@@ -8,6 +8,7 @@ use super::lease::Lease;
 use super::platform::{Gone, Platform};
 use super::requests::Answer;
 use super::sockets::Sockets;
+use super::verifying::Verifying;
 use crate::api::{InboxRequest, InboxUpgrade, Reply};
 use crate::error::Refusal;
 use crate::ids::{TenantId, UnixMs, UserId};
@@ -35,6 +36,7 @@ pub struct InboxObject<P: Platform> {
     /// One statement at a time: an older answer must not follow a newer one.
     pub(super) asking: Lease,
     pub(super) linger: Linger,
+    verifying: Verifying,
 }
 
 impl<P: Platform> InboxObject<P> {
@@ -50,6 +52,7 @@ impl<P: Platform> InboxObject<P> {
             asks_at: Cell::new(None),
             asking: Lease::default(),
             linger: Linger::default(),
+            verifying: Verifying::default(),
         })
     }
 
@@ -220,6 +223,15 @@ impl<P: Platform> InboxObject<P> {
         self.inbox.borrow_mut().as_mut().map(change)
     }
 
+    /// Verifies the tokens that wait for this connection.
+    async fn verify(self: Rc<Self>, connection: ConnectionId) {
+        let task = self.verifying.task(connection);
+        while let Some(token) = task.next() {
+            let outcome = self.platform.authenticate(&token).await;
+            self.feed(Input::Verified { connection, outcome });
+        }
+    }
+
     fn perform(self: &Rc<Self>, effect: Effect) -> Result<(), Gone> {
         match effect {
             Effect::Socket(SocketEffect::Send { connection, events }) => {
@@ -231,10 +243,11 @@ impl<P: Platform> InboxObject<P> {
             Effect::Close { connection, code } => {
                 self.sockets.close(&self.platform, &self.limits, connection, code)?;
             }
-            Effect::Verify { connection, token } => self.later(async move |object| {
-                let outcome = object.platform.authenticate(&token).await;
-                object.feed(Input::Verified { connection, outcome });
-            }),
+            Effect::Verify { connection, token } => {
+                if self.verifying.push(connection, token) {
+                    self.later(async move |object| object.verify(connection).await);
+                }
+            }
             Effect::MarkRead { connection, caller, room, seq, is_known } => self.later(async move |object| {
                 if let Err(refusal) = object.mark_read(*caller, room, seq, is_known).await {
                     object.feed(Input::Refused { connection, refusal, frame: "read" });

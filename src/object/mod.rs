@@ -19,6 +19,7 @@ mod requests;
 mod schedule;
 mod send_queue;
 mod sockets;
+mod verifying;
 
 pub use inbox::InboxObject;
 pub use platform::{Gone, Platform};
@@ -40,6 +41,7 @@ use schedule::Schedule;
 use sockets::Sockets;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use verifying::Verifying;
 
 pub struct Object<P: Platform> {
     platform: P,
@@ -54,6 +56,7 @@ pub struct Object<P: Platform> {
     opening: Lease,
     rebuilding: Rebuilding,
     changes: Changes,
+    verifying: Verifying,
     pokes: Pokes,
 }
 
@@ -81,6 +84,7 @@ impl<P: Platform> Object<P> {
             opening: Lease::default(),
             rebuilding: Rebuilding::default(),
             changes: Changes::default(),
+            verifying: Verifying::default(),
             pokes: Pokes::default(),
         })
     }
@@ -159,6 +163,15 @@ impl<P: Platform> Object<P> {
         Ok(Some(effects))
     }
 
+    /// Verifies the tokens that wait for this connection.
+    async fn verify(self: Rc<Self>, connection: ConnectionId) {
+        let task = self.verifying.task(connection);
+        while let Some(token) = task.next() {
+            let outcome = self.platform.authenticate(&token).await;
+            self.feed(Input::Verified { connection, outcome });
+        }
+    }
+
     // --- Performing effects ---------------------------------------------------------------------------
 
     fn perform_all(self: &Rc<Self>, effects: Vec<Effect>) -> Fed {
@@ -178,10 +191,11 @@ impl<P: Platform> Object<P> {
                 self.sockets.close(&self.platform, &self.limits, connection, code)?
             }
             Effect::Attach { connection, state } => self.sockets.attach(&self.platform, connection, &state),
-            Effect::Verify { connection, token } => self.later(async move |object| {
-                let outcome = object.platform.authenticate(&token).await;
-                object.feed(Input::Verified { connection, outcome });
-            }),
+            Effect::Verify { connection, token } => {
+                if self.verifying.push(connection, token) {
+                    self.later(async move |object| object.verify(connection).await);
+                }
+            }
             Effect::Reply(answer) => fed.reply = Some(answer),
             Effect::Project(batch) => fed.project = Some(batch),
             // Nothing waits for the queue.

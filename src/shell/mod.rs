@@ -8,6 +8,7 @@ mod clock;
 mod database;
 mod emoji;
 mod inbox;
+mod issuer;
 mod notifications;
 mod ports;
 mod sqlite;

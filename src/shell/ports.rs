@@ -1,34 +1,28 @@
 //! The Worker's ports: configuration, tokens, Postgres, and calls to the Durable Objects.
 //! Not here: what is done with them (`api`).
 
-use super::{bucket::R2, clock, database::Database};
+use super::{bucket::R2, clock, database::Database, issuer};
 use crate::api::{
     self, EdgeRate, FileReply, InboxRequest, InboxUpgrade, Poke, Ports, Reply, RoomRequest, ServiceState,
     WrittenProfiles,
 };
-use crate::auth::{self, AuthConfig, FetchJwks, Identity, Jwks};
+use crate::auth::{AuthConfig, Identity};
 use crate::db::{self, DbError, Directory, Postgres, ProfileWriter};
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UnixMs, UserId};
-use crate::limits::{
-    ACCESS_REST_MS, ACCESS_TIMEOUT_MS, BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS, Limits, STATEMENT_TIMEOUT_MS,
-};
+use crate::limits::{ACCESS_REST_MS, ACCESS_TIMEOUT_MS, Limits, STATEMENT_TIMEOUT_MS};
 use crate::oplog::Entry;
 use crate::outbox_alerts::Listed;
 use crate::room::OutboxReport;
 use crate::room::moderation::{Moderation, Rules};
-use futures_util::future::{Either, select};
 use http::HeaderMap;
 use std::cell::{Cell, RefCell};
-use std::pin::pin;
 use std::rc::Rc;
-use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Stub};
+use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub};
 
 thread_local! {
     /// The profiles that this isolate has written lately.
     static PROFILES: RefCell<WrittenProfiles> = RefCell::default();
-    /// The issuer's keys, one set for each isolate.
-    static JWKS: Rc<RefCell<Jwks>> = Rc::default();
     /// Until when the Worker does not ask Postgres what a room can answer as well.
     static RESTS_UNTIL: Cell<UnixMs> = const { Cell::new(0) };
     static RATES_REPORTED: Cell<bool> = const { Cell::new(false) };
@@ -235,7 +229,7 @@ impl Ports for WorkerPorts<'_> {
     }
 
     async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
-        authenticate(token, &self.config).await
+        issuer::authenticate(token, &self.config).await
     }
 
     fn moderation(&self, tenant: &TenantId) -> Option<Rc<Rules>> {
@@ -300,41 +294,6 @@ async fn relayed(mut response: Response) -> worker::Result<Reply> {
     let retry_after_ms = retry_after_s.map(|s| s.saturating_mul(1000));
     let (status, body) = (response.status_code(), response.text().await?);
     Ok(Reply::Json { status, body, retry_after_ms, allow: None })
-}
-
-/// Verifies a token with the isolate's keys.
-pub async fn authenticate(token: &str, config: &AuthConfig) -> Result<Identity, Refusal> {
-    let jwks = JWKS.with(Rc::clone);
-    auth::authenticate(token, config, &jwks, &Issuer, clock::now()).await.map_err(Refusal::from)
-}
-
-/// The issuer's key set over HTTP.
-struct Issuer;
-
-impl FetchJwks for Issuer {
-    async fn fetch(&self, url: &str) -> Option<Vec<u8>> {
-        let get = async {
-            let mut init = RequestInit::new();
-            // Redirects are not followed: only a 200 counts. workerd does not accept the mode `error`.
-            init.with_redirect(RequestRedirect::Manual);
-            let request = Request::new_with_init(url, &init).ok()?;
-            let mut response = Fetch::Request(request).send().await.ok()?;
-            let body = response.bytes().await.ok()?;
-            (response.status_code() == 200 && body.len() <= BODY_BYTES_MAX).then_some(body)
-        };
-        let body = match select(pin!(get), pin!(clock::sleep(JWKS_FETCH_TIMEOUT_MS))).await {
-            Either::Left((body, _)) => body,
-            Either::Right(_) => None,
-        };
-        if body.is_none() {
-            super::write_log(&Entry::warn("jwks_not_fetched"));
-        }
-        body
-    }
-
-    async fn pause(&self, ms: u64) {
-        clock::sleep(ms).await;
-    }
 }
 
 /// A URL's path and query, not decoded.

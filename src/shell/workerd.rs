@@ -3,8 +3,9 @@
 
 use super::bucket::R2;
 use super::database::Database;
+use super::issuer::authenticate;
 use super::notifications::hand_over;
-use super::ports::{self, authenticate};
+use super::ports;
 use super::sqlite::ObjectSql;
 use super::{clock, json, variable, write_log};
 use crate::api::{Poke, Reply, RoomRequest};

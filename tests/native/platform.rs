@@ -164,6 +164,11 @@ impl Platform for NativePlatform {
     }
 
     async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
+        // `bob+60@500` takes 500 ms.
+        let (token, takes_ms) = token.split_once('@').unwrap_or((token, "0"));
+        if let Some(ms) = takes_ms.parse().ok().filter(|ms| *ms > 0) {
+            self.sleep(ms).await;
+        }
         self.world().verify(token)
     }
 

@@ -72,7 +72,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
     };
     step("the load", "1 minute the first time", || {
-        let cargo = ["build", "--quiet", "--release", "--package", "chinwag-bench"];
+        let cargo = ["build", "--quiet", "--profile", "load", "--package", "chinwag-bench"];
         process::run(Command::new("cargo").args(cargo).current_dir(root()))
     })?;
     options.against.iter().try_for_each(|baseline| baseline.prepare())?;

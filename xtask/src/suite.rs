@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// Start-up must stay under a second, of which V8 takes 9 ms for 1.6 MB; a fifth more than what is there now is reason
-/// to ask which crate came in. Cloudflare itself allows 64 MiB.
-const WASM_RAW_MAX_BYTES: usize = 4_608 << 10;
-const WASM_GZIP_MAX_BYTES: usize = 1_500 << 10;
+/// An isolate compiles the Worker before its first answer. A twentieth more than what was there when the numbers were set
+/// (bench/results/size.md) is reason to ask what came in. Cloudflare itself allows 64 MiB.
+const WASM_RAW_MAX_BYTES: usize = 2_900 << 10;
+const WASM_GZIP_MAX_BYTES: usize = 960 << 10;
 const TEST_FEATURES: &str = "dev,test-hooks";
 /// Code that must never be deployed holds one of these strings.
 const MARKERS: [&str; 2] = ["chinwag-dev-sign-in", "chinwag-test-hook"];

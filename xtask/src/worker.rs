@@ -39,7 +39,7 @@ impl Profile {
     }
 }
 
-/// Makes the Worker in `out`: `index.js` and `index_bg.wasm`. Does nothing if it is there already.
+/// Makes the Worker in `out`: `index.js`, `index_bg.wasm`, and of a release the `names.txt` of its functions. Does nothing if it is there already.
 pub fn build(out: &Path, features: &[String], profile: Profile) -> Result<()> {
     // Held to the end: cargo's own lock ends before the later steps read what cargo made.
     let _lock = inputs::lock(&target_dir().join("xtask.lock"))?;
@@ -145,7 +145,11 @@ fn bundle(wasm: &Path, bindgen: &Path, out: &Path, profile: Profile) -> Result<(
     let js = std::fs::read_to_string(stage.join("bundle.js"))?.replace("import source ", "import ");
     std::fs::write(stage.join("bundle.js"), js)?;
     std::fs::create_dir_all(out)?;
-    for (from, to) in [("index_bg.wasm", "index_bg.wasm"), ("bundle.js", "index.js")] {
+    let mut files = vec![("index_bg.wasm", "index_bg.wasm"), ("bundle.js", "index.js")];
+    if profile == Profile::Release {
+        files.push(("names.txt", "names.txt"));
+    }
+    for (from, to) in files {
         // `out` may be on another file system, and a reader must never see half of a file.
         let temporary = out.join(format!(".{to}.tmp"));
         std::fs::copy(stage.join(from), &temporary)
@@ -155,10 +159,19 @@ fn bundle(wasm: &Path, bindgen: &Path, out: &Path, profile: Profile) -> Result<(
     Ok(())
 }
 
+/// Shrinks the WebAssembly, and takes out the names of functions: a panic's log line has file and line. `names.txt` has
+/// them by number, for profiles and the platform's stack traces.
 fn optimise(wasm: &Path) -> Result<()> {
     let optimised = wasm.with_extension("opt.wasm");
     let mut command = setup::node_program("binaryen/bin/wasm-opt")?;
-    command.arg(wasm).arg("-o").arg(&optimised).args(["-O", "--debuginfo"]);
+    command.arg(wasm).arg("-o").arg(&optimised).arg("-Os");
+    let names = wasm.with_file_name("names.txt");
+    command.arg(format!("--symbolmap={}", names.display()));
+    // rustc has inlined already; more of it adds 60 KiB gzip.
+    for size in ["--always-inline-max-function-size", "--flexible-inline-max-function-size"] {
+        command.args([size, "0"]);
+    }
+    command.args(["--one-caller-inline-max-function-size", "20"]);
     command.args(WASM_FEATURES.map(|feature| format!("--enable-{feature}")));
     process::run_quietly(&mut command)?;
     Ok(std::fs::rename(&optimised, wasm)?)

@@ -1,14 +1,16 @@
 //! Rules of the key set over time: cached, rotated, used while stale, one fetch a minute for unknown keys.
 
 use super::*;
-use crate::limits::{JWKS_CACHE_MS, JWKS_FETCH_TIMEOUT_MS, JWKS_REFETCH_MS};
-use std::cell::{Cell, RefCell};
+use crate::auth::jwks::VerifiedTokens;
+use crate::limits::{JWKS_CACHE_MS, JWKS_FETCH_TIMEOUT_MS, JWKS_REFETCH_MS, TOKENS_KEPT_MAX};
+use std::cell::Cell;
 
 /// An issuer on the network: its current answer, and how often it was requested.
 #[derive(Default)]
 struct Issuer {
     body: RefCell<Option<Vec<u8>>>,
     fetch_count: Cell<u32>,
+    verify_count: Cell<u32>,
     hangs: Cell<bool>,
     jwks: RefCell<Jwks>,
 }
@@ -26,6 +28,21 @@ impl FetchJwks for Issuer {
 
     async fn pause(&self, _ms: u64) {
         tokio::task::yield_now().await;
+    }
+}
+
+impl Signatures for Issuer {
+    type Key = NativeKey;
+
+    async fn import(&self, algorithm: Algorithm, jwk: &Value) -> Option<NativeKey> {
+        tokio::task::yield_now().await;
+        import_natively(algorithm, jwk)
+    }
+
+    async fn verify(&self, key: &NativeKey, signed: &[u8], signature: &[u8]) -> bool {
+        self.verify_count.set(self.verify_count.get() + 1);
+        tokio::task::yield_now().await;
+        verify_natively(key, signed, signature)
     }
 }
 
@@ -64,6 +81,51 @@ async fn a_key_set_is_fetched_once_and_kept_ten_minutes() {
     }
     assert_eq!(issuer.asks(&pair, "k1", NOW + JWKS_CACHE_MS).await, ALICE);
     assert_eq!(issuer.fetch_count.get(), 2);
+}
+
+#[tokio::test]
+async fn a_signature_is_verified_once_and_its_claims_each_time() {
+    let pair = Pair::es256(1);
+    let issuer = Issuer::new(&[pair.jwk("k1")]);
+    let token = pair.token(Some("k1"), &claims());
+    let at = async |token: &str, now| {
+        outcome(authenticate(token, &jwks_config(), &issuer.jwks, &issuer, now).await)
+    };
+    for after in [0, 1, 60_000] {
+        assert_eq!(at(&token, NOW + after).await, ALICE);
+    }
+    assert_eq!(issuer.verify_count.get(), 1);
+    assert_eq!(at(&token, NOW + 90_000).await, "token_expired", "its time is read again");
+    let (signed, _) = token.rsplit_once('.').expect("three parts");
+    let forged = format!("{signed}.{}", base64url(&[7; 64]));
+    assert_eq!((at(&forged, NOW).await, at(&forged, NOW).await), (UNKNOWN.into(), UNKNOWN.into()));
+    assert_eq!(issuer.verify_count.get(), 3, "a wrong signature is not remembered");
+}
+
+#[tokio::test]
+async fn a_verified_signature_is_forgotten_with_its_key_set() {
+    let (old, new) = (Pair::es256(1), Pair::es256(2));
+    let issuer = Issuer::new(&[old.jwk("k1")]);
+    assert_eq!(issuer.asks(&old, "k1", NOW).await, ALICE);
+    issuer.publishes(&[new.jwk("k1")]);
+    assert_eq!(issuer.asks(&old, "k1", NOW + JWKS_CACHE_MS).await, UNKNOWN, "the name has another key now");
+    assert_eq!(issuer.verify_count.get(), 2);
+}
+
+#[test]
+fn the_latest_verified_signatures_are_remembered() {
+    let digest = |number: usize| {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&number.to_be_bytes());
+        digest
+    };
+    let mut verified = VerifiedTokens::default();
+    (0..TOKENS_KEPT_MAX).for_each(|number| verified.insert(digest(number)));
+    verified.insert(digest(1));
+    assert!(verified.contains(&digest(0)), "the same one again takes no place");
+    verified.insert(digest(TOKENS_KEPT_MAX));
+    assert!(!verified.contains(&digest(0)), "the first has made room");
+    assert!((1..=TOKENS_KEPT_MAX).all(|number| verified.contains(&digest(number))));
 }
 
 #[tokio::test]
@@ -210,10 +272,10 @@ fn a_key_set_over_256_kib_is_no_key_set() {
     let mut body = key_set(&[pair.jwk("k1")]);
     body.resize(crate::limits::BODY_BYTES_MAX + 1, b' ');
     let mut jwks = Jwks::default();
-    jwks.update(&body, NOW);
+    update(&mut jwks, &body, NOW);
     assert!(jwks.find(Some("k1"), Algorithm::Es256).is_none());
     body.pop();
-    jwks.update(&body, NOW);
+    update(&mut jwks, &body, NOW);
     assert!(jwks.find(Some("k1"), Algorithm::Es256).is_some());
 }
 
@@ -221,8 +283,8 @@ fn a_key_set_over_256_kib_is_no_key_set() {
 fn a_late_key_set_does_not_replace_a_newer_one() {
     let (old, new) = (Pair::es256(1), Pair::es256(2));
     let mut jwks = Jwks::default();
-    jwks.update(&key_set(&[new.jwk("k2")]), NOW + 1);
-    jwks.update(&key_set(&[old.jwk("k1")]), NOW);
+    update(&mut jwks, &key_set(&[new.jwk("k2")]), NOW + 1);
+    update(&mut jwks, &key_set(&[old.jwk("k1")]), NOW);
     assert!(jwks.find(Some("k1"), Algorithm::Es256).is_none());
     assert!(jwks.find(Some("k2"), Algorithm::Es256).is_some());
 }

@@ -212,6 +212,21 @@ fn auth_1_a_fresh_token_goes_on_and_nobody_elses_does() {
 }
 
 #[test]
+fn auth_1_tokens_of_one_connection_are_answered_in_their_order() {
+    Rig::new().play(
+        r#"
+        alice join                                    alice < hello seq=0 as owner, online alice, synced 0
+        alice > auth alice+60@500
+        alice > auth alice+3600
+        alice > ping 1                                alice < pong 1 seq=0
+        (1 s pass)                                    alice < auth_ok 1795424460, auth_ok 1795428000
+        (100 s pass)
+        alice > ping 2                                alice < pong 2 seq=0
+        "#,
+    );
+}
+
+#[test]
 fn auth_2_a_token_within_its_leeway_lasts_that_long() {
     Rig::new().play(
         r#"

@@ -77,7 +77,7 @@ impl Baseline {
             Kind::Object => Ok(()),
             Kind::Bundled | Kind::Node => install_packages(),
             Kind::Axum => step("axum", "2 minutes the first time", || {
-                let cargo = ["build", "--quiet", "--release", "--package", "chinwag-bench"];
+                let cargo = ["build", "--quiet", "--profile", "load", "--package", "chinwag-bench"];
                 let what = ["--features", "axum", "--bin", "axum"];
                 process::run(Command::new("cargo").args(cargo).args(what).current_dir(root()))
             }),
@@ -105,7 +105,7 @@ impl Baseline {
                 node.arg(source.with_extension("mjs")).env("PATH", setup::node_path()?);
                 node
             }
-            Kind::Axum => tokio::process::Command::new(root().join("target/release/axum")),
+            Kind::Axum => tokio::process::Command::new(root().join("target/load/axum")),
         };
         command.args([&port.to_string(), &rig.database_url]).current_dir(dir);
         Server::spawn(command, dir, port, core).await

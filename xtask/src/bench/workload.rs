@@ -160,7 +160,7 @@ async fn run_load(
         "port": server.port, "serverPid": server.pid()?, "rooms": rooms, "pace": pace, "contentBytes": CONTENT_BYTES,
         "eventBytes": event_bytes, "warmUpMs": WARM_UP_MS, "measureMs": workload.measure_ms,
     });
-    let mut command = tokio::process::Command::new(root().join("target/release/chinwag-bench"));
+    let mut command = tokio::process::Command::new(root().join("target/load/chinwag-bench"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     process::put_in_own_group(&mut command, libc::SIGKILL);
     pin_to(&mut command, rig.cores.map(|(_, load)| load));
