@@ -32,14 +32,16 @@ async function elsewhere(alice, bob, nonce) {
   await check("and it goes when I am removed", same(() => alice.roomLink(title).count(), 0));
 }
 
-async function tabs(alice, bob, sockets) {
+async function tabs(alice, bob, sockets, url) {
   await check("one socket for the list", same(() => sockets("/chat/inbox"), 1));
   await check("and one for the open room", same(() => sockets("/chat"), 1));
   const first = alice.page;
   const second = await alice.context.newPage();
   const secondSockets = watchSockets(second);
-  await second.goto(first.url());
+  await second.goto(url);
   alice.page = second;
+  // The session is the tab's own.
+  await alice.signIn();
   await check("a second tab shows the same", () => alice.roomLink(bob.id).getByText("2 unread").isVisible());
   await check("without a socket of its own for the list", same(() => secondSockets("/chat/inbox"), 0));
   await bob.openRoom(alice.id);
@@ -66,6 +68,8 @@ async function longList(alice, url) {
   // A tab of another browser: the lock of this one's tabs is held.
   await page.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
   await page.goto(url);
+  await page.getByLabel("User id").fill(alice.id);
+  await page.getByRole("button", { name: "Sign in" }).click();
   const list = page.getByRole("navigation", { name: "Conversations" });
   await check("a list of 1,000 rooms shows", () => list.getByText("Room 3", { exact: true }).isVisible());
   const rendered = await list.getByRole("link").count();
@@ -105,7 +109,7 @@ export async function inbox({ arrive, stack }) {
   const sockets = watchSockets(alice.page);
   for (const person of [alice, bob]) await person.signIn();
   await elsewhere(alice, bob, nonce);
-  await tabs(alice, bob, sockets);
+  await tabs(alice, bob, sockets, stack.url);
   await longList(alice, stack.url);
   return [alice, bob];
 }

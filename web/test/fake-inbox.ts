@@ -32,11 +32,24 @@ export class FakeInbox {
     const sameLog = new URL(socket.url).searchParams.get("epoch") === epoch;
     const rest: InboxEvent[] =
       since === null
-        ? [{ type: "rooms", rooms: this.rooms, nextCursor: null }]
+        ? [{ type: "rooms", rooms: this.rooms, nextCursor: null, unreadTotal: 0, mentionsTotal: 0 }]
         : sameLog && since >= this.floor
           ? this.log.slice(since)
-          : [{ type: "resync", seq, epoch }];
-    deliver(socket, { type: "hello", seq, epoch, heartbeatMs: 25_000 }, ...rest, { type: "synced", seq });
+          : [{ type: "resync", reason: "epoch", seq, epoch }];
+    deliver(
+      socket,
+      {
+        type: "hello",
+        connectionId: "c",
+        userId: "alice",
+        seq,
+        epoch,
+        heartbeatMs: 25_000,
+        me: { userId: "alice", name: null },
+      },
+      ...rest,
+      { type: "synced", seq },
+    );
   }
 }
 

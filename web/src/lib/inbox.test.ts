@@ -96,14 +96,20 @@ describe("one tab", () => {
     const tab = await open();
     server.greet();
     server.write({ type: "room_added", room: room("new") }, FakeSocket.last);
-    server.write({ type: "room_changed", roomId: "new", name: "Newer", archived: true }, FakeSocket.last);
+    server.write(
+      { type: "room_changed", roomId: "new", name: "Newer", topic: null, archived: true, memberCount: 2 },
+      FakeSocket.last,
+    );
     expect(tab.list.getSnapshot().rooms.find(({ id }) => id === "new")).toMatchObject({
       name: "Newer",
       archived: true,
       type: "group",
     });
     server.write({ type: "room_removed", roomId: "lunch", reason: "removed" }, FakeSocket.last);
-    server.write({ type: "settings_changed", roomId: "quiet", hidden: true }, FakeSocket.last);
+    server.write(
+      { type: "settings_changed", roomId: "quiet", notify: { level: "all", muteUntil: null }, hidden: true },
+      FakeSocket.last,
+    );
     expect(tab.names).toEqual(["new 0"]);
   });
 

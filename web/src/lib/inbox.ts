@@ -121,7 +121,7 @@ export class Inbox {
         // With a position, the events since it follow, or a `resync`.
         this.position ??= { seq: event.seq, epoch: event.epoch };
       } else if (event.type === "resync") this.position = { seq: event.seq, epoch: event.epoch };
-      else if ("seq" in event && event.type !== "synced") {
+      else if ("seq" in event && !UNSEQUENCED.has(event.type)) {
         const expected: number = (this.position?.seq ?? 0) + 1;
         if (event.seq < expected) continue;
         if (event.seq > expected) {
@@ -151,7 +151,7 @@ export class Inbox {
     if (note.kind === "status") this.setStatus(note.status);
     if (note.kind === "state" && this.position === null) {
       this.position = note.position;
-      this.options.onEvents([{ type: "rooms", ...note.state }]);
+      this.options.onEvents([roomsEvent(note.state)]);
       this.setStatus(note.status);
     }
     if (note.kind === "events") this.onTold(note.events, note.position);
@@ -188,4 +188,9 @@ export class Inbox {
 }
 
 /** Their `seq` is a position, not their own. */
-const UNSEQUENCED = new Set(["hello", "synced", "resync"]);
+const UNSEQUENCED = new Set(["hello", "synced", "resync", "pong"]);
+
+function roomsEvent({ rooms, nextCursor }: InboxState): InboxEvent {
+  const sum = (of: "unread" | "mentions") => rooms.reduce((total, room) => total + room[of], 0);
+  return { type: "rooms", rooms, nextCursor, unreadTotal: sum("unread"), mentionsTotal: sum("mentions") };
+}

@@ -1,5 +1,5 @@
 /** A field with a list of options below it that the arrow keys move in, by the combobox pattern of ARIA. */
-import { useId, useState } from "react";
+import { useCallback, useEffect, useId, useRef, useState } from "react";
 import { isComposing } from "@/components/chat/composition";
 import { cn } from "@/lib/cn";
 import { Field, type FieldProps } from "./field";
@@ -18,6 +18,7 @@ interface ComboboxProps<Option> extends Omit<FieldProps, "onChange" | "value" | 
 export function Combobox<Option>(props: ComboboxProps<Option>) {
   const { value, onText, keyOf, onChoose, empty, children, onKeyDown, onFocus, onBlur, ...field } = props;
   const [hasFocus, setFocus] = useState(false);
+  const isPressed = usePointerPressed();
   const options = hasFocus ? props.options : [];
   const id = useId();
   const [at, setAt] = useState(0);
@@ -45,7 +46,9 @@ export function Combobox<Option>(props: ComboboxProps<Option>) {
           onFocus?.(event);
         }}
         onBlur={(event) => {
-          setFocus(false);
+          // What is being clicked must not move away before the pointer is up.
+          if (isPressed()) document.addEventListener("click", () => setFocus(false), { once: true });
+          else setFocus(false);
           onBlur?.(event);
         }}
         onChange={(event) => {
@@ -93,4 +96,21 @@ export function Combobox<Option>(props: ComboboxProps<Option>) {
       {hasFocus && value !== "" && options.length === 0 && empty}
     </div>
   );
+}
+
+/** A function that says whether a button of the pointer is pressed, or a finger is down. */
+function usePointerPressed(): () => boolean {
+  const pressed = useRef(false);
+  useEffect(() => {
+    const set = (value: boolean) => () => {
+      pressed.current = value;
+    };
+    const events = { pointerdown: set(true), pointerup: set(false), pointercancel: set(false) };
+    for (const [name, listener] of Object.entries(events)) document.addEventListener(name, listener, true);
+    return () => {
+      for (const [name, listener] of Object.entries(events))
+        document.removeEventListener(name, listener, true);
+    };
+  }, []);
+  return useCallback(() => pressed.current, []);
 }

@@ -15,14 +15,16 @@ import {
 import { PersonName } from "@/components/ui/person";
 import { t } from "@/i18n/i18n";
 import type { Room } from "@/lib/protocol";
-import type { Section, SectionKind } from "../room-sections";
-import type { useInbox } from "../use-inbox";
+import { type Section, type SectionKind, sectionsOf } from "../room-sections";
+import type { RoomsHandle } from "../use-rooms";
 import { useToday } from "../use-today";
 import { RoomItem } from "./RoomItem";
 
 interface RoomListProps {
-  list: ReturnType<typeof useInbox>;
-  sections: Section[];
+  /** Of `useInbox`, or of `useRooms`. */
+  list: RoomsHandle & { isLive?: boolean };
+  /** Default: direct messages, groups and muted ones. */
+  sections?: Section[];
   me: string;
   openId: string | null;
   onNew: () => void;
@@ -46,6 +48,7 @@ export function RoomList({
   onSignOut,
 }: RoomListProps) {
   const { rooms, isLoading, error } = list;
+  const shown = useMemo(() => sections ?? sectionsOf(rooms, "sections"), [sections, rooms]);
   // The times of the rooms change at midnight.
   useToday();
   return (
@@ -87,7 +90,7 @@ export function RoomList({
       {isLoading && <Skeleton />}
       {!isLoading && !error && rooms.length === 0 && <Empty onNew={onNew} />}
       <Rooms
-        sections={sections}
+        sections={shown}
         me={me}
         openId={openId}
         onMore={list.hasMore ? () => void list.loadMore() : undefined}
