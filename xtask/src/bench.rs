@@ -4,6 +4,7 @@
 //! cores.
 
 pub mod baseline;
+mod cold;
 pub mod database;
 mod picture;
 mod pooler;
@@ -35,6 +36,8 @@ pub struct Options {
     pub against: Vec<&'static Baseline>,
     /// The routes instead of the sockets.
     pub rest: bool,
+    /// The first answer of a fresh isolate instead.
+    pub cold: bool,
     /// What statements cost Postgres instead.
     pub database: Option<database::Measure>,
 }
@@ -47,6 +50,7 @@ impl Default for Options {
             workloads: Vec::new(),
             against: vec![&baseline::BARE],
             rest: false,
+            cold: false,
             database: None,
         }
     }
@@ -96,6 +100,9 @@ async fn measure(dir: &Path, worker: &Path, server: &postgres::Postgres, options
     baseline::create_table(&rig.database_url).await?;
     if options.rest {
         return rest::run(&rig).await;
+    }
+    if options.cold {
+        return cold::run(&rig).await;
     }
     let pooler = Pooler::start(dir, &rig.database_url, rig.cores.map(|(_, load)| load)).await?;
     match &pooler {
