@@ -20,7 +20,7 @@ export interface InboxOptions {
   getToken: GetToken;
   onEvents: (events: InboxEvent[]) => void;
   onStatus: (status: ConnectionStatus) => void;
-  /** What `onEvents` was told, for tabs that come later. */
+  /** What `onEvents` led to, for tabs that come later. */
   state: () => InboxState;
   explainRefusal?: () => Promise<Refusal>;
   /** Tabs with the same name share one socket. Absent: this tab has its own. */

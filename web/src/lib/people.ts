@@ -1,6 +1,6 @@
 /**
  * The people that the screen shows: profiles by id, asked for in batches and kept while the tab lives. A person is first
- * shown by what a room, the inbox or nobody said of them (their id), and again when the profile arrives.
+ * shown by what a room, the inbox or nobody sent of them (their id), and again when the profile arrives.
  */
 import { ApiError } from "./http";
 import type { Person as WirePerson } from "./protocol";
@@ -8,7 +8,7 @@ import type { Person as WirePerson } from "./protocol";
 export type Presence = WirePerson["presence"];
 
 export interface Person extends Omit<WirePerson, "presence"> {
-  /** `null`: the server has not said. */
+  /** `null`: the server does not know. */
   presence: Presence | null;
 }
 
@@ -63,7 +63,7 @@ export class People {
     };
   }
 
-  /** Takes over what the server said of somebody, as a whole or in part. */
+  /** Takes over what the server knows of somebody, as a whole or in part. */
   put(part: Partial<Person> & { userId: string }): void {
     const now = this.get(part.userId);
     const next = { ...now, ...part, name: part.name || now.name };

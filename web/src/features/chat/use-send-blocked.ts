@@ -3,7 +3,7 @@ import { t } from "@/i18n/i18n";
 import type { RoomState } from "@/lib/room-state";
 import { useSeconds } from "./use-seconds";
 
-/** The end of a mute is told this long. */
+/** The end of a mute is shown this long. */
 const ENDED_S = 15;
 
 /**
