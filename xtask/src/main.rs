@@ -34,7 +34,7 @@ const USAGE: &str = "cargo xtask <command>
   test     [--only native|sim|wasm|e2e|fuzz|faults|browser] [--keep]
   faults   --minutes N [--seed S] | --rebuild MESSAGES
   sim      [--seeds N] [--from SEED] [--seed S] | --mutants | --mutant NAME
-  bench    [WORKLOAD]... [--against bare,sqlite,usual,usual-new,partyserver,node,axum] [--worker DIR] [--runs N] | --rest | --cold | --projection | --search MESSAGES
+  bench    [WORKLOAD]... [--against bare,sqlite,usual,usual-new,partyserver,node,axum] [--worker DIR] [--runs N] | --lane | --rest | --cold | --projection | --search MESSAGES
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR] [--worker-password P]
   verify   --url URL [--token JWT] [--postgres URL] [--room ID]... [--data DIR]
@@ -138,6 +138,7 @@ fn parse_bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {
             Long("worker") => options.worker = Some(PathBuf::from(args.value()?)),
             Long("runs") => options.runs = args.value()?.parse()?,
             Long("rest") => options.rest = true,
+            Long("lane") => (options.lane, options.runs) = (true, 1),
             Long("cold") => options.cold = true,
             Long("against") => {
                 let names = args.value()?.string()?;

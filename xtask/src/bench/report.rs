@@ -3,7 +3,7 @@
 
 use super::baseline::BARE;
 use super::picture::{self, Bar, Panel};
-use super::workload::{Pace, Target, Workload};
+use super::workload::{Goal, Pace, Target, Workload};
 use crate::log::say;
 use crate::{process, root};
 use anyhow::{Context, Result, ensure};
@@ -13,6 +13,8 @@ use std::process::Command;
 
 /// A closed loop's target: at least this many times the bare object's deliveries, and at most its CPU divided by this.
 const FACTOR_MIN: f64 = 3.0;
+/// A message may cost this many times its goal: the machines of CI are slow, and others use them.
+const GOALS_MAX: f64 = 3.0;
 /// Nothing but the processor holds a closed loop up: with less than this share of its core, others were using it.
 const CORE_SHARE_MIN: f64 = 0.8;
 
@@ -112,8 +114,30 @@ impl Results {
         Some((speed, cpu))
     }
 
-    /// # Errors  a closed loop is slower or dearer than `FACTOR_MIN` allows. An open loop's figures are reported only.
+    /// What a message may cost of each figure.
+    fn cpu_goals_us(&self) -> Vec<(&'static str, f64)> {
+        let bare_us = || Some(self.of(Target::Baseline(&BARE))?.median("serverCpuUsPerMessage"));
+        match self.workload.goal {
+            Some(Goal::CpuUs(server_us, postgres_us)) => {
+                vec![("serverCpuUsPerMessage", server_us), ("postgresCpuUsPerMessage", postgres_us)]
+            }
+            Some(Goal::TimesBare(times)) => {
+                bare_us().into_iter().map(|us| ("serverCpuUsPerMessage", us * times)).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// # Errors  a closed loop is slower or dearer than `FACTOR_MIN` allows, or a message costs more than `GOALS_MAX` times
+    ///           its goal.
     pub fn judge(&self) -> Result<()> {
+        for (name, goal_us) in self.cpu_goals_us() {
+            let measured_us = self.of(Target::Ours).map_or(0.0, |ours| ours.median(name));
+            ensure!(
+                measured_us <= GOALS_MAX * goal_us,
+                "{name} is {measured_us:.0}, more than {GOALS_MAX} times its goal of {goal_us:.0}"
+            );
+        }
         let (Pace::UnderWay(..), Some((speed, cpu))) = (self.workload.pace, self.factors()) else {
             return Ok(());
         };
@@ -271,6 +295,12 @@ mod tests {
         assert!(results("W1", run(101.0, 6.0)).judge().is_err(), "too slow");
         assert!(results("W1", run(100.0, 5.9)).judge().is_err(), "too dear");
         assert!(results("W2", run(101.0, 5.9)).judge().is_ok(), "an open loop has no factor");
+        let mut dear = results("W2", run(100.0, 6.0));
+        let of_cost = |us| json!({"serverCpuUsPerMessage": us, "postgresCpuUsPerMessage": 600});
+        dear.measured[0].runs = vec![of_cost(3_000)];
+        assert!(dear.judge().is_ok());
+        dear.measured[0].runs = vec![of_cost(3_001)];
+        assert!(dear.judge().is_err(), "a message is too dear");
         let report = results("W1", run(100.0, 6.0)).report().unwrap();
         assert!(report.contains("| 300.0 (10.0–900.0) | 2.0 (1.0–9.0) |"), "{report}");
         assert!(report.contains("| **ours : bare** | × 3.00 | × 0.33 |"), "{report}");

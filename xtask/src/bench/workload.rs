@@ -26,6 +26,15 @@ pub enum Pace {
     PerS(u32),
 }
 
+/// What a message of an open loop may cost.
+#[derive(Clone, Copy)]
+pub enum Goal {
+    /// CPU of the server and of Postgres, in µs.
+    CpuUs(f64, f64),
+    /// The server's CPU as a multiple of the bare object's.
+    TimesBare(f64),
+}
+
 /// What is done to each target.
 pub struct Workload {
     pub name: &'static str,
@@ -33,19 +42,41 @@ pub struct Workload {
     pub people: usize,
     pub pace: Pace,
     measure_ms: u64,
+    pub goal: Option<Goal>,
 }
 
 pub const WORKLOADS: [Workload; 9] = [
-    Workload { name: "W1", rooms: 1, people: 200, pace: Pace::UnderWay(5, 4), measure_ms: 8_000 },
-    Workload { name: "W1o", rooms: 1, people: 200, pace: Pace::PerS(500), measure_ms: 8_000 },
-    Workload { name: "W2", rooms: 200, people: 4, pace: Pace::PerS(200), measure_ms: 12_000 },
-    Workload { name: "W2-500", rooms: 200, people: 4, pace: Pace::PerS(500), measure_ms: 12_000 },
-    Workload { name: "W2-1000", rooms: 200, people: 4, pace: Pace::PerS(1_000), measure_ms: 12_000 },
-    Workload { name: "W3", rooms: 1, people: 10, pace: Pace::PerS(20), measure_ms: 15_000 },
-    Workload { name: "W4", rooms: 1, people: 500, pace: Pace::PerS(1), measure_ms: 20_000 },
+    Workload { name: "W1", rooms: 1, people: 200, pace: Pace::UnderWay(5, 4), measure_ms: 8_000, goal: None },
+    Workload { name: "W1o", rooms: 1, people: 200, pace: Pace::PerS(500), measure_ms: 8_000, goal: None },
+    Workload {
+        name: "W2",
+        rooms: 200,
+        people: 4,
+        pace: Pace::PerS(200),
+        measure_ms: 12_000,
+        goal: Some(Goal::CpuUs(1_000.0, 600.0)),
+    },
+    Workload { name: "W2-500", rooms: 200, people: 4, pace: Pace::PerS(500), measure_ms: 12_000, goal: None },
+    Workload {
+        name: "W2-1000",
+        rooms: 200,
+        people: 4,
+        pace: Pace::PerS(1_000),
+        measure_ms: 12_000,
+        goal: None,
+    },
+    Workload {
+        name: "W3",
+        rooms: 1,
+        people: 10,
+        pace: Pace::PerS(20),
+        measure_ms: 15_000,
+        goal: Some(Goal::TimesBare(2.0)),
+    },
+    Workload { name: "W4", rooms: 1, people: 500, pace: Pace::PerS(1), measure_ms: 20_000, goal: None },
     // What counts is a join of the largest group, and the memory of 1,000 sockets of which hardly one is in use.
-    Workload { name: "J", rooms: 1, people: 500, pace: Pace::PerS(1), measure_ms: 2_000 },
-    Workload { name: "I", rooms: 250, people: 4, pace: Pace::PerS(1), measure_ms: 5_000 },
+    Workload { name: "J", rooms: 1, people: 500, pace: Pace::PerS(1), measure_ms: 2_000, goal: None },
+    Workload { name: "I", rooms: 250, people: 4, pace: Pace::PerS(1), measure_ms: 5_000, goal: None },
 ];
 
 impl Workload {
