@@ -18,7 +18,7 @@ use chinwag::ids::Seq;
 use chinwag::limits::NOTIFY_PRESENT_MS;
 use chinwag::protocol::message::{Message, Reactions};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use testkit::POISON;
 use testkit::history::{ThreadEntry, check_gapless, check_threads, index_operations};
@@ -66,6 +66,9 @@ pub fn nothing_is_invented(log: &Log, model: &RoomModel) -> CheckResult {
 
 /// What clients received is in the log.
 pub fn received_is_stored(log: &Log, model: &RoomModel, epoch: &str, floor: Seq) -> CheckResult {
+    let messages = log.values().filter_map(Stored::message);
+    let deleted: BTreeSet<String> =
+        messages.filter(|message| message.deleted_at.is_some()).map(|message| message.id).collect();
     for ((in_epoch, seq), fact) in &model.received {
         let stored = log.get(seq);
         let is_kind =
@@ -74,7 +77,9 @@ pub fn received_is_stored(log: &Log, model: &RoomModel, epoch: &str, floor: Seq)
             Operation::Message { .. } => stored.and_then(Stored::message).is_some_and(|m| m.id == fact.id),
             // A rebuilt log has messages alone.
             _ if in_epoch != epoch || *seq <= floor => true,
-            Operation::Reaction { emoji, .. } => is_kind(2, emoji),
+            Operation::Reaction { message, emoji, .. } => {
+                is_kind(2, message) && (deleted.contains(message) || is_kind(2, emoji))
+            }
             Operation::Edit { message, .. } => is_kind(3, message),
             Operation::Delete { message } => is_kind(4, message),
             Operation::Thread => is_kind(5, ""),

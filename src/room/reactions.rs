@@ -184,7 +184,8 @@ impl Room {
         }
         let shown = server::body(&message);
         let others = others.as_deref();
-        store.append(&[&event], &[Mutation::Reactions { seq: message.seq, body: &shown, others }])?;
+        let (seq, event_seq) = (message.seq, Some(event.seq));
+        store.append(&[&event], &[Mutation::Reactions { seq, event: event_seq, body: &shown, others }])?;
         self.log.advance(event.seq);
         self.ack(request, &event, (&message).into(), false);
         let delta = ReactionDelta { user, emoji: &emoji, add: draft.add };
@@ -277,7 +278,8 @@ fn reaction_texts(
     EventTexts { event: text(None), legacy: legacy.then(|| text(Some(&reactors.for_legacy()))) }
 }
 
-/// The event of a reaction as it is delivered again: the same change, and the present count and people.
+/// The event of a reaction as it is delivered again: the same change, and the present count and people. Of a deleted
+/// message it lacks the emoji.
 pub(super) fn replayed_reaction(
     store: &Store,
     event: &Event,
@@ -288,7 +290,9 @@ pub(super) fn replayed_reaction(
     let others = event.target.map(|seq| store.reactors(seq)).transpose()?.flatten();
     let reactors = target.map(|message| Reactors::of(message, others.as_deref())).unwrap_or_default();
     let id = target.map_or("", |message| message.id.as_str());
-    let delta = ReactionDelta { user: &event.user_id, emoji: &body.emoji, add: body.add };
+    let is_deleted = target.is_some_and(|message| message.deleted_at.is_some());
+    let emoji = if is_deleted { "" } else { &body.emoji };
+    let delta = ReactionDelta { user: &event.user_id, emoji, add: body.add };
     Ok(reaction_texts(event.seq, id, &reactors, &delta, legacy))
 }
 

@@ -166,7 +166,7 @@ impl Rebuild {
         store.import(&event(&message))?;
         if let Some(others) = &others {
             let (seq, body, others) = (message.seq, &*server::body(&message), Some(others.as_str()));
-            store.append(&[], &[Mutation::Reactions { seq, body, others }])?;
+            store.append(&[], &[Mutation::Reactions { seq, event: None, body, others }])?;
         }
         store.import_uploads(&uploads_of(&message), &message.user_id, message.seq)
     }

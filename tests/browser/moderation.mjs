@@ -85,7 +85,14 @@ export async function moderation(alice, bob) {
   await check("who is banned is told", () => bob.page.getByText("You are no longer part of this conversation.").isVisible());
   await check("and can't write", () => bob.input.isDisabled());
   await view(bob, "banned");
-  await details(alice).getByRole("textbox", { name: "Add people" }).fill(bob.id);
+  await alice.pick(details(alice).getByRole("combobox", { name: "Add people" }), bob.id);
   await details(alice).getByRole("button", { name: "Add", exact: true }).click();
   await check("nor be added", () => details(alice).getByText(/banned/).isVisible());
+  await projected(alice);
+  await details(alice).getByRole("button", { name: "Audit log" }).click();
+  await alice.page.getByRole("dialog").getByRole("button", { name: "Lift the ban" }).first().click();
+  await check("a ban can be seen and lifted", () => alice.page.getByRole("dialog").getByText("The ban is lifted.").isVisible());
+  await alice.page.keyboard.press("Escape");
+  await details(alice).getByRole("button", { name: "Add", exact: true }).click();
+  await check("then they can be added again", () => details(alice).getByRole("button", { name: `Manage ${bob.id}` }).isVisible());
 }

@@ -5,7 +5,7 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
- *   arguments       which parts: story, moderation, reading, writing, access, languages, plain, hostile, trouble, package (default all)
+ *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, plain, hostile, trouble, package (default all)
  *
  * The rules of the protocol are tested in tests/e2e, those of the reducer in web/src/lib/*.test.ts.
  */
@@ -13,9 +13,11 @@ import { chromium } from "playwright-core";
 import { access } from "./access.mjs";
 import { artifacts, check, count, same } from "./check.mjs";
 import { hostileNames } from "./hostile.mjs";
+import { inbox } from "./inbox.mjs";
 import { moderation } from "./moderation.mjs";
 import { languages } from "./languages.mjs";
 import { bot, embedding, packaged, prepareExamples } from "./package.mjs";
+import { people } from "./people.mjs";
 import { Person } from "./person.mjs";
 import { PLAIN_HOST, plainHttp } from "./plain-http.mjs";
 import { reading } from "./reading.mjs";
@@ -62,6 +64,8 @@ const PARTS = {
     await alice.signIn();
     return [alice, ...(await languages(browser, stack.url, alice))];
   },
+  people,
+  inbox,
   plain: ({ arrive, stack }) => plainHttp(arrive, stack.url),
   async hostile({ arrive, browser, stack }) {
     const alice = await arrive("alice", DESKTOP);

@@ -302,11 +302,14 @@ async function tokenSignIn(browser, url, alice) {
   await check("a room that isn't mine isn't there", () => page.getByText("doesn't exist, or you aren't part of it").isVisible());
   await check("and nothing seems to come", same(() => page.getByLabel("Loading messages").or(page.getByRole("textbox", { name: "Message" })).count(), 0));
   await view({ page, colorScheme: "light" }, "no-such-room");
+  let isDown = true;
+  await page.routeWebSocket(/\/chat\/inbox/, (socket) => void (isDown ? socket.close() : socket.connectToServer()));
   await page.route("**/api/chat/rooms/list**", (route) => route.fulfill({ status: 503, json: { error: { code: "upstream_unavailable", message: "no", retryable: true } } }));
   await page.goto(url);
   await page.reload();
   await check("a list that can't be had says so", () => page.getByRole("alert").getByText("Try again in a moment").isVisible());
   await view({ page, colorScheme: "light" }, "list-failed");
+  isDown = false;
   await page.unroute("**/api/chat/rooms/list**");
   await page.getByRole("button", { name: "Try again" }).click();
   await check("and comes when it can", () => page.getByRole("link").first().isVisible());

@@ -12,13 +12,16 @@ import { loadSession, type Session, saveSession, tokenSource } from "@/lib/sessi
 import { ChatProvider, useChat } from "./features/chat/chat-context";
 import { ChatRoom } from "./features/chat/components/ChatRoom";
 import { RoomList } from "./features/chat/components/RoomList";
-import { roomTitle } from "./features/chat/room-title";
+import { inOrder, sectionsOf } from "./features/chat/room-sections";
+import { useRoomTitle } from "./features/chat/room-title";
 import { openRoom, useRoute } from "./features/chat/route";
-import { useRooms } from "./features/chat/use-rooms";
+import { useSettings } from "./features/chat/settings";
+import { useInbox } from "./features/chat/use-inbox";
 
 const HelpDialog = lazyWithRetry(() => import("./features/chat/components/HelpDialog"), true);
 const MentionsDialog = lazyWithRetry(() => import("./features/chat/components/MentionsDialog"), true);
 const SettingsDialog = lazyWithRetry(() => import("./features/chat/components/SettingsDialog"), true);
+const QuickSwitcher = lazyWithRetry(() => import("./features/chat/components/QuickSwitcher"), true);
 const SignIn = lazyWithRetry(() => import("./features/session/SignIn"));
 const SearchDialog = lazyWithRetry(() => import("./features/chat/components/SearchDialog"), true);
 const NewChatDialog = lazyWithRetry(() => import("./features/chat/components/NewChatDialog"), true);
@@ -33,15 +36,21 @@ export function App() {
   return <SignedIn session={session} onSignOut={() => signIn(null)} />;
 }
 
-/** How many rooms are live in the list. */
+/** How many rooms are live in the list on a server without an inbox. */
 const WARM_ROOMS = 10;
 
 function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => void }) {
   const client = useMemo(() => {
     const { userId, tenant } = session;
     const getToken = tokenSource(session, (token) => saveSession({ ...session, token }));
-    const outbox = browserOutbox(JSON.stringify([tenant, userId]));
-    return new ChatClient({ userId, getToken, outbox, warmRooms: WARM_ROOMS });
+    const account = JSON.stringify([tenant, userId]);
+    return new ChatClient({
+      userId,
+      getToken,
+      account,
+      outbox: browserOutbox(account),
+      warmRooms: WARM_ROOMS,
+    });
   }, [session]);
   return (
     <ChatProvider client={client}>
@@ -55,17 +64,20 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
   );
 }
 
-type HomeDialog = "new" | "help" | "settings" | "mentions" | "search" | null;
+type HomeDialog = "new" | "switch" | "help" | "settings" | "mentions" | "search" | null;
 
 function Home({ onSignOut }: { onSignOut: () => void }) {
   const { userId } = useChat();
-  const list = useRooms();
+  const list = useInbox();
+  const { order } = useSettings();
+  const sections = useMemo(() => sectionsOf(list.rooms, order), [list.rooms, order]);
   const { roomId: openId } = useRoute();
   const [dialog, setDialog] = useState<HomeDialog>(null);
   const open = list.rooms.find((room) => room.id === openId);
   const { refresh, remove } = list;
   useTitle(list.rooms, open, userId);
-  useKeys(list.rooms, openId, setDialog);
+  const rooms = useMemo(() => inOrder(sections), [sections]);
+  useKeys(rooms, openId, setDialog);
   // A room that was opened by its URL and is not in the list may have been created a moment ago.
   const unlisted = openId !== null && !open && !list.isLoading;
   useEffect(() => {
@@ -86,6 +98,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
       <div className={cn("w-full shrink-0 bg-card md:w-80 md:border-e", openId && "max-md:hidden")}>
         <RoomList
           list={list}
+          sections={sections}
           me={userId}
           openId={openId}
           onNew={() => setDialog("new")}
@@ -122,6 +135,17 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
       {dialog === "settings" && <SettingsDialog onClose={() => setDialog(null)} />}
       {dialog === "search" && <SearchDialog onClose={() => setDialog(null)} />}
       {dialog === "mentions" && <MentionsDialog onClose={() => setDialog(null)} />}
+      {dialog === "switch" && (
+        <QuickSwitcher
+          rooms={rooms}
+          onOpen={(roomId) => {
+            setDialog(null);
+            openRoom(roomId);
+          }}
+          onCreate={list.create}
+          onClose={() => setDialog(null)}
+        />
+      )}
       {dialog === "new" && (
         <NewChatDialog
           me={userId}
@@ -138,7 +162,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
 }
 
 function useTitle(rooms: Room[], open: Room | undefined, me: string): void {
-  const title = open && roomTitle(open, me);
+  const title = useRoomTitle(open, me);
   const unread = rooms.filter((room) => room.unread > 0 && !areNotificationsOff(room.me.notify)).length;
   useEffect(() => {
     document.title = `${unread > 0 ? `(${unread}) ` : ""}${title ? `${title} · ` : ""}Chinwag`;
@@ -157,7 +181,7 @@ function useKeys(rooms: Room[], openId: string | null, openDialog: (dialog: Home
         const at = rooms.findIndex((room) => room.id === openId);
         const next = rooms[(Math.max(at, step < 0 ? 0 : -1) + step + rooms.length) % rooms.length];
         if (next) openRoom(next.id);
-      } else if (isCommand && event.key === "k") openDialog("new");
+      } else if (isCommand && event.key === "k") openDialog("switch");
       else if (openId === null && isCommand && event.shiftKey && event.key.toLowerCase() === "f")
         openDialog("search");
       else if (event.key === "?" && !isWriting(event.target) && !isCommand) openDialog("help");

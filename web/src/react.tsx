@@ -16,6 +16,8 @@ export { OnlineUsers } from "./features/chat/components/OnlineUsers";
 export { RoomList } from "./features/chat/components/RoomList";
 export { TypingIndicator } from "./features/chat/components/TypingIndicator";
 export { useChatRoom } from "./features/chat/use-chat-room";
+export { useInbox } from "./features/chat/use-inbox";
+export { type Directory, useDirectory, usePeople, usePerson } from "./features/chat/use-people";
 export {
   useMessages,
   usePresence,

@@ -35,6 +35,20 @@ pub struct Fact {
     pub operation: Operation,
 }
 
+impl Fact {
+    /// The same, with the other's emoji if one of them has none: its message was deleted by then (DEL-1).
+    pub fn with_emoji_of(&self, other: &Self) -> Self {
+        let mut fact = self.clone();
+        if let (Operation::Reaction { emoji, .. }, Operation::Reaction { emoji: other, .. }) =
+            (&mut fact.operation, &other.operation)
+            && (emoji.is_empty() || other.is_empty())
+        {
+            emoji.clone_from(other);
+        }
+        fact
+    }
+}
+
 /// Where an acked operation stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Acked {

@@ -96,7 +96,9 @@ impl Store<'_> {
 
     pub fn insert(&self, e: &Event) -> Result<()> {
         const INSERT: &str = "INSERT INTO events
-            (seq, kind, at, user_id, client_id, digest, target, thread, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+            (seq, kind, at, user_id, client_id, digest, target, thread, body, last_reaction)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+                CASE WHEN ?2 = 2 THEN (SELECT last_reaction FROM events WHERE seq = ?7) END)";
         self.put(INSERT, e)
     }
 

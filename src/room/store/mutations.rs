@@ -6,7 +6,7 @@
 //! (docs/ARCHITECTURE.md, What is deleted, says what remains). Padding each message with blanks, so that reactions fit
 //! in too, left no fewer bytes behind.
 
-use super::sql::{Result, SqlValue, Store, int, text};
+use super::sql::{Result, SqlValue, Store, int, opt_int, text};
 use crate::db::VersionRow;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::VERSIONS_KEPT_MAX;
@@ -15,8 +15,9 @@ use crate::limits::VERSIONS_KEPT_MAX;
 pub enum Mutation<'a> {
     /// The message at `seq` has this body from now on.
     Body { seq: Seq, body: &'a str },
-    /// The message at `seq` has this body, which shows new reactions, and these people whom it does not name.
-    Reactions { seq: Seq, body: &'a str, others: Option<&'a str> },
+    /// The message at `seq` has this body, which shows new reactions, and these people whom it does not name. `event` is
+    /// the reaction's event, if there is one.
+    Reactions { seq: Seq, event: Option<Seq>, body: &'a str, others: Option<&'a str> },
     /// The message at `seq` was this version before the event at `edit`. Its new body is another mutation, after this
     /// one.
     Keep { seq: Seq, edit: Seq, version: VersionRow },
@@ -32,7 +33,9 @@ impl Store<'_> {
     pub(super) fn apply(&self, mutation: &Mutation) -> Result<()> {
         match mutation {
             Mutation::Body { seq, body } => self.rewrite(*seq, body),
-            Mutation::Reactions { seq, body, others } => self.rewrite_reactions(*seq, body, *others),
+            Mutation::Reactions { seq, event, body, others } => {
+                self.rewrite_reactions(*seq, *event, body, *others)
+            }
             Mutation::Keep { seq, edit, version } => {
                 self.overwrite_body(*seq)?;
                 self.keep_version(*seq, Some(*edit), version)?;
@@ -55,10 +58,16 @@ impl Store<'_> {
     }
 
     /// One written row, whether there are others or not.
-    fn rewrite_reactions(&self, seq: Seq, body: &str, others: Option<&str>) -> Result<()> {
-        const BOTH: &str = "UPDATE events SET body = ?, reactors = ? WHERE seq = ?";
+    fn rewrite_reactions(
+        &self,
+        seq: Seq,
+        event: Option<Seq>,
+        body: &str,
+        others: Option<&str>,
+    ) -> Result<()> {
+        const ALL: &str = "UPDATE events SET body = ?, reactors = ?, last_reaction = ? WHERE seq = ?";
         let others = others.map_or(SqlValue::Null, text);
-        self.0.exec(BOTH, &[text(body), others, int(seq)]).map(drop)
+        self.0.exec(ALL, &[text(body), others, opt_int(event), int(seq)]).map(drop)
     }
 
     fn overwrite_body(&self, seq: Seq) -> Result<()> {
@@ -74,7 +83,18 @@ impl Store<'_> {
         const EDITS: &str = "UPDATE events SET digest = NULL, body = json_remove(body, '$.mentioned')
             WHERE seq IN (SELECT edit FROM versions WHERE versions.seq = ?)";
         self.overwrite_body(seq)?;
-        self.0.exec("UPDATE events SET digest = NULL, reactors = NULL WHERE seq = ?", &[int(seq)])?;
+        // A custom emoji's name is content. Blanks of the same length overwrite it in place.
+        const REACTIONS: &str = "WITH RECURSIVE of_message (seq) AS (
+                SELECT last_reaction FROM events WHERE seq = ?1
+                UNION ALL
+                SELECT e.last_reaction FROM of_message m CROSS JOIN events e ON e.seq = m.seq)
+            UPDATE events SET digest = NULL, body = json_set(body, '$.emoji',
+                printf('%.*c', length(CAST(json_extract(body, '$.emoji') AS BLOB)), ' '))
+            WHERE seq IN (SELECT seq FROM of_message WHERE seq IS NOT NULL)";
+        self.0.exec(REACTIONS, &[int(seq)])?;
+        const MESSAGE: &str =
+            "UPDATE events SET digest = NULL, reactors = NULL, last_reaction = NULL WHERE seq = ?";
+        self.0.exec(MESSAGE, &[int(seq)])?;
         const ALL_EDITS: &str = "UPDATE events SET digest = NULL, body = json_remove(body, '$.mentioned')
             WHERE seq > ?1 AND target = ?1 AND kind = 3";
         const DROPPED: &str = "SELECT 1 FROM versions WHERE seq = ? AND version > ? LIMIT 1";

@@ -6,7 +6,7 @@ use crate::ids::UnixMs;
 
 /// What each step of the schema added; `LogState::schema` says how many of them a room has. An older room gets the rest
 /// when it is loaded. So a step never changes; new steps are appended.
-const SCHEMA: [&[&str]; 6] = [
+const SCHEMA: [&[&str]; 7] = [
     &[
         // `target`: the seq of the message that the event is about, NULL for a message. `thread`: the seq of a reply's
         // root. `body`: a message's object as clients see it now; for other kinds see `formats`. `digest` NULL: any
@@ -55,6 +55,17 @@ const SCHEMA: [&[&str]; 6] = [
         "CREATE TRIGGER IF NOT EXISTS events_message_block AFTER INSERT ON events
             WHEN new.kind = 1 AND NOT EXISTS (SELECT 1 FROM message_blocks WHERE block = new.seq / 32)
             BEGIN INSERT INTO message_blocks (block) VALUES (new.seq / 32); END",
+    ],
+    &[
+        // Of a message: the seq of its newest event of a reaction; of such an event: that of the one before. So a
+        // deletion finds them, and they cost no row more.
+        "ALTER TABLE events ADD COLUMN last_reaction INTEGER",
+        "UPDATE events SET last_reaction = r.before
+            FROM (SELECT seq, lag(seq) OVER (PARTITION BY target ORDER BY seq) AS before FROM events WHERE kind = 2) r
+            WHERE events.seq = r.seq AND r.before IS NOT NULL AND events.last_reaction IS NULL",
+        "UPDATE events SET last_reaction = r.newest
+            FROM (SELECT target, max(seq) AS newest FROM events WHERE kind = 2 GROUP BY target) r
+            WHERE events.seq = r.target AND events.last_reaction IS NULL",
     ],
 ];
 

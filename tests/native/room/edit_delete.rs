@@ -267,7 +267,7 @@ fn del_1_leaves_a_tombstone_and_nothing_of_what_was_sent() {
         bob versions 1                                bob < versions []
         alice' join since=0                           alice' < hello seq=4 as owner read bob:1, online alice bob,
                                                           new_message 1 tombstone, message_updated 2 is 1 tombstone v2,
-                                                          reaction_update 3 on 1 +👍 alice =0, message_deleted 4 of 1 by
+                                                          reaction_update 3 on 1 + alice =0, message_deleted 4 of 1 by
                                                           bob, synced 4
         dave join                                     dave < hello seq=4 read bob:1, online alice bob dave, new_message
                                                           1 tombstone, synced 4
@@ -416,4 +416,27 @@ fn del_5_what_waits_for_postgres_goes_there_as_a_tombstone() {
         "#,
     );
     assert!(!format!("{:?}", rig.postgres.rows).contains("secret"));
+}
+
+#[test]
+fn del_1_no_emoji_stays_in_the_events_of_reactions_however_old_the_log_is() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nalice > message \"one\"\nalice > message \"two\"");
+    rig.prepare(
+        "bob join history=0\nalice > react :secret: 1 #r1\nbob > react :secret: 1 #r2\nbob > react :other: 2",
+    );
+    rig.prepare("bob > unreact :secret: 1 #r3\n(9 s pass)");
+    rig.crash();
+    // As older code left it: nothing leads from the message to the events.
+    rig.sql.rows("ALTER TABLE events DROP COLUMN last_reaction", []);
+    rig.sql.rows("UPDATE state SET value = json_set(value, '$.schema', 6) WHERE id = 1", []);
+    rig.prepare("alice join history=0\nalice > react :secretive: 1\nalice > delete 1\n(9 s pass)");
+    let dump = rig.sql.dump();
+    assert!(!dump.contains("secret"), "{dump}");
+    let digests = rig.sql.rows("SELECT seq FROM events WHERE kind = 2 AND digest IS NOT NULL", []);
+    assert_eq!(digests.len(), 1, "of the other message");
+    assert!(dump.contains(":other:"));
+    assert!(!format!("{:?}", rig.postgres.rows).contains("secret"));
+    rig.prepare("alice > delete 2");
+    assert!(!rig.sql.dump().contains("other"));
 }

@@ -54,6 +54,7 @@ export const messages: Messages = {
   },
 
   roomList: {
+    sections: { unread: "غير مقروءة", direct: "رسائل مباشرة", groups: "مجموعات", muted: "مكتومة" },
     label: "المحادثات",
     title: "الدردشات",
     mentions: "الإشارات",
@@ -219,6 +220,7 @@ export const messages: Messages = {
   },
 
   messageMenu: {
+    who: "من تفاعل ومن قرأ",
     label: "الرسالة",
     reply: "رد",
     replyInThread: "الرد في سلسلة",
@@ -246,6 +248,7 @@ export const messages: Messages = {
   },
 
   input: {
+    muteEnded: "يمكنك الكتابة مجددًا.",
     message: "رسالة",
     messageTo: (title) => `رسالة إلى ${title}`,
     replyInThread: "الرد في السلسلة",
@@ -353,7 +356,6 @@ export const messages: Messages = {
     more: "أشخاص آخرون",
     add: "إضافة",
     addPeople: "إضافة أشخاص",
-    userIds: "معرّفات المستخدمين",
   },
 
   notifications: {
@@ -393,6 +395,8 @@ export const messages: Messages = {
   },
 
   audit: {
+    banLifted: "رُفع الحظر.",
+    liftBan: "رفع الحظر",
     title: "سجل الإجراءات",
     empty: "لم يحدث شيء بعد.",
     actions: {
@@ -421,15 +425,45 @@ export const messages: Messages = {
     direct: "رسالة مباشرة",
     group: "مجموعة",
     name: "الاسم",
-    userId: "معرّف المستخدم",
-    userIds: "معرّفات المستخدمين",
-    directHint: "الشخص الذي تريد أن تكتب إليه.",
-    groupHint: "مفصولة بفواصل أو مسافات. أنت فيها على أي حال.",
+    person: "شخص",
+    people: "أشخاص",
     start: "بدء",
     starting: "جارٍ البدء…",
     whom: "إلى من تريد أن تكتب؟",
-    isYou: "هذا أنت. الرسالة المباشرة تحتاج إلى شخص آخر.",
     needsName: "تحتاج المجموعة إلى اسم.",
+  },
+
+  picker: {
+    chosen: "الأشخاص المختارون",
+    placeholder: "الاسم أو المعرّف",
+    nobody: "لم يُعثر على أحد.",
+    byId: (id: string) => `شخص معرّفه «${id}»`,
+    remove: (name: string) => `إزالة ${name}`,
+  },
+
+  card: {
+    label: (name: string) => `الملف الشخصي: ${name}`,
+    message: "رسالة",
+    deactivated: "معطّل",
+    presence: { online: "متصل", away: "بعيد", dnd: "لا يريد الإزعاج", offline: "غير متصل" },
+    localTime: (time: string) => `الوقت لديه ${time}`,
+  },
+
+  status: {
+    title: "حالتك",
+    emoji: "رمز",
+    text: "ما يراه الآخرون",
+    until: "حتى",
+    saved: "حُفظت الحالة.",
+    doNotDisturb: "عدم الإزعاج",
+    durations: { open: "تغيّرها", hour: "بعد ساعة", fourHours: "بعد 4 ساعات", day: "غدًا" },
+  },
+
+  switcher: {
+    title: "الانتقال إلى",
+    label: "محادثة أو شخص",
+    nothing: "لا توجد نتائج.",
+    newMessage: "رسالة جديدة",
   },
 
   help: {
@@ -438,7 +472,7 @@ export const messages: Messages = {
     thisList: "هذه القائمة",
     otherConversation: "المحادثة الأعلى أو الأسفل",
     search: "بحث",
-    newConversation: "محادثة جديدة",
+    goTo: "الانتقال إلى محادثة أو شخص",
     close: "إغلاق ما هو مفتوح",
     markAllRead: "وضع علامة مقروء على كل ما هنا",
     writing: "الكتابة",
@@ -463,6 +497,10 @@ export const messages: Messages = {
     theme: { label: "المظهر", values: { system: "كالنظام", light: "فاتح", dark: "داكن" } },
     contrast: { label: "التباين", values: { system: "كالنظام", more: "عالٍ" } },
     density: { label: "الكثافة", values: { cosy: "مريحة", compact: "متراصّة" } },
+    order: {
+      label: "المحادثات",
+      values: { sections: "في أقسام", unread: "غير المقروءة أولًا", recent: "الأحدث أولًا" },
+    },
     enter: {
       label: "مفتاح Enter",
       values: {
@@ -476,6 +514,7 @@ export const messages: Messages = {
   errors: {
     archived: "هذه المحادثة مؤرشفة.",
     banned: "محظور من هذه المحادثة.",
+    blocked: "لا يمكن مراسلة هذا الشخص.",
     client_id_conflict: "أُرسلت من قبل بشكل آخر.",
     content_empty: "لا شيء فيها.",
     content_too_long: "طويلة جدًا.",
@@ -486,6 +525,7 @@ export const messages: Messages = {
     moderation_blocked: "قواعد هذه المحادثة لا تسمح بذلك.",
     muted: "أنت مكتوم هنا.",
     no_answer: "لم يؤكدها الخادم.",
+    person_not_found: "هذا الشخص غير موجود.",
     rate_limited: "كان ذلك كثيرًا دفعة واحدة.",
     room_not_found: "هذه المحادثة غير موجودة، أو لست عضوًا فيها.",
     slow_mode: "الوضع البطيء مفعّل هنا.",

@@ -56,6 +56,12 @@ export const messages: Messages = {
   },
 
   roomList: {
+    sections: {
+      unread: "Ungelesen",
+      direct: "Direktnachrichten",
+      groups: "Gruppen",
+      muted: "Stumm",
+    },
     label: "Unterhaltungen",
     title: "Chats",
     mentions: "Erwähnungen",
@@ -173,6 +179,7 @@ export const messages: Messages = {
   },
 
   messageMenu: {
+    who: "Wer reagiert und gelesen hat",
     label: "Nachricht",
     reply: "Antworten",
     replyInThread: "Im Thread antworten",
@@ -200,6 +207,7 @@ export const messages: Messages = {
   },
 
   input: {
+    muteEnded: "Du kannst wieder schreiben.",
     message: "Nachricht",
     messageTo: (title) => `Nachricht an ${title}`,
     replyInThread: "Im Thread antworten",
@@ -304,7 +312,6 @@ export const messages: Messages = {
     more: "Weitere Personen",
     add: "Hinzufügen",
     addPeople: "Personen hinzufügen",
-    userIds: "Benutzer-IDs",
   },
 
   notifications: {
@@ -344,6 +351,8 @@ export const messages: Messages = {
   },
 
   audit: {
+    banLifted: "Die Sperre ist aufgehoben.",
+    liftBan: "Sperre aufheben",
     title: "Protokoll",
     empty: "Es wurde noch nichts getan.",
     actions: {
@@ -372,15 +381,45 @@ export const messages: Messages = {
     direct: "Direktnachricht",
     group: "Gruppe",
     name: "Name",
-    userId: "Benutzer-ID",
-    userIds: "Benutzer-IDs",
-    directHint: "Die Person, der du schreiben willst.",
-    groupHint: "Durch Kommas oder Leerzeichen getrennt. Du bist ohnehin dabei.",
+    person: "Person",
+    people: "Personen",
     start: "Beginnen",
     starting: "Wird begonnen …",
     whom: "Wem möchtest du schreiben?",
-    isYou: "Das bist du. Eine Direktnachricht braucht jemand anderen.",
     needsName: "Eine Gruppe braucht einen Namen.",
+  },
+
+  picker: {
+    chosen: "Gewählte Personen",
+    placeholder: "Name oder Kennung",
+    nobody: "Niemand gefunden.",
+    byId: (id: string) => `Jemand mit der Kennung „${id}“`,
+    remove: (name: string) => `${name} entfernen`,
+  },
+
+  card: {
+    label: (name: string) => `Profil von ${name}`,
+    message: "Nachricht",
+    deactivated: "Deaktiviert",
+    presence: { online: "Online", away: "Abwesend", dnd: "Möchte nicht gestört werden", offline: "Offline" },
+    localTime: (time: string) => `Dort ist es ${time}`,
+  },
+
+  status: {
+    title: "Dein Status",
+    emoji: "Emoji",
+    text: "Was andere sehen",
+    until: "Bis",
+    saved: "Status gespeichert.",
+    doNotDisturb: "Nicht stören",
+    durations: { open: "du ihn änderst", hour: "in einer Stunde", fourHours: "in 4 Stunden", day: "morgen" },
+  },
+
+  switcher: {
+    title: "Gehe zu",
+    label: "Unterhaltung oder Person",
+    nothing: "Nichts gefunden.",
+    newMessage: "neue Nachricht",
   },
 
   help: {
@@ -389,7 +428,7 @@ export const messages: Messages = {
     thisList: "Diese Liste",
     otherConversation: "Die Unterhaltung darüber oder darunter",
     search: "Suchen",
-    newConversation: "Neue Unterhaltung",
+    goTo: "Zu einer Unterhaltung oder Person gehen",
     close: "Schließen, was offen ist",
     markAllRead: "Hier alles als gelesen markieren",
     writing: "Schreiben",
@@ -414,6 +453,10 @@ export const messages: Messages = {
     theme: { label: "Farben", values: { system: "Wie das System", light: "Hell", dark: "Dunkel" } },
     contrast: { label: "Kontrast", values: { system: "Wie das System", more: "Hoch" } },
     density: { label: "Dichte", values: { cosy: "Luftig", compact: "Kompakt" } },
+    order: {
+      label: "Unterhaltungen",
+      values: { sections: "In Abschnitten", unread: "Ungelesene zuerst", recent: "Neueste zuerst" },
+    },
     enter: {
       label: "Enter",
       values: {
@@ -427,6 +470,7 @@ export const messages: Messages = {
   errors: {
     archived: "Diese Unterhaltung ist archiviert.",
     banned: "Sie sind für diese Unterhaltung gesperrt.",
+    blocked: "Dieser Person kann nicht geschrieben werden.",
     client_id_conflict: "Das wurde schon anders gesendet.",
     content_empty: "Da steht nichts.",
     content_too_long: "Das ist zu lang.",
@@ -437,6 +481,7 @@ export const messages: Messages = {
     moderation_blocked: "Die Regeln dieser Unterhaltung erlauben das nicht.",
     muted: "Du bist hier stummgeschaltet.",
     no_answer: "Der Server hat es nicht bestätigt.",
+    person_not_found: "Diese Person gibt es nicht.",
     rate_limited: "Das war zu viel auf einmal.",
     room_not_found: "Diese Unterhaltung gibt es nicht, oder du gehörst nicht dazu.",
     slow_mode: "Hier gilt der langsame Modus.",

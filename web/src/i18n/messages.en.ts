@@ -60,6 +60,7 @@ export const messages = {
   },
 
   roomList: {
+    sections: { unread: "Unread", direct: "Direct messages", groups: "Groups", muted: "Muted" },
     label: "Conversations",
     title: "Chats",
     mentions: "Mentions",
@@ -175,6 +176,7 @@ export const messages = {
   },
 
   messageMenu: {
+    who: "Who reacted and read",
     label: "Message",
     reply: "Reply",
     replyInThread: "Reply in a thread",
@@ -202,6 +204,7 @@ export const messages = {
   },
 
   input: {
+    muteEnded: "You can write again.",
     message: "Message",
     messageTo: (title: string) => `Message ${title}`,
     replyInThread: "Reply in the thread",
@@ -305,7 +308,6 @@ export const messages = {
     more: "More people",
     add: "Add",
     addPeople: "Add people",
-    userIds: "User ids",
   },
 
   notifications: {
@@ -345,6 +347,8 @@ export const messages = {
   },
 
   audit: {
+    banLifted: "The ban is lifted.",
+    liftBan: "Lift the ban",
     title: "Audit log",
     empty: "Nothing has been done yet.",
     actions: {
@@ -374,15 +378,45 @@ export const messages = {
     direct: "Direct message",
     group: "Group",
     name: "Name",
-    userId: "User id",
-    userIds: "User ids",
-    directHint: "The person you want to write to.",
-    groupHint: "Separated by commas or spaces. You are in it anyway.",
+    person: "Person",
+    people: "People",
     start: "Start",
     starting: "Starting…",
     whom: "Whom do you want to write to?",
-    isYou: "That is you. A direct message needs somebody else.",
     needsName: "A group needs a name.",
+  },
+
+  picker: {
+    chosen: "Chosen people",
+    placeholder: "Name or id",
+    nobody: "Nobody is found.",
+    byId: (id: string) => `Somebody with the id “${id}”`,
+    remove: (name: string) => `Remove ${name}`,
+  },
+
+  card: {
+    label: (name: string) => `Profile of ${name}`,
+    message: "Message",
+    deactivated: "Deactivated",
+    presence: { online: "Online", away: "Away", dnd: "Does not want to be disturbed", offline: "Offline" },
+    localTime: (time: string) => `${time} for them`,
+  },
+
+  status: {
+    title: "Your status",
+    emoji: "Emoji",
+    text: "What others see",
+    until: "Until",
+    saved: "Status saved.",
+    doNotDisturb: "Do not disturb",
+    durations: { open: "you change it", hour: "in an hour", fourHours: "in 4 hours", day: "tomorrow" },
+  },
+
+  switcher: {
+    title: "Go to",
+    label: "Conversation or person",
+    nothing: "Nothing is found.",
+    newMessage: "new message",
   },
 
   help: {
@@ -391,7 +425,7 @@ export const messages = {
     thisList: "This list",
     otherConversation: "The conversation above or below",
     search: "Search",
-    newConversation: "New conversation",
+    goTo: "Go to a conversation or person",
     close: "Close what is open",
     markAllRead: "Mark everything here as read",
     writing: "Writing",
@@ -416,6 +450,10 @@ export const messages = {
     theme: { label: "Theme", values: { system: "As the system", light: "Light", dark: "Dark" } },
     contrast: { label: "Contrast", values: { system: "As the system", more: "High" } },
     density: { label: "Density", values: { cosy: "Cosy", compact: "Compact" } },
+    order: {
+      label: "Conversations",
+      values: { sections: "In sections", unread: "Unread first", recent: "Newest first" },
+    },
     enter: {
       label: "Enter",
       values: {
@@ -430,6 +468,7 @@ export const messages = {
   errors: {
     archived: "This conversation is archived.",
     banned: "They are banned from this conversation.",
+    blocked: "They can't be written to.",
     client_id_conflict: "It was sent before, otherwise.",
     content_empty: "There is nothing in it.",
     content_too_long: "It is too long.",
@@ -440,6 +479,7 @@ export const messages = {
     moderation_blocked: "The rules of this conversation don't allow it.",
     muted: "You are muted here.",
     no_answer: "The server didn't confirm it.",
+    person_not_found: "This person doesn't exist.",
     rate_limited: "That was too much at once.",
     room_not_found: "This conversation doesn't exist, or you aren't part of it.",
     slow_mode: "Slow mode is on here.",

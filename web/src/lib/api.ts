@@ -173,6 +173,12 @@ export class ChatApi {
     );
   }
 
+  /** Everybody who reacted with the emoji, page by page. */
+  reactors(roomId: string, messageId: string, emoji: string, cursor?: string) {
+    const path = roomPath(roomId, "messages", messageId, "reactions", emoji);
+    return this.request<{ userIds: string[]; nextCursor: string | null }>("GET", path, { query: { cursor } });
+  }
+
   report(roomId: string, messageId: string, reason: string) {
     return this.request<unknown>("POST", roomPath(roomId, "messages", messageId, "report"), {
       body: { reason },
@@ -282,6 +288,15 @@ export class ChatApi {
         query: { cursor },
       },
     );
+  }
+
+  /** Why the inbox refuses an upgrade; `null` if it would accept one now. Browsers hide the answer of an upgrade. */
+  async inboxRefusal(): Promise<{ code: number; reason: string } | null> {
+    const path = `${this.base.slice(0, this.base.length - "/api/chat".length)}/chat/inbox`;
+    const headers = { Authorization: `Bearer ${await this.getToken({ fresh: false })}` };
+    const { status } = await this.fetchFn(path, { headers });
+    // A server without an inbox answers with the page or 404, one with an inbox 426 (it wants an upgrade).
+    return [200, 403, 404].includes(status) ? { code: status, reason: "refused" } : null;
   }
 
   // ---- files ----

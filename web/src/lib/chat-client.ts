@@ -3,12 +3,15 @@
  * many components use it. A room stays connected for a short time after its last user released it.
  */
 import { ChatApi } from "./api";
-import type { GetToken } from "./http";
+import { type GetToken, SignedOut } from "./http";
+import { Inbox } from "./inbox";
+import type { InboxEvent } from "./inbox-events";
 import { noOutbox, type Outbox } from "./outbox";
+import { People } from "./people";
 import type { Room } from "./protocol";
 import { RoomClient } from "./room-client";
 import { RoomList } from "./room-list";
-import type { SocketOptions } from "./socket";
+import type { ConnectionStatus, SocketOptions } from "./socket";
 
 export interface ChatClientOptions {
   userId: string;
@@ -22,8 +25,13 @@ export interface ChatClientOptions {
    * Stores unsent operations so that they survive the tab, for example `browserOutbox(account)`. Default: no storage.
    */
   outbox?: Outbox;
-  /** How many of the newest rooms stay connected, so that their counts and previews are live. Default: none. */
+  /**
+   * On a server without an inbox: how many of the newest rooms stay connected, so that their counts and previews are
+   * live. Default: none.
+   */
   warmRooms?: number;
+  /** Names the account. All tabs of a browser with the same name share one inbox socket. Default: each has its own. */
+  account?: string;
   fetch?: typeof fetch;
   socket?: Partial<SocketOptions>;
 }
@@ -47,11 +55,16 @@ export class ChatClient {
   readonly url: string;
   readonly api: ChatApi;
   readonly list: RoomList;
+  readonly people: People;
   private readonly outbox: Outbox;
   /** By room id, least recently used first. */
   private readonly rooms = new Map<string, Entry>();
   /** By room id: releases a room that was connected because it is among the newest. */
   private readonly warm = new Map<string, () => void>();
+  private inbox: Inbox | null = null;
+  private inboxUsers = 0;
+  private inboxConnection: ConnectionStatus = { kind: "connecting", attempt: 0 };
+  private readonly inboxListeners = new Set<() => void>();
 
   constructor(private readonly options: ChatClientOptions) {
     this.userId = options.userId;
@@ -59,7 +72,28 @@ export class ChatClient {
     this.outbox = options.outbox ?? noOutbox;
     this.api = new ChatApi(options.getToken, `${this.url}/api/chat`, options.fetch);
     this.list = new RoomList(this.api, (rooms) => this.connectNewest(rooms));
+    this.people = new People(this.api);
   }
+
+  /** Keeps the inbox connected, and the list of rooms live by it, until the returned function is called. */
+  retainInbox(): () => void {
+    this.inboxUsers += 1;
+    if (this.inboxUsers === 1) this.openInbox();
+    let released = false;
+    return () => {
+      if (released) return;
+      released = true;
+      this.inboxUsers -= 1;
+      if (this.inboxUsers === 0) this.closeInbox();
+    };
+  }
+
+  getInboxStatus = (): ConnectionStatus => this.inboxConnection;
+
+  subscribeInbox = (listener: () => void): (() => void) => {
+    this.inboxListeners.add(listener);
+    return () => this.inboxListeners.delete(listener);
+  };
 
   /** The room's client. It connects when it is retained. */
   room(roomId: string): RoomClient {
@@ -108,6 +142,8 @@ export class ChatClient {
     }
     this.rooms.clear();
     this.warm.clear();
+    this.closeInbox();
+    this.people.close();
     this.list.close();
     this.outbox.close();
   }
@@ -120,8 +156,58 @@ export class ChatClient {
     };
   }
 
+  private openInbox(): void {
+    const { getToken, url, socket, account } = this.options;
+    const origin = url === undefined ? {} : { origin: url.replace(/^http/, "ws") };
+    this.inbox = new Inbox({
+      getToken,
+      share: account === undefined ? undefined : `${this.url} ${account}`,
+      state: () => this.list.firstPage(),
+      onEvents: (events) => this.onInboxEvents(events),
+      onStatus: (status) => this.onInboxStatus(status),
+      explainRefusal: () => this.explainInboxRefusal(),
+      socket: { ...origin, ...socket },
+    });
+    this.list.setLive(true);
+    this.inbox.start();
+  }
+
+  private closeInbox(): void {
+    this.inbox?.stop();
+    this.inbox = null;
+    this.list.setLive(false);
+  }
+
+  private onInboxEvents(events: InboxEvent[]): void {
+    this.list.receive(events);
+    for (const event of events) {
+      if (event.type === "person") this.people.put(event.person);
+      if (event.type === "presence") this.people.put(event);
+    }
+  }
+
+  private onInboxStatus(status: ConnectionStatus): void {
+    const wasLive = this.inboxConnection.kind === "live";
+    this.inboxConnection = status;
+    this.list.setLive(status.kind !== "stopped");
+    // Without the inbox the list is fetched: at once if it is empty still.
+    const isLate = status.kind === "waiting" && !wasLive && this.list.getSnapshot().isLoading;
+    if (status.kind === "stopped" || isLate) void this.list.refresh();
+    for (const listener of this.inboxListeners) listener();
+  }
+
+  private async explainInboxRefusal() {
+    try {
+      return await this.api.inboxRefusal();
+    } catch (error) {
+      return error instanceof SignedOut ? { code: 4401, reason: "auth_expired" } : null;
+    }
+  }
+
+  /** Without an inbox the newest rooms are connected instead. */
   private connectNewest(rooms: Room[]): void {
-    const wanted = rooms.slice(0, this.options.warmRooms ?? 0).map((room) => room.id);
+    const isNeeded = this.inbox === null || this.inboxConnection.kind === "stopped";
+    const wanted = rooms.slice(0, isNeeded ? (this.options.warmRooms ?? 0) : 0).map((room) => room.id);
     for (const id of wanted) if (!this.warm.has(id)) this.warm.set(id, this.retain(this.room(id)));
     for (const [id, release] of this.warm) {
       if (wanted.includes(id)) continue;

@@ -5,9 +5,12 @@ import {
   encodeEdit,
   encodeMentions,
   type Inline,
+  MentionNames,
   parseMarkdown,
   plainText,
 } from "./markdown";
+
+const namesOf = (ids: string[]) => new MentionNames(ids.map((userId) => ({ userId, name: userId })));
 
 /** The tree as short text: `strong(bold)`. */
 const inline = (all: Inline[]): string =>
@@ -91,31 +94,46 @@ test("pathological input parses quickly", () => {
 
 test("mentions: typed as @id, sent as <@id>, for members only", () => {
   const ids = ["bob", "bob smith", "a.b-c"];
-  expect(encodeMentions("@bob @bob smith, @bobby x@bob <@bob> @a.b-c!", ids)).toBe(
+  expect(encodeMentions("@bob @bob smith, @bobby x@bob <@bob> @a.b-c!", namesOf(ids))).toBe(
     "<@bob> <@bob smith>, @bobby x@bob <@bob> <@a.b-c>!",
   );
   expect(decodeMentions("<@bob smith> hi")).toBe("@bob smith hi");
-  expect(encodeMentions("nobody @here", ids)).toBe("nobody @here");
-  expect(encodeMentions("@room @bob", ["room", ...ids])).toBe("@room <@bob>");
+  expect(encodeMentions("nobody @here", namesOf(ids))).toBe("nobody @here");
+  expect(encodeMentions("@room @bob", namesOf(["room", ...ids]))).toBe("@room <@bob>");
 });
 
 test("mentions in code and addresses stay text, in both directions", () => {
   const ids = ["bob"];
   for (const literal of ["`@bob`", "```\n@bob\n```", "https://a.test/@bob", "x https://a.test/?u=@bob`"])
-    expect(encodeMentions(literal, ids)).toBe(literal);
-  expect(encodeMentions("`@bob` @bob https://a.test/@bob @bob", ids)).toBe(
+    expect(encodeMentions(literal, namesOf(ids))).toBe(literal);
+  expect(encodeMentions("`@bob` @bob https://a.test/@bob @bob", namesOf(ids))).toBe(
     "`@bob` <@bob> https://a.test/@bob <@bob>",
   );
   for (const content of ["`<@bob>` <@bob>", "```\n<@bob>\n```\n<@bob>"])
-    expect(encodeMentions(decodeMentions(content), ids)).toBe(content);
+    expect(encodeMentions(decodeMentions(content), namesOf(ids))).toBe(content);
 });
 
 test("an edit without a change keeps the content, whoever has joined since", () => {
   const original = "thanks @bob, and <@carol>";
-  expect(encodeEdit(decodeMentions(original), original, ["bob", "carol"])).toBe(original);
-  expect(encodeEdit("thanks @carol", original, ["bob", "carol"])).toBe("thanks <@carol>");
+  expect(encodeEdit(decodeMentions(original), original, namesOf(["bob", "carol"]))).toBe(original);
+  expect(encodeEdit("thanks @carol", original, namesOf(["bob", "carol"]))).toBe("thanks <@carol>");
 });
 
 test("a preview is one line", () => {
   expect(plainText("> **a**\n```ts\nlet x\n```\n<@bob>   `c`")).toBe("a let x @bob c");
+});
+
+test("mentions are typed by name, or by id where a name is not unique", () => {
+  const people = [
+    { userId: "auth0|1", name: "Ann Lee" },
+    { userId: "auth0|2", name: "Bo" },
+    { userId: "auth0|3", name: "Bo" },
+    { userId: "Bo", name: "Boris" },
+  ];
+  const names = new MentionNames(people);
+  expect(people.map(({ userId }) => names.typed(userId))).toEqual(["Ann Lee", "auth0|2", "auth0|3", "Boris"]);
+  const content = "<@auth0|1>, ask <@auth0|3> or <@Bo>";
+  expect(names.decode(content)).toBe("@Ann Lee, ask @auth0|3 or @Boris");
+  expect(encodeMentions(names.decode(content), names)).toBe(content);
+  expect(encodeMentions("@Bo", names)).toBe("<@Bo>");
 });

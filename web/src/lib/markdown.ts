@@ -195,28 +195,60 @@ function replaceOutsideLiterals(text: string, replace: (part: string) => string)
   return result + replace(text.slice(end));
 }
 
+/**
+ * What people type after the `@`: a name that only one of these people has, or an id. So a mention is typed as it is
+ * shown, and one that is edited stays the same person's.
+ */
+export class MentionNames {
+  readonly ids = new Map<string, string>();
+  private readonly names = new Map<string, string>();
+
+  constructor(people: { userId: string; name: string }[]) {
+    for (const { userId } of people) if (userId !== "" && userId !== "room") this.ids.set(userId, userId);
+    for (const { userId, name } of people) {
+      const isUnique = people.every((other) => other.userId === userId || other.name !== name);
+      if (name === "room" || /[@<>]/.test(name) || !isUnique || (this.ids.get(name) ?? userId) !== userId)
+        continue;
+      if (name !== "") this.ids.set(name, userId);
+      this.names.set(userId, name);
+    }
+  }
+
+  typed(userId: string): string {
+    return this.names.get(userId) || userId;
+  }
+
+  decode(content: string): string {
+    return decodeMentions(content, (id) => this.typed(id));
+  }
+}
+
 /** Turns `@bob`, as typed, into `<@bob>`, as the server expects it, for members of the room. `@room` is unchanged. */
-export function encodeMentions(text: string, userIds: string[]): string {
-  const ids = userIds.filter((id) => id !== "" && id !== "room").sort((a, b) => b.length - a.length);
-  if (ids.length === 0 || !text.includes("@")) return text;
-  const names = ids.map(escapeRegExp).join("|");
-  const mention = new RegExp(`(?<![\\p{L}\\p{N}_<])@(${names})(?![\\p{L}\\p{N}_])`, "gu");
-  return replaceOutsideLiterals(text, (part) => part.replace(mention, "<@$1>"));
+export function encodeMentions(text: string, names: MentionNames): string {
+  const typed = [...names.ids.keys()].sort((a, b) => b.length - a.length);
+  if (typed.length === 0 || !text.includes("@")) return text;
+  const any = typed.map(escapeRegExp).join("|");
+  const mention = new RegExp(`(?<![\\p{L}\\p{N}_<])@(${any})(?![\\p{L}\\p{N}_])`, "gu");
+  return replaceOutsideLiterals(text, (part) =>
+    part.replace(mention, (_, name: string) => `<@${names.ids.get(name) ?? name}>`),
+  );
 }
 
 /** The inverse, for editing a message. */
-export function decodeMentions(content: string): string {
-  return replaceOutsideLiterals(content, (part) => part.replace(/<@([^<>\p{Cc}]{1,128})>/gu, "@$1"));
+export function decodeMentions(content: string, nameOf: (userId: string) => string = (id) => id): string {
+  return replaceOutsideLiterals(content, (part) =>
+    part.replace(/<@([^<>\p{Cc}]{1,128})>/gu, (_, id: string) => `@${nameOf(id)}`),
+  );
 }
 
 /** The content of an edited message. Unchanged text gives the old content, whatever it would mean if typed today. */
-export function encodeEdit(text: string, original: string, userIds: string[]): string {
-  return text === decodeMentions(original).trim() ? original : encodeMentions(text, userIds);
+export function encodeEdit(text: string, original: string, names: MentionNames): string {
+  return text === names.decode(original).trim() ? original : encodeMentions(text, names);
 }
 
 /** A message as one line of plain text, for previews. */
-export function plainText(content: string): string {
-  return decodeMentions(content)
+export function plainText(content: string, nameOf?: (userId: string) => string): string {
+  return decodeMentions(content, nameOf)
     .replace(/^```\S*$/gm, " ")
     .replace(/^> ?/gm, "")
     .replace(/(\*\*|~~|`)/g, "")

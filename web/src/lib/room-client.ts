@@ -70,7 +70,7 @@ export class RoomClient {
       connection: { kind: "connecting", attempt: 0 },
     };
     this.socket = new RoomSocket({
-      roomId: options.roomId,
+      path: `/chat?${new URLSearchParams({ roomId: options.roomId })}`,
       getToken: options.getToken,
       position: () => {
         const { seq, epoch } = this.snapshot.state;

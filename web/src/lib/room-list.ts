@@ -1,10 +1,12 @@
 /**
- * My rooms, newest activity first, with their unread counts. The list is fetched at the start, when the tab becomes
- * visible, after my own actions, and on input when it is stale. It is never polled, because a periodic query would keep
- * a suspended Postgres awake. Between fetches, connected rooms update their own entries.
+ * My rooms, newest activity first, with their unread counts. The inbox's events keep the list current (`receive`). With a
+ * server that has no inbox it is fetched at the start, when the tab becomes visible, after my own actions, and on input
+ * when it is stale; it is never polled, because a periodic query would keep a suspended Postgres awake. Open rooms update
+ * their own entries.
  */
 import type { ChatApi, NewRoom } from "./api";
 import { SignedOut } from "./http";
+import type { InboxEvent } from "./inbox-events";
 import type { Room } from "./protocol";
 import type { RoomClient } from "./room-client";
 import type { RoomState } from "./room-state";
@@ -38,6 +40,8 @@ export class RoomList {
   private users = 0;
   private stopListening: (() => void) | null = null;
   private readonly followed = new Map<RoomClient, () => void>();
+  /** The inbox tells of every change. */
+  private isLive = false;
 
   constructor(
     private readonly api: ChatApi,
@@ -56,7 +60,7 @@ export class RoomList {
   retain(): () => void {
     this.users += 1;
     if (this.users === 1) {
-      void this.refresh();
+      if (!this.isLive) void this.refresh();
       this.stopListening = listenToPage(
         () => this.refreshIfOlderThan(MIN_INTERVAL_MS),
         () => this.refreshIfOlderThan(STALE_AFTER_MS),
@@ -99,7 +103,7 @@ export class RoomList {
     const created = (await this.api.createRoom(room)).room;
     const { rooms } = this.snapshot;
     if (rooms.every((known) => known.id !== created.id)) this.set({ rooms: [created, ...rooms] });
-    void this.refresh();
+    if (!this.isLive) void this.refresh();
     return created;
   };
 
@@ -118,6 +122,53 @@ export class RoomList {
     const others = rooms.filter((known) => known !== room);
     this.set({ rooms: moved ? [next, ...others] : rooms.map((known) => (known === room ? next : known)) });
   };
+
+  /** With the inbox the list needs no fetch; without it, it is fetched as before. */
+  setLive(isLive: boolean): void {
+    this.isLive = isLive;
+  }
+
+  /** What a tab that opens later starts from. */
+  firstPage(): { rooms: Room[]; nextCursor: string | null } {
+    return { rooms: this.snapshot.rooms, nextCursor: this.cursor };
+  }
+
+  /** Applies the inbox's events in one step. */
+  receive(events: InboxEvent[]): void {
+    const before = this.snapshot.rooms;
+    let rooms = before;
+    const missing = new Set<string>();
+    for (const event of events) {
+      if (event.type === "rooms") {
+        this.cursor = event.nextCursor;
+        rooms = event.rooms.map((room) => this.withLive(room));
+        this.set({ hasMore: event.nextCursor !== null, failure: null, isLoading: false });
+      } else if (event.type === "resync") void this.refresh();
+      else if (event.type === "room_added") {
+        rooms = [this.withLive(event.room), ...rooms.filter(({ id }) => id !== event.room.id)];
+      } else if (event.type === "room_removed") rooms = rooms.filter(({ id }) => id !== event.roomId);
+      else if ("roomId" in event) {
+        const change = changeOf(event);
+        const room = rooms.find(({ id }) => id === event.roomId);
+        if (change === "hidden") rooms = rooms.filter(({ id }) => id !== event.roomId);
+        else if (!room) missing.add(event.roomId);
+        else rooms = rooms.map((one) => (one === room ? this.withLive({ ...room, ...change(room) }) : one));
+      }
+    }
+    if (rooms !== before) this.set({ rooms: byActivity(rooms) });
+    for (const roomId of missing) void this.fetchRoom(roomId);
+  }
+
+  /** A room that was older than those in the list, or hidden, has news. */
+  private async fetchRoom(roomId: string): Promise<void> {
+    try {
+      const room = await this.api.room(roomId);
+      const others = this.snapshot.rooms.filter(({ id }) => id !== roomId);
+      this.set({ rooms: byActivity([this.withLive(room), ...others]) });
+    } catch {
+      // I am not in it any more, or the server cannot be reached; then the next resume tells.
+    }
+  }
 
   /** Updates the list's entry from the room's own state, until `unfollow`. */
   follow(client: RoomClient): void {
@@ -170,7 +221,7 @@ export class RoomList {
   }
 
   private refreshIfOlderThan(ms: number): void {
-    if (Date.now() - this.requestedAtMs > ms) void this.refresh();
+    if (!this.isLive && Date.now() - this.requestedAtMs > ms) void this.refresh();
   }
 
   private set(change: Partial<RoomListSnapshot>): void {
@@ -178,6 +229,49 @@ export class RoomList {
     this.snapshot = { ...next, isSignedOut: next.failure instanceof SignedOut };
     for (const listener of this.listeners) listener();
   }
+}
+
+type RoomEvent = Extract<InboxEvent, { roomId: string }>;
+
+/** What an event of the inbox changes in the list's entry; `hidden`: the entry goes. */
+function changeOf(event: RoomEvent): "hidden" | ((room: Room) => Partial<Room>) {
+  switch (event.type) {
+    case "room_activity": {
+      const { lastSeq, lastMessage, unread, mentions } = event;
+      return (room) => {
+        const lastMessageAt = event.lastMessageAt ?? lastMessage?.createdAt ?? room.lastMessageAt;
+        return { lastSeq, lastMessage, lastMessageAt, unread, mentions };
+      };
+    }
+    case "read": {
+      const { lastReadSeq, unread, mentions } = event;
+      return (room) => ({ unread, mentions, me: { ...room.me, lastReadSeq } });
+    }
+    case "settings_changed": {
+      const { notify, hidden } = event;
+      return hidden ? "hidden" : (room) => ({ me: { ...room.me, notify: notify ?? room.me.notify } });
+    }
+    case "room_changed": {
+      const {
+        type: _,
+        roomId: _id,
+        seq: _seq,
+        role,
+        ...change
+      } = event as typeof event & {
+        role?: Room["me"]["role"];
+      };
+      return (room) => ({ ...change, me: { ...room.me, role: role ?? room.me.role } });
+    }
+    default:
+      return () => ({});
+  }
+}
+
+/** Newest activity first, rooms that were never used last; equal ones keep their order. */
+function byActivity(rooms: Room[]): Room[] {
+  const at = (room: Room) => room.lastMessageAt ?? "";
+  return rooms.toSorted((a, b) => (at(a) < at(b) ? 1 : at(a) > at(b) ? -1 : 0));
 }
 
 /** The fields of the list's entry, taken from the room's own state. */

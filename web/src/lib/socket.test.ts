@@ -23,7 +23,7 @@ afterEach(() => {
 
 async function open(overrides: Partial<SocketOptions> = {}): Promise<RoomSocket> {
   const socket = new RoomSocket({
-    roomId: "room 1",
+    path: `/chat?${new URLSearchParams({ roomId: "room 1" })}`,
     getToken: async ({ fresh }) => {
       tokenRequests.push(fresh);
       return `token${tokenRequests.length}`;

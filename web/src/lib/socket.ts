@@ -1,5 +1,5 @@
 /**
- * The WebSocket of one room: it connects, resumes, sends heartbeats, detects dead connections, backs off and stops. It
+ * A WebSocket of a room or of the inbox: it connects, resumes, sends heartbeats, detects dead connections, backs off and stops. It
  * knows frames and close codes; what events mean is decided in room-reducer.ts. It queues nothing: `send` works only
  * between `synced` and the end of the connection, so no frame can precede a resume.
  */
@@ -23,7 +23,8 @@ export type ConnectionStatus =
 export type Refusal = { code: number; reason: string } | { restoringMs: number } | null;
 
 export interface SocketOptions {
-  roomId: string;
+  /** The path of the upgrade, with what names the room in its query. */
+  path: string;
   /** Called at each attempt. */
   getToken: GetToken;
   /** Where to resume; `null` requests the newest history instead. */
@@ -101,6 +102,11 @@ export class RoomSocket {
     void this.connect();
   }
 
+  /** Checks the connection, or reconnects, because the person came back. */
+  wake(): void {
+    this.onSignal("visible");
+  }
+
   /** Reconnects because an event is missing. It backs off, in case the event is missing every time. */
   resume(): void {
     void this.onClose(1000, "resume");
@@ -153,13 +159,15 @@ export class RoomSocket {
 
   private url(): string {
     const origin = this.options.origin ?? location.origin.replace(/^http/, "ws");
-    const query = new URLSearchParams({ roomId: this.options.roomId });
+    const query = new URLSearchParams();
     const position = this.options.position();
     if (position) {
       query.set("since", String(position.since));
       query.set("epoch", position.epoch);
     }
-    return `${origin}/chat?${query}`;
+    const { path } = this.options;
+    const rest = query.toString();
+    return origin + path + (rest && (path.includes("?") ? "&" : "?") + rest);
   }
 
   // ---- incoming frames ----

@@ -7,6 +7,7 @@ import { createContext, use, useState } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { SmileIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { useProfiles } from "@/components/ui/person";
 import { formatFull } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
@@ -85,7 +86,7 @@ export function ChatBubbleBody({ children }: { children: React.ReactNode }) {
   return <div className={cn("flex min-w-0 max-w-[min(34rem,78%)] flex-col", side)}>{children}</div>;
 }
 
-export function ChatBubbleName({ name, children }: { name: string; children?: React.ReactNode }) {
+export function ChatBubbleName({ name, children }: { name: React.ReactNode; children?: React.ReactNode }) {
   return (
     <div className="mb-1 flex max-w-full items-baseline gap-2 px-1">
       <bdi className="truncate font-semibold text-[0.8125rem]">{name}</bdi>
@@ -149,6 +150,8 @@ interface ChatBubbleReactionsProps {
 
 export function ChatBubbleReactions({ reactions, counts, me, onReaction }: ChatBubbleReactionsProps) {
   const chips = Object.entries(counts).filter(([, count]) => count > 0);
+  const people = useProfiles([...new Set(Object.values(reactions).flat())]);
+  const nameOf = (id: string) => people.find(({ userId }) => userId === id)?.name ?? id;
   if (chips.length === 0) return null;
   return (
     <ul className="my-1 flex flex-wrap gap-1" aria-label={t.message.reactions}>
@@ -162,8 +165,8 @@ export function ChatBubbleReactions({ reactions, counts, me, onReaction }: ChatB
               disabled={!onReaction}
               aria-pressed={mine}
               aria-label={t.message.reactionCount(emoji, count)}
-              aria-description={whoReacted(users, count, me)}
-              title={whoReacted(users, count, me)}
+              aria-description={whoReacted(users, count, me, nameOf)}
+              title={whoReacted(users, count, me, nameOf)}
               onClick={() => onReaction?.(emoji)}
               className={cn(
                 "inline-flex h-6.5 max-w-40 items-center gap-1 rounded-full border px-2 text-xs tabular-nums transition",
@@ -184,8 +187,8 @@ export function ChatBubbleReactions({ reactions, counts, me, onReaction }: ChatB
 
 const NAMED_MAX = 20;
 
-function whoReacted(users: string[], count: number, me: string): string {
-  const names = users.slice(0, NAMED_MAX).map((user) => (user === me ? t.message.reactedYou : user));
+function whoReacted(users: string[], count: number, me: string, nameOf: (userId: string) => string): string {
+  const names = users.slice(0, NAMED_MAX).map((user) => (user === me ? t.message.reactedYou : nameOf(user)));
   const more = count - names.length;
   return more > 0 && names.length > 0 ? t.message.reactedMore(names.join(", "), more) : names.join(", ");
 }

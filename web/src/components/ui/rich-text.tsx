@@ -2,6 +2,7 @@
 import { memo } from "react";
 import { cn } from "@/lib/cn";
 import { type Block, type Inline, parseMarkdown } from "@/lib/markdown";
+import { PersonName } from "./person";
 
 interface RichTextProps {
   text: string;
@@ -77,7 +78,11 @@ function InlineView({ node, me }: { node: Inline; me: string | undefined }) {
         </code>
       );
     case "mention":
-      return <Mention isMe={node.userId === me}>{node.userId}</Mention>;
+      return (
+        <Mention isMe={node.userId === me}>
+          <PersonName id={node.userId} />
+        </Mention>
+      );
     case "room":
       return <Mention isMe>room</Mention>;
     case "strong":
@@ -115,7 +120,7 @@ export function ExternalLink({ href, children }: { href: string; children: strin
   );
 }
 
-function Mention({ isMe, children }: { isMe: boolean; children: string }) {
+function Mention({ isMe, children }: { isMe: boolean; children: React.ReactNode }) {
   return (
     <span
       className={cn(

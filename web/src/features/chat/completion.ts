@@ -29,10 +29,14 @@ export function completionAt(text: string, caret: number): Completion | null {
 
 const OPTIONS_MAX = 6;
 
-/** The people whose id contains the query; ids that start with it come first. */
-export function matchPeople(people: string[], query: string): string[] {
+/** The people whose name or id contains the query; those of which a word starts with it come first. */
+export function matchPeople<P extends { userId: string; name: string }>(people: P[], query: string): P[] {
   const wanted = query.toLowerCase();
-  const named = people.filter((person) => person.toLowerCase().includes(wanted));
-  const rank = (person: string) => (person.toLowerCase().startsWith(wanted) ? 0 : 1);
-  return named.sort((a, b) => rank(a) - rank(b)).slice(0, OPTIONS_MAX);
+  const texts = ({ userId, name }: P) => [name.toLowerCase(), userId.toLowerCase()];
+  const starts = (text: string) => text.startsWith(wanted) || text.includes(` ${wanted}`);
+  const rank = (person: P) => (texts(person).some(starts) ? 0 : 1);
+  return people
+    .filter((person) => texts(person).some((text) => text.includes(wanted)))
+    .sort((a, b) => rank(a) - rank(b))
+    .slice(0, OPTIONS_MAX);
 }

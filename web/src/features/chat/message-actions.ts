@@ -22,6 +22,8 @@ export interface MessageActions {
   markUnread: (message: ChatMessage) => void;
   report: (message: ChatMessage) => void;
   versions: (message: ChatMessage) => void;
+  /** Shows who reacted and who has read it. */
+  who: (message: ChatMessage) => void;
   retry: (clientId: string) => void;
   discard: (clientId: string) => void;
   /** Shows a short text to the person. */

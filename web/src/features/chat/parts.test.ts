@@ -37,17 +37,26 @@ test("a mention is the text after an @ at the start of a word, up to the caret",
   for (const text of ["mail@bob", "hi @bob ", "none"]) expect(completionAt(text, text.length)).toBeNull();
 });
 
-test("ids that start with the query come first", () => {
-  expect(matchPeople(["abob", "Bobby", "carol", "room"], "bo")).toEqual(["Bobby", "abob"]);
-  expect(matchPeople(["room"], "")).toEqual(["room"]);
+test("people are found by name and id; a word that starts with the query comes first", () => {
+  const named = { u1: "Ann Lee Bo" } as Record<string, string>;
+  const people = ["abob", "Bobby", "carol", "u1"].map((userId) => ({
+    userId,
+    name: named[userId] ?? userId,
+  }));
+  const found = (query: string) => matchPeople(people, query).map(({ userId }) => userId);
+  expect(found("bo")).toEqual(["Bobby", "u1", "abob"]);
+  expect(found("LEE")).toEqual(["u1"]);
 });
 
+const nameOf = (id: string) => (id === "bob" ? "Bob B." : id);
 test("a DM is titled after the other person, a group after its name or members", () => {
-  expect(roomTitle({ type: "direct", name: null, participantIds: ["alice", "bob"] }, "alice")).toBe("bob");
-  expect(roomTitle({ type: "group", name: "Team", participantIds: [] }, "alice")).toBe("Team");
-  expect(roomTitle({ type: "group", name: null, participantIds: ["alice", "bob", "eve"] }, "alice")).toBe(
-    "bob, eve",
+  expect(roomTitle({ type: "direct", name: null, participantIds: ["alice", "bob"] }, "alice", nameOf)).toBe(
+    "Bob B.",
   );
+  expect(roomTitle({ type: "group", name: "Team", participantIds: [] }, "alice", nameOf)).toBe("Team");
+  expect(
+    roomTitle({ type: "group", name: null, participantIds: ["alice", "bob", "eve"] }, "alice", nameOf),
+  ).toBe("Bob B., eve");
 });
 
 test("an emoji is completed after two letters; emoticons and times stay text", () => {

@@ -9,6 +9,7 @@ const CHOICES = {
   theme: ["system", "light", "dark"],
   contrast: ["system", "more"],
   density: ["cosy", "compact"],
+  order: ["sections", "unread", "recent"],
   enter: ["auto", "sends", "newLine"],
 } as const;
 

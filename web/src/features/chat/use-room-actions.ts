@@ -38,6 +38,7 @@ export function useRoomActions(parts: ActionParts): MessageActions {
       remove: (message) => setDialog({ kind: "delete", message }),
       report: (message) => setDialog({ kind: "report", message }),
       versions: (message) => setDialog({ kind: "versions", message }),
+      who: (message) => setDialog({ kind: "who", message }),
       openThread: (rootId) => setPanel({ kind: "thread", rootId }),
       markUnread: (message) => {
         client.markUnread(message.seq).then(

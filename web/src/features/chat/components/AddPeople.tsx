@@ -1,15 +1,18 @@
 import { useState } from "react";
 import { Button } from "@/components/ui/button";
-import { Field } from "@/components/ui/field";
 import { t } from "@/i18n/i18n";
 import { useChat } from "../chat-context";
 import type { MemberManagement } from "../member-management";
+import { PeoplePicker } from "./PeoplePicker";
 
-export default function AddPeople({ roomId, run }: Pick<MemberManagement, "roomId" | "run">) {
+interface AddPeopleProps extends Pick<MemberManagement, "roomId" | "run"> {
+  members: string[];
+}
+
+export default function AddPeople({ roomId, run, members }: AddPeopleProps) {
   const { api } = useChat();
-  const [people, setPeople] = useState("");
+  const [people, setPeople] = useState<string[]>([]);
   const [busy, setBusy] = useState(false);
-  const userIds = [...new Set(people.split(/[\s,;]+/).filter(Boolean))];
   return (
     <form
       aria-label={t.people.addPeople}
@@ -17,20 +20,12 @@ export default function AddPeople({ roomId, run }: Pick<MemberManagement, "roomI
       onSubmit={async (event) => {
         event.preventDefault();
         setBusy(true);
-        if (await run(() => api.addMembers(roomId, userIds))) setPeople("");
+        if (await run(() => api.addMembers(roomId, people))) setPeople([]);
         setBusy(false);
       }}
     >
-      <Field
-        label={t.people.addPeople}
-        placeholder={t.people.userIds}
-        value={people}
-        autoComplete="off"
-        autoCapitalize="none"
-        spellCheck={false}
-        onChange={(event) => setPeople(event.target.value)}
-      />
-      <Button type="submit" size="sm" variant="outline" disabled={busy || userIds.length === 0}>
+      <PeoplePicker label={t.people.addPeople} chosen={people} onChange={setPeople} exclude={members} />
+      <Button type="submit" size="sm" variant="outline" disabled={busy || people.length === 0}>
         {t.people.add}
       </Button>
     </form>

@@ -12,7 +12,7 @@ import { useChat } from "../chat-context";
 import { explain } from "../explain";
 import { MessageActionsContext } from "../message-actions";
 import type { Composing, DialogRequest, Panel } from "../panels";
-import { roomTitle } from "../room-title";
+import { useRoomTitle } from "../room-title";
 import { type ChatRoomHandle, useChatRoom } from "../use-chat-room";
 import { useMessageTarget } from "../use-message-target";
 import { useOpeningSeq, useReadTracking, useUnreadHistory } from "../use-read-tracking";
@@ -54,7 +54,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
   const isUnreadLoading = useUnreadHistory(room, openingSeq);
   const onVisibleChange = useReadTracking(room);
 
-  const title = details ? roomTitle(details, userId) : t.room.untitled;
+  const title = useRoomTitle(details, userId) ?? t.room.untitled;
   const isDirect = details?.type === "direct";
   const isReadOnly = isStopped(room) || details?.archived === true;
   const people = useMemo(() => {

@@ -59,7 +59,9 @@ export default function DetailsPanel({ room, details, onLeft }: DetailsPanelProp
           {t.people.more}
         </Button>
       )}
-      {isGroup && isAtLeast(role, "admin") && <AddPeople roomId={client.roomId} run={run} />}
+      {isGroup && isAtLeast(role, "admin") && (
+        <AddPeople roomId={client.roomId} run={run} members={list.members.map(({ userId }) => userId)} />
+      )}
       <NotificationSettings room={room} run={run} />
       {details && isGroup && <RoomSettings room={room} details={details} run={run} onLeft={onLeft} />}
     </div>

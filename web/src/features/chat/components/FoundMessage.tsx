@@ -1,11 +1,13 @@
 /** A message that a search or the list of mentions found: who wrote it, in which room, and the part that matches. */
+
+import { PersonName } from "@/components/ui/person";
 import { formatShortDate } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { plainText } from "@/lib/markdown";
 import type { Message } from "@/lib/protocol";
 import { useChat } from "../chat-context";
 import { excerpt } from "../excerpt";
-import { roomTitle } from "../room-title";
+import { useRoomTitle } from "../room-title";
 import { messageHref } from "../route";
 
 interface FoundMessageProps {
@@ -24,8 +26,11 @@ export function FoundMessage({ message, words, roomName, showRoom, onOpen }: Fou
   const { roomId, userId, createdAt, content, attachments } = message;
   const { list, userId: me } = useChat();
   const room = list.getSnapshot().rooms.find(({ id }) => id === roomId);
-  const name = roomName || (room && roomTitle(room, me));
-  const text = plainText(content) || attachments.map((file) => file.name).join(", ");
+  const title = useRoomTitle(room, me);
+  const name = roomName || title;
+  const { people } = useChat();
+  const text =
+    plainText(content, (id) => people.get(id).name) || attachments.map((file) => file.name).join(", ");
   return (
     <a
       href={messageHref(roomId, message)}
@@ -33,7 +38,9 @@ export function FoundMessage({ message, words, roomName, showRoom, onOpen }: Fou
       className="block rounded-lg px-2.5 py-2 hover:bg-muted"
     >
       <span className="flex items-baseline gap-2">
-        <bdi className="min-w-0 flex-1 truncate font-medium">{userId === me ? t.common.you : userId}</bdi>
+        <span className="min-w-0 flex-1 truncate font-medium">
+          {userId === me ? t.common.you : <PersonName id={userId} />}
+        </span>
         <time dateTime={createdAt} className="shrink-0 text-[0.6875rem] text-muted-foreground">
           {formatShortDate(createdAt)}
         </time>

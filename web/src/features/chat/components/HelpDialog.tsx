@@ -11,7 +11,7 @@ function shortcuts(): { title: string; keys: [string, string][] }[] {
         ["?", help.thisList],
         ["Alt ↑ / Alt ↓", help.otherConversation],
         ["Ctrl Shift F", help.search],
-        ["Ctrl K", help.newConversation],
+        ["Ctrl K", help.goTo],
         ["Esc", help.close],
         ["Shift Esc", help.markAllRead],
       ],

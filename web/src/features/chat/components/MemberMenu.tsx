@@ -1,6 +1,7 @@
 /** The menu of a member: what my role lets me do with them, and the confirmation of what cannot be undone. */
 import { useState } from "react";
 import { Confirm } from "@/components/ui/dialog";
+import { useName } from "@/components/ui/person";
 import { Menu } from "@/components/ui/popover";
 import { t } from "@/i18n/i18n";
 import type { Member, Role } from "@/lib/protocol";
@@ -21,14 +22,14 @@ type Question = { title: string; text: string; action: string; onConfirm: () => 
 export default function MemberMenu({ anchor, isOpen, member, manage, onClose }: MemberMenuProps) {
   const { api } = useChat();
   const [question, setQuestion] = useState<Question | null>(null);
-  const { userId } = member;
+  const name = useName(member.userId);
   return (
     <>
       {isOpen && (
         <Menu
           anchor={anchor}
-          label={userId}
-          items={memberActions(member, manage, api, setQuestion)}
+          label={name}
+          items={memberActions({ member, name, manage, api, confirm: setQuestion })}
           onClose={onClose}
         />
       )}
@@ -41,12 +42,19 @@ const DAY_MS = 86_400_000;
 const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
 
 /** The actions that my role allows on this member. The server decides; this list only omits what it would refuse. */
-function memberActions(
-  member: Member,
-  { roomId, role: mine, run }: MemberManagement,
-  api: ReturnType<typeof useChat>["api"],
-  confirm: (question: Question) => void,
-) {
+function memberActions({
+  member,
+  name,
+  manage: { roomId, role: mine, run },
+  api,
+  confirm,
+}: {
+  member: Member;
+  name: string;
+  manage: MemberManagement;
+  api: ReturnType<typeof useChat>["api"];
+  confirm: (question: Question) => void;
+}) {
   const { userId, role } = member;
   const muted = isMuted(member);
   const isAdmin = isAtLeast(mine, "admin");
@@ -61,7 +69,7 @@ function memberActions(
       label: t.people.makeOwner,
       onSelect: () =>
         confirm({
-          title: t.people.makeOwnerTitle(userId),
+          title: t.people.makeOwnerTitle(name),
           text: t.people.makeOwnerText,
           action: t.people.handOver,
           onConfirm: () => void run(() => api.setRole(roomId, userId, "owner")),
@@ -81,7 +89,7 @@ function memberActions(
       danger: true,
       onSelect: () =>
         confirm({
-          title: t.people.removeTitle(userId),
+          title: t.people.removeTitle(name),
           text: t.people.removeText,
           action: t.people.remove,
           onConfirm: () => void run(() => api.removeMember(roomId, userId)),
@@ -92,7 +100,7 @@ function memberActions(
       danger: true,
       onSelect: () =>
         confirm({
-          title: t.people.banTitle(userId),
+          title: t.people.banTitle(name),
           text: t.people.banText,
           action: t.people.ban,
           onConfirm: () => void run(() => api.ban(roomId, userId)),

@@ -4,6 +4,7 @@ import { useCallback, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Confirm, Dialog } from "@/components/ui/dialog";
 import { FormError, TextAreaField } from "@/components/ui/field";
+import { PersonName } from "@/components/ui/person";
 import { RichText } from "@/components/ui/rich-text";
 import { fill } from "@/i18n/fill";
 import { formatDateTime } from "@/i18n/format";
@@ -13,6 +14,7 @@ import type { ChatMessage } from "@/lib/room-view";
 import { useChat } from "../chat-context";
 import { errorText } from "../explain";
 import type { DialogRequest } from "../panels";
+import { MessageWho } from "./MessageWho";
 import { PagedDialog } from "./PagedDialog";
 
 interface MessageDialogsProps {
@@ -28,6 +30,7 @@ export default function MessageDialogs({ roomId, request, onClose, onDelete, onT
   if (kind === "report")
     return <Report roomId={roomId} message={message} onClose={onClose} onToast={onToast} />;
   if (kind === "versions") return <Versions roomId={roomId} message={message} onClose={onClose} />;
+  if (kind === "who") return <MessageWho roomId={roomId} message={message} onClose={onClose} />;
   return (
     <Confirm
       title={t.messageDialogs.deleteTitle}
@@ -74,7 +77,7 @@ function versionLabel(
 ) {
   if (version === 1 || editedAt === null) return t.messageDialogs.firstVersion;
   if (editedBy === null || editedBy === userId) return t.messageDialogs.changed(formatDateTime(editedAt));
-  return fill(t.messageDialogs.changedBy, formatDateTime(editedAt), <bdi>{editedBy}</bdi>);
+  return fill(t.messageDialogs.changedBy, formatDateTime(editedAt), <PersonName id={editedBy} />);
 }
 
 interface ReportProps {

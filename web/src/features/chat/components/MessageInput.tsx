@@ -5,7 +5,7 @@ import { ChatInput } from "@/components/chat/chat-input";
 import { SendHorizontalIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { t } from "@/i18n/i18n";
-import { decodeMentions, encodeEdit, encodeMentions } from "@/lib/markdown";
+import { encodeEdit, encodeMentions } from "@/lib/markdown";
 import type { SendOptions } from "@/lib/room-client";
 import type { RoomState } from "@/lib/room-state";
 import { CONTENT_MAX, codePointCount } from "@/lib/text";
@@ -16,6 +16,7 @@ import { readPaste } from "../pasted-files";
 import { useEnterSends } from "../settings";
 import { markOfKey, toggleMark } from "../text-marks";
 import { draftKey, useDraft } from "../use-draft";
+import { useMentionNames } from "../use-mention-names";
 import { useSendBlocked } from "../use-send-blocked";
 import { useUploads } from "../use-uploads";
 import {
@@ -73,9 +74,10 @@ export function MessageInput(props: MessageInputProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   const isEdit = composing?.kind === "edit";
   const [text, setText] = isEdit ? [edited, setEdited] : [draft, setDraft];
+  const names = useMentionNames(people);
   const content = isEdit
-    ? encodeEdit(text.trim(), composing.message.content, people)
-    : encodeMentions(text.trim(), people);
+    ? encodeEdit(text.trim(), composing.message.content, names)
+    : encodeMentions(text.trim(), names);
   const remaining = CONTENT_MAX - codePointCount(content);
   const isFailed = !isEdit && files.uploads.some((upload) => upload.error !== null);
   const isUploading = !isEdit && files.uploads.some((upload) => upload.attachment === null);
@@ -84,11 +86,14 @@ export function MessageInput(props: MessageInputProps) {
   const canSend =
     !disabled && (isEdit || !isBlocked) && (content !== "" || hasFiles) && remaining >= 0 && !isUploading;
   const select = useSelection(field);
-  const completion = useCompletion(text, setText, field, people);
+  const completion = useCompletion(text, setText, field, people, names);
 
+  // A name that arrives while somebody edits does not replace what they have typed.
+  const decode = useRef((content: string) => content);
+  decode.current = (content) => names.decode(content);
   const editing = isEdit ? composing.message : null;
   useEffect(() => {
-    if (editing) setEdited(decodeMentions(editing.content));
+    if (editing) setEdited(decode.current(editing.content));
   }, [editing]);
   useEffect(() => {
     if (composing) field.current?.focus();

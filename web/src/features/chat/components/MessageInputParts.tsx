@@ -3,6 +3,7 @@ import { useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { PaperclipIcon, PencilIcon, ReplyIcon, SmileIcon, TypeIcon, XIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { PersonName } from "@/components/ui/person";
 import { fill } from "@/i18n/fill";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
@@ -38,7 +39,7 @@ export function ComposingBanner({
         <ReplyIcon className="size-4 shrink-0" />
       )}
       <span className="shrink-0 font-medium">
-        {kind === "edit" ? t.input.editing : fill(t.input.answering, <bdi>{message.userId}</bdi>)}
+        {kind === "edit" ? t.input.editing : fill(t.input.answering, <PersonName id={message.userId} />)}
       </span>
       <span className="min-w-0 flex-1 truncate">{text.slice(0, 200)}</span>
       <Button variant="ghost" size="iconSm" aria-label={t.common.cancel} onClick={onCancel}>

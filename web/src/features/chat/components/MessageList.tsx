@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ChatMessageList, type ChatMessageListHandle } from "@/components/chat/chat-message-list";
 import { Button } from "@/components/ui/button";
 import { ArrowUpIcon } from "@/components/ui/icons";
+import { useName } from "@/components/ui/person";
 import { fill } from "@/i18n/fill";
 import { t } from "@/i18n/i18n";
 import { plainText } from "@/lib/markdown";
@@ -188,10 +189,10 @@ function Announcer({ messages, me }: { messages: ChatMessage[]; me: string }) {
   }, [last, me]);
   const message =
     seq === 0 ? undefined : messages.findLast((known) => known.seq === seq && known.deletedAt === null);
+  const name = useName(message?.userId ?? "");
   return (
     <p className="sr-only" aria-live="polite">
-      {message &&
-        t.room.announce(message.userId, plainText(message.content).slice(0, 200) || t.roomList.attachment)}
+      {message && t.room.announce(name, plainText(message.content).slice(0, 200) || t.roomList.attachment)}
     </p>
   );
 }

@@ -1,11 +1,20 @@
 /** The menu of a message: what its author, its readers and moderators can do with it. */
+
 import * as lucide from "lucide";
-import { ClockIcon, icon, MessageSquareTextIcon, PencilIcon, ReplyIcon } from "@/components/ui/icons";
+import {
+  ClockIcon,
+  icon,
+  MessageSquareTextIcon,
+  PencilIcon,
+  ReplyIcon,
+  SmileIcon,
+} from "@/components/ui/icons";
 import { Menu } from "@/components/ui/popover";
 import { t } from "@/i18n/i18n";
 import { copyText } from "@/lib/copy-text";
 import { decodeMentions } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
+import { useChat } from "../chat-context";
 import { isAtLeast, type MessageActions } from "../message-actions";
 import { messageHref } from "../route";
 
@@ -31,17 +40,23 @@ export default function MessageMenuList({
   actions,
   onClose,
 }: MessageMenuListProps) {
+  const { people } = useChat();
   return (
     <Menu
       anchor={anchor}
       label={t.messageMenu.label}
-      items={menuItems(message, actions, canThread)}
+      items={menuItems(message, actions, canThread, (id) => people.get(id).name)}
       onClose={onClose}
     />
   );
 }
 
-function menuItems(message: ChatMessage, actions: MessageActions, canThread: boolean) {
+function menuItems(
+  message: ChatMessage,
+  actions: MessageActions,
+  canThread: boolean,
+  nameOf: (userId: string) => string,
+) {
   const { me, role, roomId, openThread, toast } = actions;
   const own = message.userId === me;
   const mayModerate = isAtLeast(role, "moderator");
@@ -72,10 +87,15 @@ function menuItems(message: ChatMessage, actions: MessageActions, canThread: boo
       icon: <PencilIcon className={SIZE} />,
       onSelect: () => actions.edit(message),
     },
+    (own || Object.values(message.reactionCounts).some((count) => count > 0)) && {
+      label: t.messageMenu.who,
+      icon: <SmileIcon className={SIZE} />,
+      onSelect: () => actions.who(message),
+    },
     message.content !== "" && {
       label: t.messageMenu.copyText,
       icon: <CopyIcon className={SIZE} />,
-      onSelect: () => copy(decodeMentions(message.content), t.messageMenu.textCopied),
+      onSelect: () => copy(decodeMentions(message.content, nameOf), t.messageMenu.textCopied),
     },
     {
       label: t.messageMenu.copyLink,

@@ -12,6 +12,7 @@ import {
 } from "@/components/chat/chat-bubble";
 import { MessageSquareTextIcon, ReplyIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { PersonName, useName } from "@/components/ui/person";
 import { RichText } from "@/components/ui/rich-text";
 import { formatDay, formatShortDate, formatTime, isSameDay } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
@@ -21,6 +22,7 @@ import type { ChatMessage } from "@/lib/room-view";
 import { useMessageActions } from "../message-actions";
 import { MessageMenu, onMessageKey } from "./MessageMenu";
 import { MessageStatus } from "./MessageStatus";
+import { PersonButton } from "./PersonButton";
 
 /** Most messages have none. */
 const Attachments = lazyWithRetry(() => import("./Attachments"), true);
@@ -46,6 +48,7 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
   const { message, before, isFirstNew, isTarget } = props;
   const actions = useMessageActions();
   const { me } = actions;
+  const author = useName(message.userId);
   const [picking, setPicking] = useState(false);
   const own = message.userId === me;
   const newDay = !before || !isSameDay(before.createdAt, message.createdAt);
@@ -64,7 +67,7 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
         data-message={message.id}
         data-seq={message.seq}
         data-status={message.status}
-        aria-label={t.message.label(own ? t.common.you : message.userId, formatTime(message.createdAt))}
+        aria-label={t.message.label(own ? t.common.you : author, formatTime(message.createdAt))}
         tabIndex={-1}
         onKeyDown={(event) => onMessageKey(event, message, actions, () => setPicking(true))}
         className={cn("rounded-lg focus-visible:-outline-offset-2", isTarget && "animate-flash")}
@@ -75,12 +78,29 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
           onReaction={react}
           isPicking={picking}
           onPickingChange={setPicking}
-          actions={reactable && <MessageMenu message={message} inThread={props.inThread} />}
+          actions={
+            (grouped || reactable) && (
+              <>
+                {grouped && <GroupedTime iso={message.createdAt} />}
+                {reactable && <MessageMenu message={message} inThread={props.inThread} />}
+              </>
+            )
+          }
         >
           {!own && <ChatBubbleAvatar id={message.userId} shown={!grouped} />}
           <ChatBubbleBody>
             {!grouped && (
-              <ChatBubbleName name={own ? t.common.you : message.userId}>
+              <ChatBubbleName
+                name={
+                  own ? (
+                    t.common.you
+                  ) : (
+                    <PersonButton userId={message.userId} className="max-w-full truncate hover:underline">
+                      {author}
+                    </PersonButton>
+                  )
+                }
+              >
                 <ChatBubbleTimestamp iso={message.createdAt}>
                   {formatTime(message.createdAt)}
                 </ChatBubbleTimestamp>
@@ -102,6 +122,15 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
     </>
   );
 });
+
+/** The time of a message that has no header of its own, next to its actions on hover. Its label has it for others. */
+function GroupedTime({ iso }: { iso: string }) {
+  return (
+    <span aria-hidden="true" className="mx-1 [@media(hover:none)]:hidden">
+      <ChatBubbleTimestamp iso={iso}>{formatTime(iso)}</ChatBubbleTimestamp>
+    </span>
+  );
+}
 
 function Content({ message, removed, me }: { message: ChatMessage; removed: boolean; me: string }) {
   const { attachments, content } = message;
@@ -135,7 +164,7 @@ function QuotedMessage({ id }: { id: string }) {
       className="mb-1 flex max-w-full items-center gap-1.5 rounded-lg border-ring/50 border-s-3 bg-muted/70 px-2 py-1 text-start text-muted-foreground text-xs hover:bg-muted"
     >
       <ReplyIcon className="size-3.5 shrink-0" />
-      <bdi className="shrink-0 font-medium">{quoted.userId}</bdi>
+      <PersonName id={quoted.userId} className="shrink-0 font-medium" />
       <span className="truncate">{text.slice(0, 120)}</span>
     </button>
   );

@@ -4,6 +4,7 @@ import { ChatBubbleStatus } from "@/components/chat/chat-bubble";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import { CheckIcon, ClockIcon, TriangleAlertIcon } from "@/components/ui/icons";
+import { PersonName, useProfiles } from "@/components/ui/person";
 import { fill } from "@/i18n/fill";
 import { t } from "@/i18n/i18n";
 import type { ChatMessage } from "@/lib/room-view";
@@ -63,7 +64,9 @@ export function MessageStatus({ message, seenBy, isOwn, inThread }: MessageStatu
     <ChatBubbleStatus>
       {isAlsoInThread && t.message.fromThread}
       {isEdited &&
-        (message.editedBy ? fill(t.message.editedBy, <bdi>{message.editedBy}</bdi>) : t.message.edited)}
+        (message.editedBy
+          ? fill(t.message.editedBy, <PersonName id={message.editedBy} />)
+          : t.message.edited)}
       {isSeen && (isGroup ? <SeenBy users={seenBy} /> : <Seen />)}
     </ChatBubbleStatus>
   );
@@ -105,7 +108,9 @@ function Seen() {
 const FACES_MAX = 5;
 
 function SeenBy({ users }: { users: string[] }) {
-  const names = users.join(", ");
+  const names = useProfiles(users)
+    .map(({ name }) => name)
+    .join(", ");
   return (
     <span title={names} className="flex items-center gap-1">
       <span className="sr-only">{t.message.seenBy(names)}</span>

@@ -7,6 +7,7 @@ import type { NewRoom } from "@/lib/api";
 import { cn } from "@/lib/cn";
 import type { Room, RoomType } from "@/lib/protocol";
 import { errorText } from "../explain";
+import { PeoplePicker } from "./PeoplePicker";
 
 interface NewChatDialogProps {
   me: string;
@@ -20,7 +21,7 @@ const TYPES: RoomType[] = ["direct", "group"];
 export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewChatDialogProps) {
   const [type, setType] = useState<RoomType>("direct");
   const [name, setName] = useState("");
-  const [people, setPeople] = useState("");
+  const [people, setPeople] = useState<string[]>([]);
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
 
@@ -59,7 +60,10 @@ export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewC
                 name="kind"
                 className="sr-only"
                 checked={type === choice}
-                onChange={() => setType(choice)}
+                onChange={() => {
+                  setType(choice);
+                  if (choice === "direct") setPeople(people.slice(0, 1));
+                }}
               />
               {t.newChat[choice]}
             </label>
@@ -74,15 +78,17 @@ export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewC
             onChange={(event) => setName(event.target.value)}
           />
         )}
-        <Field
-          label={type === "direct" ? t.newChat.userId : t.newChat.userIds}
-          hint={type === "direct" ? t.newChat.directHint : t.newChat.groupHint}
-          value={people}
-          data-autofocus
-          autoComplete="off"
-          autoCapitalize="none"
-          spellCheck={false}
-          onChange={(event) => setPeople(event.target.value)}
+        <PeoplePicker
+          key={type}
+          label={type === "direct" ? t.newChat.person : t.newChat.people}
+          chosen={people}
+          onChange={(next) => {
+            setError(null);
+            setPeople(next);
+          }}
+          exclude={[me]}
+          isSingle={type === "direct"}
+          autoFocus
         />
         <FormError>{error}</FormError>
         <div className="flex justify-end gap-2">
@@ -99,14 +105,9 @@ export default function NewChatDialog({ me, onCreate, onCreated, onClose }: NewC
 }
 
 /** The request for the server, or the text that says what is wrong with the input. */
-function readRequest(type: RoomType, name: string, people: string, me: string): NewRoom | string {
-  if (type === "direct") {
-    const other = people.trim();
-    if (other === "") return t.newChat.whom;
-    if (other === me) return t.newChat.isYou;
-    return { type, participantIds: [me, other] };
-  }
+function readRequest(type: RoomType, name: string, people: string[], me: string): NewRoom | string {
+  const [first] = people;
+  if (type === "direct") return first === undefined ? t.newChat.whom : { type, participantIds: [me, first] };
   if (name.trim() === "") return t.newChat.needsName;
-  const others = people.split(/[\s,;]+/).filter(Boolean);
-  return { type, name: name.trim(), participantIds: [...new Set([me, ...others])] };
+  return { type, name: name.trim(), participantIds: [me, ...people] };
 }

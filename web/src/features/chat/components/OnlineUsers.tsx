@@ -5,10 +5,12 @@ import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import { EllipsisIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { useName } from "@/components/ui/person";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import type { Member } from "@/lib/protocol";
 import { isMuted, type MemberManagement, mayModerate } from "../member-management";
+import { PersonButton } from "./PersonButton";
 
 /** Loaded when it is opened for the first time. */
 const MemberMenu = lazyWithRetry(() => import("./MemberMenu"), true);
@@ -73,14 +75,20 @@ function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
   const [button, setButton] = useState<HTMLButtonElement | null>(null);
   const [open, setOpen] = useState(false);
   const [isUsed, setUsed] = useState(false);
+  const name = useName(userId);
   const canManage = manage !== null && member !== undefined && !isMe && mayModerate(manage.role, member.role);
   return (
     <div className="group/person flex items-center gap-2.5 rounded-lg px-2 py-1.5">
       <Avatar id={userId} size="sm" online={isOnline} />
       <span className={cn("flex min-w-0 flex-1 gap-1", !isOnline && "text-muted-foreground")}>
-        <bdi className="truncate" title={userId}>
-          {userId}
-        </bdi>
+        <PersonButton
+          userId={userId}
+          role={member?.role}
+          isOnline={isOnline}
+          className="truncate hover:underline"
+        >
+          <bdi>{name}</bdi>
+        </PersonButton>
         {isMe && <span className="shrink-0 text-muted-foreground">{t.people.you}</span>}
       </span>
       {manage && member && member.role !== "member" && (
@@ -99,7 +107,7 @@ function Person({ userId, member, isMe, isOnline, manage }: PersonProps) {
           variant="ghost"
           size="iconSm"
           className="-my-1"
-          aria-label={t.people.manage(userId)}
+          aria-label={t.people.manage(name)}
           aria-haspopup="menu"
           aria-expanded={open}
           onClick={() => {

@@ -38,7 +38,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
         </Button>
       )}
       <Avatar
-        id={title}
+        id={other ?? title}
         group={!isDirect}
         online={room.isConnected && other !== undefined && room.onlineUsers.includes(other)}
       />

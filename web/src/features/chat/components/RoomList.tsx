@@ -1,10 +1,10 @@
-import { useEffect, useRef } from "react";
+/** My conversations, in sections. Only those in sight are rendered. */
+import { useEffect, useMemo, useRef } from "react";
+import { Virtualizer, type VirtualizerHandle } from "virtua";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import {
-  ArchiveIcon,
   AtSignIcon,
-  BellOffIcon,
   CircleQuestionMarkIcon,
   LogOutIcon,
   PlusIcon,
@@ -12,20 +12,19 @@ import {
   SearchIcon,
   SettingsIcon,
 } from "@/components/ui/icons";
-import { formatShortDate } from "@/i18n/format";
+import { PersonName } from "@/components/ui/person";
 import { t } from "@/i18n/i18n";
-import { cn } from "@/lib/cn";
-import { plainText } from "@/lib/markdown";
-import { areNotificationsOff } from "@/lib/notify";
 import type { Room } from "@/lib/protocol";
-import { UNREAD_MAX } from "@/lib/room-view";
-import { roomTitle } from "../room-title";
-import { roomHref } from "../route";
+import { type Section, type SectionKind, sectionsOf } from "../room-sections";
 import type { RoomsHandle } from "../use-rooms";
 import { useToday } from "../use-today";
+import { RoomItem } from "./RoomItem";
 
 interface RoomListProps {
-  list: RoomsHandle;
+  /** Of `useInbox`, or of `useRooms`. */
+  list: RoomsHandle & { isLive?: boolean };
+  /** Default: direct messages, groups and muted ones. */
+  sections?: Section[];
   me: string;
   openId: string | null;
   onNew: () => void;
@@ -38,6 +37,7 @@ interface RoomListProps {
 
 export function RoomList({
   list,
+  sections,
   me,
   openId,
   onNew,
@@ -48,6 +48,7 @@ export function RoomList({
   onSignOut,
 }: RoomListProps) {
   const { rooms, isLoading, error } = list;
+  const shown = useMemo(() => sections ?? sectionsOf(rooms, "sections"), [sections, rooms]);
   // The times of the rooms change at midnight.
   useToday();
   return (
@@ -60,48 +61,44 @@ export function RoomList({
         <Button variant="ghost" size="icon" aria-label={t.roomList.mentions} onClick={onMentions}>
           <AtSignIcon className="size-4.5" />
         </Button>
-        <Button
-          variant="ghost"
-          size="icon"
-          aria-label={t.roomList.refresh}
-          onClick={() => void list.refresh()}
-        >
-          <RefreshCwIcon className="size-4.5" />
-        </Button>
+        {!list.isLive && (
+          <Button
+            variant="ghost"
+            size="icon"
+            aria-label={t.roomList.refresh}
+            onClick={() => void list.refresh()}
+          >
+            <RefreshCwIcon className="size-4.5" />
+          </Button>
+        )}
         <Button size="icon" aria-label={t.roomList.newConversation} onClick={onNew}>
           <PlusIcon />
         </Button>
       </header>
-      <div className="min-h-0 flex-1 overflow-y-auto p-2">
-        {error && (
-          <div role="alert" className="m-1 rounded-lg bg-destructive/12 px-3 py-2 text-destructive text-sm">
-            {error}{" "}
-            <Button
-              variant="link"
-              size="text"
-              onClick={list.isSignedOut ? onSignOut : () => void list.refresh()}
-            >
-              {list.isSignedOut ? t.roomList.signInAgain : t.common.tryAgain}
-            </Button>
-          </div>
-        )}
-        {isLoading && <Skeleton />}
-        {!isLoading && !error && rooms.length === 0 && <Empty onNew={onNew} />}
-        <ul className="space-y-0.5">
-          {rooms.map((room) => (
-            <RoomItem key={room.id} room={room} me={me} isOpen={room.id === openId} />
-          ))}
-        </ul>
-        {list.hasMore && (
-          <Button variant="ghost" size="sm" className="mt-2 w-full" onClick={() => void list.loadMore()}>
-            {t.roomList.moreConversations}
+      {error && (
+        <div role="alert" className="m-3 rounded-lg bg-destructive/12 px-3 py-2 text-destructive text-sm">
+          {error}{" "}
+          <Button
+            variant="link"
+            size="text"
+            onClick={list.isSignedOut ? onSignOut : () => void list.refresh()}
+          >
+            {list.isSignedOut ? t.roomList.signInAgain : t.common.tryAgain}
           </Button>
-        )}
-      </div>
+        </div>
+      )}
+      {isLoading && <Skeleton />}
+      {!isLoading && !error && rooms.length === 0 && <Empty onNew={onNew} />}
+      <Rooms
+        sections={shown}
+        me={me}
+        openId={openId}
+        onMore={list.hasMore ? () => void list.loadMore() : undefined}
+      />
       <footer className="flex shrink-0 items-center gap-1.5 border-t px-4 py-3">
         <Avatar id={me} size="sm" />
         <span className="min-w-0 flex-1 truncate font-medium text-sm" data-testid="me">
-          <bdi>{me}</bdi>
+          <PersonName id={me} />
         </span>
         <Button variant="ghost" size="icon" aria-label={t.roomList.keys} onClick={onHelp}>
           <CircleQuestionMarkIcon className="size-4.5" />
@@ -117,106 +114,48 @@ export function RoomList({
   );
 }
 
-function RoomItem({ room, me, isOpen }: { room: Room; me: string; isOpen: boolean }) {
-  const title = roomTitle(room, me);
-  const { unread, mentions } = room;
-  const isOff = areNotificationsOff(room.me.notify);
-  const link = useRef<HTMLAnchorElement>(null);
+type Row = { kind: Exclude<SectionKind, "all"> } | Room | "more";
+
+interface RoomsProps {
+  sections: Section[];
+  me: string;
+  openId: string | null;
+  onMore: (() => void) | undefined;
+}
+
+function Rooms({ sections, me, openId, onMore }: RoomsProps) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const virtual = useRef<VirtualizerHandle>(null);
+  const hasMore = onMore !== undefined;
+  const rows = useMemo(() => {
+    const all: Row[] = sections.flatMap(({ kind, rooms }) => (kind === "all" ? rooms : [{ kind }, ...rooms]));
+    return hasMore ? [...all, "more" as const] : all;
+  }, [sections, hasMore]);
+  const openAt = rows.findIndex((row) => row !== "more" && "id" in row && row.id === openId);
+  // When another room is opened or the open one moves, it stays in sight.
   useEffect(() => {
-    if (isOpen) link.current?.scrollIntoView({ block: "nearest" });
-  }, [isOpen]);
+    if (openAt >= 0) virtual.current?.scrollToIndex(openAt, { align: "nearest" });
+  }, [openAt]);
   return (
-    <li>
-      <a
-        ref={link}
-        href={roomHref(room.id)}
-        aria-current={isOpen ? "page" : undefined}
-        className={cn(
-          "flex items-center gap-3 rounded-xl px-2.5 py-2.5 transition-colors compact:py-1",
-          isOpen ? "bg-accent text-accent-foreground" : "hover:bg-muted",
-        )}
-      >
-        <Avatar id={title} size="lg" group={room.type === "group"} />
-        <span className="min-w-0 flex-1">
-          <span className="flex items-baseline gap-2">
-            <bdi
-              className={cn(
-                "min-w-0 flex-1 truncate text-[0.9375rem]",
-                unread > 0 ? "font-semibold" : "font-medium",
-              )}
-            >
-              {title}
-            </bdi>
-            {room.lastMessageAt && (
-              <time dateTime={room.lastMessageAt} className="shrink-0 text-[0.6875rem] text-muted-foreground">
-                {formatShortDate(room.lastMessageAt)}
-              </time>
-            )}
-          </span>
-          <span className="mt-0.5 flex items-center gap-2">
-            <span
-              className={cn(
-                "min-w-0 flex-1 truncate text-[0.8125rem]",
-                unread > 0 ? "text-foreground" : "text-muted-foreground",
-              )}
-            >
-              {preview(room, me)}
-            </span>
-            {room.archived && (
-              <>
-                <ArchiveIcon className="size-3.5 shrink-0 text-muted-foreground" />
-                <span className="sr-only">{t.roomList.archived}</span>
-              </>
-            )}
-            {isOff && (
-              <>
-                <BellOffIcon className="size-3.5 shrink-0 text-muted-foreground" />
-                <span className="sr-only">{t.roomList.muted}</span>
-              </>
-            )}
-            {mentions > 0 && (
-              <Badge className="bg-mention text-mention-foreground">
-                @<span className="sr-only">{t.roomList.mentionCount(mentions)}</span>
-              </Badge>
-            )}
-            {unread > 0 && (
-              <Badge
-                className={isOff ? "bg-muted text-muted-foreground" : "bg-primary text-primary-foreground"}
-              >
-                {unread >= UNREAD_MAX ? t.roomList.unreadCountMax : unread}
-                <span className="sr-only"> {t.roomList.unread}</span>
-              </Badge>
-            )}
-          </span>
-        </span>
-      </a>
-    </li>
+    <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto px-2 py-2">
+      <Virtualizer ref={virtual} scrollRef={scroller} as="ul" item="li">
+        {rows.map((row) => {
+          if (row === "more")
+            return (
+              <Button key="more" variant="ghost" size="sm" className="mt-2 w-full" onClick={onMore}>
+                {t.roomList.moreConversations}
+              </Button>
+            );
+          if ("id" in row) return <RoomItem key={row.id} room={row} me={me} isOpen={row.id === openId} />;
+          return (
+            <h2 key={row.kind} className="px-2.5 pt-3 pb-1 font-medium text-muted-foreground text-xs">
+              {t.roomList.sections[row.kind]}
+            </h2>
+          );
+        })}
+      </Virtualizer>
+    </div>
   );
-}
-
-function Badge({ className, children }: { className: string; children: React.ReactNode }) {
-  return (
-    <span
-      className={cn(
-        "min-w-5 shrink-0 rounded-full px-1.5 text-center font-semibold text-[0.6875rem] leading-5 tabular-nums",
-        className,
-      )}
-    >
-      {children}
-    </span>
-  );
-}
-
-const PREVIEW_MAX = 200;
-
-function preview(room: Room, me: string): string {
-  const last = room.lastMessage;
-  if (!last) return t.roomList.noMessages;
-  const isDeleted = "deletedAt" in last && Boolean(last.deletedAt);
-  const text = isDeleted ? t.roomList.deletedMessage : plainText(last.content) || t.roomList.attachment;
-  const short = text.slice(0, PREVIEW_MAX);
-  if (last.userId === me) return t.roomList.byYou(short);
-  return room.type === "group" ? t.roomList.by(last.userId, short) : short;
 }
 
 function Empty({ onNew }: { onNew: () => void }) {

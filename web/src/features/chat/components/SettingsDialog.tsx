@@ -1,15 +1,18 @@
-/** The settings of this browser. */
+/** My status, and the settings of this browser. */
 import { Dialog } from "@/components/ui/dialog";
 import { t } from "@/i18n/i18n";
 import { changeSettings, choices, type Settings, useSettings } from "../settings";
+import { OwnStatus } from "./OwnStatus";
 
 export default function SettingsDialog({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title={t.settings.title} onClose={onClose}>
       <div className="space-y-5">
+        <OwnStatus />
         <Choice name="theme" />
         <Choice name="contrast" />
         <Choice name="density" />
+        <Choice name="order" />
         <Choice name="enter" />
       </div>
     </Dialog>

@@ -1,6 +1,7 @@
 /** A thread: its first message, the replies, and an input for the next one. */
 
 import { useCallback, useEffect, useMemo, useState } from "react";
+import { PersonName } from "@/components/ui/person";
 import { RichText } from "@/components/ui/rich-text";
 import { formatTime } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
@@ -134,7 +135,11 @@ function Root({ message, me }: { message: ChatMessage; me: string }) {
   return (
     <div className="max-h-[30dvh] shrink-0 overflow-y-auto border-b px-4 py-3 text-sm [overflow-wrap:anywhere]">
       <p className="mb-1 flex items-baseline gap-2">
-        <bdi className="font-semibold">{message.userId === me ? t.common.you : message.userId}</bdi>
+        {message.userId === me ? (
+          <span className="font-semibold">{t.common.you}</span>
+        ) : (
+          <PersonName id={message.userId} className="font-semibold" />
+        )}
         <time dateTime={message.createdAt} className="text-[0.6875rem] text-muted-foreground">
           {formatTime(message.createdAt)}
         </time>

@@ -1,7 +1,9 @@
+import { useProfiles } from "@/components/ui/person";
 import { t } from "@/i18n/i18n";
 
 /** Who is typing. It keeps its height when empty, so that nothing moves. */
 export function TypingIndicator({ users, unnamed }: { users: string[]; unnamed: number }) {
+  const names = useProfiles(users).map(({ name }) => name);
   return (
     <div
       role="status"
@@ -15,7 +17,7 @@ export function TypingIndicator({ users, unnamed }: { users: string[]; unnamed: 
             <span className="size-1.5 animate-dot rounded-full bg-current [animation-delay:0.15s]" />
             <span className="size-1.5 animate-dot rounded-full bg-current [animation-delay:0.3s]" />
           </span>
-          <bdi className="truncate">{sentence(users, unnamed)}</bdi>
+          <bdi className="truncate">{sentence(names, unnamed)}</bdi>
         </span>
       )}
     </div>

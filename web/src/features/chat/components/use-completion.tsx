@@ -2,7 +2,9 @@ import { use, useEffect, useState } from "react";
 import { isComposing } from "@/components/chat/composition";
 import { EmojiSource } from "@/components/ui/emoji-source";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
+import { type Profile, useProfiles } from "@/components/ui/person";
 import { t } from "@/i18n/i18n";
+import type { MentionNames } from "@/lib/markdown";
 import { type Completion, completionAt, matchPeople, type Option } from "../completion";
 import { useSelection } from "./use-selection";
 
@@ -14,7 +16,9 @@ export function useCompletion(
   setText: (text: string) => void,
   field: React.RefObject<HTMLTextAreaElement | null>,
   people: string[],
+  names: MentionNames,
 ) {
+  const profiles = useProfiles(people);
   const select = useSelection(field);
   const [caret, setCaret] = useState(0);
   const [at, setAt] = useState(0);
@@ -32,7 +36,10 @@ export function useCompletion(
   }, [field]);
   const found = completionAt(text, caret);
   const emojis = useEmojiOptions(found);
-  const matches = found?.kind === "mention" ? matchPeople(people, found.query).map(mentionOption) : emojis;
+  const matches =
+    found?.kind === "mention"
+      ? matchPeople(profiles, found.query).map((person) => mentionOption(person, names))
+      : emojis;
   const options = found === null || closedFor === found.query ? [] : matches;
   const chosen = options[Math.min(at, options.length - 1)];
   const choose = ({ insert }: Option) => {
@@ -62,10 +69,10 @@ export function useCompletion(
   };
 }
 
-const mentionOption = (person: string): Option => ({
-  value: person,
-  label: person === "room" ? t.input.mentionRoom : person,
-  insert: `@${person}`,
+const mentionOption = ({ userId, name }: Profile, names: MentionNames): Option => ({
+  value: userId,
+  label: userId === "room" ? t.input.mentionRoom : name,
+  insert: `@${names.typed(userId)}`,
 });
 
 /** The emojis for `:query`. The search and its data are loaded when it is used for the first time. */

@@ -1,0 +1,108 @@
+/** Who reacted to a message and who has read it, by name: what a pointer sees on hover, for touch and screen readers. */
+import { useCallback, useEffect, useState } from "react";
+import { Avatar } from "@/components/ui/avatar";
+import { Button } from "@/components/ui/button";
+import { Dialog } from "@/components/ui/dialog";
+import { FormError } from "@/components/ui/field";
+import { PersonName } from "@/components/ui/person";
+import { t } from "@/i18n/i18n";
+import type { ChatMessage } from "@/lib/room-view";
+import { useChat } from "../chat-context";
+import { errorText } from "../explain";
+
+interface MessageWhoProps {
+  roomId: string;
+  message: ChatMessage;
+  onClose: () => void;
+}
+
+export function MessageWho({ roomId, message, onClose }: MessageWhoProps) {
+  const chat = useChat();
+  const { readMarkers } = chat.room(roomId).getSnapshot().state;
+  const readers = Object.entries(readMarkers).flatMap(([userId, seq]) =>
+    seq >= message.seq && userId !== message.userId ? [userId] : [],
+  );
+  const emojis = Object.entries(message.reactionCounts).filter(([, count]) => count > 0);
+  return (
+    <Dialog title={t.messageMenu.who} onClose={onClose}>
+      <div className="space-y-5 text-sm">
+        {emojis.map(([emoji, count]) => (
+          <Reactors
+            key={emoji}
+            roomId={roomId}
+            messageId={message.id}
+            emoji={emoji}
+            count={count}
+            first={message.reactions[emoji] ?? []}
+          />
+        ))}
+        {readers.length > 0 && (
+          <section>
+            <h3 className="mb-1 font-medium text-muted-foreground text-xs">{t.message.seen}</h3>
+            <PeopleList userIds={readers} />
+          </section>
+        )}
+      </div>
+    </Dialog>
+  );
+}
+
+interface ReactorsProps {
+  roomId: string;
+  messageId: string;
+  emoji: string;
+  count: number;
+  /** Those that the message names, at most 20. */
+  first: string[];
+}
+
+function Reactors({ roomId, messageId, emoji, count, first }: ReactorsProps) {
+  const { api } = useChat();
+  const [people, setPeople] = useState(first);
+  const [cursor, setCursor] = useState<string | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const load = useCallback(
+    async (from?: string) => {
+      try {
+        const page = await api.reactors(roomId, messageId, emoji, from);
+        setPeople((now) => [...(from === undefined ? [] : now), ...page.userIds]);
+        setCursor(page.nextCursor);
+        setError(null);
+      } catch (failure) {
+        setError(errorText(failure));
+      }
+    },
+    [api, roomId, messageId, emoji],
+  );
+  const isPart = count > first.length;
+  useEffect(() => {
+    if (isPart) void load();
+  }, [isPart, load]);
+  return (
+    <section>
+      <h3 className="mb-1 text-muted-foreground text-xs">
+        <span className="font-emoji text-base">{emoji}</span> {count}
+      </h3>
+      <PeopleList userIds={people} />
+      <FormError>{error}</FormError>
+      {cursor !== null && (
+        <Button variant="ghost" size="sm" className="w-full" onClick={() => void load(cursor)}>
+          {t.common.more}
+        </Button>
+      )}
+    </section>
+  );
+}
+
+function PeopleList({ userIds }: { userIds: string[] }) {
+  return (
+    <ul>
+      {userIds.map((userId) => (
+        <li key={userId} className="flex items-center gap-2.5 py-1">
+          <Avatar id={userId} size="sm" />
+          <PersonName id={userId} className="truncate" />
+        </li>
+      ))}
+    </ul>
+  );
+}
