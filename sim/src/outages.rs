@@ -84,7 +84,10 @@ impl World {
         let idle = self.is_idle(host);
         if idle && host.is_awake() {
             self.recorder.count("hibernations");
+            // An alarm that waits for a lost promise keeps nothing awake, and blocks all later ones for good.
+            let is_alarm_lost = host.alarm_running.get();
             self.drop_memory(host);
+            host.alarm_running.set(is_alarm_lost);
         }
         idle
     }

@@ -20,7 +20,7 @@ impl Regression {
     }
 }
 
-pub const ALL: [Regression; 23] = [
+pub const ALL: [Regression; 25] = [
     Regression {
         mutant: "restored-backup-not-stored",
         defect: "Postgres was restored from a backup and the room reloaded before the markers were sent again: nothing sent them",
@@ -308,5 +308,34 @@ pub const ALL: [Regression; 23] = [
         defect: "a change was refused while another one waited",
         strict_limits: false,
         actions: &[Connect { tab: 0 }, Wait { ms: 200 }, TopicsAtOnce { room: 0, count: 8 }],
+    },
+    Regression {
+        mutant: "alarm-awaits-drain",
+        defect: "the alarm came while Postgres lost every promise: it waited for its drain, and no later alarm came",
+        strict_limits: false,
+        actions: &[
+            Connect { tab: 0 },
+            SendMessage { tab: 0, bytes: 5, poison: false },
+            Wait { ms: 32_000 },
+            PostgresFault(PostgresFault::LosesPromises),
+            SendMessage { tab: 0, bytes: 5, poison: false },
+            // The batch of the message is given up, and the alarm's is lost as well.
+            Wait { ms: 40_000 },
+            PostgresFault(PostgresFault::Fine),
+            Wait { ms: 1_000 },
+        ],
+    },
+    Regression {
+        mutant: "alarm-at-now",
+        defect: "the alarm of a message was set to the present instant, and never came",
+        strict_limits: false,
+        actions: &[
+            Connect { tab: 0 },
+            PostgresFault(PostgresFault::Refuses),
+            SendMessage { tab: 0, bytes: 5, poison: false },
+            Wait { ms: 100 },
+            Kill { effects: 0 },
+            Wait { ms: 1_000 },
+        ],
     },
 ];
