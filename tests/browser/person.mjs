@@ -1,7 +1,8 @@
 /** One person with a browser: what they do on the page, and what they see. */
 
 /** Browsers log each failed request; these are expected with a cut network or a refused request. */
-const EXPECTED = /ERR_INTERNET_DISCONNECTED|net::ERR_|WebSocket connection|status of (400|404|409|415|422)/;
+// 426: after a failed upgrade of the inbox the page asks why.
+const EXPECTED = /ERR_INTERNET_DISCONNECTED|net::ERR_|WebSocket connection|status of (400|404|409|415|422|426)/;
 
 export class Person {
   complaints = [];
