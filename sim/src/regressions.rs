@@ -105,7 +105,7 @@ pub const ALL: [Regression; 23] = [
         actions: &[
             Connect { tab: 6 },
             Wait { ms: 110 },
-            DiskFails { statements: 28 },
+            DiskFails { statements: 32 },
             Request { room: 1, request: OwnerRequest::Delete },
             Wait { ms: 1_520 },
         ],
