@@ -1,6 +1,8 @@
 //! The only source of time and randomness. Not here: what they are used for.
 
 use crate::ids::UnixMs;
+use futures_util::future::{Either, select};
+use std::pin::pin;
 use worker::{Date, Delay, Request};
 
 pub fn now() -> UnixMs {
@@ -9,6 +11,14 @@ pub fn now() -> UnixMs {
 
 pub async fn sleep(ms: u64) {
     Delay::from(std::time::Duration::from_millis(ms)).await;
+}
+
+/// What the work gives; `None`: it takes longer, and is dropped.
+pub async fn within<T>(ms: u64, work: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(work), pin!(sleep(ms))).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
 }
 
 pub fn random_u64() -> u64 {

@@ -4,10 +4,8 @@
 use super::clock;
 use crate::db::{DbError, Postgres};
 use crate::limits::STATEMENT_TIMEOUT_MS;
-use futures_util::future::{Either, select};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::pin::pin;
 use tokio_postgres::types::{Json, Type};
 use tokio_postgres::{Client, Config};
 use wasm_bindgen::JsValue;
@@ -36,11 +34,8 @@ impl Database {
 
     /// Runs a statement; after `timeout_ms` it is abandoned and its connection dropped.
     pub async fn within(&self, timeout_ms: u64, sql: &str, input: Value) -> Result<Value, DbError> {
-        let work = pin!(self.statement(sql, input));
-        match select(work, pin!(clock::sleep(timeout_ms))).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err(connection_lost("no answer in time")),
-        }
+        let answer = clock::within(timeout_ms, self.statement(sql, input)).await;
+        answer.unwrap_or_else(|| Err(connection_lost("no answer in time")))
     }
 
     async fn statement(&self, sql: &str, input: Value) -> Result<Value, DbError> {

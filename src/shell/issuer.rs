@@ -7,11 +7,9 @@ use crate::auth::{self, Algorithm, AuthConfig, FetchJwks, Identity, Jwks, Signat
 use crate::error::Refusal;
 use crate::limits::{BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS};
 use crate::oplog::Entry;
-use futures_util::future::{Either, select};
 use js_sys::{Array, JSON, Uint8Array};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::pin::pin;
 use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -77,10 +75,7 @@ impl FetchJwks for Issuer {
             let body = response.bytes().await.ok()?;
             (response.status_code() == 200 && body.len() <= BODY_BYTES_MAX).then_some(body)
         };
-        let body = match select(pin!(get), pin!(clock::sleep(JWKS_FETCH_TIMEOUT_MS))).await {
-            Either::Left((body, _)) => body,
-            Either::Right(_) => None,
-        };
+        let body = clock::within(JWKS_FETCH_TIMEOUT_MS, get).await.flatten();
         if body.is_none() {
             super::write_log(&Entry::warn("jwks_not_fetched"));
         }

@@ -9,9 +9,8 @@ use crate::limits::{NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_MAX, NOTIFY_TIMEOUT_MS,
 use crate::notify::{self, Attempt, Notifier, Outcome, Progress, Secret, Webhook};
 use crate::oplog::{Complaint, Entry};
 use futures_util::FutureExt;
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::join_all;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use wasm_bindgen::JsValue;
 use worker::{
     Context, Env, Fetch, Headers, MessageBatch, MessageExt, Method, Queue, QueueContentType,
@@ -37,8 +36,7 @@ pub async fn hand_over(env: &Env, notices: &[Notices]) -> bool {
 /// Puts messages into the queue, each with its delay in seconds; true when they are in it.
 async fn put_in_time(queue: &Queue, messages: Vec<(QueueMessage, u32)>) -> bool {
     let count = messages.len() as u64;
-    let (put, late) = (pin!(put(queue, &messages)), pin!(clock::sleep(QUEUE_TIMEOUT_MS)));
-    let taken = matches!(select(put, late).await, Either::Left((Ok(()), _)));
+    let taken = matches!(clock::within(QUEUE_TIMEOUT_MS, put(queue, &messages)).await, Some(Ok(())));
     if !taken {
         write_log(&Entry::warn("notices_not_queued").with("count", &count));
     }
@@ -174,10 +172,7 @@ struct Receiver<'a>(&'a str);
 
 impl Notifier for Receiver<'_> {
     async fn post(&self, webhook: &Webhook) -> Option<u16> {
-        match select(pin!(self.send(webhook)), pin!(clock::sleep(NOTIFY_TIMEOUT_MS))).await {
-            Either::Left((status, _)) => status.ok(),
-            Either::Right(_) => None,
-        }
+        clock::within(NOTIFY_TIMEOUT_MS, self.send(webhook)).await?.ok()
     }
 }
 

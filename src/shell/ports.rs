@@ -17,10 +17,9 @@ use crate::oplog::Entry;
 use crate::outbox_alerts::Listed;
 use crate::room::OutboxReport;
 use crate::room::moderation::{Moderation, Rules};
-use futures_util::future::{join_all, select};
+use futures_util::future::join_all;
 use http::HeaderMap;
 use std::cell::{Cell, RefCell};
-use std::pin::pin;
 use std::rc::Rc;
 use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub};
 
@@ -126,7 +125,7 @@ impl<'a> WorkerPorts<'a> {
         (!pokes.is_empty()).then_some(async move {
             for some in pokes.chunks(POKES_AT_ONCE) {
                 let sent = join_all(some.iter().map(|one| poke(&env, one)));
-                select(pin!(sent), pin!(clock::sleep(OBJECT_TIMEOUT_MS))).await;
+                clock::within(OBJECT_TIMEOUT_MS, sent).await;
             }
         })
     }

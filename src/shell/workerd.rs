@@ -20,18 +20,8 @@ use crate::oplog::{Complaint, Entry};
 use crate::protocol::server::CloseCode;
 use crate::room::store::Sql;
 use crate::room::{ConnectionId, OutboxReport};
-use futures_util::future::{Either, select};
-use std::pin::pin;
 use wasm_bindgen::JsCast;
 use worker::{AnalyticsEngineDataPointBuilder, Env, Response, Result, State, WebSocket, WebSocketPair};
-
-/// What the work gives; `None` if it takes longer.
-async fn within<T>(ms: u64, work: impl Future<Output = T>) -> Option<T> {
-    match select(pin!(work), pin!(clock::sleep(ms))).await {
-        Either::Left((done, _)) => Some(done),
-        Either::Right(_) => None,
-    }
-}
 
 /// The limits of the variable `LIMITS`. The Worker refuses to serve with invalid ones, so only requests that were under
 /// way get here with them.
@@ -225,13 +215,13 @@ impl Platform for Workerd {
 
     async fn poke(&self, poke: &Poke) -> bool {
         let poked = ports::poke(&self.env, poke);
-        matches!(within(OBJECT_TIMEOUT_MS, poked).await, Some(Ok(())))
+        matches!(clock::within(OBJECT_TIMEOUT_MS, poked).await, Some(Ok(())))
     }
 
     async fn call_room(&self, request: &RoomRequest) -> std::result::Result<Reply, Refusal> {
         let called = ports::call_room(&self.env, request);
         let unreachable = || Refusal::new(Code::UpstreamUnavailable, "the room can't be reached, try again");
-        within(OBJECT_TIMEOUT_MS, called).await.ok_or_else(unreachable)?
+        clock::within(OBJECT_TIMEOUT_MS, called).await.ok_or_else(unreachable)?
     }
 
     async fn report_alert(&self, report: &OutboxReport) -> bool {
