@@ -15,13 +15,10 @@ pub fn admin_token(tenant: &str, user: &str, expires_ms: UnixMs) -> String {
 
 pub fn parse_token(token: &str) -> Option<Identity> {
     let mut parts = token.split('|');
+    let (tenant, user) = (TenantId::parse(parts.next()?)?, UserId::parse(parts.next()?)?);
+    let expires_ms = parts.next()?.parse().ok()?;
     Some(Identity {
-        tenant: TenantId::parse(parts.next()?)?,
-        user: UserId::parse(parts.next()?)?,
-        name: None,
-        picture: None,
-        issued_ms: None,
-        expires_ms: parts.next()?.parse().ok()?,
         tenant_role: parts.next().map(|_| Role::Admin),
+        ..Identity::of(tenant, user, expires_ms)
     })
 }

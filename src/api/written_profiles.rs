@@ -50,15 +50,8 @@ mod tests {
     use crate::ids::{TenantId, UserId};
 
     fn caller(tenant: &str, user: &str, name: Option<&str>) -> Identity {
-        Identity {
-            tenant: TenantId::parse(tenant).unwrap(),
-            user: UserId::parse(user).unwrap(),
-            name: name.map(str::to_owned),
-            picture: None,
-            issued_ms: None,
-            tenant_role: None,
-            expires_ms: 0,
-        }
+        let (tenant, user) = (TenantId::parse(tenant).unwrap(), UserId::parse(user).unwrap());
+        Identity { name: name.map(str::to_owned), ..Identity::of(tenant, user, 0) }
     }
 
     #[test]

@@ -2,30 +2,21 @@
 //! Not here: who may have the file (`room`), and the route (`api`).
 
 use super::identity::Identity;
+use super::signature::Secret;
 use crate::error::{Code, Refusal};
 use crate::ids::{TenantId, UnixMs, UserId};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
-/// The key that signs grants. `Debug` hides it.
-#[derive(Clone)]
-pub(super) struct DownloadKey(Vec<u8>);
-
-impl std::fmt::Debug for DownloadKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DownloadKey(redacted)")
-    }
-}
+/// The key that signs grants.
+#[derive(Clone, Debug)]
+pub(super) struct DownloadKey(Secret);
 
 impl DownloadKey {
     /// A key of its own: what is signed with it is no token, and a token is no grant.
     pub fn derive(secret: &str) -> Option<Self> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
-        mac.update(b"chinwag download grant v1");
-        Some(Self(mac.finalize().into_bytes().to_vec()))
+        Secret::new(secret).derive(b"chinwag download grant v1").map(Self)
     }
 
     /// A grant for this person and this file, until then.
@@ -33,8 +24,8 @@ impl DownloadKey {
         let payload = Payload(caller.tenant.clone(), caller.user.clone(), expires_ms);
         let payload = serde_json::to_vec(&payload).map_err(|_| Refusal::fault())?;
         let payload = URL_SAFE_NO_PAD.encode(payload);
-        let mac = self.mac(attachment, &payload).ok_or_else(Refusal::fault)?.finalize().into_bytes();
-        Ok(format!("{payload}.{}", URL_SAFE_NO_PAD.encode(mac)))
+        let signature = self.0.sign(&signed(attachment, &payload)).ok_or_else(Refusal::fault)?;
+        Ok(format!("{payload}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
     /// The person to whom this file was granted. They have no role over the tenant by it.
@@ -43,31 +34,22 @@ impl DownloadKey {
     pub fn verify(&self, attachment: &str, grant: &str, now: UnixMs) -> Result<Identity, Refusal> {
         let (payload, signature) = grant.split_once('.').ok_or_else(not_granted)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| not_granted())?;
-        let mac = self.mac(attachment, payload).ok_or_else(Refusal::fault)?;
-        mac.verify_slice(&signature).map_err(|_| not_granted())?;
+        if !self.0.has_signed(&signed(attachment, payload), &signature) {
+            return Err(not_granted());
+        }
         let payload = URL_SAFE_NO_PAD.decode(payload).ok();
         let payload = payload.and_then(|payload| serde_json::from_slice::<Payload>(&payload).ok());
         let Payload(tenant, user, expires_ms) = payload.ok_or_else(not_granted)?;
         if now >= expires_ms {
             return Err(Refusal::new(Code::TokenExpired, "the grant has expired: ask for another URL"));
         }
-        Ok(Identity {
-            tenant,
-            user,
-            name: None,
-            picture: None,
-            issued_ms: None,
-            tenant_role: None,
-            expires_ms,
-        })
+        Ok(Identity::of(tenant, user, expires_ms))
     }
+}
 
-    /// The MAC over the file's id and what is granted. JSON keeps different pairs different.
-    fn mac(&self, attachment: &str, payload: &str) -> Option<Hmac<Sha256>> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
-        mac.update(serde_json::json!([attachment, payload]).to_string().as_bytes());
-        Some(mac)
-    }
+/// The file's id and what is granted. JSON keeps different pairs different.
+fn signed(attachment: &str, payload: &str) -> Vec<u8> {
+    serde_json::json!([attachment, payload]).to_string().into_bytes()
 }
 
 /// Who may download, and until when.

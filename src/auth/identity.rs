@@ -31,6 +31,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Somebody of whom nothing more is known, without a role over the tenant.
+    pub fn of(tenant: TenantId, user: UserId, expires_ms: UnixMs) -> Self {
+        Self { tenant, user, name: None, picture: None, issued_ms: None, tenant_role: None, expires_ms }
+    }
+
     /// Whether the token has expired, including the leeway (AUTH-2).
     pub fn is_expired(&self, now: UnixMs) -> bool {
         now >= self.expires_ms.saturating_add(TOKEN_LEEWAY_S * 1000)

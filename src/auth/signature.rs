@@ -46,7 +46,7 @@ pub trait Signatures {
     fn verify(&self, key: &Self::Key, signed: &[u8], signature: &[u8]) -> impl Future<Output = bool>;
 }
 
-/// The secret of HS256. `Debug` hides it.
+/// A secret of HMAC-SHA256: that of HS256, and those derived from it. `Debug` hides it.
 #[derive(Clone)]
 pub(super) struct Secret(Vec<u8>);
 
@@ -61,16 +61,26 @@ impl Secret {
         Self(secret.as_bytes().to_vec())
     }
 
+    /// A key of its own: what is signed with it is not signed with this one, and the other way round.
+    pub fn derive(&self, purpose: &[u8]) -> Option<Self> {
+        self.sign(purpose).map(Self)
+    }
+
+    /// `None` never in practice: HMAC takes a secret of any length.
+    pub fn sign(&self, signed: &[u8]) -> Option<Vec<u8>> {
+        Some(self.mac(signed)?.finalize().into_bytes().to_vec())
+    }
+
     /// The comparison takes the same time wherever the signature is wrong.
     pub fn has_signed(&self, signed: &[u8], signature: &[u8]) -> bool {
-        mac(&self.0, signed).is_some_and(|mac| mac.verify_slice(signature).is_ok())
+        self.mac(signed).is_some_and(|mac| mac.verify_slice(signature).is_ok())
     }
-}
 
-fn mac(secret: &[u8], signed: &[u8]) -> Option<Hmac<Sha256>> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
-    mac.update(signed);
-    Some(mac)
+    fn mac(&self, signed: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        mac.update(signed);
+        Some(mac)
+    }
 }
 
 /// Signs claims with HS256, for the dev sign-in, `xtask token` and tests. Production never issues tokens.
@@ -79,8 +89,8 @@ fn mac(secret: &[u8], signed: &[u8]) -> Option<Hmac<Sha256>> {
 pub fn mint_hs256(secret: &str, claims: &Value) -> Result<String, String> {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(&json!({"typ": "JWT", "alg": "HS256"})), part(claims));
-    let mac = mac(secret.as_bytes(), signed.as_bytes()).ok_or("HMAC takes no such secret")?;
-    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())))
+    let signature = Secret::new(secret).sign(signed.as_bytes()).ok_or("HMAC takes no such secret")?;
+    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
 /// The members of a JWK that are its public key, and their algorithm, if its kind is accepted and it is strong enough.

@@ -84,15 +84,9 @@ impl World {
     /// A device connects while the list has these rooms; gives what it hears first.
     fn connect(&mut self, rooms: &[Value], since: Option<(u64, &str)>) -> Vec<Value> {
         self.sockets += 1;
-        let identity = Identity {
-            tenant: TenantId::parse("acme").unwrap(),
-            user: UserId::parse("alice").unwrap(),
-            name: Some("Alice".into()),
-            picture: None,
-            issued_ms: None,
-            tenant_role: None,
-            expires_ms: NOON + 3_600_000_000,
-        };
+        let (tenant, user) = (TenantId::parse("acme").unwrap(), UserId::parse("alice").unwrap());
+        let identity =
+            Identity { name: Some("Alice".into()), ..Identity::of(tenant, user, NOON + 3_600_000_000) };
         let connect = Connect {
             id: self.sockets,
             identity,

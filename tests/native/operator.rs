@@ -66,15 +66,7 @@ impl Ports for World {
         let (t, u) = token.split_once('/').ok_or_else(no)?;
         let tenant_role = u.ends_with('!').then_some(Role::Admin);
         let user = user(u.trim_end_matches('!'));
-        Ok(Identity {
-            tenant: tenant(t),
-            user,
-            name: None,
-            picture: None,
-            issued_ms: None,
-            tenant_role,
-            expires_ms: NOW + 1_000,
-        })
+        Ok(Identity { tenant_role, ..Identity::of(tenant(t), user, NOW + 1_000) })
     }
 
     fn moderation(&self, _tenant: &TenantId) -> Option<Rc<Rules>> {

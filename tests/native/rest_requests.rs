@@ -76,15 +76,7 @@ impl Ports for World {
         }
         let tenant_role = token.ends_with('!').then_some(Role::Admin);
         let user = user(token.trim_end_matches('!'));
-        Ok(Identity {
-            tenant: tenant("acme"),
-            user,
-            name: None,
-            picture: None,
-            issued_ms: None,
-            tenant_role,
-            expires_ms: u64::MAX,
-        })
+        Ok(Identity { tenant_role, ..Identity::of(tenant("acme"), user, u64::MAX) })
     }
 
     fn moderation(&self, tenant: &TenantId) -> Option<Rc<Rules>> {

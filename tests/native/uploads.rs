@@ -188,16 +188,7 @@ impl Ports for World {
     }
 
     async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
-        let (tenant, user) = (tenant("acme"), user(token));
-        Ok(Identity {
-            tenant,
-            user,
-            name: None,
-            picture: None,
-            issued_ms: None,
-            tenant_role: None,
-            expires_ms: self.now() + 1_000,
-        })
+        Ok(Identity::of(tenant("acme"), user(token), self.now() + 1_000))
     }
 
     fn moderation(&self, _tenant: &TenantId) -> Option<Rc<Rules>> {

@@ -164,15 +164,9 @@ impl World {
     }
 
     pub fn person(&self, name: &str) -> Identity {
-        Identity {
-            tenant: TenantId::parse(TENANT).unwrap(),
-            user: user(name),
-            name: None,
-            picture: None,
-            issued_ms: None,
-            tenant_role: (name == "root").then_some(Role::Admin),
-            expires_ms: self.now + 86_400_000,
-        }
+        let tenant = TenantId::parse(TENANT).unwrap();
+        let tenant_role = (name == "root").then_some(Role::Admin);
+        Identity { tenant_role, ..Identity::of(tenant, user(name), self.now + 86_400_000) }
     }
 
     /// The key of an upload's object.

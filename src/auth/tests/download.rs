@@ -4,15 +4,7 @@ use super::*;
 
 fn alice() -> Identity {
     let (tenant, user) = (TenantId::parse("acme").expect("an id"), UserId::parse("alice").expect("an id"));
-    Identity {
-        tenant,
-        user,
-        name: None,
-        picture: None,
-        issued_ms: None,
-        tenant_role: Some(Role::Admin),
-        expires_ms: NOW,
-    }
+    Identity { tenant_role: Some(Role::Admin), ..Identity::of(tenant, user, NOW) }
 }
 
 fn code(outcome: Result<Identity, Refusal>) -> Option<Code> {

@@ -213,15 +213,8 @@ pub fn outcome(result: Result<Identity, VerifyError>) -> String {
 
 #[test]
 fn an_identity_travels_as_json_and_comes_back_the_same() {
-    let identity = Identity {
-        tenant: TenantId::parse("acme").expect("an id"),
-        user: UserId::parse("alice").expect("an id"),
-        name: None,
-        picture: None,
-        issued_ms: None,
-        tenant_role: Some(Role::Moderator),
-        expires_ms: NOW,
-    };
+    let (tenant, user) = (TenantId::parse("acme").expect("an id"), UserId::parse("alice").expect("an id"));
+    let identity = Identity { tenant_role: Some(Role::Moderator), ..Identity::of(tenant, user, NOW) };
     let text = serde_json::to_string(&identity).expect("JSON");
     assert_eq!(
         text,
