@@ -70,14 +70,8 @@ pub async fn create<P: Ports, B: Body>(
     let created =
         db::create_room(ports.db(), &new).await.map_err(|error| refuse_quota(error, ports.now()))?;
     let created = created.ok_or_else(no_such_room)?;
-    let id = created.room.get("id").and_then(Value::as_str).and_then(RoomId::parse);
-    let poke = |(room, user)| Poke { tenant: caller.tenant.clone(), user, room };
-    ports.poke(
-        id.into_iter()
-            .flat_map(|id| created.inboxes.iter().map(move |user| (id.clone(), user.clone())))
-            .map(poke)
-            .collect(),
-    );
+    let poke = |user| Poke { tenant: caller.tenant.clone(), user, room: created.id.clone() };
+    ports.poke(created.inboxes.into_iter().map(poke).collect());
     Ok(Reply::ok(json!({"room": for_caller(&caller, created.room), "created": created.created})))
 }
 

@@ -34,6 +34,7 @@ pub struct NewRoom {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Created {
+    pub id: RoomId,
     /// The room as its creator sees it.
     pub room: Value,
     /// Whether this request created it; otherwise the two people had a room already, or an earlier request with the same
@@ -73,7 +74,7 @@ pub async fn create_room(db: &impl Postgres, new: &NewRoom) -> Result<Option<Cre
     match get_room(db, &new.tenant, &new.creator, &id).await? {
         Some(seen) => {
             let created = if new.is_repeatable { inserted } else { id == new.id };
-            Ok(Some(Created { room: seen.room, created, inboxes: inboxes.unwrap_or_default() }))
+            Ok(Some(Created { id, room: seen.room, created, inboxes: inboxes.unwrap_or_default() }))
         }
         None if new.is_repeatable && !inserted => Ok(None),
         // The room was deleted, or its creator left, in between; a retry creates it again.
