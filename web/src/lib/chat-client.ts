@@ -6,6 +6,7 @@ import { ChatApi } from "./api";
 import { type GetToken, SignedOut } from "./http";
 import { Inbox } from "./inbox";
 import type { InboxEvent } from "./inbox-events";
+import { once } from "./once";
 import { noOutbox, type Outbox } from "./outbox";
 import { People } from "./people";
 import type { Room } from "./protocol";
@@ -79,13 +80,10 @@ export class ChatClient {
   retainInbox(): () => void {
     this.inboxUsers += 1;
     if (this.inboxUsers === 1) this.openInbox();
-    let released = false;
-    return () => {
-      if (released) return;
-      released = true;
+    return once(() => {
       this.inboxUsers -= 1;
       if (this.inboxUsers === 0) this.closeInbox();
-    };
+    });
   }
 
   getInboxStatus = (): ConnectionStatus => this.inboxConnection;
@@ -99,16 +97,15 @@ export class ChatClient {
   room(roomId: string): RoomClient {
     const known = this.rooms.get(roomId);
     if (known) return known.client;
-    const { userId, getToken, url, socket } = this.options;
-    const origin = url === undefined ? {} : { origin: url.replace(/^http/, "ws") };
-    const { api, outbox } = this;
+    const { userId, getToken } = this.options;
+    const { api, outbox, socket } = this;
     const client = new RoomClient({
       roomId,
       userId,
       api,
       getToken,
       outbox,
-      socket: { ...origin, ...socket },
+      socket,
     });
     const timer = setTimeout(() => this.forget(client), UNRETAINED_MS);
     this.rooms.set(roomId, { client, users: 0, timer });
@@ -125,13 +122,10 @@ export class ChatClient {
     entry.users += 1;
     client.start();
     this.list.follow(client);
-    let released = false;
-    return () => {
-      if (released) return;
-      released = true;
+    return once(() => {
       entry.users -= 1;
       if (entry.users === 0) entry.timer = setTimeout(() => this.release(entry), IDLE_CLOSE_MS);
-    };
+    });
   }
 
   /** Disconnects everything at once, for signing out. */
@@ -156,9 +150,13 @@ export class ChatClient {
     };
   }
 
+  private get socket(): Partial<SocketOptions> {
+    const { url, socket } = this.options;
+    return { ...(url !== undefined && { origin: url.replace(/^http/, "ws") }), ...socket };
+  }
+
   private openInbox(): void {
-    const { getToken, url, socket, account } = this.options;
-    const origin = url === undefined ? {} : { origin: url.replace(/^http/, "ws") };
+    const { getToken, account } = this.options;
     this.inbox = new Inbox({
       getToken,
       share: account === undefined ? undefined : `${this.url} ${account}`,
@@ -166,7 +164,7 @@ export class ChatClient {
       onEvents: (events) => this.onInboxEvents(events),
       onStatus: (status) => this.onInboxStatus(status),
       explainRefusal: () => this.explainInboxRefusal(),
-      socket: { ...origin, ...socket },
+      socket: this.socket,
     });
     this.list.setLive(true);
     this.inbox.start();

@@ -7,6 +7,7 @@
 import type { ChatApi, NewRoom } from "./api";
 import { SignedOut } from "./http";
 import type { InboxEvent } from "./inbox-events";
+import { once } from "./once";
 import type { Room } from "./protocol";
 import type { RoomClient } from "./room-client";
 import type { RoomState } from "./room-state";
@@ -66,15 +67,12 @@ export class RoomList {
         () => this.refreshIfOlderThan(STALE_AFTER_MS),
       );
     }
-    let released = false;
-    return () => {
-      if (released) return;
-      released = true;
+    return once(() => {
       this.users -= 1;
       if (this.users > 0) return;
       this.stopListening?.();
       this.stopListening = null;
-    };
+    });
   }
 
   refresh = (): Promise<void> => {

@@ -1,6 +1,6 @@
 /** The input of a room or thread: a persistent draft, files, mentions, and the message that is quoted or edited. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { ChatInput } from "@/components/chat/chat-input";
 import { SendHorizontalIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
@@ -92,8 +92,7 @@ export function MessageInput(props: MessageInputProps) {
   const decode = useRef((content: string) => content);
   decode.current = (content) => names.decode(content);
   const editing = isEdit ? composing.message : null;
-  // Before the next key.
-  useLayoutEffect(() => {
+  useEffect(() => {
     if (editing) setEdited(decode.current(editing.content));
   }, [editing]);
   useEffect(() => {
