@@ -8,6 +8,7 @@ use chinwag::db::{
     self, DbError, Filter, Place, Postgres, Projected, Projection, ReactionRow, RoomCursor, Term,
 };
 use chinwag::ids::RoomId;
+use chinwag::limits::MENTIONS_ROOMS_MAX;
 use serde_json::Value;
 use std::io::Write as _;
 use std::sync::Mutex;
@@ -252,7 +253,10 @@ async fn reading(pg: &NativePostgres) {
         assert!(unread.await.items.len() >= 9);
         let name = format!("mentions, {place}");
         let page = async |db: &Explained, _| db::mentions(db, acme, who, &Place::newest(), 51).await;
-        hold(pg, &name, 2_000.0, page).await;
+        // That somebody is in many rooms is seen by counting memberships up to there, in the table itself until a vacuum
+        // has come by.
+        let counted = if *place == "10,000 rooms" { MENTIONS_ROOMS_MAX as f64 } else { 0.0 };
+        hold(pg, &name, 2_000.0 + counted, page).await;
     }
     let words: [(&str, &[&str]); 13] = [
         ("everywhere", &["room"]),
