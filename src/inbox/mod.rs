@@ -19,7 +19,7 @@ use crate::ids::{Seq, UnixMs};
 use crate::limits::Limits;
 use crate::protocol::server::CloseCode;
 use crate::room::store::Result;
-use crate::room::{ConnectionId, Connections, RateLimits, SocketState};
+use crate::room::{ConnectionId, Connections, RateLimits, SocketState, take_token};
 use questions::Questions;
 
 pub struct Inbox {
@@ -67,7 +67,9 @@ impl Inbox {
             Input::Connect(connect) => self.connect(store, now, *connect)?,
             Input::Frame { connection, text } => self.frame(now, connection, text),
             Input::Binary { connection } => self.close(connection, CloseCode::BinaryUnsupported),
-            Input::Verified { connection, outcome } => self.verified(connection, outcome, now),
+            Input::Verified { connection, outcome } => {
+                take_token(&mut self.connections, connection, outcome, now);
+            }
             Input::Refused { connection, refusal, frame } => self.refuse(connection, &refusal, Some(frame)),
             Input::Silent { connections } => self.close_all(connections, CloseCode::HeartbeatTimeout),
             Input::Slow { connection } => self.close(connection, CloseCode::SlowConsumer),

@@ -9,7 +9,7 @@ use super::view::RoomView;
 use crate::db::{DbError, InboxRoom};
 use crate::ids::{RoomId, UnixMs};
 use crate::limits::*;
-use crate::protocol::inbox::GoneReason;
+use crate::protocol::inbox::{self, GoneReason};
 use crate::room::Backoff;
 use crate::room::store::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,8 +144,7 @@ impl Inbox {
     pub(super) fn compare(&mut self, store: &Store, answer: &Answer) -> Result<Shown> {
         let (mut events, mut touched, mut shown) = (Vec::new(), BTreeSet::new(), Shown::new());
         let page = answer.page.iter().flat_map(|page| &page.rooms);
-        let seen =
-            page.filter_map(|room| Some((RoomId::parse(room.get("id")?.as_str()?)?, Some(room), None)));
+        let seen = page.filter_map(|room| Some((inbox::id(room)?, Some(room), None)));
         let asked =
             answer.rooms.iter().map(|InboxRoom { id, room, gone, .. }| (id.clone(), room.as_ref(), *gone));
         for (id, room, gone) in asked.chain(seen) {

@@ -1,18 +1,20 @@
-//! A connection of the inbox: what it receives first, its frames, a new token.
+//! A connection of the inbox: what it receives first, its frames.
 //! Not here: what is compared with the list (`questions`).
 
 use super::Inbox;
 use super::input::{Connect, Effect};
 use super::store::Store;
 use crate::auth::Identity;
-use crate::error::{Code, Refusal};
+use crate::error::Refusal;
 use crate::ids::UnixMs;
 use crate::limits::{INBOX_RENEW_MS, INBOX_SETTLE_MS};
 use crate::protocol::client::BadFrame;
 use crate::protocol::inbox::{self, InboxFrame};
-use crate::protocol::server::{self, CloseCode, EventText, ResyncReason};
+use crate::protocol::server::{self, CloseCode, ResyncReason};
 use crate::room::store::Result;
-use crate::room::{ConnectionId, FrameCheck, ResumePosition, SocketState, check_frame};
+use crate::room::{
+    ConnectionId, FrameCheck, ResumePosition, SocketState, check_frame, is_one_malformed_too_many,
+};
 
 impl Inbox {
     /// Queues everything that a new connection receives first (INBOX-1). The others receive what the list has for them.
@@ -84,8 +86,7 @@ impl Inbox {
             FrameCheck::Pass => match InboxFrame::decode(text) {
                 Ok(frame) => self.dispatch(id, caller, frame),
                 Err(BadFrame { refusal, kind, .. }) => {
-                    let malformed = matches!(refusal.code, Code::BadJson | Code::BadRequest);
-                    match malformed && self.connections.count_malformed(id, now) {
+                    match is_one_malformed_too_many(&mut self.connections, id, &refusal, now) {
                         true => self.close(id, CloseCode::Protocol),
                         false => self.refuse(id, &refusal, kind.as_deref()),
                     }
@@ -116,29 +117,5 @@ impl Inbox {
     /// The client gets this refusal of a frame.
     pub(super) fn refuse(&mut self, id: ConnectionId, refusal: &Refusal, frame: Option<&str>) {
         self.connections.send(id, server::error(refusal, None, frame));
-    }
-
-    /// The token of an `auth` frame was verified: the connection continues with it, or its client gets an error.
-    pub(super) fn verified(
-        &mut self,
-        id: ConnectionId,
-        outcome: std::result::Result<Identity, Refusal>,
-        now: UnixMs,
-    ) {
-        let answer = match outcome.and_then(|new| self.own(new)) {
-            Ok(new) => {
-                let answer: EventText = server::auth_ok(new.expires_ms);
-                self.connections.renew(id, new, now);
-                answer
-            }
-            Err(refusal) => server::error(&refusal, None, Some("auth")),
-        };
-        self.connections.send(id, answer);
-    }
-
-    /// # Errors  forbidden → the token is another person's.
-    fn own(&self, new: Identity) -> std::result::Result<Identity, Refusal> {
-        let is_own = new.user == self.owner.user && new.tenant == self.owner.tenant;
-        if is_own { Ok(new) } else { Err(Refusal::new(Code::Forbidden, "the token is another person's")) }
     }
 }

@@ -3,6 +3,7 @@
 //! Not here: what a change writes (`room`), and the statement (`db`).
 
 use super::Object;
+use super::host::Host;
 use super::lease::Lease;
 use super::platform::Platform;
 use crate::api::{Reply, no_such_room, over_quota};

@@ -2,13 +2,11 @@
 //! stays in order and follows in later turns. A room that is dropped meanwhile changes nothing in that.
 //! Not here: which events (`room`), and who is too slow (`send_queue`).
 
-use super::Object;
 use super::frames::{Frames, count_for_frame};
 use super::platform::Platform;
 use super::sockets::{Socket, Sockets};
 use crate::limits::{DELIVERY_POLL_MS, FRAME_OUT_BYTES_MAX, Limits, WINDOW_SHARE};
-use crate::room::{ConnectionId, Input, Room};
-use std::rc::Rc;
+use crate::room::ConnectionId;
 
 /// What one pass over the sockets may still hand over.
 struct Pass {
@@ -120,25 +118,5 @@ impl<S: Clone> Sockets<S> {
             turn_bytes.set(turn_bytes.get().saturating_add(bytes));
         }
         waiting > before
-    }
-}
-
-impl<P: Platform> Object<P> {
-    /// Hands over what waits; a later turn continues.
-    pub(super) fn deliver(self: &Rc<Self>) {
-        let Some(Delivered { slow, rest_in_ms }) = self.sockets.deliver(&self.platform, &self.limits) else {
-            return;
-        };
-        self.memory.look(Room::release_first_loads);
-        for connection in slow {
-            self.later(async move |object| drop(object.feed(Input::Slow { connection })));
-        }
-        if let Some(ms) = rest_in_ms.filter(|_| !self.sockets.delivery.is_scheduled.replace(true)) {
-            self.later(async move |object| {
-                object.platform.sleep(ms).await;
-                object.sockets.begin_later_turn();
-                object.deliver();
-            });
-        }
     }
 }

@@ -1,7 +1,8 @@
-//! Draining: batch after batch goes to Postgres. And the connection to Postgres, which every statement of the object
-//! uses. Not here: what is in a batch and what an answer means (`room`).
+//! Draining: batch after batch goes to Postgres. And when its connection, which every statement of the object uses, can
+//! be closed. Not here: asking (`host`), what is in a batch and what an answer means (`room`).
 
 use super::Object;
+use super::host::Host;
 use super::lease::Lease;
 use super::platform::Platform;
 use crate::db::{self, Projected};
@@ -49,20 +50,6 @@ impl Linger {
 }
 
 impl<P: Platform> Object<P> {
-    /// Asks Postgres, and keeps the connection for the statements that may follow soon.
-    pub(super) async fn ask_db<T>(self: &Rc<Self>, question: impl AsyncFnOnce(&P::Db) -> T) -> T {
-        let answer = question(self.platform.db()).await;
-        let (since, keep_ms) = self.linger.begin(self.platform.now());
-        self.later(async move |object| {
-            object.platform.sleep(keep_ms).await;
-            // A statement in progress holds its connection itself, and begins a linger of its own.
-            if object.linger.is_over(since) {
-                object.platform.close_db();
-            }
-        });
-        answer
-    }
-
     /// Starts a drain unless one runs. A drain that hangs for longer than its statements may take is lost.
     pub(super) fn start_drain(self: &Rc<Self>, now: UnixMs) {
         if self.drain.lease.take(now, 3 * STATEMENT_TIMEOUT_MS) {

@@ -2,14 +2,15 @@
 //! inbox and closes its sockets, whose clients resume.
 //! Not here: what follows from an input (`crate::inbox`), and asking Postgres and rooms (`inbox_questions`).
 
-use super::delivery::Delivered;
 use super::drain::Linger;
+use super::host::{Host, Parts};
 use super::lease::Lease;
 use super::platform::{Gone, Platform};
 use super::requests::Answer;
 use super::sockets::Sockets;
 use super::verifying::Verifying;
 use crate::api::{InboxRequest, InboxUpgrade, Reply};
+use crate::auth::Identity;
 use crate::error::Refusal;
 use crate::ids::{TenantId, UnixMs, UserId};
 use crate::inbox::{Connect, Effect, Inbox, Input, Owner, Store};
@@ -17,9 +18,8 @@ use crate::limits::Limits;
 use crate::oplog::Entry;
 use crate::protocol::server::CloseCode;
 use crate::room::store::StoreError;
-use crate::room::{ConnectionId, ResumePosition, SocketEffect};
+use crate::room::{ConnectionId, ResumePosition};
 use std::cell::{Cell, RefCell, RefMut};
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -35,8 +35,25 @@ pub struct InboxObject<P: Platform> {
     pub(super) asks_at: Cell<Option<UnixMs>>,
     /// One statement at a time: an older answer must not follow a newer one.
     pub(super) asking: Lease,
-    pub(super) linger: Linger,
+    linger: Linger,
     verifying: Verifying,
+}
+
+impl<P: Platform> Host for InboxObject<P> {
+    type Platform = P;
+
+    fn parts(&self) -> Parts<'_, P> {
+        let Self { platform, limits, sockets, linger, verifying, .. } = self;
+        Parts { platform, limits, sockets, linger, verifying }
+    }
+
+    fn take_verified(self: &Rc<Self>, connection: ConnectionId, outcome: Result<Identity, Refusal>) {
+        self.feed(Input::Verified { connection, outcome });
+    }
+
+    fn take_slow(self: &Rc<Self>, connection: ConnectionId) {
+        self.feed(Input::Slow { connection });
+    }
 }
 
 impl<P: Platform> InboxObject<P> {
@@ -223,31 +240,13 @@ impl<P: Platform> InboxObject<P> {
         self.inbox.borrow_mut().as_mut().map(change)
     }
 
-    /// Verifies the tokens that wait for this connection.
-    async fn verify(self: Rc<Self>, connection: ConnectionId) {
-        let task = self.verifying.task(connection);
-        while let Some(token) = task.next() {
-            let outcome = self.platform.authenticate(&token).await;
-            self.feed(Input::Verified { connection, outcome });
-        }
-    }
-
     fn perform(self: &Rc<Self>, effect: Effect) -> Result<(), Gone> {
         match effect {
-            Effect::Socket(SocketEffect::Send { connection, events }) => {
-                self.sockets.push(connection, events)
-            }
-            Effect::Socket(SocketEffect::Attach { connection, state }) => {
-                self.sockets.attach(&self.platform, connection, &state);
-            }
+            Effect::Socket(effect) => self.sockets.perform(&self.platform, effect),
             Effect::Close { connection, code } => {
                 self.sockets.close(&self.platform, &self.limits, connection, code)?;
             }
-            Effect::Verify { connection, token } => {
-                if self.verifying.push(connection, token) {
-                    self.later(async move |object| object.verify(connection).await);
-                }
-            }
+            Effect::Verify { connection, token } => self.verify_later(connection, token),
             Effect::MarkRead { connection, caller, room, seq, is_known } => self.later(async move |object| {
                 if let Err(refusal) = object.mark_read(*caller, room, seq, is_known).await {
                     object.feed(Input::Refused { connection, refusal, frame: "read" });
@@ -267,11 +266,6 @@ impl<P: Platform> InboxObject<P> {
     }
 
     // --- The end of a turn --------------------------------------------------------------------------------
-
-    /// Does something after this event; the object stays awake for it.
-    pub(super) fn later<F: Future<Output = ()> + 'static>(self: &Rc<Self>, work: impl FnOnce(Rc<Self>) -> F) {
-        self.platform.later(work(self.clone()));
-    }
 
     /// Flushes at the end of the turn: each socket gets one frame.
     fn flush_later(self: &Rc<Self>) {
@@ -301,25 +295,6 @@ impl<P: Platform> InboxObject<P> {
         }
         if let Some(at) = question_at {
             self.ask_at(at);
-        }
-    }
-
-    /// Hands over what waits; a later turn continues.
-    fn deliver(self: &Rc<Self>) {
-        let Some(Delivered { slow, rest_in_ms }) = self.sockets.deliver(&self.platform, &self.limits) else {
-            return;
-        };
-        for connection in slow {
-            self.later(async move |object| {
-                object.feed(Input::Slow { connection });
-            });
-        }
-        if let Some(ms) = rest_in_ms.filter(|_| !self.sockets.delivery.is_scheduled.replace(true)) {
-            self.later(async move |object| {
-                object.platform.sleep(ms).await;
-                object.sockets.begin_later_turn();
-                object.deliver();
-            });
         }
     }
 }

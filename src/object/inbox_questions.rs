@@ -1,6 +1,7 @@
 //! What an inbox's object asks of Postgres and of rooms, one question at a time.
 //! Not here: when it asks, and what follows from the answer (`inbox`).
 
+use super::host::Host;
 use super::inbox::InboxObject;
 use super::platform::Platform;
 use crate::api::{self, Reply, RoomOp, RoomRequest, database_unavailable, no_such_room};
@@ -10,26 +11,12 @@ use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::inbox::{Answer, Inbox, Input, Page, Question};
 use crate::limits::{PAGE_MAX, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
+use crate::protocol;
 use crate::room::RoomCall;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 impl<P: Platform> InboxObject<P> {
-    /// Asks Postgres, and keeps the connection for the statements that may follow soon.
-    async fn ask_db<T>(self: &Rc<Self>, question: impl AsyncFnOnce(&P::Db) -> T) -> T {
-        let answer = question(self.platform.db()).await;
-        let (since, keep_ms) = self.linger.begin(self.platform.now());
-        self.later(async move |object| {
-            object.platform.sleep(keep_ms).await;
-            // A statement in progress holds its connection itself, and begins a linger of its own.
-            if object.linger.is_over(since) {
-                object.platform.close_db();
-            }
-        });
-        answer
-    }
-
     /// Waits until no other question is under way; whoever gets `Ok` releases `asking`.
     ///
     /// # Errors  upstream_unavailable → the others take too long.
@@ -66,8 +53,7 @@ impl<P: Platform> InboxObject<P> {
         self.ask_db(async |db| {
             let was_running = db::begin_inbox_lease(db, tenant, user).await?;
             let page = db::list_rooms(db, tenant, user, None, PAGE_MAX).await?;
-            let id_of = |room: &Value| RoomId::parse(room.get("id")?.as_str()?);
-            let listed: BTreeSet<RoomId> = page.rooms.iter().filter_map(id_of).collect();
+            let listed: BTreeSet<RoomId> = page.rooms.iter().filter_map(protocol::inbox::id).collect();
             let others: Vec<RoomId> = known.iter().filter(|id| !listed.contains(*id)).cloned().collect();
             let rooms = db::inbox_rooms(db, tenant, user, &others).await?;
             let answer = Answer {

@@ -1,6 +1,7 @@
 //! The room in memory: loaded by the first event that needs it, dropped after a fault, and loaded again.
 //! Not here: what a room does when it is loaded (`Room::load`, `Input::Recovered`).
 
+use super::host::Host;
 use super::platform::Platform;
 use super::{Fed, Object};
 use crate::ids::Seq;

@@ -8,6 +8,7 @@ mod changes;
 mod delivery;
 mod drain;
 mod frames;
+mod host;
 mod inbox;
 mod inbox_questions;
 mod lease;
@@ -25,14 +26,16 @@ pub use inbox::InboxObject;
 pub use platform::{Gone, Platform};
 pub use requests::Answer;
 
+use crate::auth::Identity;
 use crate::db::Projection;
 use crate::error::Refusal;
 use crate::limits::Limits;
 use crate::room::moderation::Moderation;
 use crate::room::store::{Store, StoreError};
-use crate::room::{ConnectionId, Effect, Input};
+use crate::room::{ConnectionId, Effect, Input, Room};
 use changes::Changes;
 use drain::{Drain, Linger};
+use host::{Host, Parts};
 use lease::Lease;
 use memory::Memory;
 use pokes::Pokes;
@@ -58,6 +61,27 @@ pub struct Object<P: Platform> {
     changes: Changes,
     verifying: Verifying,
     pokes: Pokes,
+}
+
+impl<P: Platform> Host for Object<P> {
+    type Platform = P;
+
+    fn parts(&self) -> Parts<'_, P> {
+        let Self { platform, limits, sockets, linger, verifying, .. } = self;
+        Parts { platform, limits, sockets, linger, verifying }
+    }
+
+    fn take_verified(self: &Rc<Self>, connection: ConnectionId, outcome: Result<Identity, Refusal>) {
+        self.feed(Input::Verified { connection, outcome });
+    }
+
+    fn take_slow(self: &Rc<Self>, connection: ConnectionId) {
+        self.feed(Input::Slow { connection });
+    }
+
+    fn delivered(&self) {
+        self.memory.look(Room::release_first_loads);
+    }
 }
 
 /// What an input returns to whoever fed it.
@@ -163,15 +187,6 @@ impl<P: Platform> Object<P> {
         Ok(Some(effects))
     }
 
-    /// Verifies the tokens that wait for this connection.
-    async fn verify(self: Rc<Self>, connection: ConnectionId) {
-        let task = self.verifying.task(connection);
-        while let Some(token) = task.next() {
-            let outcome = self.platform.authenticate(&token).await;
-            self.feed(Input::Verified { connection, outcome });
-        }
-    }
-
     // --- Performing effects ---------------------------------------------------------------------------
 
     fn perform_all(self: &Rc<Self>, effects: Vec<Effect>) -> Fed {
@@ -186,16 +201,11 @@ impl<P: Platform> Object<P> {
 
     fn perform(self: &Rc<Self>, effect: Effect, fed: &mut Fed) -> Result<(), Gone> {
         match effect {
-            Effect::Send { connection, events } => self.sockets.push(connection, events),
+            Effect::Socket(effect) => self.sockets.perform(&self.platform, effect),
             Effect::Close { connection, code } => {
                 self.sockets.close(&self.platform, &self.limits, connection, code)?
             }
-            Effect::Attach { connection, state } => self.sockets.attach(&self.platform, connection, &state),
-            Effect::Verify { connection, token } => {
-                if self.verifying.push(connection, token) {
-                    self.later(async move |object| object.verify(connection).await);
-                }
-            }
+            Effect::Verify { connection, token } => self.verify_later(connection, token),
             Effect::Reply(answer) => fed.reply = Some(answer),
             Effect::Project(batch) => fed.project = Some(batch),
             // Nothing waits for the queue.

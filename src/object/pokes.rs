@@ -3,6 +3,7 @@
 //! Not here: whose inbox is open (the statements of `db` say so), and what an inbox does with a poke (`inbox`).
 
 use super::Object;
+use super::host::Host;
 use super::platform::Platform;
 use crate::api::Poke;
 use crate::ids::{UnixMs, UserId};

@@ -4,6 +4,7 @@
 //! Not here: the job and its progress (`room::rebuild`), and when a log has to be rebuilt (`requests`).
 
 use super::Object;
+use super::host::Host;
 use super::lease::Lease;
 use super::platform::Platform;
 use crate::api::database_unavailable;

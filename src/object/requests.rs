@@ -2,6 +2,7 @@
 //! opened. Not here: the queue of changes (`changes`), events of open sockets (`mod`), and who may do what (`room`).
 
 use super::Object;
+use super::host::Host;
 use super::platform::Platform;
 use crate::api::{Reply, RoomOp, RoomRequest, UpgradeRequest, database_unavailable, no_such_room};
 use crate::auth::Identity;

@@ -2,12 +2,12 @@
 //! Not here: what a flush or a tick does (`room`), and batches for Postgres (`drain`).
 
 use super::Object;
+use super::host::Host;
 use super::platform::Platform;
 use crate::ids::UnixMs;
 use crate::limits::RETRY_MIN_MS;
 use crate::room::{ConnectionId, Input, Room};
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::rc::Rc;
 
 /// What is scheduled.
@@ -69,11 +69,6 @@ impl Schedule {
 }
 
 impl<P: Platform> Object<P> {
-    /// Does something after this event; the object stays awake for it.
-    pub(super) fn later<F: Future<Output = ()> + 'static>(self: &Rc<Self>, work: impl FnOnce(Rc<Self>) -> F) {
-        self.platform.later(work(self.clone()));
-    }
-
     /// Flushes at the end of the turn: what arrives together is committed together, and each socket gets one frame.
     pub(super) fn flush_later(self: &Rc<Self>) {
         if !self.schedule.request_flush() {

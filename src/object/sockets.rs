@@ -7,7 +7,7 @@ use super::send_queue::SendQueue;
 use crate::ids::UnixMs;
 use crate::limits::{HEARTBEAT_SWEEP_MS, HEARTBEAT_TIMEOUT_MS, Limits};
 use crate::protocol::server::{CloseCode, EventText};
-use crate::room::{ConnectionId, Input, SocketState};
+use crate::room::{ConnectionId, Input, SocketEffect, SocketState};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -91,7 +91,7 @@ impl<S> Sockets<S> {
         self.begin_turn();
     }
 
-    pub fn push(&self, connection: ConnectionId, events: Vec<EventText>) {
+    fn push(&self, connection: ConnectionId, events: Vec<EventText>) {
         if let Some(socket) = self.open.borrow_mut().get_mut(&connection) {
             socket.queue.push(events);
             self.delivery.is_due.set(true);
@@ -126,13 +126,15 @@ impl<S> Sockets<S> {
 
 /// What needs the platform of the sockets.
 impl<S: Clone> Sockets<S> {
+    pub fn perform<P: Platform<Socket = S>>(&self, platform: &P, effect: SocketEffect) {
+        match effect {
+            SocketEffect::Send { connection, events } => self.push(connection, events),
+            SocketEffect::Attach { connection, state } => self.attach(platform, connection, &state),
+        }
+    }
+
     /// Stores this with the socket.
-    pub fn attach<P: Platform<Socket = S>>(
-        &self,
-        platform: &P,
-        connection: ConnectionId,
-        state: &SocketState,
-    ) {
+    fn attach<P: Platform<Socket = S>>(&self, platform: &P, connection: ConnectionId, state: &SocketState) {
         if let Some(socket) = self.open.borrow().get(&connection) {
             let state = SocketState { is_behind: socket.is_behind, ..state.clone() };
             platform.attach(&socket.socket, &serde_json::to_string(&state).unwrap_or_default());

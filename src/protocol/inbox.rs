@@ -144,6 +144,11 @@ pub fn settings_changed(seq: Seq, id: &RoomId, room: &Value) -> EventText {
     text(event)
 }
 
+/// The id of a list's room.
+pub fn id(room: &Value) -> Option<RoomId> {
+    RoomId::parse(field(room, "id").as_str()?)
+}
+
 /// A field of a list's room; `null` if it has none of this name.
 pub fn field<'a>(room: &'a Value, name: &str) -> &'a Value {
     room.get(name).unwrap_or(&Value::Null)

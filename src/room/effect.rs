@@ -15,19 +15,10 @@ use std::rc::Rc;
 /// Something the shell must do, at once and in this order.
 #[derive(Debug)]
 pub enum Effect {
-    /// Events to one socket, in order, after those that were sent to it before.
-    Send {
-        connection: ConnectionId,
-        events: Vec<EventText>,
-    },
+    Socket(SocketEffect),
     Close {
         connection: ConnectionId,
         code: CloseCode,
-    },
-    /// The state that the platform must store with the socket.
-    Attach {
-        connection: ConnectionId,
-        state: Box<SocketState>,
     },
     /// Verify this token and answer with `Input::Verified`.
     Verify {
@@ -62,20 +53,13 @@ pub enum Effect {
     Report(Entry),
 }
 
-/// What `Connections::flush` releases for a socket; see the effects of the same names.
+/// What `Connections::flush` releases for a socket.
 #[derive(Debug)]
 pub enum SocketEffect {
+    /// Events, in order, after those that were sent to it before.
     Send { connection: ConnectionId, events: Vec<EventText> },
+    /// The state that the platform must store with the socket.
     Attach { connection: ConnectionId, state: Box<SocketState> },
-}
-
-impl From<SocketEffect> for Effect {
-    fn from(effect: SocketEffect) -> Self {
-        match effect {
-            SocketEffect::Send { connection, events } => Self::Send { connection, events },
-            SocketEffect::Attach { connection, state } => Self::Attach { connection, state },
-        }
-    }
 }
 
 /// Why an operation was not done.

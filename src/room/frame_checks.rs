@@ -1,14 +1,15 @@
-//! What every frame passes before it is decoded, in a room and in an inbox: its size, its connection's token, its rate.
+//! What frames of a room and of an inbox have in common: what each passes before it is decoded (its size, its
+//! connection's token, its rate), when malformed ones close the connection, and a new token.
 //! Not here: what a frame asks for (`frames`, `inbox`).
 
 use super::connection::Connections;
 use super::rate::{Rate, RateLimits};
 use super::socket_state::ConnectionId;
 use crate::auth::Identity;
-use crate::error::Refusal;
+use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::limits::Limits;
-use crate::protocol::server::CloseCode;
+use crate::protocol::server::{self, CloseCode};
 
 /// What follows for a frame.
 pub enum FrameCheck {
@@ -43,4 +44,35 @@ pub fn check_frame(
         Err(refusal) => FrameCheck::Refuse(refusal),
     };
     Some((caller, check))
+}
+
+/// Counts a frame that could not be decoded, if it is malformed; true if that closes the connection.
+pub fn is_one_malformed_too_many(
+    connections: &mut Connections,
+    id: ConnectionId,
+    refusal: &Refusal,
+    now: UnixMs,
+) -> bool {
+    matches!(refusal.code, Code::BadJson | Code::BadRequest) && connections.count_malformed(id, now)
+}
+
+/// The token of an `auth` frame was verified: the connection continues with it, or its client gets an error.
+pub fn take_token(
+    connections: &mut Connections,
+    id: ConnectionId,
+    outcome: Result<Identity, Refusal>,
+    now: UnixMs,
+) {
+    let Some(state) = connections.get(id) else { return };
+    let same = |new: &Identity| new.user == state.identity.user && new.tenant == state.identity.tenant;
+    let other = || Refusal::new(Code::Forbidden, "the token is another person's");
+    let answer = match outcome.and_then(|new| if same(&new) { Ok(new) } else { Err(other()) }) {
+        Ok(new) => {
+            let answer = server::auth_ok(new.expires_ms);
+            connections.renew(id, new, now);
+            answer
+        }
+        Err(refusal) => server::error(&refusal, None, Some("auth")),
+    };
+    connections.send(id, answer);
 }

@@ -2,7 +2,7 @@
 //! gets. Not here: decoding (`protocol::client`), and what an operation does (`message`, `edit_delete`, `ephemeral`).
 
 use super::effect::Effect;
-use super::frame_checks::{FrameCheck, check_frame};
+use super::frame_checks::{FrameCheck, check_frame, is_one_malformed_too_many};
 use super::socket_state::ConnectionId;
 use super::store;
 use super::turn::{Request, Turn};
@@ -69,8 +69,7 @@ impl Room {
 
     /// Answers a frame that could not be decoded; too many malformed ones close the connection.
     fn refuse_frame(&mut self, id: ConnectionId, bad: BadFrame, now: UnixMs) {
-        let malformed = matches!(bad.refusal.code, Code::BadJson | Code::BadRequest);
-        if malformed && self.connections.count_malformed(id, now) {
+        if is_one_malformed_too_many(&mut self.connections, id, &bad.refusal, now) {
             self.close(id, CloseCode::Protocol, now);
             return;
         }

@@ -63,7 +63,7 @@ pub use connection::Connections;
 pub(crate) use effect::RoomError;
 pub use effect::{Effect, SocketEffect};
 pub use files::{file_prefix, split_id};
-pub use frame_checks::{FrameCheck, check_frame};
+pub use frame_checks::{FrameCheck, check_frame, is_one_malformed_too_many, take_token};
 pub use input::{Connect, Input, PageQuery, ResumePosition, RoomCall};
 pub use message_row::message_for;
 pub use rate::RateLimits;
@@ -219,7 +219,9 @@ impl Room {
             Input::Connect(connect) => self.connect(turn, connect)?,
             Input::Frame { connection, text, random } => self.frame(turn, connection, text, random)?,
             Input::Binary { connection } => self.close(connection, CloseCode::BinaryUnsupported, now),
-            Input::Verified { connection, outcome } => self.verified(connection, outcome, now),
+            Input::Verified { connection, outcome } => {
+                take_token(&mut self.connections, connection, outcome, now);
+            }
             Input::Silent { connections } => {
                 for connection in connections {
                     self.owe_notices(connection, true);
@@ -379,7 +381,7 @@ impl Room {
             }
             state.set_marker(reads.marker(state.user()), reads.due_of(state.user()));
         });
-        self.effects.extend(effects.into_iter().map(Effect::from));
+        self.effects.extend(effects.into_iter().map(Effect::Socket));
     }
 
     fn report(&mut self, entry: Entry) {

@@ -9,7 +9,6 @@ use super::socket_state::{ConnectionId, SocketState};
 use super::store::Result;
 use super::turn::Turn;
 use crate::auth::Identity;
-use crate::error::{Code, Refusal};
 use crate::ids::UnixMs;
 use crate::protocol::server::{self, CloseCode, EventText};
 
@@ -70,27 +69,6 @@ impl Room {
             notify: self.members.notify_settings(user),
             read_markers: read_markers.filter(|(_, seq)| *seq > 0).collect(),
         })
-    }
-
-    /// The token of an `auth` frame was verified: the connection continues with it, or its client gets an error.
-    pub(super) fn verified(
-        &mut self,
-        id: ConnectionId,
-        outcome: std::result::Result<Identity, Refusal>,
-        now: UnixMs,
-    ) {
-        let Some(state) = self.connections.get(id) else { return };
-        let same = |new: &Identity| new.user == state.identity.user && new.tenant == state.identity.tenant;
-        let other = || Refusal::new(Code::Forbidden, "the token is another person's");
-        let answer = match outcome.and_then(|new| if same(&new) { Ok(new) } else { Err(other()) }) {
-            Ok(new) => {
-                let answer = server::auth_ok(new.expires_ms);
-                self.connections.renew(id, new, now);
-                answer
-            }
-            Err(refusal) => server::error(&refusal, None, Some("auth")),
-        };
-        self.connections.send(id, answer);
     }
 
     /// Closes a connection from our side.
