@@ -9,6 +9,15 @@ mkdirSync(artifacts, { recursive: true });
 const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 export const count = { passed: 0, failed: 0 };
 
+/** The lines of what failed: they are repeated at the end, where a cut log still has them. */
+export const failures = [];
+
+export function fail(line) {
+  count.failed += 1;
+  failures.push(`FAIL  ${line}`);
+  console.log(`FAIL  ${line}`);
+}
+
 /** A condition that must hold. `what` is a value, or a function that must return true within the time. */
 export async function check(title, what, withinMs = 10_000) {
   const ends = Date.now() + withinMs;
@@ -22,9 +31,9 @@ export async function check(title, what, withinMs = 10_000) {
     if (seen === true || typeof what !== "function" || Date.now() > ends) break;
     await new Promise((done) => setTimeout(done, 50));
   }
-  if (seen === true) count.passed += 1;
-  else count.failed += 1;
-  console.log(seen === true ? `ok    ${title}` : `FAIL  ${title}: ${seen instanceof Error ? seen.message : JSON.stringify(seen)}`);
+  if (seen !== true) return fail(`${title}: ${seen instanceof Error ? seen.message : JSON.stringify(seen)}`);
+  count.passed += 1;
+  console.log(`ok    ${title}`);
 }
 
 /** Returns true when the values are equal, otherwise a text that says how they differ. */

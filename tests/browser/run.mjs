@@ -11,7 +11,7 @@
  */
 import { chromium } from "playwright-core";
 import { access } from "./access.mjs";
-import { artifacts, check, count, same } from "./check.mjs";
+import { artifacts, check, count, fail, failures, same } from "./check.mjs";
 import { hostileNames } from "./hostile.mjs";
 import { inbox } from "./inbox.mjs";
 import { moderation } from "./moderation.mjs";
@@ -112,14 +112,14 @@ async function main() {
       for (const one of people) await one.context.close();
     }
   } catch (error) {
-    count.failed += 1;
-    console.log(`FAIL  ended early: ${error.stack}`);
+    fail(`ended early: ${error.stack}`);
   } finally {
     await browser?.close();
     await stack?.stop();
     examples?.stop();
   }
   console.log(`pictures in ${artifacts}`);
+  if (failures.length > 0) console.log(`\nfailed:\n${failures.join("\n")}`);
   console.log(`${count.passed} passed, ${count.failed} failed`);
   process.exitCode = count.failed > 0 || count.passed === 0 ? 1 : 0;
 }
