@@ -9,7 +9,7 @@ use crate::world::World;
 use crate::world::checker::{CheckResult, Checker};
 use crate::world::devices::{Device, InboxPhase};
 use crate::world::operation::Operation;
-use chinwag::limits::INBOX_RENEW_MS;
+use chinwag::limits::{INBOX_RENEW_MS, MARKERS_WAIT_MS};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -134,7 +134,9 @@ pub fn check_inboxes(world: &Rc<World>) {
     world.faults.postgres.set(PostgresFault::Refuses);
     world.send_into_each();
     check_outage(world, 10_000);
-    // Bob has a tab there, which does not read.
+    // Bob has a tab there, which does not read. The token of a new connection has not expired.
+    world.reconnect_device(2);
+    world.expect_list(SHOWN_WITHIN_MS, "after a token");
     let read = world.read_in_list(2, SENDERS[0].0);
     for (room, _) in world.senders() {
         world.request_change(room, OwnerRequest::Topic { number: 77 });
@@ -142,6 +144,9 @@ pub fn check_inboxes(world: &Rc<World>) {
     world.advance(500);
     world.wait_for_postgres(250, 240);
     world.expect_list(2 * SHOWN_WITHIN_MS, "after a read and a topic");
+    // READ-7.
+    world.advance(MARKERS_WAIT_MS);
+    world.expect_list(2 * SHOWN_WITHIN_MS, "after the marker is in Postgres");
     let marker = world.backends.rows(SENDERS[0].0, |rows| rows.marker("bob")).map(|marker| marker.seq);
     if read.is_some_and(|seq| marker < Some(seq)) {
         let what = format!("bob has read to {read:?} in the list, in Postgres {marker:?}");
@@ -180,7 +185,7 @@ pub fn check_inboxes_at_rest(world: &Rc<World>) {
     world.request_change(room, OwnerRequest::Remove { user: 0 });
     world.advance(500);
     world.expect_list(SHOWN_WITHIN_MS, "after a removal");
-    // A change of which nobody is told is found by the next renewal.
+    // A change that pokes nobody is found by the next renewal.
     (0..world.devices.count()).for_each(|device| world.lose_lease(device));
     world.request_change(room, OwnerRequest::Topic { number: 78 });
     world.request_change(SENDERS[0].0, OwnerRequest::Remove { user: 0 });
