@@ -129,7 +129,7 @@ pub async fn directory(
                         "walkMax": DIRECTORY_WALK_MAX, "foundMax": found_max});
     let input = json!({"tenant": tenant, "user": caller, "q": q, "place": place, "limit": limit,
                        "onlyShared": only_shared, "bounds": bounds});
-    let answer: PageAnswer<DirectoryPlace> = decode(db.query("SELECT chat_directory_v1($1)", input).await?)?;
+    let answer: PageAnswer<DirectoryPlace> = decode(db.query("SELECT chat_directory_v2($1)", input).await?)?;
     Ok(answer.page())
 }
 

@@ -37,9 +37,8 @@ WITH input AS MATERIALIZED (
 SELECT coalesce((
     SELECT json_build_object(
         'message', json_build_object(
-            'id', c.id, 'seq', c.seq, 'userId', c.user_id, 'senderName', coalesce((
-                SELECT a.name FROM chat_people a
-                WHERE a.tenant_id = c.tenant_id AND a.user_id = c.user_id LIMIT 1), c.user_id),
+            'id', c.id, 'seq', c.seq, 'userId', c.user_id, 'senderName', coalesce(
+                chat_shown_people_v1(c.tenant_id, ARRAY[c.user_id])->c.user_id->>'name', c.user_id),
             'preview', left(c.content, c.chars),
             'contentType', c.content_type, 'attachments', jsonb_array_length(c.attachments), 'threadId', c.thread_id,
             'version', c.version, 'createdAt', chat_iso_v1(c.created_at)),

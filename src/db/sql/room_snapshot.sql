@@ -17,14 +17,7 @@ SELECT coalesce((
             THEN chat_shown_people_v1(r.tenant_id, ARRAY(
                 SELECT m.user_id FROM chat_room_members m WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id))
             ELSE '{}' END,
-        'refused', (
-            SELECT coalesce(json_agg(chat_account_v1(r.tenant_id, p.user_id) ORDER BY p.user_id), '[]')
-            FROM chat_room_members m
-            CROSS JOIN LATERAL (
-                SELECT a.user_id FROM chat_people a
-                WHERE a.tenant_id = m.tenant_id AND a.user_id = m.user_id
-                  AND (a.deactivated_at IS NOT NULL OR a.signed_out_before IS NOT NULL) LIMIT 1) p
-            WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id),
+        'refused', chat_refused_members_v1(r.tenant_id, r.id),
         'bans', (
             SELECT coalesce(json_agg(json_build_object('userId', b.user_id, 'untilMs', chat_unix_ms_v1(b.until))
                 ORDER BY b.user_id), '[]')
