@@ -26,6 +26,7 @@ impl<'p, P: Ports> Unauthenticated<'p, '_, P> {
     pub async fn require_caller(self) -> Result<CallerContext<'p, P>, Refusal> {
         let caller = self.ports.authenticate(auth::bearer(self.headers)?).await?;
         count_at_edge(self.ports, &caller, self.route).await?;
+        self.ports.refuse_account(&caller).await?;
         self.ports.note_person(&caller);
         Ok(self.with_caller(caller))
     }

@@ -21,6 +21,7 @@ mod moderation;
 mod notification_settings;
 mod outbox;
 mod people;
+mod people_cache;
 mod ports;
 mod reactions;
 mod reads;
@@ -33,18 +34,17 @@ mod schema;
 mod search;
 mod search_query;
 mod threads;
-mod written_profiles;
 mod ws_ticket;
 
 pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room, over_quota};
 pub use edge_rates::EdgeRate;
 pub use inbox_request::{InboxRequest, InboxUpgrade, Poke, inbox_name};
 pub use people::profile_of;
+pub use people_cache::{KnownAccounts, WrittenProfiles};
 pub use ports::{Bucket, Ports, Put, ServiceState};
 pub use room_request::{Membership, RoomOp, RoomRequest, UpgradeRequest, object_name};
 pub use rooms::for_caller;
 pub use routes::{ROUTES, Route};
-pub use written_profiles::WrittenProfiles;
 
 use self::http::{Params, Query};
 use crate::error::{Code, Refusal};
@@ -121,6 +121,7 @@ async fn dispatch<P: Ports, B: Body>(
         Route::GetOwnProfile => people::get_own(cx.require_caller().await?).await,
         Route::UpdateOwnProfile => people::update_own(cx.require_caller().await?, request).await,
         Route::PutPerson => people::put(cx.require_caller().await?, request).await,
+        Route::SignOut => people::sign_out(cx.require_caller().await?).await,
         Route::PutPeople => people::put_many(cx.require_caller().await?, request).await,
         Route::UploadFile => files::upload(cx.require_room().await?, request).await,
         Route::SignDownload => files::sign_download(cx.require_room().await?).await,

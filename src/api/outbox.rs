@@ -56,6 +56,7 @@ async fn authorize_operator<P: Ports>(cx: &RoomContext<'_, P>) -> Result<Option<
         members_version: s.members_version,
         last_seq: s.last_seq,
         notify: None,
+        person: None,
     };
     Ok(snapshot.map(membership))
 }

@@ -8,7 +8,7 @@ use super::room_request::RoomRequest;
 use crate::auth::{AuthConfig, Identity};
 use crate::db::{Directory, Postgres};
 use crate::error::Refusal;
-use crate::ids::{TenantId, UnixMs};
+use crate::ids::{TenantId, UnixMs, UserId};
 use crate::limits::Limits;
 use crate::outbox_alerts::Listed;
 use crate::room::moderation::Rules;
@@ -33,6 +33,13 @@ pub trait Ports {
     fn directory(&self) -> Directory {
         Directory::default()
     }
+    /// # Errors  those of `db::Account::admit`, `ACCOUNT_KNOWN_MS` late at most. Without an answer of Postgres nobody is
+    /// refused: what needs Postgres fails by itself, and a room knows its members' accounts.
+    fn refuse_account(&self, _caller: &Identity) -> impl Future<Output = Result<(), Refusal>> {
+        async { Ok(()) }
+    }
+    /// The isolate asks Postgres anew before it refuses or admits this person.
+    fn forget_account(&self, _tenant: &TenantId, _person: &UserId) {}
     /// Writes what the token says of the person once the request is answered, if it is due.
     fn note_person(&self, _caller: &Identity) {}
     /// Pokes these inboxes once the request is answered.

@@ -105,6 +105,7 @@ pub async fn get<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
     let RoomContext { ports, caller, room, .. } = cx;
     let found = db::get_room(ports.db(), &caller.tenant, &caller.user, &room).await;
     let found = found.map_err(database_unavailable)?.ok_or_else(no_such_room)?;
+    found.access.account.map_or(Ok(()), |account| account.admit(&caller))?;
     Ok(Reply::ok(json!({"room": for_caller(&caller, found.room)})))
 }
 

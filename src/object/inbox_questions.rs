@@ -132,7 +132,10 @@ impl<P: Platform> InboxObject<P> {
         let asked = self.ask_db(async |db| db::access(db, tenant, user, &room).await);
         let membership = match asked.await {
             Ok(None) => return Err(no_such_room()),
-            Ok(Some(access)) => Some(access.into()),
+            Ok(Some(access)) => {
+                access.account.as_ref().map_or(Ok(()), |account| account.admit(&caller))?;
+                Some(access.into())
+            }
             Err(_) if is_known => None,
             Err(error) => return Err(database_unavailable(error)),
         };

@@ -213,7 +213,9 @@ impl<P: Platform> Object<P> {
                 let taken = object.platform.notify(&offering.notices).await;
                 object.feed(Input::Offered { offering, taken });
             }),
-            Effect::Refresh => self.later(async move |object| object.refresh().await),
+            Effect::Refresh => self.later(async move |object| {
+                object.refresh().await;
+            }),
             Effect::Alarm(at) => self.platform.set_alarm(at),
             Effect::Restore => self.later(async move |object| object.restore_room().await),
             Effect::Erase => self.later(async move |object| object.erase_piece().await),

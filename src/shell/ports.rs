@@ -3,8 +3,8 @@
 
 use super::{bucket::R2, clock, database::Database, issuer};
 use crate::api::{
-    self, EdgeRate, FileReply, InboxRequest, InboxUpgrade, Poke, Ports, Reply, RoomRequest, ServiceState,
-    WrittenProfiles,
+    self, EdgeRate, FileReply, InboxRequest, InboxUpgrade, KnownAccounts, Poke, Ports, Reply, RoomRequest,
+    ServiceState, WrittenProfiles,
 };
 use crate::auth::{AuthConfig, Identity};
 use crate::db::{self, DbError, Directory, Postgres, ProfileWriter};
@@ -24,6 +24,8 @@ use std::rc::Rc;
 use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub};
 
 thread_local! {
+    /// Whose tokens are refused, as far as this isolate has lately learnt it.
+    static ACCOUNTS: RefCell<KnownAccounts> = RefCell::default();
     /// The profiles that this isolate has written lately.
     static PROFILES: RefCell<WrittenProfiles> = RefCell::default();
     /// Until when the Worker does not ask Postgres what a room can answer as well.
@@ -239,6 +241,26 @@ impl Ports for WorkerPorts<'_> {
         // `ensure_valid_variables` has refused an invalid one.
         Directory::parse(&super::variable(self.env, "DIRECTORY").unwrap_or_default())
             .unwrap_or(Directory::Rooms)
+    }
+
+    async fn refuse_account(&self, caller: &Identity) -> Result<(), Refusal> {
+        let now = clock::now();
+        let known = ACCOUNTS.with_borrow(|known| known.get(caller, now));
+        let account = match known {
+            Some(known) => known,
+            None => match db::account(&self.fail_fast, &caller.tenant, &caller.user).await {
+                Ok(account) => {
+                    ACCOUNTS.with_borrow_mut(|known| known.insert(caller, account.clone(), now));
+                    account
+                }
+                Err(_) => None,
+            },
+        };
+        account.map_or(Ok(()), |account| account.admit(caller))
+    }
+
+    fn forget_account(&self, tenant: &TenantId, person: &UserId) {
+        ACCOUNTS.with_borrow_mut(|known| known.forget(tenant, person));
     }
 
     fn note_person(&self, caller: &Identity) {

@@ -111,6 +111,7 @@ fn rows() -> Vec<Row> {
     row("PUT", "/people/{user}", json!({"title": "Baker"}), Same, TENANTS_ADMIN);
     let bulk = json!({"people": [{"userId": "nobody", "name": "Nobody"}]});
     row("POST", "/people/bulk", bulk, Same, TENANTS_ADMIN);
+    row("POST", "/people/{user}/sign-out", Value::Null, Same, TENANTS_ADMIN);
     // The row before has made the person, in one of the tenants.
     row("GET", "/people/{user}", Value::Null, Same, [200, 404, 200, 200, 200, 200, 200, 200, 200]);
     row("GET", "/people", Value::Null, Same, ALL);
