@@ -143,9 +143,6 @@ pub const SESSION_ROOMS_AT_ONCE: u64 = 50;
 pub const SESSION_ROOMS_MAX: u64 = 500;
 /// When a request that has not reached all rooms may be repeated: at once, another isolate may take it.
 pub const SESSIONS_RETRY_AFTER_MS: u64 = 1_000;
-/// How long an isolate knows whether a person's tokens are refused, for calls over REST that do not ask Postgres for a
-/// membership (PEOPLE-6): a person who is deactivated reads their lists for so long at most.
-pub const ACCOUNT_KNOWN_MS: u64 = 10_000;
 /// How often an isolate writes a person's profile although their token says nothing new (PEOPLE-1): another isolate, or a
 /// restore, may have an older one.
 pub const PROFILE_EVERY_MS: u64 = 3_600_000;

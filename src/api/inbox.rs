@@ -12,6 +12,5 @@ use crate::error::Refusal;
 pub async fn upgrade<P: Ports>(cx: Unauthenticated<'_, '_, P>, raw_query: &str) -> Result<Reply, Refusal> {
     let (caller, batches) = authenticate_upgrade(&cx, raw_query).await?;
     let since = since(&cx.query)?;
-    cx.ports.refuse_account(&caller).await?;
     Ok(Reply::OpenInbox(Box::new(InboxUpgrade { caller, batches, since })))
 }

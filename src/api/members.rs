@@ -2,7 +2,7 @@
 //! Not here: who may change whom (`room`), and the statements (`db`).
 
 use super::body::user_ids;
-use super::context::RoomContext;
+use super::context::{RoomContext, ensure_active};
 use super::http::{Body, Reply, Request, database_unavailable, no_such_room};
 use super::ports::Ports;
 use crate::auth::{self, Action, Role};
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 /// `GET /rooms/:id/members`. Only moderators see who is muted.
 pub async fn list<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
     let RoomContext { ports, caller, room, query, .. } = cx;
+    ensure_active(ports, &caller).await?;
     let is_sound = |user: &UserId| UserId::parse(user.as_str()).is_some();
     let after = query.cursor().map(|text| db::parse_cursor(text, is_sound)).transpose()?;
     let limit = query.limit()?;

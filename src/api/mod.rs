@@ -21,7 +21,6 @@ mod moderation;
 mod notification_settings;
 mod outbox;
 mod people;
-mod people_cache;
 mod ports;
 mod reactions;
 mod reads;
@@ -34,17 +33,18 @@ mod schema;
 mod search;
 mod search_query;
 mod threads;
+mod written_profiles;
 mod ws_ticket;
 
 pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room, over_quota};
 pub use edge_rates::EdgeRate;
 pub use inbox_request::{InboxRequest, InboxUpgrade, Poke, inbox_name};
 pub use people::profile_of;
-pub use people_cache::{KnownAccounts, WrittenProfiles};
 pub use ports::{Bucket, Ports, Put, ServiceState};
 pub use room_request::{Membership, RoomOp, RoomRequest, UpgradeRequest, object_name};
 pub use rooms::for_caller;
 pub use routes::{ROUTES, Route};
+pub use written_profiles::WrittenProfiles;
 
 use self::http::{Params, Query};
 use crate::error::{Code, Refusal};

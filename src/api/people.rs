@@ -174,16 +174,14 @@ async fn end_sessions_of_deactivated<P: Ports>(
 ) -> Result<(), Refusal> {
     let mut rooms_left = SESSION_ROOMS_MAX;
     for put in puts {
-        match put.set.get("deactivated").and_then(Value::as_bool) {
-            Some(true) => end_sessions(ports, caller, &put.user_id, (false, &mut rooms_left)).await?,
-            Some(false) => ports.forget_account(&caller.tenant, &put.user_id),
-            None => {}
+        if put.set.get("deactivated").and_then(Value::as_bool) == Some(true) {
+            end_sessions(ports, caller, &put.user_id, (false, &mut rooms_left)).await?;
         }
     }
     Ok(())
 }
 
-/// All rooms of the person know that tokens of theirs are refused, and have closed their sockets.
+/// All rooms of the person and their inbox know that tokens of theirs are refused, and have closed the sockets of these.
 ///
 /// # Takes   `rooms_left`: how many rooms this request may still call.
 /// # Errors  upstream_unavailable → some rooms don't know it yet; the same request goes on with these.
@@ -196,7 +194,7 @@ async fn end_sessions<P: Ports>(
     let who = (&caller.tenant, person);
     let begun = db::end_sessions(ports.db(), who, EndSessions::Begin { sign_out }).await;
     let mut rooms = begun.map_err(database_unavailable)?;
-    ports.forget_account(&caller.tenant, person);
+    ports.end_inbox_sessions(&caller.tenant, person).await?;
     while let Some(last) = rooms.last() {
         if *rooms_left == 0 {
             let message = "sockets of this person are still being closed: send the same request again";

@@ -33,13 +33,6 @@ pub trait Ports {
     fn directory(&self) -> Directory {
         Directory::default()
     }
-    /// # Errors  those of `db::Account::admit`, `ACCOUNT_KNOWN_MS` late at most. Without an answer of Postgres nobody is
-    /// refused: what needs Postgres fails by itself, and a room knows its members' accounts.
-    fn refuse_account(&self, _caller: &Identity) -> impl Future<Output = Result<(), Refusal>> {
-        async { Ok(()) }
-    }
-    /// The isolate asks Postgres anew before it refuses or admits this person.
-    fn forget_account(&self, _tenant: &TenantId, _person: &UserId) {}
     /// Writes what the token says of the person once the request is answered, if it is due.
     fn note_person(&self, _caller: &Identity) {}
     /// Pokes these inboxes once the request is answered.
@@ -61,6 +54,16 @@ pub trait Ports {
     }
     /// The room's reply, always `Reply::Json`.
     fn call_room(&self, request: &RoomRequest) -> impl Future<Output = Result<Reply, Refusal>>;
+    /// The person's inbox has closed the sockets whose tokens are refused.
+    ///
+    /// # Errors  upstream_unavailable.
+    fn end_inbox_sessions(
+        &self,
+        _tenant: &TenantId,
+        _person: &UserId,
+    ) -> impl Future<Output = Result<(), Refusal>> {
+        async { Ok(()) }
+    }
     /// The tenant's list of outbox alerts.
     fn outbox_alerts(&self, tenant: &TenantId) -> impl Future<Output = Result<Vec<Listed>, Refusal>>;
     /// A new ticket for this person, valid for `TICKET_MS`.

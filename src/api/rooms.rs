@@ -118,6 +118,8 @@ pub async fn update<P: Ports, B: Body>(
     let patch = patch(&mut request.read_fields().await?)?;
     let before = db::get_room(cx.ports.fail_fast_db(), &cx.caller.tenant, &cx.caller.user, &cx.room).await;
     let before = refuse_strangers(before)?;
+    let account = before.as_ref().and_then(|before| before.access.account.as_ref());
+    account.map_or(Ok(()), |account| account.admit(&cx.caller))?;
     let membership = before.as_ref().map(|before| before.access.clone().into());
     let reply = cx.send(membership, RoomOp::Change(AdminChange::Settings(patch))).await?;
     let Reply::Json { status: 200, body, .. } = &reply else { return Ok(reply) };

@@ -38,6 +38,8 @@ impl<P: Platform> Object<P> {
             return self.end_sessions().await.map(Answer::Reply);
         }
         self.open(&room_request).await?;
+        let caller = &room_request.caller;
+        self.memory.look(|room| room.ensure_not_refused(caller)).unwrap_or(Ok(()))?;
         match room_request.op {
             RoomOp::Upgrade(upgrade) => {
                 self.admit(&room_request.caller)?;

@@ -359,6 +359,11 @@ impl Room {
     /// # Errors  `room_not_found`: outsiders do not learn whether the room exists.
     pub fn admit(&self, caller: &Identity) -> Result<(), Refusal> {
         self.authorize(caller, Action::Read)?;
+        self.ensure_not_refused(caller)
+    }
+
+    /// # Errors  forbidden, unauthenticated → tokens of this member, or older ones, are refused (PEOPLE-6, PEOPLE-7).
+    pub fn ensure_not_refused(&self, caller: &Identity) -> Result<(), Refusal> {
         self.members.ensure_not_refused(caller)
     }
 

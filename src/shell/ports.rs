@@ -3,8 +3,8 @@
 
 use super::{bucket::R2, clock, database::Database, issuer};
 use crate::api::{
-    self, EdgeRate, FileReply, InboxRequest, InboxUpgrade, KnownAccounts, Poke, Ports, Reply, RoomRequest,
-    ServiceState, WrittenProfiles,
+    self, EdgeRate, FileReply, InboxRequest, InboxUpgrade, Poke, Ports, Reply, RoomRequest, ServiceState,
+    WrittenProfiles,
 };
 use crate::auth::{AuthConfig, Identity};
 use crate::db::{self, DbError, Directory, Postgres, ProfileWriter};
@@ -24,8 +24,6 @@ use std::rc::Rc;
 use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub};
 
 thread_local! {
-    /// Whose tokens are refused, as far as this isolate has lately learnt it.
-    static ACCOUNTS: RefCell<KnownAccounts> = RefCell::default();
     /// The profiles that this isolate has written lately.
     static PROFILES: RefCell<WrittenProfiles> = RefCell::default();
     /// Until when the Worker does not ask Postgres what a room can answer as well.
@@ -194,8 +192,16 @@ pub async fn call_room(env: &Env, request: &RoomRequest) -> Result<Reply, Refusa
 
 /// Pokes a person's inbox.
 pub async fn poke(env: &Env, poke: &Poke) -> worker::Result<()> {
-    let stub = inbox(env, &poke.tenant, &poke.user)?;
-    let answer = post(stub, Method::Post, &serde_json::to_string(&InboxRequest::Poke(poke.clone()))?).await?;
+    ask_inbox(env, (&poke.tenant, &poke.user), InboxRequest::Poke(poke.clone())).await
+}
+
+async fn ask_inbox(
+    env: &Env,
+    (tenant, user): (&TenantId, &UserId),
+    request: InboxRequest,
+) -> worker::Result<()> {
+    let stub = inbox(env, tenant, user)?;
+    let answer = post(stub, Method::Post, &serde_json::to_string(&request)?).await?;
     let refused = || worker::Error::RustError("the inbox refused it".into());
     if answer.status_code() == 200 { Ok(()) } else { Err(refused()) }
 }
@@ -243,26 +249,6 @@ impl Ports for WorkerPorts<'_> {
             .unwrap_or(Directory::Rooms)
     }
 
-    async fn refuse_account(&self, caller: &Identity) -> Result<(), Refusal> {
-        let now = clock::now();
-        let known = ACCOUNTS.with_borrow(|known| known.get(caller, now));
-        let account = match known {
-            Some(known) => known,
-            None => match db::account(&self.fail_fast, &caller.tenant, &caller.user).await {
-                Ok(account) => {
-                    ACCOUNTS.with_borrow_mut(|known| known.insert(caller, account.clone(), now));
-                    account
-                }
-                Err(_) => None,
-            },
-        };
-        account.map_or(Ok(()), |account| account.admit(caller))
-    }
-
-    fn forget_account(&self, tenant: &TenantId, person: &UserId) {
-        ACCOUNTS.with_borrow_mut(|known| known.forget(tenant, person));
-    }
-
     fn note_person(&self, caller: &Identity) {
         if PROFILES.with_borrow_mut(|written| written.take_due(caller, clock::now())) {
             *self.noted.borrow_mut() = Some(caller.clone());
@@ -307,6 +293,14 @@ impl Ports for WorkerPorts<'_> {
 
     async fn call_room(&self, request: &RoomRequest) -> Result<Reply, Refusal> {
         call_room(self.env, request).await
+    }
+
+    async fn end_inbox_sessions(&self, tenant: &TenantId, person: &UserId) -> Result<(), Refusal> {
+        let request = InboxRequest::EndSessions { tenant: tenant.clone(), user: person.clone() };
+        let unreachable = |_| {
+            Refusal::new(Code::UpstreamUnavailable, "the inbox can't be reached, send the same request again")
+        };
+        ask_inbox(self.env, (tenant, person), request).await.map_err(unreachable)
     }
 
     async fn outbox_alerts(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {

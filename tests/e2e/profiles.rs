@@ -147,6 +147,10 @@ async fn rooms_members_hits_and_hello_carry_names() {
     assert_eq!(found.await["senderName"], "Bob Two");
 }
 
+fn dial_inbox(tenant: &Tenant, user: &str) -> crate::rig::Dial {
+    crate::rig::Dial::inbox(&tenant.stack, &tenant.token(user))
+}
+
 /// PEOPLE-6.
 #[tokio::test]
 async fn who_is_deactivated_is_disconnected_everywhere_and_refused_from_then_on() {
@@ -159,7 +163,15 @@ async fn who_is_deactivated_is_disconnected_everywhere_and_refused_from_then_on(
     for room in [&rooms[0], &rooms[30], &rooms[59]] {
         sockets.push(tenant.join(room, "bob").await);
     }
-    let _alice = tenant.join(&rooms[0], "alice").await;
+    for _ in 0..2 {
+        let mut inbox = dial_inbox(&tenant, "bob").open().await;
+        assert_eq!(inbox.event().await["type"], "hello");
+        sockets.push(inbox);
+    }
+    let mut alice = dial_inbox(&tenant, "alice").open().await;
+    assert_eq!(alice.event().await["type"], "hello");
+    // This isolate has just learnt that he may.
+    tenant.get("bob", "/rooms/list").await;
     tenant
         .rest("alice", "PUT", "/people/bob", Some(json!({"deactivated": true})))
         .await
@@ -174,14 +186,13 @@ async fn who_is_deactivated_is_disconnected_everywhere_and_refused_from_then_on(
         tenant.rest("bob", "GET", &format!("/rooms/{room}/messages"), None).await.refusal(403, "forbidden");
         tenant.rest("bob", "GET", &format!("/rooms/{room}"), None).await.refusal(403, "forbidden");
     }
-    // What asks for no membership learns of it within ACCOUNT_KNOWN_MS.
-    eventually(
-        "lists are refused",
-        Duration::from_millis(chinwag::limits::ACCOUNT_KNOWN_MS + 2_000),
-        async || (tenant.rest("bob", "GET", "/rooms/list", None).await.status == 403).then_some(()),
-    )
-    .await;
+    for path in ["/rooms/list", "/unread", "/mentions", "/search?q=x", "/people", "/people/me"] {
+        tenant.rest("bob", "GET", path, None).await.refusal(403, "forbidden");
+    }
+    tenant.rest("bob", "POST", "/ws-ticket", None).await.refusal(403, "forbidden");
+    dial_inbox(&tenant, "bob").refused().await.refusal(403, "forbidden");
     tenant.admins("PUT", "/people/bob", json!({"deactivated": false})).await.ok();
+    assert_eq!(dial_inbox(&tenant, "bob").open().await.event().await["type"], "hello");
     let mut back = tenant.join(&rooms[0], "bob").await;
     back.say("c1", "back again").await;
 }
@@ -195,6 +206,7 @@ async fn signing_out_ends_older_tokens_and_their_sockets() {
     let old = tenant.token_with("bob", json!({"iat": now_s - 100}));
     let newer = tenant.token_with("bob", json!({"iat": now_s + 20}));
     let dial = |token: &str| crate::rig::Dial::chat_v1(&tenant.stack, &room, token);
+    let mut inbox = crate::rig::Dial::inbox(&tenant.stack, &old).open().await;
     let mut before = dial(&old).and("history=0").open().await;
     let mut after = dial(&newer).and("history=0").open().await;
     before.greeting().await;
@@ -204,6 +216,7 @@ async fn signing_out_ends_older_tokens_and_their_sockets() {
     tenant.admins("PUT", "/people/bob", json!({})).await.ok();
     tenant.admins("POST", "/people/bob/sign-out", json!({})).await.ok();
     assert_eq!(before.close_code().await.0, 4401);
+    assert_eq!(inbox.close_code().await.0, 4401);
     after.say("c1", "still here").await;
     let messages = format!("/rooms/{room}/messages");
     for token in [old.as_str(), &tenant.token("bob")] {

@@ -252,4 +252,11 @@ async fn everybody_may_do_what_the_table_says_on_every_route_and_nothing_else() 
     // The effective role is returned.
     let seen = m.t.rest_as(&m.token("tina"), "GET", &format!("/rooms/{}", m.room), None).await.ok();
     assert_eq!(seen["room"]["me"]["role"], "admin");
+    // PEOPLE-6: an account that is deactivated may nothing at once, whatever it was.
+    let path = "/people/tina";
+    m.t.rest_as(&m.token("root"), "PUT", path, Some(json!({"deactivated": true}))).await.ok();
+    for row in rows.iter().filter(|row| !["/health", "/openapi.json", "/protocol.json"].contains(&row.path)) {
+        let answer = m.ask(row, "tina", false).await;
+        assert_eq!(answer.status, 403, "{} {}: {answer:?}", row.method, row.path);
+    }
 }

@@ -371,6 +371,7 @@ fn inboxes() -> Vec<(&'static str, Value)> {
     vec![
         ("inbox_request", json!({"upgrade": upgrade})),
         ("inbox_request", json!({"poke": poke})),
+        ("inbox_request", json!({"endSessions": {"tenant": "acme", "user": "alice"}})),
         ("inbox_owner", json!({"tenant": "acme", "user": "alice", "epoch": "0123456789abcdef"})),
         ("inbox_rooms", json!({"r1": view})),
         ("inbox_turn", events),

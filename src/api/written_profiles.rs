@@ -1,11 +1,10 @@
-//! What an isolate remembers of people: which profiles it has written lately, so that a person's requests write theirs only
-//! when their token says something new, or once an hour; and whether their tokens are refused.
-//! Not here: the statements (`db::profiles`), and when they run (`shell`).
+//! Which profiles this isolate has written lately, so that a person's requests write theirs only when their token says
+//! something new, or once an hour.
+//! Not here: the statement (`db::put_people`), and when it runs (`shell`).
 
 use crate::auth::Identity;
-use crate::db::Account;
-use crate::ids::{TenantId, UnixMs, UserId};
-use crate::limits::{ACCOUNT_KNOWN_MS, PROFILE_EVERY_MS, PROFILES_KEPT_MAX};
+use crate::ids::UnixMs;
+use crate::limits::{PROFILE_EVERY_MS, PROFILES_KEPT_MAX};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -35,29 +34,6 @@ impl WrittenProfiles {
     }
 }
 
-/// What an isolate has lately learnt of people's accounts, by tenant and person, and when.
-#[derive(Default)]
-pub struct KnownAccounts(HashMap<u64, (Option<Account>, UnixMs)>);
-
-impl KnownAccounts {
-    /// The outer `None`: Postgres must be asked.
-    pub fn get(&self, caller: &Identity, now: UnixMs) -> Option<Option<Account>> {
-        let (account, at) = self.0.get(&key(caller))?;
-        (now < at.saturating_add(ACCOUNT_KNOWN_MS)).then(|| account.clone())
-    }
-
-    pub fn insert(&mut self, caller: &Identity, account: Option<Account>, now: UnixMs) {
-        if self.0.len() >= PROFILES_KEPT_MAX {
-            self.0.clear();
-        }
-        self.0.insert(key(caller), (account, now));
-    }
-
-    pub fn forget(&mut self, tenant: &TenantId, person: &UserId) {
-        self.0.remove(&hash(&(tenant, person)));
-    }
-}
-
 fn key(caller: &Identity) -> u64 {
     hash(&(&caller.tenant, &caller.user))
 }
@@ -71,6 +47,7 @@ fn hash(value: &impl Hash) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{TenantId, UserId};
 
     fn caller(tenant: &str, user: &str, name: Option<&str>) -> Identity {
         let (tenant, user) = (TenantId::parse(tenant).unwrap(), UserId::parse(user).unwrap());
