@@ -73,6 +73,7 @@ impl World {
             Action::DisconnectDevice { device } => self.disconnect_device(device),
             Action::VanishDevice { device } => self.vanish_device(device),
             Action::ReadInList { device, room } => _ = self.read_in_list(device, room),
+            Action::WriteDraft { device, room, back } => _ = self.write_draft(device, room, back),
             Action::HibernateInbox { device } => {
                 let _ = self.inbox_host(device).map(|host| self.hibernate(&host));
             }
