@@ -176,8 +176,7 @@ fn check_drafts(world: &Rc<World>) {
     let written = world.write_draft(0, room, false);
     world.advance(1_000);
     world.expect_draft(room, written.as_deref());
-    let host = world.inbox_host(0);
-    host.iter().for_each(|host| _ = world.hibernate(host));
+    world.hibernate_inbox(0);
     world.write_draft(1, room, true);
     world.advance(1_000);
     world.expect_draft(room, written.as_deref());

@@ -179,6 +179,18 @@ impl World {
         self.hosts.of_inbox(&tenant, &user)
     }
 
+    pub fn hibernate_inbox(&self, device: usize) {
+        if let Some(host) = self.inbox_host(device) {
+            self.hibernate(&host);
+        }
+    }
+
+    pub fn lose_inbox_storage(self: &Rc<Self>, device: usize) {
+        if let Some(host) = self.inbox_host(device) {
+            self.lose_storage(&host);
+        }
+    }
+
     /// Postgres forgets that the person's inbox is open.
     pub fn lose_lease(&self, device: usize) {
         let Some(key) = self.devices.get(device).map(|it| (it.tenant.to_owned(), it.user.to_owned())) else {

@@ -2,7 +2,6 @@
 //! their truth: of two writers the one with the higher `rev` wins.
 //! Not here: their rows (`store`), and what a device does with them (`web/`).
 
-use super::log::Logged;
 use crate::ids::{RoomId, UnixMs};
 use crate::limits::{INBOX_DRAFT_BYTES_MAX, INBOX_DRAFTS_MAX};
 use crate::protocol::client::digest;
@@ -35,10 +34,6 @@ impl Draft {
     /// As it is shown.
     pub fn fields(&self) -> Value {
         inbox::draft_fields(&self.room, self.thread.as_deref(), &self.text, self.rev)
-    }
-
-    pub fn event(&self) -> Logged {
-        Logged::Draft { room: self.room.clone(), thread: self.thread.clone(), rev: self.rev }
     }
 
     pub fn place(&self) -> Place {

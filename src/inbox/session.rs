@@ -144,7 +144,7 @@ impl Inbox {
         };
         let cleared = dropped.iter().filter(|draft| !draft.text.is_empty());
         let events: Vec<Logged> =
-            self.drafts.get(&place).into_iter().chain(cleared).map(Draft::event).collect();
+            self.drafts.get(&place).into_iter().chain(cleared).map(draft_event).collect();
         let places = dropped.iter().map(Draft::place).chain(is_newer.then_some(place));
         let touched = Touched { drafts: places.collect(), ..Touched::default() };
         self.write(store, &events, &touched, &Shown::new())
@@ -154,4 +154,8 @@ impl Inbox {
     pub(super) fn refuse(&mut self, id: ConnectionId, refusal: &Refusal, frame: Option<&str>) {
         self.connections.send(id, server::error(refusal, None, frame));
     }
+}
+
+fn draft_event(draft: &Draft) -> Logged {
+    Logged::Draft { room: draft.room.clone(), thread: draft.thread.clone(), rev: draft.rev }
 }

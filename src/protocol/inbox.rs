@@ -174,7 +174,7 @@ pub fn settings_changed(seq: Seq, id: &RoomId, room: &Value) -> EventText {
     text(event)
 }
 
-/// What is said of a draft, wherever it stands.
+/// The fields of a draft, wherever it stands.
 pub fn draft_fields(room: &RoomId, thread: Option<&str>, text: &str, rev: u64) -> Value {
     json!({"roomId": room, "threadId": thread, "text": text, "rev": rev})
 }
