@@ -6,9 +6,13 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createRng, FakeNetwork, FakeRoom, type Rng } from "../../test/fake-room";
 import { FakeSignals } from "../../test/fake-server";
 import { ChatApi } from "./api";
+import type { Outbox } from "./outbox";
 import type { Message } from "./protocol";
 import { RoomClient } from "./room-client";
+import { newOutgoing, type Outgoing } from "./room-outgoing";
 import { inRoom } from "./room-view";
+import type { SavedRoom } from "./saved-room";
+import { noSavedView, type SavedView } from "./saved-view";
 
 const PINNED: number[] = [];
 const SEEDS = Number(process.env.SEEDS ?? 60);
@@ -21,15 +25,68 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function connect(network: FakeNetwork, random: Rng): RoomClient {
+/** What a browser keeps when its tab ends: unconfirmed operations, and the room as it was saved last. */
+class Kept {
+  private readonly items = new Map<string, Outgoing>();
+  private room: SavedRoom | null = null;
+  readonly signals = new FakeSignals();
+  readonly outbox: Outbox = {
+    adopt: async () =>
+      [...this.items.values()].map(({ clientId, op, createdAtMs, status, error }) => ({
+        ...newOutgoing(clientId, op, createdAtMs),
+        status,
+        error,
+      })),
+    put: (_, item) => void this.items.set(item.clientId, item),
+    remove: (clientId) => void this.items.delete(clientId),
+    close: () => {},
+  };
+  readonly saved: SavedView = {
+    ...noSavedView,
+    loadRoom: async () => structuredClone(this.room),
+    saveRoom: (_, room) => {
+      this.room = structuredClone(room);
+    },
+  };
+}
+
+function connect(network: FakeNetwork, random: Rng, kept = new Kept()): RoomClient {
   const api = new ChatApi(async () => "t", "/api/chat", network.fetch as typeof fetch);
   const socket = {
     WebSocket: network.WebSocket(),
-    signals: new FakeSignals(),
+    signals: kept.signals,
     origin: "ws://x",
     random: random.next,
   };
-  return new RoomClient({ roomId: "r", userId: "alice", api, getToken: async () => "t", socket });
+  const { outbox, saved } = kept;
+  return new RoomClient({
+    roomId: "r",
+    userId: "alice",
+    api,
+    getToken: async () => "t",
+    outbox,
+    saved,
+    socket,
+  });
+}
+
+/** The tab ends and another starts, half of the time without a network at first. */
+async function restart(
+  random: Rng,
+  network: FakeNetwork,
+  kept: Kept,
+  alice: RoomClient,
+): Promise<{ alice: RoomClient; isSaved: boolean }> {
+  alice.stop();
+  const next = connect(network, random, kept);
+  kept.signals.online = random.chance(0.5);
+  next.start();
+  await vi.advanceTimersByTimeAsync(random.below(30));
+  if (!kept.signals.online) network.cut();
+  await vi.advanceTimersByTimeAsync(random.below(3_000));
+  const isSaved = next.getSnapshot().state.phase === "away";
+  kept.signals.online = true;
+  return { alice: next, isSaved };
 }
 
 const EMOJIS = ["👍", "🎉", "😢"];
@@ -93,11 +150,18 @@ async function run(seed: number) {
   for (let at = random.below(160); at > 0; at--)
     room.receive("bob", { type: "message", content: `old ${at}` });
   const network = new FakeNetwork(room, "alice", random);
-  const alice = connect(network, random);
+  const kept = new Kept();
+  let alice = connect(network, random, kept);
+  let startsFromSaved = 0;
   const sent: string[] = [];
   alice.start();
   for (let at = 0; at < 120; at++) {
     step(random, room, network, alice, sent);
+    if (random.chance(0.02)) {
+      const restarted = await restart(random, network, kept, alice);
+      alice = restarted.alice;
+      startsFromSaved += Number(restarted.isSaved);
+    }
     await vi.advanceTimersByTimeAsync(random.below(random.chance(0.05) ? 20_000 : 400));
   }
   network.conditions = { drop: 0, repeat: 0, delayMs: 20 };
@@ -105,7 +169,7 @@ async function run(seed: number) {
   await vi.advanceTimersByTimeAsync(100_000);
   room.receive("bob", { type: "message", content: "the last" });
   await vi.advanceTimersByTimeAsync(100_000);
-  return { room, alice, network, sent };
+  return { room, alice, network, sent, startsFromSaved };
 }
 
 function checkState(room: FakeRoom, alice: RoomClient): void {
@@ -161,9 +225,9 @@ function checkSent(room: FakeRoom, alice: RoomClient, sent: string[]): void {
 
 test("any schedule: old snapshot + events = fresh snapshot; each sent message is applied once", async () => {
   const faults = { dropped: 0, repeated: 0, cut: 0, failed: 0 };
-  const seen = { inRoom: 0, threads: 0 };
+  const seen = { inRoom: 0, threads: 0, startsFromSaved: 0 };
   for (const seed of [...PINNED, ...Array.from({ length: SEEDS }, (_, at) => FIRST + at)]) {
-    const { room, alice, network, sent } = await run(seed);
+    const { room, alice, network, sent, startsFromSaved } = await run(seed);
     try {
       checkState(room, alice);
       checkSent(room, alice, sent);
@@ -174,6 +238,7 @@ test("any schedule: old snapshot + events = fresh snapshot; each sent message is
     alice.stop();
     vi.clearAllTimers();
     for (const key of Object.keys(faults) as (keyof typeof faults)[]) faults[key] += network.faults[key];
+    seen.startsFromSaved += startsFromSaved;
     seen.inRoom += room.messages.filter(inRoom).length;
     seen.threads += Object.keys(alice.getSnapshot().state.threads).length;
   }
