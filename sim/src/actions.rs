@@ -35,6 +35,7 @@ impl World {
             Action::Read { tab } => self.send_read(tab),
             Action::Connect { tab } => self.connect(tab),
             Action::Disconnect { tab } => self.disconnect(tab),
+            Action::Reload { tab } => self.reload(tab),
             Action::Vanish { tab } => self.vanish(tab),
             Action::Reading { tab, reads } => {
                 if let Some(socket) = self.clients.socket(tab) {
@@ -153,6 +154,12 @@ impl World {
             it.wants_connection = !it.removed;
         }
         self.drive_tab(tab);
+    }
+
+    fn reload(self: &Rc<Self>, tab: usize) {
+        self.disconnect(tab);
+        (self.clients.tab_mut(tab).position, self.clients.tab_mut(tab).connect_at) = (None, 0);
+        self.connect(tab);
     }
 
     /// Lets time pass; after a burst it records how far Postgres is behind.

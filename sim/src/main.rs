@@ -14,6 +14,7 @@ mod deletion_checks;
 mod files;
 mod final_checks;
 mod generator;
+mod history_checks;
 mod log_checks;
 mod notifications;
 mod objects;
@@ -49,7 +50,7 @@ use std::time::Instant;
 use world::checker::Checker;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 49] = [
+const SOMETIMES: [&str; 52] = [
     "crashes",
     "dedupe hits",
     "conflicts compared as equal",
@@ -99,6 +100,9 @@ const SOMETIMES: [&str; 49] = [
     "silent people notified",
     "messages refused for their rate",
     "pages refused for their rate",
+    "pages cut at their bytes",
+    "histories cut at their bytes",
+    "changes at once",
 ];
 const OUTBOX_PEAK: &str = "outbox peak";
 /// Events that wait for Postgres at once, in some seed.

@@ -64,6 +64,10 @@ impl RoomObject for Object<Simulated> {
     fn handle_alarm(self: Rc<Self>) -> Work<()> {
         Box::pin(self.alarm())
     }
+
+    fn first_load_bytes(&self) -> usize {
+        Object::first_load_bytes(self)
+    }
 }
 
 impl Sql for Disk {

@@ -119,6 +119,11 @@ impl<P: Platform> Object<P> {
 
     // --- Callbacks of the platform (requests are in `requests`, closed sockets in `sockets`) ---------
 
+    /// The bytes of the histories and replays that wait for sockets.
+    pub fn first_load_bytes(&self) -> usize {
+        self.memory.look(Room::first_load_bytes).unwrap_or(0)
+    }
+
     /// A text frame arrived.
     pub fn received(self: &Rc<Self>, connection: ConnectionId, text: String) {
         let is_too_large = text.len() > self.limits.frame_bytes as usize;

@@ -296,6 +296,11 @@ impl Room {
         presence.into_iter().chain(self.reads.deadline()).min()
     }
 
+    /// The bytes of the histories and replays that wait for sockets (HIST-7).
+    pub fn first_load_bytes(&self) -> usize {
+        self.first_loads.bytes()
+    }
+
     /// Gives back the memory of what newcomers have received.
     pub fn release_first_loads(&self) {
         self.first_loads.release();

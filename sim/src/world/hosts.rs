@@ -24,6 +24,8 @@ pub trait RoomObject {
     fn receive_frame(self: Rc<Self>, connection: ConnectionId, text: String) -> Work<()>;
     fn handle_close(self: Rc<Self>, socket: Rc<SimSocket>) -> Work<()>;
     fn handle_alarm(self: Rc<Self>) -> Work<()>;
+    /// The bytes of the histories and replays that wait for sockets.
+    fn first_load_bytes(&self) -> usize;
 }
 
 /// What leaves an object, held back until the writes before it are durable.
