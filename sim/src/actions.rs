@@ -157,6 +157,9 @@ impl World {
     }
 
     fn reload(self: &Rc<Self>, tab: usize) {
+        if self.clients.tab(tab).is_connecting() {
+            return;
+        }
         self.disconnect(tab);
         (self.clients.tab_mut(tab).position, self.clients.tab_mut(tab).connect_at) = (None, 0);
         self.connect(tab);

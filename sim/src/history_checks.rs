@@ -25,8 +25,9 @@ impl World {
     /// are older ones.
     pub fn check_history(&self, tab: &Tab, synced: &Value) -> CheckResult {
         let head = synced["seq"].as_u64().unwrap_or(0);
-        // The log was lost since, and may have another head.
-        if state(self, tab.room, 1)["epoch"].as_str() != Some(&tab.epoch) {
+        // The log was lost since, and may have another head; or the room is being deleted.
+        let is_other = state(self, tab.room, 1)["epoch"].as_str() != Some(&tab.epoch);
+        if is_other || self.model.deletion_requested.borrow().contains(&tab.room) {
             return Ok(());
         }
         let all = messages_between(self, tab.room, 0, head);
