@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import tailwind from "@tailwindcss/vite";
@@ -25,6 +26,21 @@ function emojiData(): Plugin {
   };
 }
 
+/** Names the build's files in the service worker, which keeps them. */
+function serviceWorker(): Plugin {
+  return {
+    name: "service-worker",
+    generateBundle(_, bundle) {
+      const files = Object.keys(bundle).filter((file) => /^assets\/.*\.(js|css)$/.test(file));
+      const shell = [...files.map((file) => `/${file}`), "/icon.svg"].sort();
+      const version = createHash("sha256").update(shell.join()).digest("hex").slice(0, 12);
+      const worker = bundle["sw.js"];
+      if (worker?.type !== "chunk") throw new Error("The build has no sw.js.");
+      worker.code = `const SHELL=${JSON.stringify(shell)},VERSION="${version}";${worker.code}`;
+    },
+  };
+}
+
 /** The built page runs on Preact, a tenth of react-dom's size. The package, the unit tests and `npm run dev` run on React. */
 const PREACT = {
   "react/jsx-runtime": "preact/jsx-runtime",
@@ -38,10 +54,18 @@ export default defineConfig(({ mode }) => {
   // `cargo xtask dev` prints it). The build is static files that the Worker serves.
   const stack = loadEnv(mode, ".", "CHINWAG_").CHINWAG_URL ?? "http://127.0.0.1:8787";
   return {
-    plugins: [react(), tailwind(), emojiData()],
+    plugins: [react(), tailwind(), emojiData(), serviceWorker()],
     resolve: { tsconfigPaths: true, alias: mode === "production" ? PREACT : {} },
     // Inlined assets would be data: URLs, which the page's Content-Security-Policy refuses.
-    build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+    build: {
+      target: "es2022",
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      rolldownOptions: {
+        input: { index: "index.html", sw: "src/service-worker/main.ts" },
+        output: { entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+      },
+    },
     server: { proxy: { "/api": stack, "/chat": { target: stack, ws: true } } },
     test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"] },
   };

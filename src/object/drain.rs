@@ -1,5 +1,5 @@
-//! Draining: batch after batch goes to Postgres. And when its connection, which every statement of the object uses, can
-//! be closed. Not here: asking (`host`), what is in a batch and what an answer means (`room`).
+//! Draining: batch after batch goes to Postgres. Not here: the connection (`host`), what is in a batch and what an answer
+//! means (`room`).
 
 use super::Object;
 use super::host::Host;
@@ -24,28 +24,6 @@ impl Drain {
     /// How long events are gathered for one batch.
     fn gather_ms(&self) -> u64 {
         (DRAIN_GATHER_PER_BATCH * self.took_ms.get()).clamp(DRAIN_GATHER_MIN_MS, DRAIN_GATHER_MAX_MS)
-    }
-}
-
-/// When the connection to Postgres can be closed: an open one keeps the object awake.
-#[derive(Default)]
-pub(super) struct Linger {
-    /// How many statements were run. If the number has not changed after a while, no other one followed.
-    statements: Cell<u64>,
-    last_at: Cell<UnixMs>,
-}
-
-impl Linger {
-    /// Counts a statement. Returns its number, and for how long the connection is kept after it.
-    pub fn begin(&self, now: UnixMs) -> (u64, u64) {
-        let statements = self.statements.get().wrapping_add(1);
-        self.statements.set(statements);
-        let is_busy = now.saturating_sub(self.last_at.replace(now)) <= CONNECTION_BUSY_MS;
-        (statements, if is_busy { CONNECTION_BUSY_MS } else { CONNECTION_LINGER_MS })
-    }
-
-    pub fn is_over(&self, since: u64) -> bool {
-        self.statements.get() == since
     }
 }
 

@@ -2,16 +2,39 @@
 //! the sockets, tokens of `auth` frames. Not here: in what they differ (`Object`, `InboxObject`).
 
 use super::delivery::Delivered;
-use super::drain::Linger;
 use super::platform::Platform;
 use super::sockets::Sockets;
 use super::verifying::Verifying;
 use crate::auth::Identity;
 use crate::error::Refusal;
-use crate::limits::Limits;
+use crate::ids::UnixMs;
+use crate::limits::{CONNECTION_BUSY_MS, CONNECTION_LINGER_MS, Limits};
 use crate::room::ConnectionId;
+use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
+
+/// When the connection to Postgres can be closed: an open one keeps the object awake.
+#[derive(Default)]
+pub(super) struct Linger {
+    /// How many statements were run. If the number has not changed after a while, no other one followed.
+    statements: Cell<u64>,
+    last_at: Cell<UnixMs>,
+}
+
+impl Linger {
+    /// Counts a statement. Returns its number, and for how long the connection is kept after it.
+    pub fn begin(&self, now: UnixMs) -> (u64, u64) {
+        let statements = self.statements.get().wrapping_add(1);
+        self.statements.set(statements);
+        let is_busy = now.saturating_sub(self.last_at.replace(now)) <= CONNECTION_BUSY_MS;
+        (statements, if is_busy { CONNECTION_BUSY_MS } else { CONNECTION_LINGER_MS })
+    }
+
+    pub fn is_over(&self, since: u64) -> bool {
+        self.statements.get() == since
+    }
+}
 
 /// The parts of an object that its methods here use.
 pub(super) struct Parts<'a, P: Platform> {

@@ -2,8 +2,7 @@
 //! inbox and closes its sockets, whose clients resume.
 //! Not here: what follows from an input (`crate::inbox`), and asking Postgres and rooms (`inbox_questions`).
 
-use super::drain::Linger;
-use super::host::{Host, Parts};
+use super::host::{Host, Linger, Parts};
 use super::lease::Lease;
 use super::platform::{Gone, Platform};
 use super::requests::Answer;

@@ -8,7 +8,8 @@ export class Person {
   complaints = [];
 
   static async arrive(browser, url, id, options) {
-    const context = await browser.newContext(options);
+    // What a service worker answers, page.route does not see.
+    const context = await browser.newContext({ serviceWorkers: "block", ...options });
     const person = new Person();
     Object.assign(person, { id, context, colorScheme: options?.colorScheme ?? "light", isPhone: options?.isMobile ?? false });
     await person.openTab(url);

@@ -5,7 +5,7 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
- *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, plain, hostile, trouble, package (default all)
+ *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, offline, plain, hostile, trouble, package (default all)
  *
  * The rules of the protocol are tested in tests/e2e, those of the reducer in web/src/lib/*.test.ts.
  */
@@ -17,6 +17,7 @@ import { inbox } from "./inbox.mjs";
 import { moderation } from "./moderation.mjs";
 import { languages } from "./languages.mjs";
 import { bot, embedding, packaged, prepareExamples } from "./package.mjs";
+import { offline } from "./offline.mjs";
 import { people } from "./people.mjs";
 import { Person } from "./person.mjs";
 import { PLAIN_HOST, plainHttp } from "./plain-http.mjs";
@@ -66,6 +67,12 @@ const PARTS = {
   },
   people,
   inbox,
+  async offline({ arrive, stack }) {
+    const arriveKept = (who) => arrive(who, { ...DESKTOP, serviceWorkers: "allow" });
+    const [alice, bob] = await pair(arriveKept);
+    await offline(alice, bob, stack.url);
+    return [alice, bob];
+  },
   plain: ({ arrive, stack }) => plainHttp(arrive, stack.url),
   async hostile({ arrive, browser, stack }) {
     const alice = await arrive("alice", DESKTOP);

@@ -8,6 +8,7 @@ import { cn } from "@/lib/cn";
 import { areNotificationsOff } from "@/lib/notify";
 import { browserOutbox } from "@/lib/outbox";
 import type { Room } from "@/lib/protocol";
+import { browserSavedView } from "@/lib/saved-view";
 import { loadSession, type Session, saveSession, tokenSource } from "@/lib/session";
 import { ChatProvider, useChat } from "./features/chat/chat-context";
 import { ChatRoom } from "./features/chat/components/ChatRoom";
@@ -49,6 +50,7 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
       getToken,
       account,
       outbox: browserOutbox(account),
+      saved: browserSavedView(account),
       warmRooms: WARM_ROOMS,
     });
   }, [session]);
@@ -56,7 +58,7 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
     <ChatProvider client={client}>
       <Home
         onSignOut={() => {
-          client.close();
+          void client.signOut();
           onSignOut();
         }}
       />

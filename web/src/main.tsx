@@ -27,3 +27,6 @@ if (root) {
     );
   });
 }
+
+// Not on plain http, where browsers have none, and not under `npm run dev`, which has no such file.
+if (import.meta.env.PROD) void navigator.serviceWorker?.register("/sw.js").catch(() => {});

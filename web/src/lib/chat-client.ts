@@ -12,6 +12,7 @@ import { People } from "./people";
 import type { Room } from "./protocol";
 import { RoomClient } from "./room-client";
 import { RoomList } from "./room-list";
+import { noSavedView, type SavedView } from "./saved-view";
 import type { ConnectionStatus, SocketOptions } from "./socket";
 
 export interface ChatClientOptions {
@@ -27,6 +28,11 @@ export interface ChatClientOptions {
    */
   outbox?: Outbox;
   /**
+   * Stores what was seen last, so that it is shown without a connection, for example `browserSavedView(account)`.
+   * Default: no storage.
+   */
+  saved?: SavedView;
+  /**
    * On a server without an inbox: how many of the newest rooms stay connected, so that their counts and previews are
    * live. Default: none.
    */
@@ -41,6 +47,10 @@ export interface ChatClientOptions {
 const IDLE_CLOSE_MS = 10_000;
 /** A room that was created during a render that React discarded is forgotten after this. */
 const UNRETAINED_MS = 30_000;
+/** How long changes of the list are gathered before it is saved, and how much of it. */
+const SAVE_AFTER_MS = 2_000;
+const SAVED_ROOMS_MAX = 100;
+const SAVED_PEOPLE_MAX = 500;
 /** How many disconnected rooms keep their state, so that reopening one shows its messages at once. */
 const CLOSED_ROOMS_MAX = 8;
 
@@ -58,6 +68,8 @@ export class ChatClient {
   readonly list: RoomList;
   readonly people: People;
   private readonly outbox: Outbox;
+  private readonly saved: SavedView;
+  private saveTimer: ReturnType<typeof setTimeout> | undefined;
   /** By room id, least recently used first. */
   private readonly rooms = new Map<string, Entry>();
   /** By room id: releases a room that was connected because it is among the newest. */
@@ -71,9 +83,11 @@ export class ChatClient {
     this.userId = options.userId;
     this.url = options.url ?? "";
     this.outbox = options.outbox ?? noOutbox;
+    this.saved = options.saved ?? noSavedView;
     this.api = new ChatApi(options.getToken, `${this.url}/api/chat`, options.fetch);
     this.list = new RoomList(this.api, (rooms) => this.connectNewest(rooms));
     this.people = new People(this.api);
+    this.list.subscribe(() => this.saveListLater());
   }
 
   /** Keeps the inbox connected, and the list of rooms live by it, until the returned function is called. */
@@ -98,13 +112,14 @@ export class ChatClient {
     const known = this.rooms.get(roomId);
     if (known) return known.client;
     const { userId, getToken } = this.options;
-    const { api, outbox, socket } = this;
+    const { api, outbox, saved, socket } = this;
     const client = new RoomClient({
       roomId,
       userId,
       api,
       getToken,
       outbox,
+      saved,
       socket,
     });
     const timer = setTimeout(() => this.forget(client), UNRETAINED_MS);
@@ -128,7 +143,13 @@ export class ChatClient {
     });
   }
 
-  /** Disconnects everything at once, for signing out. */
+  /** Disconnects everything and deletes what was saved of this account. */
+  async signOut(): Promise<void> {
+    this.close();
+    await this.saved.clear();
+  }
+
+  /** Disconnects everything at once. */
   close(): void {
     for (const { client, timer } of this.rooms.values()) {
       clearTimeout(timer);
@@ -139,6 +160,7 @@ export class ChatClient {
     this.closeInbox();
     this.people.close();
     this.list.close();
+    clearTimeout(this.saveTimer);
     this.outbox.close();
   }
 
@@ -181,7 +203,24 @@ export class ChatClient {
     for (const event of events) {
       if (event.type === "person") this.people.put(event.person);
       if (event.type === "presence") this.people.put(event);
+      if (event.type === "room_removed") this.saved.removeRoom(event.roomId);
     }
+  }
+
+  /** Without a connection the list is shown as it was saved. */
+  private async showSavedList(): Promise<void> {
+    const saved = await this.saved.loadList();
+    if (!saved || !this.list.showSaved(saved.rooms)) return;
+    for (const person of saved.people) this.people.put({ ...person, presence: null });
+  }
+
+  private saveListLater(): void {
+    this.saveTimer ??= setTimeout(() => {
+      this.saveTimer = undefined;
+      const rooms = this.list.getSnapshot().rooms.slice(0, SAVED_ROOMS_MAX);
+      const people = this.people.named(SAVED_PEOPLE_MAX);
+      if (rooms.length > 0) this.saved.saveList({ rooms, people });
+    }, SAVE_AFTER_MS);
   }
 
   private onInboxStatus(status: ConnectionStatus): void {
@@ -191,6 +230,7 @@ export class ChatClient {
     // Without the inbox the list is fetched: at once if it is empty still.
     const isLate = status.kind === "waiting" && !wasLive && this.list.getSnapshot().isLoading;
     if (status.kind === "stopped" || isLate) void this.list.refresh();
+    if (status.kind === "waiting" || status.kind === "offline") void this.showSavedList();
     for (const listener of this.inboxListeners) listener();
   }
 

@@ -9,4 +9,5 @@ export type * from "./protocol";
 export { RoomClient, type RoomClientOptions, type RoomSnapshot, type SendOptions } from "./room-client";
 export type { RoomState } from "./room-state";
 export { type ChatMessage, type MessageStatus, typingUsers, unreadOf } from "./room-view";
+export { browserSavedView, noSavedView, type SavedView } from "./saved-view";
 export type { ConnectionStatus, SocketOptions } from "./socket";

@@ -75,6 +75,14 @@ export class People {
     for (const listener of this.listeners.get(part.userId) ?? []) listener();
   }
 
+  /** Those whose profile is known, at most so many. */
+  named(countMax: number): Person[] {
+    const named = [...this.known.values()].filter(
+      ({ userId, name, avatarUrl }) => name !== userId || avatarUrl,
+    );
+    return named.slice(0, countMax);
+  }
+
   close(): void {
     clearTimeout(this.timer);
     this.wanted.clear();

@@ -5,16 +5,19 @@
  */
 
 import type { ChatApi } from "./api";
-import { ApiError, type GetToken, SignedOut } from "./http";
+import type { GetToken } from "./http";
 import { noOutbox, type Outbox } from "./outbox";
 import type { Attachment, NotifySettings, ReactionAction, ServerEvent } from "./protocol";
 import { createId } from "./random-id";
 import { ACK_TIMEOUT_MS, isPending, type Op, type Outgoing, sendable, toFrame } from "./room-outgoing";
 import { pageQuery } from "./room-pages";
 import { type Action, roomReducer } from "./room-reducer";
-import { initialRoomState, type Load, PAGE_COUNT, type Page, type RoomState } from "./room-state";
+import { explainRefusal, fetchPage, fetchReload } from "./room-requests";
+import { initialRoomState, type Load, type RoomState } from "./room-state";
 import { RoomView } from "./room-view";
-import { type ConnectionStatus, type Refusal, RoomSocket, type SocketOptions } from "./socket";
+import { toSaved } from "./saved-room";
+import { noSavedView, type SavedView } from "./saved-view";
+import { type ConnectionStatus, RoomSocket, type SocketOptions } from "./socket";
 
 export interface RoomSnapshot {
   state: RoomState;
@@ -27,6 +30,8 @@ export interface RoomClientOptions {
   api: ChatApi;
   getToken: GetToken;
   outbox?: Outbox;
+  /** What was seen last, shown until the first connection. */
+  saved?: SavedView;
   /** Overrides the address, the WebSocket class or the browser signals. */
   socket?: Partial<SocketOptions>;
 }
@@ -39,11 +44,13 @@ export interface SendOptions {
 }
 
 const RELOAD_RETRY_MS = 2_000;
-/** After a `resync` the client loads as much history as it had, but at most this many pages of 100. */
-const RELOAD_PAGES_MAX = 5;
 /** Below the server's limit of 2/s with a burst of 4, and more often than its expiry of 6 s. */
 const TYPING_EVERY_MS = 3_000;
 const READ_EVERY_MS = 1_000;
+/** How long changes are gathered before the room is saved. */
+const SAVE_AFTER_MS = 2_000;
+/** The room is gone, or I am not in it any more. */
+const GONE = [403, 404, 4403, 4410];
 
 export class RoomClient {
   readonly roomId: string;
@@ -52,8 +59,10 @@ export class RoomClient {
   private readonly listeners = new Set<() => void>();
   private readonly socket: RoomSocket;
   private readonly outbox: Outbox;
+  private readonly saved: SavedView;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readTimer: ReturnType<typeof setTimeout> | undefined;
+  private saveTimer: ReturnType<typeof setTimeout> | undefined;
   /** How far the waiting read marker goes. */
   private readSeq = 0;
   private reloadTimer: ReturnType<typeof setTimeout> | undefined;
@@ -65,6 +74,7 @@ export class RoomClient {
   constructor(private readonly options: RoomClientOptions) {
     this.roomId = options.roomId;
     this.outbox = options.outbox ?? noOutbox;
+    this.saved = options.saved ?? noSavedView;
     this.snapshot = {
       state: initialRoomState(options.userId),
       connection: { kind: "connecting", attempt: 0 },
@@ -78,7 +88,7 @@ export class RoomClient {
       },
       onEvents: (events) => this.onEvents(events),
       onStatus: (connection) => this.onStatus(connection),
-      explainRefusal: () => this.explainRefusal(),
+      explainRefusal: () => explainRefusal(options.api, options.roomId),
       ...options.socket,
     });
   }
@@ -102,6 +112,7 @@ export class RoomClient {
 
   stop(): void {
     if (!this.running) return;
+    this.save();
     this.running = false;
     this.socket.stop();
     for (const timer of [this.timer, this.readTimer, this.reloadTimer]) clearTimeout(timer);
@@ -243,18 +254,9 @@ export class RoomClient {
     const query = pageQuery(this.snapshot.state, load);
     if (!query || phase === "start" || phase === "history" || phase === "reload") return;
     this.dispatch({ type: "loading", load });
-    const page = await this.fetchPage(load, query).catch(() => null);
-    this.dispatch({ type: "loaded", load, page, nowMs: Date.now() });
-  }
-
-  private async fetchPage(load: Load, query: { before?: number; after?: number }): Promise<Page> {
     const { api } = this.options;
-    if (load.kind !== "thread") return api.messages(this.roomId, { ...query, limit: PAGE_COUNT });
-    const { root, replies, hasMoreBefore } = await api.thread(this.roomId, load.rootId, {
-      ...query,
-      limit: PAGE_COUNT,
-    });
-    return { messages: [root, ...replies], hasMoreBefore, hasMoreAfter: false, epoch: null };
+    const page = await fetchPage(api, this.roomId, load, query).catch(() => null);
+    this.dispatch({ type: "loaded", load, page, nowMs: Date.now() });
   }
 
   // ---- effects of state changes ----
@@ -269,6 +271,24 @@ export class RoomClient {
     this.snapshot = { ...this.snapshot, connection };
     if (connection.kind === "live") this.dispatch({ type: "tick", nowMs: Date.now() });
     else this.dispatch({ type: "closed" });
+    if (connection.kind === "waiting" || connection.kind === "offline") void this.showSaved();
+    if (connection.kind === "stopped" && GONE.includes(connection.code)) this.saved.removeRoom(this.roomId);
+  }
+
+  /** Without a connection the room is shown as it was saved, and resumes from there. */
+  private async showSaved(): Promise<void> {
+    if (this.snapshot.state.seq !== null) return;
+    const saved = await this.saved.loadRoom(this.roomId);
+    const { kind } = this.snapshot.connection;
+    // A connection that has begun meanwhile asked for the newest history instead.
+    if (saved && (kind === "waiting" || kind === "offline")) this.dispatch({ type: "saved", saved });
+  }
+
+  private save(): void {
+    clearTimeout(this.saveTimer);
+    this.saveTimer = undefined;
+    const room = toSaved(this.snapshot.state);
+    if (room) this.saved.saveRoom(this.roomId, room);
   }
 
   private perform(op: Op): void {
@@ -290,6 +310,7 @@ export class RoomClient {
     this.flush();
     this.scheduleTick();
     this.syncOutbox(before, this.snapshot.state.outgoing);
+    if (this.snapshot.state.phase === "live") this.saveTimer ??= setTimeout(() => this.save(), SAVE_AFTER_MS);
     for (const listener of this.listeners) listener();
   }
 
@@ -343,54 +364,12 @@ export class RoomClient {
     if (this.reloading) return;
     this.reloading = true;
     clearTimeout(this.reloadTimer);
-    const reload = await this.fetchReload().catch(() => null);
+    const reload = await fetchReload(this.options.api, this.roomId, this.snapshot.state).catch(() => null);
     this.reloading = false;
     if (!this.running) return;
     if (reload) this.dispatch({ type: "reloaded", reload, nowMs: Date.now() });
     if (this.snapshot.state.phase === "reload") {
       this.reloadTimer = setTimeout(() => void this.reload(), RELOAD_RETRY_MS);
-    }
-  }
-
-  private async fetchReload() {
-    const { api } = this.options;
-    const { state } = this.snapshot;
-    let page = await api.messages(this.roomId, { limit: PAGE_COUNT });
-    for (let pages = 1; page.hasMoreBefore && pages < RELOAD_PAGES_MAX; pages += 1) {
-      const oldest = page.messages[0]?.seq ?? 0;
-      if (oldest <= state.reloadFromSeq) break;
-      const older = await api.messages(this.roomId, { before: oldest, limit: 100 });
-      if (older.epoch !== page.epoch) break;
-      const { hasMoreBefore } = older;
-      page = { ...page, messages: [...older.messages, ...page.messages], hasMoreBefore };
-    }
-    const threads: Record<string, Page> = {};
-    for (const rootId of Object.keys(state.threads)) {
-      const load: Load = { kind: "thread", rootId };
-      const thread = await this.fetchPage(load, {}).catch((error: unknown) => {
-        // A deleted thread must not prevent the room from reloading.
-        if (error instanceof ApiError && error.status === 404) return null;
-        throw error;
-      });
-      if (thread) threads[rootId] = thread;
-    }
-    return { page, threads };
-  }
-
-  /**
-   * Asks REST why an upgrade was refused, because browsers hide the response. A page comes from the room itself, which
-   * says so if it is being restored.
-   */
-  private async explainRefusal(): Promise<Refusal> {
-    try {
-      await this.options.api.messages(this.roomId, { limit: 1 });
-      return null;
-    } catch (error) {
-      if (error instanceof SignedOut) return { code: 4401, reason: "auth_expired" };
-      if (error instanceof ApiError && error.status === 503 && error.body.retryAfterMs !== undefined)
-        return { restoringMs: error.body.retryAfterMs };
-      const final = error instanceof ApiError && [401, 403, 404].includes(error.status);
-      return final ? { code: error.status, reason: error.code } : null;
     }
   }
 }

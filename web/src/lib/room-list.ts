@@ -126,6 +126,13 @@ export class RoomList {
     this.isLive = isLive;
   }
 
+  /** Shows rooms that were saved, unless the list has some. Returns whether it did. */
+  showSaved(rooms: Room[]): boolean {
+    if (this.snapshot.rooms.length > 0) return false;
+    this.set({ rooms, isLoading: false });
+    return true;
+  }
+
   /** What a tab that opens later starts from. */
   firstPage(): { rooms: Room[]; nextCursor: string | null } {
     return { rooms: this.snapshot.rooms, nextCursor: this.cursor };

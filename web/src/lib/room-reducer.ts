@@ -16,10 +16,12 @@ import {
 } from "./room-outgoing";
 import { onLoaded, onLoading, onReloaded } from "./room-pages";
 import type { Load, Page, Reload, RoomState } from "./room-state";
+import { type SavedRoom, withSaved } from "./saved-room";
 
 export type Action =
   | { type: "events"; events: ServerEvent[]; nowMs: number }
   | { type: "closed" }
+  | { type: "saved"; saved: SavedRoom }
   | { type: "tick"; nowMs: number }
   | { type: "perform"; clientId: string; op: Op; nowMs: number }
   | { type: "restored"; outgoing: Outgoing[] }
@@ -48,6 +50,8 @@ export function roomReducer(state: RoomState, action: Action): RoomState {
       return removeSettled(action.events.reduce((next, event) => onEvent(next, event, action.nowMs), state));
     case "closed":
       return onClosed(state);
+    case "saved":
+      return withSaved(state, action.saved);
     case "tick":
       return onTick(state, action.nowMs);
     case "loading":

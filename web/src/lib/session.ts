@@ -1,6 +1,7 @@
 /**
  * Who is signed in to this tab, and where tokens come from. The session is in sessionStorage: it survives a reload, and
- * two tabs can be two people. A development server issues tokens; in any other deployment the embedding product does.
+ * two tabs can be two people. A new tab starts with the session that began last in this browser. A development server
+ * issues tokens; in any other deployment the embedding product does.
  */
 import { devToken } from "./api";
 import { type GetToken, SignedOut } from "./http";
@@ -79,17 +80,24 @@ const KEY = "chinwag.session";
 
 export function loadSession(): Session | null {
   try {
-    const saved = JSON.parse(sessionStorage.getItem(KEY) ?? "null") as Session | null;
-    return typeof saved?.userId === "string" && typeof saved.token === "string" ? saved : null;
+    const saved = JSON.parse(
+      sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? "null",
+    ) as Session | null;
+    if (typeof saved?.userId !== "string" || typeof saved.token !== "string") return null;
+    sessionStorage.setItem(KEY, JSON.stringify(saved));
+    return saved;
   } catch {
     return null;
   }
 }
 
+/** `null`: signed out, in this tab and in those that open later. */
 export function saveSession(session: Session | null): void {
   try {
-    if (session) sessionStorage.setItem(KEY, JSON.stringify(session));
-    else sessionStorage.removeItem(KEY);
+    for (const storage of [sessionStorage, localStorage]) {
+      if (session) storage.setItem(KEY, JSON.stringify(session));
+      else storage.removeItem(KEY);
+    }
   } catch {
     // Storage may be disabled; then the session ends with the page.
   }
