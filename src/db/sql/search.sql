@@ -1,1 +1,1 @@
-SELECT chat_search_v1($1)
+SELECT chat_search_v2($1)
