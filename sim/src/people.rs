@@ -101,12 +101,15 @@ impl World {
         let is_full = self.clock.now() < self.faults.disk_full_until.get();
         let is_fine = self.faults.postgres.get() == PostgresFault::Fine && !is_full;
         let host = self.hosts.of_room(room);
-        // A promise that was lost keeps the room's changes waiting, and a room without a log is made first.
+        // A promise that was lost keeps the room's changes waiting, and a room without a log is made first. Whoever asks for
+        // a room that Postgres has lost does not find it before the room has put itself back.
+        let is_lost =
+            self.backends.is_deleted(room) || self.backends.rows(room, |rows| rows.postgres.missing);
         let is_ready = host
             .is_some_and(|host| self.is_idle(&host) || !self.recorder.happened("promises lost"))
             && has_log(self, room);
         let is_deleted = self.model.deletion_requested.borrow().contains(&room);
-        if self.faults.countdowns() != [0; 3] || !is_fine || !is_ready || is_deleted {
+        if self.faults.countdowns() != [0; 3] || !is_fine || !is_ready || is_deleted || is_lost {
             return;
         }
         self.recorder.count("changes at once");

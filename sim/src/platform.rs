@@ -244,6 +244,7 @@ impl Platform for Simulated {
 
     /// See `notifications`.
     async fn notify(&self, notices: &[Notices]) -> bool {
+        self.world.check_offers(&self.host);
         self.world.clock.sleep(5).await;
         // The queue fails now and then, and its answer may be lost.
         let chance = self.world.clock.random() % 8;

@@ -213,11 +213,7 @@ impl<P: Platform> Object<P> {
             Effect::Verify { connection, token } => self.verify_later(connection, token),
             Effect::Reply(answer) => fed.reply = Some(answer),
             Effect::Project(batch) => fed.project = Some(batch),
-            // Nothing waits for the queue.
-            Effect::Offer(offering) => self.later(async move |object| {
-                let taken = object.platform.notify(&offering.notices).await;
-                object.feed(Input::Offered { offering, taken });
-            }),
+            Effect::Offer(offering) => self.later(async move |object| object.offer(offering).await),
             Effect::Refresh => self.later(async move |object| object.refresh().await),
             Effect::Alarm(at) => self.platform.set_alarm(at),
             Effect::Restore => self.later(async move |object| object.restore_room().await),

@@ -43,6 +43,8 @@ pub struct Host {
     /// All sockets that it ever accepted.
     pub opened: RefCell<Vec<Rc<SimSocket>>>,
     pub memory_losses: RefCell<Vec<MemoryLoss>>,
+    /// When the room last began to offer notices within a second, and how often it has offered since.
+    pub offers: Cell<(UnixMs, u32)>,
     pub alarm: Cell<Option<UnixMs>>,
     /// An alarm that fired in this turn: a process that dies before the turn's end fires it again.
     pub fired_alarm: Cell<Option<UnixMs>>,
@@ -92,6 +94,7 @@ impl Host {
             sockets: RefCell::default(),
             opened: RefCell::default(),
             memory_losses: RefCell::default(),
+            offers: Cell::default(),
             alarm: Cell::new(None),
             fired_alarm: Cell::new(None),
             alarm_stuck: Cell::new(false),
