@@ -66,7 +66,7 @@ impl Room {
                 let (id, seq) = self.delete(request, DeleteDraft::new(&message, None)?)?;
                 json!({"messageId": id, "seq": seq}).to_string()
             }
-            RoomCall::Versions { message } => self.versions(request, &message)?.to_string(),
+            RoomCall::Versions { message, before } => self.versions(request, &message, before)?.to_string(),
             RoomCall::React { message, emoji, add } => {
                 let draft = ReactionDraft::new(&message, emoji, add, None)?;
                 let message = self.react(request, draft)?.ok_or_else(Refusal::fault)?;
