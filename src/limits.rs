@@ -137,6 +137,12 @@ pub const DIRECTORY_SORT_CHARS_MAX: usize = 64;
 pub const PEOPLE_IDS_MAX: usize = 100;
 /// People of `POST /people/bulk` (PEOPLE-4): their largest profiles fit into four bodies; a tenant of 100,000 takes 200.
 pub const PEOPLE_BULK_MAX: usize = 500;
+/// Rooms that learn at once that tokens of a person are refused (PEOPLE-6), and by one request: a Worker may make 1,000
+/// subrequests. The next request goes on with the others.
+pub const SESSION_ROOMS_AT_ONCE: u64 = 50;
+pub const SESSION_ROOMS_MAX: u64 = 500;
+/// When a request that has not reached all rooms may be repeated: at once, another isolate may take it.
+pub const SESSIONS_RETRY_AFTER_MS: u64 = 1_000;
 /// How often an isolate writes a person's profile although their token says nothing new (PEOPLE-1): another isolate, or a
 /// restore, may have an older one.
 pub const PROFILE_EVERY_MS: u64 = 3_600_000;

@@ -15,6 +15,9 @@ mod files;
 mod final_checks;
 mod generator;
 mod history_checks;
+mod inbox_checks;
+mod inbox_rows;
+mod inboxes;
 mod log_checks;
 mod notifications;
 mod objects;
@@ -50,7 +53,7 @@ use std::time::Instant;
 use world::checker::Checker;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 52] = [
+const SOMETIMES: [&str; 60] = [
     "crashes",
     "dedupe hits",
     "conflicts compared as equal",
@@ -103,6 +106,14 @@ const SOMETIMES: [&str; 52] = [
     "pages cut at their bytes",
     "histories cut at their bytes",
     "changes at once",
+    "inbox events",
+    "inbox events replayed",
+    "inboxes resynced",
+    "rooms added to a list",
+    "rooms removed from a list",
+    "pokes lost",
+    "pokes doubled",
+    "leases lost",
 ];
 const OUTBOX_PEAK: &str = "outbox peak";
 /// Events that wait for Postgres at once, in some seed.

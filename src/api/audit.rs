@@ -1,7 +1,7 @@
 //! A room's audit log over REST.
 //! Not here: what is written into it (`room`), and the statement (`db`).
 
-use super::context::RoomContext;
+use super::context::{RoomContext, ensure_active};
 use super::http::{Reply, database_unavailable, no_such_room};
 use super::ports::Ports;
 use crate::auth::{self, Action, Role};
@@ -11,6 +11,7 @@ use serde_json::json;
 
 /// `GET /rooms/:id/audit`.
 pub async fn list<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
+    ensure_active(cx.ports, &cx.caller).await?;
     let cursor = cx.query.cursor().map(AuditCursor::parse).transpose()?;
     let limit = cx.query.limit()?;
     let (db, caller) = (cx.ports.db(), &cx.caller);

@@ -7,6 +7,7 @@ use super::http::{Params, Query, no_such_room};
 use super::ports::Ports;
 use super::routes::Route;
 use crate::auth::{self, Identity};
+use crate::db;
 use crate::error::Refusal;
 use crate::ids::RoomId;
 use http::HeaderMap;
@@ -23,11 +24,18 @@ pub struct Unauthenticated<'p, 'h, P> {
 
 impl<'p, P: Ports> Unauthenticated<'p, '_, P> {
     /// # Errors  `unauthenticated` without a valid token in `Authorization`; `rate_limited` past a rate of the edge.
-    pub async fn require_caller(self) -> Result<CallerContext<'p, P>, Refusal> {
+    async fn require_token(self) -> Result<CallerContext<'p, P>, Refusal> {
         let caller = self.ports.authenticate(auth::bearer(self.headers)?).await?;
         count_at_edge(self.ports, &caller, self.route).await?;
         self.ports.note_person(&caller);
         Ok(self.with_caller(caller))
+    }
+
+    /// # Errors  like `require_token`; those of `ensure_active`.
+    pub async fn require_caller(self) -> Result<CallerContext<'p, P>, Refusal> {
+        let cx = self.require_token().await?;
+        ensure_active(cx.ports, &cx.caller).await?;
+        Ok(cx)
     }
 
     /// The request of a caller who was verified otherwise.
@@ -35,11 +43,25 @@ impl<'p, P: Ports> Unauthenticated<'p, '_, P> {
         CallerContext { ports: self.ports, caller, params: self.params, query: self.query }
     }
 
-    /// # Errors  like `require_caller`; `room_not_found` if the path's `room` is no id.
+    /// The handler asks for the membership, and with it for the account.
+    ///
+    /// # Errors  like `require_token`; `room_not_found` if the path's `room` is no id.
     pub async fn require_room(self) -> Result<RoomContext<'p, P>, Refusal> {
-        let cx = self.require_caller().await?;
+        let cx = self.require_token().await?;
         let room = RoomId::parse(cx.params.get("room")).ok_or_else(no_such_room)?;
         Ok(cx.with_room(room))
+    }
+}
+
+/// Tokens of this person, as old as this one, are not refused. Without an answer of Postgres nobody is: what needs
+/// Postgres fails by itself, and a room knows its members' accounts.
+///
+/// # Errors  those of `db::Account::admit`.
+/// # Cost  a lookup by primary key, as nothing may be remembered that an admin can change (PEOPLE-6).
+pub async fn ensure_active<P: Ports>(ports: &P, caller: &Identity) -> Result<(), Refusal> {
+    match db::account(ports.fail_fast_db(), &caller.tenant, &caller.user).await {
+        Ok(Some(account)) => account.admit(caller),
+        _ => Ok(()),
     }
 }
 

@@ -16,6 +16,12 @@ use sha2::{Digest, Sha256};
 pub enum InboxRequest {
     Upgrade(InboxUpgrade),
     Poke(Poke),
+    /// Which tokens are refused has changed in Postgres: the inbox asks for it, and closes the sockets of those.
+    #[serde(rename_all = "camelCase")]
+    EndSessions {
+        tenant: TenantId,
+        user: UserId,
+    },
 }
 
 /// Crosses a deploy: tests/golden/stored/inbox_request.json

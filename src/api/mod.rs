@@ -121,6 +121,7 @@ async fn dispatch<P: Ports, B: Body>(
         Route::GetOwnProfile => people::get_own(cx.require_caller().await?).await,
         Route::UpdateOwnProfile => people::update_own(cx.require_caller().await?, request).await,
         Route::PutPerson => people::put(cx.require_caller().await?, request).await,
+        Route::SignOut => people::sign_out(cx.require_caller().await?).await,
         Route::PutPeople => people::put_many(cx.require_caller().await?, request).await,
         Route::UploadFile => files::upload(cx.require_room().await?, request).await,
         Route::SignDownload => files::sign_download(cx.require_room().await?).await,

@@ -2,7 +2,7 @@
 //! Not here: who is notified (`db::notify`), and the webhook (`notify`).
 
 use super::body::{one_of, time};
-use super::context::RoomContext;
+use super::context::{RoomContext, ensure_active};
 use super::http::{Body, Reply, Request, database_unavailable, no_such_room};
 use super::ports::Ports;
 use crate::db;
@@ -12,6 +12,7 @@ use crate::room::AdminChange;
 
 /// `GET /rooms/:id/notification-settings`.
 pub async fn get<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
+    ensure_active(cx.ports, &cx.caller).await?;
     let settings = db::notify_settings(cx.ports.db(), &cx.caller.tenant, &cx.caller.user, &cx.room).await;
     settings.map_err(database_unavailable)?.map(Reply::ok).ok_or_else(no_such_room)
 }

@@ -1,7 +1,7 @@
 //! The outbox over REST, for a tenant's admins: of one room, and the list of rooms with outbox alerts.
 //! Not here: what a room does with its outbox (`room::operator`), and the list (`outbox_alerts`).
 
-use super::context::{CallerContext, RoomContext};
+use super::context::{CallerContext, RoomContext, ensure_active};
 use super::http::{Body, Reply, Request};
 use super::ports::Ports;
 use super::room_access::refuse_strangers;
@@ -42,6 +42,7 @@ pub async fn discard<P: Ports, B: Body>(
 /// # Errors  `room_not_found` for strangers and where there is no room, `forbidden` for members.
 async fn authorize_operator<P: Ports>(cx: &RoomContext<'_, P>) -> Result<Option<Membership>, Refusal> {
     let RoomContext { ports, caller, room, .. } = cx;
+    ensure_active(*ports, caller).await?;
     let snapshot = db::room_snapshot(ports.fail_fast_db(), &caller.tenant, room, None).await;
     let snapshot = match snapshot {
         // A restored backup may lack the room, and its object puts it back (OUT-11).
@@ -56,6 +57,7 @@ async fn authorize_operator<P: Ports>(cx: &RoomContext<'_, P>) -> Result<Option<
         members_version: s.members_version,
         last_seq: s.last_seq,
         notify: None,
+        person: None,
     };
     Ok(snapshot.map(membership))
 }

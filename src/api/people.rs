@@ -5,13 +5,18 @@ use super::body::{one_of, time};
 use super::context::CallerContext;
 use super::http::{Body, Reply, Request, database_unavailable, no_such_room};
 use super::ports::Ports;
+use super::room_request::{RoomOp, RoomRequest};
 use crate::auth::{self, Action, Identity};
-use crate::db::{self, DirectoryPlace, ProfilePut, ProfileWriter};
+use crate::db::{self, Directory, DirectoryPlace, EndSessions, ProfilePut, ProfileWriter};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, UserId};
-use crate::limits::{DIRECTORY_QUERY_CHARS_MAX, EMOJI_BYTES_MAX, PEOPLE_BULK_MAX, PEOPLE_IDS_MAX};
+use crate::limits::{
+    DIRECTORY_QUERY_CHARS_MAX, EMOJI_BYTES_MAX, PEOPLE_BULK_MAX, PEOPLE_IDS_MAX, SESSION_ROOMS_AT_ONCE,
+    SESSION_ROOMS_MAX, SESSIONS_RETRY_AFTER_MS,
+};
 use crate::protocol::room::RoomKind;
 use crate::protocol::{Fields, person};
+use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -109,9 +114,10 @@ pub async fn put<P: Ports, B: Body>(cx: CallerContext<'_, P>, request: Request<B
     authorize_admin(&caller)?;
     let user_id = person_id(params.get("user"))?;
     let set = admins_fields(&mut request.read_fields().await?)?;
-    let put = ProfilePut { user_id, set };
-    let written = db::put_people(ports.db(), &caller.tenant, ProfileWriter::Admin, &[put]).await;
+    let puts = [ProfilePut { user_id, set }];
+    let written = db::put_people(ports.db(), &caller.tenant, ProfileWriter::Admin, &puts).await;
     let person = written.map_err(database_unavailable)?.pop().ok_or_else(Refusal::fault)?;
+    end_sessions_of_deactivated(ports, &caller, &puts).await?;
     Ok(Reply::ok(json!({"person": person})))
 }
 
@@ -140,7 +146,79 @@ pub async fn put_many<P: Ports, B: Body>(
         puts.push(ProfilePut { user_id, set: admins_fields(&mut one)? });
     }
     let people = db::put_people(ports.db(), &caller.tenant, ProfileWriter::Admin, &puts).await;
-    Ok(Reply::ok(json!({"people": people.map_err(database_unavailable)?})))
+    let people = people.map_err(database_unavailable)?;
+    end_sessions_of_deactivated(ports, &caller, &puts).await?;
+    Ok(Reply::ok(json!({"people": people})))
+}
+
+/// `POST /people/:id/sign-out`, for a tenant's admin.
+pub async fn sign_out<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
+    let CallerContext { ports, caller, params, .. } = cx;
+    authorize_admin(&caller)?;
+    let person = person_id(params.get("user"))?;
+    let known = db::people_by_id(
+        ports.db(),
+        (&caller.tenant, &caller.user),
+        Directory::Tenant,
+        std::slice::from_ref(&person),
+    );
+    known.await.map_err(database_unavailable)?.pop().ok_or_else(no_such_person)?;
+    end_sessions(ports, &caller, &person, (true, &mut { SESSION_ROOMS_MAX })).await?;
+    Ok(Reply::ok(json!({"userId": person})))
+}
+
+async fn end_sessions_of_deactivated<P: Ports>(
+    ports: &P,
+    caller: &Identity,
+    puts: &[ProfilePut],
+) -> Result<(), Refusal> {
+    let mut rooms_left = SESSION_ROOMS_MAX;
+    for put in puts {
+        if put.set.get("deactivated").and_then(Value::as_bool) == Some(true) {
+            end_sessions(ports, caller, &put.user_id, (false, &mut rooms_left)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// All rooms of the person and their inbox know that tokens of theirs are refused, and have closed the sockets of these.
+///
+/// # Takes   `rooms_left`: how many rooms this request may still call.
+/// # Errors  upstream_unavailable → some rooms don't know it yet; the same request goes on with these.
+async fn end_sessions<P: Ports>(
+    ports: &P,
+    caller: &Identity,
+    person: &UserId,
+    (sign_out, rooms_left): (bool, &mut u64),
+) -> Result<(), Refusal> {
+    let who = (&caller.tenant, person);
+    let begun = db::end_sessions(ports.db(), who, EndSessions::Begin { sign_out }).await;
+    let mut rooms = begun.map_err(database_unavailable)?;
+    ports.end_inbox_sessions(&caller.tenant, person).await?;
+    while let Some(last) = rooms.last() {
+        if *rooms_left == 0 {
+            let message = "sockets of this person are still being closed: send the same request again";
+            let refusal = Refusal::new(Code::UpstreamUnavailable, message);
+            return Err(refusal.retry_after_ms(SESSIONS_RETRY_AFTER_MS));
+        }
+        *rooms_left = rooms_left.saturating_sub(SESSION_ROOMS_AT_ONCE);
+        let request = |room: &RoomId| RoomRequest {
+            caller: caller.clone(),
+            room: room.clone(),
+            membership: None,
+            op: RoomOp::EndSessions {},
+        };
+        let requests: Vec<RoomRequest> = rooms.iter().map(request).collect();
+        for answer in join_all(requests.iter().map(|request| ports.call_room(request))).await {
+            if !matches!(answer?, Reply::Json { status: 200, .. }) {
+                let message = "a room can't be reached: send the same request again";
+                return Err(Refusal::new(Code::UpstreamUnavailable, message));
+            }
+        }
+        let next = db::end_sessions(ports.db(), who, EndSessions::Done { room: last }).await;
+        rooms = next.map_err(database_unavailable)?;
+    }
+    Ok(())
 }
 
 /// What a person's token says of them.
@@ -168,6 +246,9 @@ fn admins_fields(fields: &mut Fields) -> Result<Map<String, Value>, Refusal> {
     let name = "at most 100 characters on one line, which show something";
     put_text(&mut set, fields, "name", (person::name, name))?;
     put_text(&mut set, fields, "avatarUrl", (person::avatar_url, "an https URL of at most 2,048 bytes"))?;
+    if let Some(deactivated) = fields.flag_opt("deactivated")? {
+        set.insert("deactivated".to_owned(), json!(deactivated));
+    }
     put_text(&mut set, fields, "title", (person::line, "at most 100 characters on one line"))?;
     Ok(set)
 }

@@ -8,7 +8,7 @@ use super::room_request::RoomRequest;
 use crate::auth::{AuthConfig, Identity};
 use crate::db::{Directory, Postgres};
 use crate::error::Refusal;
-use crate::ids::{TenantId, UnixMs};
+use crate::ids::{TenantId, UnixMs, UserId};
 use crate::limits::Limits;
 use crate::outbox_alerts::Listed;
 use crate::room::moderation::Rules;
@@ -54,6 +54,16 @@ pub trait Ports {
     }
     /// The room's reply, always `Reply::Json`.
     fn call_room(&self, request: &RoomRequest) -> impl Future<Output = Result<Reply, Refusal>>;
+    /// The person's inbox has closed the sockets whose tokens are refused.
+    ///
+    /// # Errors  upstream_unavailable.
+    fn end_inbox_sessions(
+        &self,
+        _tenant: &TenantId,
+        _person: &UserId,
+    ) -> impl Future<Output = Result<(), Refusal>> {
+        async { Ok(()) }
+    }
     /// The tenant's list of outbox alerts.
     fn outbox_alerts(&self, tenant: &TenantId) -> impl Future<Output = Result<Vec<Listed>, Refusal>>;
     /// A new ticket for this person, valid for `TICKET_MS`.

@@ -121,6 +121,7 @@ async fn act<P: Ports>(
             members_version: room.members_version,
             last_seq: room.last_seq,
             notify: None,
+            person: None,
         }),
         // The message went with its room.
         Err(_) if matches!(action, Resolution::Delete) => return Ok(None),

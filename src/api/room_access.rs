@@ -24,10 +24,16 @@ pub fn refuse_strangers<T>(answer: Result<Option<T>, DbError>) -> Result<Option<
 
 impl<P: Ports> RoomContext<'_, P> {
     /// The caller's membership of the room, by the rule of `refuse_strangers`.
+    ///
+    /// # Errors  like it; and those of `db::Account::admit`.
     pub async fn membership(&self) -> Result<Option<Membership>, Refusal> {
         let access =
             db::access(self.ports.fail_fast_db(), &self.caller.tenant, &self.caller.user, &self.room);
-        Ok(refuse_strangers(access.await)?.map(Membership::from))
+        let access = refuse_strangers(access.await)?;
+        if let Some(account) = access.as_ref().and_then(|access| access.account.as_ref()) {
+            account.admit(&self.caller)?;
+        }
+        Ok(access.map(Membership::from))
     }
 
     /// Asks the room on a member's behalf.

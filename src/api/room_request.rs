@@ -36,12 +36,15 @@ pub struct Membership {
     /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<db::Notify>,
+    /// How the caller is shown: a room that shows them otherwise asks Postgres before it shows people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<db::ShownPerson>,
 }
 
 impl From<db::Access> for Membership {
     fn from(access: db::Access) -> Self {
-        let db::Access { members_version, last_seq, notify, .. } = access;
-        Self { members_version, last_seq, notify }
+        let db::Access { members_version, last_seq, notify, person, .. } = access;
+        Self { members_version, last_seq, notify, person }
     }
 }
 
@@ -52,6 +55,8 @@ pub enum RoomOp {
     Upgrade(UpgradeRequest),
     Call(RoomCall),
     Change(AdminChange),
+    /// Which tokens are refused has changed in Postgres: the room asks for it, and closes the sockets of those.
+    EndSessions {},
 }
 
 impl RoomOp {
@@ -61,6 +66,7 @@ impl RoomOp {
             Self::Upgrade(_) => false,
             Self::Call(call) => call.is_tenants(),
             Self::Change(change) => change.is_tenants(),
+            Self::EndSessions {} => true,
         }
     }
 }

@@ -33,7 +33,10 @@ pub async fn search<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal
             .map_err(database_unavailable)?,
     };
     let hit = |Found { room_id, room_name, message, .. }: Found| -> Value {
-        json!({"message": message_for(&caller.user, &caller.tenant, &room_id, message), "roomName": room_name})
+        let sender =
+            hits.people.get(&message.user_id).map_or(&message.user_id, |person| &person.name).clone();
+        json!({"message": message_for(&caller.user, &caller.tenant, &room_id, message), "roomName": room_name,
+               "senderName": sender})
     };
     let next_cursor = hits.next.map(|place| place.text());
     let hits: Vec<Value> = hits.found.into_iter().map(hit).collect();

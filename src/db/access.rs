@@ -2,12 +2,14 @@
 //! Not here: what a role may do (`auth`), and the room as clients see it (`rooms`).
 
 use super::port::{DbError, Postgres, decode};
-use crate::auth::Role;
+use crate::auth::{Identity, Role};
+use crate::error::{Code, Refusal};
 use crate::ids::{INTEGER_MAX, RoomId, Seq, TenantId, UnixMs, UserId};
-use crate::limits::SNAPSHOT_CHANGES_MAX;
+use crate::limits::{RECEIPTS_MEMBERS_MAX, SNAPSHOT_CHANGES_MAX};
 use crate::protocol::room::{AuditAction, HistoryVisibility, NotifyLevel, RoomKind, RoomMention};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// How a member stands to a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,50 @@ pub struct Access {
     /// If they differ from what the object knows, its copy of them is old: they make no new `members_version`.
     #[serde(default)]
     pub notify: Option<Notify>,
+    /// How the person is shown. If the room object shows them otherwise, its copy is old.
+    #[serde(default)]
+    pub person: Option<ShownPerson>,
+    #[serde(default)]
+    pub account: Option<Account>,
+}
+
+/// How a person is shown where they appear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownPerson {
+    pub name: String,
+    pub avatar_url: Option<String>,
+}
+
+impl ShownPerson {
+    /// A person of whom nothing but the id is known.
+    pub fn unnamed(user: &str) -> Self {
+        Self { name: user.to_owned(), avatar_url: None }
+    }
+}
+
+/// Which of a person's tokens are refused (PEOPLE-6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    pub user_id: UserId,
+    pub deactivated: bool,
+    /// Tokens issued before this, and tokens that don't tell when they were issued.
+    pub signed_out_before_ms: Option<UnixMs>,
+}
+
+impl Account {
+    /// # Errors  forbidden → deactivated; unauthenticated → signed out since the token was issued.
+    pub fn admit(&self, caller: &Identity) -> Result<(), Refusal> {
+        if self.deactivated {
+            return Err(Refusal::new(Code::Forbidden, "this account is deactivated"));
+        }
+        let before_ms = self.signed_out_before_ms.unwrap_or(0);
+        match before_ms == 0 || caller.issued_ms.is_some_and(|issued_ms| issued_ms >= before_ms) {
+            true => Ok(()),
+            false => Err(Refusal::new(Code::Unauthenticated, "signed out since this token was issued")),
+        }
+    }
 }
 
 /// Everything that a room object caches of its row and its members.
@@ -48,6 +94,13 @@ pub struct RoomSnapshot {
     /// The bans that were in force when the snapshot was taken.
     #[serde(default)]
     pub bans: Vec<SnapshotBan>,
+    /// How members are shown, by id, in rooms of at most `RECEIPTS_MEMBERS_MAX`; who has neither name nor avatar is left
+    /// out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub people: BTreeMap<String, ShownPerson>,
+    /// Members of whom tokens are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Account>,
     /// Who made the changes since the version that was asked for. The room does not store them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<SnapshotChange>,
@@ -99,7 +152,7 @@ pub struct Notify {
 
 /// How a person stands to a room; `None`: no such room, or not in it, which must look the same from outside.
 ///
-/// # Cost  two lookups by primary key; it runs at each upgrade and REST call.
+/// # Cost  three lookups by primary key; it runs at each upgrade and REST call.
 pub async fn access(
     db: &impl Postgres,
     tenant: &TenantId,
@@ -107,7 +160,7 @@ pub async fn access(
     room: &RoomId,
 ) -> Result<Option<Access>, DbError> {
     let input = json!({"tenant": tenant, "user": user, "room": room});
-    decode(db.query("SELECT chat_access_v2($1)", input).await?)
+    decode(db.query("SELECT chat_access_v3($1)", input).await?)
 }
 
 /// The room's row, all its members and bans, as of one moment, and who made the changes since the version `known`.
@@ -118,6 +171,7 @@ pub async fn room_snapshot(
     known: Option<u64>,
 ) -> Result<Option<RoomSnapshot>, DbError> {
     let known = known.unwrap_or(INTEGER_MAX);
-    let input = json!({"tenant": tenant, "room": room, "known": known, "changesMax": SNAPSHOT_CHANGES_MAX});
+    let input = json!({"tenant": tenant, "room": room, "known": known, "changesMax": SNAPSHOT_CHANGES_MAX,
+                       "peopleMax": RECEIPTS_MEMBERS_MAX});
     decode(db.query(include_str!("sql/room_snapshot.sql"), input).await?)
 }

@@ -28,7 +28,8 @@ mod search_words;
 mod unread;
 
 pub use access::{
-    Access, Notify, RoomSnapshot, SnapshotBan, SnapshotChange, SnapshotMember, access, room_snapshot,
+    Access, Account, Notify, RoomSnapshot, ShownPerson, SnapshotBan, SnapshotChange, SnapshotMember, access,
+    room_snapshot,
 };
 pub use audit::{AuditCursor, AuditRow, ReportedMessage, list_audit};
 pub use cursor::{Page, format as format_cursor, parse as parse_cursor};
@@ -42,8 +43,8 @@ pub use people::{Applied, AppliedChange, BanPut, ChangeSet, MemberPut, NotifyPut
 pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, Quota, ping};
 pub use profiles::{
-    Directory, DirectoryPlace, ProfilePut, ProfileWriter, directory, own_profile, people_by_id,
-    people_of_room, put_people,
+    Directory, DirectoryPlace, EndSessions, ProfilePut, ProfileWriter, account, directory, end_sessions,
+    own_profile, people_by_id, people_of_room, put_people,
 };
 pub use projection::{
     Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,

@@ -2,13 +2,14 @@
 //! contract's JSON (docs/PROTOCOL.md, "People"), which SQL builds (migrations/0021_profiles.sql).
 //! Not here: who may change what (`api::people`), and members of rooms (`members`, `people`).
 
+use super::access::Account;
 use super::cursor::{self, Page, PageAnswer};
 use super::port::{DbError, Postgres, decode};
 use crate::error::Refusal;
 use crate::ids::{RoomId, TenantId, UserId};
 use crate::limits::{
     DIRECTORY_FOUND_MAX, DIRECTORY_NEAR_MEMBERS_MAX, DIRECTORY_NEAR_ROOMS_MAX, DIRECTORY_SHARED_FOUND_MAX,
-    DIRECTORY_SORT_CHARS_MAX, DIRECTORY_WALK_MAX,
+    DIRECTORY_SORT_CHARS_MAX, DIRECTORY_WALK_MAX, SESSION_ROOMS_AT_ONCE,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -128,8 +129,46 @@ pub async fn directory(
                         "walkMax": DIRECTORY_WALK_MAX, "foundMax": found_max});
     let input = json!({"tenant": tenant, "user": caller, "q": q, "place": place, "limit": limit,
                        "onlyShared": only_shared, "bounds": bounds});
-    let answer: PageAnswer<DirectoryPlace> = decode(db.query("SELECT chat_directory_v1($1)", input).await?)?;
+    let answer: PageAnswer<DirectoryPlace> = decode(db.query("SELECT chat_directory_v2($1)", input).await?)?;
     Ok(answer.page())
+}
+
+/// Which of a person's tokens are refused; `None`: none.
+///
+/// # Cost  a lookup by primary key.
+pub async fn account(
+    db: &impl Postgres,
+    tenant: &TenantId,
+    person: &UserId,
+) -> Result<Option<Account>, DbError> {
+    decode(db.query(include_str!("sql/account.sql"), json!({"tenant": tenant, "person": person})).await?)
+}
+
+/// A step of ending a person's sessions in all of their rooms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum EndSessions<'a> {
+    /// Goes on where an earlier request has stopped, if one has.
+    Begin {
+        /// Tokens issued until now are refused.
+        sign_out: bool,
+    },
+    /// The rooms down to this one have closed their sockets.
+    Done { room: &'a RoomId },
+}
+
+/// The next rooms that must close the person's sockets, newest first; none: all have.
+pub async fn end_sessions(
+    db: &impl Postgres,
+    (tenant, person): (&TenantId, &UserId),
+    step: EndSessions<'_>,
+) -> Result<Vec<RoomId>, DbError> {
+    let (begin, sign_out, done) = match step {
+        EndSessions::Begin { sign_out } => (true, sign_out, None),
+        EndSessions::Done { room } => (false, false, Some(room)),
+    };
+    let input = json!({"tenant": tenant, "person": person, "begin": begin, "signOut": sign_out, "done": done,
+                       "limit": SESSION_ROOMS_AT_ONCE});
+    decode(db.query("SELECT chat_end_sessions_v1($1)", input).await?)
 }
 
 /// A page of a room's members as people, in the order of their ids; `None`: no such room, or the caller is not in it.

@@ -7,6 +7,7 @@
 //! `chat_search_v2` chooses: by the statistics of Postgres, and by how much the index really brings in how much time. A
 //! walk has a bounded length: if that does not fill the page, the page is short, and its cursor continues there.
 
+use super::access::ShownPerson;
 use super::place::{Found, Place};
 use super::port::{DbError, Postgres, decode};
 use super::search_words::{Term, Words};
@@ -14,6 +15,7 @@ use crate::ids::{RoomId, TenantId, UserId};
 use crate::limits::{PAGE_BYTES_MAX, SEARCH_FOUND_MAX, SEARCH_INDEX_MS, SEARCH_ROOMS_MAX, SEARCH_WALK};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// What a message must match, all of it. `None` and empty match anything.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +57,9 @@ pub struct Scope {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Hits {
     pub found: Vec<Found>,
+    /// How their authors are shown, by id; who has neither name nor avatar is left out.
+    #[serde(default)]
+    pub people: BTreeMap<String, ShownPerson>,
     /// There may be more behind this place.
     pub next: Option<Place>,
 }
@@ -62,6 +67,8 @@ pub struct Hits {
 #[derive(Deserialize)]
 struct Walked {
     found: Vec<Found>,
+    #[serde(default)]
+    people: BTreeMap<String, ShownPerson>,
     cut: Option<Place>,
 }
 
@@ -145,13 +152,13 @@ pub async fn search(
 
 /// One message more than the page tells that there is more.
 fn page(walked: Walked, limit: u64) -> Hits {
-    let Walked { mut found, cut } = walked;
+    let Walked { mut found, people, cut } = walked;
     if found.len() as u64 <= limit {
-        return Hits { found, next: cut };
+        return Hits { found, people, next: cut };
     }
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = found.last().map(|last| last.place.clone());
-    Hits { found, next }
+    Hits { found, people, next }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! effects (`object`).
 
 use crate::auth::Identity;
-use crate::db::{DbError, InboxRoom};
+use crate::db::{Account, DbError, InboxRoom};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, UnixMs};
 use crate::protocol::server::CloseCode;
@@ -83,6 +83,10 @@ pub enum Input<'a> {
         room: RoomId,
     },
     AlarmFired,
+    /// These tokens of the person are refused from now on.
+    SessionsEnded {
+        account: Account,
+    },
     Answered {
         question: Question,
         outcome: Result<Answer, DbError>,

@@ -15,6 +15,8 @@ pub use log::{Logged, Shown};
 pub use store::{Owner, Store, Views};
 pub use view::RoomView;
 
+use crate::db::Account;
+use crate::error::Code;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::Limits;
 use crate::protocol::server::CloseCode;
@@ -80,6 +82,7 @@ impl Inbox {
             }
             Input::Poked { room } => self.poked(room),
             Input::AlarmFired => self.alarm_fired(),
+            Input::SessionsEnded { account } => self.end_sessions(&account),
             Input::Answered { question, outcome } => self.answered(store, now, question, outcome)?,
             Input::Flush => self.flush(now),
         }
@@ -126,6 +129,17 @@ impl Inbox {
             }
         });
         self.effects.extend(effects.into_iter().map(Effect::Socket));
+    }
+
+    fn end_sessions(&mut self, account: &Account) {
+        for (code, close) in
+            [(Code::Forbidden, CloseCode::Removed), (Code::Unauthenticated, CloseCode::AuthExpired)]
+        {
+            let refused = self
+                .connections
+                .ids(|state| account.admit(&state.identity).is_err_and(|refusal| refusal.code == code));
+            self.close_all(refused, close);
+        }
     }
 
     fn close_all(&mut self, connections: Vec<ConnectionId>, code: CloseCode) {

@@ -49,6 +49,10 @@ pub(super) trait Host: Sized + 'static {
     type Platform: Platform;
 
     fn parts(&self) -> Parts<'_, Self::Platform>;
+    /// A verified token is not refused for another reason.
+    async fn admit(self: &Rc<Self>, outcome: Result<Identity, Refusal>) -> Result<Identity, Refusal> {
+        outcome
+    }
     /// A token of this connection was verified.
     fn take_verified(self: &Rc<Self>, connection: ConnectionId, outcome: Result<Identity, Refusal>);
     /// This client turned out to be too slow.
@@ -88,6 +92,7 @@ pub(super) trait Host: Sized + 'static {
                 let task = verifying.task(connection);
                 while let Some(token) = task.next() {
                     let outcome = platform.authenticate(&token).await;
+                    let outcome = object.admit(outcome).await;
                     object.take_verified(connection, outcome);
                 }
             });

@@ -46,6 +46,11 @@ impl<P: Platform> Host for InboxObject<P> {
         Parts { platform, limits, sockets, linger, verifying }
     }
 
+    async fn admit(self: &Rc<Self>, outcome: Result<Identity, Refusal>) -> Result<Identity, Refusal> {
+        let identity = outcome?;
+        self.ensure_active(&identity).await.map(|()| identity)
+    }
+
     fn take_verified(self: &Rc<Self>, connection: ConnectionId, outcome: Result<Identity, Refusal>) {
         self.feed(Input::Verified { connection, outcome });
     }
@@ -92,6 +97,7 @@ impl<P: Platform> InboxObject<P> {
                 }
                 Ok(Answer::Reply(Reply::ok("{}")))
             }
+            InboxRequest::EndSessions { tenant, user } => self.end_sessions(&tenant, &user).await,
         }
     }
 

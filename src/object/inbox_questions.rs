@@ -4,6 +4,7 @@
 use super::host::Host;
 use super::inbox::InboxObject;
 use super::platform::Platform;
+use super::requests::Answer as Answered;
 use crate::api::{self, Reply, RoomOp, RoomRequest, database_unavailable, no_such_room};
 use crate::auth::Identity;
 use crate::db::{self, DbError, InboxRoom};
@@ -32,16 +33,49 @@ impl<P: Platform> InboxObject<P> {
 
     /// The list for a new connection, with the lease begun before it.
     ///
-    /// # Errors  upstream_unavailable → Postgres gave no answer. What a list shows only Postgres knows.
+    /// # Errors  upstream_unavailable → Postgres gave no answer. What a list shows only Postgres knows. And those of
+    /// `db::Account::admit`.
     pub(super) async fn ask_everything(
         self: &Rc<Self>,
         caller: &Identity,
     ) -> Result<(Answer, bool), Refusal> {
         self.begin_question().await?;
-        let known = self.look(Inbox::known_rooms).unwrap_or_default();
-        let asked = self.ask_whole(caller, &known).await;
+        let answer = self.ask_as(caller).await;
         self.asking.release();
-        asked.map_err(database_unavailable)
+        answer
+    }
+
+    async fn ask_as(self: &Rc<Self>, caller: &Identity) -> Result<(Answer, bool), Refusal> {
+        self.ensure_active(caller).await?;
+        let known = self.look(Inbox::known_rooms).unwrap_or_default();
+        self.ask_whole(caller, &known).await.map_err(database_unavailable)
+    }
+
+    /// # Errors  those of `db::Account::admit`. Without an answer of Postgres nobody is refused.
+    pub(super) async fn ensure_active(self: &Rc<Self>, caller: &Identity) -> Result<(), Refusal> {
+        match self.ask_db(async |db| db::account(db, &caller.tenant, &caller.user).await).await {
+            Ok(Some(account)) => account.admit(caller),
+            _ => Ok(()),
+        }
+    }
+
+    /// The inbox has closed the sockets whose tokens are refused. A connection that is being opened has asked before, and
+    /// is closed too, or asks later.
+    ///
+    /// # Errors  upstream_unavailable → Postgres gave no answer.
+    pub(super) async fn end_sessions(
+        self: &Rc<Self>,
+        tenant: &TenantId,
+        user: &UserId,
+    ) -> Result<Answered<P::Peer>, Refusal> {
+        self.begin_question().await?;
+        let account = self.ask_db(async |db| db::account(db, tenant, user).await).await;
+        if let Ok(Some(account)) = &account {
+            self.feed(Input::SessionsEnded { account: account.clone() });
+        }
+        self.asking.release();
+        account.map_err(database_unavailable)?;
+        Ok(Answered::Reply(Reply::ok("{}")))
     }
 
     async fn ask_whole(
@@ -132,7 +166,10 @@ impl<P: Platform> InboxObject<P> {
         let asked = self.ask_db(async |db| db::access(db, tenant, user, &room).await);
         let membership = match asked.await {
             Ok(None) => return Err(no_such_room()),
-            Ok(Some(access)) => Some(access.into()),
+            Ok(Some(access)) => {
+                access.account.as_ref().map_or(Ok(()), |account| account.admit(&caller))?;
+                Some(access.into())
+            }
             Err(_) if is_known => None,
             Err(error) => return Err(database_unavailable(error)),
         };

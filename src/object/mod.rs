@@ -214,7 +214,9 @@ impl<P: Platform> Object<P> {
             Effect::Reply(answer) => fed.reply = Some(answer),
             Effect::Project(batch) => fed.project = Some(batch),
             Effect::Offer(offering) => self.later(async move |object| object.offer(offering).await),
-            Effect::Refresh => self.later(async move |object| object.refresh().await),
+            Effect::Refresh => self.later(async move |object| {
+                object.refresh().await;
+            }),
             Effect::Alarm(at) => self.platform.set_alarm(at),
             Effect::Restore => self.later(async move |object| object.restore_room().await),
             Effect::Erase => self.later(async move |object| object.erase_piece().await),

@@ -34,7 +34,12 @@ impl<P: Platform> Object<P> {
         self: Rc<Self>,
         room_request: RoomRequest,
     ) -> Result<Answer<P::Peer>, Refusal> {
+        if matches!(room_request.op, RoomOp::EndSessions {}) {
+            return self.end_sessions().await.map(Answer::Reply);
+        }
         self.open(&room_request).await?;
+        let caller = &room_request.caller;
+        self.memory.look(|room| room.ensure_not_refused(caller)).unwrap_or(Ok(()))?;
         match room_request.op {
             RoomOp::Upgrade(upgrade) => {
                 self.admit(&room_request.caller)?;
@@ -46,7 +51,20 @@ impl<P: Platform> Object<P> {
                 Ok(Answer::Reply(Reply::ok(fed.reply.ok_or_else(Refusal::fault)??)))
             }
             RoomOp::Change(change) => self.change(room_request.caller, change).await.map(Answer::Reply),
+            RoomOp::EndSessions {} => Err(Refusal::fault()),
         }
+    }
+
+    /// The room knows which tokens are refused, and has closed the sockets of those. Where there is no log nobody is
+    /// connected.
+    ///
+    /// # Errors  upstream_unavailable → Postgres gave no answer.
+    async fn end_sessions(self: &Rc<Self>) -> Result<Reply, Refusal> {
+        let is_open = self.loaded().map_err(|why| self.broken(&why))?.is_some();
+        if is_open && !self.refresh().await {
+            return Err(Refusal::new(Code::UpstreamUnavailable, "the database can't be reached, try again"));
+        }
+        Ok(Reply::ok("{}"))
     }
 
     fn admit(self: &Rc<Self>, caller: &Identity) -> Result<(), Refusal> {
@@ -114,7 +132,11 @@ impl<P: Platform> Object<P> {
                     || membership
                         .notify
                         .as_ref()
-                        .is_none_or(|notify| room.has_notify(&room_request.caller.user, notify));
+                        .is_none_or(|notify| room.has_notify(&room_request.caller.user, notify))
+                        && membership
+                            .person
+                            .as_ref()
+                            .is_none_or(|person| room.shows_as(&room_request.caller.user, person));
                 membership.members_version <= room.members_version()
                     && membership.last_seq <= room.head()
                     && member
@@ -150,13 +172,14 @@ impl<P: Platform> Object<P> {
         self.is_current(room_request).map(drop)
     }
 
-    /// Asks Postgres for the room and its members.
-    pub async fn refresh(self: &Rc<Self>) {
+    /// Asks Postgres for the room and its members; true if its answer is in force.
+    pub async fn refresh(self: &Rc<Self>) -> bool {
         let known = self.memory.look(|room| (room.key(), room.members_version()));
-        let Some(((tenant, id), version)) = known else { return };
+        let Some(((tenant, id), version)) = known else { return true };
         let snapshot = self.ask_db(async |db| db::room_snapshot(db, &tenant, &id, Some(version)).await);
-        if let Ok(snapshot) = snapshot.await {
-            self.feed(Input::Refreshed(snapshot));
+        match snapshot.await {
+            Ok(snapshot) => !self.feed(Input::Refreshed(snapshot)).failed,
+            Err(_) => false,
         }
     }
 

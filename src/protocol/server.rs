@@ -47,6 +47,8 @@ pub struct Hello<'a> {
     pub last_read_seq: Seq,
     pub notify: Value,
     pub read_markers: BTreeMap<&'a str, Seq>,
+    /// How members are shown, by id.
+    pub people: Value,
 }
 
 pub fn hello(h: &Hello) -> EventText {
@@ -54,6 +56,7 @@ pub fn hello(h: &Hello) -> EventText {
         "type": "hello", "connectionId": h.connection_id, "roomId": h.room_id, "userId": h.user_id,
         "role": h.role, "seq": h.seq, "epoch": h.epoch, "heartbeatMs": HEARTBEAT_MS, "limits": h.limits,
         "me": {"lastReadSeq": h.last_read_seq, "notify": h.notify}, "readMarkers": h.read_markers,
+        "people": h.people,
     }))
 }
 

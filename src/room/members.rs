@@ -4,13 +4,13 @@
 use super::mention_parser::Mentions;
 use super::store::formats::RoomInfo;
 use crate::auth::{self, Action, Identity, Role};
-use crate::db::{BanPut, ChangeSet, Marker, Notify, RoomSnapshot, SnapshotBan, SnapshotMember};
+use crate::db::{BanPut, ChangeSet, Marker, Notify, RoomSnapshot, ShownPerson, SnapshotBan, SnapshotMember};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId, iso};
 use crate::limits::{FOREVER_MS, RECEIPTS_MEMBERS_MAX};
 use crate::protocol::room::{HistoryVisibility, NotifyLevel, RoomKind};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 #[derive(Clone, Debug)]
 pub struct Members {
@@ -48,6 +48,8 @@ impl Members {
         self.roles.clear();
         self.info.snapshot.members.clear();
         self.info.snapshot.bans.clear();
+        self.info.snapshot.people.clear();
+        self.info.snapshot.refused.clear();
     }
 
     /// The members are as they will be once Postgres has written this. New members get their times from Postgres.
@@ -150,6 +152,24 @@ impl Members {
             HistoryVisibility::All => 0,
             HistoryVisibility::SinceJoin => self.member(user).map_or(0, |m| m.joined_seq),
         }
+    }
+
+    /// # Errors  forbidden, unauthenticated → tokens of this person, or older ones, are refused.
+    pub fn ensure_not_refused(&self, caller: &Identity) -> Result<(), Refusal> {
+        let refused = &self.info.snapshot.refused;
+        let account = refused.iter().find(|account| account.user_id == caller.user);
+        account.map_or(Ok(()), |account| account.admit(caller))
+    }
+
+    /// How the person is shown.
+    pub fn shown(&self, user: &str) -> ShownPerson {
+        self.info.snapshot.people.get(user).cloned().unwrap_or_else(|| ShownPerson::unnamed(user))
+    }
+
+    /// How all members are shown; empty in rooms of more than `RECEIPTS_MEMBERS_MAX`.
+    pub fn shown_people(&self) -> BTreeMap<&str, ShownPerson> {
+        let members = self.info.snapshot.members.iter().filter(|_| self.shares_receipts());
+        members.map(|m| (m.user_id.as_str(), self.shown(m.user_id.as_str()))).collect()
     }
 
     /// Whether members see each other's read markers: in small rooms only.

@@ -74,7 +74,7 @@ pub use socket_state::{ConnectionId, SocketState};
 pub use store::formats::{OutboxProblem, OutboxReport, OutboxState, RoomInfo};
 
 use crate::auth::{Action, Identity};
-use crate::db::Notify;
+use crate::db::{Notify, ShownPerson};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::{BATCH_ROWS_MAX, Limits};
@@ -221,7 +221,8 @@ impl Room {
             Input::Frame { connection, text, random } => self.frame(turn, connection, text, random)?,
             Input::Binary { connection } => self.close(connection, CloseCode::BinaryUnsupported, now),
             Input::Verified { connection, outcome } => {
-                take_token(&mut self.connections, connection, outcome, now);
+                let admit = |new: Identity| self.members.ensure_not_refused(&new).map(|()| new);
+                take_token(&mut self.connections, connection, outcome.and_then(admit), now);
             }
             Input::Silent { connections } => {
                 for connection in connections {
@@ -363,7 +364,18 @@ impl Room {
     ///
     /// # Errors  `room_not_found`: outsiders do not learn whether the room exists.
     pub fn admit(&self, caller: &Identity) -> Result<(), Refusal> {
-        self.authorize(caller, Action::Read)
+        self.authorize(caller, Action::Read)?;
+        self.ensure_not_refused(caller)
+    }
+
+    /// # Errors  forbidden, unauthenticated → tokens of this member, or older ones, are refused (PEOPLE-6, PEOPLE-7).
+    pub fn ensure_not_refused(&self, caller: &Identity) -> Result<(), Refusal> {
+        self.members.ensure_not_refused(caller)
+    }
+
+    /// Whether the room shows the person like this.
+    pub fn shows_as(&self, user: &UserId, person: &ShownPerson) -> bool {
+        !self.members.shares_receipts() || self.members.shown(user.as_str()) == *person
     }
 
     /// Whether the room shows the person these notification settings.

@@ -11,6 +11,7 @@ use super::turn::Turn;
 use crate::auth::Identity;
 use crate::ids::UnixMs;
 use crate::protocol::server::{self, CloseCode, EventText};
+use serde_json::json;
 
 impl Room {
     /// Queues everything that a new connection receives first, in the order of PROTOCOL.md, "3. Connecting".
@@ -68,6 +69,7 @@ impl Room {
             last_read_seq: self.reads.seq_of(user),
             notify: self.members.notify_settings(user),
             read_markers: read_markers.filter(|(_, seq)| *seq > 0).collect(),
+            people: json!(self.members.shown_people()),
         })
     }
 

@@ -192,8 +192,16 @@ pub async fn call_room(env: &Env, request: &RoomRequest) -> Result<Reply, Refusa
 
 /// Pokes a person's inbox.
 pub async fn poke(env: &Env, poke: &Poke) -> worker::Result<()> {
-    let stub = inbox(env, &poke.tenant, &poke.user)?;
-    let answer = post(stub, Method::Post, &serde_json::to_string(&InboxRequest::Poke(poke.clone()))?).await?;
+    ask_inbox(env, (&poke.tenant, &poke.user), InboxRequest::Poke(poke.clone())).await
+}
+
+async fn ask_inbox(
+    env: &Env,
+    (tenant, user): (&TenantId, &UserId),
+    request: InboxRequest,
+) -> worker::Result<()> {
+    let stub = inbox(env, tenant, user)?;
+    let answer = post(stub, Method::Post, &serde_json::to_string(&request)?).await?;
     let refused = || worker::Error::RustError("the inbox refused it".into());
     if answer.status_code() == 200 { Ok(()) } else { Err(refused()) }
 }
@@ -285,6 +293,14 @@ impl Ports for WorkerPorts<'_> {
 
     async fn call_room(&self, request: &RoomRequest) -> Result<Reply, Refusal> {
         call_room(self.env, request).await
+    }
+
+    async fn end_inbox_sessions(&self, tenant: &TenantId, person: &UserId) -> Result<(), Refusal> {
+        let request = InboxRequest::EndSessions { tenant: tenant.clone(), user: person.clone() };
+        let unreachable = |_| {
+            Refusal::new(Code::UpstreamUnavailable, "the inbox can't be reached, send the same request again")
+        };
+        ask_inbox(self.env, (tenant, person), request).await.map_err(unreachable)
     }
 
     async fn outbox_alerts(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {

@@ -43,6 +43,8 @@ pub fn group(people: &[&str]) -> RoomSnapshot {
         epoch: None,
         members: members.map(|(i, name)| member(name, ["owner", "member"][i.min(1)])).collect(),
         bans: Vec::new(),
+        people: Default::default(),
+        refused: Vec::new(),
         changes: Vec::new(),
     }
 }

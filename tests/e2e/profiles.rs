@@ -103,3 +103,127 @@ async fn people_set_their_status_zone_quiet_hours_and_presence() {
     set(json!({})).await.refusal(400, "bad_request");
     set(json!({"status": "lunch"})).await.refusal(400, "bad_request");
 }
+
+/// PEOPLE-5: names where people appear. A change of a name is no event of the log.
+#[tokio::test]
+async fn rooms_members_hits_and_hello_carry_names() {
+    let tenant = Tenant::shared();
+    let name = async |name: &str| tenant.admins("PUT", "/people/bob", json!({"name": name})).await.ok();
+    name("Bob One").await;
+    let room = tenant.group(&["alice", "bob", "carol"]).await;
+    let shown = json!({"name": "Bob One", "avatarUrl": null});
+    let bob_of = |members: &Value| {
+        let members = members.as_array().expect("members").iter();
+        let bob = members.clone().find(|member| member["userId"] == "bob").expect("bob");
+        json!({"name": bob["name"], "avatarUrl": bob["avatarUrl"]})
+    };
+    let seen = tenant.get("alice", &format!("/rooms/{room}")).await;
+    assert_eq!(bob_of(&seen["room"]["members"]), shown);
+    assert_eq!(bob_of(&tenant.get("alice", "/rooms/list").await["rooms"][0]["members"]), shown);
+    assert_eq!(bob_of(&tenant.get("alice", &format!("/rooms/{room}/members")).await["members"]), shown);
+    let path = format!("/rooms/{room}/members/bob");
+    let set = tenant.rest("alice", "PATCH", &path, Some(json!({"role": "moderator"}))).await.ok();
+    assert_eq!(set["member"]["name"], "Bob One");
+    let hello = async |user: &str| {
+        let mut client = tenant.dial(&room, user).and("history=0").open().await;
+        let greeting = client.greeting().await;
+        (greeting.hello["people"]["bob"]["name"].clone(), greeting.hello["seq"].clone())
+    };
+    let first = hello("alice").await;
+    assert_eq!(first.0, "Bob One");
+    name("Bob Two").await;
+    assert_eq!(
+        hello("bob").await,
+        (json!("Bob Two"), first.1.clone()),
+        "at the latest when bob comes himself"
+    );
+    assert_eq!(hello("alice").await, (json!("Bob Two"), first.1), "without an event");
+    let message = json!({"content": "a needle of mine", "clientId": "c1"});
+    tenant.rest("bob", "POST", &format!("/rooms/{room}/messages"), Some(message)).await.ok();
+    let found = eventually("the message is found", SOON, async || {
+        let found = tenant.get("alice", "/search?q=needle").await;
+        found["hits"].get(0).cloned()
+    });
+    assert_eq!(found.await["senderName"], "Bob Two");
+}
+
+fn dial_inbox(tenant: &Tenant, user: &str) -> crate::rig::Dial {
+    crate::rig::Dial::inbox(&tenant.stack, &tenant.token(user))
+}
+
+/// PEOPLE-6.
+#[tokio::test]
+async fn who_is_deactivated_is_disconnected_everywhere_and_refused_from_then_on() {
+    let tenant = Tenant::shared();
+    let mut rooms = Vec::new();
+    for _ in 0..60 {
+        rooms.push(tenant.group(&["alice", "bob"]).await);
+    }
+    let mut sockets = Vec::new();
+    for room in [&rooms[0], &rooms[30], &rooms[59]] {
+        sockets.push(tenant.join(room, "bob").await);
+    }
+    for _ in 0..2 {
+        let mut inbox = dial_inbox(&tenant, "bob").open().await;
+        assert_eq!(inbox.event().await["type"], "hello");
+        sockets.push(inbox);
+    }
+    let mut alice = dial_inbox(&tenant, "alice").open().await;
+    assert_eq!(alice.event().await["type"], "hello");
+    // This isolate has just learnt that he may.
+    tenant.get("bob", "/rooms/list").await;
+    tenant
+        .rest("alice", "PUT", "/people/bob", Some(json!({"deactivated": true})))
+        .await
+        .refusal(403, "forbidden");
+    let put = tenant.admins("PUT", "/people/bob", json!({"deactivated": true})).await.ok();
+    assert_eq!(put["person"]["deactivated"], true);
+    for socket in &mut sockets {
+        assert_eq!(socket.close_code().await, (4403, "removed".into()));
+    }
+    for room in [&rooms[0], &rooms[1]] {
+        tenant.dial(room, "bob").refused().await.refusal(403, "forbidden");
+        tenant.rest("bob", "GET", &format!("/rooms/{room}/messages"), None).await.refusal(403, "forbidden");
+        tenant.rest("bob", "GET", &format!("/rooms/{room}"), None).await.refusal(403, "forbidden");
+    }
+    for path in ["/rooms/list", "/unread", "/mentions", "/search?q=x", "/people", "/people/me"] {
+        tenant.rest("bob", "GET", path, None).await.refusal(403, "forbidden");
+    }
+    tenant.rest("bob", "POST", "/ws-ticket", None).await.refusal(403, "forbidden");
+    dial_inbox(&tenant, "bob").refused().await.refusal(403, "forbidden");
+    tenant.admins("PUT", "/people/bob", json!({"deactivated": false})).await.ok();
+    assert_eq!(dial_inbox(&tenant, "bob").open().await.event().await["type"], "hello");
+    let mut back = tenant.join(&rooms[0], "bob").await;
+    back.say("c1", "back again").await;
+}
+
+/// PEOPLE-7.
+#[tokio::test]
+async fn signing_out_ends_older_tokens_and_their_sockets() {
+    let tenant = Tenant::shared();
+    let room = tenant.group(&["alice", "bob"]).await;
+    let now_s = crate::rig::tenant::now_ms() / 1000;
+    let old = tenant.token_with("bob", json!({"iat": now_s - 100}));
+    let newer = tenant.token_with("bob", json!({"iat": now_s + 20}));
+    let dial = |token: &str| crate::rig::Dial::chat_v1(&tenant.stack, &room, token);
+    let mut inbox = crate::rig::Dial::inbox(&tenant.stack, &old).open().await;
+    let mut before = dial(&old).and("history=0").open().await;
+    let mut after = dial(&newer).and("history=0").open().await;
+    before.greeting().await;
+    after.greeting().await;
+    tenant.admins("POST", "/people/nobody/sign-out", json!({})).await.refusal(404, "person_not_found");
+    tenant.rest("alice", "POST", "/people/bob/sign-out", None).await.refusal(403, "forbidden");
+    tenant.admins("PUT", "/people/bob", json!({})).await.ok();
+    tenant.admins("POST", "/people/bob/sign-out", json!({})).await.ok();
+    assert_eq!(before.close_code().await.0, 4401);
+    assert_eq!(inbox.close_code().await.0, 4401);
+    after.say("c1", "still here").await;
+    let messages = format!("/rooms/{room}/messages");
+    for token in [old.as_str(), &tenant.token("bob")] {
+        tenant.rest_as(token, "GET", &messages, None).await.refusal(401, "unauthenticated");
+        dial(token).refused().await.refusal(401, "unauthenticated");
+    }
+    tenant.rest_as(&newer, "GET", &messages, None).await.ok();
+    after.send(json!({"type": "auth", "token": old})).await;
+    assert_eq!(after.next("error").await["code"], "unauthenticated");
+}

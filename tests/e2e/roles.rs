@@ -111,6 +111,7 @@ fn rows() -> Vec<Row> {
     row("PUT", "/people/{user}", json!({"title": "Baker"}), Same, TENANTS_ADMIN);
     let bulk = json!({"people": [{"userId": "nobody", "name": "Nobody"}]});
     row("POST", "/people/bulk", bulk, Same, TENANTS_ADMIN);
+    row("POST", "/people/{user}/sign-out", Value::Null, Same, TENANTS_ADMIN);
     // The row before has made the person, in one of the tenants.
     row("GET", "/people/{user}", Value::Null, Same, [200, 404, 200, 200, 200, 200, 200, 200, 200]);
     row("GET", "/people", Value::Null, Same, ALL);
@@ -251,4 +252,11 @@ async fn everybody_may_do_what_the_table_says_on_every_route_and_nothing_else() 
     // The effective role is returned.
     let seen = m.t.rest_as(&m.token("tina"), "GET", &format!("/rooms/{}", m.room), None).await.ok();
     assert_eq!(seen["room"]["me"]["role"], "admin");
+    // PEOPLE-6: an account that is deactivated may nothing at once, whatever it was.
+    let path = "/people/tina";
+    m.t.rest_as(&m.token("root"), "PUT", path, Some(json!({"deactivated": true}))).await.ok();
+    for row in rows.iter().filter(|row| !["/health", "/openapi.json", "/protocol.json"].contains(&row.path)) {
+        let answer = m.ask(row, "tina", false).await;
+        assert_eq!(answer.status, 403, "{} {}: {answer:?}", row.method, row.path);
+    }
 }

@@ -113,7 +113,7 @@ async fn a_group_has_its_creator_as_owner_and_nobody_twice() {
     let at = room["createdAt"].as_str().expect("createdAt").to_owned();
     let time = regex_like(&at, "dddd-dd-ddTdd:dd:dd.dddZ");
     assert!(time, "{at}");
-    let member = |id: &str, role: &str| json!({"userId": id, "role": role, "joinedAt": at});
+    let member = |id: &str, role: &str| json!({"userId": id, "name": id, "avatarUrl": null, "role": role, "joinedAt": at});
     assert_eq!(
         room,
         json!({

@@ -56,6 +56,7 @@ const LOAD: &[&str] = &[
      SELECT 'acme', id, 1, 'u' || n FROM chat_rooms, generate_series(0, 8) n",
     "INSERT INTO chat_mentions (tenant_id, user_id, created_at, seq, room_id)
      SELECT tenant_id, 'alice', created_at, seq, room_id FROM chat_messages WHERE mentions <> '[]'",
+    "INSERT INTO chat_people (tenant_id, user_id, name) SELECT 'acme', 'u' || n, 'Name ' || n FROM generate_series(0, 9972) n",
     "INSERT INTO chat_bans (tenant_id, room_id, user_id, banned_by, banned_at)
      SELECT 'acme', lpad(r::text, 36, '0'), 'x' || n, 'bot', '2026-06-01'
      FROM generate_series(0, 9999) r, LATERAL generate_series(1, CASE WHEN r = 0 THEN 500 ELSE 1 END) n",

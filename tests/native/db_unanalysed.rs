@@ -45,6 +45,8 @@ const FILL: &[&str] = &[
      SELECT 'acme', 'big', 'a' || n, '2026-06-01'::timestamptz + n * interval '1 s', 'bot', 'mute', n
      FROM generate_series(1, 20000) n",
     "UPDATE chat_rooms SET last_seq = 100000 WHERE id = 'big'",
+    "INSERT INTO chat_people (tenant_id, user_id, name, deactivated_at)
+     SELECT 'acme', 'u' || n, 'Name ' || n, CASE WHEN n % 100 = 0 THEN now() END FROM generate_series(1, 9000) n",
     "RESET session_replication_role",
 ];
 
@@ -213,7 +215,8 @@ async fn look(pg: &NativePostgres, which: &str) {
         .expect("room");
     hold(pg, &name("room_snapshot"), 300.0, async |db| db::room_snapshot(db, acme, &small, Some(9)).await)
         .await;
-    hold(pg, &name("list_members"), 150.0, async |db| {
+    // A name is found by its key, in three pages.
+    hold(pg, &name("list_members"), 150.0 + 3.0 * 100.0, async |db| {
         db::list_members(db, (acme, alice, big), None, 100).await
     })
     .await;

@@ -263,6 +263,8 @@ fn conversation_frames() -> Vec<ServerExample> {
         last_read_seq: 5,
         notify: json!({"level": "all", "muteUntil": null}),
         read_markers: [("alice", 5), ("bob", 8)].into(),
+        people: json!({"alice": {"name": "Alice", "avatarUrl": "https://a.example/1.png"},
+                       "bob": {"name": "bob", "avatarUrl": null}}),
     };
     let (one, tombstone) = (id(8).to_string(), tombstone());
     let resyncs = [ResyncReason::Epoch, ResyncReason::TooOld, ResyncReason::TooMany, ResyncReason::Ahead];

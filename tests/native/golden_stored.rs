@@ -4,6 +4,7 @@
 //!
 //! A file is `FORMAT.json` or, for later samples, `FORMAT.2.json` and so on: an array of values.
 
+use crate::golden_requests::requests;
 use crate::rig::Rig;
 use chinwag::api::{InboxRequest, RoomRequest};
 use chinwag::auth::Identity;
@@ -187,7 +188,7 @@ fn variants<T: DeserializeOwned>(unknown: Value) -> Vec<String> {
     error.to_string().split('`').skip(3).step_by(2).map(str::to_owned).collect()
 }
 
-fn identity() -> Value {
+pub fn identity() -> Value {
     let identity = json!({
         "tenant": "acme", "user": "alice", "name": "Alice", "tenantRole": "moderator", "expiresMs": NOON + 3_600_000,
     });
@@ -195,11 +196,11 @@ fn identity() -> Value {
     identity
 }
 
-fn message_id(seq: u64) -> String {
+pub fn message_id(seq: u64) -> String {
     chinwag::ids::MessageId::new(NOON, seq, 0x1234_5678_9abc).to_string()
 }
 
-fn upload() -> Value {
+pub fn upload() -> Value {
     json!({
         "id": "r1.0123456789abcdef0123456789abcdef", "url": "/api/chat/attachments/r1.0123456789abcdef0123456789abcdef",
         "name": "cat.png", "mimeType": "image/png", "size": 20_480,
@@ -245,6 +246,16 @@ fn snapshot() -> Value {
     })
 }
 
+/// A snapshot of which members are shown otherwise than by their ids, and tokens of some are refused.
+fn snapshot_with_people() -> Value {
+    let mut snapshot = snapshot();
+    snapshot["people"] = json!({"alice": {"name": "Alice", "avatarUrl": "https://a.example/1.png"},
+                                "bob": {"name": "Bob", "avatarUrl": null}});
+    snapshot["refused"] = json!([{"userId": "alice", "deactivated": false, "signedOutBeforeMs": NOON},
+                                 {"userId": "bob", "deactivated": true, "signedOutBeforeMs": null}]);
+    snapshot
+}
+
 /// The rows of the table `state`.
 fn state_samples(problem: &Value) -> Vec<(&'static str, Value)> {
     vec![
@@ -258,6 +269,7 @@ fn state_samples(problem: &Value) -> Vec<(&'static str, Value)> {
             json!({"epoch": "0123456789abcdef", "imported": 500, "lastSeq": 1_203, "beganAtMs": NOON}),
         ),
         ("room_info", json!({"tenant": "acme", "id": "r1", "snapshot": snapshot()})),
+        ("room_info", json!({"tenant": "acme", "id": "r1", "snapshot": snapshot_with_people()})),
         (
             "reads_row",
             json!({"number": 9, "markers": {"alice": 7, "bob": 5}, "unprojected": ["bob"], "generations": {"bob": 1}}),
@@ -346,64 +358,6 @@ fn queued() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn requests() -> Vec<Value> {
-    let id = message_id(1);
-    let calls = [
-        json!({"call": "say", "body": "{\"content\":\"hi\"}"}),
-        json!({"call": "page", "before": 5, "after": null, "around": null, "limit": 50, "threadId": id}),
-        json!({"call": "edit", "message": id, "body": "{\"content\":\"ho\"}"}),
-        json!({"call": "delete", "message": id}),
-        json!({"call": "versions", "message": id}),
-        json!({"call": "versions", "message": id, "before": 9}),
-        json!({"call": "react", "message": id, "emoji": "👍", "add": true}),
-        json!({"call": "reactors", "message": id, "emoji": "👍", "after": "bob", "limit": 50}),
-        json!({"call": "thread", "root": id, "before": 9, "limit": 20}),
-        json!({"call": "read", "seq": 7}),
-        json!({"call": "unread", "seq": 5}),
-        json!({"call": "report", "message": id, "reason": "spam"}),
-        json!({"call": "outbox"}),
-        json!({"call": "retryOutbox"}),
-        json!({"call": "discard", "seq": 3}),
-        json!({"call": "reserve", "upload": "0123456789abcdef0123456789abcdef", "size": 20_480}),
-        json!({"call": "uploaded", "upload": "0123456789abcdef0123456789abcdef", "file": upload()}),
-        json!({"call": "uploadFailed", "upload": "0123456789abcdef0123456789abcdef"}),
-        json!({"call": "file", "upload": "0123456789abcdef0123456789abcdef"}),
-        json!({"call": "deleteReported", "message": id}),
-    ];
-    let changes = [
-        json!({"change": "add", "users": ["erin", "frank"]}),
-        json!({"change": "remove", "user": "bob"}),
-        json!({"change": "leave"}),
-        json!({"change": "setRole", "user": "bob", "role": "moderator"}),
-        json!({
-            "change": "settings", "name": "Lunch", "topic": "", "archived": true, "historyVisibility": "since_join",
-            "roomMention": "admins",
-        }),
-        json!({"change": "delete"}),
-        json!({"change": "mute", "user": "bob", "untilMs": NOON}),
-        json!({"change": "unmute", "user": "bob"}),
-        json!({"change": "ban", "user": "bob", "untilMs": null, "reason": "spam"}),
-        json!({"change": "unban", "user": "bob"}),
-        json!({"change": "slowMode", "seconds": 5}),
-        json!({"change": "notify", "level": "none", "muteUntilMs": NOON}),
-        json!({"change": "muteReported", "user": "bob"}),
-        json!({"change": "banReported", "user": "bob", "reason": null}),
-    ];
-    let upgrade = json!({"upgrade": {"batches": true, "since": [7, "0123456789abcdef"], "history": 50}});
-    let ops = std::iter::once(upgrade)
-        .chain(calls.into_iter().map(|call| json!({"call": call})))
-        .chain(changes.into_iter().map(|change| json!({"change": change})));
-    let request = |op: Value| {
-        let membership = json!({"membersVersion": 4, "lastSeq": 7});
-        json!({"caller": identity(), "room": "r1", "membership": membership, "op": op})
-    };
-    let mut requests: Vec<Value> = ops.map(request).collect();
-    let mut upgrade = requests[0].clone();
-    upgrade["membership"]["notify"] = json!({"level": "mentions", "muteUntilMs": NOON});
-    requests.push(upgrade);
-    requests
-}
-
 /// What an inbox is sent, and what it stores.
 fn inboxes() -> Vec<(&'static str, Value)> {
     let upgrade = json!({"caller": identity(), "batches": true, "since": [7, "0123456789abcdef"]});
@@ -417,6 +371,7 @@ fn inboxes() -> Vec<(&'static str, Value)> {
     vec![
         ("inbox_request", json!({"upgrade": upgrade})),
         ("inbox_request", json!({"poke": poke})),
+        ("inbox_request", json!({"endSessions": {"tenant": "acme", "user": "alice"}})),
         ("inbox_owner", json!({"tenant": "acme", "user": "alice", "epoch": "0123456789abcdef"})),
         ("inbox_rooms", json!({"r1": view})),
         ("inbox_turn", events),

@@ -2,7 +2,7 @@
 //! Not here: differences of one room (`src/inbox/view.rs`), and the statements (`db_inbox`).
 
 use chinwag::auth::Identity;
-use chinwag::db::{DbError, InboxRoom};
+use chinwag::db::{Account, DbError, InboxRoom};
 use chinwag::ids::{RoomId, TenantId, UserId};
 use chinwag::inbox::{Answer, Connect, Effect, Inbox, Input, Owner, Page, Question, Store};
 use chinwag::limits::{INBOX_ASK_EVERY_MS, INBOX_RENEW_MS, INBOX_ROOM_EVERY_MS, INBOX_TURNS_KEPT, Limits};
@@ -146,6 +146,28 @@ fn a_connection_hears_the_list_and_what_changes() {
 }
 
 /// INBOX-2: somebody without rooms hears of the first one, also by resuming.
+/// PEOPLE-6, PEOPLE-7.
+#[test]
+fn people_6_refused_tokens_close_their_sockets_and_the_last_one_ends_the_lease() {
+    let mut w = World::new();
+    let user_id = UserId::parse("alice").unwrap();
+    let account = |deactivated, signed_out_before_ms| {
+        let user_id = user_id.clone();
+        Input::SessionsEnded { account: Account { user_id, deactivated, signed_out_before_ms } }
+    };
+    w.connect(&[room("a", 1)], None);
+    w.connect(&[room("a", 1)], None);
+    w.feed(account(false, None));
+    assert!(w.inbox.is_open(), "somebody who is back may stay");
+    w.feed(account(true, None));
+    assert!(!w.inbox.is_open());
+    let closed = w.effects.iter().filter(|effect| effect.ends_with(" 4403")).count();
+    assert_eq!((closed, w.effects.last().map(String::as_str)), (2, Some("end lease")), "{:?}", w.effects);
+    w.connect(&[room("a", 1)], None);
+    w.feed(account(false, Some(NOON)));
+    assert!(w.effects.iter().any(|effect| effect.ends_with(" 4401")), "{:?}", w.effects);
+}
+
 #[test]
 fn an_empty_list_has_a_first_room() {
     let mut w = World::new();

@@ -20,6 +20,7 @@ mod db_unanalysed;
 mod directions;
 mod frames;
 mod golden;
+mod golden_requests;
 mod golden_stored;
 mod inbox;
 mod invariants;

@@ -18,7 +18,8 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// A database in which alice owns the room `r1` and every list is empty. It counts its statements.
+/// A database in which alice owns the room `r1` and every list is empty. It counts its statements, but not those that ask
+/// whether a caller's account is refused.
 #[derive(Default)]
 struct Db {
     queries: Cell<u32>,
@@ -30,7 +31,10 @@ struct Db {
 }
 
 impl Postgres for Db {
-    async fn query(&self, _: &'static str, input: Value) -> Result<Value, DbError> {
+    async fn query(&self, sql: &'static str, input: Value) -> Result<Value, DbError> {
+        if sql.contains("chat_account_v1") {
+            return Ok(Value::Null);
+        }
         self.queries.set(self.queries.get() + 1);
         if self.is_stuck.get() {
             std::future::pending::<()>().await;

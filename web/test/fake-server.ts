@@ -99,6 +99,7 @@ export const hello = (seq: number, more: Partial<Hello> = {}): Hello => ({
   limits,
   me: { lastReadSeq: 0, notify },
   readMarkers: {},
+  people: {},
   ...more,
 });
 

@@ -5,15 +5,19 @@ WITH page AS MATERIALIZED (
     ORDER BY m.user_id LIMIT ($1->>'limit')::bigint + 1
 ), shown AS MATERIALIZED (
     SELECT * FROM page ORDER BY user_id LIMIT ($1->>'limit')::bigint
+), people AS MATERIALIZED (
+    SELECT chat_shown_people_v1($1->>'tenant', ARRAY(SELECT user_id FROM shown))::jsonb AS by_id
 )
 SELECT coalesce((
     SELECT json_build_array(r.type, me.role, json_build_object(
         'items', (
-            SELECT coalesce(json_agg(json_strip_nulls(json_build_object(
-                'userId', s.user_id, 'role', s.role, 'joinedAt', chat_iso_v1(s.joined_at),
-                'mutedUntil', CASE WHEN s.muted_until > now() THEN chat_iso_v1(s.muted_until) END))
+            SELECT coalesce(json_agg(json_build_object(
+                'userId', s.user_id, 'name', coalesce(p.by_id->s.user_id->>'name', s.user_id),
+                'avatarUrl', p.by_id->s.user_id->'avatarUrl',
+                'role', s.role, 'joinedAt', chat_iso_v1(s.joined_at),
+                'mutedUntil', CASE WHEN s.muted_until > now() THEN chat_iso_v1(s.muted_until) END)
                 ORDER BY s.user_id), '[]')
-            FROM shown s),
+            FROM shown s CROSS JOIN people p),
         'next', CASE WHEN (SELECT count(*) FROM page) > ($1->>'limit')::bigint THEN (
             SELECT max(user_id) FROM shown) END))
     FROM chat_room_members me

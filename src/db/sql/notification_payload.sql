@@ -37,7 +37,9 @@ WITH input AS MATERIALIZED (
 SELECT coalesce((
     SELECT json_build_object(
         'message', json_build_object(
-            'id', c.id, 'seq', c.seq, 'userId', c.user_id, 'preview', left(c.content, c.chars),
+            'id', c.id, 'seq', c.seq, 'userId', c.user_id, 'senderName', coalesce(
+                chat_shown_people_v1(c.tenant_id, ARRAY[c.user_id])->c.user_id->>'name', c.user_id),
+            'preview', left(c.content, c.chars),
             'contentType', c.content_type, 'attachments', jsonb_array_length(c.attachments), 'threadId', c.thread_id,
             'version', c.version, 'createdAt', chat_iso_v1(c.created_at)),
         'room', json_build_object('id', c.room_id, 'type', c.type, 'name', c.name),

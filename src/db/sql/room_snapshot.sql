@@ -11,6 +11,13 @@ SELECT coalesce((
                 'notify', json_build_object('level', m.notify_level, 'muteUntilMs', chat_unix_ms_v1(m.mute_until)),
                 'mutedUntilMs', chat_unix_ms_v1(m.muted_until)) ORDER BY m.user_id), '[]')
             FROM chat_room_members m WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id),
+        'people', CASE WHEN (
+                SELECT count(*) FROM chat_room_members m
+                WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id) <= ($1->>'peopleMax')::bigint
+            THEN chat_shown_people_v1(r.tenant_id, ARRAY(
+                SELECT m.user_id FROM chat_room_members m WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id))
+            ELSE '{}' END,
+        'refused', chat_refused_members_v1(r.tenant_id, r.id),
         'bans', (
             SELECT coalesce(json_agg(json_build_object('userId', b.user_id, 'untilMs', chat_unix_ms_v1(b.until))
                 ORDER BY b.user_id), '[]')

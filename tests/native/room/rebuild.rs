@@ -127,7 +127,7 @@ fn rebuild_4_a_log_that_was_set_back_takes_nothing_while_it_is_rebuilt() {
     rig.evict();
     rig.prepare("(60 s pass)");
     rig.lawful = false;
-    let ahead = Membership { members_version: 1, last_seq: 1, notify: None };
+    let ahead = Membership { members_version: 1, last_seq: 1, notify: None, person: None };
     rig.callers_membership = Some(ahead);
     rig.play(
         r#"

@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 72] = [
+const OTHERS: [(&str, &str); 74] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
@@ -19,6 +19,8 @@ const OTHERS: [(&str, &str); 72] = [
     ("SnapshotBan", "room_info"),
     ("SnapshotChange", "room_info"),
     ("Notify", "room_info"),
+    ("ShownPerson", "room_info"),
+    ("Account", "room_info"),
     ("ReadsRow", "reads_row"),
     ("AlertRow", "alert_row"),
     ("OutboxProblem", "alert_row"),

@@ -157,7 +157,7 @@ function withOwnReactions(message: Message, known: Message, me: string): Message
   return { ...message, reactions: { ...message.reactions, ...Object.fromEntries(named) } };
 }
 
-/** Applies what the event says at once; the member count follows when the room is fetched again. */
+/** Applies what the event says at once; name and member count follow when the room is fetched again. */
 function withMember(room: Room, userId: string, role: Member["role"] | null, nowMs: number): Room {
   const known = room.members.find((member) => member.userId === userId);
   const others = room.members.filter((member) => member.userId !== userId);
@@ -170,7 +170,7 @@ function withMember(room: Room, userId: string, role: Member["role"] | null, now
   const joinedAt = new Date(nowMs).toISOString();
   return {
     ...room,
-    members: [...others, { userId, role, joinedAt }],
+    members: [...others, { userId, name: userId, avatarUrl: null, role, joinedAt }],
     participantIds: [...ids, userId],
   };
 }

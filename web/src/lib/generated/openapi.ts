@@ -492,6 +492,10 @@ export interface Operations {
          */
         avatarUrl?: string | null;
         title?: string | null;
+        /**
+         * True closes the person's sockets before the answer and refuses their tokens from then on; 503 with `retryAfterMs`: not all rooms know it yet; the same request goes on.
+         */
+        deactivated?: boolean | null;
       }[];
     };
     answer: {
@@ -523,9 +527,21 @@ export interface Operations {
        */
       avatarUrl?: string | null;
       title?: string | null;
+      /**
+       * True closes the person's sockets before the answer and refuses their tokens from then on; 503 with `retryAfterMs`: not all rooms know it yet; the same request goes on.
+       */
+      deactivated?: boolean | null;
     };
     answer: {
       person: Person;
+    };
+  };
+  signOutPerson: {
+    path: {
+      user: UserId;
+    };
+    answer: {
+      userId: UserId;
     };
   };
   searchMessages: {
@@ -773,6 +789,11 @@ export interface Room {
 }
 export interface Member {
   userId: UserId;
+  /**
+   * Who has no name has their id as name.
+   */
+  name: string;
+  avatarUrl: string | null;
   role: Role;
   joinedAt: Time;
   /**
@@ -926,6 +947,7 @@ export interface StatusChange {
 export interface SearchHit {
   message: Message;
   roomName: string | null;
+  senderName: string;
 }
 export interface AuditEntry {
   at: Time;

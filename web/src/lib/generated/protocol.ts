@@ -537,6 +537,15 @@ export interface Hello {
   readMarkers: {
     [k: string]: Seq;
   };
+  /**
+   * How members are shown, by user; empty in rooms of more than 50 members.
+   */
+  people: {
+    [k: string]: {
+      name: string;
+      avatarUrl: string | null;
+    };
+  };
 }
 /**
  * Rate limits per person and room over all their sockets, limits of a socket, and limits of files.

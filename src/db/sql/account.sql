@@ -1,0 +1,1 @@
+SELECT coalesce(chat_account_v1($1->>'tenant', $1->>'person'), 'null')
