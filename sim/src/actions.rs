@@ -37,11 +37,7 @@ impl World {
             Action::Disconnect { tab } => self.disconnect(tab),
             Action::Reload { tab } => self.reload(tab),
             Action::Vanish { tab } => self.vanish(tab),
-            Action::Reading { tab, reads } => {
-                if let Some(socket) = self.clients.socket(tab) {
-                    self.set_reading(&socket, reads);
-                }
-            }
+            Action::Reading { tab, reads } => self.set_tab_reading(tab, reads),
             Action::Wait { ms } => self.wait(ms),
             Action::Kill { effects } => self.faults.kill_in.set(effects),
             Action::Panic { statements } => self.faults.panic_in.set(statements),
@@ -165,6 +161,12 @@ impl World {
             it.wants_connection = !it.removed;
         }
         self.drive_tab(tab);
+    }
+
+    fn set_tab_reading(self: &Rc<Self>, tab: usize, reads: bool) {
+        if let Some(socket) = self.clients.socket(tab) {
+            self.set_reading(&socket, reads);
+        }
     }
 
     fn reload(self: &Rc<Self>, tab: usize) {
