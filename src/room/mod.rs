@@ -67,7 +67,7 @@ pub use frame_checks::{FrameCheck, check_frame, is_one_malformed_too_many, take_
 pub use input::{Connect, Input, PageQuery, ResumePosition, RoomCall};
 pub use message_row::message_for;
 pub use notifications::Offering;
-pub use rate::RateLimits;
+pub use rate::{Rate, RateLimits};
 pub use reactions::EmojiParser;
 pub use rebuild::{Rebuild, RebuildStep};
 pub use socket_state::{ConnectionId, SocketState};
