@@ -9,6 +9,7 @@ use crate::world::checker::Checker;
 use crate::world::hosts::Host;
 use chinwag::db::{DbError, Notices, Postgres, QueueMessage};
 use chinwag::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
+use chinwag::push::Notified;
 use serde_json::{Value, json};
 use std::future::Future;
 use std::pin::pin;
@@ -136,11 +137,19 @@ impl World {
         let attempt = Attempt { now: self.clock.now(), queued_at: 0, random: self.clock.random() };
         match message {
             QueueMessage::Many(notices) => {
-                let progress =
-                    now(notify::deliver_all(&outside, &outside, &secret, &notices, attempt))?.ok()?;
+                let progress = now(notify::deliver_all(
+                    &outside,
+                    Some((&outside, &secret)),
+                    &notices,
+                    attempt,
+                    &mut Notified::default(),
+                ))?
+                .ok()?;
                 let failed = progress.failed.into_iter().map(|(notice, _)| QueueMessage::One(notice));
                 Some(failed.chain(progress.rest.map(|(rest, _)| QueueMessage::Many(rest))).collect())
             }
+            // Nobody here has a device.
+            QueueMessage::Push(_) => Some(Vec::new()),
             QueueMessage::One(notice) => {
                 match now(notify::deliver(&outside, &outside, &secret, &notice, attempt))? {
                     Outcome::Done | Outcome::Unwanted => Some(Vec::new()),

@@ -332,6 +332,43 @@ fn drafts_are_the_same_on_all_devices() {
     assert_eq!(w.heard_by(connection).last().unwrap()["code"], "rate_limited");
 }
 
+/// COST-5: in written rows and in questions, whatever the number of devices.
+#[test]
+fn an_activity_and_a_draft_are_two_rows_each() {
+    const COUNT: u64 = 200;
+    let mut w = World::new();
+    let rooms: Vec<Value> = (0..23).map(|n| room(&format!("r{n}"), 1)).collect();
+    w.connect(&rooms, None);
+    w.connect(&rooms, None);
+    let rows = |w: &World, before: u64| (w.sql.rows_written.get() - before) as f64 / COUNT as f64;
+    let before = w.sql.rows_written.get();
+    w.effects.clear();
+    (0..COUNT).for_each(|n| w.changes(seen(&format!("r{}", n % 23), n + 2)));
+    let activity = rows(&w, before);
+    let before = w.sql.rows_written.get();
+    for n in 0..COUNT {
+        w.now += INBOX_ROOM_EVERY_MS;
+        let text =
+            json!({"type": "draft", "roomId": "r1", "text": format!("half {n}"), "rev": n}).to_string();
+        w.feed(Input::Frame { connection: 1, text: &text });
+    }
+    let draft = rows(&w, before);
+    println!("rows written: an activity {activity}, a draft {draft}");
+    assert!((1.0..=2.0).contains(&activity) && (1.0..=2.0).contains(&draft), "{activity} {draft}");
+    assert!(w.effects.is_empty(), "no alarm is set for either: {:?}", w.effects);
+    // A hundred messages in a room within a second.
+    let mut questions = 0;
+    for n in 0..100 {
+        w.poke("r2");
+        if let Some(question) = w.question() {
+            questions += 1;
+            w.answer(question, vec![seen("r2", 1_000 + n)]);
+        }
+        w.now += INBOX_ROOM_EVERY_MS / 100;
+    }
+    assert!(questions <= 2, "{questions} questions in a second");
+}
+
 /// INBOX-7.
 #[test]
 fn the_eleventh_socket_closes_the_oldest_and_bad_frames_close_theirs() {
