@@ -22,6 +22,7 @@ mod notification_settings;
 mod outbox;
 mod people;
 mod ports;
+mod push;
 mod reactions;
 mod reads;
 mod reports;
@@ -123,6 +124,7 @@ async fn dispatch<P: Ports, B: Body>(
         Route::PutPerson => people::put(cx.require_caller().await?, request).await,
         Route::SignOut => people::sign_out(cx.require_caller().await?).await,
         Route::PutPeople => people::put_many(cx.require_caller().await?, request).await,
+        Route::Push(route) => push::answer(route, cx.require_caller().await?, request).await,
         Route::UploadFile => files::upload(cx.require_room().await?, request).await,
         Route::SignDownload => files::sign_download(cx.require_room().await?).await,
         Route::DownloadFile => files::download(cx, &request).await,
