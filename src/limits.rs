@@ -525,6 +525,12 @@ pub struct Limits {
     /// Bytes of such a page (REBUILD-5); its last message may exceed them by 4 MB, with all its versions and reactions.
     #[serde(skip_serializing)]
     pub rebuild_bytes: u64,
+    /// Bytes of a page of a room's messages, replies or versions (HIST-4).
+    #[serde(skip_serializing)]
+    pub page_bytes: usize,
+    /// Bytes of the histories and replays of a room that wait for sockets (HIST-7).
+    #[serde(skip_serializing)]
+    pub first_loads_bytes: usize,
     /// Whether the rate limits at the edge are in force (RATE-1). Tests and imports turn them off.
     #[serde(skip_serializing, rename = "doorRates")]
     pub edge_rates: bool,
@@ -559,6 +565,8 @@ impl Default for Limits {
             reports_per_day: 100,
             rebuild_messages: 500,
             rebuild_bytes: 1 << 20,
+            page_bytes: PAGE_BYTES_MAX,
+            first_loads_bytes: FIRST_LOADS_BYTES_MAX,
             edge_rates: true,
         }
     }

@@ -6,6 +6,7 @@ use crate::plan::ROOMS;
 use crate::stored;
 use crate::world::World;
 use crate::world::checker::Checker;
+use crate::world::hosts::Host;
 use chinwag::db::{DbError, Notices, Postgres, QueueMessage};
 use chinwag::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
 use chinwag::push::Notified;
@@ -13,6 +14,9 @@ use serde_json::{Value, json};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+
+/// A burst of 1,000 messages is offered in about 10 pieces.
+const OFFERS_PER_S_MAX: u32 = 20;
 
 const KEY: &str = "a key of twenty-four bytes";
 
@@ -98,6 +102,17 @@ fn now<T>(work: impl Future<Output = T>) -> Option<T> {
 }
 
 impl World {
+    /// A room offers its notices a few times a second, whatever fails meanwhile.
+    pub fn check_offers(&self, host: &Host) {
+        let (now, (since, count)) = (self.clock.now(), host.offers.get());
+        let (since, count) = if now < since + 1_000 { (since, count + 1) } else { (now, 1) };
+        host.offers.set((since, count));
+        if count > OFFERS_PER_S_MAX {
+            let what = format!("{}: notices are offered {count} times within a second", host.name);
+            self.recorder.violation(Checker::Bounds, what);
+        }
+    }
+
     /// The queue has this message: it is delivered until nothing of it is left.
     pub fn consume(&self, notices: &Notices) {
         let mut queue = vec![json!(QueueMessage::Many(notices.clone()))];

@@ -158,11 +158,12 @@ export class ChatApi {
     );
   }
 
-  versions(roomId: string, messageId: string) {
-    return this.request<{ versions: MessageVersion[] }>(
-      "GET",
-      roomPath(roomId, "messages", messageId, "versions"),
-    );
+  /** A message's versions, oldest first; with `before` those below it. */
+  versions(roomId: string, messageId: string, before?: string) {
+    const path = roomPath(roomId, "messages", messageId, "versions");
+    return this.request<{ versions: MessageVersion[]; hasMoreBefore: boolean }>("GET", path, {
+      query: { before },
+    });
   }
 
   react(roomId: string, messageId: string, emoji: string, on: boolean) {

@@ -249,6 +249,12 @@ export interface Operations {
       room: string;
       message: string;
     };
+    query: {
+      /**
+       * Only versions below this one.
+       */
+      before?: Seq;
+    };
     answer: {
       versions: MessageVersion[];
       hasMoreBefore: boolean;
