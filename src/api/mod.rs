@@ -3,6 +3,7 @@
 //! Not here: sockets, storage and the runtime (`shell` implements `Ports`), and what a room decides (`room`).
 
 mod audit;
+mod blocks;
 mod body;
 mod chat;
 mod context;
@@ -36,6 +37,7 @@ mod threads;
 mod written_profiles;
 mod ws_ticket;
 
+pub use self::blocks::parse_unknown_people;
 pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room, over_quota};
 pub use edge_rates::EdgeRate;
 pub use inbox_request::{InboxRequest, InboxUpgrade, Poke, inbox_name};
@@ -122,6 +124,9 @@ async fn dispatch<P: Ports, B: Body>(
         Route::UpdateOwnProfile => people::update_own(cx.require_caller().await?, request).await,
         Route::PutPerson => people::put(cx.require_caller().await?, request).await,
         Route::SignOut => people::sign_out(cx.require_caller().await?).await,
+        Route::Block => blocks::block(cx.require_caller().await?).await,
+        Route::Unblock => blocks::unblock(cx.require_caller().await?).await,
+        Route::ListBlocks => blocks::list(cx.require_caller().await?).await,
         Route::PutPeople => people::put_many(cx.require_caller().await?, request).await,
         Route::UploadFile => files::upload(cx.require_room().await?, request).await,
         Route::SignDownload => files::sign_download(cx.require_room().await?).await,

@@ -32,6 +32,8 @@ pub enum Statement {
     ReleaseFiles {
         files: Vec<String>,
     },
+    /// `db::meeting`: everybody may meet everybody.
+    Meeting,
     /// `db::access`.
     Access {
         user: String,
@@ -65,6 +67,8 @@ impl Statement {
             Self::CountFile { file: file.to_owned() }
         } else if input["released"].is_array() {
             Self::ReleaseFiles { files: decode(&input["released"])? }
+        } else if input["knownOnly"].is_boolean() {
+            Self::Meeting
         } else if let Some(user) = input["user"].as_str() {
             Self::Access { user: user.to_owned() }
         } else {

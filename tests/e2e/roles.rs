@@ -114,6 +114,10 @@ fn rows() -> Vec<Row> {
     row("POST", "/people/{user}/sign-out", Value::Null, Same, TENANTS_ADMIN);
     // The row before has made the person, in one of the tenants.
     row("GET", "/people/{user}", Value::Null, Same, [200, 404, 200, 200, 200, 200, 200, 200, 200]);
+    let known = [200, 404, 200, 200, 200, 200, 200, 200, 200];
+    row("PUT", "/people/{user}/block", Value::Null, Same, known);
+    row("DELETE", "/people/{user}/block", Value::Null, Same, ALL);
+    row("GET", "/people/me/blocks", Value::Null, Same, ALL);
     row("GET", "/people", Value::Null, Same, ALL);
     row("GET", "/people/me", Value::Null, Same, ALL);
     row("PATCH", "/people/me", json!({"timezone": "Europe/Berlin"}), Same, ALL);

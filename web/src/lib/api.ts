@@ -258,6 +258,15 @@ export class ChatApi {
     return this.request<OwnProfile>("PATCH", "/people/me", { body: change });
   }
 
+  /** Whom the caller has blocked can't write to them. */
+  setBlock(userId: string, isBlocked: boolean) {
+    return this.request<unknown>(isBlocked ? "PUT" : "DELETE", personPath(userId, "block"), {});
+  }
+
+  blocks(signal?: AbortSignal) {
+    return this.request<{ people: Person[] }>("GET", "/people/me/blocks", { signal });
+  }
+
   // ---- moderation ----
 
   mute(roomId: string, userId: string, until?: string) {
