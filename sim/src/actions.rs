@@ -69,6 +69,17 @@ impl World {
             Action::Report { tab, nth } => self.report_message(tab, nth),
             Action::ReadPages { tab, count } => self.read_pages(tab, count),
             Action::TopicsAtOnce { room, count } => self.set_topics_at_once(room, count),
+            Action::ConnectDevice { device } => self.connect_device(device),
+            Action::DisconnectDevice { device } => self.disconnect_device(device),
+            Action::VanishDevice { device } => self.vanish_device(device),
+            Action::ReadInList { device, room } => _ = self.read_in_list(device, room),
+            Action::HibernateInbox { device } => {
+                let _ = self.inbox_host(device).map(|host| self.hibernate(&host));
+            }
+            Action::LoseInboxStorage { device } => {
+                self.inbox_host(device).into_iter().for_each(|host| self.lose_storage(&host));
+            }
+            Action::LoseLease { device } => self.lose_lease(device),
             Action::Bucket { unavailable } => self.faults.bucket_unavailable.set(unavailable),
             Action::AlarmTwice { room } => self.tamper_with_alarm(room, |host| self.fire_alarm(host)),
             Action::AlarmLost { room } => self.tamper_with_alarm(room, |host| host.alarm.set(None)),

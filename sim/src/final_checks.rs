@@ -4,6 +4,7 @@
 
 use crate::deletion_checks::nothing_is_left;
 use crate::files::files_are_complete;
+use crate::inbox_checks::{check_inboxes, check_inboxes_at_rest};
 use crate::log_checks::*;
 use crate::people::member_events_agree;
 use crate::plan::{Action, PostgresFault, ROOMS, TABS};
@@ -36,6 +37,7 @@ pub fn check_recovery(world: &Rc<World>) {
     world.recorder.trace(|| "(the faults are over)".into());
     end_faults(world);
     reconnect_all(world);
+    check_inboxes(world);
     check_markers_in_time(world);
     disconnect_all(world);
     for room in 0..ROOMS.len() {
@@ -47,6 +49,7 @@ pub fn check_recovery(world: &Rc<World>) {
             false => check_room(world, room),
         }
     }
+    check_inboxes_at_rest(world);
 }
 
 /// The tabs of rooms that are not deleted.
@@ -114,7 +117,8 @@ fn disconnect_all(world: &Rc<World>) {
     if halts {
         // An alarm that was set a moment ago is trusted; the loss of a later one, with nobody connected, has no cure.
         world.advance(2 * ALARM_DELAY_MS);
-        world.hosts.all().iter().for_each(|host| host.alarm.set(None));
+        let rooms = world.hosts.all().into_iter().filter(|host| !host.is_inbox());
+        rooms.for_each(|host| host.alarm.set(None));
         world.recorder.count("final alarms lost");
     }
     (0..TABS.len()).for_each(|tab| world.disconnect(tab));

@@ -1,7 +1,10 @@
 //! How a seed becomes a plan. Not here: what the actions do (`actions`).
 
-use crate::plan::{Action, OwnerRequest, PEOPLE, Plan, PostgresFault, TABS};
+use crate::plan::{Action, DEVICES, OwnerRequest, PEOPLE, Plan, PostgresFault, ROOMS, TABS};
 use crate::rng::Rng;
+
+/// Chosen so that the seeds of the rooms' mutants have no inbox: their histories stay as they were.
+const INBOX_SALT: u64 = 0x1ad82;
 
 /// Which kinds of faults a run has: few at a time go deeper than all at once.
 struct Kinds {
@@ -41,6 +44,11 @@ pub fn generate(seed: u64) -> Plan {
     if kinds.losses && of_rebuilds.one_in(3) {
         add_rebuild(&mut of_rebuilds, &kinds, &mut actions);
     }
+    let mut of_inboxes = Rng::new(seed ^ INBOX_SALT);
+    let has_inboxes = of_inboxes.one_in(3);
+    if has_inboxes {
+        add_inboxes(&mut of_inboxes, &kinds, &mut actions);
+    }
     let token_ms = if rng.one_in(4) { 5_000 + rng.below(30_000) } else { 3_600_000 };
     let legacy_tabs = if rng.one_in(4) { vec![2, 6] } else { Vec::new() };
     let strict_limits = rng.one_in(8);
@@ -50,7 +58,7 @@ pub fn generate(seed: u64) -> Plan {
         // Last, so that all before it is as without.
         actions.extend([Action::ReadPages { tab: 2, count: 50 }, Action::Wait { ms: 400 }]);
     }
-    Plan { actions, strict_limits, token_ms, legacy_tabs }
+    Plan { actions, strict_limits, token_ms, legacy_tabs, has_inboxes }
 }
 
 fn push_action(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
@@ -149,6 +157,29 @@ fn add_rebuild(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
         }
     }
     actions.splice(at..at, added);
+}
+
+/// Devices with an inbox connect at the beginning, and take part in what happens.
+fn add_inboxes(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
+    let count = 3 + rng.below(12);
+    for _ in 0..count {
+        let at = rng.below(actions.len() as u64 + 1) as usize;
+        actions.insert(at, inbox_action(rng, kinds));
+    }
+    actions.splice(0..0, (0..DEVICES.len()).map(|device| Action::ConnectDevice { device }));
+}
+
+fn inbox_action(rng: &mut Rng, kinds: &Kinds) -> Action {
+    let device = rng.below(DEVICES.len() as u64) as usize;
+    match rng.below(10) {
+        0 => Action::DisconnectDevice { device },
+        1 if kinds.readers => Action::VanishDevice { device },
+        2 => Action::HibernateInbox { device },
+        3 if kinds.losses && rng.one_in(3) => Action::LoseInboxStorage { device },
+        3 if kinds.losses => Action::LoseLease { device },
+        4..=6 => Action::ReadInList { device, room: rng.below(ROOMS.len() as u64) as usize },
+        _ => Action::ConnectDevice { device },
+    }
 }
 
 fn fault(rng: &mut Rng, kinds: &Kinds, room: usize, actions: &mut Vec<Action>) -> Option<Action> {

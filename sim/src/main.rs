@@ -14,6 +14,9 @@ mod deletion_checks;
 mod files;
 mod final_checks;
 mod generator;
+mod inbox_checks;
+mod inbox_rows;
+mod inboxes;
 mod log_checks;
 mod notifications;
 mod objects;
@@ -49,7 +52,7 @@ use std::time::Instant;
 use world::checker::Checker;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 49] = [
+const SOMETIMES: [&str; 57] = [
     "crashes",
     "dedupe hits",
     "conflicts compared as equal",
@@ -99,6 +102,14 @@ const SOMETIMES: [&str; 49] = [
     "silent people notified",
     "messages refused for their rate",
     "pages refused for their rate",
+    "inbox events",
+    "inbox events replayed",
+    "inboxes resynced",
+    "rooms added to a list",
+    "rooms removed from a list",
+    "pokes lost",
+    "pokes doubled",
+    "leases lost",
 ];
 const OUTBOX_PEAK: &str = "outbox peak";
 /// Events that wait for Postgres at once, in some seed.

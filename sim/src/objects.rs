@@ -4,14 +4,15 @@
 use crate::platform::new_object;
 use crate::world::World;
 use crate::world::executor::{Owner, Slot};
-use crate::world::hosts::{Host, Output, RoomAnswer, RoomObject};
+use crate::world::hosts::{Host, HostedObject, ObjectAnswer, ObjectRequest, Output, inbox_host};
 use crate::world::network::Wire;
-use chinwag::api::{RoomRequest, object_name};
+use chinwag::api::{InboxRequest, RoomRequest, object_name};
 use chinwag::error::Refusal;
+use chinwag::ids::{TenantId, UserId};
 use std::rc::Rc;
 
 /// The place for an object's answer; a handler that panics leaves a fault there.
-struct AnswerSlot(Slot<RoomAnswer>);
+struct AnswerSlot(Slot<ObjectAnswer>);
 
 impl Drop for AnswerSlot {
     fn drop(&mut self) {
@@ -31,7 +32,7 @@ impl World {
     pub fn call_object<F: Future<Output = ()> + 'static>(
         self: &Rc<Self>,
         host: &Rc<Host>,
-        work: impl FnOnce(Rc<dyn RoomObject>) -> F,
+        work: impl FnOnce(Rc<dyn HostedObject>) -> F,
     ) {
         host.touched_at.set(self.clock.now());
         let known = host.object.borrow().clone();
@@ -48,12 +49,26 @@ impl World {
     }
 
     /// The Worker's request to a room.
-    pub async fn request_room(self: &Rc<Self>, request: RoomRequest) -> RoomAnswer {
+    pub async fn request_room(self: &Rc<Self>, request: RoomRequest) -> ObjectAnswer {
         let name = object_name(&request.caller.tenant, &request.room);
-        let host = self.hosts.get_or_create(&name, self.clock.now());
-        let slot: Slot<RoomAnswer> = Slot::new();
+        self.request_object(&name, ObjectRequest::Room(Box::new(request))).await
+    }
+
+    /// A request to a person's inbox.
+    pub async fn request_inbox(
+        self: &Rc<Self>,
+        tenant: &TenantId,
+        user: &UserId,
+        request: InboxRequest,
+    ) -> ObjectAnswer {
+        self.request_object(&inbox_host(tenant, user), ObjectRequest::Inbox(Box::new(request))).await
+    }
+
+    async fn request_object(self: &Rc<Self>, name: &str, request: ObjectRequest) -> ObjectAnswer {
+        let host = self.hosts.get_or_create(name, self.clock.now());
+        let slot: Slot<ObjectAnswer> = Slot::new();
         let (world, answer_slot, at) = (self.clone(), slot.clone(), host.clone());
-        self.call_object(&host, async move |object: Rc<dyn RoomObject>| {
+        self.call_object(&host, async move |object: Rc<dyn HostedObject>| {
             let answer_slot = AnswerSlot(answer_slot);
             let answer = object.handle_request(request).await;
             world.send_output(&at, Output::Answer(Box::new(move || answer_slot.0.put(answer))));
@@ -119,7 +134,7 @@ impl World {
         host.fired_alarm.set(host.alarm.take());
         self.recorder.count("alarms");
         let running = host.alarm_running.clone();
-        self.call_object(host, async move |object: Rc<dyn RoomObject>| {
+        self.call_object(host, async move |object: Rc<dyn HostedObject>| {
             object.handle_alarm().await;
             running.set(false);
         });

@@ -7,6 +7,9 @@ pub const ROOMS: [(&str, &str); 3] = [("acme", "r:1"), ("acme:r", "1"), ("acme",
 /// The members of each room; the first one is its owner.
 pub const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
+/// All devices with an inbox: tenant and person.
+pub const DEVICES: [(&str, &str); 3] = [("acme", "alice"), ("acme", "alice"), ("acme", "bob")];
+
 /// All tabs: room, person, number among the person's tabs there, whether it is a bot.
 pub const TABS: [(usize, &str, usize, bool); 10] = [
     (0, "alice", 0, false),
@@ -86,6 +89,16 @@ pub enum Action {
     AlarmTwice { room: usize },
     AlarmLost { room: usize },
     AlarmLate { room: usize, ms: u64 },
+    ConnectDevice { device: usize },
+    DisconnectDevice { device: usize },
+    /// Drops a device's connection without a close.
+    VanishDevice { device: usize },
+    /// The person reads the room in the list.
+    ReadInList { device: usize, room: usize },
+    HibernateInbox { device: usize },
+    LoseInboxStorage { device: usize },
+    /// Postgres forgets that the person's inbox is open, as after a restore.
+    LoseLease { device: usize },
     /// When all leave at the end, Postgres lacks a table, and the platform loses the alarms that rooms believe in.
     FinalHalt,
 }
@@ -136,6 +149,8 @@ pub struct Plan {
     pub token_ms: u64,
     /// Which tabs are legacy clients.
     pub legacy_tabs: Vec<usize>,
+    /// Whether devices with an inbox take part.
+    pub has_inboxes: bool,
 }
 
 /// The state of Postgres when a statement reaches it.

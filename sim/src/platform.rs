@@ -7,14 +7,14 @@ use crate::token::parse_token;
 use crate::world::World;
 use crate::world::checker::Checker;
 use crate::world::executor::Owner;
-use crate::world::hosts::{Host, Output, RoomAnswer, RoomObject, Work};
+use crate::world::hosts::{Host, HostedObject, ObjectAnswer, ObjectRequest, Output, Work};
 use crate::world::network::{LATENCY_MS, SimSocket};
-use chinwag::api::RoomRequest;
+use chinwag::api::{Poke, Reply, RoomRequest};
 use chinwag::auth::Identity;
 use chinwag::db::Notices;
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::UnixMs;
-use chinwag::object::{Gone, Object, Platform};
+use chinwag::object::{Gone, InboxObject, Object, Platform};
 use chinwag::oplog::Entry;
 use chinwag::protocol::server::CloseCode;
 use chinwag::room::store::{Result, Row, Sql, SqlValue, StoreError};
@@ -38,19 +38,27 @@ struct Disk {
     sqlite: Rc<Sqlite>,
 }
 
-/// The real object of a room on its host.
-pub fn new_object(world: &Rc<World>, host: &Rc<Host>) -> Rc<dyn RoomObject> {
+/// The real object of a room, or of an inbox, on its host.
+pub fn new_object(world: &Rc<World>, host: &Rc<Host>) -> Rc<dyn HostedObject> {
     let sqlite = host.sqlite.borrow().clone();
     let disk = Disk { world: world.clone(), host: host.clone(), sqlite };
     let db = Db { world: world.clone(), fail_fast: false };
     let platform =
         Simulated { world: world.clone(), host: host.clone(), instance: host.instance.get(), disk, db };
+    if host.is_inbox() {
+        return InboxObject::new(platform, world.limits.clone());
+    }
     Object::new(platform, world.limits.clone(), world.moderation.clone())
 }
 
-impl RoomObject for Object<Simulated> {
-    fn handle_request(self: Rc<Self>, request: RoomRequest) -> Work<RoomAnswer> {
-        Box::pin(Object::handle_request(self, request))
+impl HostedObject for Object<Simulated> {
+    fn handle_request(self: Rc<Self>, request: ObjectRequest) -> Work<ObjectAnswer> {
+        Box::pin(async move {
+            match request {
+                ObjectRequest::Room(request) => Object::handle_request(self, *request).await,
+                ObjectRequest::Inbox(_) => Err(Refusal::fault()),
+            }
+        })
     }
 
     fn receive_frame(self: Rc<Self>, connection: ConnectionId, text: String) -> Work<()> {
@@ -59,6 +67,29 @@ impl RoomObject for Object<Simulated> {
 
     fn handle_close(self: Rc<Self>, socket: Rc<SimSocket>) -> Work<()> {
         Box::pin(async move { self.gone(socket.id, &socket, false) })
+    }
+
+    fn handle_alarm(self: Rc<Self>) -> Work<()> {
+        Box::pin(self.alarm())
+    }
+}
+
+impl HostedObject for InboxObject<Simulated> {
+    fn handle_request(self: Rc<Self>, request: ObjectRequest) -> Work<ObjectAnswer> {
+        Box::pin(async move {
+            match request {
+                ObjectRequest::Inbox(request) => InboxObject::handle_request(self, *request).await,
+                ObjectRequest::Room(_) => Err(Refusal::fault()),
+            }
+        })
+    }
+
+    fn receive_frame(self: Rc<Self>, connection: ConnectionId, text: String) -> Work<()> {
+        Box::pin(async move { self.received(connection, text) })
+    }
+
+    fn handle_close(self: Rc<Self>, socket: Rc<SimSocket>) -> Work<()> {
+        Box::pin(async move { self.gone(socket.id) })
     }
 
     fn handle_alarm(self: Rc<Self>) -> Work<()> {
@@ -133,7 +164,10 @@ impl Platform for Simulated {
     }
 
     fn random(&self) -> u64 {
-        self.world.clock.random()
+        match self.host.is_inbox() {
+            true => self.world.devices.random(),
+            false => self.world.clock.random(),
+        }
     }
 
     async fn sleep(&self, ms: u64) {
@@ -287,6 +321,14 @@ impl Platform for Simulated {
         self.world.recorder.count("searches for strays");
         let bucket = self.world.backends.bucket.borrow();
         Some(bucket.keys().filter_map(|key| key.strip_prefix(prefix).map(str::to_owned)).collect())
+    }
+
+    async fn poke(&self, poke: &Poke) -> bool {
+        self.world.clone().carry_poke(&self.host, poke.clone()).await
+    }
+
+    async fn call_room(&self, request: &RoomRequest) -> std::result::Result<Reply, Refusal> {
+        self.world.clone().ask_room_for_inbox(request.clone()).await
     }
 
     fn report(&self, entry: &Entry) {

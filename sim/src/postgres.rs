@@ -1,6 +1,7 @@
 //! Postgres as the system's statements see it: the rules of `chinwag::db` over plain maps, under every fault.
 //! Not here: SQL; the real statements are tested against a real Postgres.
 
+use crate::inbox_rows::{self, leased_of_change, leased_of_room};
 use crate::plan::{PostgresFault, ROOMS};
 use crate::stored;
 use crate::world::World;
@@ -99,6 +100,9 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
         }
         _ => {}
     }
+    if let Some(answer) = inbox_rows::answer(world, &rooms, &key.0, &statement) {
+        return Ok(answer);
+    }
     let Some(rows) = rooms.get_mut(&key) else {
         return Ok(match statement {
             Statement::Restore(_) => json!(Restored::Deleted),
@@ -113,22 +117,23 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
     };
     match statement {
         Statement::Project(batch) => project(world, rows, &batch),
-        Statement::Apply(set) => Ok(json!({"state": apply(world, rows, *set)})),
+        Statement::Apply(set) => {
+            let inboxes = leased_of_change(world, &key.0, &set);
+            Ok(json!({"state": apply(world, rows, *set), "inboxes": inboxes}))
+        }
         Statement::MarkDeleted { version } if version != rows.room.members_version => {
             Ok(json!({"state": "stale"}))
         }
         Statement::MarkDeleted { .. } => {
             let pieces = rows.postgres.rows.len() as u64;
+            let inboxes = leased_of_room(world, &key.0, rows);
             rooms.remove(&key);
             world.backends.erasing.borrow_mut().insert(key, pieces);
-            Ok(json!({"state": "done"}))
+            Ok(json!({"state": "done", "inboxes": inboxes}))
         }
         Statement::Erase => {
             world.recorder.violation(Checker::Gone, "a room that nobody deleted is erased".into());
             Ok(json!(false))
-        }
-        Statement::Restore(_) | Statement::CountFile { .. } | Statement::ReleaseFiles { .. } => {
-            Ok(Value::Null)
         }
         Statement::MessagesAfter { after, bounds } => {
             world.recorder.count(if after == 0 {
@@ -145,6 +150,8 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
             Ok(rows.role(&user).map_or(Value::Null, access))
         }
         Statement::Snapshot { known } => Ok(json!(rows.snapshot(known, world.clock.now()))),
+        // Answered above.
+        _ => Ok(Value::Null),
     }
 }
 
@@ -232,7 +239,13 @@ fn project(world: &World, rows: &mut RoomRows, batch: &Projection) -> Result<Val
     if matches!(done, Projected::Behind { .. }) {
         world.recorder.count("restored backups noticed");
     }
-    Ok(encode_projected(done))
+    let names_inboxes = matches!(done, Projected::Done { .. } | Projected::Ahead { .. });
+    let mut answer = encode_projected(done);
+    if let Some(inboxes) = names_inboxes.then(|| leased_of_room(world, batch.tenant.as_str(), rows)).flatten()
+    {
+        answer["inboxes"] = inboxes;
+    }
+    Ok(answer)
 }
 
 /// Postgres is a prefix of the log at every instant: each message of the batch is there, or quarantined.

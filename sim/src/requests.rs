@@ -6,8 +6,9 @@ use crate::worker::{Text, Worker};
 use crate::world::World;
 use crate::world::clients::room_path;
 use crate::world::executor::Owner;
+use crate::world::hosts::ObjectAnswer;
 use crate::world::network::{HttpOutcome, LATENCY_MS};
-use chinwag::api::{self, Reply};
+use chinwag::api::{self, InboxRequest, Reply};
 use chinwag::ids::Seq;
 use chinwag::object::Answer;
 use serde_json::Value;
@@ -15,7 +16,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A client gives up a request after this.
-const TIMEOUT_MS: u64 = 30_000;
+pub const TIMEOUT_MS: u64 = 30_000;
 
 /// A request of REST, or for a socket.
 pub struct HttpRequest {
@@ -48,7 +49,7 @@ impl HttpRequest {
         if let Some(body) = &self.body {
             put("content-length", &body.len().to_string());
         }
-        if path == "/chat" {
+        if path == "/chat" || path == "/chat/inbox" {
             put("upgrade", "websocket");
             if chat_v1 {
                 put("sec-websocket-protocol", "chat.v1");
@@ -137,18 +138,18 @@ impl World {
                 let bytes = file.from.as_ref().and_then(|(key, ..)| bucket.get(key));
                 bytes.map_or(HttpOutcome::Failed, |bytes| HttpOutcome::File(bytes.clone()))
             }
-            // The simulated clients open no inbox.
-            Reply::OpenInbox(_) => HttpOutcome::Failed,
-            Reply::Upgrade(upgrade) => match self.request_room(*upgrade).await {
-                Ok(Answer::Upgraded { peer, .. }) => HttpOutcome::Upgraded(peer),
-                Ok(Answer::Reply(_)) => HttpOutcome::Failed,
-                Err(refusal) => HttpOutcome::Json(refusal.code.status(), refusal.code.name().into()),
-            },
+            Reply::OpenInbox(upgrade) => {
+                let (tenant, user) = (upgrade.caller.tenant.clone(), upgrade.caller.user.clone());
+                let request = InboxRequest::Upgrade(*upgrade);
+                outcome_of_upgrade(self.request_inbox(&tenant, &user, request).await)
+            }
+            Reply::Upgrade(upgrade) => outcome_of_upgrade(self.request_room(*upgrade).await),
         }
     }
 
     /// Fails all requests under way: the process that had them is gone.
     pub fn fail_requests(self: &Rc<Self>) {
+        self.fail_inbox_requests();
         let tabs = self.clients.all();
         let pending = tabs.iter().flat_map(|tab| tab.requests.keys().map(|number| (tab.index, *number)));
         for (tab, number) in pending {
@@ -158,5 +159,13 @@ impl World {
                 world.handle_response(tab, number, HttpOutcome::Failed);
             });
         }
+    }
+}
+
+fn outcome_of_upgrade(answer: ObjectAnswer) -> HttpOutcome {
+    match answer {
+        Ok(Answer::Upgraded { peer, .. }) => HttpOutcome::Upgraded(peer),
+        Ok(Answer::Reply(_)) => HttpOutcome::Failed,
+        Err(refusal) => HttpOutcome::Json(refusal.code.status(), refusal.code.name().into()),
     }
 }

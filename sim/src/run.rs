@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub fn run(seed: u64, plan: &Plan, keeps_lines: bool) -> Outcome {
     let world = World::new(seed, limits(plan), keeps_lines);
     world.clients.create(plan);
+    world.devices.create(plan);
     let ran = catch_unwind(AssertUnwindSafe(|| {
         for action in &plan.actions {
             // After the first violation nothing more is learned.

@@ -3,9 +3,15 @@
 
 use crate::world::World;
 use crate::world::checker::Checker;
-use crate::world::hosts::{Host, RoomObject};
+use crate::world::hosts::{Host, HostedObject};
 use crate::world::network::{LATENCY_MS, SimSocket, Wire};
 use std::rc::Rc;
+
+/// Whose socket it is.
+enum Client {
+    Tab(usize),
+    Device(usize),
+}
 
 impl World {
     /// Sends something to the client's end of a socket.
@@ -22,19 +28,28 @@ impl World {
     /// Hands over what has reached the client, if the client reads.
     pub fn read_socket(self: &Rc<Self>, socket: &Rc<SimSocket>) {
         loop {
-            let tab = self.clients.of_socket(socket).filter(|_| socket.is_received());
-            let Some(tab) = tab.filter(|_| socket.arrived.get() > 0) else { return };
+            let client = self.client_of(socket).filter(|_| socket.is_received());
+            let Some(client) = client.filter(|_| socket.arrived.get() > 0) else { return };
             socket.arrived.set(socket.arrived.get() - 1);
             let wire = socket.queue.borrow_mut().pop_front();
-            match wire {
-                Some(Wire::Frame(text)) => self.receive_frame(tab, &text),
-                Some(Wire::Close(code)) => {
+            match (wire, client) {
+                (Some(Wire::Frame(text)), Client::Tab(tab)) => self.receive_frame(tab, &text),
+                (Some(Wire::Frame(text)), Client::Device(device)) => self.receive_inbox_frame(device, &text),
+                (Some(Wire::Close(code)), client) => {
                     self.close_server_end(socket);
-                    self.handle_close(tab, code);
+                    match client {
+                        Client::Tab(tab) => self.handle_close(tab, code),
+                        Client::Device(device) => self.handle_inbox_close(device, code),
+                    }
                 }
-                None => return,
+                (None, _) => return,
             }
         }
+    }
+
+    fn client_of(&self, socket: &Rc<SimSocket>) -> Option<Client> {
+        let tab = self.clients.of_socket(socket).map(Client::Tab);
+        tab.or_else(|| self.devices.of_socket(socket).map(Client::Device))
     }
 
     /// Checks a send of the room against what may wait for a socket, and against what one turn may queue over all
@@ -63,7 +78,7 @@ impl World {
             }
             let Some(host) = world.hosts.of_socket(&socket) else { return };
             let id = socket.id;
-            world.call_object(&host, |object: Rc<dyn RoomObject>| object.receive_frame(id, text));
+            world.call_object(&host, |object: Rc<dyn HostedObject>| object.receive_frame(id, text));
         });
     }
 
@@ -76,12 +91,14 @@ impl World {
     fn close_server_end(self: &Rc<Self>, socket: &Rc<SimSocket>) {
         let (world, socket) = (self.clone(), socket.clone());
         // Sometimes late: meanwhile the object has a socket that accepts nothing.
-        let late_ms = self.clock.random() % 4 / 3 * 2_000;
+        let is_of_inbox = self.hosts.of_socket(&socket).is_some_and(|host| host.is_inbox());
+        let random = if is_of_inbox { self.devices.random() } else { self.clock.random() };
+        let late_ms = random % 4 / 3 * 2_000;
         self.clock.spawn(async move {
             world.clock.sleep(LATENCY_MS + late_ms).await;
             let Some(host) = world.hosts.of_socket(&socket) else { return };
             host.sockets.borrow_mut().retain(|known| !Rc::ptr_eq(known, &socket));
-            world.call_object(&host, |object: Rc<dyn RoomObject>| object.handle_close(socket));
+            world.call_object(&host, |object: Rc<dyn HostedObject>| object.handle_close(socket));
         });
     }
 

@@ -13,25 +13,38 @@ use crate::ids::{RoomId, UserId};
 use crate::limits::BLOCKS_MAX;
 use serde_json::json;
 
-/// `PUT /people/:id/block`: once it is answered, the other one can write no message to the caller.
-pub async fn block<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
+/// `PUT` and `DELETE /people/:id/block`: once it is answered, the other one can write no message to the caller, or can again.
+pub async fn set<P: Ports>(cx: CallerContext<'_, P>, is_block: bool) -> Result<Reply, Refusal> {
     let CallerContext { ports, caller, params, .. } = cx;
     let person = person_id(params.get("user"))?;
-    if person == caller.user {
+    if is_block {
+        ensure_can_be_blocked(ports, &caller, &person).await?;
+    }
+    let done = db::set_block(ports.db(), (&caller.tenant, &caller.user), &person, is_block).await;
+    let done = done.map_err(database_unavailable)?;
+    if done.is_full {
+        return Err(Refusal::invalid("user", &format!("at most {BLOCKS_MAX} people can be blocked")));
+    }
+    if let Some(room) = done.room {
+        refresh_room(ports, &caller, room).await?;
+    }
+    Ok(Reply::ok(json!({"userId": person})))
+}
+
+async fn ensure_can_be_blocked<P: Ports>(
+    ports: &P,
+    caller: &Identity,
+    person: &UserId,
+) -> Result<(), Refusal> {
+    if *person == caller.user {
         return Err(Refusal::invalid("user", "nobody can block themselves"));
     }
     let who = (&caller.tenant, &caller.user);
-    let seen = db::people_by_id(ports.db(), who, ports.directory(), std::slice::from_ref(&person)).await;
-    if seen.map_err(database_unavailable)?.is_empty() {
-        return Err(no_such_person());
+    let seen = db::people_by_id(ports.db(), who, ports.directory(), std::slice::from_ref(person)).await;
+    match seen.map_err(database_unavailable)?.is_empty() {
+        true => Err(no_such_person()),
+        false => Ok(()),
     }
-    set(ports, &caller, &person, true).await
-}
-
-/// `DELETE /people/:id/block`.
-pub async fn unblock<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
-    let CallerContext { ports, caller, params, .. } = cx;
-    set(ports, &caller, &person_id(params.get("user"))?, false).await
 }
 
 /// `GET /people/me/blocks`.
@@ -39,24 +52,6 @@ pub async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> 
     let CallerContext { ports, caller, .. } = cx;
     let people = db::list_blocks(ports.db(), &caller.tenant, &caller.user).await;
     Ok(Reply::ok(json!({"people": people.map_err(database_unavailable)?})))
-}
-
-async fn set<P: Ports>(
-    ports: &P,
-    caller: &Identity,
-    person: &UserId,
-    blocked: bool,
-) -> Result<Reply, Refusal> {
-    let done = db::set_block(ports.db(), (&caller.tenant, &caller.user), person, blocked).await;
-    let done = done.map_err(database_unavailable)?;
-    if done.is_full {
-        return Err(Refusal::invalid("user", &format!("at most {BLOCKS_MAX} people can be blocked")));
-    }
-    match done.room {
-        Some(room) => refresh_room(ports, caller, room).await?,
-        None => {}
-    }
-    Ok(Reply::ok(json!({"userId": person})))
 }
 
 /// The room knows what Postgres says of it now.

@@ -38,7 +38,9 @@ impl Pokes {
         let mut pending = self.pending.borrow_mut();
         for user in users {
             let due_at = next_at.get(&user).copied().unwrap_or(now);
-            pending.entry(user).or_insert(Pending { due_at, tries: 0 });
+            // A newer change does not wait for the pause of a poke that had no answer.
+            let due_at = pending.get(&user).map_or(due_at, |poke| poke.due_at.min(due_at));
+            pending.insert(user, Pending { due_at, tries: 0 });
         }
     }
 

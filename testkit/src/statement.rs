@@ -1,4 +1,4 @@
-//! The statements of `chinwag::db` that a room object runs, recognised by their input, and the answer to a projection.
+//! The statements of `chinwag::db` that an object runs, recognised by their input, and the answer to a projection.
 //! Not here: SQL, and what a statement does (`FakePostgres`, `Membership`).
 
 use chinwag::db::{ChangeSet, DbError, PageBounds, Projected, Projection, RoomCopy};
@@ -34,6 +34,20 @@ pub enum Statement {
     },
     /// `db::meeting`: everybody may meet everybody.
     Meeting,
+    /// `db::begin_inbox_lease`, or with 0 `db::end_inbox_lease`.
+    LeaseInbox {
+        user: String,
+        lease_ms: u64,
+    },
+    /// `db::list_rooms`.
+    ListRooms {
+        user: String,
+    },
+    /// `db::inbox_rooms`.
+    InboxRooms {
+        user: String,
+        rooms: Vec<String>,
+    },
     /// `db::access`.
     Access {
         user: String,
@@ -69,6 +83,12 @@ impl Statement {
             Self::ReleaseFiles { files: decode(&input["released"])? }
         } else if input["knownOnly"].is_boolean() {
             Self::Meeting
+        } else if let (Some(user), Some(lease_ms)) = (input["user"].as_str(), input["leaseMs"].as_u64()) {
+            Self::LeaseInbox { user: user.to_owned(), lease_ms }
+        } else if let (Some(user), true) = (input["user"].as_str(), input["rooms"].is_array()) {
+            Self::InboxRooms { user: user.to_owned(), rooms: decode(&input["rooms"])? }
+        } else if let (Some(user), true) = (input["user"].as_str(), input["fewMax"].is_u64()) {
+            Self::ListRooms { user: user.to_owned() }
         } else if let Some(user) = input["user"].as_str() {
             Self::Access { user: user.to_owned() }
         } else {

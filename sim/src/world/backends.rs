@@ -76,7 +76,7 @@ impl RoomRows {
     }
 }
 
-/// A tenant, and the id of a room or an object.
+/// A tenant, and the id of a room, an object or a person.
 pub type ByTenant<T> = BTreeMap<(String, String), T>;
 
 pub struct Backends {
@@ -88,6 +88,8 @@ pub struct Backends {
     pub bucket: RefCell<BTreeMap<String, Vec<u8>>>,
     /// The files that Postgres counts among their uploaders' bytes: their keys in the bucket.
     pub counted_files: RefCell<BTreeSet<String>>,
+    /// Until when each person's inbox counts as open, by tenant and person.
+    pub leases: RefCell<ByTenant<UnixMs>>,
     /// The alert lists, by tenant and room: when the room was last reported, and whether with a problem.
     pub alerts: RefCell<ByTenant<(UnixMs, bool)>>,
 }
@@ -100,6 +102,7 @@ impl Backends {
             erasing: RefCell::default(),
             bucket: RefCell::default(),
             counted_files: RefCell::default(),
+            leases: RefCell::default(),
             alerts: RefCell::default(),
         }
     }

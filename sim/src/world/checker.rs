@@ -57,12 +57,14 @@ pub enum Checker {
     Files,
     /// A task, an alarm or a connection is left in an idle room.
     Idle,
+    /// A device's list is not what Postgres says, or an event of an inbox is missing or comes twice.
+    Inbox,
     /// The code under test panicked.
     Panic,
 }
 
 impl Checker {
-    const ALL: [Checker; 27] = [
+    const ALL: [Checker; 28] = [
         Self::Lost,
         Self::Duplicated,
         Self::Diverging,
@@ -89,6 +91,7 @@ impl Checker {
         Self::Alert,
         Self::Files,
         Self::Idle,
+        Self::Inbox,
         Self::Panic,
     ];
 }

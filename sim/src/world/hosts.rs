@@ -4,9 +4,9 @@
 use super::network::SimSocket;
 use crate::plan::ROOMS;
 use crate::stored::user_of;
-use chinwag::api::{RoomRequest, object_name};
+use chinwag::api::{InboxRequest, RoomRequest, inbox_name, object_name};
 use chinwag::error::Refusal;
-use chinwag::ids::{RoomId, Seq, TenantId, UnixMs};
+use chinwag::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use chinwag::object::Answer;
 use chinwag::room::ConnectionId;
 use std::cell::{Cell, RefCell};
@@ -15,12 +15,18 @@ use std::pin::Pin;
 use std::rc::Rc;
 use testkit::Sqlite;
 
-pub type RoomAnswer = Result<Answer<Rc<SimSocket>>, Refusal>;
+pub type ObjectAnswer = Result<Answer<Rc<SimSocket>>, Refusal>;
 pub type Work<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// A room's object as the runtime calls it.
-pub trait RoomObject {
-    fn handle_request(self: Rc<Self>, request: RoomRequest) -> Work<RoomAnswer>;
+/// What is asked of an object: of a room's, or of an inbox's.
+pub enum ObjectRequest {
+    Room(Box<RoomRequest>),
+    Inbox(Box<InboxRequest>),
+}
+
+/// An object as the runtime calls it.
+pub trait HostedObject {
+    fn handle_request(self: Rc<Self>, request: ObjectRequest) -> Work<ObjectAnswer>;
     fn receive_frame(self: Rc<Self>, connection: ConnectionId, text: String) -> Work<()>;
     fn handle_close(self: Rc<Self>, socket: Rc<SimSocket>) -> Work<()>;
     fn handle_alarm(self: Rc<Self>) -> Work<()>;
@@ -50,7 +56,7 @@ pub struct Host {
     pub alarm_running: Rc<Cell<bool>>,
     /// An abort left the handler running for ever.
     pub alarm_aborted: Cell<bool>,
-    pub object: RefCell<Option<Rc<dyn RoomObject>>>,
+    pub object: RefCell<Option<Rc<dyn HostedObject>>>,
     /// Which instance of the object this is.
     pub instance: Cell<u64>,
     pub touched_at: Cell<UnixMs>,
@@ -142,6 +148,11 @@ impl Host {
         self.alarm.set(None);
     }
 
+    /// An inbox lives here, and no room.
+    pub fn is_inbox(&self) -> bool {
+        self.name.starts_with(INBOX_PREFIX)
+    }
+
     pub fn is_awake(&self) -> bool {
         self.object.borrow().is_some()
     }
@@ -159,6 +170,14 @@ fn empty_storage() -> Rc<Sqlite> {
     let sqlite = Sqlite::new();
     sqlite.counts_rows.set(false);
     Rc::new(sqlite)
+}
+
+/// Rooms and inboxes are classes of their own, whose names may be alike.
+const INBOX_PREFIX: &str = "inbox ";
+
+/// The name of the host of a person's inbox.
+pub fn inbox_host(tenant: &TenantId, user: &UserId) -> String {
+    format!("{INBOX_PREFIX}{}", inbox_name(tenant, user))
 }
 
 /// All hosts, by the object's name.
@@ -184,6 +203,11 @@ impl Hosts {
         let (tenant, id) = ROOMS[room];
         let (tenant, id) = (TenantId::parse(tenant)?, RoomId::parse(id)?);
         self.find(&object_name(&tenant, &id))
+    }
+
+    /// The host of a person's inbox, if its object was ever created.
+    pub fn of_inbox(&self, tenant: &TenantId, user: &UserId) -> Option<Rc<Host>> {
+        self.find(&inbox_host(tenant, user))
     }
 
     pub fn of_socket(&self, socket: &Rc<SimSocket>) -> Option<Rc<Host>> {

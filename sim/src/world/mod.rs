@@ -6,6 +6,7 @@ pub mod checker;
 pub mod clients;
 pub mod clock;
 pub mod content_model;
+pub mod devices;
 pub mod executor;
 pub mod faults;
 pub mod hosts;
@@ -20,6 +21,7 @@ use chinwag::room::moderation::Moderation;
 use clients::Clients;
 use clock::Clock;
 use content_model::MODERATION;
+use devices::Devices;
 use faults::Faults;
 use hosts::Hosts;
 use model::Model;
@@ -37,6 +39,7 @@ pub struct World {
     pub hosts: Hosts,
     pub backends: Backends,
     pub clients: Clients,
+    pub devices: Devices,
     pub model: Model,
 }
 
@@ -54,6 +57,7 @@ impl World {
             hosts: Hosts::default(),
             backends: Backends::new(),
             clients: Clients::default(),
+            devices: Devices::new(seed),
             model: Model::default(),
         })
     }

@@ -104,10 +104,10 @@ async fn people_8_who_has_blocked_the_author_is_not_notified() {
     block("carol", "alice", true).await;
     block("alice", "bob", true).await;
     block("dave", "erin", true).await;
-    let told = async || recipients(pg, &notice(2, 2, &ALL)).await;
-    assert_eq!(told().await, pairs(&[("bob", "message"), ("dave", "message"), ("erin", "message")]));
+    let notified = async || recipients(pg, &notice(2, 2, &ALL)).await;
+    assert_eq!(notified().await, pairs(&[("bob", "message"), ("dave", "message"), ("erin", "message")]));
     block("carol", "alice", false).await;
-    assert!(told().await.contains(&("carol".into(), "mention".into())));
+    assert!(notified().await.contains(&("carol".into(), "mention".into())));
 }
 
 #[tokio::test]

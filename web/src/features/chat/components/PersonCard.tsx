@@ -66,7 +66,7 @@ export default function PersonCard({ anchor, userId, role, isOnline, onClose }: 
             {status.text}
           </p>
         )}
-        <ul className="space-y-0.5 text-muted-foreground text-xs">
+        <ul className="space-y-0.5 whitespace-normal text-muted-foreground text-xs">
           {person.deactivated && <li>{t.card.deactivated}</li>}
           {isBlocked && <li>{t.card.blocked}</li>}
           {presence && !person.deactivated && <li>{t.card.presence[presence]}</li>}
