@@ -406,6 +406,10 @@ pub const INBOX_SHARDS: u64 = 8;
 /// Turns of an inbox whose events can be resumed: each has one event at least (INBOX-3). A row is overwritten, which costs
 /// less than deleting it.
 pub const INBOX_TURNS_KEPT: u64 = 1_000;
+/// Drafts that an inbox keeps, cleared ones among them (INBOX-8): more than anybody has open. The oldest makes room.
+pub const INBOX_DRAFTS_MAX: usize = 100;
+/// Bytes of their texts: 32 of the longest. They are in the inbox's memory and in its first event.
+pub const INBOX_DRAFT_BYTES_MAX: usize = 512 * 1024;
 /// A request between objects is given up after this: it keeps the caller awake (docs/PLATFORM.md, Hibernation and alarms).
 pub const OBJECT_TIMEOUT_MS: u64 = 5_000;
 /// Pokes of a room that are on the way at once: the platform allows six connections a request, and others wait.
@@ -431,6 +435,7 @@ pub const TOKENS_KEPT_MAX: usize = 4_096;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
 const _: () = assert!(INBOX_SETTLE_MS > STATEMENT_TIMEOUT_MS && 2 * INBOX_RENEW_MS < INBOX_LEASE_MS);
+const _: () = assert!(INBOX_DRAFT_BYTES_MAX > 4 * CONTENT_CHARS_MAX && INBOX_DRAFTS_MAX > 1);
 const _: () = assert!(STATEMENT_TIMEOUT_MS * 2 < UPLOAD_SETTLES_MS);
 const _: () = assert!(HEARTBEAT_MS * 2 < HEARTBEAT_TIMEOUT_MS);
 const _: () = assert!(

@@ -73,12 +73,9 @@ impl World {
             Action::DisconnectDevice { device } => self.disconnect_device(device),
             Action::VanishDevice { device } => self.vanish_device(device),
             Action::ReadInList { device, room } => _ = self.read_in_list(device, room),
-            Action::HibernateInbox { device } => {
-                let _ = self.inbox_host(device).map(|host| self.hibernate(&host));
-            }
-            Action::LoseInboxStorage { device } => {
-                self.inbox_host(device).into_iter().for_each(|host| self.lose_storage(&host));
-            }
+            Action::WriteDraft { device, room, back } => _ = self.write_draft(device, room, back),
+            Action::HibernateInbox { device } => self.hibernate_inbox(device),
+            Action::LoseInboxStorage { device } => self.lose_inbox_storage(device),
             Action::LoseLease { device } => self.lose_lease(device),
             Action::Bucket { unavailable } => self.faults.bucket_unavailable.set(unavailable),
             Action::AlarmTwice { room } => self.tamper_with_alarm(room, |host| self.fire_alarm(host)),

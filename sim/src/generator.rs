@@ -177,7 +177,11 @@ fn inbox_action(rng: &mut Rng, kinds: &Kinds) -> Action {
         2 => Action::HibernateInbox { device },
         3 if kinds.losses && rng.one_in(3) => Action::LoseInboxStorage { device },
         3 if kinds.losses => Action::LoseLease { device },
-        4..=6 => Action::ReadInList { device, room: rng.below(ROOMS.len() as u64) as usize },
+        4 | 7 => {
+            let room = 2 * rng.below(2) as usize;
+            Action::WriteDraft { device, room, back: rng.one_in(4) }
+        }
+        5 | 6 => Action::ReadInList { device, room: rng.below(ROOMS.len() as u64) as usize },
         _ => Action::ConnectDevice { device },
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::client::shorten;
 use crate::inbox_rows;
-use crate::plan::{OwnerRequest, PostgresFault};
+use crate::plan::{OwnerRequest, PostgresFault, ROOMS};
 use crate::stored::lag;
 use crate::world::World;
 use crate::world::checker::{CheckResult, Checker};
@@ -63,6 +63,19 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The first person's devices show this draft; `None`: it was not sent.
+    fn expect_draft(&self, room: usize, written: Option<&str>) {
+        let Some(written) = written else { return };
+        for device in [0, 1] {
+            let Some(it) = self.devices.get(device).filter(|it| it.is_live()) else { continue };
+            let shown = it.drafts.get(ROOMS[room].1).map_or("", |(text, _)| text);
+            if shown != written {
+                let what = format!("device {device} shows the draft {shown:?}, written is {written:?}");
+                self.recorder.violation(Checker::Inbox, what);
+            }
+        }
     }
 
     fn expect_list(self: &Rc<Self>, within_ms: u64, after: &str) {
@@ -134,6 +147,7 @@ pub fn check_inboxes(world: &Rc<World>) {
     world.faults.postgres.set(PostgresFault::Refuses);
     world.send_into_each();
     check_outage(world, 10_000);
+    check_drafts(world);
     // Bob has a tab there, which does not read. The token of a new connection has not expired.
     world.reconnect_device(2);
     world.expect_list(SHOWN_WITHIN_MS, "after a token");
@@ -152,6 +166,23 @@ pub fn check_inboxes(world: &Rc<World>) {
         let what = format!("bob has read to {read:?} in the list, in Postgres {marker:?}");
         world.recorder.violation(Checker::Inbox, what);
     }
+}
+
+/// INBOX-8: a draft of one device is on the other within a second, over hibernation, and an older one changes nothing.
+fn check_drafts(world: &Rc<World>) {
+    let room = SENDERS[0].0;
+    world.reconnect_device(0);
+    world.expect_list(SHOWN_WITHIN_MS, "after a token");
+    let written = world.write_draft(0, room, false);
+    world.advance(1_000);
+    world.expect_draft(room, written.as_deref());
+    world.hibernate_inbox(0);
+    world.write_draft(1, room, true);
+    world.advance(1_000);
+    world.expect_draft(room, written.as_deref());
+    world.reconnect_device(1);
+    world.advance(1_000);
+    world.expect_draft(room, written.as_deref());
 }
 
 /// Postgres is away from now on, and comes back.
@@ -244,6 +275,8 @@ impl Device {
                 self.position = Some((head, self.epoch.clone()));
                 let rooms = event["rooms"].as_array().into_iter().flatten();
                 self.rooms = rooms.map(|room| (text(&room["id"]), room.clone())).collect();
+                self.drafts.clear();
+                event["drafts"].as_array().into_iter().flatten().for_each(|draft| self.put_draft(draft));
                 Ok(None)
             }
             (InboxPhase::Greeted(_), "resync") => {
@@ -277,6 +310,11 @@ impl Device {
         }
     }
 
+    fn put_draft(&mut self, draft: &Value) {
+        self.drafts
+            .insert(text(&draft["roomId"]), (text(&draft["text"]), draft["rev"].as_u64().unwrap_or(0)));
+    }
+
     fn apply(&mut self, kind: &str, event: &Value) -> Result<Option<&'static str>, String> {
         let (id, is_live) = (text(&event["roomId"]), self.phase == InboxPhase::Live);
         let counted = if is_live { "inbox events" } else { "inbox events replayed" };
@@ -287,9 +325,14 @@ impl Device {
             }
             "room_removed" => {
                 self.rooms.remove(&id);
+                self.drafts.remove(&id);
                 return Ok(Some("rooms removed from a list"));
             }
             // The room was removed again.
+            "draft" => {
+                self.put_draft(event);
+                return Ok(Some("drafts received"));
+            }
             "hidden" if !is_live => return Ok(Some(counted)),
             _ => {}
         }

@@ -151,10 +151,44 @@ impl World {
         Some(seq)
     }
 
+    /// Writes a draft, newer than the one that the device shows, or older; gives its text.
+    pub fn write_draft(self: &Rc<Self>, device: usize, room: usize, is_older: bool) -> Option<String> {
+        let text = self.draft_text();
+        let (rev, socket) = {
+            let it = self.devices.get(device).filter(|it| it.is_live() && ROOMS[room].0 == it.tenant)?;
+            let rev = it.drafts.get(ROOMS[room].1).map_or(1, |(_, rev)| *rev);
+            (if is_older { rev.saturating_sub(1) } else { rev + 1 }, it.socket.clone()?)
+        };
+        self.recorder.count("drafts");
+        let id = ROOMS[room].1;
+        let frame = format!(r#"{{"type":"draft","roomId":"{id}","text":"{text}","rev":{rev}}}"#);
+        self.send_frame(&socket, frame);
+        Some(text)
+    }
+
+    fn draft_text(&self) -> String {
+        match self.devices.random() % 4 {
+            0 => String::new(),
+            n => format!("draft {n} {}", self.devices.random() % 1_000),
+        }
+    }
+
     /// The host of the device's inbox.
     pub fn inbox_host(&self, device: usize) -> Option<Rc<Host>> {
         let (tenant, user) = self.devices.get(device)?.person();
         self.hosts.of_inbox(&tenant, &user)
+    }
+
+    pub fn hibernate_inbox(&self, device: usize) {
+        if let Some(host) = self.inbox_host(device) {
+            self.hibernate(&host);
+        }
+    }
+
+    pub fn lose_inbox_storage(self: &Rc<Self>, device: usize) {
+        if let Some(host) = self.inbox_host(device) {
+            self.lose_storage(&host);
+        }
     }
 
     /// Postgres forgets that the person's inbox is open.

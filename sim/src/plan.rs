@@ -95,6 +95,8 @@ pub enum Action {
     VanishDevice { device: usize },
     /// The person reads the room in the list.
     ReadInList { device: usize, room: usize },
+    /// The person writes on the device, this much after the draft that it shows; or `back` before it, as an old device.
+    WriteDraft { device: usize, room: usize, back: bool },
     HibernateInbox { device: usize },
     LoseInboxStorage { device: usize },
     /// Postgres forgets that the person's inbox is open, as after a restore.

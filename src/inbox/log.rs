@@ -1,6 +1,7 @@
 //! The inbox's log: which event happened at which `seq`. A replayed event shows what its room is now, so the log holds no
 //! content. Not here: the rows (`store`).
 
+use super::drafts::Drafts;
 use crate::ids::{RoomId, Seq};
 use crate::protocol::inbox::{self, GoneReason};
 use crate::protocol::server::{self, EventText};
@@ -34,6 +35,12 @@ pub enum Logged {
     Settings {
         room: RoomId,
     },
+    /// `rev`: of the draft at that time, for one that is not kept any more.
+    Draft {
+        room: RoomId,
+        thread: Option<String>,
+        rev: u64,
+    },
     /// What newer code has written.
     #[serde(other)]
     Unknown,
@@ -43,8 +50,9 @@ pub enum Logged {
 pub type Shown = BTreeMap<RoomId, Value>;
 
 impl Logged {
-    /// The event as it is delivered. A room that is not shown any more has nothing to show: its events are `hidden`.
-    pub fn text(&self, seq: Seq, shown: &Shown) -> EventText {
+    /// The event as it is delivered. A room that is not shown any more has nothing to show: its events are `hidden`. A
+    /// draft that is not kept any more shows as cleared.
+    pub fn text(&self, seq: Seq, shown: &Shown, drafts: &Drafts) -> EventText {
         let of = |id: &RoomId, text: &dyn Fn(&Value) -> EventText| match shown.get(id) {
             Some(room) => text(room),
             None => server::hidden(seq),
@@ -58,6 +66,13 @@ impl Logged {
             }
             Self::Read { room: id } => of(id, &|room| inbox::read(seq, id, room)),
             Self::Settings { room: id } => of(id, &|room| inbox::settings_changed(seq, id, room)),
+            Self::Draft { room, thread, rev } => {
+                let (text, rev) = match drafts.get(&(room.clone(), thread.clone())) {
+                    Some(draft) => (draft.text.as_str(), draft.rev),
+                    None => ("", *rev),
+                };
+                inbox::draft(seq, inbox::draft_fields(room, thread.as_deref(), text, rev))
+            }
             Self::Unknown => server::hidden(seq),
         }
     }

@@ -3,6 +3,7 @@
 //! inbox asks, and what differs from what it has shown last becomes events. So a lost, doubled or late poke does no harm.
 //! Not here: a clock, randomness, sockets, the runtime (`object`), and who is poked (the statements of `db`).
 
+mod drafts;
 mod input;
 mod log;
 mod questions;
@@ -10,9 +11,10 @@ mod session;
 mod store;
 mod view;
 
+pub use drafts::{Draft, Drafts};
 pub use input::{Answer, Connect, Effect, Input, Page, Question};
 pub use log::{Logged, Shown};
-pub use store::{Owner, Store, Views};
+pub use store::{Owner, Store, Touched, Views};
 pub use view::RoomView;
 
 use crate::db::Account;
@@ -29,6 +31,7 @@ pub struct Inbox {
     /// The last event's `seq`, and the slot of its turn.
     head: (Seq, u64),
     views: Views,
+    drafts: Drafts,
     connections: Connections,
     rates: RateLimits,
     limits: Limits,
@@ -48,6 +51,7 @@ impl Inbox {
             owner,
             head: store.head()?,
             views: store.views()?,
+            drafts: store.drafts()?,
             connections: Connections::default(),
             rates: RateLimits::default(),
             limits,
@@ -67,7 +71,7 @@ impl Inbox {
     pub fn handle(&mut self, store: &Store, now: UnixMs, input: Input) -> Result<Vec<Effect>> {
         match input {
             Input::Connect(connect) => self.connect(store, now, *connect)?,
-            Input::Frame { connection, text } => self.frame(now, connection, text),
+            Input::Frame { connection, text } => self.frame(store, now, connection, text)?,
             Input::Binary { connection } => self.close(connection, CloseCode::BinaryUnsupported),
             Input::Verified { connection, outcome } => {
                 take_token(&mut self.connections, connection, outcome, now);

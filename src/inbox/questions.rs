@@ -4,7 +4,7 @@
 use super::Inbox;
 use super::input::{Answer, Effect, Question};
 use super::log::{Logged, Shown};
-use super::store::{Store, next_slot};
+use super::store::{Store, Touched, next_slot};
 use super::view::RoomView;
 use crate::db::{DbError, InboxRoom};
 use crate::ids::{RoomId, UnixMs};
@@ -142,7 +142,7 @@ impl Inbox {
     ///
     /// # Gives  the rooms of the answer.
     pub(super) fn compare(&mut self, store: &Store, answer: &Answer) -> Result<Shown> {
-        let (mut events, mut touched, mut shown) = (Vec::new(), BTreeSet::new(), Shown::new());
+        let (mut events, mut touched, mut shown) = (Vec::new(), Touched::default(), Shown::new());
         let page = answer.page.iter().flat_map(|page| &page.rooms);
         let seen = page.filter_map(|room| Some((inbox::id(room)?, Some(room), None)));
         let asked =
@@ -150,9 +150,10 @@ impl Inbox {
         for (id, room, gone) in asked.chain(seen) {
             let known = self.views.get(&id);
             let Some(room) = room else {
+                touched.drafts.extend(self.drafts.remove_room(&id));
                 if known.is_some() {
                     self.views.remove(&id);
-                    touched.insert(id.clone());
+                    touched.rooms.insert(id.clone());
                     events.push(Logged::Removed { room: id, reason: gone.unwrap_or(GoneReason::Removed) });
                 }
                 continue;
@@ -164,34 +165,35 @@ impl Inbox {
                     None => events.push(Logged::Added { room: id.clone() }),
                 }
                 self.views.insert(id.clone(), view);
-                touched.insert(id.clone());
+                touched.rooms.insert(id.clone());
             }
             shown.insert(id, room.clone());
         }
-        self.forget_oldest(&mut touched);
+        self.forget_oldest(&mut touched.rooms);
         self.write(store, &events, &touched, &shown)?;
         Ok(shown)
     }
 
-    fn write(
+    /// The events are in the log and on their way, with all that the turn has touched.
+    pub(super) fn write(
         &mut self,
         store: &Store,
         events: &[Logged],
-        touched: &BTreeSet<RoomId>,
+        touched: &Touched,
         shown: &Shown,
     ) -> Result<()> {
-        if events.is_empty() && touched.is_empty() {
+        if events.is_empty() && touched.rooms.is_empty() && touched.drafts.is_empty() {
             return Ok(());
         }
         let (before, slot) = self.head;
         let head = (before.saturating_add(events.len() as u64), next_slot(slot));
         let turn = (!events.is_empty()).then_some((head.1, head.0, events));
-        store.save(turn, &self.views, touched)?;
+        store.save(turn, (&self.views, &self.drafts), touched)?;
         if turn.is_some() {
             self.head = head;
         }
         for (seq, event) in (before.saturating_add(1)..).zip(events) {
-            self.connections.broadcast(&event.text(seq, shown));
+            self.connections.broadcast(&event.text(seq, shown, &self.drafts));
         }
         Ok(())
     }

@@ -2,8 +2,10 @@
 //! Not here: what is compared with the list (`questions`).
 
 use super::Inbox;
+use super::drafts::{Draft, Written};
 use super::input::{Connect, Effect};
-use super::store::Store;
+use super::log::{Logged, Shown};
+use super::store::{Store, Touched};
 use crate::auth::Identity;
 use crate::error::Refusal;
 use crate::ids::UnixMs;
@@ -13,7 +15,7 @@ use crate::protocol::inbox::{self, InboxFrame};
 use crate::protocol::server::{self, CloseCode, ResyncReason};
 use crate::room::store::Result;
 use crate::room::{
-    ConnectionId, FrameCheck, ResumePosition, SocketState, check_frame, is_one_malformed_too_many,
+    ConnectionId, FrameCheck, Rate, ResumePosition, SocketState, check_frame, is_one_malformed_too_many,
 };
 
 impl Inbox {
@@ -32,10 +34,13 @@ impl Inbox {
         match since {
             None => {
                 let page = answer.page.unwrap_or_default();
-                first.push(inbox::rooms(&page.rooms, page.next_cursor.as_deref()));
+                let drafts: Vec<_> = self.drafts.texts().map(Draft::fields).collect();
+                first.push(inbox::rooms(&page.rooms, page.next_cursor.as_deref(), &drafts));
             }
             Some(since) => match self.missed(store, &since)? {
-                Ok(events) => first.extend(events.iter().map(|(seq, event)| event.text(*seq, &shown))),
+                Ok(events) => {
+                    first.extend(events.iter().map(|(seq, event)| event.text(*seq, &shown, &self.drafts)))
+                }
                 Err(reason) => first.push(server::resync(reason, seq, &epoch)),
             },
         }
@@ -52,7 +57,7 @@ impl Inbox {
         &self,
         store: &Store,
         since: &ResumePosition,
-    ) -> Result<std::result::Result<Vec<(u64, super::Logged)>, ResyncReason>> {
+    ) -> Result<std::result::Result<Vec<(u64, Logged)>, ResyncReason>> {
         if since.epoch != self.owner.epoch {
             return Ok(Err(ResyncReason::Epoch));
         }
@@ -73,9 +78,9 @@ impl Inbox {
         }
     }
 
-    pub(super) fn frame(&mut self, now: UnixMs, id: ConnectionId, text: &str) {
+    pub(super) fn frame(&mut self, store: &Store, now: UnixMs, id: ConnectionId, text: &str) -> Result<()> {
         let checked = check_frame(&mut self.connections, &mut self.rates, &self.limits, (id, text), now);
-        let Some((caller, check)) = checked else { return };
+        let Some((caller, check)) = checked else { return Ok(()) };
         match check {
             FrameCheck::Close(code) => self.close(id, code),
             FrameCheck::Refuse(refusal) => {
@@ -84,7 +89,7 @@ impl Inbox {
                 self.refuse(id, &refusal, kind.as_deref());
             }
             FrameCheck::Pass => match InboxFrame::decode(text) {
-                Ok(frame) => self.dispatch(id, caller, frame),
+                Ok(frame) => return self.dispatch(store, now, (id, caller), frame),
                 Err(BadFrame { refusal, kind, .. }) => {
                     match is_one_malformed_too_many(&mut self.connections, id, &refusal, now) {
                         true => self.close(id, CloseCode::Protocol),
@@ -93,9 +98,16 @@ impl Inbox {
                 }
             },
         }
+        Ok(())
     }
 
-    fn dispatch(&mut self, id: ConnectionId, caller: Identity, frame: InboxFrame) {
+    fn dispatch(
+        &mut self,
+        store: &Store,
+        now: UnixMs,
+        (id, caller): (ConnectionId, Identity),
+        frame: InboxFrame,
+    ) -> Result<()> {
         match frame {
             InboxFrame::Ping { t } => {
                 self.connections.send(id, server::pong(&t, self.head.0, &self.owner.epoch));
@@ -111,11 +123,39 @@ impl Inbox {
                     is_known,
                 });
             }
+            InboxFrame::Draft(frame) => {
+                let user = caller.user.as_str();
+                match self.rates.charge(&self.limits, user, Rate::Messages, now) {
+                    Ok(()) => self.write_draft(store, Draft::new(frame, now))?,
+                    Err(refusal) => self.refuse(id, &refusal, Some("draft")),
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// INBOX-8: a newer draft is on all devices; an older one is answered with what is true.
+    fn write_draft(&mut self, store: &Store, draft: Draft) -> Result<()> {
+        let place = draft.place();
+        let (is_newer, dropped) = match self.drafts.write(draft) {
+            Written::Newest { dropped } => (true, dropped),
+            Written::Older => (false, Vec::new()),
+            Written::Same => return Ok(()),
+        };
+        let cleared = dropped.iter().filter(|draft| !draft.text.is_empty());
+        let events: Vec<Logged> =
+            self.drafts.get(&place).into_iter().chain(cleared).map(draft_event).collect();
+        let places = dropped.iter().map(Draft::place).chain(is_newer.then_some(place));
+        let touched = Touched { drafts: places.collect(), ..Touched::default() };
+        self.write(store, &events, &touched, &Shown::new())
     }
 
     /// The client gets this refusal of a frame.
     pub(super) fn refuse(&mut self, id: ConnectionId, refusal: &Refusal, frame: Option<&str>) {
         self.connections.send(id, server::error(refusal, None, frame));
     }
+}
+
+fn draft_event(draft: &Draft) -> Logged {
+    Logged::Draft { room: draft.room.clone(), thread: draft.thread.clone(), rev: draft.rev }
 }

@@ -1,6 +1,8 @@
-//! The inbox's rows in the object's SQLite: whose it is, what it has shown of each room, and its log, a row a turn.
+//! The inbox's rows in the object's SQLite: whose it is, what it has shown of each room, its drafts,
+//! and its log, a row a turn.
 //! Not here: what any of it means (`inbox`).
 
+use super::drafts::{Draft, Drafts, Place, row_of};
 use super::log::Logged;
 use super::view::RoomView;
 use crate::ids::{RoomId, Seq, TenantId, UserId};
@@ -23,15 +25,27 @@ pub struct Owner {
 /// What the inbox has shown of its rooms.
 pub type Views = BTreeMap<RoomId, RoomView>;
 
+/// What differs from what is stored.
+#[derive(Default)]
+pub struct Touched {
+    pub rooms: BTreeSet<RoomId>,
+    pub drafts: BTreeSet<Place>,
+}
+
 /// Row 0 of `inbox_state` is the owner; the others are the rooms, by a digest of their ids.
-const SCHEMA: [&str; 2] = [
+const SCHEMA: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS inbox_state (id INTEGER PRIMARY KEY, body TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS inbox_log (slot INTEGER PRIMARY KEY, seq INTEGER NOT NULL, body TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS inbox_drafts (id INTEGER PRIMARY KEY, body TEXT NOT NULL)",
 ];
 const PUT_STATE: &str = "INSERT INTO inbox_state (id, body) VALUES (?, ?)
     ON CONFLICT (id) DO UPDATE SET body = excluded.body";
 const PUT_TURN: &str = "INSERT INTO inbox_log (slot, seq, body) VALUES (?, ?, ?)
     ON CONFLICT (slot) DO UPDATE SET seq = excluded.seq, body = excluded.body";
+
+const PUT_DRAFT: &str = "INSERT INTO inbox_drafts (id, body) VALUES (?, ?)
+    ON CONFLICT (id) DO UPDATE SET body = excluded.body";
+const HAS_TABLE: &str = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?";
 
 pub struct Store<'a>(pub &'a dyn Sql);
 
@@ -44,8 +58,7 @@ impl Store<'_> {
 
     /// The owner; `None`: nobody's inbox was ever opened here.
     pub fn owner(&self) -> Result<Option<Owner>> {
-        let known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'inbox_state'";
-        if self.0.exec(known, &[])?.is_empty() {
+        if self.0.exec(HAS_TABLE, &[text("inbox_state")])?.is_empty() {
             return Ok(None);
         }
         let rows = self.0.exec("SELECT body FROM inbox_state WHERE id = 0", &[])?;
@@ -60,6 +73,16 @@ impl Store<'_> {
         Ok(views)
     }
 
+    /// The drafts. Older code has made no table for them.
+    pub fn drafts(&self) -> Result<Drafts> {
+        if self.0.exec(HAS_TABLE, &[text("inbox_drafts")])?.is_empty() {
+            SCHEMA.into_iter().try_for_each(|sql| self.0.exec(sql, &[]).map(drop))?;
+        }
+        let rows = self.0.exec("SELECT body FROM inbox_drafts", &[])?;
+        let drafts: Result<Vec<Draft>> = rows.iter().map(|row| decode(&text_at(row, 0)?)).collect();
+        drafts.map(Drafts::new)
+    }
+
     /// The last event's `seq`, and the number of the turn that it was in.
     pub fn head(&self) -> Result<(Seq, u64)> {
         let rows = self.0.exec("SELECT seq, slot FROM inbox_log ORDER BY seq DESC LIMIT 1", &[])?;
@@ -67,22 +90,29 @@ impl Store<'_> {
         Ok((int_at(row, 0)?, int_at(row, 1)?))
     }
 
-    /// The turn's events are in the log, and the rooms that it has touched are stored.
+    /// The turn's events are in the log, and what it has touched is stored.
     ///
-    /// # Takes  `seq`: of the last event; `touched`: the rooms whose view differs from the stored one.
+    /// # Takes  `seq`: of the last event; `touched`: what differs from what is stored.
     pub fn save(
         &self,
         turn: Option<(u64, Seq, &[Logged])>,
-        views: &Views,
-        touched: &BTreeSet<RoomId>,
+        (views, drafts): (&Views, &Drafts),
+        touched: &Touched,
     ) -> Result<()> {
         self.0.atomically(&mut || {
             if let Some((slot, seq, events)) = turn {
                 self.0.exec(PUT_TURN, &[int(slot), int(seq), text(&encode(events))])?;
             }
-            for shard in touched.iter().map(shard_of).collect::<BTreeSet<_>>() {
+            for shard in touched.rooms.iter().map(shard_of).collect::<BTreeSet<_>>() {
                 let rooms: BTreeMap<_, _> = views.iter().filter(|(id, _)| shard_of(id) == shard).collect();
                 self.0.exec(PUT_STATE, &[int(shard), text(&encode(&rooms))])?;
+            }
+            for place in &touched.drafts {
+                let id = int(row_of(place));
+                match drafts.get(place) {
+                    Some(draft) => self.0.exec(PUT_DRAFT, &[id, text(&encode(draft))])?,
+                    None => self.0.exec("DELETE FROM inbox_drafts WHERE id = ?", &[id])?,
+                };
             }
             Ok(())
         })

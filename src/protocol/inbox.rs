@@ -5,8 +5,8 @@ use super::client::BadFrame;
 use super::json::Fields;
 use super::server::EventText;
 use crate::error::{Code, Refusal};
-use crate::ids::{RoomId, Seq};
-use crate::limits::HEARTBEAT_MS;
+use crate::ids::{MessageId, RoomId, Seq};
+use crate::limits::{CONTENT_CHARS_MAX, HEARTBEAT_MS};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -24,6 +24,34 @@ pub enum InboxFrame {
         room: RoomId,
         seq: Seq,
     },
+    Draft(DraftFrame),
+}
+
+/// What waits to be sent in a room, or in the thread with this root.
+#[derive(Debug, PartialEq)]
+pub struct DraftFrame {
+    pub room: RoomId,
+    pub thread: Option<String>,
+    /// Empty: sent, or cleared.
+    pub text: String,
+    /// Of two writers the higher one wins.
+    pub rev: u64,
+}
+
+impl DraftFrame {
+    fn from_fields(fields: &mut Fields) -> Result<Self, Refusal> {
+        let room = room_id(fields)?;
+        let thread = fields.text_opt("threadId")?;
+        if thread.as_deref().is_some_and(|id| MessageId::parse(id).is_none()) {
+            return Err(Refusal::invalid("threadId", "no message's id"));
+        }
+        let text = fields.text("text")?;
+        if text.chars().count() > CONTENT_CHARS_MAX {
+            let message = format!("text: more than {CONTENT_CHARS_MAX} characters");
+            return Err(Refusal::new(Code::ContentTooLong, message).field("text"));
+        }
+        Ok(Self { room, thread, text, rev: fields.integer("rev")? })
+    }
 }
 
 impl InboxFrame {
@@ -40,6 +68,7 @@ impl InboxFrame {
             "ping" => Ok(Self::Ping { t: fields.any("t").unwrap_or(Value::Null) }),
             "auth" => Ok(Self::Auth { token: fields.text("token")? }),
             "read" => Ok(Self::Read { room: room_id(fields)?, seq: fields.integer("seq")? }),
+            "draft" => Ok(Self::Draft(DraftFrame::from_fields(fields)?)),
             _ => Err(Refusal::new(Code::BadRequest, "unknown type").field("type")),
         }
     }
@@ -49,6 +78,7 @@ impl InboxFrame {
             Self::Ping { .. } => "ping",
             Self::Auth { .. } => "auth",
             Self::Read { .. } => "read",
+            Self::Draft(_) => "draft",
         }
     }
 }
@@ -82,12 +112,12 @@ pub fn hello(connection_id: &str, user_id: &str, name: Option<&str>, seq: Seq, e
     }))
 }
 
-/// The newest rooms of the list; the totals are over these.
-pub fn rooms(rooms: &[Value], next_cursor: Option<&str>) -> EventText {
+/// The newest rooms of the list; the totals are over these. `drafts`: all that have a text, as `draft_fields` has them.
+pub fn rooms(rooms: &[Value], next_cursor: Option<&str>, drafts: &[Value]) -> EventText {
     let total = |name: &str| rooms.iter().map(|room| number(room, name)).sum::<u64>();
     text(json!({
         "type": "rooms", "rooms": rooms, "nextCursor": next_cursor, "unreadTotal": total("unread"),
-        "mentionsTotal": total("mentions"),
+        "mentionsTotal": total("mentions"), "drafts": drafts,
     }))
 }
 
@@ -142,6 +172,20 @@ pub fn settings_changed(seq: Seq, id: &RoomId, room: &Value) -> EventText {
         map.insert("hidden".to_owned(), hidden.clone());
     }
     text(event)
+}
+
+/// The fields of a draft, wherever it stands.
+pub fn draft_fields(room: &RoomId, thread: Option<&str>, text: &str, rev: u64) -> Value {
+    json!({"roomId": room, "threadId": thread, "text": text, "rev": rev})
+}
+
+/// `fields`: of `draft_fields`.
+pub fn draft(seq: Seq, mut fields: Value) -> EventText {
+    if let Some(map) = fields.as_object_mut() {
+        map.insert("type".to_owned(), json!("draft"));
+        map.insert("seq".to_owned(), json!(seq));
+    }
+    text(fields)
 }
 
 /// The id of a list's room.

@@ -66,7 +66,7 @@ pub use files::{file_prefix, split_id};
 pub use frame_checks::{FrameCheck, check_frame, is_one_malformed_too_many, take_token};
 pub use input::{Connect, Input, PageQuery, ResumePosition, RoomCall};
 pub use message_row::message_for;
-pub use rate::RateLimits;
+pub use rate::{Rate, RateLimits};
 pub use reactions::EmojiParser;
 pub use rebuild::{Rebuild, RebuildStep};
 pub use socket_state::{ConnectionId, SocketState};

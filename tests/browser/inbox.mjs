@@ -40,8 +40,8 @@ async function tabs(alice, bob, sockets, url) {
   const secondSockets = watchSockets(second);
   await second.goto(url);
   alice.page = second;
-  // The session is the tab's own.
-  await alice.signIn();
+  // It is signed in as the last one was.
+  await second.getByRole("heading", { name: "Chats" }).waitFor();
   await check("a second tab shows the same", () => alice.roomLink(bob.id).getByText("2 unread").isVisible());
   await check("without a socket of its own for the list", same(() => secondSockets("/chat/inbox"), 0));
   await bob.openRoom(alice.id);
@@ -53,6 +53,23 @@ async function tabs(alice, bob, sockets, url) {
   await check("and misses nothing", () => alice.roomLink(bob.id).getByText("4 unread").isVisible());
   await alice.openRoom(bob.id);
   await check("what is read there counts no more", same(() => alice.roomLink(bob.id).getByText("unread").count(), 0));
+}
+
+/** A draft begun in one browser is finished in another. */
+async function drafts(alice, bob, other) {
+  await other.signIn();
+  await alice.openRoom(bob.id);
+  await alice.input.fill("half a thought");
+  await check("a draft shows in the other browser's list", () => other.roomLink(bob.id).getByText("Draft: half a thought").isVisible());
+  await view(other, "draft");
+  await other.openRoom(bob.id);
+  await check("and in its composer", async () => (await other.input.inputValue()) === "half a thought");
+  await other.say("half a thought, finished");
+  await check("once sent, it is gone from both", async () => (await alice.input.inputValue()) + (await other.input.inputValue()) === "");
+  await alice.input.fill("offline");
+  await alice.page.reload();
+  await alice.page.getByRole("heading", { name: "Chats" }).waitFor();
+  await check("a draft outlives a reload", async () => (await alice.input.inputValue()) === "offline");
 }
 
 const ROOMS = 1_000;
@@ -68,8 +85,6 @@ async function longList(alice, url) {
   // A tab of another browser: the lock of this one's tabs is held.
   await page.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
   await page.goto(url);
-  await page.getByLabel("User id").fill(alice.id);
-  await page.getByRole("button", { name: "Sign in" }).click();
   const list = page.getByRole("navigation", { name: "Conversations" });
   await check("a list of 1,000 rooms shows", () => list.getByText("Room 3", { exact: true }).isVisible());
   const rendered = await list.getByRole("link").count();
@@ -110,6 +125,8 @@ export async function inbox({ arrive, stack }) {
   for (const person of [alice, bob]) await person.signIn();
   await elsewhere(alice, bob, nonce);
   await tabs(alice, bob, sockets, stack.url);
+  const other = await arrive("alice", desktop);
+  await drafts(alice, bob, other);
   await longList(alice, stack.url);
-  return [alice, bob];
+  return [alice, bob, other];
 }

@@ -16,6 +16,8 @@ struct Device {
     epoch: String,
     seq: u64,
     rooms: BTreeMap<String, Value>,
+    /// Text and rev, by room and thread.
+    drafts: BTreeMap<(String, String), (String, u64)>,
 }
 
 impl Device {
@@ -26,11 +28,11 @@ impl Device {
 
     /// Connects again and resumes.
     async fn resume(self, t: &Tenant, user: &str) -> Device {
-        let Device { client, epoch, seq, rooms } = self;
+        let Device { client, epoch, seq, rooms, drafts } = self;
         client.leave().await;
         let position = format!("since={seq}&epoch={epoch}");
         let client = Dial::inbox(&t.stack, &t.token(user)).and(&position).open().await;
-        let mut device = Device { client, epoch, seq, rooms };
+        let mut device = Device { client, epoch, seq, rooms, drafts };
         let hello = device.client.event().await;
         assert_eq!((&hello["type"], &hello["epoch"]), (&json!("hello"), &json!(device.epoch)));
         device.until("synced").await;
@@ -49,7 +51,14 @@ impl Device {
         let synced = client.event().await;
         assert_eq!((&synced["type"], &synced["seq"]), (&json!("synced"), &hello["seq"]));
         let seq = hello["seq"].as_u64().expect("a seq");
-        Device { client, epoch: text(&hello["epoch"]), seq, rooms }
+        let mut device = Device { client, epoch: text(&hello["epoch"]), seq, rooms, drafts: BTreeMap::new() };
+        list["drafts"].as_array().expect("drafts").iter().for_each(|draft| device.put_draft(draft));
+        device
+    }
+
+    fn put_draft(&mut self, draft: &Value) {
+        let place = (text(&draft["roomId"]), draft["threadId"].as_str().unwrap_or_default().to_owned());
+        self.drafts.insert(place, (text(&draft["text"]), draft["rev"].as_u64().expect("a rev")));
     }
 
     /// The next event of this type, after those before it were applied.
@@ -77,7 +86,11 @@ impl Device {
         };
         match event["type"].as_str().unwrap_or_default() {
             "room_added" => drop(self.rooms.insert(text(&event["room"]["id"]), event["room"].clone())),
-            "room_removed" => drop(self.rooms.remove(&id)),
+            "room_removed" => {
+                self.rooms.remove(&id);
+                self.drafts.retain(|(room, _), _| *room != id);
+            }
+            "draft" => self.put_draft(event),
             "room_activity" | "room_changed" => {
                 let room = self.rooms.get_mut(&id).expect("a known room");
                 let names = &[
@@ -261,4 +274,44 @@ async fn inbox_2_rooms_members_settings_and_markers_reach_all_devices() {
     laptop.equals_the_list(&t, "alice").await;
     laptop.client.send(json!({"type": "read", "roomId": first, "seq": 1})).await;
     assert_eq!(laptop.client.next("error").await["code"], "room_not_found");
+}
+
+#[tokio::test]
+async fn inbox_8_a_draft_of_one_device_is_on_the_other_within_a_second() {
+    let t = Tenant::shared();
+    let room = t.group(&["bob", "alice"]).await;
+    let body = json!({"content": "a root"});
+    let sent = t.rest("bob", "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok();
+    let root = text(&sent["message"]["id"]);
+    let mut phone = Device::open(&t, "alice").await;
+    let mut laptop = Device::open(&t, "alice").await;
+    let mut took = Vec::new();
+    for rev in 1..=5 {
+        let draft = json!({"type": "draft", "roomId": room, "text": format!("half {rev}"), "rev": rev});
+        let sent = Instant::now();
+        phone.client.send(draft).await;
+        let event = laptop.until("draft").await;
+        took.push(sent.elapsed());
+        assert_eq!((&event["text"], &event["rev"]), (&json!(format!("half {rev}")), &json!(rev)));
+    }
+    println!("drafts: {took:?}");
+    assert!(took.iter().all(|took| *took < Duration::from_secs(1)), "{took:?}");
+    let reply = json!({"type": "draft", "roomId": room, "threadId": root, "text": "a reply", "rev": 1});
+    laptop.client.send(reply).await;
+    laptop.until("draft").await;
+    let stale = json!({"type": "draft", "roomId": room, "text": "stale", "rev": 4});
+    laptop.client.send(stale).await;
+    laptop.until("draft").await;
+    phone.catch_up().await;
+    assert_eq!(phone.drafts, laptop.drafts);
+    assert_eq!(phone.drafts[&(room.clone(), String::new())], ("half 5".to_owned(), 5), "the higher rev wins");
+    let later = Device::open(&t, "alice").await;
+    assert_eq!(later.drafts, phone.drafts, "a device that comes later has them too");
+    // Sent, and then the room is left.
+    phone.client.send(json!({"type": "draft", "roomId": room, "text": "", "rev": 6})).await;
+    assert_eq!(laptop.until("draft").await["text"], "");
+    t.rest("alice", "POST", &format!("/rooms/{room}/leave"), None).await.ok();
+    laptop.until("room_removed").await;
+    assert!(laptop.drafts.is_empty());
+    assert!(Device::open(&t, "alice").await.drafts.is_empty());
 }

@@ -13,6 +13,7 @@ mod clients;
 mod commits;
 mod environment;
 mod everything;
+mod inboxes;
 mod load;
 mod long_outage;
 mod many_clients;
@@ -76,6 +77,7 @@ const LANES: &[Lane] = &[
             commits::a_commit_is_ambiguous,
             commits::a_commit_is_ambiguous_and_the_runtime_killed_on_top,
             outages::postgres_is_frozen,
+            inboxes::an_inbox_is_right_after_an_outage,
             outages::postgres_is_black_holed_in_mid_query,
             outages::postgres_has_too_many_connections,
             outages::backends_are_terminated_in_a_loop,

@@ -9,7 +9,7 @@ use crate::rig::Rig;
 use chinwag::api::{InboxRequest, RoomRequest};
 use chinwag::auth::Identity;
 use chinwag::db::{AuditRow, Notice, Notices, NotificationPayload, VersionRow};
-use chinwag::inbox::{Logged, Owner, Views};
+use chinwag::inbox::{Draft, Logged, Owner, Views};
 use chinwag::notify::{Secret, webhook};
 use chinwag::protocol::message::{Attachment, Message};
 use chinwag::room::store::formats::{
@@ -34,7 +34,7 @@ fn rewrite<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, Stri
 }
 
 /// Every format, with the places that hold it.
-const FORMATS: [(&str, Rewrite); 22] = [
+const FORMATS: [(&str, Rewrite); 23] = [
     // With each socket.
     ("socket_state", rewrite::<SocketState>),
     // The table `state`.
@@ -62,6 +62,7 @@ const FORMATS: [(&str, Rewrite); 22] = [
     ("inbox_owner", rewrite::<Owner>),
     ("inbox_rooms", rewrite::<Views>),
     ("inbox_turn", rewrite::<Vec<Logged>>),
+    ("inbox_draft", rewrite::<Draft>),
 ];
 
 /// Formats that are written and never read by us.
@@ -368,6 +369,8 @@ fn inboxes() -> Vec<(&'static str, Value)> {
         {"kind": "activity", "room": "r1"}, {"kind": "added", "room": "r1"}, {"kind": "read", "room": "r1"},
         {"kind": "removed", "room": "r1", "reason": "banned"}, {"kind": "settings", "room": "r1"},
         {"kind": "changed", "room": "r1", "details": true}]);
+    let turn = json!([{"kind": "draft", "room": "r1", "thread": null, "rev": 7}]);
+    let draft = json!({"room": "r1", "thread": null, "text": "half a", "rev": 7, "at": NOON});
     vec![
         ("inbox_request", json!({"upgrade": upgrade})),
         ("inbox_request", json!({"poke": poke})),
@@ -375,6 +378,8 @@ fn inboxes() -> Vec<(&'static str, Value)> {
         ("inbox_owner", json!({"tenant": "acme", "user": "alice", "epoch": "0123456789abcdef"})),
         ("inbox_rooms", json!({"r1": view})),
         ("inbox_turn", events),
+        ("inbox_turn", turn),
+        ("inbox_draft", draft),
     ]
 }
 

@@ -279,6 +279,96 @@ fn a_question_without_an_answer_is_asked_again() {
     assert_eq!(w.heard_by(1)[3]["type"], "room_activity");
 }
 
+fn drafts_in(events: &[Value]) -> Vec<(String, u64)> {
+    let drafts = events.iter().filter(|event| event["type"] == "draft");
+    drafts.map(|d| (d["text"].as_str().unwrap().to_owned(), d["rev"].as_u64().unwrap())).collect()
+}
+
+/// INBOX-8: one truth for all devices, over restarts and resumes; it goes with its room.
+#[test]
+fn drafts_are_the_same_on_all_devices() {
+    let mut w = World::new();
+    w.connect(&[room("a", 1)], None);
+    w.connect(&[room("a", 1)], None);
+    let draft = |w: &mut World, connection, text: &str, rev: u64| {
+        let frame = json!({"type": "draft", "roomId": "a", "text": text, "rev": rev}).to_string();
+        w.feed(Input::Frame { connection, text: &frame });
+    };
+    draft(&mut w, 1, "half a", 10);
+    assert_eq!(drafts_in(&w.heard_by(1)), [("half a".into(), 10)], "the sender's confirmation");
+    assert_eq!(
+        w.heard_by(2).last().unwrap(),
+        &json!(
+        {"type": "draft", "seq": 2, "roomId": "a", "threadId": null, "text": "half a", "rev": 10})
+    );
+    draft(&mut w, 2, "half a", 10);
+    assert_eq!(drafts_in(&w.heard_by(2)).len(), 1, "it is the draft already");
+    draft(&mut w, 2, "older", 9);
+    assert_eq!(drafts_in(&w.heard_by(2))[1..], [("half a".into(), 10)], "what is true");
+    w.restart();
+    let first = w.connect(&[room("a", 1)], None);
+    assert_eq!(first[1]["drafts"], json!([{"roomId": "a", "threadId": null, "text": "half a", "rev": 10}]));
+    let newest = w.sockets;
+    draft(&mut w, newest, "", 11);
+    let again = w.connect(&[room("a", 1)], Some((1, "e1")));
+    assert_eq!(drafts_in(&again), vec![(String::new(), 11); 3], "replayed as it is now");
+    assert!(!w.sql.dump().contains("half a"), "what is cleared is stored nowhere");
+    draft(&mut w, newest + 1, "another", 12);
+    w.changes(InboxRoom { room: None, gone: Some(GoneReason::Left), ..seen("a", 1) });
+    assert!(!w.sql.dump().contains("another"), "what is left behind neither");
+    let connection = w.sockets;
+    for (frame, code) in [
+        (json!({"type": "draft", "roomId": "a", "text": "x".repeat(4_001), "rev": 1}), "content_too_long"),
+        (json!({"type": "draft", "roomId": "a", "threadId": "x", "text": "", "rev": 1}), "invalid"),
+        (json!({"type": "draft", "roomId": "a", "text": ""}), "bad_request"),
+    ] {
+        w.feed(Input::Frame { connection, text: &frame.to_string() });
+        assert_eq!(w.heard_by(connection).last().unwrap()["code"], code);
+    }
+    let fast = Limits::default().messages_burst;
+    for rev in 0..=u64::from(fast) {
+        draft(&mut w, connection, "fast", 100 + rev);
+    }
+    assert_eq!(w.heard_by(connection).last().unwrap()["code"], "rate_limited");
+}
+
+/// COST-5: in written rows and in questions, whatever the number of devices.
+#[test]
+fn an_activity_and_a_draft_are_two_rows_each() {
+    const COUNT: u64 = 200;
+    let mut w = World::new();
+    let rooms: Vec<Value> = (0..23).map(|n| room(&format!("r{n}"), 1)).collect();
+    w.connect(&rooms, None);
+    w.connect(&rooms, None);
+    let rows = |w: &World, before: u64| (w.sql.rows_written.get() - before) as f64 / COUNT as f64;
+    let before = w.sql.rows_written.get();
+    w.effects.clear();
+    (0..COUNT).for_each(|n| w.changes(seen(&format!("r{}", n % 23), n + 2)));
+    let activity = rows(&w, before);
+    let before = w.sql.rows_written.get();
+    for n in 0..COUNT {
+        w.now += INBOX_ROOM_EVERY_MS;
+        let text =
+            json!({"type": "draft", "roomId": "r1", "text": format!("half {n}"), "rev": n}).to_string();
+        w.feed(Input::Frame { connection: 1, text: &text });
+    }
+    let draft = rows(&w, before);
+    println!("rows written: an activity {activity}, a draft {draft}");
+    assert!((1.0..=2.0).contains(&activity) && (1.0..=2.0).contains(&draft), "{activity} {draft}");
+    assert!(w.effects.is_empty(), "no alarm is set for either: {:?}", w.effects);
+    // A hundred messages in a room within a second.
+    let mut questions = 0;
+    for n in 0..100 {
+        w.poke("r2");
+        if let Some(question) = w.question() {
+            questions += 1;
+            w.answer(question, vec![seen("r2", 1_000 + n)]);
+        }
+        w.now += INBOX_ROOM_EVERY_MS / 100;
+    }
+    assert!(questions <= 2, "{questions} questions in a second");
+}
+
 /// INBOX-7.
 #[test]
 fn the_eleventh_socket_closes_the_oldest_and_bad_frames_close_theirs() {

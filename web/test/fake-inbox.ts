@@ -32,7 +32,16 @@ export class FakeInbox {
     const sameLog = new URL(socket.url).searchParams.get("epoch") === epoch;
     const rest: InboxEvent[] =
       since === null
-        ? [{ type: "rooms", rooms: this.rooms, nextCursor: null, unreadTotal: 0, mentionsTotal: 0 }]
+        ? [
+            {
+              type: "rooms",
+              rooms: this.rooms,
+              nextCursor: null,
+              unreadTotal: 0,
+              mentionsTotal: 0,
+              drafts: [],
+            },
+          ]
         : sameLog && since >= this.floor
           ? this.log.slice(since)
           : [{ type: "resync", reason: "epoch", seq, epoch }];

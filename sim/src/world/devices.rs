@@ -39,6 +39,8 @@ pub struct Device {
     pub epoch: String,
     /// What it shows, by room.
     pub rooms: BTreeMap<String, Value>,
+    /// Text and rev of each draft, by room.
+    pub drafts: BTreeMap<String, (String, u64)>,
 }
 
 impl Device {
@@ -94,6 +96,7 @@ impl Devices {
             position: None,
             epoch: String::new(),
             rooms: BTreeMap::new(),
+            drafts: BTreeMap::new(),
         };
         if plan.has_inboxes {
             *self.list.borrow_mut() = DEVICES.map(device).into();

@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 74] = [
+const OTHERS: [(&str, &str); 75] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
@@ -67,6 +67,7 @@ const OTHERS: [(&str, &str); 74] = [
     ("BanPut", NOT_STORED),
     ("InboxRequest", "inbox_request"),
     ("InboxUpgrade", "inbox_request"),
+    ("Draft", "inbox_draft"),
     ("Poke", "inbox_request"),
     ("Owner", "inbox_owner"),
     ("RoomView", "inbox_rooms"),

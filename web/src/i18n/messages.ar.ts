@@ -78,6 +78,7 @@ export const messages: Messages = {
     unread: "غير مقروءة",
     unreadCountMax: "+99",
     noMessages: "لا رسائل بعد",
+    draft: (text) => `مسودة: ${text}`,
     byYou: (text) => `أنت: ${text}`,
     by: (name, text) => `${name}: ${text}`,
     deletedMessage: "حذف رسالة",

@@ -77,6 +77,7 @@ export const messages: Messages = {
     unread: "ungelesen",
     unreadCountMax: "99+",
     noMessages: "Noch keine Nachrichten",
+    draft: (text) => `Entwurf: ${text}`,
     byYou: (text) => `Du: ${text}`,
     by: (name, text) => `${name}: ${text}`,
     deletedMessage: "hat eine Nachricht gelöscht",

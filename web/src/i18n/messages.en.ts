@@ -76,6 +76,7 @@ export const messages = {
     unread: "unread",
     unreadCountMax: "99+",
     noMessages: "No messages yet",
+    draft: (text: string) => `Draft: ${text}`,
     byYou: (text: string) => `You: ${text}`,
     by: (name: string, text: string) => `${name}: ${text}`,
     deletedMessage: "deleted a message",

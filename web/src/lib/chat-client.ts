@@ -3,6 +3,7 @@
  * many components use it. A room stays connected for a short time after its last user released it.
  */
 import { ChatApi } from "./api";
+import { Drafts } from "./drafts";
 import { type GetToken, SignedOut } from "./http";
 import { Inbox } from "./inbox";
 import type { InboxEvent } from "./inbox-events";
@@ -67,6 +68,7 @@ export class ChatClient {
   readonly api: ChatApi;
   readonly list: RoomList;
   readonly people: People;
+  readonly drafts: Drafts;
   private readonly outbox: Outbox;
   private readonly saved: SavedView;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
@@ -87,6 +89,11 @@ export class ChatClient {
     this.api = new ChatApi(options.getToken, `${this.url}/api/chat`, options.fetch);
     this.list = new RoomList(this.api, (rooms) => this.connectNewest(rooms));
     this.people = new People(this.api);
+    this.drafts = new Drafts({
+      userId: this.userId,
+      storage: browserStorage(),
+      send: (frame) => this.inbox?.send(frame) ?? false,
+    });
     this.list.subscribe(() => this.saveListLater());
   }
 
@@ -158,6 +165,7 @@ export class ChatClient {
     this.rooms.clear();
     this.warm.clear();
     this.closeInbox();
+    this.drafts.close();
     this.people.close();
     this.list.close();
     clearTimeout(this.saveTimer);
@@ -182,7 +190,7 @@ export class ChatClient {
     this.inbox = new Inbox({
       getToken,
       share: account === undefined ? undefined : `${this.url} ${account}`,
-      state: () => this.list.firstPage(),
+      state: () => ({ ...this.list.firstPage(), drafts: this.drafts.all() }),
       onEvents: (events) => this.onInboxEvents(events),
       onStatus: (status) => this.onInboxStatus(status),
       explainRefusal: () => this.explainInboxRefusal(),
@@ -200,6 +208,7 @@ export class ChatClient {
 
   private onInboxEvents(events: InboxEvent[]): void {
     this.list.receive(events);
+    this.drafts.receive(events);
     for (const event of events) {
       if (event.type === "person") this.people.put(event.person);
       if (event.type === "presence") this.people.put(event);
@@ -227,6 +236,7 @@ export class ChatClient {
     const wasLive = this.inboxConnection.kind === "live";
     this.inboxConnection = status;
     this.list.setLive(status.kind !== "stopped");
+    if (status.kind === "live") this.drafts.sendAll();
     // Without the inbox the list is fetched: at once if it is empty still.
     const isLate = status.kind === "waiting" && !wasLive && this.list.getSnapshot().isLoading;
     if (status.kind === "stopped" || isLate) void this.list.refresh();
@@ -265,5 +275,14 @@ export class ChatClient {
 
   private forget(client: RoomClient): void {
     if (this.rooms.get(client.roomId)?.client === client) this.rooms.delete(client.roomId);
+  }
+}
+
+/** A server has none, and a browser may refuse it. */
+function browserStorage(): Storage | undefined {
+  try {
+    return globalThis.localStorage;
+  } catch {
+    return undefined;
   }
 }

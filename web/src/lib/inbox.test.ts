@@ -136,16 +136,20 @@ describe("one tab", () => {
     expect(tab.names[0]).toBe("lunch 2");
   });
 
-  test("a log that cannot be resumed leads to one fetch, and goes on from there", async () => {
+  test("a log that cannot be resumed leads to a new connection, which begins with the list", async () => {
     const tab = await open();
     server.greet();
     server.write(activity("lunch", 1));
     server.epoch = "i2";
     FakeSocket.last.closeFromServer(1006);
     await vi.advanceTimersByTimeAsync(1_000);
+    server.rooms.push(room("new"));
+    server.greet();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(FakeSocket.last.since).toBeNull();
     server.greet();
     await settle();
-    expect(requests).toEqual(["http://x/api/chat/rooms/list?limit=50"]);
+    expect([requests, tab.names.length]).toEqual([[], 3]);
     server.write(activity("quiet", 5), FakeSocket.last);
     expect(tab.names[0]).toBe("quiet 5");
   });

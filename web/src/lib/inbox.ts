@@ -5,15 +5,17 @@
  * decided in room-list.ts.
  */
 import { browserSignals } from "./browser-signals";
+import type { Draft, DraftFrame } from "./drafts";
 import type { GetToken } from "./http";
 import type { InboxEvent } from "./inbox-events";
-import type { Room } from "./protocol";
+import type { ClientFrame, Room } from "./protocol";
 import { type ConnectionStatus, type Refusal, RoomSocket, type SocketOptions } from "./socket";
 
 /** What a new tab gets from the one with the socket. */
 export interface InboxState {
   rooms: Room[];
   nextCursor: string | null;
+  drafts?: Draft[];
 }
 
 export interface InboxOptions {
@@ -34,6 +36,7 @@ type Position = { seq: number; epoch: string };
 type Note =
   | { kind: "events"; events: InboxEvent[]; position: Position | null }
   | { kind: "status"; status: ConnectionStatus }
+  | { kind: "send"; frame: DraftFrame }
   | { kind: "join" }
   | { kind: "state"; state: InboxState; position: Position; status: ConnectionStatus }
   /** A tab came into view or online: the one with the socket may be a background tab with slow timers. */
@@ -97,6 +100,14 @@ export class Inbox {
     return this.socket !== null;
   }
 
+  /** Hands a frame to the inbox, by the tab with the socket; false: it is not connected. */
+  send(frame: DraftFrame): boolean {
+    if (this.socket) return this.socket.send(frame as unknown as ClientFrame);
+    if (this.channel === null || this.status.kind !== "live") return false;
+    this.tell({ kind: "send", frame });
+    return true;
+  }
+
   private connect(): void {
     const { getToken, explainRefusal, socket } = this.options;
     this.socket = new RoomSocket({
@@ -120,8 +131,13 @@ export class Inbox {
       if (event.type === "hello") {
         // With a position, the events since it follow, or a `resync`.
         this.position ??= { seq: event.seq, epoch: event.epoch };
-      } else if (event.type === "resync") this.position = { seq: event.seq, epoch: event.epoch };
-      else if ("seq" in event && !UNSEQUENCED.has(event.type)) {
+      } else if (event.type === "resync") {
+        // What a request says of the list may be older than an event that overtakes it: a new connection begins with it.
+        this.position = null;
+        this.deliver(fresh);
+        this.socket?.resume();
+        return;
+      } else if ("seq" in event && !UNSEQUENCED.has(event.type)) {
         const expected: number = (this.position?.seq ?? 0) + 1;
         if (event.seq < expected) continue;
         if (event.seq > expected) {
@@ -146,6 +162,7 @@ export class Inbox {
     if (this.socket) {
       if (note.kind === "wake") this.socket.wake();
       if (note.kind === "join") this.tellState();
+      if (note.kind === "send") this.send(note.frame);
       return;
     }
     if (note.kind === "status") this.setStatus(note.status);
@@ -159,7 +176,7 @@ export class Inbox {
 
   /** Events from the tab with the socket. A tab that missed some asks for the whole state. */
   private onTold(events: InboxEvent[], position: Position | null): void {
-    const isWhole = events.some((event) => event.type === "rooms" || event.type === "resync");
+    const isWhole = events.some((event) => event.type === "rooms");
     const first = events.find((event) => "seq" in event && !UNSEQUENCED.has(event.type));
     const isNext = first === undefined || ("seq" in first && first.seq === (this.position?.seq ?? -1) + 1);
     if (!isWhole && (this.position === null || !isNext)) {
@@ -190,7 +207,14 @@ export class Inbox {
 /** Their `seq` is a position, not their own. */
 const UNSEQUENCED = new Set(["hello", "synced", "resync", "pong"]);
 
-function roomsEvent({ rooms, nextCursor }: InboxState): InboxEvent {
+function roomsEvent({ rooms, nextCursor, drafts = [] }: InboxState): InboxEvent {
   const sum = (of: "unread" | "mentions") => rooms.reduce((total, room) => total + room[of], 0);
-  return { type: "rooms", rooms, nextCursor, unreadTotal: sum("unread"), mentionsTotal: sum("mentions") };
+  return {
+    type: "rooms",
+    rooms,
+    nextCursor,
+    unreadTotal: sum("unread"),
+    mentionsTotal: sum("mentions"),
+    drafts,
+  };
 }

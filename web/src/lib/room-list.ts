@@ -148,8 +148,7 @@ export class RoomList {
         this.cursor = event.nextCursor;
         rooms = event.rooms.map((room) => this.withLive(room));
         this.set({ hasMore: event.nextCursor !== null, failure: null, isLoading: false });
-      } else if (event.type === "resync") void this.refresh();
-      else if (event.type === "room_added") {
+      } else if (event.type === "room_added") {
         rooms = [this.withLive(event.room), ...rooms.filter(({ id }) => id !== event.room.id)];
       } else if (event.type === "room_removed") rooms = rooms.filter(({ id }) => id !== event.roomId);
       else if ("roomId" in event) {

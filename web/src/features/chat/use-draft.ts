@@ -1,43 +1,19 @@
-/** Drafts: unsent text, stored for each room and thread in this browser. */
-import { useCallback, useEffect, useRef, useState } from "react";
+/** The draft of a room or thread: the same on all of a person's devices, and stored in this browser. */
+import { useCallback, useEffect, useSyncExternalStore } from "react";
+import { useChat } from "./chat-context";
 
-const SAVE_AFTER_MS = 300;
-
-export function useDraft(key: string): [string, (text: string) => void] {
-  const [text, setText] = useState(() => read(key));
-  const latest = useRef({ key, text });
-  latest.current = { key, text };
+export function useDraft(roomId: string, threadId: string | null = null): [string, (text: string) => void] {
+  const { drafts } = useChat();
+  const text = useSyncExternalStore(drafts.subscribe, () => drafts.get(roomId, threadId));
   useEffect(() => {
-    const timer = setTimeout(() => write(key, text), SAVE_AFTER_MS);
-    return () => clearTimeout(timer);
-  }, [key, text]);
-  useEffect(() => {
-    const save = () => write(latest.current.key, latest.current.text);
-    window.addEventListener("pagehide", save);
+    window.addEventListener("pagehide", drafts.save);
     return () => {
-      window.removeEventListener("pagehide", save);
-      save();
+      window.removeEventListener("pagehide", drafts.save);
+      drafts.save();
     };
-  }, []);
-  return [text, useCallback((next: string) => setText(next), [])];
-}
-
-export const draftKey = (userId: string, roomId: string, threadId = ""): string =>
-  `chinwag.draft.${JSON.stringify([userId, roomId, threadId])}`;
-
-function read(key: string): string {
-  try {
-    return localStorage.getItem(key) ?? "";
-  } catch {
-    return ""; // Storage may be disabled; then a draft ends with the page.
-  }
-}
-
-function write(key: string, text: string): void {
-  try {
-    if (text === "") localStorage.removeItem(key);
-    else localStorage.setItem(key, text);
-  } catch {
-    // See above.
-  }
+  }, [drafts]);
+  return [
+    text,
+    useCallback((next: string) => drafts.write(roomId, threadId, next), [drafts, roomId, threadId]),
+  ];
 }

@@ -117,7 +117,7 @@ export type ErrorCode =
  * What a client sends to the inbox (GET /chat/inbox), by the same rules as to a room.
  *
  */
-export type InboxClientFrame = InboxReadFrame | PingFrame | AuthFrame;
+export type InboxClientFrame = InboxReadFrame | InboxDraftFrame | PingFrame | AuthFrame;
 /**
  * What a client of the inbox receives: frames as those of a room.
  *
@@ -139,6 +139,7 @@ export type InboxLogEvent =
   | RoomChanged
   | RoomRead
   | SettingsChanged
+  | DraftEvent
   | Hidden;
 /**
  * Events that are sent once and not replayed.
@@ -714,6 +715,26 @@ export interface InboxReadFrame {
   seq: Seq;
 }
 /**
+ * What waits to be sent in a room or thread, for the person's other devices. The higher `rev` wins; an older one is answered with the present draft.
+ *
+ */
+export interface InboxDraftFrame {
+  type: "draft";
+  roomId: string;
+  /**
+   * The root's id; absent or null: in the room.
+   */
+  threadId?: string | null;
+  /**
+   * Empty: sent, or cleared.
+   */
+  text: string;
+  /**
+   * Higher than that of the draft before it, such as the time of the change in ms.
+   */
+  rev: number;
+}
+/**
  * Another preview or other counts of a room; one a second at most.
  *
  */
@@ -795,6 +816,18 @@ export interface SettingsChanged {
   hidden?: boolean;
 }
 /**
+ * A draft was written, on whichever device; the empty text: it was sent or cleared.
+ *
+ */
+export interface DraftEvent {
+  type: "draft";
+  seq: Seq;
+  roomId: string;
+  threadId: string | null;
+  text: string;
+  rev: number;
+}
+/**
  * The first event of a connection.
  *
  */
@@ -826,6 +859,20 @@ export interface InboxRooms {
   nextCursor: string | null;
   unreadTotal: number;
   mentionsTotal: number;
+  /**
+   * All that have a text.
+   */
+  drafts: Draft[];
+}
+/**
+ * What waits to be sent in a room or thread.
+ *
+ */
+export interface Draft {
+  roomId: string;
+  threadId: string | null;
+  text: string;
+  rev: number;
 }
 /**
  * All events after this one are live.

@@ -13,6 +13,7 @@ import { UNREAD_MAX } from "@/lib/room-view";
 import { useChat } from "../chat-context";
 import { otherPerson, useRoomTitle } from "../room-title";
 import { roomHref } from "../route";
+import { useDraft } from "../use-draft";
 import { usePerson } from "../use-people";
 
 interface RoomItemProps {
@@ -60,7 +61,7 @@ export const RoomItem = memo(function RoomItem({ room, me, isOpen }: RoomItemPro
               unread > 0 ? "text-foreground" : "text-muted-foreground",
             )}
           >
-            <Preview room={room} me={me} />
+            <Preview room={room} me={me} isOpen={isOpen} />
           </span>
           {room.archived && (
             <>
@@ -109,10 +110,13 @@ function Badge({ className, children }: { className: string; children: React.Rea
 /** The list shows one line. */
 const PREVIEW_MAX = 400;
 
-function Preview({ room, me }: { room: Room; me: string }) {
+function Preview({ room, me, isOpen }: RoomItemProps) {
   const { people } = useChat();
+  const [draft] = useDraft(room.id);
   const last = room.lastMessage;
   const name = useName(last?.userId ?? me);
+  // The composer of the open room shows it.
+  if (draft.trim() !== "" && !isOpen) return t.roomList.draft(draft.slice(0, PREVIEW_MAX));
   if (!last) return t.roomList.noMessages;
   const isDeleted = "deletedAt" in last && Boolean(last.deletedAt);
   const content = plainText(last.content.slice(0, PREVIEW_MAX), (id) => people.get(id).name);
