@@ -20,6 +20,7 @@ pub mod object;
 pub mod oplog;
 pub mod outbox_alerts;
 pub mod protocol;
+pub mod push;
 pub mod room;
 pub mod schema;
 #[cfg(target_arch = "wasm32")]

@@ -373,6 +373,36 @@ pub const NOTIFY_RETRY_MIN_S: u32 = 1;
 pub const NOTIFY_RETRY_MAX_S: u32 = 1_800;
 /// Bytes of the webhooks' key. Standard Webhooks: 24 to 64.
 pub const NOTIFY_SECRET_BYTES_MIN: usize = 24;
+/// Push subscriptions a person: a browser each. Of more, the one unseen for longest ends.
+pub const PUSH_SUBSCRIPTIONS_MAX: usize = 20;
+/// A device that has not posted its subscription for so many days is not notified any more: its page is not opened.
+pub const PUSH_UNSEEN_DAYS: u32 = 90;
+/// Bytes of an endpoint. Those of the known services have up to 500.
+pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2_048;
+/// Bytes of a push before encryption: Firefox on Android takes 2,744 of the encrypted body, which has 103 more.
+pub const PUSH_PLAIN_BYTES_MAX: usize = 2_600;
+/// Seconds for which a push service keeps what it cannot deliver.
+pub const PUSH_TTL_S: u32 = 86_400;
+/// A push service that has not answered after this failed this attempt.
+pub const PUSH_TIMEOUT_MS: u64 = 10_000;
+/// Pushes at once: the platform lets six requests of an event wait for their answer.
+pub const PUSHES_AT_ONCE: usize = 6;
+/// Pushes for a message of the queue: some 0.5 ms of processor time each, below the 1,000 requests of an event. The rest
+/// waits in the queue.
+pub const PUSHES_MAX: usize = 400;
+/// Seconds to the next attempt of a push: doubled each time within these limits, and at least what the service asks for.
+/// After so many attempts, about a day, it is given up.
+pub const PUSH_RETRY_MIN_S: u32 = 30;
+pub const PUSH_RETRY_MAX_S: u32 = 3_600;
+pub const PUSH_TRIES_MAX: u32 = 30;
+/// Bytes of a refusal that are read to learn whether the subscription's key is meant.
+pub const PUSH_REASON_BYTES_MAX: usize = 1_024;
+/// How long a token for a push service is used (Apple wants it to change once an hour at most), and until when it is valid
+/// (RFC 8292: below 24 hours).
+pub const VAPID_TOKEN_MS: u64 = 3_600_000;
+pub const VAPID_LIFETIME_MS: u64 = 12 * 3_600_000;
+/// Tokens that an isolate keeps: a service each, of which four are known.
+pub const VAPID_ORIGINS_MAX: usize = 64;
 /// The time that one event of a room works on the rebuild of its log (REBUILD-4): the platform stops an event after 30 s
 /// of processor time, of which this takes 6 s at most.
 pub const REBUILD_SLICE_MS: u64 = 10_000;
@@ -497,6 +527,12 @@ pub struct Limits {
     /// Bytes of such a page (REBUILD-5); its last message may exceed them by 4 MB, with all its versions and reactions.
     #[serde(skip_serializing)]
     pub rebuild_bytes: u64,
+    /// Bytes of a page of a room's messages, replies or versions (HIST-4).
+    #[serde(skip_serializing)]
+    pub page_bytes: usize,
+    /// Bytes of the histories and replays of a room that wait for sockets (HIST-7).
+    #[serde(skip_serializing)]
+    pub first_loads_bytes: usize,
     /// Whether the rate limits at the edge are in force (RATE-1). Tests and imports turn them off.
     #[serde(skip_serializing, rename = "doorRates")]
     pub edge_rates: bool,
@@ -531,6 +567,8 @@ impl Default for Limits {
             reports_per_day: 100,
             rebuild_messages: 500,
             rebuild_bytes: 1 << 20,
+            page_bytes: PAGE_BYTES_MAX,
+            first_loads_bytes: FIRST_LOADS_BYTES_MAX,
             edge_rates: true,
         }
     }

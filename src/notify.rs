@@ -1,10 +1,11 @@
 //! Notifications: the notices of a message of the queue, one webhook each, signed as Standard Webhooks specifies.
-//! Not here: who is notified (`db::notification_payload`), HTTP and the queue (`shell`).
+//! Not here: who is notified (`db::notification_payload`), pushes to devices (`push`), HTTP and the queue (`shell`).
 
 use crate::auth;
 use crate::db::{self, Notice, Notices, NotificationPayload, Postgres};
 use crate::ids::{UnixMs, iso};
 use crate::limits::*;
+use crate::push::Notified;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use std::collections::HashSet;
 use std::future::Future;
+use std::rc::Rc;
 
 /// The way to the receiver of webhooks.
 pub trait Notifier {
@@ -125,14 +127,15 @@ pub struct Progress {
 /// Sends the webhooks of these notices, one after the other, up to `NOTIFY_WEBHOOKS_MAX`. One that fails is tried again
 /// by itself, so no notice waits for another, and none is sent twice because another one failed.
 ///
+/// # Takes   `webhooks`: where they go; `None`: this deployment has no receiver. `notified` gets whom the events concern.
 /// # Errors  Seconds until all of it is to be tried again: nothing was sent, because Postgres did not answer.
 /// # Cost    One statement for each event.
 pub async fn deliver_all(
     db: &impl Postgres,
-    notifier: &impl Notifier,
-    secret: &Secret,
+    webhooks: Option<(&impl Notifier, &Secret)>,
     notices: &Notices,
     attempt: Attempt,
+    notified: &mut Notified,
 ) -> Result<Progress, u32> {
     let mut progress = Progress::default();
     let (mut sent, mut failures) = (0usize, 0u32);
@@ -140,19 +143,24 @@ pub async fn deliver_all(
     rest.events.reverse();
     while let Some(event) = rest.events.last() {
         let each: Vec<Notice> = rest.of(event).into_iter().skip(rest.done as usize).collect();
-        let asked = match joined(&each) {
-            Some(all) => db::notification_payload(db, &all).await,
+        let all = joined(&each);
+        let asked = match &all {
+            Some(all) => db::notification_payload(db, all).await,
             None => Ok(None),
         };
         let payload = match asked {
-            Ok(payload) => payload,
+            Ok(payload) => payload.map(Rc::new),
             Err(_) if rest.events.len() == notices.events.len() && rest.done == notices.done => {
                 return Err(retry_s(attempt.now.saturating_sub(attempt.queued_at), attempt.random));
             }
             Err(_) => return Ok(progress.interrupted(rest, attempt)),
         };
+        if let (Some(all), Some(payload)) = (&all, &payload) {
+            notified.note(all, payload);
+        }
         for notice in each {
-            if let Some(payload) = payload.as_ref().and_then(|payload| payload_for(payload, &notice)) {
+            let payload = payload.as_ref().and_then(|payload| payload_for(payload, &notice));
+            if let (Some(payload), Some((notifier, secret))) = (payload, webhooks) {
                 if sent >= NOTIFY_WEBHOOKS_MAX {
                     return Ok(progress.rest_of(rest, 0));
                 }

@@ -35,12 +35,9 @@ impl World {
             Action::Read { tab } => self.send_read(tab),
             Action::Connect { tab } => self.connect(tab),
             Action::Disconnect { tab } => self.disconnect(tab),
+            Action::Reload { tab } => self.reload(tab),
             Action::Vanish { tab } => self.vanish(tab),
-            Action::Reading { tab, reads } => {
-                if let Some(socket) = self.clients.socket(tab) {
-                    self.set_reading(&socket, reads);
-                }
-            }
+            Action::Reading { tab, reads } => self.set_tab_reading(tab, reads),
             Action::Wait { ms } => self.wait(ms),
             Action::Kill { effects } => self.faults.kill_in.set(effects),
             Action::Panic { statements } => self.faults.panic_in.set(statements),
@@ -161,6 +158,21 @@ impl World {
             it.wants_connection = !it.removed;
         }
         self.drive_tab(tab);
+    }
+
+    fn set_tab_reading(self: &Rc<Self>, tab: usize, reads: bool) {
+        if let Some(socket) = self.clients.socket(tab) {
+            self.set_reading(&socket, reads);
+        }
+    }
+
+    fn reload(self: &Rc<Self>, tab: usize) {
+        if self.clients.tab(tab).is_connecting() {
+            return;
+        }
+        self.disconnect(tab);
+        (self.clients.tab_mut(tab).position, self.clients.tab_mut(tab).connect_at) = (None, 0);
+        self.connect(tab);
     }
 
     /// Lets time pass; after a burst it records how far Postgres is behind.

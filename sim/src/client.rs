@@ -226,10 +226,13 @@ impl World {
 }
 
 impl Tab {
+    pub fn is_connecting(&self) -> bool {
+        self.requests.values().any(|request| matches!(request, Request::Connect))
+    }
+
     fn connect_request(&self, now: UnixMs) -> Option<HttpRequest> {
-        let connecting = self.requests.values().any(|request| matches!(request, Request::Connect));
         let due = self.wants_connection && !self.bot && self.socket.is_none() && now >= self.connect_at;
-        (due && !connecting).then(|| {
+        (due && !self.is_connecting()).then(|| {
             let since = self.position.as_ref().map(|(seq, epoch)| format!("&since={seq}&epoch={epoch}"));
             let path = format!("/chat?roomId={}{}", escape(&self.room_id), since.unwrap_or_default());
             HttpRequest::get(path, self.token(now))

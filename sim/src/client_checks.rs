@@ -49,6 +49,7 @@ impl World {
                 let mut it = self.clients.tab_mut(tab);
                 it.epoch = event["epoch"].as_str().unwrap_or_default().into();
                 (it.phase, it.resynced) = (Phase::Joining(1), false);
+                it.history.clear();
                 Ok(())
             }
             (Phase::Joining(1), "online_users") => {
@@ -84,10 +85,10 @@ impl World {
         it.resynced = true;
         let head = event["seq"].as_u64().unwrap_or(0);
         let other_log = since.as_ref().is_some_and(|(_, epoch)| *epoch != it.epoch);
-        let far = since.as_ref().is_some_and(|(seq, _)| head.saturating_sub(*seq) > 100);
+        let since_seq = since.as_ref().map_or(0, |(seq, _)| *seq);
         match event["reason"].as_str() {
             Some("epoch") if other_log => Ok(()),
-            Some("too_many") if far => Ok(()),
+            Some("too_many") if self.may_be_too_many(it.room, since_seq, head) => Ok(()),
             Some("ahead") => Err((Checker::Lost, format!("the log went back: {since:?} is ahead of {head}"))),
             reason => {
                 Err((Checker::Seam, format!("resync {reason:?} without reason, from {since:?} to {head}")))
@@ -102,6 +103,9 @@ impl World {
             it.phase = Phase::Live;
             let position = (head, it.epoch.clone());
             let before = it.position.replace(position);
+            if before.is_none() && !it.resynced {
+                self.check_history(&it, event)?;
+            }
             before.filter(|_| !it.resynced).map(|(seq, _)| seq)
         };
         self.drive_tab_later(tab);
@@ -129,10 +133,16 @@ impl World {
         } else if event["type"] == "message_deleted" {
             it.known.iter_mut().filter(|known| known.id == fact.id).for_each(|known| known.deleted = true);
         }
+        if event["type"] == "new_message" && it.is_history() {
+            it.history.push(seq);
+        }
         it.check_next_seq(seq)?;
         let (room, epoch) = (it.room, it.epoch.clone());
         drop(it);
         self.model.room(room, |model| {
+            if let Operation::Reaction { message, emoji, .. } = &fact.operation {
+                model.content.check_replayed_reaction(message, emoji, deletions)?;
+            }
             if message.is_object() {
                 model.check_shown(&Shown::from_json(message), deletions)?;
             }
@@ -280,10 +290,14 @@ impl World {
 }
 
 impl Tab {
+    /// Whether what comes now is history.
+    fn is_history(&self) -> bool {
+        self.phase != Phase::Live && (self.position.is_none() || self.resynced)
+    }
+
     /// Live and replayed events come without gaps; history has none of the client's seqs.
     fn check_next_seq(&mut self, seq: Seq) -> CheckResult {
-        let is_history = self.phase != Phase::Live && (self.position.is_none() || self.resynced);
-        if is_history {
+        if self.is_history() {
             return Ok(());
         }
         let Some((at, _)) = &mut self.position else {

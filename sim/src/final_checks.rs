@@ -4,6 +4,7 @@
 
 use crate::deletion_checks::nothing_is_left;
 use crate::files::files_are_complete;
+use crate::history_checks::log_equals_history;
 use crate::inbox_checks::{check_inboxes, check_inboxes_at_rest};
 use crate::log_checks::*;
 use crate::people::member_events_agree;
@@ -266,6 +267,7 @@ fn check_room(world: &Rc<World>, room: usize) {
         alert_list_is_true(world, room),
         files_are_complete(world, room, &log),
         reactions_are_counted(&log, floor),
+        deleted_reactions_are_blank(&log),
         member_events_agree(world, room, &log, floor),
         content,
         threads_are_counted(&log),

@@ -44,6 +44,14 @@ pub fn generate(seed: u64) -> Plan {
     if kinds.losses && of_rebuilds.one_in(3) {
         add_rebuild(&mut of_rebuilds, &kinds, &mut actions);
     }
+    let mut of_changes = Rng::new(seed.rotate_left(32));
+    if of_changes.one_in(4) {
+        add_changes_at_once(&mut of_changes, &mut actions);
+    }
+    let mut of_reloads = Rng::new(seed.rotate_left(16));
+    if of_reloads.one_in(3) {
+        add_reloads(&mut of_reloads, &mut actions);
+    }
     let mut of_inboxes = Rng::new(seed ^ INBOX_SALT);
     let has_inboxes = of_inboxes.one_in(3);
     if has_inboxes {
@@ -157,6 +165,34 @@ fn add_rebuild(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
         }
     }
     actions.splice(at..at, added);
+}
+
+/// Somebody sends large messages, and several load their page again, some without reading.
+fn add_reloads(rng: &mut Rng, actions: &mut Vec<Action>) {
+    let tab = rng.below(TABS.len() as u64) as usize;
+    let half = actions.len() / 2;
+    let at = half + rng.below(half as u64) as usize;
+    let large = Action::SendMessage { tab, bytes: 3_000, poison: false };
+    let mut added = vec![large; rng.below(8) as usize];
+    added.push(Action::Wait { ms: 1 + rng.below(2_000) });
+    for other in (0..TABS.len()).filter(|other| TABS[*other].0 == TABS[tab].0) {
+        if rng.one_in(2) {
+            added.push(Action::Reload { tab: other });
+        }
+        if rng.one_in(4) {
+            added.extend([Action::Wait { ms: 45 }, Action::Reading { tab: other, reads: false }]);
+        }
+    }
+    actions.splice(at..at, added);
+}
+
+/// The owner makes many changes at once, after the faults of before have ended.
+fn add_changes_at_once(rng: &mut Rng, actions: &mut Vec<Action>) {
+    let room = rng.below(2) as usize;
+    let at = rng.below(actions.len() as u64) as usize;
+    let fine = Action::PostgresFault(PostgresFault::Fine);
+    let changes = Action::TopicsAtOnce { room, count: 2 + rng.below(7) };
+    actions.splice(at..at, [fine, Action::Wait { ms: 45_000 }, changes]);
 }
 
 /// Devices with an inbox connect at the beginning, and take part in what happens.

@@ -37,7 +37,7 @@ pub fn nothing_is_lost(log: &Log, model: &RoomModel) -> CheckResult {
         let (Some(seq), Some(Operation::Message { .. })) = (seq, model.sent.get(key)) else { continue };
         let stored = log.get(seq).and_then(Stored::message);
         let (user, client_id) = key;
-        if !stored.as_ref().is_some_and(|m| m.id == *id && m.user_id == *user) {
+        if !stored.is_some_and(|m| m.id == *id && m.user_id == *user) {
             let what = format!("{user}'s {client_id} was acked at {seq}, there is {stored:?}");
             return Err((Checker::Lost, what));
         }
@@ -54,8 +54,9 @@ pub fn nothing_is_duplicated(log: &Log) -> CheckResult {
 
 pub fn nothing_is_invented(log: &Log, model: &RoomModel) -> CheckResult {
     for message in log.values().filter_map(Stored::message) {
-        let operation = Operation::Message { content: String::new(), thread: message.thread_id };
-        let fact = Fact { user: message.user_id, client_id: message.client_id, id: message.id, operation };
+        let Message { id, user_id, client_id, thread_id, .. } = message.clone();
+        let operation = Operation::Message { content: String::new(), thread: thread_id };
+        let fact = Fact { user: user_id, client_id, id, operation };
         if fact.client_id.is_none() {
             return Err((Checker::Phantom, format!("nobody sent {fact:?}")));
         }
@@ -67,8 +68,8 @@ pub fn nothing_is_invented(log: &Log, model: &RoomModel) -> CheckResult {
 /// What clients received is in the log.
 pub fn received_is_stored(log: &Log, model: &RoomModel, epoch: &str, floor: Seq) -> CheckResult {
     let messages = log.values().filter_map(Stored::message);
-    let deleted: BTreeSet<String> =
-        messages.filter(|message| message.deleted_at.is_some()).map(|message| message.id).collect();
+    let deleted: BTreeSet<&String> =
+        messages.filter(|message| message.deleted_at.is_some()).map(|message| &message.id).collect();
     for ((in_epoch, seq), fact) in &model.received {
         let stored = log.get(seq);
         let is_kind =
@@ -115,9 +116,9 @@ pub fn content_is_right(log: &Log, model: &mut RoomModel) -> CheckResult {
 
 /// A root counts the replies that are not deleted.
 pub fn threads_are_counted(log: &Log) -> CheckResult {
-    let entry = |message: Message| ThreadEntry {
-        id: message.id,
-        root: message.thread_id,
+    let entry = |message: &Message| ThreadEntry {
+        id: message.id.clone(),
+        root: message.thread_id.clone(),
         is_deleted: message.deleted_at.is_some(),
         created_at: message.created_at,
         reply_count: message.reply_count,
@@ -254,6 +255,20 @@ pub fn reactions_are_counted(log: &Log, floor: Seq) -> CheckResult {
     Ok(())
 }
 
+/// The reactions of a deleted message say no more with which emoji (DEL-1).
+pub fn deleted_reactions_are_blank(log: &Log) -> CheckResult {
+    let messages = log.values().filter_map(Stored::message);
+    let deleted: BTreeSet<&str> = messages.filter(|m| m.deleted_at.is_some()).map(|m| &*m.id).collect();
+    for (seq, stored) in log.iter().filter(|(_, stored)| stored.kind == 2) {
+        let body = stored.json();
+        let emoji = body["emoji"].as_str().unwrap_or_default();
+        if !emoji.trim().is_empty() && body["messageId"].as_str().is_some_and(|id| deleted.contains(id)) {
+            return Err((Checker::Undead, format!("the reaction {seq} of a deleted message is {emoji}")));
+        }
+    }
+    Ok(())
+}
+
 /// Postgres has each message of the log as it is, apart from quarantined ones, and no other.
 pub fn log_equals_postgres(world: &World, room: usize, log: &Log) -> CheckResult {
     let (quarantined, versions) = (quarantined(world, room), versions(world, room));
@@ -265,14 +280,14 @@ pub fn log_equals_postgres(world: &World, room: usize, log: &Log) -> CheckResult
                 return Err((Checker::Undead, format!("{seq} is deleted, and was {before:?}")));
             }
             if quarantined.contains(&seq) {
-                quarantine_has_reason(rows, &message, before)?;
+                quarantine_has_reason(rows, message, before)?;
                 continue;
             }
             let Some(row) = rows.postgres.rows.get(&seq) else {
                 let what = format!("{seq} is missing, Postgres stands at {}", rows.postgres.last_seq);
                 return Err((Checker::Postgres, what));
             };
-            if !is_same_row(row, &message, before) {
+            if !is_same_row(row, message, before) {
                 return Err((Checker::Postgres, format!("{seq} differs: {row:?}")));
             }
         }
@@ -296,7 +311,7 @@ pub fn quarantine_is_justified(world: &World, room: usize) -> CheckResult {
         let messages = log.values().filter_map(Stored::message);
         messages.filter(|message| quarantined.contains(&message.seq)).try_for_each(|message| {
             let before = versions.get(&message.seq).map(Vec::as_slice).unwrap_or_default();
-            quarantine_has_reason(rows, &message, before)
+            quarantine_has_reason(rows, message, before)
         })
     })
 }
@@ -322,27 +337,4 @@ fn is_same_row(row: &MessageRow, message: &Message, before: &[Value]) -> bool {
     let versions = serde_json::to_value(&row.versions).unwrap_or_default();
     let is_same_text = row.id == message.id && row.content == message.content;
     is_same_text && counted && versions == Value::from(before.to_vec()) && in_postgres == message.reactions
-}
-
-/// REST pages through the same messages.
-pub fn log_equals_history(world: &Rc<World>, room: usize, log: &Log) -> CheckResult {
-    let (mut after, mut pages) = (0, BTreeMap::new());
-    loop {
-        let Some(page) = world.read_page(room, "alice", after) else {
-            return Err((Checker::Live, "no page of the history".into()));
-        };
-        for message in page["messages"].as_array().into_iter().flatten() {
-            after = message["seq"].as_u64().unwrap_or(u64::MAX);
-            pages.insert(after, message.clone());
-        }
-        if page["hasMoreAfter"] != true {
-            break;
-        }
-    }
-    let messages = log.iter().filter(|(_, stored)| stored.kind == 1);
-    let messages: BTreeMap<Seq, Value> = messages.map(|(seq, stored)| (*seq, stored.json())).collect();
-    match pages == messages {
-        true => Ok(()),
-        false => Err((Checker::Diverging, "the history is not the log".into())),
-    }
 }

@@ -14,6 +14,7 @@ mod deletion_checks;
 mod files;
 mod final_checks;
 mod generator;
+mod history_checks;
 mod inbox_checks;
 mod inbox_rows;
 mod inboxes;
@@ -52,7 +53,7 @@ use std::time::Instant;
 use world::checker::Checker;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 57] = [
+const SOMETIMES: [&str; 60] = [
     "crashes",
     "dedupe hits",
     "conflicts compared as equal",
@@ -102,6 +103,9 @@ const SOMETIMES: [&str; 57] = [
     "silent people notified",
     "messages refused for their rate",
     "pages refused for their rate",
+    "pages cut at their bytes",
+    "histories cut at their bytes",
+    "changes at once",
     "inbox events",
     "inbox events replayed",
     "inboxes resynced",

@@ -6,12 +6,17 @@ use crate::plan::ROOMS;
 use crate::stored;
 use crate::world::World;
 use crate::world::checker::Checker;
+use crate::world::hosts::Host;
 use chinwag::db::{DbError, Notices, Postgres, QueueMessage};
 use chinwag::notify::{self, Attempt, Notifier, Outcome, Secret, Webhook};
+use chinwag::push::Notified;
 use serde_json::{Value, json};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+
+/// A burst of 1,000 messages is offered in about 10 pieces.
+const OFFERS_PER_S_MAX: u32 = 20;
 
 const KEY: &str = "a key of twenty-four bytes";
 
@@ -97,6 +102,17 @@ fn now<T>(work: impl Future<Output = T>) -> Option<T> {
 }
 
 impl World {
+    /// A room offers its notices a few times a second, whatever fails meanwhile.
+    pub fn check_offers(&self, host: &Host) {
+        let (now, (since, count)) = (self.clock.now(), host.offers.get());
+        let (since, count) = if now < since + 1_000 { (since, count + 1) } else { (now, 1) };
+        host.offers.set((since, count));
+        if count > OFFERS_PER_S_MAX {
+            let what = format!("{}: notices are offered {count} times within a second", host.name);
+            self.recorder.violation(Checker::Bounds, what);
+        }
+    }
+
     /// The queue has this message: it is delivered until nothing of it is left.
     pub fn consume(&self, notices: &Notices) {
         let mut queue = vec![json!(QueueMessage::Many(notices.clone()))];
@@ -121,11 +137,19 @@ impl World {
         let attempt = Attempt { now: self.clock.now(), queued_at: 0, random: self.clock.random() };
         match message {
             QueueMessage::Many(notices) => {
-                let progress =
-                    now(notify::deliver_all(&outside, &outside, &secret, &notices, attempt))?.ok()?;
+                let progress = now(notify::deliver_all(
+                    &outside,
+                    Some((&outside, &secret)),
+                    &notices,
+                    attempt,
+                    &mut Notified::default(),
+                ))?
+                .ok()?;
                 let failed = progress.failed.into_iter().map(|(notice, _)| QueueMessage::One(notice));
                 Some(failed.chain(progress.rest.map(|(rest, _)| QueueMessage::Many(rest))).collect())
             }
+            // Nobody here has a device.
+            QueueMessage::Push(_) => Some(Vec::new()),
             QueueMessage::One(notice) => {
                 match now(notify::deliver(&outside, &outside, &secret, &notice, attempt))? {
                     Outcome::Done | Outcome::Unwanted => Some(Vec::new()),

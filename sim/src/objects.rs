@@ -109,6 +109,7 @@ impl World {
             }
         }
         host.wrote.set(false);
+        self.check_first_loads(host);
         let gate = host.gate.take();
         if self.faults.process_dead.get() {
             return;

@@ -43,6 +43,8 @@ pub enum Action {
     Read { tab: usize },
     Connect { tab: usize },
     Disconnect { tab: usize },
+    /// Connects anew without a position, as a page that was loaded again does.
+    Reload { tab: usize },
     /// Drops the connection without a close.
     Vanish { tab: usize },
     /// The client begins or ceases to read its socket.

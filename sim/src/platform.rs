@@ -72,6 +72,10 @@ impl HostedObject for Object<Simulated> {
     fn handle_alarm(self: Rc<Self>) -> Work<()> {
         Box::pin(self.alarm())
     }
+
+    fn first_load_bytes(&self) -> usize {
+        Object::first_load_bytes(self)
+    }
 }
 
 impl HostedObject for InboxObject<Simulated> {
@@ -274,6 +278,7 @@ impl Platform for Simulated {
 
     /// See `notifications`.
     async fn notify(&self, notices: &[Notices]) -> bool {
+        self.world.check_offers(&self.host);
         self.world.clock.sleep(5).await;
         // The queue fails now and then, and its answer may be lost.
         let chance = self.world.clock.random() % 8;

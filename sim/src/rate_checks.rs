@@ -94,7 +94,7 @@ impl World {
             self.request_then(request, move |world, got| match got {
                 HttpOutcome::Json(200, _) => {
                     answered.set(answered.get() + 1);
-                    let result = world.check_pages(room, &user, asked_at, answered.get());
+                    let result = world.check_pages(room, asked_at, answered.get());
                     world.recorder.check(|| user, result);
                 }
                 HttpOutcome::Json(429, body) => {
@@ -108,11 +108,12 @@ impl World {
     }
 
     /// So many pages were answered since.
-    fn check_pages(&self, room: usize, user: &str, since: UnixMs, pages: u32) -> CheckResult {
+    fn check_pages(&self, room: usize, since: UnixMs, pages: u32) -> CheckResult {
         let Some(host) = self.hosts.of_room(room) else { return Ok(()) };
         let (per_s, burst) = (self.limits.pages_per_s, self.limits.pages_burst);
         let gained = (self.clock.now() - since) as f64 / 1000.0 * per_s;
-        let is_forgotten = forgotten_at(&host, user).iter().any(|at| *at >= since);
+        // Sockets keep what was charged until their person's last frame.
+        let is_forgotten = host.memory_losses.borrow().iter().any(|loss| loss.at >= since);
         match is_forgotten || f64::from(pages) <= f64::from(burst) + gained + ROUNDING {
             true => Ok(()),
             false => {

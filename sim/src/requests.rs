@@ -99,10 +99,24 @@ impl World {
 
     /// One page of a room's history, after a seq.
     pub fn read_page(self: &Rc<Self>, room: usize, user: &str, after: Seq) -> Option<Value> {
+        self.request_page(room, user, &format!("after={after}"))
+    }
+
+    /// One page of a room's history, before a seq; 0: the newest one.
+    pub fn read_page_before(self: &Rc<Self>, room: usize, user: &str, before: Seq) -> Option<Value> {
+        let before = if before == 0 { String::new() } else { format!("before={before}") };
+        self.request_page(room, user, &before)
+    }
+
+    fn request_page(self: &Rc<Self>, room: usize, user: &str, place: &str) -> Option<Value> {
         let token = token(ROOMS[room].0, user, self.clock.now() + 60_000);
-        let path = format!("{}/messages?after={after}&limit=100", room_path(room));
+        let path = format!("{}/messages?{place}&limit=100", room_path(room));
         match self.request_and_wait(HttpRequest::get(path, token)) {
-            Some(HttpOutcome::Json(200, body)) => serde_json::from_str(&body).ok(),
+            Some(HttpOutcome::Json(200, body)) => {
+                let page = serde_json::from_str(&body).ok()?;
+                self.check_page_bytes(&page);
+                Some(page)
+            }
             _ => None,
         }
     }

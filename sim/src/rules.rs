@@ -126,7 +126,7 @@ impl World {
 /// Flagged content, moderators' changes of others' messages, and reports are in Postgres' audit log.
 pub fn audit_log_is_complete(world: &World, room: usize, log: &Log, floor: Seq, epoch: &str) -> CheckResult {
     let messages = log.values().filter_map(Stored::message);
-    let messages: BTreeMap<String, Message> = messages.map(|message| (message.id.clone(), message)).collect();
+    let messages: BTreeMap<&str, &Message> = messages.map(|message| (&*message.id, message)).collect();
     let flagged =
         messages.values().filter(|m| m.content.contains(WORDS[2])).map(|m| format!("flag.{}", m.id));
     let changes = log.iter().filter(|(seq, stored)| **seq > floor && matches!(stored.kind, 3 | 4));

@@ -48,6 +48,8 @@ fn limits(plan: &Plan) -> Limits {
         sockets_per_person: 4,
         rebuild_messages: 4,
         rebuild_bytes: 4_000,
+        page_bytes: 8 * 1024,
+        first_loads_bytes: 16 * 1024,
         ..Limits::default()
     };
     if !plan.strict_limits {

@@ -5,6 +5,7 @@ use chinwag::ids::Seq;
 use chinwag::protocol::message::Message;
 use rusqlite::types::Value as Cell;
 use serde_json::Value;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use testkit::Sqlite;
@@ -15,11 +16,14 @@ pub struct Stored {
     pub user: String,
     pub client_id: Option<String>,
     pub body: String,
+    /// Parsed once: most checks look at all messages, some for each message.
+    message: OnceCell<Option<Message>>,
 }
 
 impl Stored {
-    pub fn message(&self) -> Option<Message> {
-        serde_json::from_str(&self.body).ok().filter(|_| self.kind == 1)
+    pub fn message(&self) -> Option<&Message> {
+        let parse = || serde_json::from_str(&self.body).ok().filter(|_| self.kind == 1);
+        self.message.get_or_init(parse).as_ref()
     }
 
     pub fn json(&self) -> Value {
@@ -50,7 +54,7 @@ pub fn log(world: &World, room: usize) -> Log {
     let stored = |row: &Vec<Cell>| {
         let (kind, client_id) = (integer(&row[1]).unwrap_or(0) as i64, text(&row[3]));
         let (user, body) = (text(&row[2]).unwrap_or_default(), text(&row[4]).unwrap_or_default());
-        (integer(&row[0]).unwrap_or(0), Stored { kind, user, client_id, body })
+        (integer(&row[0]).unwrap_or(0), Stored { kind, user, client_id, body, message: OnceCell::new() })
     };
     rows.iter().map(stored).collect()
 }

@@ -41,5 +41,6 @@ pub async fn delete<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> 
 
 /// `GET /rooms/:id/messages/:mid/versions`.
 pub async fn list_versions<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
-    cx.call(RoomCall::Versions { message: cx.params.message() }).await
+    let before = cx.query.integer("before")?;
+    cx.call(RoomCall::Versions { message: cx.params.message(), before }).await
 }

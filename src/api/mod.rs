@@ -23,6 +23,7 @@ mod notification_settings;
 mod outbox;
 mod people;
 mod ports;
+mod push;
 mod reactions;
 mod reads;
 mod reports;
@@ -127,6 +128,7 @@ async fn dispatch<P: Ports, B: Body>(
         Route::Block | Route::Unblock => blocks::set(cx.require_caller().await?, route == Route::Block).await,
         Route::ListBlocks => blocks::list(cx.require_caller().await?).await,
         Route::PutPeople => people::put_many(cx.require_caller().await?, request).await,
+        Route::Push(route) => push::answer(route, cx.require_caller().await?, request).await,
         Route::UploadFile => files::upload(cx.require_room().await?, request).await,
         Route::SignDownload => files::sign_download(cx.require_room().await?).await,
         Route::DownloadFile => files::download(cx, &request).await,

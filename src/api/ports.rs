@@ -56,6 +56,10 @@ pub trait Ports {
     fn notifications(&self) -> ServiceState {
         ServiceState::Off
     }
+    /// The public key that browsers subscribe with; `None`: this deployment sends no pushes.
+    fn push_key(&self) -> Option<String> {
+        None
+    }
     /// The room's reply, always `Reply::Json`.
     fn call_room(&self, request: &RoomRequest) -> impl Future<Output = Result<Reply, Refusal>>;
     /// The person's inbox has closed the sockets whose tokens are refused.

@@ -52,6 +52,7 @@ pub enum Route {
     UpdateOwnProfile,
     PutPerson,
     PutPeople,
+    Push(PushRoute),
     SignOut,
     Block,
     Unblock,
@@ -67,6 +68,15 @@ pub enum Route {
     ResolveReport,
     #[cfg(feature = "dev")]
     CreateDevToken,
+}
+
+/// The routes of this person's devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushRoute {
+    Key,
+    Subscribe,
+    List,
+    Unsubscribe,
 }
 
 /// Every route. A `{…}` of a path becomes one of `Params`. `HEAD` works wherever `GET` does; only a route whose answer
@@ -117,6 +127,10 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::POST, "/api/chat/people/bulk", Route::PutPeople),
     (Method::GET, "/api/chat/people/{user}", Route::GetPerson),
     (Method::PUT, "/api/chat/people/{user}", Route::PutPerson),
+    (Method::GET, "/api/chat/push/key", Route::Push(PushRoute::Key)),
+    (Method::POST, "/api/chat/push/subscriptions", Route::Push(PushRoute::Subscribe)),
+    (Method::GET, "/api/chat/push/subscriptions", Route::Push(PushRoute::List)),
+    (Method::DELETE, "/api/chat/push/subscriptions/{subscription}", Route::Push(PushRoute::Unsubscribe)),
     (Method::POST, "/api/chat/people/{user}/sign-out", Route::SignOut),
     (Method::PUT, "/api/chat/people/{user}/block", Route::Block),
     (Method::DELETE, "/api/chat/people/{user}/block", Route::Unblock),

@@ -1,4 +1,4 @@
-//! Whom people have blocked, and what keeps a person from opening a room with others (migrations/0024_blocks.sql).
+//! Whom people have blocked, and what keeps a person from opening a room with others (migrations/0026_blocks.sql).
 //! Not here: what a block stops (`room`), and whom notifications leave out (`notify`).
 
 use super::port::{DbError, Postgres, decode};

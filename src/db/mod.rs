@@ -20,6 +20,7 @@ mod place;
 mod port;
 mod profiles;
 mod projection;
+mod push;
 mod quotas;
 mod reports;
 mod restore;
@@ -39,7 +40,7 @@ pub use inbox::{InboxRoom, begin_inbox_lease, end_inbox_lease, inbox_rooms};
 pub use members::{list_members, notify_settings};
 pub use mentions::mentions;
 pub use notify::{
-    Absent, Notice, NoticeEvent, Notices, NotificationPayload, QueueMessage, notification_payload,
+    Absent, Notice, NoticeEvent, Notices, NotificationPayload, PushRetry, QueueMessage, notification_payload,
 };
 pub use people::{Applied, AppliedChange, BanPut, ChangeSet, MemberPut, NotifyPut, Settings, apply};
 pub use place::{Found, Place};
@@ -51,6 +52,9 @@ pub use profiles::{
 pub use projection::{
     Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,
     VersionRow, messages_after, project,
+};
+pub use push::{
+    Addressee, Device, Subscription, drop_subscriptions, list_subscriptions, put_subscription, take_pushes,
 };
 pub use quotas::{count_file, count_report, release_files};
 pub use reports::{Report, ReportState, get_report, list_reports, resolve_report, write_reports};

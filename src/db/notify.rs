@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 #[serde(untagged)]
 pub enum QueueMessage {
     Many(Notices),
+    Push(PushRetry),
     One(Notice),
 }
 
@@ -37,6 +38,25 @@ pub struct Notice {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub calls_all: bool,
     pub users: Vec<String>,
+}
+
+/// Devices of one person that could not be notified yet. They count as notified of this event, so no other push repeats it.
+///
+/// Crosses a deploy: tests/golden/stored/push_retry.json
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PushRetry {
+    pub tenant: TenantId,
+    pub room: RoomId,
+    pub seq: Seq,
+    pub message: String,
+    pub event: Seq,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calls_all: bool,
+    pub user: String,
+    /// Ids of subscriptions.
+    pub devices: Vec<String>,
+    pub tries: u32,
 }
 
 /// Events of a room and the people who were absent for some of them. Expanded by the consumer of the queue, this is one

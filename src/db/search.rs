@@ -4,7 +4,7 @@
 //! There are two ways to a page, and neither is enough alone (measured, bench/results/search.md). A word in 20 of a
 //! million messages comes from an index at once, and no walk reaches it. A word in every third message returns 300,000
 //! index entries for a page of 20, and a walk back from the newest message finds 20 within 60. The function
-//! `chat_search_v1` chooses: by the statistics of Postgres, and by how much the index really brings in how much time. A
+//! `chat_search_v2` chooses: by the statistics of Postgres, and by how much the index really brings in how much time. A
 //! walk has a bounded length: if that does not fill the page, the page is short, and its cursor continues there.
 
 use super::access::ShownPerson;
@@ -12,7 +12,7 @@ use super::place::{Found, Place};
 use super::port::{DbError, Postgres, decode};
 use super::search_words::{Term, Words};
 use crate::ids::{RoomId, TenantId, UserId};
-use crate::limits::{SEARCH_FOUND_MAX, SEARCH_INDEX_MS, SEARCH_ROOMS_MAX, SEARCH_WALK};
+use crate::limits::{PAGE_BYTES_MAX, SEARCH_FOUND_MAX, SEARCH_INDEX_MS, SEARCH_ROOMS_MAX, SEARCH_WALK};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -122,7 +122,7 @@ impl Scope {
     }
 }
 
-/// At most `limit` messages behind `place`, newest first.
+/// At most `limit` messages behind `place` and `PAGE_BYTES_MAX` bytes of them, newest first.
 ///
 /// # Takes  `scope`: as `search_scope` gave it for this person and filter.
 /// # Cost   one statement, which reads at most `SEARCH_FOUND_MAX` messages by an index and `SEARCH_WALK` in a walk.
@@ -145,7 +145,7 @@ pub async fn search(
         "way": if scope.is_wide() { "tenant" } else { "rooms" },
         "indexed": words.is_indexed() && scope.is_larger_than(SEARCH_WALK),
         "foundMax": SEARCH_FOUND_MAX, "indexMs": SEARCH_INDEX_MS,
-        "each": scope.each(SEARCH_WALK), "limit": limit.saturating_add(1),
+        "each": scope.each(SEARCH_WALK), "limit": limit.saturating_add(1), "bytesMax": PAGE_BYTES_MAX,
     });
     Ok(page(decode(db.query(include_str!("sql/search.sql"), input).await?)?, limit))
 }

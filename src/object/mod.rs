@@ -119,6 +119,11 @@ impl<P: Platform> Object<P> {
 
     // --- Callbacks of the platform (requests are in `requests`, closed sockets in `sockets`) ---------
 
+    /// The bytes of the histories and replays that wait for sockets.
+    pub fn first_load_bytes(&self) -> usize {
+        self.memory.look(Room::first_load_bytes).unwrap_or(0)
+    }
+
     /// A text frame arrived.
     pub fn received(self: &Rc<Self>, connection: ConnectionId, text: String) {
         let is_too_large = text.len() > self.limits.frame_bytes as usize;
@@ -208,11 +213,7 @@ impl<P: Platform> Object<P> {
             Effect::Verify { connection, token } => self.verify_later(connection, token),
             Effect::Reply(answer) => fed.reply = Some(answer),
             Effect::Project(batch) => fed.project = Some(batch),
-            // Nothing waits for the queue.
-            Effect::Offer(offering) => self.later(async move |object| {
-                let taken = object.platform.notify(&offering.notices).await;
-                object.feed(Input::Offered { offering, taken });
-            }),
+            Effect::Offer(offering) => self.later(async move |object| object.offer(offering).await),
             Effect::Refresh => self.later(async move |object| {
                 object.refresh().await;
             }),

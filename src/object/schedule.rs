@@ -5,8 +5,8 @@ use super::Object;
 use super::host::Host;
 use super::platform::Platform;
 use crate::ids::UnixMs;
-use crate::limits::RETRY_MIN_MS;
-use crate::room::{ConnectionId, Input, Room};
+use crate::limits::{QUEUE_LEASE_MS, RETRY_MIN_MS};
+use crate::room::{ConnectionId, Input, Offering, Room};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -19,6 +19,8 @@ pub(super) struct Schedule {
     flush_is_due: Cell<bool>,
     tick_at: Cell<Option<UnixMs>>,
     notices_are_due: Cell<bool>,
+    /// When the last offering to the queue was begun; `None`: it is answered, and the room knows.
+    offered_at: Cell<Option<UnixMs>>,
 }
 
 impl Schedule {
@@ -38,6 +40,11 @@ impl Schedule {
     /// Notices are due; true if none were before.
     fn request_notices(&self) -> bool {
         !self.notices_are_due.replace(true)
+    }
+
+    /// Whether the queue may still answer. A room that was loaded meanwhile does not know.
+    fn is_offering(&self, now: UnixMs) -> bool {
+        self.offered_at.get().is_some_and(|at| now < at.saturating_add(QUEUE_LEASE_MS))
     }
 
     /// Nothing waits for a flush any more.
@@ -87,6 +94,23 @@ impl<P: Platform> Object<P> {
         });
     }
 
+    /// Offers notices to the queue; nothing waits for it. While the room can't store the answer they are not offered again
+    /// at once: the queue would take them each time.
+    pub(super) async fn offer(self: Rc<Self>, offering: Rc<Offering>) {
+        let now = self.platform.now();
+        self.schedule.offered_at.set(Some(now));
+        let taken = self.platform.notify(&offering.notices).await;
+        let answer = Input::Offered { offering, taken };
+        if self.feed(answer).failed {
+            self.platform.sleep(RETRY_MIN_MS).await;
+        }
+        // Unless there is a later one.
+        if self.schedule.offered_at.get() == Some(now) {
+            self.schedule.offered_at.set(None);
+            self.schedule_next();
+        }
+    }
+
     /// Schedules what the room needs next: a flush, a tick, a drain.
     pub(super) fn schedule_next(self: &Rc<Self>) {
         let now = self.platform.now();
@@ -110,7 +134,7 @@ impl<P: Platform> Object<P> {
         if wants_drain {
             self.start_drain(now);
         }
-        if wants_notices && self.schedule.request_notices() {
+        if wants_notices && !self.schedule.is_offering(now) && self.schedule.request_notices() {
             self.later(async move |object| {
                 object.platform.sleep(0).await;
                 // Who is present decides who is notified.

@@ -10,7 +10,7 @@ use super::{Room, RoomError};
 use crate::auth::Action;
 use crate::error::Refusal;
 use crate::ids::{MessageId, Seq};
-use crate::limits::{PAGE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, PAGE_UNIT_BYTES};
+use crate::limits::{PAGE_DEFAULT, PAGE_MAX, PAGE_UNIT_BYTES};
 use crate::protocol::Fields;
 use crate::protocol::client::{DeleteDraft, EditDraft, MessageDraft, ReactionDraft};
 use serde_json::json;
@@ -66,7 +66,7 @@ impl Room {
                 let (id, seq) = self.delete(request, DeleteDraft::new(&message, None)?)?;
                 json!({"messageId": id, "seq": seq}).to_string()
             }
-            RoomCall::Versions { message } => self.versions(request, &message)?.to_string(),
+            RoomCall::Versions { message, before } => self.versions(request, &message, before)?.to_string(),
             RoomCall::React { message, emoji, add } => {
                 let draft = ReactionDraft::new(&message, emoji, add, None)?;
                 let message = self.react(request, draft)?.ok_or_else(Refusal::fault)?;
@@ -119,6 +119,7 @@ impl Room {
         self.authorize(request.caller, Action::Read)?;
         let store = request.turn.store;
         let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+        let bytes = self.limits.page_bytes;
         // An unknown thread gives an empty page, which does not reveal whether it exists.
         let thread = query.thread_id.as_deref().map(|id| MessageId::parse(id).map_or(0, MessageId::seq));
         let end = self.log.next_seq();
@@ -136,19 +137,19 @@ impl Room {
                 let half = limit / 2;
                 older = below(seq, half.saturating_add(1))?;
                 newer = above(seq.saturating_sub(1), (limit - half).saturating_add(1))?;
-                before = truncate(&mut older, half, PAGE_BYTES_MAX / 2);
-                after = truncate(&mut newer, limit - half, PAGE_BYTES_MAX / 2);
+                before = truncate(&mut older, half, bytes / 2);
+                after = truncate(&mut newer, limit - half, bytes / 2);
             }
             (None, Some(seq)) => {
                 newer = above(seq, limit.saturating_add(1))?;
-                after = truncate(&mut newer, limit, PAGE_BYTES_MAX);
+                after = truncate(&mut newer, limit, bytes);
                 let oldest = newer.first().map_or(seq.saturating_add(1), |m| m.seq);
                 before = !below(oldest, 1)?.is_empty();
             }
             (None, None) => {
                 let seq = query.before.unwrap_or(end).min(end);
                 older = below(seq, limit.saturating_add(1))?;
-                before = truncate(&mut older, limit, PAGE_BYTES_MAX);
+                before = truncate(&mut older, limit, bytes);
                 let newest = older.first().map_or(seq.saturating_sub(1), |m| m.seq);
                 after = !above(newest, 1)?.is_empty();
             }

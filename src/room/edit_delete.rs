@@ -16,7 +16,6 @@ use crate::auth::Action;
 use crate::db::VersionRow;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq, UnixMs, iso};
-use crate::limits::PAGE_BYTES_MAX;
 use crate::protocol::client::{DeleteDraft, EditDraft, ensure_not_empty};
 use crate::protocol::message::Message;
 use crate::protocol::server;
@@ -228,11 +227,16 @@ impl Room {
         self.ack(request, event, MessageVersion { id: &body.message_id, version: body.version }, true);
     }
 
-    /// `GET /rooms/:id/messages/:mid/versions`: all versions of a message, oldest first, the present one last. The oldest are left
-    /// out where all together exceed a page.
+    /// `GET /rooms/:id/messages/:mid/versions`: the versions of a message, oldest first, the present one last; or those below
+    /// the version `before`. The oldest are left out where all together exceed a page.
     ///
     /// # Errors  message_not_found; forbidden → neither its author nor a moderator.
-    pub(super) fn versions(&self, request: Request, id: &str) -> Result<Value, RoomError> {
+    pub(super) fn versions(
+        &self,
+        request: Request,
+        id: &str,
+        before: Option<u64>,
+    ) -> Result<Value, RoomError> {
         self.authorize(request.caller, Action::ReadOwnVersions)?;
         let id = MessageId::parse(id).ok_or_else(no_such_message)?;
         let message = self.find_message_or_tombstone(request, id)?.ok_or_else(no_such_message)?;
@@ -246,12 +250,12 @@ impl Room {
         let (by, at) = kept
             .last()
             .map_or((&message.user_id, message.created_at), |last| (&last.replaced_by, last.replaced_at_ms));
-        let present = version_object(message.version, &message.content, by, at);
-        let before =
-            kept.iter().map(|v| version_object(v.version, &v.content, &v.written_by, v.written_at_ms));
-        let mut versions: Vec<Value> = before.chain([present]).collect();
+        let former = kept.iter().map(|v| (v.version, &v.content, &v.written_by, v.written_at_ms));
+        let all = former.chain([(message.version, &message.content, by, at)]);
+        let shown = all.filter(|(version, ..)| before.is_none_or(|before| *version < before));
+        let mut versions: Vec<Value> = shown.map(version_object).collect();
         let newest_first = versions.iter().rev().map(|version| version.to_string().len());
-        let fitting = count_fitting(newest_first, PAGE_BYTES_MAX);
+        let fitting = count_fitting(newest_first, self.limits.page_bytes).max(1);
         let left_out = versions.len().saturating_sub(fitting);
         versions.drain(..left_out);
         Ok(json!({"versions": versions, "hasMoreBefore": left_out > 0}))
@@ -259,7 +263,7 @@ impl Room {
 }
 
 /// A version as REST shows it.
-fn version_object(version: u64, content: &str, by: &str, at: UnixMs) -> Value {
+fn version_object((version, content, by, at): (u64, &String, &String, UnixMs)) -> Value {
     json!({"version": version, "content": content, "editedBy": by, "editedAt": iso(at)})
 }
 

@@ -142,8 +142,12 @@ pub enum RoomCall {
     Edit { message: String, body: String },
     /// `DELETE /rooms/:id/messages/:mid`.
     Delete { message: String },
-    /// `GET /rooms/:id/messages/:mid/versions`.
-    Versions { message: String },
+    /// `GET /rooms/:id/messages/:mid/versions`: those below the version `before`.
+    Versions {
+        message: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<u64>,
+    },
     /// `PUT` or `DELETE /rooms/:id/messages/:mid/reactions/:emoji`.
     React { message: String, emoji: String, add: bool },
     /// `GET /rooms/:id/messages/:mid/reactions/:emoji`: those whose ids follow `after`.

@@ -66,6 +66,7 @@ pub use files::{file_prefix, split_id};
 pub use frame_checks::{FrameCheck, check_frame, is_one_malformed_too_many, take_token};
 pub use input::{Connect, Input, PageQuery, ResumePosition, RoomCall};
 pub use message_row::message_for;
+pub use notifications::Offering;
 pub use rate::{Rate, RateLimits};
 pub use reactions::EmojiParser;
 pub use rebuild::{Rebuild, RebuildStep};
@@ -295,6 +296,11 @@ impl Room {
     pub fn deadline(&self) -> Option<UnixMs> {
         let presence = self.presence.deadline(self.connections.has_legacy());
         presence.into_iter().chain(self.reads.deadline()).min()
+    }
+
+    /// The bytes of the histories and replays that wait for sockets (HIST-7).
+    pub fn first_load_bytes(&self) -> usize {
+        self.first_loads.bytes()
     }
 
     /// Gives back the memory of what newcomers have received.

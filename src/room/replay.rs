@@ -86,7 +86,7 @@ impl Room {
             if bytes > REPLAY_BYTES_MAX {
                 return Ok(Err(ResyncReason::TooMany));
             }
-            let Some(text) = self.first_loads.share(event.seq, text) else {
+            let Some(text) = self.first_loads.share(event.seq, text, self.limits.first_loads_bytes) else {
                 return Ok(Err(ResyncReason::TooMany));
             };
             events.push(text);
@@ -116,11 +116,11 @@ impl Room {
         newest.retain(|message| message.seq > range.since);
         let is_cut = truncate(&mut newest, count, HISTORY_BYTES_MAX);
         self.show_own_reactions(store, range.user, &mut newest)?;
-        let mut events = Vec::new();
+        let (mut events, bytes_max) = (Vec::new(), self.limits.first_loads_bytes);
         for m in &newest {
             let text = server::new_message(m.seq, &m.body, m.client_id.as_deref());
             let first = events.is_empty().then(|| text.clone());
-            let Some(text) = self.first_loads.share(m.seq, text).or(first) else { break };
+            let Some(text) = self.first_loads.share(m.seq, text, bytes_max).or(first) else { break };
             events.push(text);
         }
         let has_more_before = is_cut || events.len() < newest.len();

@@ -8,7 +8,7 @@ use super::{Room, RoomError};
 use crate::auth::Action;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, Seq};
-use crate::limits::{PAGE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
+use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::protocol::message::Message;
 use crate::protocol::server::{self, EventText};
 
@@ -93,7 +93,7 @@ impl Room {
         let before = before.unwrap_or(Seq::MAX);
         let mut replies =
             request.turn.store.messages_before(before, Some(root.seq), limit.saturating_add(1))?;
-        let more = super::calls::truncate(&mut replies, limit, PAGE_BYTES_MAX);
+        let more = super::calls::truncate(&mut replies, limit, self.limits.page_bytes);
         self.show_own_reactions(request.turn.store, request.user(), &mut replies)?;
         let bodies: Vec<&str> = replies.iter().rev().map(|reply| reply.body.as_str()).collect();
         let (root, replies) = (self.body_for(request, root)?, bodies.join(","));

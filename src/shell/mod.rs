@@ -15,6 +15,7 @@ mod sqlite;
 mod tenant_outbox;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
+mod web_push;
 mod workerd;
 mod ws_ticket;
 
@@ -77,6 +78,7 @@ fn ensure_valid_variables(env: &Env) -> std::result::Result<(), String> {
     Limits::parse(&variable(env, "LIMITS").unwrap_or_default())?;
     Directory::parse(&variable(env, "DIRECTORY").unwrap_or_default())?;
     api::parse_unknown_people(&variable(env, "UNKNOWN_PEOPLE").unwrap_or_default())?;
+    web_push::vapid(env)?;
     notifications::receiver(env).map(drop)
 }
 

@@ -1,7 +1,7 @@
 //! The Worker's ports: configuration, tokens, Postgres, and calls to the Durable Objects.
 //! Not here: what is done with them (`api`).
 
-use super::{bucket::R2, clock, database::Database, issuer};
+use super::{bucket::R2, clock, database::Database, issuer, web_push};
 use crate::api::{
     self, EdgeRate, FileReply, InboxRequest, InboxUpgrade, Poke, Ports, Reply, RoomRequest, ServiceState,
     WrittenProfiles,
@@ -295,6 +295,11 @@ impl Ports for WorkerPorts<'_> {
 
     fn notifications(&self) -> ServiceState {
         super::notifications::state(self.env)
+    }
+
+    fn push_key(&self) -> Option<String> {
+        // `ensure_valid_variables` has refused an invalid one.
+        web_push::vapid(self.env).ok().flatten().map(|vapid| vapid.public_key().to_owned())
     }
 
     async fn call_room(&self, request: &RoomRequest) -> Result<Reply, Refusal> {

@@ -10,6 +10,8 @@ mod fake_postgres;
 pub mod history;
 #[cfg(feature = "room")]
 mod membership;
+#[cfg(feature = "push")]
+pub mod push;
 #[cfg(feature = "schema")]
 mod schema;
 #[cfg(feature = "room")]

@@ -5,7 +5,7 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
- *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, offline, plain, hostile, trouble, package (default all)
+ *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, offline, push, plain, hostile, trouble, package (default all)
  *
  * The rules of the protocol are tested in tests/e2e, those of the reducer in web/src/lib/*.test.ts.
  */
@@ -21,8 +21,9 @@ import { offline } from "./offline.mjs";
 import { people } from "./people.mjs";
 import { Person } from "./person.mjs";
 import { PLAIN_HOST, plainHttp } from "./plain-http.mjs";
+import { push } from "./push.mjs";
 import { reading } from "./reading.mjs";
-import { startStack } from "./stack.mjs";
+import { startStack, vapidKeys } from "./stack.mjs";
 import { DESKTOP, story } from "./story.mjs";
 import { writing } from "./writing.mjs";
 import { badNetwork, roomRestored, runtimeKilled, tokenExpiry } from "./trouble.mjs";
@@ -73,6 +74,11 @@ const PARTS = {
     await offline(alice, bob, stack.url);
     return [alice, bob];
   },
+  async push({ arrive, stack }) {
+    const [alice, bob] = await pair((who) => arrive(who, { ...DESKTOP, serviceWorkers: "allow" }));
+    await push(alice, bob, stack.url);
+    return [bob];
+  },
   plain: ({ arrive, stack }) => plainHttp(arrive, stack.url),
   async hostile({ arrive, browser, stack }) {
     const alice = await arrive("alice", DESKTOP);
@@ -107,7 +113,7 @@ async function main() {
   let examples;
   try {
     examples = await prepareExamples();
-    stack = await startStack([`ALLOWED_ORIGINS=${examples.origin}`]);
+    stack = await startStack([`ALLOWED_ORIGINS=${examples.origin}`, ...vapidKeys()]);
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", chromiumSandbox: false, args });
     for (const part of wanted) {
       console.log(`----- ${part}`);

@@ -1,5 +1,5 @@
 /** Starts and stops a stack through xtask, or uses a running one (CHINWAG_URL). */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,6 +44,13 @@ export async function startStack(vars = []) {
   if (url) return { url, data, stop };
   await stop();
   throw new Error(`the stack didn't start; the end of its output:\n${output}`);
+}
+
+/** A new key pair, as xtask makes it for a deployment. */
+export function vapidKeys() {
+  if (process.env.CHINWAG_URL) return [];
+  const pair = execFileSync(process.env.CHINWAG_XTASK, ["vapid"], { encoding: "utf8" });
+  return [...pair.trim().split("\n"), "VAPID_SUBJECT=mailto:ops@example.com"];
 }
 
 async function waitForUrl(file, isOver) {

@@ -25,6 +25,7 @@ mod people;
 mod presence;
 mod profiles;
 mod purge;
+mod push;
 mod races;
 mod reactions;
 mod reading;

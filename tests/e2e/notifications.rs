@@ -1,6 +1,7 @@
 //! Notifications on the live stack: room, queue, consumer, and an HTTP receiver that fails, hangs and recovers.
 //! Not here: who is notified (`tests/native/room/notifications.rs`, `tests/native/reading/notify.rs`).
 
+use crate::rig::receiver::{answer, header, read_request};
 use crate::rig::stack::NO_RATES;
 use crate::rig::stack::{Setting, Stack, folder};
 use crate::rig::{PATIENCE, Tenant, eventually};
@@ -8,7 +9,6 @@ use chinwag::notify::Secret;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAAAA";
@@ -62,20 +62,8 @@ impl Receiver {
     }
 
     async fn serve(&self, mut stream: TcpStream) {
-        let mut received = Vec::new();
-        let (head, body) = loop {
-            let end = received.windows(4).position(|window| window == b"\r\n\r\n");
-            if let Some(end) = end {
-                let head = String::from_utf8_lossy(&received[..end]).into_owned();
-                let length: usize = header(&head, "content-length").parse().expect("a length");
-                if received.len() >= end + 4 + length {
-                    break (head, String::from_utf8_lossy(&received[end + 4..]).into_owned());
-                }
-            }
-            if stream.read_buf(&mut received).await.unwrap_or(0) == 0 {
-                return;
-            }
-        };
+        let Some((head, body)) = read_request(&mut stream).await else { return };
+        let body = String::from_utf8_lossy(&body).into_owned();
         let (id, timestamp) = (header(&head, "webhook-id"), header(&head, "webhook-timestamp"));
         let signed =
             Secret::parse(SECRET).expect("a key").sign(&id, timestamp.parse().expect("seconds"), &body);
@@ -89,8 +77,7 @@ impl Receiver {
             ReceiverState::Gone => "410 Gone",
             ReceiverState::Hanging => return tokio::time::sleep(Duration::from_secs(600)).await,
         };
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        let _ = stream.write_all(answer.as_bytes()).await;
+        answer(&mut stream, status, "", "").await;
     }
 
     /// The deliveries about a message with this text, in this state.
@@ -117,12 +104,6 @@ impl Receiver {
         })
         .await
     }
-}
-
-fn header(head: &str, name: &str) -> String {
-    let lines = head.lines().filter_map(|line| line.split_once(':'));
-    let mut values = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
-    values.next().map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
 }
 
 async fn says(t: &Tenant, room: &str, content: &str) -> Value {

@@ -102,7 +102,7 @@ impl World {
             "message" | "root" => &self.message,
             "attachment" => &self.attachment,
             "user" => "bob",
-            "report" => "unknown",
+            "report" | "subscription" => "unknown",
             _ => return None,
         })
     }
@@ -179,9 +179,13 @@ struct Asking<'a> {
     content_type: Option<&'a str>,
 }
 
-/// No row is in quarantine that could be discarded, and nothing was reported.
-const NOTHING_TO_DO: [(&str, u16, &str); 2] =
-    [("discardRow", 404, "message_not_found"), ("resolveReport", 404, "not_found")];
+/// No row is in quarantine that could be discarded, nothing was reported, and the shared stack sends no pushes.
+const NOTHING_TO_DO: [(&str, u16, &str); 4] = [
+    ("discardRow", 404, "message_not_found"),
+    ("resolveReport", 404, "not_found"),
+    ("getPushKey", 503, "upstream_unavailable"),
+    ("unsubscribeFromPush", 404, "not_found"),
+];
 
 #[tokio::test]
 async fn every_operation_does_what_it_is_there_for() {

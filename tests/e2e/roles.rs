@@ -106,6 +106,17 @@ fn rows() -> Vec<Row> {
     // No row is in quarantine that they could discard.
     let nothing = [404, 404, 404, 403, 403, 403, 403, 404, 404];
     row("POST", "/rooms/{room}/outbox/discard", json!({"seq": 1}), Same, nothing);
+    rows.append(&mut rows_of_the_tenant());
+    rows
+}
+
+/// What is about no room.
+fn rows_of_the_tenant() -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut row = |method, path, body: Value, on, expected| {
+        let (path, query) = path_and_query(path);
+        rows.push(Row { method, path, query, body, on, expected });
+    };
     row("GET", "/admin/outbox", Value::Null, Same, TENANTS_ADMIN);
     row("GET", "/admin/reports", Value::Null, Same, TENANTS_ADMIN);
     let unknown = [403, 403, 403, 403, 403, 403, 403, 404, 404];
@@ -132,6 +143,14 @@ fn rows_of_people() -> Vec<Row> {
     row("GET", "/people", Value::Null, Same, ALL);
     row("GET", "/people/me", Value::Null, Same, ALL);
     row("PATCH", "/people/me", json!({"timezone": "Europe/Berlin"}), Same, ALL);
+    // The shared stack sends no pushes, and nobody has this subscription.
+    row("GET", "/push/key", Value::Null, Same, [503; 9]);
+    row("GET", "/push/subscriptions", Value::Null, Same, ALL);
+    let keys = json!({"p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                      "auth": "BTBZMqHH6r4Tts7J_aSIgg"});
+    let device = json!({"endpoint": "https://push.example.com/1", "keys": keys});
+    row("POST", "/push/subscriptions", device, Same, ALL);
+    row("DELETE", "/push/subscriptions/{subscription}", Value::Null, Same, [404; 9]);
     rows
 }
 
@@ -181,6 +200,7 @@ impl Matrix {
             ("root", &message),
             ("emoji", "👍"),
             ("report", "unknown"),
+            ("subscription", "unknown"),
             ("attachment", &self.attachment),
         ] {
             path = path.replace(&format!("{{{name}}}"), &encoded(value));
@@ -237,7 +257,7 @@ async fn everybody_may_do_what_the_table_says_on_every_route_and_nothing_else() 
                 404 if row.path.ends_with("/discard") && ["root", "tina"].contains(&who) => {
                     "message_not_found"
                 }
-                404 if row.path.starts_with("/admin/reports") => "not_found",
+                404 if row.path.starts_with("/admin/reports") || row.path.starts_with("/push") => "not_found",
                 404 if row.path.starts_with("/people") => "person_not_found",
                 404 if row.path.starts_with("/attachments") => "attachment_not_found",
                 404 => "room_not_found",

@@ -107,7 +107,7 @@ impl Rig {
                 body: self.body_of(&format!("message {}", rest.join(" "))),
             },
             ["delete", seq] => RoomCall::Delete { message: id(seq) },
-            ["versions", seq] => RoomCall::Versions { message: id(seq) },
+            ["versions", seq] => RoomCall::Versions { message: id(seq), before: None },
             ["react", emoji, seq] => RoomCall::React { message: id(seq), emoji: emoji.into(), add: true },
             ["unreact", emoji, seq] => RoomCall::React { message: id(seq), emoji: emoji.into(), add: false },
             ["reactors", emoji, seq, ref options @ ..] => {

@@ -12,6 +12,7 @@ pub fn requests() -> Vec<Value> {
         json!({"call": "edit", "message": id, "body": "{\"content\":\"ho\"}"}),
         json!({"call": "delete", "message": id}),
         json!({"call": "versions", "message": id}),
+        json!({"call": "versions", "message": id, "before": 9}),
         json!({"call": "react", "message": id, "emoji": "👍", "add": true}),
         json!({"call": "reactors", "message": id, "emoji": "👍", "after": "bob", "limit": 50}),
         json!({"call": "thread", "root": id, "before": 9, "limit": 20}),

@@ -8,7 +8,7 @@ use crate::golden_requests::requests;
 use crate::rig::Rig;
 use chinwag::api::{InboxRequest, RoomRequest};
 use chinwag::auth::Identity;
-use chinwag::db::{AuditRow, Notice, Notices, NotificationPayload, VersionRow};
+use chinwag::db::{AuditRow, Notice, Notices, NotificationPayload, PushRetry, VersionRow};
 use chinwag::inbox::{Draft, Logged, Owner, Views};
 use chinwag::notify::{Secret, webhook};
 use chinwag::protocol::message::{Attachment, Message};
@@ -34,7 +34,7 @@ fn rewrite<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, Stri
 }
 
 /// Every format, with the places that hold it.
-const FORMATS: [(&str, Rewrite); 23] = [
+const FORMATS: [(&str, Rewrite); 24] = [
     // With each socket.
     ("socket_state", rewrite::<SocketState>),
     // The table `state`.
@@ -57,6 +57,7 @@ const FORMATS: [(&str, Rewrite); 23] = [
     ("outbox_report", rewrite::<OutboxReport>),
     ("notice", rewrite::<Notice>),
     ("notices", rewrite::<Notices>),
+    ("push_retry", rewrite::<PushRetry>),
     // To an inbox, and its tables `inbox_state` and `inbox_log`.
     ("inbox_request", rewrite::<InboxRequest>),
     ("inbox_owner", rewrite::<Owner>),
@@ -354,6 +355,13 @@ fn queued() -> Vec<(&'static str, Value)> {
                     {"seq": 7, "message": message_id(7), "event": 9, "callsAll": true, "except": ["bob"]},
                 ],
                 "absent": [{"id": "bob"}, {"id": "carol", "from": 8, "to": 8}],
+            }),
+        ),
+        (
+            "push_retry",
+            json!({
+                "tenant": "acme", "room": "r1", "seq": 7, "message": message_id(7), "event": 8, "callsAll": true,
+                "user": "bob", "devices": ["DGv6ra1nlYgDCS1FRnbzlw00"], "tries": 2,
             }),
         ),
     ]

@@ -17,6 +17,7 @@ import { inOrder, sectionsOf } from "./features/chat/room-sections";
 import { useRoomTitle } from "./features/chat/room-title";
 import { openRoom, useRoute } from "./features/chat/route";
 import { useSettings } from "./features/chat/settings";
+import { useAlerts } from "./features/chat/use-alerts";
 import { useInbox } from "./features/chat/use-inbox";
 
 const HelpDialog = lazyWithRetry(() => import("./features/chat/components/HelpDialog"), true);
@@ -78,6 +79,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
   const open = list.rooms.find((room) => room.id === openId);
   const { refresh, remove } = list;
   useTitle(list.rooms, open, userId);
+  useAlerts(list.rooms, userId);
   const rooms = useMemo(() => inOrder(sections), [sections]);
   useKeys(rooms, openId, setDialog);
   // A room that was opened by its URL and is not in the list may have been created a moment ago.

@@ -18,6 +18,7 @@ export { TypingIndicator } from "./features/chat/components/TypingIndicator";
 export { useChatRoom } from "./features/chat/use-chat-room";
 export { useInbox } from "./features/chat/use-inbox";
 export { type Directory, useDirectory, usePeople, usePerson } from "./features/chat/use-people";
+export { usePush } from "./features/chat/use-push";
 export {
   useMessages,
   usePresence,

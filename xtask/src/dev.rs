@@ -7,7 +7,7 @@
 
 use crate::worker::Profile;
 use crate::wrangler::Wrangler;
-use crate::{build, config, inputs, log, migrate, postgres, process, root, setup};
+use crate::{build, config, inputs, log, migrate, postgres, process, root, setup, vapid};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -191,7 +191,12 @@ impl Stack {
             Some(_) => postgres_url.clone(),
             None => migrate::let_worker_in(&postgres_url).await?,
         };
-        let more_secrets = if options.headless { Vec::new() } else { config::read_dev_vars() };
+        let mut more_secrets = if options.headless { Vec::new() } else { config::read_dev_vars() };
+        let has_vapid = more_secrets.iter().any(|(name, _)| name.starts_with("VAPID_"));
+        // Tests set what they need: with it every message goes through the queue.
+        if !options.headless && !has_vapid {
+            more_secrets.extend(vapid::load_or_create(&self.data)?.variables());
+        }
         let jwt_secret =
             match (&options.jwt_secret, more_secrets.iter().find(|(name, _)| name == "JWT_SECRET")) {
                 (Some(secret), _) | (None, Some((_, secret))) => secret.clone(),

@@ -79,6 +79,8 @@ pub struct Tab {
     /// The epoch of the present `hello`.
     pub epoch: String,
     pub resynced: bool,
+    /// The messages of the present connection's history.
+    pub history: Vec<Seq>,
     pub pending: Vec<PendingOp>,
     pub sent_count: u64,
     /// Messages that it can react to, reply to, edit and delete.
@@ -113,6 +115,7 @@ impl Tab {
             position: None,
             epoch: String::new(),
             resynced: false,
+            history: Vec::new(),
             pending: Vec::new(),
             sent_count: 0,
             known: Vec::new(),

@@ -60,6 +60,16 @@ pub struct ContentModel {
 }
 
 impl ContentModel {
+    /// A replay that was requested after the first `deletions` acked deletions does not say with which emoji somebody
+    /// reacted to one of them (DEL-1).
+    pub fn check_replayed_reaction(&self, message: &str, emoji: &str, deletions: usize) -> CheckResult {
+        let is_deleted = self.deleted.iter().take(deletions).any(|id| id == message);
+        match is_deleted && !emoji.is_empty() {
+            true => Err((Checker::Undead, format!("the reaction {emoji} to {message}, which is deleted"))),
+            false => Ok(()),
+        }
+    }
+
     /// Checks a message shown by a request that was made after the first `deletions` acked deletions.
     pub fn check_shown(
         &mut self,

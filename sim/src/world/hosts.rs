@@ -30,6 +30,10 @@ pub trait HostedObject {
     fn receive_frame(self: Rc<Self>, connection: ConnectionId, text: String) -> Work<()>;
     fn handle_close(self: Rc<Self>, socket: Rc<SimSocket>) -> Work<()>;
     fn handle_alarm(self: Rc<Self>) -> Work<()>;
+    /// The bytes of the histories and replays that wait for sockets.
+    fn first_load_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// What leaves an object, held back until the writes before it are durable.
@@ -47,6 +51,8 @@ pub struct Host {
     /// All sockets that it ever accepted.
     pub opened: RefCell<Vec<Rc<SimSocket>>>,
     pub memory_losses: RefCell<Vec<MemoryLoss>>,
+    /// When the room last began to offer notices within a second, and how often it has offered since.
+    pub offers: Cell<(UnixMs, u32)>,
     pub alarm: Cell<Option<UnixMs>>,
     /// An alarm that fired in this turn: a process that dies before the turn's end fires it again.
     pub fired_alarm: Cell<Option<UnixMs>>,
@@ -96,6 +102,7 @@ impl Host {
             sockets: RefCell::default(),
             opened: RefCell::default(),
             memory_losses: RefCell::default(),
+            offers: Cell::default(),
             alarm: Cell::new(None),
             fired_alarm: Cell::new(None),
             alarm_stuck: Cell::new(false),

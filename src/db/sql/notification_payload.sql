@@ -33,6 +33,7 @@ WITH input AS MATERIALIZED (
       AND (m.notify_level = 'all' OR (m.notify_level = 'mentions' AND why.reason IN ('mention', 'room_mention')))
       AND NOT chat_has_blocked_v1(c.tenant_id, m.user_id, c.user_id)
       AND (m.mute_until IS NULL OR m.mute_until <= now())
+      AND NOT chat_is_quiet_v1(m.tenant_id, m.user_id)
       AND (c.history_visibility <> 'since_join' OR c.seq > m.joined_seq)
 )
 SELECT coalesce((
@@ -41,6 +42,7 @@ SELECT coalesce((
             'id', c.id, 'seq', c.seq, 'userId', c.user_id, 'senderName', coalesce(
                 chat_shown_people_v1(c.tenant_id, ARRAY[c.user_id])->c.user_id->>'name', c.user_id),
             'preview', left(c.content, c.chars),
+            'mentioned', chat_shown_people_v1(c.tenant_id, ARRAY(SELECT jsonb_array_elements_text(c.mentions) LIMIT 20)),
             'contentType', c.content_type, 'attachments', jsonb_array_length(c.attachments), 'threadId', c.thread_id,
             'version', c.version, 'createdAt', chat_iso_v1(c.created_at)),
         'room', json_build_object('id', c.room_id, 'type', c.type, 'name', c.name),

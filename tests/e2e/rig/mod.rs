@@ -6,6 +6,7 @@ pub mod client;
 pub mod http;
 pub mod load_client;
 pub mod processes;
+pub mod receiver;
 pub mod stack;
 pub mod tenant;
 

@@ -4,6 +4,8 @@
 mod lists;
 mod mentions;
 mod notify;
+mod push;
+mod push_keys;
 mod search;
 
 use crate::db::{DAY_MS, batch, done, group, message_row, read as read_to, room, tenant, user};

@@ -8,6 +8,7 @@ use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, Absent, DbError, MessageRow, Notice, NoticeEvent, Notices, Postgres};
 use chinwag::limits::NOTIFY_WEBHOOKS_MAX;
 use chinwag::notify::{self, Attempt, Notifier, Outcome, Progress, Secret, Webhook};
+use chinwag::push::Notified;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 
@@ -248,7 +249,7 @@ async fn notify_9_a_webhook_that_fails_is_tried_again_alone_and_nobody_is_notifi
     let secret = &Secret::parse("a key of twenty-four bytes").expect("a key");
     let attempt = Attempt { now: DAY_MS, queued_at: DAY_MS, random: 7 };
     let deliver = async |receiver: &Receiver, notices: &Notices| {
-        notify::deliver_all(pg, receiver, secret, notices, attempt).await
+        notify::deliver_all(pg, Some((receiver, secret)), notices, attempt, &mut Notified::default()).await
     };
 
     // 450 people are 3 webhooks a message.
@@ -294,7 +295,11 @@ async fn notify_9_a_webhook_that_fails_is_tried_again_alone_and_nobody_is_notifi
     // Postgres is away: all of it again if nothing was sent, else what is left.
     let away = Gone(Cell::new(0));
     let none = receiver(Vec::new());
-    assert!(notify::deliver_all(&away, &none, secret, notices, attempt).await.is_err());
+    assert!(
+        notify::deliver_all(&away, Some((&none, secret)), notices, attempt, &mut Notified::default())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -308,7 +313,10 @@ async fn notify_9_a_message_of_the_queue_sends_so_many_webhooks_and_puts_the_res
     let mut rounds = 0;
     loop {
         let before = receiver.ids().len();
-        let progress = notify::deliver_all(pg, &receiver, secret, &notices, attempt).await.expect("progress");
+        let progress =
+            notify::deliver_all(pg, Some((&receiver, secret)), &notices, attempt, &mut Notified::default())
+                .await
+                .expect("progress");
         rounds += 1;
         assert!(receiver.ids().len() - before <= NOTIFY_WEBHOOKS_MAX && progress.failed.is_empty());
         let Some((rest, delay_s)) = progress.rest else { break };

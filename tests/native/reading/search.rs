@@ -5,6 +5,7 @@ use super::{deleted, ids, send_rows, sql};
 use crate::db::{DAY_MS, batch, done, group, message_row, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, Filter, Found, Has, Place, ReactionRow, Term};
+use chinwag::limits::PAGE_BYTES_MAX;
 use serde_json::{Value, json};
 
 fn filter(words: &[&str]) -> Filter {
@@ -393,4 +394,33 @@ fn search_7_a_cursor_comes_back_as_it_went_and_a_broken_one_is_a_bad_request() {
     for bad in ["", "x", "7b7d", &"00".repeat(9)] {
         assert_eq!(Place::parse(bad).unwrap_err().code.status(), 400, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn search_10_a_page_ends_at_1_mib_and_has_a_cursor() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    group(pg, "acme", "r1", "alice", &["bob"]).await;
+    let large = |seq| message_row("r1", seq, "bob", &format!("lunch {}", "x".repeat(20_000)));
+    send_rows(pg, "r1", (1..=100).map(large).collect()).await;
+    let filter = filter(&["lunch"]);
+    let scope = db::search_scope(pg, &tenant("acme"), &user("alice"), &filter).await.expect("scope");
+    let (mut pages, mut seqs, mut place) = (Vec::new(), Vec::new(), Place::newest());
+    loop {
+        let caller = (&tenant("acme"), &user("alice"));
+        let hits = db::search(pg, caller, (&filter, &scope), &place, 100).await.expect("search");
+        let bytes: usize = hits.found.iter().map(|found| found.message.content.len()).sum();
+        assert!(bytes <= PAGE_BYTES_MAX, "a page of {bytes} bytes");
+        pages.push(hits.found.len());
+        seqs.extend(hits.found.iter().map(|found| found.message.seq));
+        let Some(next) = hits.next else { break };
+        place = next;
+    }
+    assert!(pages.len() == 2 && pages[0] > 50, "{pages:?}");
+    assert_eq!(seqs, (1..=100).rev().collect::<Vec<_>>(), "each once, newest first");
+    // One that is larger than a page comes alone.
+    sql(pg, "UPDATE chat_messages SET content = 'lunch ' || repeat('y', 1100000) WHERE seq = 100").await;
+    let caller = (&tenant("acme"), &user("alice"));
+    let hits = db::search(pg, caller, (&filter, &scope), &Place::newest(), 100).await.expect("search");
+    assert_eq!((hits.found.len(), hits.next.is_some()), (1, true));
 }

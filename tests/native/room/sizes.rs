@@ -148,10 +148,17 @@ fn hist_4_replies_and_versions_end_at_a_mebibyte_too() {
     let thread = last(&mut rig, "bob");
     let replies = thread.rsplit_once(": … ").expect("more before").1;
     assert_eq!(replies.split(' ').count(), 50);
-    rig.call("alice", RoomCall::Versions { message: root });
+    rig.call("alice", RoomCall::Versions { message: root.clone(), before: None });
     let versions = last(&mut rig, "alice");
     assert!(versions.starts_with("versions … ["), "{}", &versions[..40]);
     assert_eq!(versions.matches(" by alice").count(), 44);
+    // The first of this page is version 9: the rest is below it.
+    rig.call("alice", RoomCall::Versions { message: root.clone(), before: Some(9) });
+    let versions = last(&mut rig, "alice");
+    assert!(versions.starts_with("versions [1 \"root\" by alice, 2 \"00"), "{}", &versions[..40]);
+    assert_eq!(versions.matches(" by alice").count(), 8);
+    rig.call("alice", RoomCall::Versions { message: root, before: Some(1) });
+    assert_eq!(last(&mut rig, "alice"), "versions []");
 }
 
 #[test]

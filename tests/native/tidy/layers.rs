@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 8] = [
     &["api"],
     &["inbox"],
     &["room", "outbox_alerts"],
-    &["db", "notify"],
+    &["db", "notify", "push"],
     &["auth", "protocol", "schema"],
     &["error", "limits", "ids", "oplog", "metrics"],
 ];

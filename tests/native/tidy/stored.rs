@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 75] = [
+const OTHERS: [(&str, &str); 76] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
@@ -48,6 +48,7 @@ const OTHERS: [(&str, &str); 75] = [
     ("NoticeEvent", "notices"),
     ("Absent", "notices"),
     ("QueueMessage", "notices"),
+    ("PushRetry", "push_retry"),
     // A ticket lives 30 s and holds an `Identity`.
     ("Kept", "socket_state"),
     // Input and answers of statements, whose other side is SQL; the tests of `db` run them.

@@ -469,6 +469,13 @@ export const messages: Messages = {
         newLine: "Beginnt eine neue Zeile (Strg Enter sendet)",
       },
     },
+    push: {
+      label: "Benachrichtigungen",
+      thisDevice: "Auf diesem Gerät benachrichtigen, wenn die Seite geschlossen ist",
+      denied:
+        "Der Browser blockiert Benachrichtigungen dieser Seite. Erlaube sie in seinen Einstellungen für diese Seite.",
+    },
+    sound: { label: "Ton bei einer neuen Nachricht", values: { off: "Aus", on: "An" } },
   },
 
   errors: {

@@ -466,6 +466,12 @@ export const messages = {
         newLine: "Starts a new line (Ctrl Enter sends)",
       },
     },
+    push: {
+      label: "Notifications",
+      thisDevice: "Tell me on this device when the page is closed",
+      denied: "The browser blocks notifications of this page. Allow them in its settings for this page.",
+    },
+    sound: { label: "Sound of a new message", values: { off: "Off", on: "On" } },
   },
 
   /** By error code (docs/PROTOCOL.md). A code without an entry shows the server's own message. */

@@ -158,11 +158,12 @@ export class ChatApi {
     );
   }
 
-  versions(roomId: string, messageId: string) {
-    return this.request<{ versions: MessageVersion[] }>(
-      "GET",
-      roomPath(roomId, "messages", messageId, "versions"),
-    );
+  /** A message's versions, oldest first; with `before` those below it. */
+  versions(roomId: string, messageId: string, before?: string) {
+    const path = roomPath(roomId, "messages", messageId, "versions");
+    return this.request<{ versions: MessageVersion[]; hasMoreBefore: boolean }>("GET", path, {
+      query: { before },
+    });
   }
 
   react(roomId: string, messageId: string, emoji: string, on: boolean) {
@@ -228,6 +229,22 @@ export class ChatApi {
 
   setNotificationSettings(roomId: string, settings: Partial<NotifySettings>) {
     return this.request<NotifySettings>("PUT", roomPath(roomId, "notification-settings"), { body: settings });
+  }
+
+  // ---- push ----
+
+  pushKey() {
+    return this.request<{ publicKey: string }>("GET", "/push/key");
+  }
+
+  /** The same device keeps its id. */
+  subscribeToPush(subscription: PushSubscriptionJSON & { device: string }) {
+    const { endpoint, keys, device } = subscription;
+    return this.request<{ id: string }>("POST", "/push/subscriptions", { body: { endpoint, keys, device } });
+  }
+
+  unsubscribeFromPush(id: string) {
+    return this.request<unknown>("DELETE", `/push/subscriptions/${encodeURIComponent(id)}`);
   }
 
   // ---- people ----
@@ -362,34 +379,6 @@ export class ChatApi {
         options,
       );
     }
-  }
-}
-
-export interface DevIdentity {
-  sub: string;
-  tenant?: string;
-  name?: string;
-}
-
-/** A token from a development server's `/dev/token`; `null` if the route does not exist (404). */
-export async function devToken(identity: DevIdentity, base = "/api/chat"): Promise<string | null> {
-  try {
-    return (
-      await sendRequest<{ token: string }>(fetch, "POST", `${base}/dev/token`, null, { body: identity })
-    ).token;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return null;
-    throw error;
-  }
-}
-
-/** Whether this deployment has `/dev/token`. The empty identity is always refused, so the request creates nothing. */
-export async function hasDevSignIn(): Promise<boolean> {
-  try {
-    return (await devToken({ sub: "" })) !== null;
-  } catch (error) {
-    if (error instanceof ApiError && error.status > 0 && error.status < 500) return true;
-    throw error;
   }
 }
 

@@ -11,6 +11,7 @@ import { once } from "./once";
 import { noOutbox, type Outbox } from "./outbox";
 import { People } from "./people";
 import type { Room } from "./protocol";
+import { PushDevice } from "./push-device";
 import { RoomClient } from "./room-client";
 import { RoomList } from "./room-list";
 import { noSavedView, type SavedView } from "./saved-view";
@@ -68,6 +69,7 @@ export class ChatClient {
   readonly api: ChatApi;
   readonly list: RoomList;
   readonly people: People;
+  readonly push: PushDevice;
   readonly drafts: Drafts;
   private readonly outbox: Outbox;
   private readonly saved: SavedView;
@@ -89,6 +91,7 @@ export class ChatClient {
     this.api = new ChatApi(options.getToken, `${this.url}/api/chat`, options.fetch);
     this.list = new RoomList(this.api, (rooms) => this.connectNewest(rooms));
     this.people = new People(this.api);
+    this.push = new PushDevice(this.api);
     this.drafts = new Drafts({
       userId: this.userId,
       storage: browserStorage(),
@@ -150,10 +153,10 @@ export class ChatClient {
     });
   }
 
-  /** Disconnects everything and deletes what was saved of this account. */
+  /** Disconnects everything, ends this device's pushes, and deletes what was saved of this account. */
   async signOut(): Promise<void> {
     this.close();
-    await this.saved.clear();
+    await Promise.allSettled([this.push.turnOff(), this.saved.clear()]);
   }
 
   /** Disconnects everything at once. */

@@ -3,7 +3,7 @@
  * two tabs can be two people. A new tab starts with the session that began last in this browser. A development server
  * issues tokens; in any other deployment the embedding product does.
  */
-import { devToken } from "./api";
+import { devToken } from "./dev-sign-in";
 import { type GetToken, SignedOut } from "./http";
 
 export interface Session {

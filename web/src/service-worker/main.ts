@@ -1,6 +1,6 @@
 /**
- * The service worker: it keeps the page's own files so that the page starts without a network. Requests to the API and
- * to other origins pass it by. It never decides what a person sees: an online start gets the newest page.
+ * The service worker: it keeps the page's own files so that the page starts without a network, and shows pushes. Requests
+ * to the API and to other origins pass it by. It never decides what a person sees: an online start gets the newest page.
  */
 declare const self: ServiceWorkerGlobalScope;
 
@@ -59,6 +59,47 @@ async function startPage(request: Request): Promise<Response> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What the server sends (docs/PROTOCOL.md, "Push"). */
+interface Pushed {
+  notification: {
+    title: string;
+    body: string;
+    navigate: string;
+    tag: string;
+    data: { roomId: string; messageId: string; seq: number };
+    app_badge?: number;
+  };
+}
+
+self.addEventListener("push", (event) => {
+  event.waitUntil(show(event.data?.json() as Pushed));
+});
+
+async function show({ notification }: Pushed): Promise<void> {
+  const { title, body, tag, navigate, data, app_badge } = notification;
+  const windows = await self.clients.matchAll({ type: "window" });
+  // Who looks at the page sees it there. In all other cases browsers demand that something is shown.
+  if (windows.some((one) => one.focused)) return;
+  const options = { body, tag, icon: "/icon.svg", renotify: true, data: { ...data, navigate } };
+  await self.registration.showNotification(title, options as NotificationOptions);
+  if (app_badge !== undefined) await self.navigator.setAppBadge?.(app_badge).catch(() => {});
+}
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(open(String(event.notification.data?.navigate ?? PAGE)));
+});
+
+/** Opens the place in a window that is there, or in a new one. */
+async function open(place: string): Promise<void> {
+  const url = new URL(place, self.location.origin);
+  if (url.origin !== self.location.origin) return;
+  const [window] = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  if (!window) return void (await self.clients.openWindow(url.href));
+  window.postMessage({ type: "open", hash: url.hash });
+  await window.focus();
 }
 
 export {};

@@ -1,5 +1,5 @@
 /**
- * What a person sets for this browser: theme, density, and what Enter does. Kept in localStorage, and the same in all
+ * What a person sets for this browser: theme, density, what Enter does, and whether there is a sound. Kept in localStorage, and the same in all
  * tabs. Not here: what the server keeps (notification settings).
  */
 import { useSyncExternalStore } from "react";
@@ -11,6 +11,7 @@ const CHOICES = {
   density: ["cosy", "compact"],
   order: ["sections", "unread", "recent"],
   enter: ["auto", "sends", "newLine"],
+  sound: ["off", "on"],
 } as const;
 
 export type Settings = { [name in keyof typeof CHOICES]: (typeof CHOICES)[name][number] };

@@ -7,7 +7,7 @@ import { useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Field, FormError, TextAreaField } from "@/components/ui/field";
 import { t } from "@/i18n/i18n";
-import { hasDevSignIn } from "@/lib/api";
+import { hasDevSignIn } from "@/lib/dev-sign-in";
 import { devSession, type Session, sessionOfToken } from "@/lib/session";
 import { errorText } from "../chat/explain";
 

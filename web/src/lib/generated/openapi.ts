@@ -249,6 +249,12 @@ export interface Operations {
       room: string;
       message: string;
     };
+    query: {
+      /**
+       * Only versions below this one.
+       */
+      before?: Seq;
+    };
     answer: {
       versions: MessageVersion[];
       hasMoreBefore: boolean;
@@ -392,6 +398,50 @@ export interface Operations {
       muteUntil?: Time | null;
     };
     answer: NotifySettings;
+  };
+  getPushKey: {
+    answer: {
+      /**
+       * A point of P-256, base64url.
+       */
+      publicKey: string;
+    };
+  };
+  listPushSubscriptions: {
+    answer: {
+      subscriptions: PushSubscription[];
+    };
+  };
+  subscribeToPush: {
+    body: {
+      /**
+       * An https URL of at most 2,048 bytes, at a public address.
+       */
+      endpoint: string;
+      keys: {
+        /**
+         * 65 bytes, base64url.
+         */
+        p256dh: string;
+        /**
+         * 16 bytes, base64url.
+         */
+        auth: string;
+      };
+      /**
+       * How the person recognizes it.
+       */
+      device?: string | null;
+    };
+    answer: {
+      id: string;
+    };
+  };
+  unsubscribeFromPush: {
+    path: {
+      subscription: string;
+    };
+    answer: {};
   };
   uploadAttachment: {
     path: {
@@ -919,6 +969,16 @@ export interface RoomUnread {
   mentions: number;
   lastSeq: Seq;
   lastReadSeq: Seq;
+}
+export interface PushSubscription {
+  id: string;
+  /**
+   * Host of the push service.
+   */
+  service: string;
+  device: string | null;
+  createdAt: string;
+  seenAt: string;
 }
 /**
  * A person as everybody of their tenant sees them.

@@ -45,10 +45,14 @@ export default function MessageDialogs({ roomId, request, onClose, onDelete, onT
 function Versions({ roomId, message, onClose }: Omit<ReportProps, "onToast">) {
   const { api, userId } = useChat();
   const { id } = message;
-  const load = useCallback(async () => {
-    const { versions } = await api.versions(roomId, id);
-    return { items: versions.toReversed(), nextCursor: null };
-  }, [api, roomId, id]);
+  const load = useCallback(
+    async (before?: string) => {
+      const { versions, hasMoreBefore } = await api.versions(roomId, id, before);
+      const oldest = hasMoreBefore && versions[0] ? String(versions[0].version) : null;
+      return { items: versions.toReversed(), nextCursor: oldest };
+    },
+    [api, roomId, id],
+  );
   return (
     <PagedDialog<MessageVersion>
       title={t.messageDialogs.versions}

@@ -3,6 +3,7 @@ import { Dialog } from "@/components/ui/dialog";
 import { t } from "@/i18n/i18n";
 import { changeSettings, choices, type Settings, useSettings } from "../settings";
 import { OwnStatus } from "./OwnStatus";
+import { PushSetting } from "./PushSetting";
 
 export default function SettingsDialog({ onClose }: { onClose: () => void }) {
   return (
@@ -14,6 +15,8 @@ export default function SettingsDialog({ onClose }: { onClose: () => void }) {
         <Choice name="density" />
         <Choice name="order" />
         <Choice name="enter" />
+        <PushSetting />
+        <Choice name="sound" />
       </div>
     </Dialog>
   );

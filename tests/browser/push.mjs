@@ -1,0 +1,124 @@
+/**
+ * Being notified while the page is closed: the whole way from a message to a notification. The push service is played here,
+ * because browsers' own are not reachable: it decrypts what the Worker sends and hands it to the browser's service worker.
+ */
+import { createDecipheriv, createECDH, createHmac } from "node:crypto";
+import { createServer } from "node:http";
+import { check, same, view } from "./check.mjs";
+
+const hmac = (key, ...data) => createHmac("sha256", key).update(Buffer.concat(data)).digest();
+
+/** RFC 8291, the receiving end. */
+class Device {
+  ecdh = createECDH("prime256v1");
+  secret = Buffer.alloc(16, 7);
+  constructor() {
+    this.ecdh.generateKeys();
+  }
+  get keys() {
+    return { p256dh: this.ecdh.getPublicKey().toString("base64url"), auth: this.secret.toString("base64url") };
+  }
+  open(body) {
+    const [salt, length] = [body.subarray(0, 16), body[20]];
+    const [sender, sealed] = [body.subarray(21, 21 + length), body.subarray(21 + length)];
+    const info = [Buffer.from("WebPush: info\0"), this.ecdh.getPublicKey(), sender, Buffer.from([1])];
+    const pseudorandom = hmac(salt, hmac(hmac(this.secret, this.ecdh.computeSecret(sender)), ...info));
+    const derive = (label) => hmac(pseudorandom, Buffer.from(`Content-Encoding: ${label}\0\x01`));
+    const cipher = createDecipheriv("aes-128-gcm", derive("aes128gcm").subarray(0, 16), derive("nonce").subarray(0, 12));
+    cipher.setAuthTag(sealed.subarray(-16));
+    const plain = Buffer.concat([cipher.update(sealed.subarray(0, -16)), cipher.final()]);
+    return plain.subarray(0, plain.lastIndexOf(2)).toString();
+  }
+}
+
+/** A push service with one device. `deliver` gets each plaintext. */
+async function startService(deliver) {
+  const device = new Device();
+  const server = createServer(async (request, response) => {
+    const parts = [];
+    for await (const part of request) parts.push(part);
+    deliver(device.open(Buffer.concat(parts)));
+    response.writeHead(201).end();
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return { endpoint: `http://127.0.0.1:${server.address().port}/alice`, keys: device.keys, stop: () => server.close() };
+}
+
+/** Subscribing asks the browser's own push service, which is not reachable: it gives this one instead. */
+const subscribeHere = ({ endpoint, keys }) => {
+  const key = "test.subscribed";
+  const subscription = {
+    toJSON: () => ({ endpoint, keys }),
+    unsubscribe: async () => localStorage.removeItem(key) ?? true,
+  };
+  PushManager.prototype.subscribe = async ({ applicationServerKey, userVisibleOnly }) => {
+    if (!userVisibleOnly || applicationServerKey.length !== 87) throw new Error("not as browsers want it");
+    localStorage.setItem(key, "1");
+    return subscription;
+  };
+  PushManager.prototype.getSubscription = async () => (localStorage.getItem(key) ? subscription : null);
+};
+
+export async function push(alice, bob, url) {
+  const { context } = alice;
+  let deliver = () => {};
+  const service = await startService((text) => deliver(text));
+  try {
+    await context.grantPermissions(["notifications"], { origin: new URL(url).origin });
+    await context.addInitScript(subscribeHere, { endpoint: service.endpoint, keys: service.keys });
+    await alice.page.reload();
+    await alice.page.getByRole("button", { name: "Settings" }).click();
+    const toggle = alice.page.getByLabel("Tell me on this device when the page is closed");
+    await check("pushes are off until they are turned on", async () => (await toggle.isChecked()) === false);
+    await toggle.click();
+    await check("and on afterwards", () => toggle.isChecked());
+    await view(alice, "settings-push");
+
+    if (context.serviceWorkers().length === 0) await context.waitForEvent("serviceworker");
+    // The browser ends an idle one and starts another.
+    const inWorker = (what) => context.serviceWorkers().at(-1).evaluate(what);
+    const session = await context.newCDPSession(alice.page);
+    const registered = new Promise((done) => session.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0] && done(registrations[0])));
+    await session.send("ServiceWorker.enable");
+    const { registrationId } = await registered;
+    // A session of a page ends with it, so this one is of a page that stays.
+    const other = await context.newPage();
+    const lasting = await context.newCDPSession(other);
+    await lasting.send("ServiceWorker.enable");
+    const pushed = [];
+    deliver = (data) => {
+      pushed.push(JSON.parse(data).notification);
+      lasting.send("ServiceWorker.deliverPushMessage", { origin: new URL(url).origin, registrationId, data }).catch(() => {});
+    };
+    await alice.page.close();
+
+    await bob.say(`are you there, @${alice.id}`);
+    const shown = () => inWorker(async () => (await self.registration.getNotifications()).map(({ title, body }) => ({ title, body })));
+    await check("with the page closed a message becomes a notification", same(shown, [{ title: bob.id, body: `are you there, @${alice.id}` }]), 30_000);
+    await bob.say("and now?");
+    await check("the next one replaces it and counts", same(shown, [{ title: `2 new: ${bob.id}`, body: "and now?" }]), 30_000);
+
+    alice.page = other;
+    await other.goto(url + pushed.at(-1).navigate);
+    await check("opening it leads to the message", () => alice.log.getByText("and now?").isVisible(), 20_000);
+    await check("what was read is withdrawn", same(shown, []), 20_000);
+
+    await alice.page.evaluate(() => {
+      location.hash = "";
+    });
+    await inWorker(() => self.registration.showNotification("tapped", { data: { navigate: "/#/r/none" } }));
+    await inWorker(async () => {
+      const [notification] = await self.registration.getNotifications();
+      self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+    });
+    await check("a tap leads an open page to its place", () => alice.page.evaluate(() => location.hash === "#/r/none"));
+    await alice.page.goto(url);
+    await alice.page.getByRole("button", { name: "Sign out" }).click();
+    await alice.page.getByLabel("User id").waitFor();
+    await bob.say("after signing out");
+    await bob.page.waitForTimeout(5_000);
+    await check("who has signed out is not notified", same(async () => pushed.length, 2));
+  } finally {
+    service.stop();
+  }
+}
