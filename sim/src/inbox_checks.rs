@@ -4,6 +4,7 @@
 use crate::client::shorten;
 use crate::inbox_rows;
 use crate::plan::{OwnerRequest, PostgresFault, ROOMS};
+use crate::scheduler::EVICTED_AFTER_MS;
 use crate::stored::lag;
 use crate::world::World;
 use crate::world::checker::{CheckResult, Checker};
@@ -176,7 +177,7 @@ fn check_drafts(world: &Rc<World>) {
     let written = world.write_draft(0, room, false);
     world.advance(1_000);
     world.expect_draft(room, written.as_deref());
-    world.hibernate_inbox(0);
+    world.advance(2 * EVICTED_AFTER_MS);
     world.write_draft(1, room, true);
     world.advance(1_000);
     world.expect_draft(room, written.as_deref());

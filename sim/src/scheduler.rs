@@ -8,7 +8,7 @@ use std::rc::Rc;
 /// Turns within one millisecond: a burst of hundreds of messages to everybody takes a few thousand.
 const TURNS_MAX: u32 = 50_000;
 /// The platform evicts an object after this long without events (docs/PLATFORM.md, Hibernation and alarms).
-const EVICTED_AFTER_MS: u64 = 10_000;
+pub const EVICTED_AFTER_MS: u64 = 10_000;
 
 impl World {
     /// Lets the world go on for this long.
