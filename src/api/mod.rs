@@ -49,7 +49,7 @@ pub use rooms::for_caller;
 pub use routes::{ROUTES, Route};
 pub use written_profiles::WrittenProfiles;
 
-use self::http::{Params, Query};
+use self::http::Params;
 use crate::error::{Code, Refusal};
 use ::http::{Method, header::UPGRADE};
 use context::Unauthenticated;
@@ -77,8 +77,7 @@ async fn dispatch<P: Ports, B: Body>(
     params: Params,
     request: Request<B>,
 ) -> Result<Reply, Refusal> {
-    let query = Query::parse(&request.query);
-    let cx = Unauthenticated { ports, route, headers: &request.headers, params, query };
+    let cx = Unauthenticated::of(ports, (route, params), &request);
     match route {
         Route::Chat => chat::upgrade(cx, &request.query).await,
         Route::Inbox => inbox::upgrade(cx, &request.query).await,
