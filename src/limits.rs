@@ -143,6 +143,8 @@ pub const SESSION_ROOMS_AT_ONCE: u64 = 50;
 pub const SESSION_ROOMS_MAX: u64 = 500;
 /// When a request that has not reached all rooms may be repeated: at once, another isolate may take it.
 pub const SESSIONS_RETRY_AFTER_MS: u64 = 1_000;
+/// People whom one can block (PEOPLE-8): their largest profiles, 3.6 KiB each, fit into one page of 1 MiB.
+pub const BLOCKS_MAX: u64 = 250;
 /// How often an isolate writes a person's profile although their token says nothing new (PEOPLE-1): another isolate, or a
 /// restore, may have an older one.
 pub const PROFILE_EVERY_MS: u64 = 3_600_000;

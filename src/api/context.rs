@@ -3,7 +3,7 @@
 //! Not here: whether the caller is a member of the room (`room_access`), and the proof of a token (`auth`).
 
 use super::edge_rates::EdgeRate;
-use super::http::{Params, Query, no_such_room};
+use super::http::{Params, Query, Request, no_such_room};
 use super::ports::Ports;
 use super::routes::Route;
 use crate::auth::{self, Identity};
@@ -22,7 +22,12 @@ pub struct Unauthenticated<'p, 'h, P> {
     pub query: Query,
 }
 
-impl<'p, P: Ports> Unauthenticated<'p, '_, P> {
+impl<'p, 'h, P: Ports> Unauthenticated<'p, 'h, P> {
+    pub fn of<B>(ports: &'p P, (route, params): (Route, Params), request: &'h Request<B>) -> Self {
+        let query = Query::parse(&request.query);
+        Self { ports, route, headers: &request.headers, params, query }
+    }
+
     /// # Errors  `unauthenticated` without a valid token in `Authorization`; `rate_limited` past a rate of the edge.
     async fn require_token(self) -> Result<CallerContext<'p, P>, Refusal> {
         let caller = self.ports.authenticate(auth::bearer(self.headers)?).await?;

@@ -1,10 +1,12 @@
 //! Members of a room over REST: list, add, change a role, remove, leave.
 //! Not here: who may change whom (`room`), and the statements (`db`).
 
+use super::blocks::ensure_may_meet;
 use super::body::user_ids;
 use super::context::{RoomContext, ensure_active};
 use super::http::{Body, Reply, Request, database_unavailable, no_such_room};
 use super::ports::Ports;
+use super::room_request::RoomOp;
 use crate::auth::{self, Action, Role};
 use crate::db;
 use crate::error::Refusal;
@@ -41,7 +43,10 @@ pub async fn list<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
 pub async fn add<P: Ports, B: Body>(cx: RoomContext<'_, P>, request: Request<B>) -> Result<Reply, Refusal> {
     let mut fields = request.read_fields().await?;
     let users = user_ids(&mut fields, "userIds", 1..=GROUP_MEMBERS_MAX)?;
-    let answer = cx.change(AdminChange::Add { users }).await?;
+    // Strangers learn nothing of people.
+    let membership = cx.membership().await?;
+    ensure_may_meet(cx.ports, &cx.caller, ("userIds", &users), None).await?;
+    let answer = cx.send(membership, RoomOp::Change(AdminChange::Add { users })).await?;
     Ok(name_members(&cx, answer).await)
 }
 

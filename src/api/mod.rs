@@ -3,6 +3,7 @@
 //! Not here: sockets, storage and the runtime (`shell` implements `Ports`), and what a room decides (`room`).
 
 mod audit;
+mod blocks;
 mod body;
 mod chat;
 mod context;
@@ -37,6 +38,7 @@ mod threads;
 mod written_profiles;
 mod ws_ticket;
 
+pub use self::blocks::parse_unknown_people;
 pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room, over_quota};
 pub use edge_rates::EdgeRate;
 pub use inbox_request::{InboxRequest, InboxUpgrade, Poke, inbox_name};
@@ -47,7 +49,7 @@ pub use rooms::for_caller;
 pub use routes::{ROUTES, Route};
 pub use written_profiles::WrittenProfiles;
 
-use self::http::{Params, Query};
+use self::http::Params;
 use crate::error::{Code, Refusal};
 use ::http::{Method, header::UPGRADE};
 use context::Unauthenticated;
@@ -75,8 +77,7 @@ async fn dispatch<P: Ports, B: Body>(
     params: Params,
     request: Request<B>,
 ) -> Result<Reply, Refusal> {
-    let query = Query::parse(&request.query);
-    let cx = Unauthenticated { ports, route, headers: &request.headers, params, query };
+    let cx = Unauthenticated::of(ports, (route, params), &request);
     match route {
         Route::Chat => chat::upgrade(cx, &request.query).await,
         Route::Inbox => inbox::upgrade(cx, &request.query).await,
@@ -123,6 +124,8 @@ async fn dispatch<P: Ports, B: Body>(
         Route::UpdateOwnProfile => people::update_own(cx.require_caller().await?, request).await,
         Route::PutPerson => people::put(cx.require_caller().await?, request).await,
         Route::SignOut => people::sign_out(cx.require_caller().await?).await,
+        Route::Block | Route::Unblock => blocks::set(cx.require_caller().await?, route == Route::Block).await,
+        Route::ListBlocks => blocks::list(cx.require_caller().await?).await,
         Route::PutPeople => people::put_many(cx.require_caller().await?, request).await,
         Route::Push(route) => push::answer(route, cx.require_caller().await?, request).await,
         Route::UploadFile => files::upload(cx.require_room().await?, request).await,

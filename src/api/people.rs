@@ -232,7 +232,7 @@ pub fn no_such_person() -> Refusal {
     Refusal::new(Code::PersonNotFound, "there is no such person")
 }
 
-fn person_id(text: &str) -> Result<UserId, Refusal> {
+pub(super) fn person_id(text: &str) -> Result<UserId, Refusal> {
     UserId::parse(text).ok_or_else(no_such_person)
 }
 

@@ -33,6 +33,10 @@ pub trait Ports {
     fn directory(&self) -> Directory {
         Directory::default()
     }
+    /// Whether people who are not known can't be added to rooms: the variable `UNKNOWN_PEOPLE`.
+    fn refuses_unknown_people(&self) -> bool {
+        false
+    }
     /// Writes what the token says of the person once the request is answered, if it is due.
     fn note_person(&self, _caller: &Identity) {}
     /// Pokes these inboxes once the request is answered.

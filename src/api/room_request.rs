@@ -57,6 +57,8 @@ pub enum RoomOp {
     Change(AdminChange),
     /// Which tokens are refused has changed in Postgres: the room asks for it, and closes the sockets of those.
     EndSessions {},
+    /// What else the room copies from Postgres has changed: it asks for it.
+    Refresh {},
 }
 
 impl RoomOp {
@@ -66,7 +68,7 @@ impl RoomOp {
             Self::Upgrade(_) => false,
             Self::Call(call) => call.is_tenants(),
             Self::Change(change) => change.is_tenants(),
-            Self::EndSessions {} => true,
+            Self::EndSessions {} | Self::Refresh {} => true,
         }
     }
 }

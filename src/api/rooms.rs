@@ -1,6 +1,7 @@
 //! Rooms over REST: create, list, get, change settings, delete.
 //! Not here: the statements (`db`), and who may change what (`room`).
 
+use super::blocks::ensure_may_meet;
 use super::body::{line, one_of, user_ids};
 use super::context::{CallerContext, RoomContext};
 use super::http::{Body, Reply, Request, database_unavailable, no_such_room, refuse_quota};
@@ -43,6 +44,7 @@ pub async fn create<P: Ports, B: Body>(
         }
         _ => {}
     }
+    let dm_key = (kind == RoomKind::Direct).then(|| db::direct_key(people.iter().copied()));
     let client_id = client_id(&mut fields)?.filter(|_| kind == RoomKind::Group);
     let id = match &client_id {
         Some(client_id) => derived_room_id(&caller, client_id),
@@ -53,6 +55,7 @@ pub async fn create<P: Ports, B: Body>(
     if let (Some(name), Some(rules)) = (&mut name, ports.moderation(&caller.tenant)) {
         rules.check_name("name", name)?;
     }
+    ensure_may_meet(ports, &caller, ("participantIds", &participants), dm_key).await?;
     let (tenant, creator) = (caller.tenant.clone(), caller.user.clone());
     let Limits { create_per_day, rooms_per_person, .. } = ports.limits();
     let is_repeatable = client_id.is_some();

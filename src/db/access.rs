@@ -101,6 +101,9 @@ pub struct RoomSnapshot {
     /// Members of whom tokens are refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Account>,
+    /// Members of a direct room whom the other one has blocked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocked: Vec<UserId>,
     /// Who made the changes since the version that was asked for. The room does not store them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<SnapshotChange>,

@@ -9,6 +9,7 @@
 
 mod access;
 mod audit;
+mod blocks;
 mod cursor;
 mod inbox;
 mod members;
@@ -33,6 +34,7 @@ pub use access::{
     room_snapshot,
 };
 pub use audit::{AuditCursor, AuditRow, ReportedMessage, list_audit};
+pub use blocks::{BlockSet, Meeting, list_blocks, meeting, set_block};
 pub use cursor::{Page, format as format_cursor, parse as parse_cursor};
 pub use inbox::{InboxRoom, begin_inbox_lease, end_inbox_lease, inbox_rooms};
 pub use members::{list_members, notify_settings};
@@ -57,7 +59,9 @@ pub use push::{
 pub use quotas::{count_file, count_report, release_files};
 pub use reports::{Report, ReportState, get_report, list_reports, resolve_report, write_reports};
 pub use restore::{Restored, RoomCopy, erase_room, restore_room};
-pub use rooms::{Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, get_room, list_rooms};
+pub use rooms::{
+    Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, direct_key, get_room, list_rooms,
+};
 pub use search::{Filter, Has, Hits, Scope, search, search_scope};
 pub use search_words::{Term, Words};
 pub use unread::{parse_unread_cursor, unread};

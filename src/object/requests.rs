@@ -34,8 +34,8 @@ impl<P: Platform> Object<P> {
         self: Rc<Self>,
         room_request: RoomRequest,
     ) -> Result<Answer<P::Peer>, Refusal> {
-        if matches!(room_request.op, RoomOp::EndSessions {}) {
-            return self.end_sessions().await.map(Answer::Reply);
+        if matches!(room_request.op, RoomOp::EndSessions {} | RoomOp::Refresh {}) {
+            return self.copy_postgres().await.map(Answer::Reply);
         }
         self.open(&room_request).await?;
         let caller = &room_request.caller;
@@ -51,15 +51,15 @@ impl<P: Platform> Object<P> {
                 Ok(Answer::Reply(Reply::ok(fed.reply.ok_or_else(Refusal::fault)??)))
             }
             RoomOp::Change(change) => self.change(room_request.caller, change).await.map(Answer::Reply),
-            RoomOp::EndSessions {} => Err(Refusal::fault()),
+            RoomOp::EndSessions {} | RoomOp::Refresh {} => Err(Refusal::fault()),
         }
     }
 
-    /// The room knows which tokens are refused, and has closed the sockets of those. Where there is no log nobody is
-    /// connected.
+    /// The room has Postgres' members, blocks and accounts, and has closed the sockets whose tokens are refused. Where there
+    /// is no log nobody is connected, and the next request asks.
     ///
     /// # Errors  upstream_unavailable → Postgres gave no answer.
-    async fn end_sessions(self: &Rc<Self>) -> Result<Reply, Refusal> {
+    async fn copy_postgres(self: &Rc<Self>) -> Result<Reply, Refusal> {
         let is_open = self.loaded().map_err(|why| self.broken(&why))?.is_some();
         if is_open && !self.refresh().await {
             return Err(Refusal::new(Code::UpstreamUnavailable, "the database can't be reached, try again"));

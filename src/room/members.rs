@@ -50,6 +50,7 @@ impl Members {
         self.info.snapshot.bans.clear();
         self.info.snapshot.people.clear();
         self.info.snapshot.refused.clear();
+        self.info.snapshot.blocked.clear();
     }
 
     /// The members are as they will be once Postgres has written this. New members get their times from Postgres.
@@ -143,6 +144,14 @@ impl Members {
             Some(FOREVER_MS..) => Err(Refusal::new(Code::Muted, "you are muted in this room")),
             Some(until) => Err(Refusal::new(Code::Muted, "you are muted in this room for a while")
                 .retry_after_ms(until.saturating_sub(now))),
+        }
+    }
+
+    /// # Errors  blocked → the other one of the direct room wants to hear nothing of this person. It does not say so.
+    pub fn ensure_not_blocked(&self, caller: &Identity) -> Result<(), Refusal> {
+        match self.info.snapshot.blocked.contains(&caller.user) {
+            true => Err(Refusal::new(Code::Blocked, "you can't write to this person")),
+            false => Ok(()),
         }
     }
 

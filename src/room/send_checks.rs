@@ -22,7 +22,7 @@ pub(super) enum Operation {
     Report,
 }
 
-/// Whom an archived room, or a mute, stops.
+/// Whom an archived room, a mute or a block stops.
 #[derive(Clone, Copy)]
 enum Stops {
     Everybody,
@@ -41,7 +41,7 @@ enum Text {
     Absent,
 }
 
-/// Permission, whom an archived room stops, whom a mute stops, the rate that is charged, the check of the text.
+/// Permission, whom an archived room stops, whom a mute or a block stops, the rate that is charged, the check of the text.
 struct Checks(Action, Stops, Stops, Rate, Text);
 
 impl Operation {
@@ -94,7 +94,7 @@ pub(super) enum Begin {
 impl Room {
     /// Begins an operation that becomes an event of the log.
     ///
-    /// # Errors  room_not_found, forbidden; client_id_conflict; archived; muted; rate_limited.
+    /// # Errors  room_not_found, forbidden; client_id_conflict; archived; muted; blocked; rate_limited.
     pub(super) fn begin(
         &mut self,
         request: Request,
@@ -113,7 +113,7 @@ impl Room {
 
     /// Begins an operation that leaves no event in the log.
     ///
-    /// # Errors  room_not_found, forbidden; archived; muted; rate_limited.
+    /// # Errors  room_not_found, forbidden; archived; muted; blocked; rate_limited.
     pub(super) fn check_operation(&mut self, request: Request, operation: Operation) -> Result<(), Refusal> {
         self.authorize(request.caller, operation.checks().0)?;
         self.check_sender(request, operation)
@@ -143,6 +143,7 @@ impl Room {
         }
         if self.is_stopped(request, muted) {
             self.members.ensure_not_muted(request.caller, request.turn.now)?;
+            self.members.ensure_not_blocked(request.caller)?;
         }
         self.rates.charge(&self.limits, request.user(), rate, request.turn.now)?;
         if text == Text::Absent { Ok(()) } else { self.storage.ensure_not_full() }

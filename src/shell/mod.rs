@@ -77,6 +77,7 @@ fn ensure_valid_variables(env: &Env) -> std::result::Result<(), String> {
     ports::moderation(env)?;
     Limits::parse(&variable(env, "LIMITS").unwrap_or_default())?;
     Directory::parse(&variable(env, "DIRECTORY").unwrap_or_default())?;
+    api::parse_unknown_people(&variable(env, "UNKNOWN_PEOPLE").unwrap_or_default())?;
     web_push::vapid(env)?;
     notifications::receiver(env).map(drop)
 }

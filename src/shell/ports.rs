@@ -249,6 +249,12 @@ impl Ports for WorkerPorts<'_> {
             .unwrap_or(Directory::Rooms)
     }
 
+    fn refuses_unknown_people(&self) -> bool {
+        // `ensure_valid_variables` has refused an invalid one.
+        api::parse_unknown_people(&super::variable(self.env, "UNKNOWN_PEOPLE").unwrap_or_default())
+            .unwrap_or(true)
+    }
+
     fn note_person(&self, caller: &Identity) {
         if PROFILES.with_borrow_mut(|written| written.take_due(caller, clock::now())) {
             *self.noted.borrow_mut() = Some(caller.clone());

@@ -45,6 +45,7 @@ pub fn group(people: &[&str]) -> RoomSnapshot {
         bans: Vec::new(),
         people: Default::default(),
         refused: Vec::new(),
+        blocked: Vec::new(),
         changes: Vec::new(),
     }
 }

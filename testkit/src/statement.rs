@@ -32,6 +32,8 @@ pub enum Statement {
     ReleaseFiles {
         files: Vec<String>,
     },
+    /// `db::meeting`: everybody may meet everybody.
+    Meeting,
     /// `db::begin_inbox_lease`, or with 0 `db::end_inbox_lease`.
     LeaseInbox {
         user: String,
@@ -79,6 +81,8 @@ impl Statement {
             Self::CountFile { file: file.to_owned() }
         } else if input["released"].is_array() {
             Self::ReleaseFiles { files: decode(&input["released"])? }
+        } else if input["knownOnly"].is_boolean() {
+            Self::Meeting
         } else if let (Some(user), Some(lease_ms)) = (input["user"].as_str(), input["leaseMs"].as_u64()) {
             Self::LeaseInbox { user: user.to_owned(), lease_ms }
         } else if let (Some(user), true) = (input["user"].as_str(), input["rooms"].is_array()) {

@@ -67,6 +67,24 @@ async function profile(alice, bob, names) {
   await check("Escape closes it", same(() => card.count(), 0));
 }
 
+/** PEOPLE-8, from the profile card: what the one who blocks sees, and the one who is blocked. */
+async function blocking(alice, bob, names) {
+  await bob.log.getByRole("button", { name: `Profile of ${names.alice}` }).first().click();
+  const card = bob.page.getByRole("dialog", { name: `Profile of ${names.alice}` });
+  await card.getByRole("button", { name: "Block", exact: true }).click();
+  await check("the card says that she is blocked", () => card.getByText("You have blocked them").isVisible());
+  await view(bob, "profile-blocked");
+  await alice.input.fill("Are you there?");
+  await alice.page.keyboard.press("Enter");
+  await check("who is blocked reads why nothing is sent", () => alice.page.getByText("They can't be written to.").first().isVisible());
+  await view(alice, "blocked");
+  await check("and the other one gets nothing", same(() => bob.bubble("Are you there?").count(), 0));
+  await card.getByRole("button", { name: "Unblock" }).click();
+  await check("Unblock offers Block again", () => card.getByRole("button", { name: "Block", exact: true }).isVisible());
+  await bob.page.keyboard.press("Escape");
+  await alice.page.getByRole("button", { name: "Discard" }).first().click();
+}
+
 async function mentioning(alice, bob, names) {
   await alice.input.pressSequentially(`Look, @${names.bob.slice(0, 4)}`, { delay: 20 });
   await check("people are offered by name", () => option(alice, names.bob).isVisible());
@@ -121,6 +139,7 @@ export async function people({ arrive, stack }) {
   await finding(alice, names);
   await showing(alice, bob, names);
   await profile(alice, bob, names);
+  await blocking(alice, bob, names);
   await mentioning(alice, bob, names);
   await switching(alice, bob, carol, names);
   await group(alice, names);

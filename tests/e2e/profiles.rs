@@ -227,3 +227,75 @@ async fn signing_out_ends_older_tokens_and_their_sockets() {
     after.send(json!({"type": "auth", "token": old})).await;
     assert_eq!(after.next("error").await["code"], "unauthenticated");
 }
+
+/// PEOPLE-8.
+#[tokio::test]
+async fn who_is_blocked_cannot_write_open_a_room_or_add_and_the_other_can() {
+    let tenant = Tenant::shared();
+    for person in ["alice", "bob"] {
+        tenant.get(person, "/people/me").await;
+    }
+    let dm = async |from: &str, to: &str| {
+        tenant
+            .rest(from, "POST", "/rooms/create", Some(json!({"type": "direct", "participantIds": [to]})))
+            .await
+    };
+    let block = async |by: &str, method: &str, other: &str| {
+        tenant.rest(by, method, &format!("/people/{other}/block"), None).await
+    };
+    assert_eq!(block("alice", "PUT", "alice").await.refusal(422, "invalid")["field"], "user");
+    block("alice", "PUT", "nobody").await.refusal(404, "person_not_found");
+    block("alice", "DELETE", "nobody").await.ok();
+    block("alice", "PUT", "bob").await.ok();
+    dm("bob", "alice").await.refusal(403, "blocked");
+    let group = tenant.group(&["bob", "carol"]).await;
+    let add = Some(json!({"userIds": ["carol", "alice"]}));
+    let members = format!("/rooms/{group}/members");
+    tenant.rest("bob", "POST", &members, add.clone()).await.refusal(403, "blocked");
+    tenant.rest("eve", "POST", &members, add.clone()).await.refusal(404, "room_not_found");
+    let of_three = json!({"type": "group", "participantIds": ["carol", "alice"]});
+    tenant.rest("bob", "POST", "/rooms/create", Some(of_three)).await.refusal(403, "blocked");
+    assert_eq!(tenant.get("alice", "/people/me/blocks").await["people"][0]["userId"], "bob");
+    assert_eq!(tenant.get("bob", "/people/me/blocks").await["people"], json!([]));
+    assert_eq!(tenant.get("bob", "/people/alice").await["person"]["userId"], "alice", "bob is not told");
+    let room = crate::rig::client::text(&dm("alice", "bob").await.ok()["room"]["id"]);
+    let again = dm("bob", "alice").await.ok();
+    assert_eq!((&again["room"]["id"], &again["created"]), (&json!(room), &json!(false)));
+    let mut alice = tenant.join(&room, "alice").await;
+    let mut bob = tenant.join(&room, "bob").await;
+    bob.send(json!({"type": "message", "content": "hi", "clientId": "c1"})).await;
+    assert_eq!(bob.next("error").await["code"], "blocked");
+    let messages = format!("/rooms/{room}/messages");
+    let post = Some(json!({"content": "hi", "clientId": "c2"}));
+    tenant.rest("bob", "POST", &messages, post.clone()).await.refusal(403, "blocked");
+    alice.say("c1", "I can write").await;
+    block("alice", "DELETE", "bob").await.ok();
+    bob.say("c3", "so can I again").await;
+    // The open room knows of a block at once, without anybody connecting.
+    block("alice", "PUT", "bob").await.ok();
+    bob.send(json!({"type": "message", "content": "hi", "clientId": "c4"})).await;
+    assert_eq!(bob.next("error").await["code"], "blocked");
+    block("alice", "DELETE", "bob").await.ok();
+    tenant.rest("bob", "POST", &members, add).await.ok();
+}
+
+/// PEOPLE-9.
+#[tokio::test]
+async fn unknown_people_are_refused_where_the_tenant_wants_it() {
+    let stack = crate::rig::Stack::start(&["UNKNOWN_PEOPLE=refuse"]);
+    let tenant = Tenant::new(&stack);
+    tenant.admins("POST", "/people/bulk", json!({"people": [{"userId": "bob", "name": "Bob"}]})).await.ok();
+    let create = async |kind: &str, ids: Value| {
+        let body = json!({"type": kind, "participantIds": ids});
+        tenant.rest("alice", "POST", "/rooms/create", Some(body)).await
+    };
+    for (kind, ids) in [("direct", json!(["nobody"])), ("group", json!(["bob", "nobody"]))] {
+        let refused = create(kind, ids).await.refusal(404, "person_not_found");
+        assert_eq!(refused["field"], "participantIds");
+    }
+    create("direct", json!(["bob"])).await.ok();
+    let room = crate::rig::client::text(&create("group", json!(["bob"])).await.ok()["room"]["id"]);
+    let add = Some(json!({"userIds": ["nobody"]}));
+    let refused = tenant.rest("alice", "POST", &format!("/rooms/{room}/members"), add).await;
+    assert_eq!(refused.refusal(404, "person_not_found")["field"], "userIds");
+}

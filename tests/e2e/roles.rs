@@ -119,12 +119,27 @@ fn rows_of_the_tenant() -> Vec<Row> {
     };
     row("GET", "/admin/outbox", Value::Null, Same, TENANTS_ADMIN);
     row("GET", "/admin/reports", Value::Null, Same, TENANTS_ADMIN);
+    let unknown = [403, 403, 403, 403, 403, 403, 403, 404, 404];
+    row("POST", "/admin/reports/{report}/resolve", json!({"action": "dismiss"}), Same, unknown);
+    rows.extend(rows_of_people());
+    rows
+}
+
+fn rows_of_people() -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut row = |method, path, body: Value, on, expected| {
+        rows.push(Row { method, path, query: "", body, on, expected });
+    };
     row("PUT", "/people/{user}", json!({"title": "Baker"}), Same, TENANTS_ADMIN);
     let bulk = json!({"people": [{"userId": "nobody", "name": "Nobody"}]});
     row("POST", "/people/bulk", bulk, Same, TENANTS_ADMIN);
     row("POST", "/people/{user}/sign-out", Value::Null, Same, TENANTS_ADMIN);
     // The row before has made the person, in one of the tenants.
-    row("GET", "/people/{user}", Value::Null, Same, [200, 404, 200, 200, 200, 200, 200, 200, 200]);
+    let known = [200, 404, 200, 200, 200, 200, 200, 200, 200];
+    row("GET", "/people/{user}", Value::Null, Same, known);
+    row("PUT", "/people/{user}/block", Value::Null, Same, known);
+    row("DELETE", "/people/{user}/block", Value::Null, Same, ALL);
+    row("GET", "/people/me/blocks", Value::Null, Same, ALL);
     row("GET", "/people", Value::Null, Same, ALL);
     row("GET", "/people/me", Value::Null, Same, ALL);
     row("PATCH", "/people/me", json!({"timezone": "Europe/Berlin"}), Same, ALL);
@@ -136,8 +151,6 @@ fn rows_of_the_tenant() -> Vec<Row> {
     let device = json!({"endpoint": "https://push.example.com/1", "keys": keys});
     row("POST", "/push/subscriptions", device, Same, ALL);
     row("DELETE", "/push/subscriptions/{subscription}", Value::Null, Same, [404; 9]);
-    let unknown = [403, 403, 403, 403, 403, 403, 403, 404, 404];
-    row("POST", "/admin/reports/{report}/resolve", json!({"action": "dismiss"}), Same, unknown);
     rows
 }
 

@@ -3,7 +3,9 @@
 
 use crate::db::{group, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};
-use chinwag::db::{self, Directory, DirectoryPlace, ProfilePut, ProfileWriter};
+use chinwag::db::{self, Directory, DirectoryPlace, Meeting, ProfilePut, ProfileWriter};
+use chinwag::ids::UserId;
+use chinwag::limits::BLOCKS_MAX;
 use serde_json::{Value, json};
 use std::io::Write as _;
 
@@ -248,4 +250,70 @@ async fn a_page_of_the_directory_among_100_000_people_takes_20_ms() {
         }
         pg.client.batch_execute("ANALYZE").await.expect("ANALYZE");
     }
+}
+
+/// PEOPLE-8.
+#[tokio::test]
+async fn people_8_blocks_are_ones_own_bounded_and_known_to_the_direct_room() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    let (acme, alice, bob) = (tenant("acme"), user("alice"), user("bob"));
+    write(pg, "acme", ProfileWriter::Admin, &[("bob", json!({"name": "Bob"})), ("carol", json!({}))]).await;
+    let set = async |of: &str, by: &UserId, other: &UserId, blocked: bool| {
+        db::set_block(pg, (&tenant(of), by), other, blocked).await.expect("set")
+    };
+    assert_eq!(set("acme", &alice, &bob, true).await.room, None, "they have no room");
+    let sql = "INSERT INTO chat_rooms (tenant_id, id, type, dm_key, created_by) VALUES ('acme', 'dm', 'direct', $1, 'bob')";
+    pg.client.execute(sql, &[&db::direct_key([&bob, &alice].into_iter())]).await.expect(sql);
+    let sql = "INSERT INTO chat_room_members (tenant_id, room_id, user_id, role)
+        SELECT 'acme', 'dm', who, 'member' FROM unnest(ARRAY['alice', 'bob']) who";
+    pg.client.execute(sql, &[]).await.expect(sql);
+    let blocked_members = async || {
+        db::room_snapshot(pg, &acme, &room("dm"), None).await.expect("asked").expect("a room").blocked
+    };
+    assert_eq!(blocked_members().await, std::slice::from_ref(&bob));
+    assert_eq!(set("acme", &alice, &bob, true).await.room, Some(room("dm")), "twice is no error");
+    let listed = async |who: &UserId| db::list_blocks(pg, &acme, who).await.expect("listed");
+    assert_eq!((listed(&alice).await[0]["name"].clone(), listed(&bob).await), (json!("Bob"), vec![]));
+    assert_eq!(set("umbrella", &alice, &user("carol"), true).await.room, None);
+    assert_eq!(listed(&alice).await.len(), 1, "another tenant's");
+    set("acme", &bob, &alice, true).await;
+    assert_eq!(blocked_members().await, [alice.clone(), bob.clone()]);
+    set("acme", &alice, &bob, false).await;
+    assert_eq!(blocked_members().await, std::slice::from_ref(&alice));
+    for n in 0..BLOCKS_MAX {
+        assert!(!set("acme", &alice, &user(&format!("x{n}")), true).await.is_full, "{n}");
+    }
+    assert!(set("acme", &alice, &bob, true).await.is_full);
+    assert!(!set("acme", &alice, &user("x0"), true).await.is_full, "that one is there already");
+    assert_eq!(blocked_members().await, std::slice::from_ref(&alice), "nothing was changed");
+}
+
+/// PEOPLE-8, PEOPLE-9.
+#[tokio::test]
+async fn people_9_blocked_and_unknown_people_keep_one_from_a_room_but_not_from_ones_own() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    let (acme, alice) = (tenant("acme"), user("alice"));
+    group(pg, "acme", "r1", "alice", &["bob"]).await;
+    write(pg, "acme", ProfileWriter::Admin, &[("bob", json!({})), ("carol", json!({}))]).await;
+    db::set_block(pg, (&acme, &user("dave")), &alice, true).await.expect("set");
+    db::set_block(pg, (&acme, &alice), &user("erin"), true).await.expect("set");
+    let meet = async |people: &[&str], dm: Option<&str>, known_only: Option<Directory>| {
+        let people: Vec<UserId> = people.iter().map(|id| user(id)).collect();
+        db::meeting(pg, (&acme, &alice), &people, dm.map(Into::into), known_only).await.expect("asked")
+    };
+    let answer = |blocked: bool, unknown: Option<&str>| Meeting { blocked, unknown: unknown.map(user) };
+    assert_eq!(meet(&["bob", "nobody", "erin"], None, None).await, answer(false, None), "anybody will do");
+    assert_eq!(meet(&["bob", "dave"], None, None).await, answer(true, None));
+    let tenants = Some(Directory::Tenant);
+    assert_eq!(meet(&["alice", "bob", "carol"], None, tenants).await, answer(false, None), "not oneself");
+    assert_eq!(meet(&["bob", "nobody"], None, tenants).await, answer(false, Some("nobody")));
+    let shared = Some(Directory::Rooms);
+    assert_eq!(meet(&["bob"], None, shared).await, answer(false, None));
+    assert_eq!(meet(&["carol"], None, shared).await, answer(false, Some("carol")), "unseen is as unknown");
+    let sql = "INSERT INTO chat_rooms (tenant_id, id, type, dm_key, created_by) VALUES ('acme', 'dm', 'direct', 'k', 'alice')";
+    pg.client.execute(sql, &[]).await.expect(sql);
+    assert_eq!(meet(&["dave"], Some("k"), shared).await, answer(false, None), "the room is there");
+    assert_eq!(meet(&["dave"], Some("other"), None).await, answer(true, None));
 }

@@ -63,6 +63,8 @@ pub fn requests() -> Vec<Value> {
     upgrade["membership"]["person"] = json!({"name": "Alice", "avatarUrl": null});
     let ending =
         json!({"caller": upgrade["caller"], "room": "r1", "membership": null, "op": {"endSessions": {}}});
-    requests.extend([upgrade, ending]);
+    let mut refreshing = ending.clone();
+    refreshing["op"] = json!({"refresh": {}});
+    requests.extend([upgrade, ending, refreshing]);
     requests
 }

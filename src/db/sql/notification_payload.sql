@@ -31,6 +31,7 @@ WITH input AS MATERIALIZED (
             ELSE 'message' END AS reason) why
     WHERE why.reason IS NOT NULL AND m.user_id <> c.user_id AND m.last_read_seq < c.seq
       AND (m.notify_level = 'all' OR (m.notify_level = 'mentions' AND why.reason IN ('mention', 'room_mention')))
+      AND NOT chat_has_blocked_v1(c.tenant_id, m.user_id, c.user_id)
       AND (m.mute_until IS NULL OR m.mute_until <= now())
       AND NOT chat_is_quiet_v1(m.tenant_id, m.user_id)
       AND (c.history_visibility <> 'since_join' OR c.seq > m.joined_seq)

@@ -18,6 +18,7 @@ SELECT coalesce((
                 SELECT m.user_id FROM chat_room_members m WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id))
             ELSE '{}' END,
         'refused', chat_refused_members_v1(r.tenant_id, r.id),
+        'blocked', CASE r.type WHEN 'direct' THEN chat_blocked_members_v1(r.tenant_id, r.id) ELSE '[]' END,
         'bans', (
             SELECT coalesce(json_agg(json_build_object('userId', b.user_id, 'untilMs', chat_unix_ms_v1(b.until))
                 ORDER BY b.user_id), '[]')

@@ -93,6 +93,24 @@ async fn notify_6_recipients_are_decided_at_delivery() {
     assert_eq!(whole.room, json!({"id": "r1", "type": "group", "name": "The r1"}));
 }
 
+/// PEOPLE-8: whoever is blocked tells the one who blocks nothing, in groups too and by mentions.
+#[tokio::test]
+async fn people_8_who_has_blocked_the_author_is_not_notified() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    send_four_messages(pg).await;
+    let block = async |by: &str, other: &str, blocked: bool| {
+        db::set_block(pg, (&tenant("acme"), &user(by)), &user(other), blocked).await.expect("set");
+    };
+    block("carol", "alice", true).await;
+    block("alice", "bob", true).await;
+    block("dave", "erin", true).await;
+    let notified = async || recipients(pg, &notice(2, 2, &ALL)).await;
+    assert_eq!(notified().await, pairs(&[("bob", "message"), ("dave", "message"), ("erin", "message")]));
+    block("carol", "alice", false).await;
+    assert!(notified().await.contains(&("carol".into(), "mention".into())));
+}
+
 #[tokio::test]
 async fn notify_6_changes_after_the_message_count_at_delivery() {
     let rig = Database::new().await;

@@ -2,6 +2,8 @@
 
 use crate::rig::Rig;
 use chinwag::auth::Role;
+use chinwag::ids::UserId;
+use chinwag::protocol::room::RoomKind;
 use chinwag::room::Input;
 
 #[test]
@@ -33,6 +35,42 @@ fn mute_1_who_is_muted_says_nothing_until_it_ends() {
         bob > message "ho"                            bob < error muted of message
         alice unmute bob                              alice < ok {"userId":"bob"}
         bob > message "ho"                            bob < new_message 4 "ho"
+        "#,
+    );
+}
+
+/// A block stops what a mute stops, and says so no more clearly than it must. What the blocked person wrote they may take
+/// back, and the other one is not stopped.
+#[test]
+fn people_8_who_is_blocked_writes_nothing_into_the_direct_room() {
+    let mut rig = Rig::of(&["alice", "bob"]).given(|room| room.kind = RoomKind::Direct);
+    rig.prepare("alice join\nbob join\nbob > message \"before\" #c1");
+    let block = |rig: &mut Rig, blocked: &[&str]| {
+        rig.snapshot.blocked = blocked.iter().map(|user| UserId::parse(user).unwrap()).collect();
+        rig.refresh();
+    };
+    block(&mut rig, &["bob"]);
+    rig.play(
+        r#"
+        bob > message "hi" #c2                        bob < error blocked of message #c2
+        bob post message "hi"                         bob < 403 blocked
+        bob > message "before" #c1                    bob < ack c1 seq=1 duplicate
+        bob > react 👍 1                               bob < error blocked of reaction
+        bob > edit 1 "after"                          bob < error blocked of edit
+        bob > typing on                               bob < error blocked of typing
+        (the room is evicted)
+        bob > message "hi" #c2                        bob < error blocked of message #c2
+        alice > message "bye"                         alice < new_message 2 "bye"
+                                                      bob < new_message 2 "bye"
+        bob > delete 1                                alice < message_deleted 3 of 1 by bob
+                                                      bob < message_deleted 3 of 1 by bob
+        "#,
+    );
+    block(&mut rig, &[]);
+    rig.play(
+        r#"
+        bob > message "hi" #c2                        alice < new_message 4 "hi"
+                                                      bob < ack c2 seq=4, new_message 4 "hi"
         "#,
     );
 }

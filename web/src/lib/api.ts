@@ -257,7 +257,7 @@ export class ChatApi {
     });
   }
 
-  /** These people, at most 100; unknown ones are left out. */
+  /** At most 100; unknown ones are left out. */
   peopleById(userIds: string[], signal?: AbortSignal) {
     const ids = userIds.map((id) => id.replaceAll("%", "%25").replaceAll(",", "%2C")).join(",");
     return this.request<{ people: Person[]; nextCursor: null }>("GET", "/people", { query: { ids }, signal });
@@ -274,6 +274,13 @@ export class ChatApi {
   updateOwnProfile(change: OwnProfileChange) {
     return this.request<OwnProfile>("PATCH", "/people/me", { body: change });
   }
+
+  setBlock(userId: string, isBlocked: boolean) {
+    return this.request<unknown>(isBlocked ? "PUT" : "DELETE", personPath(userId, "block"), {});
+  }
+
+  blocks = (signal?: AbortSignal) =>
+    this.request<{ people: Person[] }>("GET", "/people/me/blocks", { signal });
 
   // ---- moderation ----
 

@@ -16,6 +16,26 @@ export function usePerson(userId: string): Person {
 
 export { usePeople } from "./chat-context";
 
+/** Whether the user has blocked this person; `null`: not known yet. */
+export function useBlock(userId: string): [boolean | null, (isBlocked: boolean) => Promise<void>] {
+  const { api } = useChat();
+  const [isBlocked, setBlocked] = useState<boolean | null>(null);
+  useEffect(() => {
+    const stop = new AbortController();
+    api.blocks(stop.signal).then(
+      ({ people }) => setBlocked(people.some((person) => person.userId === userId)),
+      // Without an answer there is nothing to offer.
+      () => {},
+    );
+    return () => stop.abort();
+  }, [api, userId]);
+  const set = async (next: boolean) => {
+    await api.setBlock(userId, next);
+    setBlocked(next);
+  };
+  return [isBlocked, set];
+}
+
 export interface Directory {
   people: Person[];
   isLoading: boolean;

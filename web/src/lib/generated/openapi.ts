@@ -594,6 +594,27 @@ export interface Operations {
       userId: UserId;
     };
   };
+  blockPerson: {
+    path: {
+      user: UserId;
+    };
+    answer: {
+      userId: UserId;
+    };
+  };
+  unblockPerson: {
+    path: {
+      user: UserId;
+    };
+    answer: {
+      userId: UserId;
+    };
+  };
+  listBlocks: {
+    answer: {
+      people: Person[];
+    };
+  };
   searchMessages: {
     query: {
       /**

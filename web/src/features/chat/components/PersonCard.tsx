@@ -9,7 +9,7 @@ import type { Role } from "@/lib/protocol";
 import { useChat } from "../chat-context";
 import { errorText } from "../explain";
 import { openRoom } from "../route";
-import { usePerson } from "../use-people";
+import { useBlock, usePerson } from "../use-people";
 
 interface PersonCardProps {
   anchor: HTMLElement | null;
@@ -24,17 +24,22 @@ interface PersonCardProps {
 export default function PersonCard({ anchor, userId, role, isOnline, onClose }: PersonCardProps) {
   const { list, userId: me } = useChat();
   const person = usePerson(userId);
+  const [isBlocked, setBlocked] = useBlock(userId);
   const [error, setError] = useState<string | null>(null);
   // Only the inbox knows who is offline; a profile says it of everybody who has not set "do not disturb".
   const presence = isOnline ? "online" : person.presence === "offline" ? null : person.presence;
-  const write = async () => {
+  const attempt = async (action: () => Promise<void>) => {
+    setError(null);
     try {
-      const room = await list.create({ type: "direct", participantIds: [me, userId] });
-      onClose();
-      openRoom(room.id);
+      await action();
     } catch (failure) {
       setError(errorText(failure));
     }
+  };
+  const write = async () => {
+    const room = await list.create({ type: "direct", participantIds: [me, userId] });
+    onClose();
+    openRoom(room.id);
   };
   const status = person.status && !isPast(person.status.until) ? person.status : null;
   const time = person.timezone && localTime(person.timezone);
@@ -61,17 +66,27 @@ export default function PersonCard({ anchor, userId, role, isOnline, onClose }: 
             {status.text}
           </p>
         )}
-        <ul className="space-y-0.5 text-muted-foreground text-xs">
+        <ul className="space-y-0.5 whitespace-normal text-muted-foreground text-xs">
           {person.deactivated && <li>{t.card.deactivated}</li>}
+          {isBlocked && <li>{t.card.blocked}</li>}
           {presence && !person.deactivated && <li>{t.card.presence[presence]}</li>}
           {role && <li>{t.people.roles[role]}</li>}
           {time && <li>{t.card.localTime(time)}</li>}
         </ul>
         <FormError>{error}</FormError>
-        {userId !== me && !person.deactivated && (
-          <Button size="sm" onClick={() => void write()}>
-            {t.card.message}
-          </Button>
+        {userId !== me && (
+          <div className="flex gap-2">
+            {!person.deactivated && (
+              <Button size="sm" onClick={() => void attempt(write)}>
+                {t.card.message}
+              </Button>
+            )}
+            {isBlocked !== null && (
+              <Button size="sm" variant="ghost" onClick={() => void attempt(() => setBlocked(!isBlocked))}>
+                {isBlocked ? t.card.unblock : t.card.block}
+              </Button>
+            )}
+          </div>
         )}
       </div>
     </Popover>
