@@ -27,17 +27,17 @@ const PRESENCE_SETTINGS: &[&str] = &["auto", "dnd"];
 pub async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
     let CallerContext { ports, caller, query, .. } = cx;
     let who = (&caller.tenant, &caller.user);
-    if let Some(ids) = query.text("ids") {
-        let people = db::people_by_id(ports.db(), who, ports.directory(), &ids_of(ids)?).await;
-        let people = people.map_err(database_unavailable)?;
-        return Ok(Reply::ok(json!({"people": people, "nextCursor": null})));
-    }
     let q = query.text("q").unwrap_or_default();
     if q.chars().count() > DIRECTORY_QUERY_CHARS_MAX || q.contains('\0') {
         return Err(Refusal::invalid("q", &format!("at most {DIRECTORY_QUERY_CHARS_MAX} characters")));
     }
     let place = query.cursor().map(DirectoryPlace::parse).transpose()?;
     let limit = query.limit()?;
+    if let Some(ids) = query.text("ids") {
+        let people = db::people_by_id(ports.db(), who, ports.directory(), &ids_of(ids)?).await;
+        let people = people.map_err(database_unavailable)?;
+        return Ok(Reply::ok(json!({"people": people, "nextCursor": null})));
+    }
     let page = match query.text("roomId") {
         Some(room) => {
             let room = RoomId::parse(room).ok_or_else(no_such_room)?;

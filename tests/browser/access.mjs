@@ -49,6 +49,8 @@ async function settings(alice) {
 const focused = (person) => person.page.evaluate(() => document.activeElement.getAttribute("role") ?? document.activeElement.tagName);
 
 async function keyboard(alice) {
+  await alice.connected();
+  await alice.log.waitFor();
   await alice.page.evaluate(() => {
     document.body.tabIndex = -1;
     document.body.focus();

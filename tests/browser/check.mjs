@@ -42,14 +42,17 @@ export const same = (actual, expected) => async () => {
   return a === b || `${a} instead of ${b}`;
 };
 
-/** Runs axe-core on a page that stands still: it calls what is replaced meanwhile invisible, so a run during a change is repeated. */
+/**
+ * Runs axe-core on a page that stands still. It calls invisible what is replaced meanwhile, and rows of a list that are not
+ * measured yet, so a run during a change is repeated.
+ */
 const runAxe = (person) =>
   person.page.evaluate(async () => {
     let hasChanged = false;
     const observer = new MutationObserver(() => {
       hasChanged = true;
     });
-    observer.observe(document.body, { childList: true, subtree: true });
+    observer.observe(document.body, { attributes: true, childList: true, subtree: true });
     for (let run = 1; ; run += 1) {
       hasChanged = false;
       const { violations } = await globalThis.axe.run({ resultTypes: ["violations"] });

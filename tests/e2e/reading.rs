@@ -38,7 +38,7 @@ async fn what_is_sent_is_unread_mentions_and_is_found_until_it_is_read() {
     let mentions = t.get("alice", "/mentions").await;
     assert_eq!(mentions, json!({"messages": [history["messages"][1]], "nextCursor": null}), "whole messages");
     let hits = t.get("alice", &format!("/search?q={}", encoded("lun 会議"))).await;
-    let hit = json!({"message": history["messages"][1], "roomName": "a group"});
+    let hit = json!({"message": history["messages"][1], "roomName": "a group", "senderName": "bob"});
     assert_eq!(hits, json!({"hits": [hit], "nextCursor": null}));
     assert_eq!(found(&t, "bob", "from:me").await, [sent["content"].clone(), json!("nothing special")]);
     assert_eq!(found(&t, "bob", "from:alice").await, [] as [Value; 0]);

@@ -2,7 +2,7 @@
 //! no difference. Not here: what it compares (`tests/fuzz`).
 
 use crate::log::{say, step};
-use crate::{config, inputs, process, root, token};
+use crate::{config, inputs, process, root, token, vapid};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,9 @@ impl Stack {
             .arg(dir)
             // One person asks for everything, so the rates would answer most requests.
             .args(["--var", &format!("LIMITS={}", config::NO_RATES)]);
+        for (name, value) in vapid::Pair::new()?.variables() {
+            command.args(["--var", &format!("{name}={value}")]);
+        }
         command.env("CHINWAG_TEST_WORKER", worker);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Stack { child: command.spawn()?, dir: dir.to_path_buf() })

@@ -16,7 +16,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let mut random = std::fs::File::open("/dev/urandom")?;
         // All but one of 2^32 numbers are keys.
         for _ in 0..8 {
