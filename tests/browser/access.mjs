@@ -51,10 +51,11 @@ const focused = (person) => person.page.evaluate(() => document.activeElement.ge
 async function keyboard(alice) {
   await alice.connected();
   await alice.log.waitFor();
+  // From the very beginning of the page, wherever the focus was before.
   await alice.page.evaluate(() => {
-    document.body.tabIndex = -1;
-    document.body.focus();
-    document.body.removeAttribute("tabindex");
+    const start = Object.assign(document.createElement("span"), { tabIndex: -1 });
+    document.body.prepend(start);
+    start.focus();
   });
   await alice.page.keyboard.press("Tab");
   const skip = alice.page.getByRole("button", { name: "Skip to the messages" });

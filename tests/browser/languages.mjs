@@ -40,8 +40,10 @@ export async function languages(browser, url, alice) {
       const person = await arrive(browser, url, id, options, words);
       const root = () => person.page.evaluate(() => [document.documentElement.lang, document.documentElement.dir]);
       await check(`${name}: the page says its language and direction`, same(root, [name, words.dir]));
-      if (size === "phone") await view(person, `language-${name}-list-phone`);
       const links = person.page.getByRole("navigation").getByRole("link");
+      // Rows are hidden until they are measured.
+      await links.first().waitFor();
+      if (size === "phone") await view(person, `language-${name}-list-phone`);
       await links.filter({ has: person.page.locator("bdi", { hasText: alice.id }) }).click();
       const input = person.page.getByRole("textbox", { name: words.input, exact: true });
       await input.fill(`${name} ${size}`);

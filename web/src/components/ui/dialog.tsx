@@ -22,8 +22,11 @@ export function Dialog({ title, onClose, children, isWide = false }: DialogProps
     element?.showModal();
     element?.querySelector<HTMLElement>("[data-autofocus]")?.focus();
     return () => {
+      // The event `close` comes late: the browser has given the focus back, and the person may have moved on.
+      const { activeElement } = document;
+      const isHere = activeElement === document.body || (element?.contains(activeElement) ?? true);
       element?.close();
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+      if (isHere && opener instanceof HTMLElement && opener.isConnected) opener.focus();
     };
   }, []);
   return (
