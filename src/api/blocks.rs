@@ -3,13 +3,14 @@
 
 use super::context::CallerContext;
 use super::http::{Reply, database_unavailable};
-use super::people::{no_such_person, person_id};
+use super::people::{find_person, no_such_person, person_id};
 use super::ports::Ports;
-use super::room_request::{RoomOp, RoomRequest};
+use super::room_access::tell_room;
+use super::room_request::RoomOp;
 use crate::auth::Identity;
 use crate::db;
 use crate::error::{Code, Refusal};
-use crate::ids::{RoomId, UserId};
+use crate::ids::UserId;
 use crate::limits::BLOCKS_MAX;
 use serde_json::json;
 
@@ -26,7 +27,7 @@ pub async fn set<P: Ports>(cx: CallerContext<'_, P>, is_block: bool) -> Result<R
         return Err(Refusal::invalid("user", &format!("at most {BLOCKS_MAX} people can be blocked")));
     }
     if let Some(room) = done.room {
-        refresh_room(ports, &caller, room).await?;
+        tell_room(ports, &caller, room, RoomOp::Refresh {}).await?;
     }
     Ok(Reply::ok(json!({"userId": person})))
 }
@@ -39,12 +40,7 @@ async fn ensure_can_be_blocked<P: Ports>(
     if *person == caller.user {
         return Err(Refusal::invalid("user", "nobody can block themselves"));
     }
-    let who = (&caller.tenant, &caller.user);
-    let seen = db::people_by_id(ports.db(), who, ports.directory(), std::slice::from_ref(person)).await;
-    match seen.map_err(database_unavailable)?.is_empty() {
-        true => Err(no_such_person()),
-        false => Ok(()),
-    }
+    find_person(ports, caller, ports.directory(), person).await.map(drop)
 }
 
 /// `GET /people/me/blocks`.
@@ -52,18 +48,6 @@ pub async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> 
     let CallerContext { ports, caller, .. } = cx;
     let people = db::list_blocks(ports.db(), &caller.tenant, &caller.user).await;
     Ok(Reply::ok(json!({"people": people.map_err(database_unavailable)?})))
-}
-
-/// The room knows what Postgres says of it now.
-async fn refresh_room<P: Ports>(ports: &P, caller: &Identity, room: RoomId) -> Result<(), Refusal> {
-    let request = RoomRequest { caller: caller.clone(), room, membership: None, op: RoomOp::Refresh {} };
-    match ports.call_room(&request).await? {
-        Reply::Json { status: 200, .. } => Ok(()),
-        _ => {
-            let message = "the room can't be reached: send the same request again";
-            Err(Refusal::new(Code::UpstreamUnavailable, message))
-        }
-    }
 }
 
 /// The caller may open a room with these people, or add them to one.

@@ -58,16 +58,10 @@ impl<'p, 'h, P: Ports> Unauthenticated<'p, 'h, P> {
     }
 }
 
-/// Tokens of this person, as old as this one, are not refused. Without an answer of Postgres nobody is: what needs
-/// Postgres fails by itself, and a room knows its members' accounts.
-///
-/// # Errors  those of `db::Account::admit`.
+/// # Errors  those of `db::ensure_active`.
 /// # Cost  a lookup by primary key, as nothing may be remembered that an admin can change (PEOPLE-6).
 pub async fn ensure_active<P: Ports>(ports: &P, caller: &Identity) -> Result<(), Refusal> {
-    match db::account(ports.fail_fast_db(), &caller.tenant, &caller.user).await {
-        Ok(Some(account)) => account.admit(caller),
-        _ => Ok(()),
-    }
+    db::ensure_active(ports.fail_fast_db(), caller).await
 }
 
 /// Counts a request of this person at the edge.

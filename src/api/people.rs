@@ -5,7 +5,8 @@ use super::body::{one_of, time};
 use super::context::CallerContext;
 use super::http::{Body, Reply, Request, database_unavailable, no_such_room};
 use super::ports::Ports;
-use super::room_request::{RoomOp, RoomRequest};
+use super::room_access::tell_room;
+use super::room_request::RoomOp;
 use crate::auth::{self, Action, Identity};
 use crate::db::{self, Directory, DirectoryPlace, EndSessions, ProfilePut, ProfileWriter};
 use crate::error::{Code, Refusal};
@@ -68,10 +69,22 @@ fn ids_of(text: &str) -> Result<Vec<UserId>, Refusal> {
 pub async fn get<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
     let CallerContext { ports, caller, params, .. } = cx;
     let id = person_id(params.get("user"))?;
-    let who = (&caller.tenant, &caller.user);
-    let people = db::people_by_id(ports.db(), who, ports.directory(), std::slice::from_ref(&id)).await;
-    let person = people.map_err(database_unavailable)?.pop().ok_or_else(no_such_person)?;
+    let person = find_person(ports, &caller, ports.directory(), &id).await?;
     Ok(Reply::ok(json!({"person": person})))
+}
+
+/// The person, if they are known and this directory shows them to the caller.
+///
+/// # Errors  person_not_found.
+pub(super) async fn find_person<P: Ports>(
+    ports: &P,
+    caller: &Identity,
+    directory: Directory,
+    id: &UserId,
+) -> Result<Value, Refusal> {
+    let who = (&caller.tenant, &caller.user);
+    let people = db::people_by_id(ports.db(), who, directory, std::slice::from_ref(id)).await;
+    people.map_err(database_unavailable)?.pop().ok_or_else(no_such_person)
 }
 
 /// `GET /people/me`. A person who comes for the first time is known afterwards.
@@ -156,13 +169,7 @@ pub async fn sign_out<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refus
     let CallerContext { ports, caller, params, .. } = cx;
     authorize_admin(&caller)?;
     let person = person_id(params.get("user"))?;
-    let known = db::people_by_id(
-        ports.db(),
-        (&caller.tenant, &caller.user),
-        Directory::Tenant,
-        std::slice::from_ref(&person),
-    );
-    known.await.map_err(database_unavailable)?.pop().ok_or_else(no_such_person)?;
+    find_person(ports, &caller, Directory::Tenant, &person).await?;
     end_sessions(ports, &caller, &person, (true, &mut { SESSION_ROOMS_MAX })).await?;
     Ok(Reply::ok(json!({"userId": person})))
 }
@@ -202,19 +209,8 @@ async fn end_sessions<P: Ports>(
             return Err(refusal.retry_after_ms(SESSIONS_RETRY_AFTER_MS));
         }
         *rooms_left = rooms_left.saturating_sub(SESSION_ROOMS_AT_ONCE);
-        let request = |room: &RoomId| RoomRequest {
-            caller: caller.clone(),
-            room: room.clone(),
-            membership: None,
-            op: RoomOp::EndSessions {},
-        };
-        let requests: Vec<RoomRequest> = rooms.iter().map(request).collect();
-        for answer in join_all(requests.iter().map(|request| ports.call_room(request))).await {
-            if !matches!(answer?, Reply::Json { status: 200, .. }) {
-                let message = "a room can't be reached: send the same request again";
-                return Err(Refusal::new(Code::UpstreamUnavailable, message));
-            }
-        }
+        let closing = rooms.iter().map(|room| tell_room(ports, caller, room.clone(), RoomOp::EndSessions {}));
+        join_all(closing).await.into_iter().collect::<Result<(), Refusal>>()?;
         let next = db::end_sessions(ports.db(), who, EndSessions::Done { room: last }).await;
         rooms = next.map_err(database_unavailable)?;
     }

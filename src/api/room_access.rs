@@ -6,8 +6,10 @@ use super::context::RoomContext;
 use super::http::{Reply, no_such_room};
 use super::ports::Ports;
 use super::room_request::{Membership, RoomOp, RoomRequest};
+use crate::auth::Identity;
 use crate::db::{self, DbError};
-use crate::error::Refusal;
+use crate::error::{Code, Refusal};
+use crate::ids::RoomId;
 use crate::room::{AdminChange, RoomCall};
 
 /// Applies the rule of every way into a room to what Postgres answered.
@@ -22,6 +24,25 @@ pub fn refuse_strangers<T>(answer: Result<Option<T>, DbError>) -> Result<Option<
     }
 }
 
+/// The room has done what follows from a change in Postgres, whoever is a member of it.
+///
+/// # Errors  upstream_unavailable → it can't be reached, or has no answer of Postgres.
+pub async fn tell_room<P: Ports>(
+    ports: &P,
+    caller: &Identity,
+    room: RoomId,
+    op: RoomOp,
+) -> Result<(), Refusal> {
+    let request = RoomRequest { caller: caller.clone(), room, membership: None, op };
+    match ports.call_room(&request).await? {
+        Reply::Json { status: 200, .. } => Ok(()),
+        _ => {
+            let message = "a room can't be reached: send the same request again";
+            Err(Refusal::new(Code::UpstreamUnavailable, message))
+        }
+    }
+}
+
 impl<P: Ports> RoomContext<'_, P> {
     /// The caller's membership of the room, by the rule of `refuse_strangers`.
     ///
@@ -30,8 +51,8 @@ impl<P: Ports> RoomContext<'_, P> {
         let access =
             db::access(self.ports.fail_fast_db(), &self.caller.tenant, &self.caller.user, &self.room);
         let access = refuse_strangers(access.await)?;
-        if let Some(account) = access.as_ref().and_then(|access| access.account.as_ref()) {
-            account.admit(&self.caller)?;
+        if let Some(access) = &access {
+            access.admit(&self.caller)?;
         }
         Ok(access.map(Membership::from))
     }

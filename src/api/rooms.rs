@@ -108,7 +108,7 @@ pub async fn get<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
     let RoomContext { ports, caller, room, .. } = cx;
     let found = db::get_room(ports.db(), &caller.tenant, &caller.user, &room).await;
     let found = found.map_err(database_unavailable)?.ok_or_else(no_such_room)?;
-    found.access.account.map_or(Ok(()), |account| account.admit(&caller))?;
+    found.access.admit(&caller)?;
     Ok(Reply::ok(json!({"room": for_caller(&caller, found.room)})))
 }
 
@@ -121,8 +121,9 @@ pub async fn update<P: Ports, B: Body>(
     let patch = patch(&mut request.read_fields().await?)?;
     let before = db::get_room(cx.ports.fail_fast_db(), &cx.caller.tenant, &cx.caller.user, &cx.room).await;
     let before = refuse_strangers(before)?;
-    let account = before.as_ref().and_then(|before| before.access.account.as_ref());
-    account.map_or(Ok(()), |account| account.admit(&cx.caller))?;
+    if let Some(before) = &before {
+        before.access.admit(&cx.caller)?;
+    }
     let membership = before.as_ref().map(|before| before.access.clone().into());
     let reply = cx.send(membership, RoomOp::Change(AdminChange::Settings(patch))).await?;
     let Reply::Json { status: 200, body, .. } = &reply else { return Ok(reply) };

@@ -31,6 +31,13 @@ pub struct Access {
     pub account: Option<Account>,
 }
 
+impl Access {
+    /// # Errors  those of `Account::admit`.
+    pub fn admit(&self, caller: &Identity) -> Result<(), Refusal> {
+        self.account.as_ref().map_or(Ok(()), |account| account.admit(caller))
+    }
+}
+
 /// How a person is shown where they appear.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

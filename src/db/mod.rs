@@ -47,7 +47,7 @@ pub use place::{Found, Place};
 pub use port::{DbError, Failure, Postgres, Quota, ping};
 pub use profiles::{
     Directory, DirectoryPlace, EndSessions, ProfilePut, ProfileWriter, account, directory, end_sessions,
-    own_profile, people_by_id, people_of_room, put_people,
+    ensure_active, own_profile, people_by_id, people_of_room, put_people,
 };
 pub use projection::{
     Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,

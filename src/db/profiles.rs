@@ -5,6 +5,7 @@
 use super::access::Account;
 use super::cursor::{self, Page, PageAnswer};
 use super::port::{DbError, Postgres, decode};
+use crate::auth::Identity;
 use crate::error::Refusal;
 use crate::ids::{RoomId, TenantId, UserId};
 use crate::limits::{
@@ -142,6 +143,17 @@ pub async fn account(
     person: &UserId,
 ) -> Result<Option<Account>, DbError> {
     decode(db.query(include_str!("sql/account.sql"), json!({"tenant": tenant, "person": person})).await?)
+}
+
+/// Tokens of this person, as old as this one, are not refused. Without an answer of Postgres nobody is: what needs
+/// Postgres fails by itself, and a room knows its members' accounts.
+///
+/// # Errors  those of `Account::admit`.
+pub async fn ensure_active(db: &impl Postgres, caller: &Identity) -> Result<(), Refusal> {
+    match account(db, &caller.tenant, &caller.user).await {
+        Ok(Some(account)) => account.admit(caller),
+        _ => Ok(()),
+    }
 }
 
 /// A step of ending a person's sessions in all of their rooms.

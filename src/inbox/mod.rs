@@ -18,12 +18,11 @@ pub use store::{Owner, Store, Touched, Views};
 pub use view::RoomView;
 
 use crate::db::Account;
-use crate::error::Code;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::Limits;
 use crate::protocol::server::CloseCode;
 use crate::room::store::Result;
-use crate::room::{ConnectionId, Connections, RateLimits, SocketState, take_token};
+use crate::room::{ConnectionId, Connections, RateLimits, SocketState, refused_connections, take_token};
 use questions::Questions;
 
 pub struct Inbox {
@@ -136,14 +135,8 @@ impl Inbox {
     }
 
     fn end_sessions(&mut self, account: &Account) {
-        for (code, close) in
-            [(Code::Forbidden, CloseCode::Removed), (Code::Unauthenticated, CloseCode::AuthExpired)]
-        {
-            let refused = self
-                .connections
-                .ids(|state| account.admit(&state.identity).is_err_and(|refusal| refusal.code == code));
-            self.close_all(refused, close);
-        }
+        let refused = refused_connections(&self.connections, |identity| account.admit(identity));
+        refused.into_iter().for_each(|(id, code)| self.close(id, code));
     }
 
     fn close_all(&mut self, connections: Vec<ConnectionId>, code: CloseCode) {

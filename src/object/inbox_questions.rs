@@ -51,12 +51,9 @@ impl<P: Platform> InboxObject<P> {
         self.ask_whole(caller, &known).await.map_err(database_unavailable)
     }
 
-    /// # Errors  those of `db::Account::admit`. Without an answer of Postgres nobody is refused.
+    /// # Errors  those of `db::ensure_active`.
     pub(super) async fn ensure_active(self: &Rc<Self>, caller: &Identity) -> Result<(), Refusal> {
-        match self.ask_db(async |db| db::account(db, &caller.tenant, &caller.user).await).await {
-            Ok(Some(account)) => account.admit(caller),
-            _ => Ok(()),
-        }
+        self.ask_db(async |db| db::ensure_active(db, caller).await).await
     }
 
     /// The inbox has closed the sockets whose tokens are refused. A connection that is being opened has asked before, and

@@ -46,6 +46,19 @@ pub fn check_frame(
     Some((caller, check))
 }
 
+/// The connections whose tokens are refused, and how each is to be closed.
+pub fn refused_connections(
+    connections: &Connections,
+    admit: impl Fn(&Identity) -> Result<(), Refusal>,
+) -> Vec<(ConnectionId, CloseCode)> {
+    let codes = [(Code::Forbidden, CloseCode::Removed), (Code::Unauthenticated, CloseCode::AuthExpired)];
+    let of = |(code, close): (Code, CloseCode)| {
+        let ids = connections.ids(|c| admit(&c.identity).is_err_and(|refusal| refusal.code == code));
+        ids.into_iter().map(move |id| (id, close))
+    };
+    codes.into_iter().flat_map(of).collect()
+}
+
 /// Counts a frame that could not be decoded, if it is malformed; true if that closes the connection.
 pub fn is_one_malformed_too_many(
     connections: &mut Connections,

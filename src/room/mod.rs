@@ -63,7 +63,7 @@ pub use connection::Connections;
 pub(crate) use effect::RoomError;
 pub use effect::{Effect, SocketEffect};
 pub use files::{file_prefix, split_id};
-pub use frame_checks::{FrameCheck, check_frame, is_one_malformed_too_many, take_token};
+pub use frame_checks::{FrameCheck, check_frame, is_one_malformed_too_many, refused_connections, take_token};
 pub use input::{Connect, Input, PageQuery, ResumePosition, RoomCall};
 pub use message_row::message_for;
 pub use notifications::Offering;

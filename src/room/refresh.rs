@@ -3,14 +3,13 @@
 
 use super::Room;
 use super::effect::Effect;
+use super::frame_checks::refused_connections;
 use super::members::{Members, equalize_direct_room, room_object};
 use super::replay::member_event_text;
-use super::socket_state::SocketState;
 use super::store::formats::{MemberBody, RoomInfo};
 use super::store::{Event, Kind, Result};
 use super::turn::Turn;
 use crate::db::{RoomSnapshot, SnapshotChange, SnapshotMember};
-use crate::error::Code;
 use crate::ids::{Seq, UnixMs, UserId};
 use crate::protocol::room::AuditAction::{self, Add, Ban, Remove, Role, Settings, SlowMode};
 use crate::protocol::server::CloseCode;
@@ -52,15 +51,9 @@ impl Room {
         self.learn_markers();
         let members = &self.members;
         let removed = self.connections.ids(|c| ended.contains(&c.user()) || !members.is_member(c.user()));
-        let refused = |code| {
-            let is_refused = |c: &SocketState| {
-                members.ensure_not_refused(&c.identity).is_err_and(|refusal| refusal.code == code)
-            };
-            self.connections.ids(is_refused)
-        };
-        let (deactivated, signed_out) = (refused(Code::Forbidden), refused(Code::Unauthenticated));
-        removed.into_iter().chain(deactivated).for_each(|id| self.close(id, CloseCode::Removed, now));
-        signed_out.into_iter().for_each(|id| self.close(id, CloseCode::AuthExpired, now));
+        let refused = refused_connections(&self.connections, |identity| members.ensure_not_refused(identity));
+        removed.into_iter().for_each(|id| self.close(id, CloseCode::Removed, now));
+        refused.into_iter().for_each(|(id, code)| self.close(id, code, now));
         for event in events {
             self.log.advance(event.seq);
             self.connections.broadcast(&member_event_text(&event));
