@@ -9,14 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A device as its browser has subscribed it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     pub id: String,
     pub endpoint: String,
     /// The device's public key and its secret, base64url.
     pub p256dh: String,
     pub auth: String,
-    #[serde(default)]
     pub device: Option<String>,
 }
 
@@ -25,8 +24,11 @@ pub struct Subscription {
 #[serde(rename_all = "camelCase")]
 pub struct Device {
     pub user_id: String,
-    #[serde(flatten)]
-    pub subscription: Subscription,
+    /// Of the subscription.
+    pub id: String,
+    pub endpoint: String,
+    pub p256dh: String,
+    pub auth: String,
     /// What the person has unread in the room, at most `UNREAD_MAX`.
     pub unread: u64,
     /// In how many of the rooms that the device was notified of something is unread.

@@ -156,7 +156,7 @@ async fn send<S: PushService>(
     let mut left: BTreeMap<String, (Vec<String>, u32)> = BTreeMap::new();
     // The platform limits the requests of one event. Those that are over it wait in the queue.
     for device in devices.split_off(devices.len().min(PUSHES_MAX)) {
-        left.entry(device.user_id).or_default().0.push(device.subscription.id);
+        left.entry(device.user_id).or_default().0.push(device.id);
     }
     let mut ended: Vec<&str> = Vec::new();
     for some in devices.chunks(PUSHES_AT_ONCE) {
@@ -164,13 +164,13 @@ async fn send<S: PushService>(
         for (device, outcome) in some.iter().zip(outcomes) {
             match outcome {
                 Outcome::Sent => {}
-                Outcome::Ended => ended.push(&device.subscription.id),
+                Outcome::Ended => ended.push(&device.id),
                 Outcome::Refused(status) => sent.refused.push(status),
                 Outcome::Retry(after_s) => {
                     let tries = notified.0.get(&device.user_id).map_or(0, |one| one.tries);
                     let after_s = after_s.unwrap_or(0).max(PUSH_RETRY_MIN_S << tries.min(6));
                     let (ids, delay_s) = left.entry(device.user_id.clone()).or_default();
-                    ids.push(device.subscription.id.clone());
+                    ids.push(device.id.clone());
                     *delay_s = (*delay_s).max(after_s.min(PUSH_RETRY_MAX_S));
                 }
             }
@@ -195,8 +195,8 @@ async fn send<S: PushService>(
 
 async fn push<S: PushService>(pusher: &Pusher<'_, S>, notified: &Notified, device: &Device) -> Outcome {
     let Pusher { vapid, tokens, service, loopback_http, now } = pusher;
-    let db::Subscription { endpoint, p256dh, auth, .. } = &device.subscription;
-    let (Some(one), Some(keys)) = (notified.0.get(&device.user_id), DeviceKeys::parse(p256dh, auth)) else {
+    let Device { user_id, endpoint, p256dh, auth, .. } = device;
+    let (Some(one), Some(keys)) = (notified.0.get(user_id), DeviceKeys::parse(p256dh, auth)) else {
         return Outcome::Ended;
     };
     let Some(origin) = endpoint::origin(endpoint) else { return Outcome::Ended };

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 /// The key pair of `VAPID_PUBLIC_KEY` and `VAPID_PRIVATE_KEY`, and the address of `VAPID_SUBJECT`.
 #[derive(Clone)]
 pub struct Vapid {
-    public_key: String,
-    /// The private key as a JWK.
-    jwk: String,
+    /// Uncompressed.
+    point: Vec<u8>,
+    private_key: Vec<u8>,
     subject: String,
 }
 
@@ -43,20 +43,25 @@ impl Vapid {
             bytes.ok_or_else(|| format!("{name}: expected base64url of {size} bytes"))
         };
         let point = key("VAPID_PUBLIC_KEY", &public_key, POINT_BYTES)?;
-        let private = key("VAPID_PRIVATE_KEY", &private_key, 32)?;
-        let (Some(4), Some(x), Some(y)) = (point.first(), point.get(1..33), point.get(33..)) else {
+        let private_key = key("VAPID_PRIVATE_KEY", &private_key, 32)?;
+        if point.first() != Some(&4) {
             return Err("VAPID_PUBLIC_KEY: expected an uncompressed point".to_owned());
-        };
+        }
         ensure_subject(&subject)?;
-        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let jwk =
-            json!({"kty": "EC", "crv": "P-256", "x": part(x), "y": part(y), "d": part(&private)}).to_string();
-        Ok(Some(Self { public_key: part(&point), jwk, subject }))
+        Ok(Some(Self { point, private_key, subject }))
     }
 
     /// Base64url, as `pushManager.subscribe` takes it.
-    pub fn public_key(&self) -> &str {
-        &self.public_key
+    pub fn public_key(&self) -> String {
+        URL_SAFE_NO_PAD.encode(&self.point)
+    }
+
+    /// The private key as a JWK.
+    fn jwk(&self) -> String {
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let (x, y) = self.point.get(1..).unwrap_or_default().split_at_checked(32).unwrap_or_default();
+        json!({"kty": "EC", "crv": "P-256", "x": part(x), "y": part(y), "d": part(&self.private_key)})
+            .to_string()
     }
 }
 
@@ -95,8 +100,8 @@ impl Tokens {
         let expires_s = now.saturating_add(VAPID_LIFETIME_MS) / 1000;
         let claims = json!({"aud": origin, "exp": expires_s, "sub": vapid.subject});
         let signed = format!("{}.{}", part(json!({"typ": "JWT", "alg": "ES256"})), part(claims));
-        let signature = URL_SAFE_NO_PAD.encode(crypto.sign(&vapid.jwk, signed.as_bytes()).await?);
-        let header = format!("vapid t={signed}.{signature}, k={}", vapid.public_key);
+        let signature = URL_SAFE_NO_PAD.encode(crypto.sign(&vapid.jwk(), signed.as_bytes()).await?);
+        let header = format!("vapid t={signed}.{signature}, k={}", vapid.public_key());
         let mut tokens = self.0.borrow_mut();
         tokens.retain(|_, (_, until)| *until > now);
         // Endpoints are what people post: their number of origins has no other bound.

@@ -2,42 +2,21 @@
 //! `auth::FetchJwks` and `auth::Signatures`.
 //! Not here: which keys are strong enough, and what a token claims (`auth`).
 
-use super::clock;
+use super::{clock, web_crypto};
 use crate::auth::{self, Algorithm, AuthConfig, FetchJwks, Identity, Jwks, Signatures};
 use crate::error::Refusal;
 use crate::limits::{BODY_BYTES_MAX, JWKS_FETCH_TIMEOUT_MS};
 use crate::oplog::Entry;
-use js_sys::{Array, JSON, Uint8Array};
+use js_sys::Uint8Array;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;
-use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use worker::{Fetch, Request, RequestInit, RequestRedirect};
 
 thread_local! {
     /// The issuer's keys, one set for each isolate.
     static JWKS: Rc<RefCell<Jwks<WebCryptoKey>>> = Rc::default();
-}
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = importKey, catch)]
-    async fn import_key(
-        format: &str,
-        key: &JsValue,
-        algorithm: &JsValue,
-        extractable: bool,
-        usages: &JsValue,
-    ) -> Result<JsValue, JsValue>;
-
-    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = verify, catch)]
-    async fn verify_signature(
-        algorithm: &JsValue,
-        key: &JsValue,
-        signature: &Uint8Array,
-        signed: &Uint8Array,
-    ) -> Result<JsValue, JsValue>;
 }
 
 /// A `CryptoKey` with the parameters that each use of it takes. It belongs to no request.
@@ -91,16 +70,16 @@ impl Signatures for Issuer {
     type Key = WebCryptoKey;
 
     async fn import(&self, algorithm: Algorithm, jwk: &Value) -> Option<WebCryptoKey> {
-        let parameters: JsValue = JSON::parse(parameters(algorithm)).ok()?.unchecked_into();
-        let jwk: JsValue = JSON::parse(&jwk.to_string()).ok()?.unchecked_into();
-        let usages = Array::of1(&JsValue::from_str("verify"));
-        let key = import_key("jwk", &jwk, &parameters, false, &usages).await.ok()?;
-        Some(WebCryptoKey { parameters, key })
+        let parameters = web_crypto::object(parameters(algorithm)).ok()?;
+        let jwk = web_crypto::object(&jwk.to_string()).ok()?;
+        let usages = web_crypto::usages(&["verify"]);
+        let key = web_crypto::import_key("jwk", &jwk, &parameters, false, &usages).await.ok()?;
+        Some(WebCryptoKey { parameters: parameters.into(), key })
     }
 
     async fn verify(&self, key: &WebCryptoKey, signed: &[u8], signature: &[u8]) -> bool {
         let (signature, signed) = (Uint8Array::from(signature), Uint8Array::from(signed));
-        let verified = verify_signature(&key.parameters, &key.key, &signature, &signed).await;
+        let verified = web_crypto::verify(&key.parameters, &key.key, &signature, &signed).await;
         verified.is_ok_and(|verified| verified.is_truthy())
     }
 }

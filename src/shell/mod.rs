@@ -15,6 +15,7 @@ mod sqlite;
 mod tenant_outbox;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
+mod web_crypto;
 mod web_push;
 mod workerd;
 mod ws_ticket;

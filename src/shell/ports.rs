@@ -299,7 +299,7 @@ impl Ports for WorkerPorts<'_> {
 
     fn push_key(&self) -> Option<String> {
         // `ensure_valid_variables` has refused an invalid one.
-        web_push::vapid(self.env).ok().flatten().map(|vapid| vapid.public_key().to_owned())
+        web_push::vapid(self.env).ok().flatten().map(|vapid| vapid.public_key())
     }
 
     async fn call_room(&self, request: &RoomRequest) -> Result<Reply, Refusal> {

@@ -2,40 +2,18 @@
 //! Not here: what is sent to whom, and what an answer means (`push`).
 
 use super::clock;
+use super::web_crypto::{
+    Result, bytes, derive_bits, encrypt, export_key, generate_key, import_key, object, sign, usages,
+};
 use crate::limits::{PUSH_REASON_BYTES_MAX, PUSH_TIMEOUT_MS, PUSH_TTL_S};
 use crate::push::{Agreement, Answer, Crypto, Push, PushService, Tokens, Vapid};
-use js_sys::{Array, JSON, Object, Reflect, Uint8Array};
-use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::JsValue;
 use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
 thread_local! {
     /// The isolate's tokens.
     pub static TOKENS: std::rc::Rc<Tokens> = std::rc::Rc::default();
-}
-
-type Result<T> = std::result::Result<T, JsValue>;
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = generateKey, catch)]
-    async fn generate_key(algorithm: &JsValue, extractable: bool, usages: &JsValue) -> Result<JsValue>;
-    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = exportKey, catch)]
-    async fn export_key(format: &str, key: &JsValue) -> Result<JsValue>;
-    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = importKey, catch)]
-    async fn import_key(
-        format: &str,
-        key: &JsValue,
-        algorithm: &JsValue,
-        extractable: bool,
-        usages: &JsValue,
-    ) -> Result<JsValue>;
-    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = deriveBits, catch)]
-    async fn derive_bits(algorithm: &JsValue, key: &JsValue, bits: u32) -> Result<JsValue>;
-    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = encrypt, catch)]
-    async fn encrypt(algorithm: &JsValue, key: &JsValue, plain: &Uint8Array) -> Result<JsValue>;
-    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = sign, catch)]
-    async fn sign(algorithm: &JsValue, key: &JsValue, signed: &Uint8Array) -> Result<JsValue>;
 }
 
 const ECDH: &str = r#"{"name":"ECDH","namedCurve":"P-256"}"#;
@@ -46,18 +24,6 @@ const ECDSA: &str = r#"{"name":"ECDSA","namedCurve":"P-256","hash":"SHA-256"}"#;
 /// # Errors  which variable is unusable, and why.
 pub fn vapid(env: &Env) -> std::result::Result<Option<Vapid>, String> {
     Vapid::parse(|name| super::variable(env, name))
-}
-
-fn object(json: &str) -> Result<Object> {
-    JSON::parse(json)?.dyn_into()
-}
-
-fn usages(names: &[&str]) -> JsValue {
-    names.iter().map(|name| JsValue::from_str(name)).collect::<Array>().into()
-}
-
-fn bytes(buffer: &JsValue) -> Vec<u8> {
-    Uint8Array::new(buffer).to_vec()
 }
 
 /// The platform: WebCrypto, and `fetch`.
@@ -86,7 +52,7 @@ impl Platform {
 
     async fn sign(&self, jwk: &str, signed: &[u8]) -> Result<Vec<u8>> {
         let ecdsa = object(ECDSA)?;
-        let key = import_key("jwk", &JSON::parse(jwk)?, &ecdsa, false, &usages(&["sign"])).await?;
+        let key = import_key("jwk", &object(jwk)?.into(), &ecdsa, false, &usages(&["sign"])).await?;
         Ok(bytes(&sign(&ecdsa, &key, &Uint8Array::from(signed)).await?))
     }
 

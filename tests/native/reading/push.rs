@@ -348,13 +348,10 @@ fn push_6_a_payload_fits_whatever_is_written() {
     };
     let device = Device {
         user_id: "bob".into(),
-        subscription: Subscription {
-            id: "i".into(),
-            endpoint: "https://push.example.com/".into(),
-            p256dh: String::new(),
-            auth: String::new(),
-            device: None,
-        },
+        id: "i".into(),
+        endpoint: "https://push.example.com/".into(),
+        p256dh: String::new(),
+        auth: String::new(),
         unread: 100,
         rooms: 3,
     };
