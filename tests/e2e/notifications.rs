@@ -106,11 +106,6 @@ impl Receiver {
     }
 }
 
-async fn says(t: &Tenant, room: &str, content: &str) -> Value {
-    let body = json!({"content": content});
-    t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok()["message"].clone()
-}
-
 #[tokio::test]
 async fn the_absent_are_notified_whatever_the_receiver_does_and_nobody_of_what_is_gone_or_read() {
     let receiver = Receiver::start().await;
@@ -127,7 +122,7 @@ async fn the_absent_are_notified_whatever_the_receiver_does_and_nobody_of_what_i
     }
     let _bob = t.join(&room, "bob").await;
 
-    let first = says(&t, &room, "one for carol").await;
+    let first = t.says("alice", &room, "one for carol").await;
     let deliveries = receiver.delivery("one for carol", ReceiverState::Healthy).await;
     assert_eq!(
         deliveries.body["data"]["recipients"],
@@ -142,8 +137,8 @@ async fn the_absent_are_notified_whatever_the_receiver_does_and_nobody_of_what_i
 
     // It fails; meanwhile one is deleted, one is read by all, and one stays.
     receiver.set_state(ReceiverState::Failing);
-    let gone = says(&t, &room, "to be deleted").await;
-    let read = says(&t, &room, "to be read").await;
+    let gone = t.says("alice", &room, "to be deleted").await;
+    let read = t.says("alice", &room, "to be read").await;
     receiver.delivery("to be deleted", ReceiverState::Failing).await;
     receiver.delivery("to be read", ReceiverState::Failing).await;
     let path = format!("/rooms/{room}/messages/{}", gone["id"].as_str().expect("id"));
@@ -151,10 +146,10 @@ async fn the_absent_are_notified_whatever_the_receiver_does_and_nobody_of_what_i
     t.rest("carol", "POST", &format!("/rooms/{room}/read"), Some(json!({"seq": read["seq"]}))).await.ok();
     t.drained(&room, PATIENCE).await;
     let deleted_tries = receiver.deliveries_of("to be deleted", ReceiverState::Failing).len();
-    says(&t, &room, "it fails").await;
+    t.says("alice", &room, "it fails").await;
     let failed = receiver.delivery("it fails", ReceiverState::Failing).await;
     receiver.set_state(ReceiverState::Hanging);
-    says(&t, &room, "it hangs").await;
+    t.says("alice", &room, "it hangs").await;
     let hung = receiver.delivery("it hangs", ReceiverState::Hanging).await;
     receiver.set_state(ReceiverState::Healthy);
     assert_eq!(
@@ -204,7 +199,7 @@ async fn what_cant_be_delivered_becomes_a_dead_letter_and_a_receiver_that_is_gon
     let room = t.group(&["alice", "bob"]).await;
 
     receiver.set_state(ReceiverState::Failing);
-    says(&t, &room, "never deliveries").await;
+    t.says("alice", &room, "never deliveries").await;
     logged(r#"to dead letter queue "chinwag-notifications-dead" after 3 failed attempts"#).await;
     let tries = receiver.deliveries_of("never deliveries", ReceiverState::Failing);
     // Once with the message of the room, and three times by itself.
@@ -212,10 +207,10 @@ async fn what_cant_be_delivered_becomes_a_dead_letter_and_a_receiver_that_is_gon
     assert!(tries.iter().all(|one| one.id == tries[0].id), "under one id");
 
     receiver.set_state(ReceiverState::Gone);
-    says(&t, &room, "unwanted").await;
+    t.says("alice", &room, "unwanted").await;
     logged("notification_unwanted").await;
     receiver.set_state(ReceiverState::Healthy);
-    says(&t, &room, "deliveries").await;
+    t.says("alice", &room, "deliveries").await;
     receiver.delivery("deliveries", ReceiverState::Healthy).await;
     // As long as the next tries would have taken.
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -244,11 +239,11 @@ async fn notify_8_who_vanished_is_notified_of_what_comes_45_s_later_and_of_what_
     let mut bob = t.join(&room, "bob").await;
     bob.send_text(r#"{"type":"ping"}"#).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    says(&t, &room, "while bob counts as present").await;
+    t.says("alice", &room, "while bob counts as present").await;
     receiver.tells("carol", "while bob counts as present").await;
     assert!(!receiver.has_reached("bob", "while bob counts as present"));
     tokio::time::sleep(Duration::from_secs(42)).await;
-    says(&t, &room, "45 s later").await;
+    t.says("alice", &room, "45 s later").await;
     receiver.tells("bob", "45 s later").await;
     assert!(!receiver.has_reached("bob", "while bob counts as present"), "his socket is still open");
     // The instance ends, and its sockets with it; somebody else wakes the room.

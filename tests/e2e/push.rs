@@ -95,11 +95,6 @@ async fn subscribe(t: &Tenant, who: &str, service: &PushService, device: &str) -
     kept["id"].as_str().expect("an id").to_owned()
 }
 
-async fn says(t: &Tenant, room: &str, content: &str) -> Value {
-    let body = json!({"content": content});
-    t.rest("alice", "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok()["message"].clone()
-}
-
 /// PUSH-1 to PUSH-5.
 #[tokio::test]
 async fn devices_of_the_absent_are_notified_and_failing_push_services_are_handled() {
@@ -118,7 +113,7 @@ async fn devices_of_the_absent_are_notified_and_failing_push_services_are_handle
     subscribe(&t, "carol", &service, "tablet").await;
     let _carol = t.join(&room, "carol").await;
 
-    let first = says(&t, &room, "<@bob> lunch?").await;
+    let first = t.says("alice", &room, "<@bob> lunch?").await;
     let push = service.push("phone", "lunch?", "201").await;
     service.push("laptop", "lunch?", "201").await;
     assert_eq!(header(&push.head, "ttl"), "86400");
@@ -130,7 +125,7 @@ async fn devices_of_the_absent_are_notified_and_failing_push_services_are_handle
     // What is over ends; what is busy is notified later, once; what was deleted meanwhile is not notified.
     service.answers("laptop", "410 Gone");
     service.answers("phone", "429 Too Many Requests");
-    let second = says(&t, &room, "to be deleted").await;
+    let second = t.says("alice", &room, "to be deleted").await;
     service.push("laptop", "to be deleted", "410").await;
     service.push("phone", "to be deleted", "429").await;
     eventually("the laptop's subscription ends", SOON, || async {
@@ -143,7 +138,7 @@ async fn devices_of_the_absent_are_notified_and_failing_push_services_are_handle
     assert!(!listed.to_string().contains("/phone"), "the endpoint is a secret: {listed}");
     let path = format!("/rooms/{room}/messages/{}", second["id"].as_str().expect("id"));
     t.rest("alice", "DELETE", &path, None).await.ok();
-    says(&t, &room, "busy once").await;
+    t.says("alice", &room, "busy once").await;
     service.push("phone", "busy once", "429").await;
     service.answers("phone", "201 Created");
     let again = service.push("phone", "busy once", "201").await;

@@ -9,11 +9,6 @@ use std::time::Duration;
 /// For what isn't measured: the machine runs other tests too.
 const SOON: Duration = Duration::from_secs(10);
 
-async fn send_message(t: &Tenant, room: &str, who: &str, content: &str) -> Value {
-    let body = json!({"content": content});
-    t.rest(who, "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok()["message"].clone()
-}
-
 async fn found(t: &Tenant, who: &str, q: &str) -> Vec<Value> {
     let page = t.get(who, &format!("/search?q={}", encoded(q))).await;
     page["hits"].as_array().expect("hits").iter().map(|hit| hit["message"]["content"].clone()).collect()
@@ -24,8 +19,8 @@ async fn what_is_sent_is_unread_mentions_and_is_found_until_it_is_read() {
     let t = Tenant::shared();
     let room = t.group(&["alice", "bob"]).await;
     let quiet = t.group(&["alice", "bob"]).await;
-    send_message(&t, &room, "bob", "nothing special").await;
-    let sent = send_message(&t, &room, "bob", "Lunch, <@alice>? 会議室で").await;
+    t.says("bob", &room, "nothing special").await;
+    let sent = t.says("bob", &room, "Lunch, <@alice>? 会議室で").await;
     let rooms = eventually("alice sees what is unread", SOON, || async {
         let rooms = t.get("alice", "/unread").await["rooms"].clone();
         rooms.as_array().expect("rooms").iter().any(|r| r["unread"] == 2).then_some(rooms)
@@ -89,11 +84,11 @@ async fn unread_is_right_within_a_second_of_the_event() {
             all.push((shown(&t, &room, event, expected).await, event));
         };
         look("a new room", Some((0, 0))).await;
-        let first = send_message(&t, &room, "bob", "one").await;
+        let first = t.says("bob", &room, "one").await;
         look("a message", Some((1, 0))).await;
-        let second = send_message(&t, &room, "bob", "two, <@alice>").await;
+        let second = t.says("bob", &room, "two, <@alice>").await;
         look("a mention", Some((2, 1))).await;
-        send_message(&t, &room, "bob", "three, @room").await;
+        t.says("bob", &room, "three, @room").await;
         look("a call to all", Some((3, 2))).await;
         let of = |message: &Value| format!("/messages/{}", message["id"].as_str().expect("id"));
         bob("PATCH", &of(&first), Some(json!({"content": "one, <@alice>"}))).await;
@@ -106,10 +101,10 @@ async fn unread_is_right_within_a_second_of_the_event() {
         look("a marker", Some((0, 0))).await;
         alice("/unread", json!({"seq": 1})).await;
         look("a marker set back", Some((3, 2))).await;
-        send_message(&t, &room, "alice", "mine").await;
+        t.says("alice", &room, "mine").await;
         look("an own message", Some((0, 0))).await;
         for _ in 0..5 {
-            send_message(&t, &room, "bob", "more").await;
+            t.says("bob", &room, "more").await;
         }
         look("five messages", Some((5, 0))).await;
         let mut socket = t.join(&room, "alice").await;
@@ -133,7 +128,7 @@ async fn nobody_reads_what_is_not_theirs() {
     let (t, other) = (Tenant::shared(), Tenant::shared());
     let room = t.group(&["alice", "bob", "gone"]).await;
     other.group(&["alice", "mallory"]).await;
-    send_message(&t, &room, "bob", "the secret, <@alice> <@gone> @room").await;
+    t.says("bob", &room, "the secret, <@alice> <@gone> @room").await;
     eventually("it is in Postgres", SOON, || async {
         (!found(&t, "gone", "secret").await.is_empty()).then_some(())
     })

@@ -112,6 +112,12 @@ impl Tenant {
         clients.try_into().unwrap_or_else(|_| unreachable!("as many clients as users"))
     }
 
+    /// Sends a message over REST; gives it as the room has it.
+    pub async fn says(&self, who: &str, room: &str, content: &str) -> Value {
+        let body = json!({"content": content});
+        self.rest(who, "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok()["message"].clone()
+    }
+
     pub async fn outbox(&self, room: &str) -> Value {
         self.rest_as(&self.admin_token(), "GET", &format!("/rooms/{}/outbox", encoded(room)), None).await.ok()
     }
