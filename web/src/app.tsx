@@ -5,7 +5,7 @@ import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { t } from "@/i18n/i18n";
 import { ChatClient } from "@/lib/chat-client";
 import { cn } from "@/lib/cn";
-import { areNotificationsOff } from "@/lib/notify";
+import { countUnreadRooms } from "@/lib/notify";
 import { browserOutbox } from "@/lib/outbox";
 import type { Room } from "@/lib/protocol";
 import { browserSavedView } from "@/lib/saved-view";
@@ -167,7 +167,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
 
 function useTitle(rooms: Room[], open: Room | undefined, me: string): void {
   const title = useRoomTitle(open, me);
-  const unread = rooms.filter((room) => room.unread > 0 && !areNotificationsOff(room.me.notify)).length;
+  const unread = countUnreadRooms(rooms);
   useEffect(() => {
     document.title = `${unread > 0 ? `(${unread}) ` : ""}${title ? `${title} · ` : ""}Chinwag`;
   }, [title, unread]);

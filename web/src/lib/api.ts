@@ -257,7 +257,7 @@ export class ChatApi {
     });
   }
 
-  /** At most 100; unknown ones are left out. */
+  /** These people, at most 100; unknown ones are left out. */
   peopleById(userIds: string[], signal?: AbortSignal) {
     const ids = userIds.map((id) => id.replaceAll("%", "%25").replaceAll(",", "%2C")).join(",");
     return this.request<{ people: Person[]; nextCursor: null }>("GET", "/people", { query: { ids }, signal });

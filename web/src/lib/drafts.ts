@@ -42,6 +42,8 @@ export class Drafts {
 
   constructor(private readonly options: DraftsOptions) {
     this.load();
+    // The page goes, or its tab is put to sleep. Node has no such event.
+    globalThis.addEventListener?.("pagehide", this.save);
   }
 
   get(roomId: string, threadId: string | null = null): string {
@@ -100,6 +102,7 @@ export class Drafts {
   };
 
   close(): void {
+    globalThis.removeEventListener?.("pagehide", this.save);
     clearTimeout(this.sendTimer);
     this.save();
   }

@@ -80,11 +80,12 @@ export class PushDevice {
     this.set("off");
   }
 
-  /** Closes the notification of a room that was read up to here. */
-  async withdraw(roomId: string, lastReadSeq: number): Promise<void> {
+  /** Closes the notifications of what was read: of each room up to this seq. */
+  async withdraw(read: Map<string, number>): Promise<void> {
+    if (read.size === 0) return;
     await this.start();
     const shown = (await this.registration?.getNotifications()) ?? [];
-    for (const one of shown) if (one.data?.roomId === roomId && one.data.seq <= lastReadSeq) one.close();
+    for (const one of shown) if (one.data?.seq <= (read.get(one.data?.roomId) ?? -1)) one.close();
   }
 
   /** Shows a notification of a page that is not in sight. The device's own pushes come instead where it has them. */

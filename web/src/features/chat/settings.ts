@@ -1,6 +1,6 @@
 /**
- * What a person sets for this browser: theme, density, what Enter does, and whether there is a sound. Kept in localStorage, and the same in all
- * tabs. Not here: what the server keeps (notification settings).
+ * What a person sets for this browser: theme, density, what Enter does, whether there is a sound. Kept in localStorage,
+ * and the same in all tabs. Not here: what the server keeps (notification settings).
  */
 import { useSyncExternalStore } from "react";
 

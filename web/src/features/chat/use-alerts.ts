@@ -1,11 +1,12 @@
 /**
  * What the page does about messages while nobody looks at it: a notification, a sound, the number on its icon. A
- * notification that is opened leads to its message, and goes when it is read. Not here: pushes, which come while the page is closed.
+ * notification that is opened leads to its message, and goes when it is read. Not here: pushes, which come while the page
+ * is closed.
  */
 import { useEffect, useRef } from "react";
 import { t } from "@/i18n/i18n";
 import { plainText } from "@/lib/markdown";
-import { areNotificationsOff } from "@/lib/notify";
+import { areNotificationsOff, countUnreadRooms } from "@/lib/notify";
 import type { Room } from "@/lib/protocol";
 import { useChat } from "./chat-context";
 import { roomTitle } from "./room-title";
@@ -23,9 +24,9 @@ export function useAlerts(rooms: Room[], me: string): void {
   useEffect(() => {
     const before = known.current;
     known.current = new Map(rooms.map((room) => [room.id, room]));
-    void setBadge(rooms.filter((room) => room.unread > 0 && !areNotificationsOff(room.me.notify)).length);
-    for (const { id, me } of rooms)
-      if (before?.get(id)?.me.lastReadSeq !== me.lastReadSeq) void push.withdraw(id, me.lastReadSeq);
+    void setBadge(countUnreadRooms(rooms));
+    const read = rooms.filter(({ id, me }) => before?.get(id)?.me.lastReadSeq !== me.lastReadSeq);
+    void push.withdraw(new Map(read.map(({ id, me }) => [id, me.lastReadSeq])));
     if (!before || document.hasFocus()) return;
     const news = rooms.filter((room) => isNews(before.get(room.id), room, me));
     for (const room of news) {
