@@ -4,9 +4,9 @@
 use chinwag::auth::Identity;
 use chinwag::db::{Account, DbError, InboxRoom};
 use chinwag::ids::{RoomId, TenantId, UserId};
-use chinwag::inbox::{Answer, Connect, Effect, Inbox, Input, Owner, Page, Question, Store};
-use chinwag::limits::{INBOX_ASK_EVERY_MS, INBOX_RENEW_MS, INBOX_ROOM_EVERY_MS, INBOX_TURNS_KEPT, Limits};
-use chinwag::protocol::inbox::GoneReason;
+use chinwag::inbox::{Answer, Connect, Effect, Inbox, Input, OwnWrite, Owner, Page, Question, Store};
+use chinwag::limits::*;
+use chinwag::protocol::inbox::{GoneReason, Presence};
 use chinwag::room::{ResumePosition, SocketEffect};
 use serde_json::{Value, json};
 use testkit::Sqlite;
@@ -21,6 +21,10 @@ struct World {
     effects: Vec<String>,
     /// Events by connection.
     heard: Vec<(u64, Value)>,
+}
+
+fn user(text: &str) -> UserId {
+    UserId::parse(text).unwrap()
 }
 
 fn id(text: &str) -> RoomId {
@@ -73,6 +77,10 @@ impl World {
                 }
                 Effect::Alarm(at) => self.effects.push(format!("alarm +{}", at - self.now)),
                 Effect::EndLease => self.effects.push("end lease".into()),
+                Effect::PokePartners { inboxes } => {
+                    let names: Vec<_> = inboxes.iter().map(UserId::as_str).collect();
+                    self.effects.push(format!("poke {}", names.join(" ")));
+                }
                 Effect::Verify { .. } => self.effects.push("verify".into()),
                 Effect::MarkRead { room, seq, is_known, .. } => {
                     self.effects.push(format!("read {room} {seq} known={is_known}"));
@@ -81,8 +89,25 @@ impl World {
         }
     }
 
-    /// A device connects while the list has these rooms; gives what it hears first.
+    /// A device connects while the list has these rooms; gives what it hears first. Postgres has the presence afterwards.
     fn connect(&mut self, rooms: &[Value], since: Option<(u64, &str)>) -> Vec<Value> {
+        let page = Some(Page { rooms: rooms.to_vec(), next_cursor: None });
+        let answer = Answer { page, lease_was_running: true, ..Answer::default() };
+        let first = self.connect_with(answer, since);
+        self.write_presence(&[]);
+        first
+    }
+
+    /// What is to be written of the presence is written, and these partners' inboxes are open.
+    fn write_presence(&mut self, inboxes: &[&str]) -> Option<OwnWrite> {
+        let question = self.question()?;
+        let own = question.own.clone();
+        let inboxes = inboxes.iter().map(|id| user(id)).collect();
+        self.feed(Input::Answered { question, outcome: Ok(Answer { inboxes, ..Answer::default() }) });
+        own
+    }
+
+    fn connect_with(&mut self, answer: Answer, since: Option<(u64, &str)>) -> Vec<Value> {
         self.sockets += 1;
         let (tenant, user) = (TenantId::parse("acme").unwrap(), UserId::parse("alice").unwrap());
         let identity =
@@ -92,8 +117,7 @@ impl World {
             identity,
             batches: true,
             since: since.map(|(seq, epoch)| ResumePosition { seq, epoch: epoch.into() }),
-            answer: Answer { page: Some(Page { rooms: rooms.to_vec(), next_cursor: None }), rooms: vec![] },
-            lease_was_running: true,
+            answer,
         };
         self.feed(Input::Connect(Box::new(connect)));
         self.heard_by(self.sockets)
@@ -112,7 +136,7 @@ impl World {
     }
 
     fn answer(&mut self, question: Question, rooms: Vec<InboxRoom>) {
-        let outcome = Ok(Answer { page: None, rooms });
+        let outcome = Ok(Answer { rooms, lease_was_running: true, ..Answer::default() });
         self.feed(Input::Answered { question, outcome });
     }
 
@@ -148,7 +172,7 @@ fn a_connection_hears_the_list_and_what_changes() {
 /// INBOX-2: somebody without rooms hears of the first one, also by resuming.
 /// PEOPLE-6, PEOPLE-7.
 #[test]
-fn people_6_refused_tokens_close_their_sockets_and_the_last_one_ends_the_lease() {
+fn people_6_refused_tokens_close_their_sockets_and_with_the_last_one_the_person_leaves() {
     let mut w = World::new();
     let user_id = UserId::parse("alice").unwrap();
     let account = |deactivated, signed_out_before_ms| {
@@ -162,7 +186,7 @@ fn people_6_refused_tokens_close_their_sockets_and_the_last_one_ends_the_lease()
     w.feed(account(true, None));
     assert!(!w.inbox.is_open());
     let closed = w.effects.iter().filter(|effect| effect.ends_with(" 4403")).count();
-    assert_eq!((closed, w.effects.last().map(String::as_str)), (2, Some("end lease")), "{:?}", w.effects);
+    assert_eq!((closed, w.effects.last().map(String::as_str)), (2, Some("alarm +5000")), "{:?}", w.effects);
     w.connect(&[room("a", 1)], None);
     w.feed(account(false, Some(NOON)));
     assert!(w.effects.iter().any(|effect| effect.ends_with(" 4401")), "{:?}", w.effects);
@@ -185,9 +209,10 @@ fn doubled_and_lost_pokes_do_no_harm() {
     w.connect(&[room("a", 3)], None);
     w.changes(seen("a", 3));
     assert_eq!(w.heard_by(1).len(), 3, "nothing new");
+    w.now = NOON + INBOX_RENEW_MS;
     w.feed(Input::AlarmFired);
     let question = w.question().expect("everything");
-    assert_eq!(question, Question { is_whole: true, rooms: vec![id("a")] });
+    assert_eq!((question.is_whole, &question.rooms), (true, &vec![id("a")]));
     w.answer(question, vec![seen("a", 9)]);
     assert_eq!(w.heard_by(1)[3]["lastSeq"], 9);
     assert_eq!(w.effects.last().unwrap(), &format!("alarm +{INBOX_RENEW_MS}"));
@@ -247,10 +272,16 @@ fn a_poke_without_a_device_ends_the_lease() {
     w.feed(Input::Closed { connection: 1 });
     assert!(w.effects.is_empty(), "{:?}", w.effects);
     w.feed(Input::Closed { connection: 2 });
-    assert_eq!(w.effects, ["end lease"]);
-    w.restart();
+    assert_eq!(w.effects, [format!("alarm +{LEAVE_GRACE_MS}")]);
     w.poke("a");
-    assert_eq!(w.effects, ["end lease"]);
+    assert_eq!((w.effects.len(), w.question()), (1, None), "within the grace");
+    w.restart();
+    w.now += PRESENCE_EVERY_MS;
+    w.poke("a");
+    let own = w.write_presence(&[]).expect("a write, which ends the lease");
+    assert_eq!(own, OwnWrite { presence: Presence::Offline, partners: vec![] });
+    w.poke("a");
+    assert_eq!(w.effects, ["end lease"], "somebody has taken it again");
     assert_eq!(w.question(), None);
 }
 
@@ -390,4 +421,232 @@ fn the_eleventh_socket_closes_the_oldest_and_bad_frames_close_theirs() {
         w.feed(Input::Frame { connection: 2, text: "[]" });
     }
     assert_eq!(w.effects.last().unwrap(), "close 2 4400");
+}
+
+fn direct(partner: &str) -> Value {
+    let mut room = room(&format!("with-{partner}"), 1);
+    room["type"] = json!("direct");
+    room["participantIds"] = json!(["alice", partner]);
+    room
+}
+
+fn person(id: &str, presence: &str, title: &str) -> Value {
+    json!({"userId": id, "name": id, "title": title, "presence": presence})
+}
+
+impl World {
+    /// A device connects; this is what Postgres says of the direct partners.
+    fn connect_among(&mut self, people: Vec<Value>, since: Option<(u64, &str)>) -> Vec<Value> {
+        let rooms = people.iter().map(|person| direct(person["userId"].as_str().unwrap())).collect();
+        let page = Some(Page { rooms, next_cursor: None });
+        self.connect_with(Answer { page, people, lease_was_running: true, ..Answer::default() }, since)
+    }
+
+    fn after(&mut self, ms: u64) -> &mut Self {
+        self.now += ms;
+        self.feed(Input::AlarmFired);
+        self
+    }
+
+    fn says(&mut self, connection: u64, active: bool) {
+        let frame = json!({"type": "active", "active": active}).to_string();
+        self.feed(Input::Frame { connection, text: &frame });
+    }
+
+    /// What is written of the presence, if anything is.
+    fn written(&mut self) -> Option<Presence> {
+        self.write_presence(&["bob"]).map(|own| own.presence)
+    }
+}
+
+/// Presence as it is heard, without anything else.
+fn heard_presence(events: &[Value]) -> Vec<String> {
+    let events = events.iter().filter(|event| event["type"] == "presence");
+    events.map(|event| format!("{} {}", event["userId"], event["presence"]).replace('"', "")).collect()
+}
+
+/// PRES-7: who comes is written and told to the partners with an open inbox, once; and is told of theirs.
+#[test]
+fn pres_7_partners_hear_who_is_here_and_a_new_connection_hears_it_of_them() {
+    let mut w = World::new();
+    let first = w.connect_among(vec![person("bob", "online", ""), person("carol", "offline", "")], None);
+    assert_eq!(types(&first), ["hello", "rooms", "presence", "presence", "synced"]);
+    assert_eq!(heard_presence(&first), ["bob online", "carol offline"]);
+    let own = w.write_presence(&["bob"]).expect("a write");
+    assert_eq!(own, OwnWrite { presence: Presence::Online, partners: vec![user("carol"), user("bob")] });
+    assert_eq!(w.effects.last().unwrap(), "poke bob");
+    w.effects.clear();
+    w.connect_among(vec![person("bob", "online", ""), person("carol", "away", "")], None);
+    assert_eq!(heard_presence(&w.heard_by(1))[2..], ["carol away"], "what differs");
+    // Bob changes; the poke comes twice, and a stranger's is nobody's.
+    for poked in ["bob", "bob", "mallory"] {
+        w.feed(Input::PersonPoked { person: user(poked) });
+    }
+    w.now += INBOX_ASK_EVERY_MS;
+    let question = w.question().expect("a question");
+    assert_eq!(
+        (question.is_whole, &question.rooms[..], &question.people[..]),
+        (false, &[][..], &[user("bob")][..])
+    );
+    let people = vec![person("bob", "away", "")];
+    w.feed(Input::Answered { question, outcome: Ok(Answer { people, ..Answer::default() }) });
+    for device in [1, 2] {
+        assert_eq!(heard_presence(&w.heard_by(device)).last().unwrap(), "bob away");
+    }
+}
+
+/// PRES-7: a lost poke is found by the next renewal, also by an inbox that was out of memory.
+#[test]
+fn pres_7_a_lost_poke_is_found_by_the_renewal() {
+    let mut w = World::new();
+    w.connect_among(vec![person("bob", "online", "")], None);
+    w.written();
+    w.after(INBOX_RENEW_MS);
+    let question = w.question().expect("everything");
+    assert_eq!((question.is_whole, &question.people[..]), (true, &[user("bob")][..]));
+    let people = vec![person("bob", "offline", "")];
+    let answer = Answer { people, lease_was_running: true, ..Answer::default() };
+    w.feed(Input::Answered { question, outcome: Ok(answer) });
+    assert_eq!(heard_presence(&w.heard_by(1)), ["bob online", "bob offline"]);
+}
+
+/// PRES-8.
+#[test]
+fn pres_8_ten_minutes_without_activity_on_any_device_are_away() {
+    let mut w = World::new();
+    w.connect_among(vec![person("bob", "online", "")], None);
+    w.connect_among(vec![person("bob", "online", "")], None);
+    assert_eq!(w.written(), Some(Presence::Online));
+    w.after(AWAY_AFTER_MS / 2).says(2, true);
+    assert_eq!(w.after(AWAY_AFTER_MS / 2).written(), None, "active on the other device");
+    assert_eq!(w.effects.last().unwrap(), &format!("alarm +{}", AWAY_AFTER_MS / 2));
+    assert_eq!(w.after(AWAY_AFTER_MS / 2 - 1).written(), None);
+    assert_eq!(w.after(1).written(), Some(Presence::Away));
+    w.after(PRESENCE_EVERY_MS).says(1, true);
+    assert_eq!(w.written(), Some(Presence::Online));
+    w.after(PRESENCE_EVERY_MS).says(1, false);
+    w.says(2, false);
+    assert_eq!(w.written(), Some(Presence::Away), "both say that nobody is there");
+    w.after(PRESENCE_EVERY_MS);
+    w.feed(Input::Frame { connection: 1, text: r#"{"type":"read","roomId":"a","seq":1}"# });
+    assert_eq!(w.written(), Some(Presence::Online), "reading is activity");
+}
+
+/// PRES-9.
+#[test]
+fn pres_9_offline_comes_after_the_grace_and_changes_are_told_at_intervals() {
+    let mut w = World::new();
+    w.connect_among(vec![person("bob", "online", "")], None);
+    w.written();
+    w.after(PRESENCE_EVERY_MS);
+    w.feed(Input::Closed { connection: 1 });
+    assert_eq!(w.effects.last().unwrap(), &format!("alarm +{LEAVE_GRACE_MS}"));
+    assert_eq!(w.after(LEAVE_GRACE_MS - 1).written(), None);
+    w.connect(&[direct("bob")], None);
+    w.feed(Input::Closed { connection: 2 });
+    assert_eq!(w.after(LEAVE_GRACE_MS - 1).written(), None, "the grace began anew");
+    assert_eq!(w.after(1).written(), Some(Presence::Offline));
+    assert_eq!(w.effects.last().unwrap(), "poke bob");
+    // A client that flips with each frame.
+    w.connect_among(vec![person("bob", "online", "")], None);
+    w.now += PRESENCE_EVERY_MS;
+    let mut writes = 0;
+    for n in 0..100 {
+        w.says(3, n % 2 == 1);
+        writes += u32::from(w.written().is_some());
+        w.now += PRESENCE_EVERY_MS / 10;
+    }
+    assert!(writes <= 11, "{writes} in 10 intervals");
+}
+
+/// PRES-9: Postgres is away when somebody leaves.
+#[test]
+fn pres_9_offline_is_written_once_postgres_is_back_and_tried_no_longer_than_the_lease() {
+    let mut w = World::new();
+    w.connect_among(vec![person("bob", "online", "")], None);
+    w.written();
+    w.after(PRESENCE_EVERY_MS);
+    w.feed(Input::Closed { connection: 1 });
+    w.after(LEAVE_GRACE_MS);
+    let fail = |w: &mut World| {
+        let question = w.question().expect("a write");
+        let error = DbError { sqlstate: None, message: "gone".into() };
+        w.feed(Input::Answered { question, outcome: Err(error) });
+    };
+    fail(&mut w);
+    assert_eq!(w.effects.last().unwrap(), &format!("alarm +{PRESENCE_RETRY_MS}"));
+    assert_eq!(w.question(), None, "it hibernates meanwhile");
+    w.restart();
+    w.after(PRESENCE_RETRY_MS);
+    fail(&mut w);
+    w.now += INBOX_RENEW_MS + INBOX_LEASE_MS;
+    w.after(PRESENCE_RETRY_MS);
+    w.effects.clear();
+    fail(&mut w);
+    assert_eq!((w.effects.len(), w.question()), (0, None), "the lease is over");
+}
+
+/// PRES-9: whoever was gone longer than the lease has been seen offline, and comes online.
+#[test]
+fn pres_9_whoever_comes_back_after_a_crash_is_told_to_the_partners() {
+    let mut w = World::new();
+    w.connect_among(vec![person("bob", "online", "")], None);
+    w.written();
+    w.restart();
+    w.now += INBOX_LEASE_MS;
+    w.connect_with(Answer { page: Some(Page::default()), ..Answer::default() }, None);
+    assert_eq!(w.written(), Some(Presence::Online));
+    assert!(w.effects.contains(&format!("alarm +{INBOX_SETTLE_MS}")), "{:?}", w.effects);
+}
+
+/// INBOX-9.
+#[test]
+fn inbox_9_another_profile_of_a_partner_is_an_event_of_the_log() {
+    let mut w = World::new();
+    w.connect_among(vec![person("bob", "online", "Baker")], None);
+    w.written();
+    w.now += INBOX_ASK_EVERY_MS;
+    w.feed(Input::PersonPoked { person: user("bob") });
+    let question = w.question().expect("a question");
+    let people = vec![person("bob", "online", "Cook")];
+    w.feed(Input::Answered { question, outcome: Ok(Answer { people, ..Answer::default() }) });
+    let event = w.heard_by(1).last().cloned().unwrap();
+    assert_eq!(
+        (&event["type"], &event["seq"], &event["person"]["title"]),
+        (&json!("person"), &json!(2), &json!("Cook"))
+    );
+    assert!(!w.sql.dump().contains("Cook"), "the log holds no profile");
+    let again = w.connect_among(vec![person("bob", "away", "Cook")], Some((1, "e1")));
+    assert_eq!(types(&again), ["hello", "person", "presence", "synced"]);
+    assert_eq!(again[1]["person"]["title"], "Cook");
+}
+
+/// COST-5: what an hour at the desk and a change of presence cost.
+#[test]
+fn presence_costs_alarms_and_no_rows_while_nothing_changes() {
+    let mut w = World::new();
+    w.connect_among(vec![person("bob", "online", "")], None);
+    w.written();
+    let before = w.sql.rows_written.get();
+    w.effects.clear();
+    let (mut alarm_at, mut questions) = (w.now + AWAY_AFTER_MS, 0);
+    for _ in 0..12 {
+        w.now += 5 * 60_000;
+        w.says(1, true);
+        while w.now >= alarm_at {
+            w.effects.clear();
+            w.feed(Input::AlarmFired);
+            if let Some(question) = w.question() {
+                questions += 1;
+                let answer = Answer { lease_was_running: true, ..Answer::default() };
+                w.feed(Input::Answered { question, outcome: Ok(answer) });
+            }
+            let alarms =
+                w.effects.iter().filter_map(|effect| effect.strip_prefix("alarm +")?.parse::<u64>().ok());
+            alarm_at = w.now + alarms.last().expect("an alarm");
+        }
+    }
+    let rows = w.sql.rows_written.get() - before;
+    println!("an hour at the desk: 12 frames, {questions} questions, {rows} rows");
+    assert!((1..=2).contains(&questions) && rows <= 2, "{questions} questions, {rows} rows");
 }
