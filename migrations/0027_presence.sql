@@ -13,7 +13,7 @@ ALTER TABLE chat_people ADD COLUMN has_come boolean NOT NULL DEFAULT true;
 ALTER TABLE chat_people ALTER COLUMN has_come SET DEFAULT false;
 
 -- The lease runs for `leaseMs` from now on; 0 ends it. `presence`: from now on; null keeps that of a running lease. Gives
--- whether it was running before, and those of `partners` whose lease runs (null: nobody's).
+-- whether it was running before, the presence, and those of `partners` whose lease runs (null: nobody's).
 CREATE FUNCTION chat_lease_inbox_v2(question jsonb) RETURNS json
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
@@ -25,6 +25,7 @@ DECLARE
     person constant text := question->>'user';
     lease_ms constant bigint := (question->>'leaseMs')::bigint;
     was_running boolean;
+    shown text;
 BEGIN
     SELECT i.until > now() INTO was_running
     FROM chat_inboxes i WHERE i.tenant_id = tenant AND i.user_id = person;
@@ -36,9 +37,10 @@ BEGIN
         ON CONFLICT (tenant_id, user_id) DO UPDATE SET
             until = excluded.until,
             presence = CASE WHEN question->>'presence' IS NULL AND i.until > now() THEN i.presence
-                ELSE excluded.presence END;
+                ELSE excluded.presence END
+        RETURNING i.presence INTO shown;
     END IF;
-    RETURN json_build_object('wasRunning', coalesce(was_running, false),
+    RETURN json_build_object('wasRunning', coalesce(was_running, false), 'presence', coalesce(shown, 'offline'),
         'inboxes', chat_inboxes_of_people_v1(tenant, coalesce(nullif(question->'partners', 'null'), '[]')));
 END $$;
 

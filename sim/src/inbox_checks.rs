@@ -224,6 +224,7 @@ fn check_drafts(world: &Rc<World>) {
 fn check_presence(world: &Rc<World>) {
     world.reconnect_device(0);
     world.reconnect_device(2);
+    world.expect_list(SHOWN_WITHIN_MS, "after a token");
     world.expect_presence("online");
     world.say_active(2, false);
     world.expect_presence_of_bob("away");

@@ -21,7 +21,8 @@ pub fn answer(
         Statement::LeaseInbox { user, lease_ms, presence, partners } => {
             let was_running = lease(world, (tenant, user), *lease_ms, presence.as_deref());
             let inboxes = leased(world, tenant, partners.iter().map(String::as_str));
-            Some(json!({"wasRunning": was_running, "inboxes": inboxes}))
+            let presence = self::presence(world, tenant, user);
+            Some(json!({"wasRunning": was_running, "presence": presence, "inboxes": inboxes}))
         }
         Statement::ListRooms { user } => {
             let mine = rooms.iter().filter(|((of, _), _)| of == tenant);

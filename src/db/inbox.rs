@@ -24,15 +24,15 @@ pub struct InboxRoom {
 
 /// The person's inbox is open from now on: what changes their list names them.
 ///
-/// # Gives  whether it was open before. What was committed by a statement that began before this one may name nobody, and
+/// # Gives  whether it was open before, and the presence. What was committed by a statement that began before this one may name nobody, and
 /// nobody sees the person online.
 pub async fn begin_inbox_lease(
     db: &impl Postgres,
     tenant: &TenantId,
     user: &UserId,
-) -> Result<bool, DbError> {
+) -> Result<(bool, Presence), DbError> {
     let input = json!({"tenant": tenant, "user": user, "leaseMs": INBOX_LEASE_MS});
-    lease(db, input).await.map(|answer| answer.was_running)
+    lease(db, input).await.map(|answer| (answer.was_running, answer.presence))
 }
 
 /// The person's inbox is closed, and nobody is told.
@@ -72,6 +72,7 @@ pub async fn inboxes_of_partners(
 #[serde(rename_all = "camelCase")]
 struct Leased {
     was_running: bool,
+    presence: Presence,
     inboxes: Option<Vec<UserId>>,
 }
 

@@ -41,6 +41,8 @@ pub struct Answer {
     pub inboxes: Vec<UserId>,
     /// Of a whole question: nobody had let the lease end.
     pub lease_was_running: bool,
+    /// Of a whole question: what others see of the person.
+    pub presence: Option<Presence>,
 }
 
 /// Others see the person so from now on.

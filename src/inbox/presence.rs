@@ -109,13 +109,17 @@ impl Inbox {
     /// Somebody has connected.
     pub(super) fn arrive(&mut self, now: UnixMs, lease_was_running: bool) {
         self.own.left_at = None;
-        if !lease_was_running {
-            // Everybody may have seen the person offline meanwhile.
-            self.own.confirmed.presence = Presence::Offline;
-        }
         let in_ms = if lease_was_running { INBOX_RENEW_MS } else { INBOX_SETTLE_MS };
         self.own.confirmed.renew_at = now.saturating_add(in_ms);
         self.set_alarm(now);
+    }
+
+    /// Others see this. If it is not what was confirmed, a lease has ended or an answer was lost: it is written again,
+    /// and told again.
+    pub(super) fn check_presence(&mut self, shown: Option<Presence>) {
+        if shown.is_some_and(|shown| shown != self.own.confirmed.presence) {
+            self.own.confirmed.presence = Presence::Offline;
+        }
     }
 
     /// The last socket was closed: the grace begins.

@@ -169,9 +169,7 @@ impl Inbox {
                 let Question { is_whole, own, .. } = question;
                 if is_whole {
                     self.own.confirmed.renew_at = now.saturating_add(INBOX_RENEW_MS);
-                    if !answer.lease_was_running {
-                        self.own.confirmed.presence = Presence::Offline;
-                    }
+                    self.check_presence(answer.presence);
                     store.confirm(&self.own.confirmed)?;
                     self.set_alarm(now);
                 }

@@ -22,6 +22,7 @@ impl Inbox {
     pub(super) fn connect(&mut self, store: &Store, now: UnixMs, connect: Connect) -> Result<()> {
         let Connect { id, identity, batches, since, answer } = connect;
         let lease_was_running = answer.lease_was_running;
+        self.check_presence(answer.presence);
         let shown = self.compare(store, &answer)?;
         let (seq, epoch) = (self.head.0, self.owner.epoch.clone());
         let mut first = vec![inbox::hello(

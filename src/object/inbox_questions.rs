@@ -84,7 +84,7 @@ impl<P: Platform> InboxObject<P> {
     ) -> Result<Answer, DbError> {
         let (tenant, user) = (&caller.tenant, &caller.user);
         self.ask_db(async |db| {
-            let lease_was_running = db::begin_inbox_lease(db, tenant, user).await?;
+            let (lease_was_running, presence) = db::begin_inbox_lease(db, tenant, user).await?;
             let page = db::list_rooms(db, tenant, user, None, PAGE_MAX).await?;
             let listed: BTreeSet<RoomId> = page.rooms.iter().filter_map(protocol::inbox::id).collect();
             let others: Vec<RoomId> = known.iter().filter(|id| !listed.contains(*id)).cloned().collect();
@@ -101,6 +101,7 @@ impl<P: Platform> InboxObject<P> {
                 people: seen.people,
                 inboxes: Vec::new(),
                 lease_was_running,
+                presence: Some(presence),
             };
             Ok(answer)
         })
@@ -157,7 +158,9 @@ impl<P: Platform> InboxObject<P> {
         let Some(caller) = caller else { return Ok(Answer { inboxes, ..Answer::default() }) };
         if *is_whole {
             let answer = self.ask_whole(caller, (rooms, people)).await?;
-            return Ok(Answer { inboxes, ..answer });
+            // What was just written is not confirmed yet.
+            let presence = answer.presence.filter(|_| own.is_none());
+            return Ok(Answer { inboxes, presence, ..answer });
         }
         let seen = self.ask_db(async |db| db::inbox_rooms(db, tenant, user, (rooms, people)).await).await?;
         let rooms = shown_to(caller, seen.rooms);

@@ -8,7 +8,7 @@ use chinwag::protocol::inbox::GoneReason;
 use serde_json::json;
 
 async fn lease(pg: &NativePostgres, of: &str, who: &str) -> bool {
-    db::begin_inbox_lease(pg, &tenant(of), &user(who)).await.expect("a lease")
+    db::begin_inbox_lease(pg, &tenant(of), &user(who)).await.expect("a lease").0
 }
 
 async fn named(pg: &NativePostgres, seq: u64) -> Vec<String> {

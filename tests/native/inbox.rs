@@ -594,9 +594,26 @@ fn pres_9_whoever_comes_back_after_a_crash_is_told_to_the_partners() {
     w.written();
     w.restart();
     w.now += INBOX_LEASE_MS;
-    w.connect_with(Answer { page: Some(Page::default()), ..Answer::default() }, None);
+    let presence = Some(Presence::Offline);
+    w.connect_with(Answer { page: Some(Page::default()), presence, ..Answer::default() }, None);
     assert_eq!(w.written(), Some(Presence::Online));
     assert!(w.effects.contains(&format!("alarm +{INBOX_SETTLE_MS}")), "{:?}", w.effects);
+}
+
+/// PRES-9: a statement whose answer was lost has ended what was confirmed.
+#[test]
+fn pres_9_what_others_see_is_written_again_if_it_is_not_what_was_confirmed() {
+    let mut w = World::new();
+    w.connect_among(vec![person("bob", "online", "")], None);
+    w.written();
+    w.after(INBOX_RENEW_MS - 1).says(1, true);
+    w.after(PRESENCE_EVERY_MS);
+    let question = w.question().expect("everything");
+    let presence = Some(Presence::Offline);
+    let answer = Answer { presence, lease_was_running: true, ..Answer::default() };
+    w.feed(Input::Answered { question, outcome: Ok(answer) });
+    w.now += PRESENCE_EVERY_MS;
+    assert_eq!(w.written(), Some(Presence::Online));
 }
 
 /// INBOX-9.
@@ -629,12 +646,13 @@ fn presence_costs_alarms_and_no_rows_while_nothing_changes() {
     w.written();
     let before = w.sql.rows_written.get();
     w.effects.clear();
-    let (mut alarm_at, mut questions) = (w.now + AWAY_AFTER_MS, 0);
+    let (mut alarm_at, mut questions, mut alarms_fired) = (w.now + AWAY_AFTER_MS, 0, 0);
     for _ in 0..12 {
         w.now += 5 * 60_000;
         w.says(1, true);
         while w.now >= alarm_at {
             w.effects.clear();
+            alarms_fired += 1;
             w.feed(Input::AlarmFired);
             if let Some(question) = w.question() {
                 questions += 1;
@@ -643,10 +661,11 @@ fn presence_costs_alarms_and_no_rows_while_nothing_changes() {
             }
             let alarms =
                 w.effects.iter().filter_map(|effect| effect.strip_prefix("alarm +")?.parse::<u64>().ok());
-            alarm_at = w.now + alarms.last().expect("an alarm");
+            alarm_at = w.now + alarms.max().expect("an alarm");
         }
     }
     let rows = w.sql.rows_written.get() - before;
-    println!("an hour at the desk: 12 frames, {questions} questions, {rows} rows");
+    println!("an hour at the desk: 12 frames, {alarms_fired} alarms, {questions} questions, {rows} rows");
     assert!((1..=2).contains(&questions) && rows <= 2, "{questions} questions, {rows} rows");
+    assert!((6..=8).contains(&alarms_fired), "{alarms_fired} alarms");
 }
