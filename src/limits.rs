@@ -433,8 +433,8 @@ pub const INBOX_ASK_ROOMS_MAX: usize = 100;
 pub const INBOX_ROOMS_MAX: usize = 2 * PAGE_MAX as usize;
 /// A person is away after this long without activity on any device (PRES-8).
 pub const AWAY_AFTER_MS: u64 = 10 * 60_000;
-/// The shortest interval between two changes of a person's presence that others are told of (PRES-9): a client that flips
-/// it with each frame costs no more than one that comes and goes.
+/// The shortest interval between two changes of a person's presence that others see (PRES-9): a client that flips it with
+/// each frame costs no more than one that comes and goes.
 pub const PRESENCE_EVERY_MS: u64 = 10_000;
 /// Somebody has left while Postgres is away: the next attempt to write it.
 pub const PRESENCE_RETRY_MS: u64 = 30_000;

@@ -35,7 +35,7 @@ pub async fn begin_inbox_lease(
     lease(db, input).await.map(|answer| (answer.was_running, answer.presence))
 }
 
-/// The person's inbox is closed, and nobody is told.
+/// The person's inbox is closed, and nobody is poked.
 pub async fn end_inbox_lease(db: &impl Postgres, tenant: &TenantId, user: &UserId) -> Result<(), DbError> {
     lease(db, json!({"tenant": tenant, "user": user, "leaseMs": 0})).await.map(drop)
 }

@@ -15,8 +15,7 @@ mod view;
 pub use drafts::{Draft, Drafts};
 pub use input::{Answer, Connect, Effect, Input, OwnWrite, Page, Question};
 pub use log::{Logged, Shown};
-pub use presence::Confirmed;
-pub use store::{Owner, Store, Touched, Views};
+pub use store::{Confirmed, Owner, Store, Touched, Views};
 pub use view::RoomView;
 
 use crate::db::Account;
@@ -41,7 +40,7 @@ pub struct Inbox {
     limits: Limits,
     questions: Questions,
     own: OwnPresence,
-    /// What the devices were told of the direct partners, as far as this memory knows.
+    /// What the devices show of the direct partners, as far as this memory knows.
     shown_presence: BTreeMap<UserId, Value>,
     effects: Vec<Effect>,
 }

@@ -5,33 +5,15 @@
 use super::Inbox;
 use super::input::{Effect, OwnWrite};
 use super::log::{Logged, Shown};
-use super::store::{Store, Touched};
+use super::store::{Confirmed, Store, Touched};
 use crate::ids::{RoomId, UnixMs, UserId};
 use crate::limits::*;
 use crate::protocol::client::digest;
 use crate::protocol::inbox::{self, Presence};
 use crate::room::ConnectionId;
 use crate::room::store::Result;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What Postgres has confirmed.
-///
-/// Stored format: tests/golden/stored/inbox_presence.json
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Confirmed {
-    pub presence: Presence,
-    /// When the lease is to be renewed, and everything compared.
-    pub renew_at: UnixMs,
-}
-
-impl Default for Confirmed {
-    fn default() -> Self {
-        Self { presence: Presence::Offline, renew_at: 0 }
-    }
-}
 
 pub struct OwnPresence {
     pub confirmed: Confirmed,
@@ -115,7 +97,7 @@ impl Inbox {
     }
 
     /// Others see this. If it is not what was confirmed, a lease has ended or an answer was lost: it is written again,
-    /// and told again.
+    /// and the partners are poked again.
     pub(super) fn check_presence(&mut self, shown: Option<Presence>) {
         if shown.is_some_and(|shown| shown != self.own.confirmed.presence) {
             self.own.confirmed.presence = Presence::Offline;
@@ -188,7 +170,7 @@ impl Inbox {
         by_age.into_iter().map(|(_, user)| user).take(PARTNERS_MAX).collect()
     }
 
-    /// Whoever is shown with another presence is told to all devices, and another profile is an event of the log.
+    /// All devices hear of whoever is shown with another presence, and another profile is an event of the log.
     pub(super) fn compare_people(
         &mut self,
         people: &[Value],

@@ -4,11 +4,11 @@
 
 use super::drafts::{Draft, Drafts, Place, row_of};
 use super::log::Logged;
-use super::presence::Confirmed;
 use super::view::RoomView;
-use crate::ids::{RoomId, Seq, TenantId, UserId};
+use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::{INBOX_SHARDS, INBOX_TURNS_KEPT};
 use crate::protocol::client::digest;
+use crate::protocol::inbox::Presence;
 use crate::room::store::{Result, Sql, StoreError, int, int_at, text, text_at};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,23 @@ pub struct Owner {
     pub tenant: TenantId,
     pub user: UserId,
     pub epoch: String,
+}
+
+/// What Postgres has confirmed of the person's presence.
+///
+/// Stored format: tests/golden/stored/inbox_presence.json
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Confirmed {
+    pub presence: Presence,
+    /// When the lease is to be renewed, and everything compared.
+    pub renew_at: UnixMs,
+}
+
+impl Default for Confirmed {
+    fn default() -> Self {
+        Self { presence: Presence::Offline, renew_at: 0 }
+    }
 }
 
 /// What the inbox has shown of its rooms.

@@ -31,7 +31,7 @@ pub struct SocketState {
     /// When the client last sent a frame. Pings that the platform answers by itself do not count.
     #[serde(default)]
     pub last_frame_ms: UnixMs,
-    /// When the person last did something on this device, as far as an inbox was told.
+    /// When the person last did something on this device, as far as an inbox knows.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub active_ms: UnixMs,
     /// Events wait for this socket in the object's memory alone. The object keeps this up to date; the room ignores it.

@@ -1,4 +1,4 @@
-/** Activity of the page: said at once after a while, seldom, and not claimed by a reconnect. */
+/** Activity of the page: sent at once after a while, seldom, and not claimed by a reconnect. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Activity } from "./activity";
 
@@ -26,7 +26,7 @@ afterEach(() => {
 const input = (kind = "keydown") => page.dispatchEvent(new Event(kind));
 const wait = (minutes: number) => vi.advanceTimersByTime(minutes * MINUTE_MS);
 
-test("input is said once in five minutes, and again when it did not arrive", () => {
+test("input is sent once in five minutes, and again when it did not arrive", () => {
   activity.onConnected();
   input();
   expect(sent).toEqual([]);
@@ -41,7 +41,7 @@ test("input is said once in five minutes, and again when it did not arrive", () 
   expect(sent).toEqual([true, true]);
 });
 
-test("a reconnect while nobody is here says so, and the next input is said at once", () => {
+test("a reconnect while nobody is here says so, and the next input is sent at once", () => {
   activity.onConnected();
   wait(9);
   activity.onConnected();
