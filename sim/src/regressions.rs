@@ -20,7 +20,7 @@ impl Regression {
     }
 }
 
-pub const ALL: [Regression; 23] = [
+pub const ALL: [Regression; 24] = [
     Regression {
         mutant: "restored-backup-not-stored",
         defect: "Postgres was restored from a backup and the room reloaded before the markers were sent again: nothing sent them",
@@ -298,6 +298,21 @@ pub const ALL: [Regression; 23] = [
             Wait { ms: 40_000 },
             PostgresFault(PostgresFault::Fine),
             Wait { ms: 1_000 },
+        ],
+    },
+    Regression {
+        mutant: "planner-of-nothing",
+        defect: "a planner lost its promise with the changes of others: each of them planned what nobody asked for, again and again within one turn",
+        strict_limits: false,
+        actions: &[
+            PostgresFault(PostgresFault::Slow(500)),
+            Request { room: 0, request: OwnerRequest::Topic { number: 1 } },
+            Wait { ms: 100 },
+            Request { room: 0, request: OwnerRequest::Mute { user: 1 } },
+            Request { room: 0, request: OwnerRequest::Topic { number: 2 } },
+            PostgresFault(PostgresFault::LosesPromises),
+            Wait { ms: 30_000 },
+            PostgresFault(PostgresFault::Fine),
         ],
     },
     Regression {
