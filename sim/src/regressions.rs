@@ -305,11 +305,13 @@ pub const ALL: [Regression; 24] = [
         defect: "a planner lost its promise with the changes of others: each of them planned what nobody asked for, again and again within one turn",
         strict_limits: false,
         actions: &[
-            PostgresFault(PostgresFault::Slow(500)),
-            Request { room: 0, request: OwnerRequest::Topic { number: 1 } },
-            Wait { ms: 100 },
-            Request { room: 0, request: OwnerRequest::Mute { user: 1 } },
-            Request { room: 0, request: OwnerRequest::Topic { number: 2 } },
+            Connect { tab: 5 },
+            Wait { ms: 5_000 },
+            // Both go back into the queue, and into the next statement together.
+            PostgresFault(PostgresFault::LosesReplies),
+            Request { room: 1, request: OwnerRequest::Topic { number: 0 } },
+            Request { room: 1, request: OwnerRequest::SlowMode { seconds: 0 } },
+            Wait { ms: 105 },
             PostgresFault(PostgresFault::LosesPromises),
             Wait { ms: 30_000 },
             PostgresFault(PostgresFault::Fine),
