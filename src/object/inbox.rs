@@ -112,10 +112,10 @@ impl<P: Platform> InboxObject<P> {
         self.create(&caller.tenant, &caller.user)?;
         // From here to the end stands no `await`: the answer is the newest one.
         let answer = self.ask_everything(&caller).await?;
+        self.sockets.begin_turn();
         self.process_frames();
         let now = self.platform.now();
         let id = self.sockets.number(self.look(|inbox| inbox.next_connection(now)).unwrap_or(1));
-        self.sockets.begin_turn();
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
         self.sockets.insert_new(id, socket.clone(), batches);
         let since = since.map(|(seq, epoch)| ResumePosition { seq, epoch });
