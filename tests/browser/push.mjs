@@ -59,41 +59,47 @@ const subscribeHere = ({ endpoint, keys }) => {
   PushManager.prototype.getSubscription = async () => (localStorage.getItem(key) ? subscription : null);
 };
 
-export async function push(alice, bob, url) {
-  const { context } = alice;
+/** Turns pushes on for a browser, whose own push service is played here. `shown`: what its service worker shows. */
+export async function bePushed(person, url) {
+  const { context } = person;
   let deliver = () => {};
   const service = await startService((text) => deliver(text));
-  try {
-    await context.grantPermissions(["notifications"], { origin: new URL(url).origin });
-    await context.addInitScript(subscribeHere, { endpoint: service.endpoint, keys: service.keys });
-    await alice.page.reload();
-    await alice.page.getByRole("button", { name: "Settings" }).click();
-    const toggle = alice.page.getByLabel("Tell me on this device when the page is closed");
-    await check("pushes are off until they are turned on", async () => (await toggle.isChecked()) === false);
-    await toggle.click();
-    await check("and on afterwards", () => toggle.isChecked());
-    await view(alice, "settings-push");
+  await context.grantPermissions(["notifications"], { origin: new URL(url).origin });
+  await context.addInitScript(subscribeHere, { endpoint: service.endpoint, keys: service.keys });
+  await person.page.reload();
+  await person.page.getByRole("button", { name: "Settings" }).click();
+  const toggle = person.page.getByLabel("Tell me on this device when the page is closed");
+  await check("pushes are off until they are turned on", async () => (await toggle.isChecked()) === false);
+  await toggle.click();
+  await check("and on afterwards", () => toggle.isChecked());
 
-    if (context.serviceWorkers().length === 0) await context.waitForEvent("serviceworker");
-    // The browser ends an idle one and starts another.
-    const inWorker = (what) => context.serviceWorkers().at(-1).evaluate(what);
-    const session = await context.newCDPSession(alice.page);
-    const registered = new Promise((done) => session.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0] && done(registrations[0])));
-    await session.send("ServiceWorker.enable");
-    const { registrationId } = await registered;
-    // A session of a page ends with it, so this one is of a page that stays.
-    const other = await context.newPage();
-    const lasting = await context.newCDPSession(other);
-    await lasting.send("ServiceWorker.enable");
-    const pushed = [];
-    deliver = (data) => {
-      pushed.push(JSON.parse(data).notification);
-      lasting.send("ServiceWorker.deliverPushMessage", { origin: new URL(url).origin, registrationId, data }).catch(() => {});
-    };
+  if (context.serviceWorkers().length === 0) await context.waitForEvent("serviceworker");
+  // The browser ends an idle one and starts another.
+  const inWorker = (what) => context.serviceWorkers().at(-1).evaluate(what);
+  const session = await context.newCDPSession(person.page);
+  const registered = new Promise((done) => session.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0] && done(registrations[0])));
+  await session.send("ServiceWorker.enable");
+  const { registrationId } = await registered;
+  // A session of a page ends with it, so this one is of a page that stays.
+  const other = await context.newPage();
+  const lasting = await context.newCDPSession(other);
+  await lasting.send("ServiceWorker.enable");
+  const pushed = [];
+  deliver = (data) => {
+    pushed.push(JSON.parse(data).notification);
+    lasting.send("ServiceWorker.deliverPushMessage", { origin: new URL(url).origin, registrationId, data }).catch(() => {});
+  };
+  const shown = () => inWorker(async () => (await self.registration.getNotifications()).map(({ title, body }) => ({ title, body })));
+  return { other, pushed, shown, inWorker, stop: service.stop };
+}
+
+export async function push(alice, bob, url) {
+  const { other, pushed, shown, inWorker, stop } = await bePushed(alice, url);
+  try {
+    await view(alice, "settings-push");
     await alice.page.close();
 
     await bob.say(`are you there, @${alice.id}`);
-    const shown = () => inWorker(async () => (await self.registration.getNotifications()).map(({ title, body }) => ({ title, body })));
     await check("with the page closed a message becomes a notification", same(shown, [{ title: bob.id, body: `are you there, @${alice.id}` }]), 30_000);
     await bob.say("and now?");
     await check("the next one replaces it and counts", same(shown, [{ title: `2 new: ${bob.id}`, body: "and now?" }]), 30_000);
@@ -119,6 +125,6 @@ export async function push(alice, bob, url) {
     await bob.page.waitForTimeout(5_000);
     await check("who has signed out is not notified", same(async () => pushed.length, 2));
   } finally {
-    service.stop();
+    stop();
   }
 }

@@ -5,7 +5,7 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
- *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, offline, push, plain, hostile, trouble, package (default all)
+ *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, day, offline, push, plain, hostile, trouble, package (default all)
  *
  * The rules of the protocol are tested in tests/e2e, those of the reducer in web/src/lib/*.test.ts.
  */
@@ -14,6 +14,7 @@ import { access } from "./access.mjs";
 import { artifacts, check, count, fail, failures, same } from "./check.mjs";
 import { hostileNames } from "./hostile.mjs";
 import { inbox } from "./inbox.mjs";
+import { day } from "./day.mjs";
 import { moderation } from "./moderation.mjs";
 import { languages } from "./languages.mjs";
 import { bot, embedding, packaged, prepareExamples } from "./package.mjs";
@@ -68,6 +69,7 @@ const PARTS = {
   },
   people,
   inbox,
+  day,
   async offline({ arrive, stack }) {
     const arriveKept = (who) => arrive(who, { ...DESKTOP, serviceWorkers: "allow" });
     const [alice, bob] = await pair(arriveKept);

@@ -41,6 +41,12 @@ export function useBlock(userId: string): [boolean | null, (isBlocked: boolean) 
   return [isBlocked, set];
 }
 
+/** An answer of the directory, and to what. */
+type Found = { query: string | null; people: Person[]; cursor: string | null };
+
+const fold = (text: string) => text.normalize("NFKC").toLowerCase();
+const matches = ({ name, userId }: Person, query: string) => fold(`${name} ${userId}`).includes(fold(query));
+
 export interface Directory {
   people: Person[];
   isLoading: boolean;
@@ -55,10 +61,7 @@ const PAUSE_MS = 150;
 /** People by parts of their names and ids; `null` asks for nobody. The answer to an earlier query is shown until the next one arrives. */
 export function useDirectory(q: string | null): Directory {
   const { api, people: cache } = useChat();
-  const [found, setFound] = useState<{ people: Person[]; cursor: string | null }>({
-    people: [],
-    cursor: null,
-  });
+  const [found, setFound] = useState<Found>({ query: null, people: [], cursor: null });
   const [isLoading, setLoading] = useState(true);
   const [error, setError] = useState<string | null>(null);
   const load = useCallback(
@@ -69,6 +72,7 @@ export function useDirectory(q: string | null): Directory {
         const page = await api.people({ ...(query && { q: query }), ...(cursor && { cursor }) }, signal);
         for (const person of page.people) cache.put(person);
         setFound((now) => ({
+          query,
           people: [...(cursor ? now.people : []), ...page.people],
           cursor: page.nextCursor,
         }));
@@ -91,10 +95,12 @@ export function useDirectory(q: string | null): Directory {
     };
   }, [query, load]);
   const { cursor } = found;
+  // Until the answer comes, those of the last one that fit: whoever presses Enter meanwhile gets nobody else.
+  const isCurrent = found.query === query;
   return {
-    people: found.people,
-    isLoading,
-    hasMore: cursor !== null,
+    people: isCurrent ? found.people : found.people.filter((person) => matches(person, query ?? "")),
+    isLoading: isLoading || (!isCurrent && error === null),
+    hasMore: isCurrent && cursor !== null,
     loadMore: () => void (query !== null && cursor !== null && load(query, cursor)),
     error,
   };
