@@ -6,6 +6,7 @@
 pub mod baseline;
 mod cold;
 pub mod database;
+mod loops;
 mod picture;
 mod pooler;
 mod report;
@@ -42,6 +43,8 @@ pub struct Options {
     pub rest: bool,
     /// The first answer of a fresh isolate instead.
     pub cold: bool,
+    /// What callers in a tight loop cost the others instead: the kinds of calls with this in their names.
+    pub loops: Option<String>,
     /// What statements cost Postgres instead.
     pub database: Option<database::Measure>,
 }
@@ -56,6 +59,7 @@ impl Default for Options {
             lane: false,
             rest: false,
             cold: false,
+            loops: None,
             database: None,
         }
     }
@@ -80,6 +84,9 @@ pub fn run(options: &Options) -> Result<()> {
             out
         }
     };
+    if let Some(part) = &options.loops {
+        return loops::run(&worker, part);
+    }
     step("the load", "1 minute the first time", || {
         let cargo = ["build", "--quiet", "--profile", "load", "--package", "chinwag-bench"];
         process::run(Command::new("cargo").args(cargo).current_dir(root()))
