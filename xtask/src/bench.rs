@@ -8,6 +8,7 @@ mod cold;
 pub mod database;
 mod loops;
 mod picture;
+mod platform;
 mod pooler;
 mod report;
 mod rest;
@@ -84,13 +85,12 @@ pub fn run(options: &Options) -> Result<()> {
             out
         }
     };
-    if let Some(part) = &options.loops {
-        return loops::run(&worker, part);
+    if options.loops.is_none() {
+        step("the load", "1 minute the first time", || {
+            let cargo = ["build", "--quiet", "--profile", "load", "--package", "chinwag-bench"];
+            process::run(Command::new("cargo").args(cargo).current_dir(root()))
+        })?;
     }
-    step("the load", "1 minute the first time", || {
-        let cargo = ["build", "--quiet", "--profile", "load", "--package", "chinwag-bench"];
-        process::run(Command::new("cargo").args(cargo).current_dir(root()))
-    })?;
     options.against.iter().try_for_each(|baseline| baseline.prepare())?;
     let dir = root().join("target/bench");
     let _ = std::fs::remove_dir_all(&dir);
@@ -122,6 +122,13 @@ async fn measure(dir: &Path, worker: &Path, server: &postgres::Postgres, options
         None => say(
             "pgbouncer is not installed (Debian: apt-get install pgbouncer): the Worker asks Postgres directly",
         ),
+    }
+    if let Some(part) = &options.loops {
+        let measured = loops::run(&rig, part).await;
+        if let Some(pooler) = pooler {
+            pooler.stop().await;
+        }
+        return measured;
     }
     let workloads = match options.workloads.as_slice() {
         [] if options.lane => LANE.into_iter().map(Workload::find).collect::<Result<_>>()?,

@@ -181,7 +181,8 @@ fn fill_for_search(messages: u64) -> Vec<String> {
     );
     let members = "INSERT INTO chat_room_members (tenant_id, room_id, user_id, role)
         SELECT 'acme', 'r' || r, 'bot', 'member' FROM generate_series(0, 9999) r
-        UNION ALL SELECT 'acme', 'r' || r * 100, 'alice', 'member' FROM generate_series(0, 99) r";
+        UNION ALL SELECT 'acme', 'r' || r * 100, 'alice', 'member' FROM generate_series(0, 99) r
+        UNION ALL SELECT 'acme', 'r' || r, 'carol', 'member' FROM unnest(ARRAY[7, 9, 11]) r";
     let later = "CREATE TEMP TABLE later AS SELECT indexname, indexdef FROM pg_indexes
         WHERE tablename = 'chat_messages' AND indexdef NOT LIKE '%UNIQUE%'";
     let drop = "DO $$ DECLARE i text; BEGIN

@@ -95,20 +95,19 @@ pub fn name(pid: i32) -> String {
 
 /// Whether this process listens on the port.
 pub fn listens(pid: i32, port: u16) -> bool {
-    listening_ports(pid).contains(&port)
-}
-
-/// Where this process listens.
-pub fn listening_ports(pid: i32) -> Vec<u16> {
-    let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let table = ["tcp", "tcp6"].map(|name| std::fs::read_to_string(format!("/proc/{pid}/net/{name}")));
+    let inodes: Vec<String> = table
+        .iter()
+        .flatten()
+        .flat_map(|text| text.lines().skip(1))
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+            let here = local.rsplit_once(':')?.1 == format!("{port:04X}") && *state == "0A";
+            here.then(|| format!("socket:[{inode}]"))
+        })
+        .collect();
+    let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     let links = files.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
-    let sockets: Vec<String> = links.map(|link| link.to_string_lossy().into_owned()).collect();
-    let tables = ["tcp", "tcp6"].map(|name| std::fs::read_to_string(format!("/proc/{pid}/net/{name}")));
-    let port_of = |line: &str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-        let is_ours = *state == "0A" && sockets.contains(&format!("socket:[{inode}]"));
-        is_ours.then(|| u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()).flatten()
-    };
-    tables.iter().flatten().flat_map(|text| text.lines().filter_map(port_of)).collect()
+    links.into_iter().any(|link| inodes.iter().any(|inode| link.to_str() == Some(inode)))
 }

@@ -222,19 +222,6 @@ impl Stack {
         runtimes.find(|pid| !processes::listens(*pid, port))
     }
 
-    /// Where the runtime itself answers, past wrangler's proxy: what the proxy buffers is no part of a deployment.
-    pub async fn runtime_host(&self) -> String {
-        let ports = processes::listening_ports(self.runtime().expect("a runtime"));
-        for host in ports.iter().map(|port| format!("127.0.0.1:{port}")) {
-            let health = super::http::request(&host, "GET", "/api/chat/health", &[], None);
-            let answer = tokio::time::timeout(std::time::Duration::from_secs(5), health).await;
-            if answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status == 200)) {
-                return host;
-            }
-        }
-        panic!("the runtime answers on none of {ports:?}");
-    }
-
     /// Stops Postgres and keeps it stopped.
     pub fn stop_postgres(&self) -> Away<'_> {
         let pid = self.pid("postgres");

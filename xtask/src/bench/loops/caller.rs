@@ -51,9 +51,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn start(stack: &Stack, name: &str, (kind, ground): (&'static Kind, Ground)) -> Self {
+    pub fn start(stack: &Stack<'_>, name: &str, (kind, ground): (&'static Kind, Ground)) -> Self {
         let shared = Arc::new(Shared {
-            port: stack.port,
+            port: stack.port(),
             token: stack.token(name).unwrap_or_default(),
             ground,
             is_looping: AtomicBool::new(false),
@@ -84,7 +84,14 @@ impl Caller {
     }
 }
 
+/// Of this thread: whoever talks shares the core, and must not wait for it.
+fn give_way() {
+    // SAFETY: setpriority takes no pointers.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+}
+
 fn run(shared: &Shared, what: What, nth: usize) -> Tally {
+    give_way();
     let (agent, mut socket, mut tally, mut turn) = (agent(), None, Tally::default(), nth);
     while !shared.is_over.load(Ordering::Relaxed) {
         if !shared.is_looping.load(Ordering::Relaxed) {

@@ -1,7 +1,7 @@
 //! What a caller repeats: every route as a plain member may or may not call it, and every frame.
 //! Not here: repeating it (`caller.rs`).
 
-use super::stack::{Stack, bytes};
+use super::stack::Stack;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    pub fn prepare(stack: &Stack, user: &str, room: &str) -> Result<Self> {
+    pub fn prepare(stack: &Stack<'_>, user: &str, room: &str) -> Result<Self> {
         let text = |value: &Value| value.as_str().map(str::to_owned).context("a text");
         let messages = format!("/rooms/{room}/messages");
         let say = |body: Value| text(&stack.ask(user, "POST", &messages, &body)?["message"]["id"]);
@@ -46,7 +46,7 @@ impl Ground {
         // Nobody pushes to the addresses that are made up here.
         let settings = format!("/rooms/{room}/notification-settings");
         stack.ask(user, "PUT", &settings, &json!({"level": "none"}))?;
-        let mebibyte = bytes(MIB);
+        let mebibyte = b"a mebibyte of text ".iter().copied().cycle().take(MIB).collect::<Vec<_>>();
         let uploads = format!("/rooms/{room}/attachments");
         let kind = "application/octet-stream";
         let file = stack.ask_bytes((user, kind), "POST", &uploads, &mebibyte)?["attachment"].clone();

@@ -1,80 +1,67 @@
-//! The stack that callers and talkers share: `cargo xtask dev` with all its bindings, on a core of its own. Requests go
-//! to the runtime itself and not through wrangler's proxy, which no deployment has.
+//! The server that callers and talkers share: this Worker on bare workerd, with the rates and the bucket of wrangler.toml.
 //! Not here: what is asked.
 
-use super::super::server::{cores, pin, pin_to};
-use crate::{config, inputs, process, token};
+use super::super::Rig;
+use super::super::platform;
+use super::super::server::{Server, limited_config, pin, run_first};
+use crate::{dev, inputs, process};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tungstenite::http;
 use tungstenite::{Error, HandshakeError, Message, WebSocket};
 
-const READY_MAX: Duration = Duration::from_secs(90);
-const STOP_MAX: Duration = Duration::from_secs(20);
 pub const ANSWER_MAX: Duration = Duration::from_secs(30);
-const TENANT: &str = "loops";
 
-pub struct Stack {
-    child: tokio::process::Child,
-    pub port: u16,
-    secret: String,
-    claims: config::Claims,
+pub struct Stack<'a> {
+    rig: &'a Rig<'a>,
+    server: Server,
     agent: ureq::Agent,
+    /// Where the objects' storage is.
+    memory: PathBuf,
 }
 
 pub fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).http_status_as_error(false).build().into()
 }
 
-impl Stack {
-    pub async fn start(dir: &Path, worker: &Path, vars: &[(String, String)]) -> Result<Self> {
-        let cores = cores();
-        let log = std::fs::File::create(dir.join("dev.log"))?;
-        let mut command = tokio::process::Command::new(std::env::current_exe()?);
-        command.args(["dev", "--headless", "--port", "0"]).arg("--data").arg(dir).arg("--worker").arg(worker);
-        for (name, value) in vars {
-            command.args(["--var", &format!("{name}={value}")]);
+impl<'a> Stack<'a> {
+    pub async fn start(rig: &'a Rig<'a>) -> Result<Self> {
+        let dir = rig.dir.join("loops");
+        std::fs::create_dir_all(&dir)?;
+        // Acks wait for the objects' storage, and other programs for the disk.
+        let memory = Path::new("/dev/shm").join(format!("chinwag-loops-{}", std::process::id()));
+        std::fs::create_dir_all(&memory)?;
+        std::os::unix::fs::symlink(&memory, dir.join("storage"))?;
+        dev::copy_worker(rig.worker, &dir)?;
+        platform::write(&dir)?;
+        let port = process::free_port()?;
+        inputs::write_atomically(&dir.join("workerd.capnp"), &limited_config(rig, port)?)?;
+        let server = Server::start(&dir, port, None).await?;
+        if let Some((core, _)) = rig.cores {
+            // The first thread alone: those that collect garbage would take its core while it is needed.
+            pin(server.pid()?.cast_signed(), core)?;
         }
-        command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        process::put_in_own_group(&mut command, libc::SIGINT);
-        pin_to(&mut command, cores.map(|(server, _)| server));
-        let mut child = command.spawn().context("cannot run the stack")?;
-        let (start, file) = (Instant::now(), dir.join("stack.json"));
-        while !file.exists() {
-            ensure!(
-                child.try_wait()?.is_none() && start.elapsed() < READY_MAX,
-                "the stack does not start:\n{}",
-                crate::log::read_tail(&dir.join("dev.log"), 15)
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid()?))?.flatten();
+        for thread in threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()) {
+            run_first(thread);
         }
-        let stack: Value = serde_json::from_str(&std::fs::read_to_string(&file)?)?;
-        let pid = |name: &str| stack["pids"][name].as_i64().and_then(|pid| i32::try_from(pid).ok());
-        if let (Some((_, load)), Some(postgres)) = (cores, pid("postgres")) {
-            pin(postgres, load)?;
-            pin(0, load)?;
-        }
-        let url = stack["url"].as_str().context("a URL")?;
-        let proxy = url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).context("a port")?;
-        let port = runtime_port(pid("wrangler").context("wrangler has a pid")?, proxy)?;
-        let secret = stack["jwtSecret"].as_str().context("a secret")?.to_owned();
-        Ok(Self { child, port, secret, claims: config::Claims::read(&[])?, agent: agent() })
+        Ok(Self { rig, server, agent: agent(), memory })
     }
 
-    pub async fn stop(mut self) {
-        if let Some(pid) = self.child.id() {
-            process::signal(pid.cast_signed(), libc::SIGINT);
-        }
-        let _ = tokio::time::timeout(STOP_MAX, self.child.wait()).await;
-        let _ = self.child.kill().await;
+    pub async fn stop(self) {
+        self.server.stop().await;
+        let _ = std::fs::remove_dir_all(&self.memory);
+    }
+
+    pub fn port(&self) -> u16 {
+        self.server.port
     }
 
     pub fn token(&self, user: &str) -> Result<String> {
-        let options = token::Options { sub: user.into(), tenant: TENANT.into(), ..Default::default() };
-        token::sign_token(&options, &self.claims, &self.secret)
+        self.rig.token(user)
     }
 
     /// Something that must be granted.
@@ -92,7 +79,7 @@ impl Stack {
         body: &[u8],
     ) -> Result<Value> {
         let request = ureq::http::Request::builder().method(method);
-        let request = request.uri(format!("http://127.0.0.1:{}/api/chat{path}", self.port));
+        let request = request.uri(format!("http://127.0.0.1:{}/api/chat{path}", self.port()));
         let request = request.header("Authorization", format!("Bearer {}", self.token(user)?));
         let request = request.header("X-File-Name", "file.bin");
         let answer = match body.is_empty() {
@@ -107,43 +94,8 @@ impl Stack {
 
     /// A socket, or `None` if the upgrade was refused.
     pub fn connect(&self, user: &str, path: &str) -> Result<Option<Socket>> {
-        connect(self.port, &self.token(user)?, path)
+        connect(self.port(), &self.token(user)?, path)
     }
-}
-
-/// Where the runtime listens: of wrangler's two processes the one without its port.
-fn runtime_port(wrangler: i32, proxy: u16) -> Result<u16> {
-    for (pid, command) in process::group_members(wrangler) {
-        if !command.contains("workerd") {
-            continue;
-        }
-        let ports = listening_ports(pid)?;
-        if ports.contains(&proxy) {
-            continue;
-        }
-        for port in ports {
-            let request = ureq::http::Request::get(format!("http://127.0.0.1:{port}/api/chat/health"));
-            if agent().run(request.body(())?).is_ok_and(|answer| answer.status() == 200) {
-                return Ok(port);
-            }
-        }
-    }
-    anyhow::bail!("no runtime beside wrangler's proxy")
-}
-
-fn listening_ports(pid: i32) -> Result<Vec<u16>> {
-    let files = std::fs::read_dir(format!("/proc/{pid}/fd"))?.flatten();
-    let sockets: Vec<String> = files
-        .filter_map(|file| Some(std::fs::read_link(file.path()).ok()?.to_string_lossy().into_owned()))
-        .collect();
-    let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp"))?;
-    let of = |line: &str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-        let is_ours = *state == "0A" && sockets.contains(&format!("socket:[{inode}]"));
-        is_ours.then(|| u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()).flatten()
-    };
-    Ok(table.lines().filter_map(of).collect())
 }
 
 pub struct Socket {
@@ -222,9 +174,4 @@ impl Socket {
             sent = self.socket.flush();
         }
     }
-}
-
-/// Written once a run: the machine's random bytes are `inputs`' matter.
-pub fn bytes(count: usize) -> Vec<u8> {
-    inputs::hash(&[], &["loops"]).bytes().cycle().take(count).collect()
 }

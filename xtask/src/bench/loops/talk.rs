@@ -1,5 +1,6 @@
 //! People who talk: each sends at fixed times, whatever came of the last message, and notes when its ack came.
 
+use super::super::server::run_first;
 use super::stack::{Socket, Stack};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 pub const ROOMS: usize = 2;
 /// In each room.
-pub const TALKERS: usize = 10;
+pub const TALKERS: usize = 15;
 /// Messages of each a second: LIMIT-1 lets 5 through.
 pub const PER_S: u32 = 4;
 
@@ -33,7 +34,7 @@ pub fn name(room: usize, nth: usize) -> String {
 }
 
 impl Talk {
-    pub fn start(stack: &Stack, rooms: &[String]) -> Result<Self> {
+    pub fn start(stack: &Stack<'_>, rooms: &[String]) -> Result<Self> {
         let mut sockets = Vec::new();
         for (at, room) in rooms.iter().enumerate() {
             for nth in 0..TALKERS {
@@ -86,6 +87,7 @@ struct Talker {
 
 impl Talker {
     fn run(mut self, mut socket: Socket) -> Result<()> {
+        run_first(0);
         let ended = self.talk(&mut socket);
         if let Err(error) = &ended {
             eprintln!("somebody who talks in room {}: {error:#}", self.room);
