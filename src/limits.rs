@@ -436,6 +436,17 @@ pub const INBOX_ROOM_EVERY_MS: u64 = 1_000;
 pub const INBOX_ASK_ROOMS_MAX: usize = 100;
 /// Rooms whose list entry an inbox remembers: the newest 100 that it shows, and as many again that others have displaced.
 pub const INBOX_ROOMS_MAX: usize = 2 * PAGE_MAX as usize;
+/// A person is away after this long without activity on any device (PRES-8).
+pub const AWAY_AFTER_MS: u64 = 10 * 60_000;
+/// The shortest interval between two changes of a person's presence that others see (PRES-9): a client that flips it with
+/// each frame costs no more than one that comes and goes.
+pub const PRESENCE_EVERY_MS: u64 = 10_000;
+/// Somebody has left while Postgres is away: the next attempt to write it.
+pub const PRESENCE_RETRY_MS: u64 = 30_000;
+/// Direct partners of whom an inbox hears, and who hear of its person (PRES-7).
+pub const PARTNERS_MAX: usize = PAGE_MAX as usize;
+/// Rooms of a person among which the partners are looked for who hear of another profile (INBOX-9): 1,000 lookups.
+pub const PARTNERS_ROOMS_MAX: u64 = 1_000;
 /// Rows in which an inbox keeps what it has shown: a room's change is one of them, and none is long.
 pub const INBOX_SHARDS: u64 = 8;
 /// Turns of an inbox whose events can be resumed: each has one event at least (INBOX-3). A row is overwritten, which costs
@@ -469,6 +480,7 @@ pub const JWKS_CACHE_MS: u64 = 600_000;
 pub const TOKENS_KEPT_MAX: usize = 4_096;
 
 const _: () = assert!(TYPING_REFRESH_MS < TYPING_EXPIRES_MS);
+const _: () = assert!(PRESENCE_EVERY_MS > LEAVE_GRACE_MS && PRESENCE_EVERY_MS + LEAVE_GRACE_MS < 30_000);
 const _: () = assert!(INBOX_SETTLE_MS > STATEMENT_TIMEOUT_MS && 2 * INBOX_RENEW_MS < INBOX_LEASE_MS);
 const _: () = assert!(INBOX_DRAFT_BYTES_MAX > 4 * CONTENT_CHARS_MAX && INBOX_DRAFTS_MAX > 1);
 const _: () = assert!(STATEMENT_TIMEOUT_MS * 2 < UPLOAD_SETTLES_MS);

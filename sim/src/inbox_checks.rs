@@ -17,6 +17,8 @@ use std::rc::Rc;
 
 /// What changes shows within this, unless a fault is in the way: a poke a second, a question a second.
 const SHOWN_WITHIN_MS: u64 = 2_500;
+/// PRES-7.
+const PRESENT_WITHIN_MS: u64 = 30_000;
 /// INBOX-6: after the return of Postgres.
 const RIGHT_WITHIN_MS: u64 = 30_000;
 /// A tab that sends into each room of the devices' tenant.
@@ -45,10 +47,10 @@ impl World {
         let it = self.devices.get(device)?;
         let rooms = self.backends.rooms.borrow();
         let mine = rooms.iter().filter(|((tenant, _), _)| tenant == it.tenant);
-        Some(
-            mine.filter_map(|((_, id), rows)| Some((id.clone(), inbox_rows::room(rows, id, it.user)?)))
-                .collect(),
-        )
+        let mine =
+            mine.filter_map(|((_, id), rows)| Some((id.clone(), inbox_rows::room(rows, id, it.user)?)));
+        let direct = inbox_rows::direct_room(it.tenant, it.user).map(|room| (text(&room["id"]), room));
+        Some(mine.chain(direct).collect())
     }
 
     /// Every device shows what Postgres says.
@@ -64,6 +66,37 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The first person's devices show this of the other one, who has one device.
+    fn expect_presence_of_bob(self: &Rc<Self>, expected: &str) {
+        self.expect_shown(&[0, 1], expected);
+    }
+
+    /// All devices show this of the other person.
+    fn expect_presence(self: &Rc<Self>, expected: &str) {
+        self.expect_shown(&[0, 1, 2], expected);
+    }
+
+    fn expect_shown(self: &Rc<Self>, devices: &[usize], expected: &str) {
+        let wrong = || {
+            devices.iter().find_map(|device| {
+                let it = self.devices.get(*device)?;
+                let partner = if it.user == "alice" { "bob" } else { "alice" };
+                let shown = it.presence.get(partner).map_or("nothing", String::as_str);
+                (shown != expected)
+                    .then(|| format!("device {device} shows {partner} {shown}, not {expected}"))
+            })
+        };
+        for _ in 0..PRESENT_WITHIN_MS / 250 {
+            self.advance(250);
+            if wrong().is_none() {
+                return;
+            }
+        }
+        if let Some(what) = wrong() {
+            self.recorder.violation(Checker::Inbox, what);
+        }
     }
 
     /// The first person's devices show this draft; `None`: it was not sent.
@@ -149,6 +182,7 @@ pub fn check_inboxes(world: &Rc<World>) {
     world.send_into_each();
     check_outage(world, 10_000);
     check_drafts(world);
+    check_presence(world);
     // Bob has a tab there, which does not read. The token of a new connection has not expired.
     world.reconnect_device(2);
     world.expect_list(SHOWN_WITHIN_MS, "after a token");
@@ -184,6 +218,32 @@ fn check_drafts(world: &Rc<World>) {
     world.reconnect_device(1);
     world.advance(1_000);
     world.expect_draft(room, written.as_deref());
+}
+
+/// PRES-7 to PRES-9: the direct partner's devices show who comes, goes, and does nothing, also when a poke is lost.
+fn check_presence(world: &Rc<World>) {
+    world.reconnect_device(0);
+    world.reconnect_device(2);
+    world.expect_list(SHOWN_WITHIN_MS, "after a token");
+    world.expect_presence("online");
+    world.say_active(2, false);
+    world.expect_presence_of_bob("away");
+    world.advance(2 * EVICTED_AFTER_MS);
+    world.say_active(2, true);
+    world.expect_presence_of_bob("online");
+    world.devices.pokes_to_lose.set(1);
+    world.disconnect_device(2);
+    world.expect_presence_of_bob("offline");
+    world.connect_device(2);
+    world.expect_presence_of_bob("online");
+    world.faults.postgres.set(PostgresFault::Refuses);
+    world.disconnect_device(2);
+    world.advance(RIGHT_WITHIN_MS);
+    world.faults.postgres.set(PostgresFault::Fine);
+    world.advance(RIGHT_WITHIN_MS);
+    world.expect_presence_of_bob("offline");
+    world.connect_device(2);
+    world.expect_presence("online");
 }
 
 /// Postgres is away from now on, and comes back.
@@ -223,6 +283,8 @@ pub fn check_inboxes_at_rest(world: &Rc<World>) {
     world.request_change(SENDERS[0].0, OwnerRequest::Remove { user: 0 });
     world.advance(INBOX_RENEW_MS);
     world.expect_list(RIGHT_WITHIN_MS, "after a renewal");
+    // PRES-8: nobody has done anything for longer than that.
+    world.expect_presence("away");
     leave(world);
 }
 
@@ -266,6 +328,10 @@ impl Device {
     fn receive(&mut self, event: &Value) -> Result<Option<&'static str>, String> {
         let kind = event["type"].as_str().unwrap_or_default();
         let seq = event["seq"].as_u64().unwrap_or(0);
+        if kind == "presence" && matches!(self.phase, InboxPhase::Greeted(_) | InboxPhase::Live) {
+            self.presence.insert(text(&event["userId"]), text(&event["presence"]));
+            return Ok(Some("presence received"));
+        }
         match (self.phase, kind) {
             (InboxPhase::Opening, "hello") => {
                 self.epoch = event["epoch"].as_str().unwrap_or_default().into();

@@ -1,11 +1,13 @@
 //! What an inbox asks of Postgres: its lease, the list, rooms of it; and whom a statement names to be poked.
 //! Not here: SQL; the real statements are tested against a real Postgres (`tests/native/db_inbox.rs`).
 
+use crate::plan::DEVICES;
 use crate::world::World;
 use crate::world::backends::{ByTenant, RoomRows};
 use chinwag::db::{ChangeSet, Marker, MessageRow};
 use chinwag::ids::iso;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use testkit::Statement;
 
 /// The answer to a statement of an inbox; `None`: it is another one.
@@ -16,31 +18,78 @@ pub fn answer(
     statement: &Statement,
 ) -> Option<Value> {
     match statement {
-        Statement::LeaseInbox { user, lease_ms } => {
-            let (key, now) = ((tenant.to_owned(), user.clone()), world.clock.now());
-            let mut leases = world.backends.leases.borrow_mut();
-            let before = match lease_ms {
-                0 => leases.remove(&key),
-                _ => leases.insert(key, now + lease_ms),
-            };
-            Some(json!({"wasRunning": before.is_some_and(|until| until > now)}))
+        Statement::LeaseInbox { user, lease_ms, presence, partners } => {
+            let was_running = lease(world, (tenant, user), *lease_ms, presence.as_deref());
+            let inboxes = leased(world, tenant, partners.iter().map(String::as_str));
+            let presence = self::presence(world, tenant, user);
+            Some(json!({"wasRunning": was_running, "presence": presence, "inboxes": inboxes}))
         }
         Statement::ListRooms { user } => {
             let mine = rooms.iter().filter(|((of, _), _)| of == tenant);
-            let listed: Vec<Value> = mine.filter_map(|((_, id), rows)| room(rows, id, user)).collect();
+            let listed = mine.filter_map(|((_, id), rows)| room(rows, id, user));
+            let listed: Vec<Value> = listed.chain(direct_room(tenant, user)).collect();
             Some(json!({"rooms": listed, "next": null}))
         }
-        Statement::InboxRooms { user, rooms: asked } => {
+        Statement::InboxRooms { user, rooms: asked, people } => {
             let seen = asked.iter().map(|id| {
+                if let Some(room) = direct_room(tenant, user).filter(|_| id == DIRECT) {
+                    return json!({"id": id, "room": room, "gone": null});
+                }
                 let rows = rooms.get(&(tenant.to_owned(), id.clone()));
                 let room = rows.and_then(|rows| room(rows, id, user));
                 let gone = room.is_none().then(|| gone_reason(world, rows, user));
                 json!({"id": id, "room": room, "gone": gone})
             });
-            Some(Value::Array(seen.collect()))
+            let person =
+                |id: &String| json!({"userId": id, "name": id, "presence": presence(world, tenant, id)});
+            let people: Vec<Value> = people.iter().map(person).collect();
+            Some(json!({"rooms": seen.collect::<Vec<_>>(), "people": people}))
         }
         _ => None,
     }
+}
+
+/// The lease runs for this long from now on; says whether it was running.
+fn lease(world: &World, (tenant, user): (&str, &str), lease_ms: u64, presence: Option<&str>) -> bool {
+    let (key, now) = ((tenant.to_owned(), user.to_owned()), world.clock.now());
+    let mut leases = world.backends.leases.borrow_mut();
+    let mut presences = world.backends.presences.borrow_mut();
+    let before = match lease_ms {
+        0 => leases.remove(&key),
+        _ => leases.insert(key.clone(), now + lease_ms),
+    };
+    let was_running = before.is_some_and(|until| until > now);
+    match presence {
+        Some(presence) => _ = presences.insert(key, presence.to_owned()),
+        None if was_running && lease_ms > 0 => {}
+        None => _ = presences.remove(&key),
+    }
+    was_running
+}
+
+/// What Postgres says of a person.
+fn presence(world: &World, tenant: &str, user: &str) -> String {
+    let key = (tenant.to_owned(), user.to_owned());
+    let is_open = world.backends.leases.borrow().get(&key).is_some_and(|until| *until > world.clock.now());
+    let presence = world.backends.presences.borrow().get(&key).cloned();
+    presence.filter(|_| is_open).unwrap_or_else(|| "offline".into())
+}
+
+/// The id of the direct room of the people with devices. It exists in lists alone.
+const DIRECT: &str = "direct";
+
+/// The direct room as the list shows it to this person; `None`: it is not theirs.
+pub fn direct_room(tenant: &str, user: &str) -> Option<Value> {
+    let is_theirs = DEVICES.contains(&(tenant, user));
+    let ids: BTreeSet<&str> = DEVICES.iter().map(|(_, user)| *user).collect();
+    is_theirs.then(|| {
+        json!({
+            "id": DIRECT, "type": "direct", "name": null, "topic": null, "archived": false, "createdAt": iso(0),
+            "memberCount": ids.len(), "participantIds": ids, "members": [], "lastSeq": 0, "lastMessage": null,
+            "lastMessageAt": null, "unread": 0, "mentions": 0, "slowModeS": 0, "historyVisibility": "all",
+            "roomMention": "all", "me": {"role": "member", "lastReadSeq": 0, "notify": {"level": "all", "muteUntil": null}},
+        })
+    })
 }
 
 fn gone_reason(world: &World, rows: Option<&RoomRows>, user: &str) -> &'static str {

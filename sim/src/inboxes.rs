@@ -62,6 +62,7 @@ impl World {
                 let wants = self.devices.get(device).is_some_and(|mut it| {
                     (it.request, it.phase) = (None, InboxPhase::Opening);
                     it.socket = Some(socket.clone());
+                    it.active_at = Some(self.clock.now());
                     it.wants_connection
                 });
                 self.recorder.trace(|| format!("device {device} is connected"));
@@ -147,6 +148,7 @@ impl World {
         let (seq, socket) = sent?;
         self.recorder.count("rooms read in a list");
         let id = ROOMS[room].1;
+        self.note_activity(device);
         self.send_frame(&socket, format!(r#"{{"type":"read","roomId":"{id}","seq":{seq}}}"#));
         Some(seq)
     }
@@ -161,9 +163,26 @@ impl World {
         };
         self.recorder.count("drafts");
         let id = ROOMS[room].1;
+        self.note_activity(device);
         let frame = format!(r#"{{"type":"draft","roomId":"{id}","text":"{text}","rev":{rev}}}"#);
         self.send_frame(&socket, frame);
         Some(text)
+    }
+
+    fn note_activity(&self, device: usize) {
+        if let Some(mut it) = self.devices.get(device) {
+            it.active_at = Some(self.clock.now());
+        }
+    }
+
+    /// The device says whether its person is active.
+    pub fn say_active(self: &Rc<Self>, device: usize, is_active: bool) {
+        let socket = self.devices.get(device).filter(|it| it.is_live()).and_then(|it| it.socket.clone());
+        let Some(socket) = socket else { return };
+        self.send_frame(&socket, format!(r#"{{"type":"active","active":{is_active}}}"#));
+        if let Some(mut it) = self.devices.get(device) {
+            it.active_at = is_active.then(|| self.clock.now());
+        }
     }
 
     fn draft_text(&self) -> String {
@@ -201,9 +220,12 @@ impl World {
         }
     }
 
-    /// A poke from a room to an inbox, which may be lost, late, or done without an answer.
-    pub async fn carry_poke(self: Rc<Self>, from: &Host, poke: Poke) -> bool {
-        self.check_poke_rate(from, &poke);
+    /// A poke from a room or an inbox to an inbox, which may be lost, late, or done without an answer.
+    pub async fn carry_poke(self: Rc<Self>, from: &Host, poke: InboxRequest) -> bool {
+        match &poke {
+            InboxRequest::Poke(poke) => self.check_poke_rate(from, poke),
+            _ => self.recorder.count("partners poked"),
+        }
         self.recorder.count("pokes");
         let is_unreliable = self.devices.pokes_are_unreliable.get();
         let fate = if is_unreliable { self.devices.random() >> 33 & 7 } else { 7 };
@@ -217,8 +239,9 @@ impl World {
         let (world, answer) = (self.clone(), slot.clone());
         self.clock.spawn(async move {
             world.clock.sleep(if fate == 1 { 3_000 } else { 1 }).await;
-            let (tenant, user) = (poke.tenant.clone(), poke.user.clone());
-            let answered = world.request_inbox(&tenant, &user, InboxRequest::Poke(poke)).await;
+            let (tenant, user) = poke.owner();
+            let (tenant, user) = (tenant.clone(), user.clone());
+            let answered = world.request_inbox(&tenant, &user, poke).await;
             if fate == 2 {
                 world.recorder.count("pokes doubled");
             }

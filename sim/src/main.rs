@@ -220,6 +220,8 @@ fn search(options: &Options, is_enough: impl Fn(&Findings) -> bool + Sync) -> Fi
         findings.runs += 1;
         findings.hash ^= outcome.hash.rotate_left((seed % 64) as u32);
         if let Some(first) = outcome.violations.into_iter().next() {
+            // At once: a run of hours may be cut off.
+            eprintln!("seed {seed} failed: {:?}: {}", first.checker, first.what);
             findings.failed.insert(seed, (first.checker, first.what));
         }
         if is_enough(&findings) {

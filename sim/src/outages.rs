@@ -85,9 +85,10 @@ impl World {
         if idle && host.is_awake() {
             self.recorder.count("hibernations");
             // An alarm that waits for a lost promise keeps nothing awake, and blocks all later ones for good.
-            let is_alarm_lost = host.alarm_running.get();
+            let (is_alarm_lost, is_aborted) = (host.alarm_running.get(), host.alarm_aborted.get());
             self.drop_memory(host);
             host.alarm_running.set(is_alarm_lost);
+            host.alarm_aborted.set(is_aborted);
         }
         idle
     }

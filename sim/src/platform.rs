@@ -9,7 +9,7 @@ use crate::world::checker::Checker;
 use crate::world::executor::Owner;
 use crate::world::hosts::{Host, HostedObject, ObjectAnswer, ObjectRequest, Output, Work};
 use crate::world::network::{LATENCY_MS, SimSocket};
-use chinwag::api::{Poke, Reply, RoomRequest};
+use chinwag::api::{InboxRequest, Reply, RoomRequest};
 use chinwag::auth::Identity;
 use chinwag::db::Notices;
 use chinwag::error::{Code, Refusal};
@@ -328,7 +328,7 @@ impl Platform for Simulated {
         Some(bucket.keys().filter_map(|key| key.strip_prefix(prefix).map(str::to_owned)).collect())
     }
 
-    async fn poke(&self, poke: &Poke) -> bool {
+    async fn poke(&self, poke: &InboxRequest) -> bool {
         self.world.clone().carry_poke(&self.host, poke.clone()).await
     }
 

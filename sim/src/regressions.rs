@@ -20,7 +20,7 @@ impl Regression {
     }
 }
 
-pub const ALL: [Regression; 23] = [
+pub const ALL: [Regression; 24] = [
     Regression {
         mutant: "restored-backup-not-stored",
         defect: "Postgres was restored from a backup and the room reloaded before the markers were sent again: nothing sent them",
@@ -298,6 +298,23 @@ pub const ALL: [Regression; 23] = [
             Wait { ms: 40_000 },
             PostgresFault(PostgresFault::Fine),
             Wait { ms: 1_000 },
+        ],
+    },
+    Regression {
+        mutant: "planner-of-nothing",
+        defect: "a planner lost its promise with the changes of others: each of them planned what nobody asked for, again and again within one turn",
+        strict_limits: false,
+        actions: &[
+            Connect { tab: 5 },
+            Wait { ms: 5_000 },
+            // Both go back into the queue, and into the next statement together.
+            PostgresFault(PostgresFault::LosesReplies),
+            Request { room: 1, request: OwnerRequest::Topic { number: 0 } },
+            Request { room: 1, request: OwnerRequest::SlowMode { seconds: 0 } },
+            Wait { ms: 105 },
+            PostgresFault(PostgresFault::LosesPromises),
+            Wait { ms: 30_000 },
+            PostgresFault(PostgresFault::Fine),
         ],
     },
     Regression {

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 pub enum InboxRequest {
     Upgrade(InboxUpgrade),
     Poke(Poke),
+    PersonPoke(PersonPoke),
     /// Which tokens are refused has changed in Postgres: the inbox asks for it, and closes the sockets of those.
     #[serde(rename_all = "camelCase")]
     EndSessions {
@@ -44,6 +45,30 @@ pub struct Poke {
     pub tenant: TenantId,
     pub user: UserId,
     pub room: RoomId,
+}
+
+/// The presence or the profile of `person`, who has a direct room with `user`, may have changed. It may arrive twice, late
+/// or never: the inbox asks Postgres.
+///
+/// Crosses a deploy: tests/golden/stored/inbox_request.json
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonPoke {
+    pub tenant: TenantId,
+    pub user: UserId,
+    pub person: UserId,
+}
+
+impl InboxRequest {
+    /// Whose inbox it is for.
+    pub fn owner(&self) -> (&TenantId, &UserId) {
+        match self {
+            Self::Upgrade(InboxUpgrade { caller, .. }) => (&caller.tenant, &caller.user),
+            Self::Poke(Poke { tenant, user, .. })
+            | Self::PersonPoke(PersonPoke { tenant, user, .. })
+            | Self::EndSessions { tenant, user } => (tenant, user),
+        }
+    }
 }
 
 /// The name of a person's inbox object. The platform logs names, and a user id may be an address of mail: the name holds

@@ -41,7 +41,7 @@ mod ws_ticket;
 pub use self::blocks::parse_unknown_people;
 pub use self::http::{Body, FileReply, Reply, Request, database_unavailable, no_such_room, over_quota};
 pub use edge_rates::EdgeRate;
-pub use inbox_request::{InboxRequest, InboxUpgrade, Poke, inbox_name};
+pub use inbox_request::{InboxRequest, InboxUpgrade, PersonPoke, Poke, inbox_name};
 pub use people::profile_of;
 pub use ports::{Bucket, Ports, Put, ServiceState};
 pub use room_request::{Membership, RoomOp, RoomRequest, UpgradeRequest, object_name};

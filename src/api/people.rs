@@ -4,13 +4,14 @@
 use super::body::{one_of, time};
 use super::context::CallerContext;
 use super::http::{Body, Reply, Request, database_unavailable, no_such_room};
+use super::inbox_request::{InboxRequest, PersonPoke};
 use super::ports::Ports;
 use super::room_access::tell_room;
 use super::room_request::RoomOp;
 use crate::auth::{self, Action, Identity};
 use crate::db::{self, Directory, DirectoryPlace, EndSessions, ProfilePut, ProfileWriter};
 use crate::error::{Code, Refusal};
-use crate::ids::{RoomId, UserId};
+use crate::ids::{RoomId, TenantId, UserId};
 use crate::limits::{
     DIRECTORY_QUERY_CHARS_MAX, EMOJI_BYTES_MAX, PEOPLE_BULK_MAX, PEOPLE_IDS_MAX, SESSION_ROOMS_AT_ONCE,
     SESSION_ROOMS_MAX, SESSIONS_RETRY_AFTER_MS,
@@ -103,7 +104,17 @@ pub async fn update_own<P: Ports, B: Body>(
     let put = ProfilePut { user_id: caller.user.clone(), set };
     let written = db::put_people(ports.db(), &caller.tenant, ProfileWriter::Person, &[put]).await;
     written.map_err(database_unavailable)?;
+    poke_partners(ports, &caller.tenant, &caller.user).await;
     own(ports, &caller).await
+}
+
+/// Those who have a direct room with the person hear that the profile has changed. What this misses, their inboxes find
+/// with their next renewal.
+async fn poke_partners<P: Ports>(ports: &P, tenant: &TenantId, person: &UserId) {
+    let inboxes = db::inboxes_of_partners(ports.db(), tenant, person).await.unwrap_or_default();
+    let poke =
+        |user| InboxRequest::PersonPoke(PersonPoke { tenant: tenant.clone(), user, person: person.clone() });
+    ports.poke(inboxes.into_iter().map(poke).collect());
 }
 
 async fn own<P: Ports>(ports: &P, caller: &Identity) -> Result<Reply, Refusal> {
@@ -130,6 +141,9 @@ pub async fn put<P: Ports, B: Body>(cx: CallerContext<'_, P>, request: Request<B
     let puts = [ProfilePut { user_id, set }];
     let written = db::put_people(ports.db(), &caller.tenant, ProfileWriter::Admin, &puts).await;
     let person = written.map_err(database_unavailable)?.pop().ok_or_else(Refusal::fault)?;
+    for ProfilePut { user_id, .. } in &puts {
+        poke_partners(ports, &caller.tenant, user_id).await;
+    }
     end_sessions_of_deactivated(ports, &caller, &puts).await?;
     Ok(Reply::ok(json!({"person": person})))
 }

@@ -3,7 +3,7 @@
 
 use super::edge_rates::EdgeRate;
 use super::http::Reply;
-use super::inbox_request::Poke;
+use super::inbox_request::InboxRequest;
 use super::room_request::RoomRequest;
 use crate::auth::{AuthConfig, Identity};
 use crate::db::{Directory, Postgres};
@@ -40,7 +40,7 @@ pub trait Ports {
     /// Writes what the token says of the person once the request is answered, if it is due.
     fn note_person(&self, _caller: &Identity) {}
     /// Pokes these inboxes once the request is answered.
-    fn poke(&self, _pokes: Vec<Poke>) {}
+    fn poke(&self, _pokes: Vec<InboxRequest>) {}
     fn now(&self) -> UnixMs;
     fn random(&self) -> u128;
     /// # Errors  the code and message for the sender of this token.

@@ -5,7 +5,7 @@ use super::blocks::ensure_may_meet;
 use super::body::{line, one_of, user_ids};
 use super::context::{CallerContext, RoomContext};
 use super::http::{Body, Reply, Request, database_unavailable, no_such_room, refuse_quota};
-use super::inbox_request::Poke;
+use super::inbox_request::{InboxRequest, Poke};
 use super::ports::Ports;
 use super::room_access::refuse_strangers;
 use super::room_request::RoomOp;
@@ -73,7 +73,8 @@ pub async fn create<P: Ports, B: Body>(
     let created =
         db::create_room(ports.db(), &new).await.map_err(|error| refuse_quota(error, ports.now()))?;
     let created = created.ok_or_else(no_such_room)?;
-    let poke = |user| Poke { tenant: caller.tenant.clone(), user, room: created.id.clone() };
+    let poke =
+        |user| InboxRequest::Poke(Poke { tenant: caller.tenant.clone(), user, room: created.id.clone() });
     ports.poke(created.inboxes.into_iter().map(poke).collect());
     Ok(Reply::ok(json!({"room": for_caller(&caller, created.room), "created": created.created})))
 }

@@ -1,11 +1,12 @@
-//! What a person's inbox asks: its lease, and rooms as the person sees them. A room of an answer is the list's.
+//! What a person's inbox asks: its lease and presence, rooms as the person sees them, and people. A room of an answer is
+//! the list's.
 //! Not here: the list itself (`rooms`), and what the inbox makes of an answer (`inbox`).
 
 use super::port::{DbError, Postgres, decode};
 use super::unread::bounds;
 use crate::ids::{RoomId, TenantId, UserId};
-use crate::limits::INBOX_LEASE_MS;
-use crate::protocol::inbox::GoneReason;
+use crate::limits::{INBOX_LEASE_MS, PARTNERS_ROOMS_MAX};
+use crate::protocol::inbox::{GoneReason, Presence};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,43 +24,82 @@ pub struct InboxRoom {
 
 /// The person's inbox is open from now on: what changes their list names them.
 ///
-/// # Gives  whether it was open before. What was committed by a statement that began before this one may name nobody.
+/// # Gives  whether it was open before, and the presence. What was committed by a statement that began before this one may name nobody, and
+/// nobody sees the person online.
 pub async fn begin_inbox_lease(
     db: &impl Postgres,
     tenant: &TenantId,
     user: &UserId,
-) -> Result<bool, DbError> {
-    lease(db, tenant, user, INBOX_LEASE_MS).await
+) -> Result<(bool, Presence), DbError> {
+    let input = json!({"tenant": tenant, "user": user, "leaseMs": INBOX_LEASE_MS});
+    lease(db, input).await.map(|answer| (answer.was_running, answer.presence))
 }
 
-/// The person's inbox is closed.
+/// The person's inbox is closed, and nobody is poked.
 pub async fn end_inbox_lease(db: &impl Postgres, tenant: &TenantId, user: &UserId) -> Result<(), DbError> {
-    lease(db, tenant, user, 0).await.map(drop)
+    lease(db, json!({"tenant": tenant, "user": user, "leaseMs": 0})).await.map(drop)
 }
 
-async fn lease(db: &impl Postgres, tenant: &TenantId, user: &UserId, lease_ms: u64) -> Result<bool, DbError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Answer {
-        was_running: bool,
-    }
-    let input = json!({"tenant": tenant, "user": user, "leaseMs": lease_ms});
-    let answer: Answer = decode(db.query("SELECT chat_lease_inbox_v1($1)", input).await?)?;
-    Ok(answer.was_running)
+/// Others see the person so from now on. `Offline` ends the lease, everything else renews it.
+///
+/// # Gives  those of `partners` whose inbox is open.
+pub async fn write_presence(
+    db: &impl Postgres,
+    (tenant, user): (&TenantId, &UserId),
+    presence: Presence,
+    partners: &[UserId],
+) -> Result<Vec<UserId>, DbError> {
+    let lease_ms = if presence == Presence::Offline { 0 } else { INBOX_LEASE_MS };
+    let input = json!({"tenant": tenant, "user": user, "leaseMs": lease_ms, "presence": presence,
+                       "partners": partners});
+    lease(db, input).await.map(|answer| answer.inboxes.unwrap_or_default())
 }
 
-/// These rooms as the person sees them now, in the order asked for.
+/// Those who have a direct room with the person, and an open inbox.
+///
+/// # Cost  the newest `PARTNERS_ROOMS_MAX` rooms of the person.
+pub async fn inboxes_of_partners(
+    db: &impl Postgres,
+    tenant: &TenantId,
+    user: &UserId,
+) -> Result<Vec<UserId>, DbError> {
+    let input = json!({"tenant": tenant, "user": user, "roomsMax": PARTNERS_ROOMS_MAX});
+    let inboxes: Option<_> = decode(db.query("SELECT chat_inboxes_of_partners_v1($1)", input).await?)?;
+    Ok(inboxes.unwrap_or_default())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Leased {
+    was_running: bool,
+    presence: Presence,
+    inboxes: Option<Vec<UserId>>,
+}
+
+async fn lease(db: &impl Postgres, input: Value) -> Result<Leased, DbError> {
+    decode(db.query("SELECT chat_lease_inbox_v2($1)", input).await?)
+}
+
+/// What an inbox has asked for.
+#[derive(Debug, Default, Deserialize)]
+pub struct InboxSeen {
+    pub rooms: Vec<InboxRoom>,
+    /// As everybody sees them; unknown ones are left out.
+    pub people: Vec<Value>,
+}
+
+/// These rooms as the person sees them now, in the order asked for, and these people.
 ///
 /// # Cost  one statement; a room costs what it costs in the list.
 pub async fn inbox_rooms(
     db: &impl Postgres,
     tenant: &TenantId,
     user: &UserId,
-    rooms: &[RoomId],
-) -> Result<Vec<InboxRoom>, DbError> {
-    if rooms.is_empty() {
-        return Ok(Vec::new());
+    (rooms, people): (&[RoomId], &[UserId]),
+) -> Result<InboxSeen, DbError> {
+    if rooms.is_empty() && people.is_empty() {
+        return Ok(InboxSeen::default());
     }
-    let input = json!({"tenant": tenant, "user": user, "rooms": rooms, "bounds": bounds()});
-    decode(db.query("SELECT chat_inbox_rooms_v1($1)", input).await?)
+    let input = json!({"tenant": tenant, "user": user, "rooms": rooms, "people": people, "bounds": bounds()});
+    decode(db.query("SELECT chat_inbox_rooms_v2($1)", input).await?)
 }

@@ -88,7 +88,7 @@ pub async fn put_people(
     people: &[ProfilePut],
 ) -> Result<Vec<Value>, DbError> {
     let input = json!({"tenant": tenant, "by": by, "people": people});
-    decode(db.query("SELECT chat_put_people_v1($1)", input).await?)
+    decode(db.query("SELECT chat_put_people_v2($1)", input).await?)
 }
 
 /// These people, in the order of their ids; unknown ones are left out, and those whom `caller` may not see.

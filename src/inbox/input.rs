@@ -4,7 +4,8 @@
 use crate::auth::Identity;
 use crate::db::{Account, DbError, InboxRoom};
 use crate::error::Refusal;
-use crate::ids::{RoomId, Seq, UnixMs};
+use crate::ids::{RoomId, Seq, UnixMs, UserId};
+use crate::protocol::inbox::Presence;
 use crate::protocol::server::CloseCode;
 use crate::room::{ConnectionId, ResumePosition, SocketEffect};
 use serde_json::Value;
@@ -16,9 +17,8 @@ pub struct Connect {
     /// Whether the client speaks `chat.v1`.
     pub batches: bool,
     pub since: Option<ResumePosition>,
+    /// If the lease was running before, nothing has happened that names nobody.
     pub answer: Answer,
-    /// The lease was running before, so nothing has happened that names nobody.
-    pub lease_was_running: bool,
 }
 
 /// The newest rooms of the list.
@@ -35,14 +35,33 @@ pub struct Answer {
     pub page: Option<Page>,
     /// The rooms that were asked for by their ids.
     pub rooms: Vec<InboxRoom>,
+    /// Direct partners as everybody sees them.
+    pub people: Vec<Value>,
+    /// Those of `OwnWrite::partners` whose inbox is open.
+    pub inboxes: Vec<UserId>,
+    /// Of a whole question: nobody had let the lease end.
+    pub lease_was_running: bool,
+    /// Of a whole question: what others see of the person.
+    pub presence: Option<Presence>,
+}
+
+/// Others see the person so from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnWrite {
+    pub presence: Presence,
+    /// Who is poked if their inbox is open.
+    pub partners: Vec<UserId>,
 }
 
 /// What the inbox wants to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
-    /// The newest rooms and all others that the inbox knows. The lease is renewed first.
+    /// The newest rooms with their direct partners, and all others that the inbox knows. The lease is renewed first.
     pub is_whole: bool,
     pub rooms: Vec<RoomId>,
+    pub people: Vec<UserId>,
+    /// What is written before anything is asked.
+    pub own: Option<OwnWrite>,
 }
 
 /// Something that happened.
@@ -82,6 +101,10 @@ pub enum Input<'a> {
     Poked {
         room: RoomId,
     },
+    /// The presence or the profile of this person may have changed.
+    PersonPoked {
+        person: UserId,
+    },
     AlarmFired,
     /// These tokens of the person are refused from now on.
     SessionsEnded {
@@ -118,4 +141,8 @@ pub enum Effect {
     Alarm(UnixMs),
     /// No device is connected: the lease ends.
     EndLease,
+    /// The person's presence has changed: these inboxes ask for it.
+    PokePartners {
+        inboxes: Vec<UserId>,
+    },
 }

@@ -2,7 +2,7 @@
 //! content. Not here: the rows (`store`).
 
 use super::drafts::Drafts;
-use crate::ids::{RoomId, Seq};
+use crate::ids::{RoomId, Seq, UserId};
 use crate::protocol::inbox::{self, GoneReason};
 use crate::protocol::server::{self, EventText};
 use serde::{Deserialize, Serialize};
@@ -41,19 +41,27 @@ pub enum Logged {
         thread: Option<String>,
         rev: u64,
     },
+    /// The profile of somebody with whom the person has a direct room.
+    Person {
+        user: UserId,
+    },
     /// What newer code has written.
     #[serde(other)]
     Unknown,
 }
 
-/// The rooms of an answer, as the list shows them.
-pub type Shown = BTreeMap<RoomId, Value>;
+/// An answer: the rooms as the list shows them, and people as everybody sees them.
+#[derive(Default)]
+pub struct Shown {
+    pub rooms: BTreeMap<RoomId, Value>,
+    pub people: BTreeMap<UserId, Value>,
+}
 
 impl Logged {
     /// The event as it is delivered. A room that is not shown any more has nothing to show: its events are `hidden`. A
     /// draft that is not kept any more shows as cleared.
     pub fn text(&self, seq: Seq, shown: &Shown, drafts: &Drafts) -> EventText {
-        let of = |id: &RoomId, text: &dyn Fn(&Value) -> EventText| match shown.get(id) {
+        let of = |id: &RoomId, text: &dyn Fn(&Value) -> EventText| match shown.rooms.get(id) {
             Some(room) => text(room),
             None => server::hidden(seq),
         };
@@ -73,6 +81,10 @@ impl Logged {
                 };
                 inbox::draft(seq, inbox::draft_fields(room, thread.as_deref(), text, rev))
             }
+            Self::Person { user } => match shown.people.get(user) {
+                Some(person) => inbox::person(seq, person),
+                None => server::hidden(seq),
+            },
             Self::Unknown => server::hidden(seq),
         }
     }

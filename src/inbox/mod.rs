@@ -6,24 +6,28 @@
 mod drafts;
 mod input;
 mod log;
+mod presence;
 mod questions;
 mod session;
 mod store;
 mod view;
 
 pub use drafts::{Draft, Drafts};
-pub use input::{Answer, Connect, Effect, Input, Page, Question};
+pub use input::{Answer, Connect, Effect, Input, OwnWrite, Page, Question};
 pub use log::{Logged, Shown};
-pub use store::{Owner, Store, Touched, Views};
+pub use store::{Confirmed, Owner, Store, Touched, Views};
 pub use view::RoomView;
 
 use crate::db::Account;
-use crate::ids::{Seq, UnixMs};
+use crate::ids::{Seq, UnixMs, UserId};
 use crate::limits::Limits;
 use crate::protocol::server::CloseCode;
 use crate::room::store::Result;
 use crate::room::{ConnectionId, Connections, RateLimits, SocketState, refused_connections, take_token};
+use presence::OwnPresence;
 use questions::Questions;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 pub struct Inbox {
     owner: Owner,
@@ -35,6 +39,9 @@ pub struct Inbox {
     rates: RateLimits,
     limits: Limits,
     questions: Questions,
+    own: OwnPresence,
+    /// What the devices show of the direct partners, as far as this memory knows.
+    shown_presence: BTreeMap<UserId, Value>,
     effects: Vec<Effect>,
 }
 
@@ -55,6 +62,8 @@ impl Inbox {
             rates: RateLimits::default(),
             limits,
             questions: Questions::default(),
+            own: OwnPresence::new(store.confirmed()?),
+            shown_presence: BTreeMap::new(),
             effects: Vec::new(),
         };
         for state in sockets {
@@ -71,25 +80,27 @@ impl Inbox {
         match input {
             Input::Connect(connect) => self.connect(store, now, *connect)?,
             Input::Frame { connection, text } => self.frame(store, now, connection, text)?,
-            Input::Binary { connection } => self.close(connection, CloseCode::BinaryUnsupported),
+            Input::Binary { connection } => self.close(now, connection, CloseCode::BinaryUnsupported),
             Input::Verified { connection, outcome } => {
                 take_token(&mut self.connections, connection, outcome, now);
             }
             Input::Refused { connection, refusal, frame } => self.refuse(connection, &refusal, Some(frame)),
-            Input::Silent { connections } => self.close_all(connections, CloseCode::HeartbeatTimeout),
-            Input::Slow { connection } => self.close(connection, CloseCode::SlowConsumer),
-            Input::Lost { connections } => self.close_all(connections, CloseCode::Restart),
+            Input::Silent { connections } => self.close_all(now, connections, CloseCode::HeartbeatTimeout),
+            Input::Slow { connection } => self.close(now, connection, CloseCode::SlowConsumer),
+            Input::Lost { connections } => self.close_all(now, connections, CloseCode::Restart),
             Input::Closed { connection } => {
-                self.connections.remove(connection);
-                self.end_if_closed();
+                self.remove_connection(connection);
+                self.leave_if_closed(now);
             }
-            Input::Poked { room } => self.poked(room),
-            Input::AlarmFired => self.alarm_fired(),
-            Input::SessionsEnded { account } => self.end_sessions(&account),
+            Input::Poked { room } => self.poked(now, room),
+            Input::PersonPoked { person } => self.person_poked(now, person),
+            Input::AlarmFired => self.alarm_fired(now),
+            Input::SessionsEnded { account } => self.end_sessions(now, &account),
             Input::Answered { question, outcome } => self.answered(store, now, question, outcome)?,
             Input::Flush => self.flush(now),
         }
         self.connections.settle();
+        self.note_presence(now);
         Ok(std::mem::take(&mut self.effects))
     }
 
@@ -124,7 +135,7 @@ impl Inbox {
 
     /// Sends what is pending. A connection whose token has expired is closed instead.
     fn flush(&mut self, now: UnixMs) {
-        self.close_all(self.connections.expired_ids(now), CloseCode::AuthExpired);
+        self.close_all(now, self.connections.expired_ids(now), CloseCode::AuthExpired);
         let rates = &self.rates;
         let effects = self.connections.flush(|state| {
             if let Some(rates) = rates.get(state.user()) {
@@ -134,27 +145,27 @@ impl Inbox {
         self.effects.extend(effects.into_iter().map(Effect::Socket));
     }
 
-    fn end_sessions(&mut self, account: &Account) {
+    fn end_sessions(&mut self, now: UnixMs, account: &Account) {
         let refused = refused_connections(&self.connections, |identity| account.admit(identity));
-        refused.into_iter().for_each(|(id, code)| self.close(id, code));
+        refused.into_iter().for_each(|(id, code)| self.close(now, id, code));
     }
 
-    fn close_all(&mut self, connections: Vec<ConnectionId>, code: CloseCode) {
-        connections.into_iter().for_each(|id| self.close(id, code));
+    fn close_all(&mut self, now: UnixMs, connections: Vec<ConnectionId>, code: CloseCode) {
+        connections.into_iter().for_each(|id| self.close(now, id, code));
     }
 
-    fn close(&mut self, id: ConnectionId, code: CloseCode) {
-        if self.connections.remove(id).is_some() {
+    fn close(&mut self, now: UnixMs, id: ConnectionId, code: CloseCode) {
+        if self.remove_connection(id) {
             self.effects.push(Effect::Close { connection: id, code });
-            self.end_if_closed();
+            self.leave_if_closed(now);
         }
     }
 
-    /// Without a device nothing is owed, and nobody shall poke.
-    fn end_if_closed(&mut self) {
+    /// Without a device nothing is owed, and after the grace nobody shall poke.
+    fn leave_if_closed(&mut self, now: UnixMs) {
         if !self.is_open() {
             self.questions = Questions::default();
-            self.effects.push(Effect::EndLease);
+            self.leave(now);
         }
     }
 }

@@ -2,14 +2,14 @@
 //! Not here: asking (`object`), and the events of a difference (`view`).
 
 use super::Inbox;
-use super::input::{Answer, Effect, Question};
+use super::input::{Answer, Effect, OwnWrite, Question};
 use super::log::{Logged, Shown};
 use super::store::{Store, Touched, next_slot};
 use super::view::RoomView;
 use crate::db::{DbError, InboxRoom};
-use crate::ids::{RoomId, UnixMs};
+use crate::ids::{RoomId, UnixMs, UserId};
 use crate::limits::*;
-use crate::protocol::inbox::{self, GoneReason};
+use crate::protocol::inbox::{self, GoneReason, Presence};
 use crate::room::Backoff;
 use crate::room::store::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Questions {
     /// Rooms that were poked.
     poked: BTreeSet<RoomId>,
+    /// Direct partners who were poked.
+    people: BTreeSet<UserId>,
     /// Everything is to be compared.
     is_whole_due: bool,
     /// No question before this: the last one, or the pause after a failure.
@@ -34,7 +36,10 @@ impl Questions {
     /// When the next question is due, if any is.
     fn due(&self) -> Option<UnixMs> {
         let ready = |room| self.rooms_next_at.get(room).copied().unwrap_or_default();
-        let first = if self.is_whole_due { Some(0) } else { self.poked.iter().map(ready).min() };
+        let first = match self.is_whole_due || !self.people.is_empty() {
+            true => Some(0),
+            false => self.poked.iter().map(ready).min(),
+        };
         first.map(|at| at.max(self.next_at))
     }
 
@@ -48,13 +53,13 @@ impl Questions {
             self.poked.remove(room);
             self.rooms_next_at.insert(room.clone(), now.saturating_add(INBOX_ROOM_EVERY_MS));
         }
-        Question { is_whole, rooms }
+        let people = std::mem::take(&mut self.people).into_iter().collect();
+        Question { is_whole, rooms, people, own: None }
     }
 
     /// The question had no answer: it is due again after a pause, which grows.
     fn put_back(&mut self, question: Question, now: UnixMs) {
         self.is_whole_due |= question.is_whole;
-        self.poked.extend(question.rooms);
         self.next_at = now.saturating_add(self.backoff.fail(RETRY_MIN_MS, RETRY_MAX_MS));
         self.waits_for_alarm = true;
     }
@@ -68,7 +73,9 @@ impl Questions {
 impl Inbox {
     /// When a question is due; `None`: none is, or it waits for the alarm.
     pub fn question_at(&self) -> Option<UnixMs> {
-        self.questions.due().filter(|_| self.is_open() && !self.questions.waits_for_alarm)
+        let asked = self.questions.due().filter(|_| self.is_open());
+        let own = self.own.due_at().map(|at| at.max(self.questions.next_at));
+        [asked, own].into_iter().flatten().min().filter(|_| !self.questions.waits_for_alarm)
     }
 
     /// The question that is due, which is under way from now on.
@@ -76,11 +83,14 @@ impl Inbox {
         if self.question_at().is_none_or(|at| at > now) {
             return None;
         }
-        let mut question = self.questions.take(now);
+        let is_asked = self.is_open() && self.questions.due().is_some_and(|at| at <= now);
+        let mut question = if is_asked { self.questions.take(now) } else { Question::default() };
         if question.is_whole {
             let known: BTreeSet<_> = question.rooms.into_iter().chain(self.known_rooms()).collect();
             question.rooms = known.into_iter().collect();
+            question.people = self.partners();
         }
+        question.own = self.take_presence(now);
         Some(question)
     }
 
@@ -89,28 +99,52 @@ impl Inbox {
         self.views.keys().cloned().collect()
     }
 
-    pub(super) fn poked(&mut self, room: RoomId) {
+    pub(super) fn poked(&mut self, now: UnixMs, room: RoomId) {
         if !self.is_open() {
-            // The lease outlived the sockets.
-            self.effects.push(Effect::EndLease);
-            return;
+            return self.poked_in_vain(now);
         }
         self.questions.poked.insert(room);
         if self.questions.poked.len() > INBOX_ROOMS_MAX {
             self.questions.poked.clear();
             self.questions.is_whole_due = true;
         }
-        // Who pokes has been answered by Postgres.
+        self.wake_questions();
+    }
+
+    /// Of others than direct partners nothing is shown.
+    pub(super) fn person_poked(&mut self, now: UnixMs, person: UserId) {
+        if !self.is_open() {
+            return self.poked_in_vain(now);
+        }
+        if self.views.values().any(|view| view.partner.as_ref() == Some(&person)) {
+            self.questions.people.insert(person);
+        }
+        self.wake_questions();
+    }
+
+    /// Whoever comes or pokes has been answered by Postgres.
+    pub(super) fn wake_questions(&mut self) {
         if self.questions.waits_for_alarm {
             self.questions.wake();
         }
     }
 
-    /// The alarm comes when the lease must be renewed, and after a failure: everything is compared.
-    pub(super) fn alarm_fired(&mut self) {
-        if self.is_open() {
+    /// The lease outlived the sockets. A presence that is still to be written ends it as well.
+    fn poked_in_vain(&mut self, now: UnixMs) {
+        if self.has_left(now) && self.own.confirmed.presence == Presence::Offline {
+            self.effects.push(Effect::EndLease);
+        }
+    }
+
+    /// After a failure, and when the lease must be renewed, everything is compared.
+    pub(super) fn alarm_fired(&mut self, now: UnixMs) {
+        if self.is_open() && (self.questions.waits_for_alarm || self.own.confirmed.renew_at <= now) {
             self.questions.is_whole_due = true;
-            self.questions.wake();
+        }
+        self.wake_questions();
+        // The answer sets the next one.
+        if !self.questions.is_whole_due {
+            self.set_alarm(now);
         }
     }
 
@@ -124,13 +158,23 @@ impl Inbox {
         match outcome {
             Err(_) => {
                 // What was poked is part of everything.
-                self.questions.put_back(Question { is_whole: true, rooms: Vec::new() }, now);
-                self.effects.push(Effect::Alarm(self.questions.next_at));
+                self.questions.put_back(Question { is_whole: self.is_open(), ..Question::default() }, now);
+                if self.is_open() {
+                    self.effects.push(Effect::Alarm(self.questions.next_at));
+                }
+                self.put_presence_back(now);
             }
-            Ok(answer) => {
+            Ok(mut answer) => {
                 self.questions.backoff.succeed();
-                if question.is_whole {
-                    self.effects.push(Effect::Alarm(now.saturating_add(INBOX_RENEW_MS)));
+                let Question { is_whole, own, .. } = question;
+                if is_whole {
+                    self.own.confirmed.renew_at = now.saturating_add(INBOX_RENEW_MS);
+                    self.check_presence(answer.presence);
+                    store.confirm(&self.own.confirmed)?;
+                    self.set_alarm(now);
+                }
+                if let Some(OwnWrite { presence, .. }) = own {
+                    self.confirm_presence(store, presence, std::mem::take(&mut answer.inboxes))?;
                 }
                 self.compare(store, &answer)?;
             }
@@ -142,7 +186,7 @@ impl Inbox {
     ///
     /// # Gives  the rooms of the answer.
     pub(super) fn compare(&mut self, store: &Store, answer: &Answer) -> Result<Shown> {
-        let (mut events, mut touched, mut shown) = (Vec::new(), Touched::default(), Shown::new());
+        let (mut events, mut touched, mut shown) = (Vec::new(), Touched::default(), Shown::default());
         let page = answer.page.iter().flat_map(|page| &page.rooms);
         let seen = page.filter_map(|room| Some((inbox::id(room)?, Some(room), None)));
         let asked =
@@ -158,7 +202,11 @@ impl Inbox {
                 }
                 continue;
             };
-            let view = RoomView::of(room);
+            let mut view = RoomView::of(room, &self.owner.user);
+            view.profile = known.map_or(0, |known| known.profile);
+            if known.is_none_or(|known| known.partner != view.partner) {
+                self.questions.people.extend(view.partner.clone());
+            }
             if known != Some(&view) {
                 match known {
                     Some(known) => events.extend(known.changes(&id, &view)),
@@ -167,9 +215,13 @@ impl Inbox {
                 self.views.insert(id.clone(), view);
                 touched.rooms.insert(id.clone());
             }
-            shown.insert(id, room.clone());
+            shown.rooms.insert(id, room.clone());
+        }
+        for person in &answer.people {
+            self.questions.people.retain(|user| inbox::person_id(person).as_ref() != Some(user));
         }
         self.forget_oldest(&mut touched.rooms);
+        self.compare_people(&answer.people, (&mut events, &mut touched, &mut shown));
         self.write(store, &events, &touched, &shown)?;
         Ok(shown)
     }

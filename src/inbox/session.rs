@@ -9,7 +9,6 @@ use super::store::{Store, Touched};
 use crate::auth::Identity;
 use crate::error::Refusal;
 use crate::ids::UnixMs;
-use crate::limits::{INBOX_RENEW_MS, INBOX_SETTLE_MS};
 use crate::protocol::client::BadFrame;
 use crate::protocol::inbox::{self, InboxFrame};
 use crate::protocol::server::{self, CloseCode, ResyncReason};
@@ -21,7 +20,9 @@ use crate::room::{
 impl Inbox {
     /// Queues everything that a new connection receives first (INBOX-1). The others receive what the list has for them.
     pub(super) fn connect(&mut self, store: &Store, now: UnixMs, connect: Connect) -> Result<()> {
-        let Connect { id, identity, batches, since, answer, lease_was_running } = connect;
+        let Connect { id, identity, batches, since, answer } = connect;
+        let lease_was_running = answer.lease_was_running;
+        self.check_presence(answer.presence);
         let shown = self.compare(store, &answer)?;
         let (seq, epoch) = (self.head.0, self.owner.epoch.clone());
         let mut first = vec![inbox::hello(
@@ -44,12 +45,16 @@ impl Inbox {
                 Err(reason) => first.push(server::resync(reason, seq, &epoch)),
             },
         }
+        first.extend(
+            shown.people.iter().map(|(user, person)| inbox::presence(user, inbox::field(person, "presence"))),
+        );
         first.push(inbox::synced(seq));
         self.close_oldest();
-        self.connections.open(SocketState::new(id, identity, batches, now), first);
-        let in_ms = if lease_was_running { INBOX_RENEW_MS } else { INBOX_SETTLE_MS };
-        self.effects.push(Effect::Alarm(now.saturating_add(in_ms)));
-        Ok(())
+        let state = SocketState { active_ms: now, ..SocketState::new(id, identity, batches, now) };
+        self.connections.open(state, first);
+        self.wake_questions();
+        self.arrive(now, lease_was_running);
+        store.confirm(&self.own.confirmed)
     }
 
     /// The events after a position, or why they can't be had whole.
@@ -73,7 +78,7 @@ impl Inbox {
         let open = self.connections.ids(|_| true);
         let over = open.len().saturating_add(1).saturating_sub(max);
         for id in open.into_iter().take(over) {
-            self.connections.remove(id);
+            self.remove_connection(id);
             self.effects.push(Effect::Close { connection: id, code: CloseCode::TooManyConnections });
         }
     }
@@ -82,7 +87,7 @@ impl Inbox {
         let checked = check_frame(&mut self.connections, &mut self.rates, &self.limits, (id, text), now);
         let Some((caller, check)) = checked else { return Ok(()) };
         match check {
-            FrameCheck::Close(code) => self.close(id, code),
+            FrameCheck::Close(code) => self.close(now, id, code),
             FrameCheck::Refuse(refusal) => {
                 let kind = InboxFrame::decode(text)
                     .map_or_else(|bad| bad.kind, |frame| Some(frame.name().to_owned()));
@@ -92,7 +97,7 @@ impl Inbox {
                 Ok(frame) => return self.dispatch(store, now, (id, caller), frame),
                 Err(BadFrame { refusal, kind, .. }) => {
                     match is_one_malformed_too_many(&mut self.connections, id, &refusal, now) {
-                        true => self.close(id, CloseCode::Protocol),
+                        true => self.close(now, id, CloseCode::Protocol),
                         false => self.refuse(id, &refusal, kind.as_deref()),
                     }
                 }
@@ -113,7 +118,9 @@ impl Inbox {
                 self.connections.send(id, server::pong(&t, self.head.0, &self.owner.epoch));
             }
             InboxFrame::Auth { token } => self.effects.push(Effect::Verify { connection: id, token }),
+            InboxFrame::Active { active } => self.mark_active(id, active, now),
             InboxFrame::Read { room, seq } => {
+                self.mark_active(id, true, now);
                 let is_known = self.views.contains_key(&room);
                 self.effects.push(Effect::MarkRead {
                     connection: id,
@@ -124,6 +131,7 @@ impl Inbox {
                 });
             }
             InboxFrame::Draft(frame) => {
+                self.mark_active(id, true, now);
                 let user = caller.user.as_str();
                 match self.rates.charge(&self.limits, user, Rate::Messages, now) {
                     Ok(()) => self.write_draft(store, Draft::new(frame, now))?,
@@ -147,7 +155,7 @@ impl Inbox {
             self.drafts.get(&place).into_iter().chain(cleared).map(draft_event).collect();
         let places = dropped.iter().map(Draft::place).chain(is_newer.then_some(place));
         let touched = Touched { drafts: places.collect(), ..Touched::default() };
-        self.write(store, &events, &touched, &Shown::new())
+        self.write(store, &events, &touched, &Shown::default())
     }
 
     /// The client gets this refusal of a frame.

@@ -5,9 +5,10 @@
 use super::drafts::{Draft, Drafts, Place, row_of};
 use super::log::Logged;
 use super::view::RoomView;
-use crate::ids::{RoomId, Seq, TenantId, UserId};
+use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::{INBOX_SHARDS, INBOX_TURNS_KEPT};
 use crate::protocol::client::digest;
+use crate::protocol::inbox::Presence;
 use crate::room::store::{Result, Sql, StoreError, int, int_at, text, text_at};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,23 @@ pub struct Owner {
     pub epoch: String,
 }
 
+/// What Postgres has confirmed of the person's presence.
+///
+/// Stored format: tests/golden/stored/inbox_presence.json
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Confirmed {
+    pub presence: Presence,
+    /// When the lease is to be renewed, and everything compared.
+    pub renew_at: UnixMs,
+}
+
+impl Default for Confirmed {
+    fn default() -> Self {
+        Self { presence: Presence::Offline, renew_at: 0 }
+    }
+}
+
 /// What the inbox has shown of its rooms.
 pub type Views = BTreeMap<RoomId, RoomView>;
 
@@ -32,13 +50,15 @@ pub struct Touched {
     pub drafts: BTreeSet<Place>,
 }
 
-/// Row 0 of `inbox_state` is the owner; the others are the rooms, by a digest of their ids.
+/// Row 0 of `inbox_state` is the owner, row -1 the presence; those above are the rooms, by a digest of their ids.
 const SCHEMA: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS inbox_state (id INTEGER PRIMARY KEY, body TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS inbox_log (slot INTEGER PRIMARY KEY, seq INTEGER NOT NULL, body TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS inbox_drafts (id INTEGER PRIMARY KEY, body TEXT NOT NULL)",
 ];
 const PUT_STATE: &str = "INSERT INTO inbox_state (id, body) VALUES (?, ?)
+    ON CONFLICT (id) DO UPDATE SET body = excluded.body";
+const PUT_PRESENCE: &str = "INSERT INTO inbox_state (id, body) VALUES (-1, ?)
     ON CONFLICT (id) DO UPDATE SET body = excluded.body";
 const PUT_TURN: &str = "INSERT INTO inbox_log (slot, seq, body) VALUES (?, ?, ?)
     ON CONFLICT (slot) DO UPDATE SET seq = excluded.seq, body = excluded.body";
@@ -63,6 +83,16 @@ impl Store<'_> {
         }
         let rows = self.0.exec("SELECT body FROM inbox_state WHERE id = 0", &[])?;
         rows.first().map(|row| decode(&text_at(row, 0)?)).transpose()
+    }
+
+    /// What Postgres has confirmed of the person's presence, and when the lease is renewed.
+    pub fn confirmed(&self) -> Result<Confirmed> {
+        let rows = self.0.exec("SELECT body FROM inbox_state WHERE id = -1", &[])?;
+        rows.first().map_or_else(|| Ok(Confirmed::default()), |row| decode(&text_at(row, 0)?))
+    }
+
+    pub fn confirm(&self, confirmed: &Confirmed) -> Result<()> {
+        self.0.exec(PUT_PRESENCE, &[text(&encode(confirmed))]).map(drop)
     }
 
     pub fn views(&self) -> Result<Views> {

@@ -3,9 +3,9 @@
 //! Not here: the events of a change (`protocol::inbox`).
 
 use super::log::Logged;
-use crate::ids::{RoomId, Seq};
+use crate::ids::{RoomId, Seq, UserId};
 use crate::protocol::client::digest;
-use crate::protocol::inbox::{at, field, number};
+use crate::protocol::inbox::{at, field, number, partner};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -29,11 +29,21 @@ pub struct RoomView {
     details: u64,
     /// Digest of the person's own settings.
     settings: u64,
+    /// The other person of a direct room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<UserId>,
+    /// Digest of the partner's profile; 0: it was not shown yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub profile: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl RoomView {
-    /// What the list says of the room.
-    pub fn of(room: &Value) -> Self {
+    /// What the list says of the room to this person. The partner's profile is not known from it.
+    pub fn of(room: &Value, me: &UserId) -> Self {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let sum = |names: &[&str]| {
             let values: Vec<String> = names.iter().map(|name| at(room, name).to_string()).collect();
@@ -58,6 +68,8 @@ impl RoomView {
                 "/me/role",
             ]),
             settings: sum(&["/me/notify", "/me/hidden"]),
+            partner: partner(room, me),
+            profile: 0,
         }
     }
 
@@ -108,9 +120,10 @@ mod tests {
     #[test]
     fn inbox_4_each_difference_of_the_list_has_its_event_and_what_is_equal_has_none() {
         let id = RoomId::parse("r").expect("an id");
-        let before = RoomView::of(&room(&[]));
+        let me = UserId::parse("alice").expect("an id");
+        let before = RoomView::of(&room(&[]), &me);
         let names = |patch: &[(&str, Value)]| -> Vec<&'static str> {
-            let changes = before.changes(&id, &RoomView::of(&room(patch)));
+            let changes = before.changes(&id, &RoomView::of(&room(patch), &me));
             changes
                 .iter()
                 .map(|event| match event {

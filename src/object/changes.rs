@@ -64,6 +64,11 @@ impl Changes {
         Ok(answer)
     }
 
+    /// Whether no planner has taken the change. One that has may have lost its promise, and never answers.
+    fn is_waiting(&self, answer: &Rc<Cell<Option<Answered>>>) -> bool {
+        self.waiting.borrow().iter().any(|known| Rc::ptr_eq(&known.answer, answer))
+    }
+
     /// The request gives up: its change is not made, unless Postgres is being asked for it.
     fn withdraw(&self, answer: &Rc<Cell<Option<Answered>>>) {
         self.waiting.borrow_mut().retain(|known| !Rc::ptr_eq(&known.answer, answer));
@@ -120,7 +125,7 @@ impl<P: Platform> Object<P> {
                 self.changes.withdraw(&answer);
                 return Err(busy("the change was not made in time, try again"));
             }
-            if self.changes.planner.take(now, CHANGE_LEASE_MS) {
+            if self.changes.is_waiting(&answer) && self.changes.planner.take(now, CHANGE_LEASE_MS) {
                 self.make_changes().await;
                 self.changes.planner.release();
             } else {

@@ -8,7 +8,7 @@ use super::platform::{Gone, Platform};
 use super::requests::Answer;
 use super::sockets::Sockets;
 use super::verifying::Verifying;
-use crate::api::{InboxRequest, InboxUpgrade, Reply};
+use crate::api::{InboxRequest, InboxUpgrade, PersonPoke, Poke, Reply};
 use crate::auth::Identity;
 use crate::error::Refusal;
 use crate::ids::{TenantId, UnixMs, UserId};
@@ -87,33 +87,39 @@ impl<P: Platform> InboxObject<P> {
     pub async fn handle_request(self: Rc<Self>, request: InboxRequest) -> Result<Answer<P::Peer>, Refusal> {
         match request {
             InboxRequest::Upgrade(upgrade) => self.upgrade(upgrade).await,
-            InboxRequest::Poke(poke) => {
-                if self.look(|_| ()).is_none() {
-                    // Nobody's inbox is here, and yet a lease runs.
-                    let (tenant, user) = (poke.tenant, poke.user);
-                    self.later(async move |object| object.end_lease(&tenant, &user).await);
-                } else {
-                    self.feed(Input::Poked { room: poke.room });
-                }
-                Ok(Answer::Reply(Reply::ok("{}")))
+            InboxRequest::Poke(Poke { tenant, user, room }) => {
+                Ok(self.poked(tenant, user, Input::Poked { room }))
+            }
+            InboxRequest::PersonPoke(PersonPoke { tenant, user, person }) => {
+                Ok(self.poked(tenant, user, Input::PersonPoked { person }))
             }
             InboxRequest::EndSessions { tenant, user } => self.end_sessions(&tenant, &user).await,
         }
+    }
+
+    fn poked(self: &Rc<Self>, tenant: TenantId, user: UserId, input: Input) -> Answer<P::Peer> {
+        if self.look(|_| ()).is_none() {
+            // Nobody's inbox is here, and yet a lease runs.
+            self.later(async move |object| object.end_lease(&tenant, &user).await);
+        } else {
+            self.feed(input);
+        }
+        Answer::Reply(Reply::ok("{}"))
     }
 
     async fn upgrade(self: &Rc<Self>, upgrade: InboxUpgrade) -> Result<Answer<P::Peer>, Refusal> {
         let InboxUpgrade { caller, batches, since } = upgrade;
         self.create(&caller.tenant, &caller.user)?;
         // From here to the end stands no `await`: the answer is the newest one.
-        let (answer, lease_was_running) = self.ask_everything(&caller).await?;
+        let answer = self.ask_everything(&caller).await?;
+        self.sockets.begin_turn();
         self.process_frames();
         let now = self.platform.now();
         let id = self.sockets.number(self.look(|inbox| inbox.next_connection(now)).unwrap_or(1));
-        self.sockets.begin_turn();
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
         self.sockets.insert_new(id, socket.clone(), batches);
         let since = since.map(|(seq, epoch)| ResumePosition { seq, epoch });
-        let connect = Connect { id, identity: caller, batches, since, answer, lease_was_running };
+        let connect = Connect { id, identity: caller, batches, since, answer };
         let is_connected = self.feed(Input::Connect(Box::new(connect))) && self.feed(Input::Flush);
         if !is_connected {
             self.sockets.remove(id);
@@ -159,6 +165,8 @@ impl<P: Platform> InboxObject<P> {
     /// Starts what is due and returns at once.
     pub async fn alarm(self: Rc<Self>) {
         self.feed(Input::AlarmFired);
+        // Devices that are gone without a word are looked for.
+        self.flush_later();
     }
 
     // --- Feeding the inbox --------------------------------------------------------------------------------
@@ -258,6 +266,9 @@ impl<P: Platform> InboxObject<P> {
                 }
             }),
             Effect::Alarm(at) => self.platform.set_alarm(at),
+            Effect::PokePartners { inboxes } => {
+                self.later(async move |object| object.poke_partners(inboxes).await);
+            }
             Effect::EndLease => {
                 let owner = self.with_inbox(|inbox| inbox.owner().clone());
                 self.later(async move |object| {

@@ -5,15 +5,20 @@ use super::host::Host;
 use super::inbox::InboxObject;
 use super::platform::Platform;
 use super::requests::Answer as Answered;
-use crate::api::{self, Reply, RoomOp, RoomRequest, database_unavailable, no_such_room};
+use crate::api::{
+    self, InboxRequest, PersonPoke, Reply, RoomOp, RoomRequest, database_unavailable, no_such_room,
+};
 use crate::auth::Identity;
 use crate::db::{self, DbError, InboxRoom};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
-use crate::inbox::{Answer, Inbox, Input, Page, Question};
-use crate::limits::{PAGE_MAX, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS};
+use crate::inbox::{Answer, Inbox, Input, Owner, Page, Question};
+use crate::limits::{
+    INBOX_ROOM_EVERY_MS, PAGE_MAX, POKE_TRIES_MAX, POKES_AT_ONCE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS,
+};
 use crate::protocol;
 use crate::room::RoomCall;
+use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -35,20 +40,17 @@ impl<P: Platform> InboxObject<P> {
     ///
     /// # Errors  upstream_unavailable → Postgres gave no answer. What a list shows only Postgres knows. And those of
     /// `db::Account::admit`.
-    pub(super) async fn ask_everything(
-        self: &Rc<Self>,
-        caller: &Identity,
-    ) -> Result<(Answer, bool), Refusal> {
+    pub(super) async fn ask_everything(self: &Rc<Self>, caller: &Identity) -> Result<Answer, Refusal> {
         self.begin_question().await?;
         let answer = self.ask_as(caller).await;
         self.asking.release();
         answer
     }
 
-    async fn ask_as(self: &Rc<Self>, caller: &Identity) -> Result<(Answer, bool), Refusal> {
+    async fn ask_as(self: &Rc<Self>, caller: &Identity) -> Result<Answer, Refusal> {
         self.ensure_active(caller).await?;
-        let known = self.look(Inbox::known_rooms).unwrap_or_default();
-        self.ask_whole(caller, &known).await.map_err(database_unavailable)
+        let known = self.look(|inbox| (inbox.known_rooms(), inbox.partners())).unwrap_or_default();
+        self.ask_whole(caller, (&known.0, &known.1)).await.map_err(database_unavailable)
     }
 
     /// # Errors  those of `db::ensure_active`.
@@ -78,23 +80,30 @@ impl<P: Platform> InboxObject<P> {
     async fn ask_whole(
         self: &Rc<Self>,
         caller: &Identity,
-        known: &[RoomId],
-    ) -> Result<(Answer, bool), DbError> {
+        (known, partners): (&[RoomId], &[UserId]),
+    ) -> Result<Answer, DbError> {
         let (tenant, user) = (&caller.tenant, &caller.user);
         self.ask_db(async |db| {
-            let was_running = db::begin_inbox_lease(db, tenant, user).await?;
+            let (lease_was_running, presence) = db::begin_inbox_lease(db, tenant, user).await?;
             let page = db::list_rooms(db, tenant, user, None, PAGE_MAX).await?;
             let listed: BTreeSet<RoomId> = page.rooms.iter().filter_map(protocol::inbox::id).collect();
             let others: Vec<RoomId> = known.iter().filter(|id| !listed.contains(*id)).cloned().collect();
-            let rooms = db::inbox_rooms(db, tenant, user, &others).await?;
+            let of_page = page.rooms.iter().filter_map(|room| protocol::inbox::partner(room, user));
+            let people: BTreeSet<UserId> = of_page.chain(partners.iter().cloned()).collect();
+            let people: Vec<UserId> = people.into_iter().collect();
+            let seen = db::inbox_rooms(db, tenant, user, (&others, &people)).await?;
             let answer = Answer {
                 page: Some(Page {
                     rooms: page.rooms.into_iter().map(|room| api::for_caller(caller, room)).collect(),
                     next_cursor: page.next_cursor,
                 }),
-                rooms: shown_to(caller, rooms),
+                rooms: shown_to(caller, seen.rooms),
+                people: seen.people,
+                inboxes: Vec::new(),
+                lease_was_running,
+                presence: Some(presence),
             };
-            Ok((answer, was_running))
+            Ok(answer)
         })
         .await
     }
@@ -119,21 +128,74 @@ impl<P: Platform> InboxObject<P> {
             return self.ask_at(self.platform.now().saturating_add(STATEMENT_TIMEOUT_MS));
         }
         let now = self.platform.now();
-        let taken = self.with_inbox(|inbox| Some((inbox.take_question(now)?, inbox.caller().cloned()?)));
-        if let Some(Some((question, caller))) = taken {
-            let outcome = self.answer(&caller, &question).await;
+        let taken = self.with_inbox(|inbox| {
+            Some((inbox.take_question(now)?, inbox.owner().clone(), inbox.caller().cloned()))
+        });
+        if let Some(Some((question, owner, caller))) = taken {
+            let outcome = self.answer(&owner, caller.as_ref(), &question).await;
             self.feed(Input::Answered { question, outcome });
         }
         self.asking.release();
     }
 
-    async fn answer(self: &Rc<Self>, caller: &Identity, question: &Question) -> Result<Answer, DbError> {
-        if question.is_whole {
-            return self.ask_whole(caller, &question.rooms).await.map(|(answer, _)| answer);
+    /// `caller`: `None` without a device; then there is nothing to show.
+    async fn answer(
+        self: &Rc<Self>,
+        Owner { tenant, user, .. }: &Owner,
+        caller: Option<&Identity>,
+        question: &Question,
+    ) -> Result<Answer, DbError> {
+        let Question { is_whole, rooms, people, own } = question;
+        let inboxes = match own {
+            Some(own) => {
+                let write = async |db: &P::Db| {
+                    db::write_presence(db, (tenant, user), own.presence, &own.partners).await
+                };
+                self.ask_db(write).await?
+            }
+            None => Vec::new(),
+        };
+        let Some(caller) = caller else { return Ok(Answer { inboxes, ..Answer::default() }) };
+        if *is_whole {
+            let answer = self.ask_whole(caller, (rooms, people)).await?;
+            // What was just written is not confirmed yet.
+            let presence = answer.presence.filter(|_| own.is_none());
+            return Ok(Answer { inboxes, presence, ..answer });
         }
-        let (tenant, user) = (&caller.tenant, &caller.user);
-        let rooms = self.ask_db(async |db| db::inbox_rooms(db, tenant, user, &question.rooms).await).await?;
-        Ok(Answer { page: None, rooms: shown_to(caller, rooms) })
+        let seen = self.ask_db(async |db| db::inbox_rooms(db, tenant, user, (rooms, people)).await).await?;
+        let rooms = shown_to(caller, seen.rooms);
+        Ok(Answer { rooms, people: seen.people, inboxes, ..Answer::default() })
+    }
+
+    /// These inboxes ask for the presence of this one's person. One that gives no answer is tried again; after the last
+    /// try its next renewal finds it.
+    pub(super) async fn poke_partners(self: &Rc<Self>, inboxes: Vec<UserId>) {
+        let Some(Owner { tenant, user: person, .. }) = self.look(|inbox| inbox.owner().clone()) else {
+            return;
+        };
+        let mut left = inboxes;
+        for tries in 0..POKE_TRIES_MAX {
+            let mut failed = Vec::new();
+            for some in left.chunks(POKES_AT_ONCE) {
+                let pokes: Vec<_> = some
+                    .iter()
+                    .map(|user| PersonPoke {
+                        tenant: tenant.clone(),
+                        user: user.clone(),
+                        person: person.clone(),
+                    })
+                    .map(InboxRequest::PersonPoke)
+                    .collect();
+                let arrived = join_all(pokes.iter().map(|poke| self.platform.poke(poke))).await;
+                let lost = some.iter().zip(arrived).filter(|(_, has_arrived)| !has_arrived);
+                failed.extend(lost.map(|(user, _)| user.clone()));
+            }
+            if failed.is_empty() {
+                return;
+            }
+            left = failed;
+            self.platform.sleep(INBOX_ROOM_EVERY_MS << tries.min(8)).await;
+        }
     }
 
     /// Nobody pokes this person any more, unless a device is connected again. A lease that can't be ended is over by

@@ -1,7 +1,7 @@
 //! What the object of a room or an inbox needs from its runtime. `shell` (workerd) and the simulator implement it.
 //! Not here: what the object does with it.
 
-use crate::api::{Poke, Reply, RoomRequest};
+use crate::api::{InboxRequest, Reply, RoomRequest};
 use crate::auth::Identity;
 use crate::db::{Notices, Postgres};
 use crate::error::Refusal;
@@ -76,7 +76,7 @@ pub trait Platform: 'static {
     /// Pokes a person's inbox; true when it has the poke.
     ///
     /// # Cost  at most `OBJECT_TIMEOUT_MS`.
-    fn poke(&self, _poke: &Poke) -> impl Future<Output = bool> {
+    fn poke(&self, _poke: &InboxRequest) -> impl Future<Output = bool> {
         async { true }
     }
     /// Asks a room for an inbox.

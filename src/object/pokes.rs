@@ -5,7 +5,7 @@
 use super::Object;
 use super::host::Host;
 use super::platform::Platform;
-use crate::api::Poke;
+use crate::api::{InboxRequest, Poke};
 use crate::ids::{UnixMs, UserId};
 use crate::limits::*;
 use crate::room::Room;
@@ -97,12 +97,13 @@ impl<P: Platform> Object<P> {
         let now = self.platform.now();
         let Some((tenant, room)) = self.memory.look(Room::key) else { return };
         for (user, tries) in self.pokes.take_due(now) {
-            let poke = Poke { tenant: tenant.clone(), user, room: room.clone() };
+            let (tenant, room) = (tenant.clone(), room.clone());
+            let poke = InboxRequest::Poke(Poke { tenant, user: user.clone(), room });
             self.later(async move |object| {
                 let has_arrived = object.platform.poke(&poke).await;
                 object.pokes.arrived();
                 if !has_arrived {
-                    object.pokes.put_back(poke.user, tries, object.platform.now());
+                    object.pokes.put_back(user, tries, object.platform.now());
                 }
                 object.send_pokes();
             });

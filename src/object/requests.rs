@@ -77,11 +77,11 @@ impl<P: Platform> Object<P> {
         caller: Identity,
         upgrade: UpgradeRequest,
     ) -> Result<Answer<P::Peer>, Refusal> {
+        self.sockets.begin_turn();
         // A fault in one of these frames loads the room again. That must not happen between `accept` and `Connect`.
         self.process_inbox();
         let now = self.platform.now();
         let id = self.sockets.number(self.memory.look(|room| room.next_connection(now)).unwrap_or(1));
-        self.sockets.begin_turn();
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
         let UpgradeRequest { batches, since, history } = upgrade;
         self.sockets.insert_new(id, socket.clone(), batches);

@@ -5,7 +5,7 @@ use super::client::BadFrame;
 use super::json::Fields;
 use super::server::EventText;
 use crate::error::{Code, Refusal};
-use crate::ids::{MessageId, RoomId, Seq};
+use crate::ids::{MessageId, RoomId, Seq, UserId};
 use crate::limits::{CONTENT_CHARS_MAX, HEARTBEAT_MS};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,6 +25,10 @@ pub enum InboxFrame {
         seq: Seq,
     },
     Draft(DraftFrame),
+    /// The person has done something on this device, or does nothing any more.
+    Active {
+        active: bool,
+    },
 }
 
 /// What waits to be sent in a room, or in the thread with this root.
@@ -69,6 +73,7 @@ impl InboxFrame {
             "auth" => Ok(Self::Auth { token: fields.text("token")? }),
             "read" => Ok(Self::Read { room: room_id(fields)?, seq: fields.integer("seq")? }),
             "draft" => Ok(Self::Draft(DraftFrame::from_fields(fields)?)),
+            "active" => Ok(Self::Active { active: fields.flag("active")? }),
             _ => Err(Refusal::new(Code::BadRequest, "unknown type").field("type")),
         }
     }
@@ -79,6 +84,7 @@ impl InboxFrame {
             Self::Auth { .. } => "auth",
             Self::Read { .. } => "read",
             Self::Draft(_) => "draft",
+            Self::Active { .. } => "active",
         }
     }
 }
@@ -86,6 +92,17 @@ impl InboxFrame {
 /// An invalid id is answered like an unknown one.
 fn room_id(fields: &mut Fields) -> Result<RoomId, Refusal> {
     RoomId::parse(&fields.text("roomId")?).ok_or_else(|| Refusal::new(Code::RoomNotFound, "no such room"))
+}
+
+/// What others see of a person who has not asked to be left in peace.
+///
+/// Stored format: tests/golden/stored/inbox_presence.json
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    Online,
+    Away,
+    Offline,
 }
 
 /// Why a room is not in a person's list any more.
@@ -174,6 +191,16 @@ pub fn settings_changed(seq: Seq, id: &RoomId, room: &Value) -> EventText {
     text(event)
 }
 
+/// A direct partner's presence, as their profile has it. It has no `seq`.
+pub fn presence(user: &UserId, presence: &Value) -> EventText {
+    text(json!({"type": "presence", "userId": user, "presence": presence}))
+}
+
+/// A direct partner's profile.
+pub fn person(seq: Seq, person: &Value) -> EventText {
+    text(json!({"type": "person", "seq": seq, "person": person}))
+}
+
 /// The fields of a draft, wherever it stands.
 pub fn draft_fields(room: &RoomId, thread: Option<&str>, text: &str, rev: u64) -> Value {
     json!({"roomId": room, "threadId": thread, "text": text, "rev": rev})
@@ -191,6 +218,17 @@ pub fn draft(seq: Seq, mut fields: Value) -> EventText {
 /// The id of a list's room.
 pub fn id(room: &Value) -> Option<RoomId> {
     RoomId::parse(field(room, "id").as_str()?)
+}
+
+/// The other person of a direct room.
+pub fn partner(room: &Value, me: &UserId) -> Option<UserId> {
+    let ids = field(room, "participantIds").as_array().filter(|_| field(room, "type") == "direct")?;
+    ids.iter().filter_map(|id| UserId::parse(id.as_str()?)).find(|id| id != me)
+}
+
+/// The id of a person, as everybody sees them.
+pub fn person_id(person: &Value) -> Option<UserId> {
+    UserId::parse(field(person, "userId").as_str()?)
 }
 
 /// A field of a list's room; `null` if it has none of this name.

@@ -99,6 +99,14 @@ impl Connections {
         }
     }
 
+    /// When the person last did something there.
+    pub fn mark_active(&mut self, id: ConnectionId, active_ms: UnixMs) {
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.changed = true;
+            connection.state.active_ms = active_ms;
+        }
+    }
+
     pub fn record_pings(&mut self, pings: &[(ConnectionId, UnixMs)]) {
         for (id, at) in pings {
             if let Some(connection) = self.open.get_mut(id) {

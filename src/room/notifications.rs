@@ -32,8 +32,6 @@ pub struct Notifications {
     owed: Vec<Owed>,
     /// The offering in progress, and since when.
     offering: Option<(UnixMs, Rc<Offering>)>,
-    /// The watermark when the room was loaded.
-    loaded_at: Seq,
     /// The queue did not take the last notices; they are not offered again before this.
     offer_at: UnixMs,
     /// The instance before this one ended with sockets open: their clients get some time to return.
@@ -49,7 +47,7 @@ impl Notifications {
     pub fn load(unheard: BTreeMap<String, UnixMs>, notified: Seq, has_socket: impl Fn(&str) -> bool) -> Self {
         let lost = unheard.iter().filter(|(user, _)| !has_socket(user));
         let owed: Vec<Owed> = lost.map(|(user, heard_ms)| Owed::new(user, *heard_ms, notified)).collect();
-        Self { waits_for_clients: !owed.is_empty(), owed, unheard, loaded_at: notified, ..Self::default() }
+        Self { waits_for_clients: !owed.is_empty(), owed, unheard, ..Self::default() }
     }
 
     /// When notices of events that are in Postgres are due; `None` if there are none.
@@ -145,15 +143,25 @@ impl Notifications {
         }
     }
 
-    /// A client of this person is lost that was last heard of at this time. One that was lost before the room was loaded
-    /// (`is_known` is false) counted as absent since.
-    pub fn owe(&mut self, user: &str, heard_ms: UnixMs, is_known: bool) {
-        let until = if is_known { Seq::MAX } else { self.loaded_at };
+    /// A client of this person is lost that was last heard of at this time.
+    pub fn owe(&mut self, user: &str, heard_ms: UnixMs) {
         match self.owed.iter_mut().find(|owed| owed.user == user) {
             // Another client of theirs was heard of later: it has received what came before.
-            Some(owed) if owed.heard_ms < heard_ms => *owed = Owed::new(user, heard_ms, until),
+            Some(owed) if owed.heard_ms < heard_ms => *owed = Owed::new(user, heard_ms, Seq::MAX),
             Some(_) => {}
-            None => self.owed.push(Owed::new(user, heard_ms, until)),
+            None => self.owed.push(Owed::new(user, heard_ms, Seq::MAX)),
+        }
+    }
+
+    /// A client of this person was lost before the room was loaded, and was last heard of at this time. What they are owed
+    /// was stored by the instance that had the client; one since may have notified them as absent.
+    pub fn owe_less(&mut self, user: &str, heard_ms: UnixMs) {
+        if self.offering.is_some() {
+            return;
+        }
+        let mut not_offered = self.owed.iter_mut().filter(|owed| owed.user == user && owed.done == 0);
+        if let Some(owed) = not_offered.next() {
+            owed.heard_ms = owed.heard_ms.max(heard_ms);
         }
     }
 

@@ -81,9 +81,13 @@ impl Room {
     }
 
     /// A client is lost: nobody knows whether it received what came after its last sign of life (NOTIFY-8).
+    ///
+    /// # Takes  `is_known`: whether the room knew the client, and did not learn of it by its end.
     pub(super) fn owe_notices(&mut self, id: ConnectionId, is_known: bool) {
-        if let Some((user, at)) = self.connections.sign_of_life(id) {
-            self.notifications.owe(user, at, is_known);
+        match self.connections.sign_of_life(id) {
+            Some((user, at)) if is_known => self.notifications.owe(user, at),
+            Some((user, at)) => self.notifications.owe_less(user, at),
+            None => {}
         }
     }
 

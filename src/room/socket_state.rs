@@ -31,6 +31,9 @@ pub struct SocketState {
     /// When the client last sent a frame. Pings that the platform answers by itself do not count.
     #[serde(default)]
     pub last_frame_ms: UnixMs,
+    /// When the person last did something on this device, as far as an inbox knows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub active_ms: UnixMs,
     /// Events wait for this socket in the object's memory alone. The object keeps this up to date; the room ignores it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_behind: bool,
@@ -50,6 +53,7 @@ impl SocketState {
             read_due_ms: 0,
             rates,
             last_frame_ms: now,
+            active_ms: 0,
             is_behind: false,
         }
     }
@@ -77,6 +81,10 @@ impl SocketState {
     pub fn has_expired(&self, now: UnixMs) -> bool {
         now >= self.expires_ms
     }
+}
+
+fn is_zero(at: &UnixMs) -> bool {
+    *at == 0
 }
 
 /// When a connection with this token ends: at the token's `exp`. A token that was accepted within the leeway lasts as

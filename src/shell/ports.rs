@@ -3,7 +3,7 @@
 
 use super::{bucket::R2, clock, database::Database, issuer, web_push};
 use crate::api::{
-    self, EdgeRate, FileReply, InboxRequest, InboxUpgrade, Poke, Ports, Reply, RoomRequest, ServiceState,
+    self, EdgeRate, FileReply, InboxRequest, InboxUpgrade, Ports, Reply, RoomRequest, ServiceState,
     WrittenProfiles,
 };
 use crate::auth::{AuthConfig, Identity};
@@ -44,7 +44,7 @@ pub struct WorkerPorts<'a> {
     /// Whose profile is due.
     noted: RefCell<Option<Identity>>,
     /// Inboxes that are to be poked.
-    pokes: RefCell<Vec<Poke>>,
+    pokes: RefCell<Vec<InboxRequest>>,
 }
 
 /// Postgres with a long or a short deadline, over the request's one connection.
@@ -124,7 +124,7 @@ impl<'a> WorkerPorts<'a> {
         let (pokes, env) = (self.pokes.take(), self.env.clone());
         (!pokes.is_empty()).then_some(async move {
             for some in pokes.chunks(POKES_AT_ONCE) {
-                let sent = join_all(some.iter().map(|one| poke(&env, one)));
+                let sent = join_all(some.iter().map(|one| ask_inbox(&env, one)));
                 clock::within(OBJECT_TIMEOUT_MS, sent).await;
             }
         })
@@ -190,18 +190,11 @@ pub async fn call_room(env: &Env, request: &RoomRequest) -> Result<Reply, Refusa
     relayed(post(stub, Method::Post, &body).await.map_err(unreachable)?).await.map_err(unreachable)
 }
 
-/// Pokes a person's inbox.
-pub async fn poke(env: &Env, poke: &Poke) -> worker::Result<()> {
-    ask_inbox(env, (&poke.tenant, &poke.user), InboxRequest::Poke(poke.clone())).await
-}
-
-async fn ask_inbox(
-    env: &Env,
-    (tenant, user): (&TenantId, &UserId),
-    request: InboxRequest,
-) -> worker::Result<()> {
+/// A person's inbox has done this.
+pub async fn ask_inbox(env: &Env, request: &InboxRequest) -> worker::Result<()> {
+    let (tenant, user) = request.owner();
     let stub = inbox(env, tenant, user)?;
-    let answer = post(stub, Method::Post, &serde_json::to_string(&request)?).await?;
+    let answer = post(stub, Method::Post, &serde_json::to_string(request)?).await?;
     let refused = || worker::Error::RustError("the inbox refused it".into());
     if answer.status_code() == 200 { Ok(()) } else { Err(refused()) }
 }
@@ -261,7 +254,7 @@ impl Ports for WorkerPorts<'_> {
         }
     }
 
-    fn poke(&self, pokes: Vec<Poke>) {
+    fn poke(&self, pokes: Vec<InboxRequest>) {
         self.pokes.borrow_mut().extend(pokes);
     }
 
@@ -311,7 +304,7 @@ impl Ports for WorkerPorts<'_> {
         let unreachable = |_| {
             Refusal::new(Code::UpstreamUnavailable, "the inbox can't be reached, send the same request again")
         };
-        ask_inbox(self.env, (tenant, person), request).await.map_err(unreachable)
+        ask_inbox(self.env, &request).await.map_err(unreachable)
     }
 
     async fn outbox_alerts(&self, tenant: &TenantId) -> Result<Vec<Listed>, Refusal> {

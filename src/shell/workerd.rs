@@ -8,7 +8,7 @@ use super::notifications::hand_over;
 use super::ports;
 use super::sqlite::ObjectSql;
 use super::{clock, json, variable, write_log};
-use crate::api::{Poke, Reply, RoomRequest};
+use crate::api::{InboxRequest, Reply, RoomRequest};
 use crate::auth::{AuthConfig, CHAT_V1, Identity};
 use crate::db::Notices;
 use crate::error::{Code, Refusal};
@@ -213,8 +213,8 @@ impl Platform for Workerd {
         hand_over(&self.env, notices).await
     }
 
-    async fn poke(&self, poke: &Poke) -> bool {
-        let poked = ports::poke(&self.env, poke);
+    async fn poke(&self, poke: &InboxRequest) -> bool {
+        let poked = ports::ask_inbox(&self.env, poke);
         matches!(clock::within(OBJECT_TIMEOUT_MS, poked).await, Some(Ok(())))
     }
 

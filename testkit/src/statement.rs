@@ -34,10 +34,12 @@ pub enum Statement {
     },
     /// `db::meeting`: everybody may meet everybody.
     Meeting,
-    /// `db::begin_inbox_lease`, or with 0 `db::end_inbox_lease`.
+    /// `db::begin_inbox_lease`, `db::write_presence`, or with 0 `db::end_inbox_lease`.
     LeaseInbox {
         user: String,
         lease_ms: u64,
+        presence: Option<String>,
+        partners: Vec<String>,
     },
     /// `db::list_rooms`.
     ListRooms {
@@ -47,6 +49,7 @@ pub enum Statement {
     InboxRooms {
         user: String,
         rooms: Vec<String>,
+        people: Vec<String>,
     },
     /// `db::access`.
     Access {
@@ -84,9 +87,12 @@ impl Statement {
         } else if input["knownOnly"].is_boolean() {
             Self::Meeting
         } else if let (Some(user), Some(lease_ms)) = (input["user"].as_str(), input["leaseMs"].as_u64()) {
-            Self::LeaseInbox { user: user.to_owned(), lease_ms }
+            let presence = input["presence"].as_str().map(str::to_owned);
+            let partners = decode(&input["partners"]).unwrap_or_default();
+            Self::LeaseInbox { user: user.to_owned(), lease_ms, presence, partners }
         } else if let (Some(user), true) = (input["user"].as_str(), input["rooms"].is_array()) {
-            Self::InboxRooms { user: user.to_owned(), rooms: decode(&input["rooms"])? }
+            let (rooms, people) = (decode(&input["rooms"])?, decode(&input["people"])?);
+            Self::InboxRooms { user: user.to_owned(), rooms, people }
         } else if let (Some(user), true) = (input["user"].as_str(), input["fewMax"].is_u64()) {
             Self::ListRooms { user: user.to_owned() }
         } else if let Some(user) = input["user"].as_str() {

@@ -233,7 +233,7 @@ async function losingTheNetwork(alice, bob) {
   await bob.write("written offline 2");
   await view(bob, "offline");
   await check("what he writes waits", () => bob.page.getByText("2 messages wait to be sent.").isVisible());
-  await check("after 5 s alone alice sees him leave", same(() => alice.text("presence"), "Away"), 20_000);
+  await check("after 5 s alone alice sees him leave", same(() => alice.text("presence"), "Offline"), 20_000);
   await bob.goOnline();
   const expected = [...before, ...[1, 2, 3, 4, 5].map((at) => `while bob was away ${at}`)];
   expected.push("written offline 1", "written offline 2");

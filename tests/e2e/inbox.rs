@@ -18,6 +18,8 @@ struct Device {
     rooms: BTreeMap<String, Value>,
     /// Text and rev, by room and thread.
     drafts: BTreeMap<(String, String), (String, u64)>,
+    /// Of direct partners.
+    presence: BTreeMap<String, Value>,
 }
 
 impl Device {
@@ -28,11 +30,11 @@ impl Device {
 
     /// Connects again and resumes.
     async fn resume(self, t: &Tenant, user: &str) -> Device {
-        let Device { client, epoch, seq, rooms, drafts } = self;
+        let Device { client, epoch, seq, rooms, drafts, presence } = self;
         client.leave().await;
         let position = format!("since={seq}&epoch={epoch}");
         let client = Dial::inbox(&t.stack, &t.token(user)).and(&position).open().await;
-        let mut device = Device { client, epoch, seq, rooms, drafts };
+        let mut device = Device { client, epoch, seq, rooms, drafts, presence };
         let hello = device.client.event().await;
         assert_eq!((&hello["type"], &hello["epoch"]), (&json!("hello"), &json!(device.epoch)));
         device.until("synced").await;
@@ -48,10 +50,11 @@ impl Device {
         for room in list["rooms"].as_array().expect("rooms") {
             rooms.insert(text(&room["id"]), room.clone());
         }
-        let synced = client.event().await;
-        assert_eq!((&synced["type"], &synced["seq"]), (&json!("synced"), &hello["seq"]));
         let seq = hello["seq"].as_u64().expect("a seq");
-        let mut device = Device { client, epoch: text(&hello["epoch"]), seq, rooms, drafts: BTreeMap::new() };
+        let (drafts, presence) = (BTreeMap::new(), BTreeMap::new());
+        let mut device = Device { client, epoch: text(&hello["epoch"]), seq, rooms, drafts, presence };
+        let synced = device.until("synced").await;
+        assert_eq!((&synced["seq"], device.seq), (&hello["seq"], seq));
         list["drafts"].as_array().expect("drafts").iter().for_each(|draft| device.put_draft(draft));
         device
     }
@@ -91,6 +94,7 @@ impl Device {
                 self.drafts.retain(|(room, _), _| *room != id);
             }
             "draft" => self.put_draft(event),
+            "presence" => _ = self.presence.insert(text(&event["userId"]), event["presence"].clone()),
             "room_activity" | "room_changed" => {
                 let room = self.rooms.get_mut(&id).expect("a known room");
                 let names = &[
@@ -314,4 +318,42 @@ async fn inbox_8_a_draft_of_one_device_is_on_the_other_within_a_second() {
     laptop.until("room_removed").await;
     assert!(laptop.drafts.is_empty());
     assert!(Device::open(&t, "alice").await.drafts.is_empty());
+}
+
+/// [PRES-7] to [PRES-9], and [INBOX-9].
+#[tokio::test]
+async fn pres_7_a_partner_sees_who_comes_rests_and_goes_and_their_profile() {
+    let t = Tenant::shared();
+    let direct = json!({"type": "direct", "participantIds": ["alice", "bob"]});
+    t.rest("alice", "POST", "/rooms/create", Some(direct)).await.ok();
+    let own = async |change: Value| t.rest("bob", "PATCH", "/people/me", Some(change)).await.ok();
+    let presence = async || t.get("alice", "/people/bob").await["person"]["presence"].clone();
+    own(json!({"timezone": "Europe/Berlin"})).await;
+    let mut alice = Device::open(&t, "alice").await;
+    assert_eq!(alice.presence, BTreeMap::from([("bob".into(), json!("offline"))]));
+    let begin = Instant::now();
+    let mut bob = Device::open(&t, "bob").await;
+    assert_eq!(bob.presence["alice"], "online");
+    assert_eq!(alice.until("presence").await["presence"], "online");
+    println!("presence: online after {:?}", begin.elapsed());
+    assert_eq!(presence().await, "online");
+    let begin = Instant::now();
+    bob.client.send(json!({"type": "active", "active": false})).await;
+    assert_eq!(alice.until("presence").await["presence"], "away");
+    println!("presence: away after {:?}", begin.elapsed());
+    own(json!({"presence": "dnd"})).await;
+    assert_eq!(alice.until("presence").await["presence"], "dnd");
+    own(json!({"presence": "auto", "status": {"text": "at lunch"}})).await;
+    assert_eq!(alice.until("presence").await["presence"], "away");
+    let event = alice.until("person").await;
+    assert_eq!(event["person"]["status"]["text"], "at lunch");
+    assert_eq!(event["person"]["hasCome"], true);
+    let begin = Instant::now();
+    bob.client.leave().await;
+    assert_eq!(alice.until("presence").await["presence"], "offline");
+    println!("presence: offline after {:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(30));
+    assert_eq!(presence().await, "offline");
+    let alice = alice.resume(&t, "alice").await;
+    assert_eq!(alice.presence["bob"], "offline");
 }

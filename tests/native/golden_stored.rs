@@ -9,7 +9,7 @@ use crate::rig::Rig;
 use chinwag::api::{InboxRequest, RoomRequest};
 use chinwag::auth::Identity;
 use chinwag::db::{AuditRow, Notice, Notices, NotificationPayload, PushRetry, VersionRow};
-use chinwag::inbox::{Draft, Logged, Owner, Views};
+use chinwag::inbox::{Confirmed, Draft, Logged, Owner, Views};
 use chinwag::notify::{Secret, webhook};
 use chinwag::protocol::message::{Attachment, Message};
 use chinwag::room::store::formats::{
@@ -34,7 +34,7 @@ fn rewrite<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, Stri
 }
 
 /// Every format, with the places that hold it.
-const FORMATS: [(&str, Rewrite); 24] = [
+const FORMATS: [(&str, Rewrite); 25] = [
     // With each socket.
     ("socket_state", rewrite::<SocketState>),
     // The table `state`.
@@ -64,6 +64,7 @@ const FORMATS: [(&str, Rewrite); 24] = [
     ("inbox_rooms", rewrite::<Views>),
     ("inbox_turn", rewrite::<Vec<Logged>>),
     ("inbox_draft", rewrite::<Draft>),
+    ("inbox_presence", rewrite::<Confirmed>),
 ];
 
 /// Formats that are written and never read by us.
@@ -378,6 +379,9 @@ fn inboxes() -> Vec<(&'static str, Value)> {
         {"kind": "removed", "room": "r1", "reason": "banned"}, {"kind": "settings", "room": "r1"},
         {"kind": "changed", "room": "r1", "details": true}]);
     let turn = json!([{"kind": "draft", "room": "r1", "thread": null, "rev": 7}]);
+    let mut direct = view.clone();
+    direct["partner"] = json!("bob");
+    direct["profile"] = json!(15);
     let draft = json!({"room": "r1", "thread": null, "text": "half a", "rev": 7, "at": NOON});
     vec![
         ("inbox_request", json!({"upgrade": upgrade})),
@@ -388,6 +392,10 @@ fn inboxes() -> Vec<(&'static str, Value)> {
         ("inbox_turn", events),
         ("inbox_turn", turn),
         ("inbox_draft", draft),
+        ("inbox_request", json!({"personPoke": {"tenant": "acme", "user": "alice", "person": "bob"}})),
+        ("inbox_rooms", json!({"r2": direct})),
+        ("inbox_turn", json!([{"kind": "person", "user": "bob"}])),
+        ("inbox_presence", json!({"presence": "away", "renewAt": NOON})),
     ]
 }
 

@@ -4,13 +4,15 @@
 use chinwag::auth::Identity;
 use chinwag::db::{Account, DbError, InboxRoom};
 use chinwag::ids::{RoomId, TenantId, UserId};
-use chinwag::inbox::{Answer, Connect, Effect, Inbox, Input, Owner, Page, Question, Store};
-use chinwag::limits::{INBOX_ASK_EVERY_MS, INBOX_RENEW_MS, INBOX_ROOM_EVERY_MS, INBOX_TURNS_KEPT, Limits};
-use chinwag::protocol::inbox::GoneReason;
+use chinwag::inbox::{Answer, Connect, Effect, Inbox, Input, OwnWrite, Owner, Page, Question, Store};
+use chinwag::limits::*;
+use chinwag::protocol::inbox::{GoneReason, Presence};
 use chinwag::room::{ResumePosition, SocketEffect};
 use serde_json::{Value, json};
 use testkit::Sqlite;
 use testkit::cast::NOON;
+
+mod presence;
 
 struct World {
     sql: Sqlite,
@@ -21,6 +23,10 @@ struct World {
     effects: Vec<String>,
     /// Events by connection.
     heard: Vec<(u64, Value)>,
+}
+
+fn user(text: &str) -> UserId {
+    UserId::parse(text).unwrap()
 }
 
 fn id(text: &str) -> RoomId {
@@ -73,6 +79,10 @@ impl World {
                 }
                 Effect::Alarm(at) => self.effects.push(format!("alarm +{}", at - self.now)),
                 Effect::EndLease => self.effects.push("end lease".into()),
+                Effect::PokePartners { inboxes } => {
+                    let names: Vec<_> = inboxes.iter().map(UserId::as_str).collect();
+                    self.effects.push(format!("poke {}", names.join(" ")));
+                }
                 Effect::Verify { .. } => self.effects.push("verify".into()),
                 Effect::MarkRead { room, seq, is_known, .. } => {
                     self.effects.push(format!("read {room} {seq} known={is_known}"));
@@ -81,8 +91,25 @@ impl World {
         }
     }
 
-    /// A device connects while the list has these rooms; gives what it hears first.
+    /// A device connects while the list has these rooms; gives what it hears first. Postgres has the presence afterwards.
     fn connect(&mut self, rooms: &[Value], since: Option<(u64, &str)>) -> Vec<Value> {
+        let page = Some(Page { rooms: rooms.to_vec(), next_cursor: None });
+        let answer = Answer { page, lease_was_running: true, ..Answer::default() };
+        let first = self.connect_with(answer, since);
+        self.write_presence(&[]);
+        first
+    }
+
+    /// What is to be written of the presence is written, and these partners' inboxes are open.
+    fn write_presence(&mut self, inboxes: &[&str]) -> Option<OwnWrite> {
+        let question = self.question()?;
+        let own = question.own.clone();
+        let inboxes = inboxes.iter().map(|id| user(id)).collect();
+        self.feed(Input::Answered { question, outcome: Ok(Answer { inboxes, ..Answer::default() }) });
+        own
+    }
+
+    fn connect_with(&mut self, answer: Answer, since: Option<(u64, &str)>) -> Vec<Value> {
         self.sockets += 1;
         let (tenant, user) = (TenantId::parse("acme").unwrap(), UserId::parse("alice").unwrap());
         let identity =
@@ -92,8 +119,7 @@ impl World {
             identity,
             batches: true,
             since: since.map(|(seq, epoch)| ResumePosition { seq, epoch: epoch.into() }),
-            answer: Answer { page: Some(Page { rooms: rooms.to_vec(), next_cursor: None }), rooms: vec![] },
-            lease_was_running: true,
+            answer,
         };
         self.feed(Input::Connect(Box::new(connect)));
         self.heard_by(self.sockets)
@@ -112,7 +138,7 @@ impl World {
     }
 
     fn answer(&mut self, question: Question, rooms: Vec<InboxRoom>) {
-        let outcome = Ok(Answer { page: None, rooms });
+        let outcome = Ok(Answer { rooms, lease_was_running: true, ..Answer::default() });
         self.feed(Input::Answered { question, outcome });
     }
 
@@ -148,7 +174,7 @@ fn a_connection_hears_the_list_and_what_changes() {
 /// INBOX-2: somebody without rooms hears of the first one, also by resuming.
 /// PEOPLE-6, PEOPLE-7.
 #[test]
-fn people_6_refused_tokens_close_their_sockets_and_the_last_one_ends_the_lease() {
+fn people_6_refused_tokens_close_their_sockets_and_with_the_last_one_the_person_leaves() {
     let mut w = World::new();
     let user_id = UserId::parse("alice").unwrap();
     let account = |deactivated, signed_out_before_ms| {
@@ -162,7 +188,7 @@ fn people_6_refused_tokens_close_their_sockets_and_the_last_one_ends_the_lease()
     w.feed(account(true, None));
     assert!(!w.inbox.is_open());
     let closed = w.effects.iter().filter(|effect| effect.ends_with(" 4403")).count();
-    assert_eq!((closed, w.effects.last().map(String::as_str)), (2, Some("end lease")), "{:?}", w.effects);
+    assert_eq!((closed, w.effects.last().map(String::as_str)), (2, Some("alarm +5000")), "{:?}", w.effects);
     w.connect(&[room("a", 1)], None);
     w.feed(account(false, Some(NOON)));
     assert!(w.effects.iter().any(|effect| effect.ends_with(" 4401")), "{:?}", w.effects);
@@ -185,9 +211,10 @@ fn doubled_and_lost_pokes_do_no_harm() {
     w.connect(&[room("a", 3)], None);
     w.changes(seen("a", 3));
     assert_eq!(w.heard_by(1).len(), 3, "nothing new");
+    w.now = NOON + INBOX_RENEW_MS;
     w.feed(Input::AlarmFired);
     let question = w.question().expect("everything");
-    assert_eq!(question, Question { is_whole: true, rooms: vec![id("a")] });
+    assert_eq!((question.is_whole, &question.rooms), (true, &vec![id("a")]));
     w.answer(question, vec![seen("a", 9)]);
     assert_eq!(w.heard_by(1)[3]["lastSeq"], 9);
     assert_eq!(w.effects.last().unwrap(), &format!("alarm +{INBOX_RENEW_MS}"));
@@ -247,10 +274,16 @@ fn a_poke_without_a_device_ends_the_lease() {
     w.feed(Input::Closed { connection: 1 });
     assert!(w.effects.is_empty(), "{:?}", w.effects);
     w.feed(Input::Closed { connection: 2 });
-    assert_eq!(w.effects, ["end lease"]);
-    w.restart();
+    assert_eq!(w.effects, [format!("alarm +{LEAVE_GRACE_MS}")]);
     w.poke("a");
-    assert_eq!(w.effects, ["end lease"]);
+    assert_eq!((w.effects.len(), w.question()), (1, None), "within the grace");
+    w.restart();
+    w.now += PRESENCE_EVERY_MS;
+    w.poke("a");
+    let own = w.write_presence(&[]).expect("a write, which ends the lease");
+    assert_eq!(own, OwnWrite { presence: Presence::Offline, partners: vec![] });
+    w.poke("a");
+    assert_eq!(w.effects, ["end lease"], "somebody has taken it again");
     assert_eq!(w.question(), None);
 }
 

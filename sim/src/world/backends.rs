@@ -90,6 +90,8 @@ pub struct Backends {
     pub counted_files: RefCell<BTreeSet<String>>,
     /// Until when each person's inbox counts as open, by tenant and person.
     pub leases: RefCell<ByTenant<UnixMs>>,
+    /// What each inbox has written of its person's presence.
+    pub presences: RefCell<ByTenant<String>>,
     /// The alert lists, by tenant and room: when the room was last reported, and whether with a problem.
     pub alerts: RefCell<ByTenant<(UnixMs, bool)>>,
 }
@@ -103,6 +105,7 @@ impl Backends {
             bucket: RefCell::default(),
             counted_files: RefCell::default(),
             leases: RefCell::default(),
+            presences: RefCell::default(),
             alerts: RefCell::default(),
         }
     }

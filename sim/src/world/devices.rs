@@ -41,6 +41,10 @@ pub struct Device {
     pub rooms: BTreeMap<String, Value>,
     /// Text and rev of each draft, by room.
     pub drafts: BTreeMap<String, (String, u64)>,
+    /// What it shows of direct partners.
+    pub presence: BTreeMap<String, String>,
+    /// When its person last did something there; `None`: they do nothing.
+    pub active_at: Option<UnixMs>,
 }
 
 impl Device {
@@ -97,6 +101,8 @@ impl Devices {
             epoch: String::new(),
             rooms: BTreeMap::new(),
             drafts: BTreeMap::new(),
+            presence: BTreeMap::new(),
+            active_at: None,
         };
         if plan.has_inboxes {
             *self.list.borrow_mut() = DEVICES.map(device).into();

@@ -19,7 +19,8 @@ SELECT coalesce((
         'items', (
             SELECT coalesce(json_agg(CASE WHEN s.is_known THEN chat_person_json_v1(s.person) ELSE json_build_object(
                 'userId', s.user_id, 'name', s.user_id, 'avatarUrl', NULL, 'title', NULL, 'status', NULL,
-                'timezone', NULL, 'presence', 'offline', 'deactivated', false) END ORDER BY s.user_id), '[]')
+                'timezone', NULL, 'presence', chat_presence_v1($1->>'tenant', s.user_id), 'hasCome', false,
+                'deactivated', false) END ORDER BY s.user_id), '[]')
             FROM shown s),
         'next', CASE WHEN (SELECT count(*) FROM page) > ($1->>'limit')::bigint THEN (
             SELECT json_build_object('far', false, 'sort', '', 'id', max(s.user_id)) FROM shown s) END)

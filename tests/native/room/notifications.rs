@@ -220,6 +220,26 @@ fn notify_8_what_a_lost_client_missed_is_owed_when_the_instance_ends_as_well() {
     );
 }
 
+/// Bob's socket broke, its close event comes when two instances have gone: the first one knew him, the second one had him
+/// notified as absent.
+#[test]
+fn notify_9_a_late_close_notifies_nobody_again() {
+    let mut rig = Rig::of(&["alice", "bob"]);
+    rig.prepare("alice join\nbob join\n(9 s pass)\nbob vanishes\n(1 s passes)\n(Postgres fails)\nalice > message \"for bob\"");
+    let bobs = rig.socket("bob").expect("bob's socket");
+    rig.sockets.get_mut(&bobs).expect("bob's socket").is_closing = true;
+    rig.prepare("(the room is evicted)\n(Postgres recovers)\n(2 s pass)");
+    rig.play(
+        r#"
+        (the queue is watched)
+        (the room is evicted)
+        bob breaks
+        (60 s pass)                                   alice < user_left bob
+        "#,
+    );
+    assert_eq!(counts(&rig.queued), BTreeMap::from([((1, "bob".to_owned()), 1)]));
+}
+
 /// A room of `people`, of whom Alice alone is here, in which she sends as many messages while Postgres is away.
 fn backlog(people: usize, messages: u64) -> Rig {
     let names: Vec<String> = (0..people).map(|n| format!("somebody-with-an-id-of-36-bytes-{n:04}")).collect();

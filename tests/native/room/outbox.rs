@@ -176,6 +176,16 @@ fn out_5_anything_else_is_tried_for_ever_ever_more_rarely() {
     }
 }
 
+/// The room can't know that the platform lost an alarm; whoever leaves may have been the last to drive the outbox.
+#[test]
+fn out_4_an_alarm_that_the_platform_lost_is_set_again_when_somebody_leaves() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\n(Postgres fails with 42P01)\nalice > message \"a\"\n(12 s pass)");
+    assert!(rig.alarm.take().is_some(), "the halted outbox waits for its alarm");
+    rig.prepare("(Postgres recovers)\nalice leave\n(59 s pass)");
+    assert_eq!(rig.postgres.last_seq, 1);
+}
+
 #[test]
 fn out_5_without_an_answer_it_is_tried_again_by_alarm_alone() {
     Rig::new().play(

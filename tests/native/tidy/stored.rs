@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 76] = [
+const OTHERS: [(&str, &str); 79] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
@@ -70,6 +70,9 @@ const OTHERS: [(&str, &str); 76] = [
     ("InboxUpgrade", "inbox_request"),
     ("Draft", "inbox_draft"),
     ("Poke", "inbox_request"),
+    ("PersonPoke", "inbox_request"),
+    ("Confirmed", "inbox_presence"),
+    ("Presence", "inbox_presence"),
     ("Owner", "inbox_owner"),
     ("RoomView", "inbox_rooms"),
     ("Logged", "inbox_turn"),

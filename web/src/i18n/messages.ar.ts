@@ -99,8 +99,6 @@ export const messages: Messages = {
     closeSearch: "إغلاق البحث",
     closeThread: "إغلاق سلسلة الردود",
     notConnected: "غير متصل",
-    online: "متصل",
-    away: "بعيد",
     onlineCount: (online) => plural(online, { zero: "لا أحد متصل", other: "# متصلون" }),
     onlineOf: (online, members) => `${online} من ${members} متصلون`,
     archived: "هذه المحادثة مؤرشفة. يمكن قراءتها دون الكتابة فيها.",
@@ -450,6 +448,7 @@ export const messages: Messages = {
     block: "حظر",
     unblock: "إلغاء الحظر",
     presence: { online: "متصل", away: "بعيد", dnd: "لا يريد الإزعاج", offline: "غير متصل" },
+    notHereYet: "لم يدخل بعد",
     localTime: (time: string) => `الوقت لديه ${time}`,
   },
 

@@ -98,8 +98,6 @@ export const messages: Messages = {
     closeSearch: "Suche schließen",
     closeThread: "Thread schließen",
     notConnected: "Nicht verbunden",
-    online: "Online",
-    away: "Abwesend",
     onlineCount: (online) => plural(online, { other: "# online" }),
     onlineOf: (online, members) => `${online} von ${members} online`,
     archived: "Diese Unterhaltung ist archiviert. Sie kann gelesen, aber nicht mehr beschrieben werden.",
@@ -406,6 +404,7 @@ export const messages: Messages = {
     block: "Blockieren",
     unblock: "Nicht mehr blockieren",
     presence: { online: "Online", away: "Abwesend", dnd: "Möchte nicht gestört werden", offline: "Offline" },
+    notHereYet: "Noch nicht hier gewesen",
     localTime: (time: string) => `Dort ist es ${time}`,
   },
 

@@ -97,8 +97,6 @@ export const messages = {
     closeSearch: "Close search",
     closeThread: "Close thread",
     notConnected: "Not connected",
-    online: "Online",
-    away: "Away",
     onlineCount: (online: number) => plural(online, { other: "# online" }),
     onlineOf: (online: number, members: number) => `${online} of ${members} online`,
     archived: "This conversation is archived. It can be read, but not written to.",
@@ -403,6 +401,7 @@ export const messages = {
     block: "Block",
     unblock: "Unblock",
     presence: { online: "Online", away: "Away", dnd: "Does not want to be disturbed", offline: "Offline" },
+    notHereYet: "Not here yet",
     localTime: (time: string) => `${time} for them`,
   },
 

@@ -2,6 +2,7 @@
  * One signed-in person's client: the API, the list of rooms, and the open rooms. Each room has one connection, however
  * many components use it. A room stays connected for a short time after its last user released it.
  */
+import { Activity } from "./activity";
 import { ChatApi } from "./api";
 import { Drafts } from "./drafts";
 import { type GetToken, SignedOut } from "./http";
@@ -71,6 +72,7 @@ export class ChatClient {
   readonly people: People;
   readonly push: PushDevice;
   readonly drafts: Drafts;
+  private readonly activity = new Activity((active) => this.inbox?.send({ type: "active", active }) ?? false);
   private readonly outbox: Outbox;
   private readonly saved: SavedView;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
@@ -201,9 +203,11 @@ export class ChatClient {
     });
     this.list.setLive(true);
     this.inbox.start();
+    this.activity.start();
   }
 
   private closeInbox(): void {
+    this.activity.stop();
     this.inbox?.stop();
     this.inbox = null;
     this.list.setLive(false);
@@ -240,6 +244,7 @@ export class ChatClient {
     this.inboxConnection = status;
     this.list.setLive(status.kind !== "stopped");
     if (status.kind === "live") this.drafts.sendAll();
+    if (status.kind === "live" && !wasLive) this.activity.onConnected();
     // Without the inbox the list is fetched: at once if it is empty still.
     const isLate = status.kind === "waiting" && !wasLive && this.list.getSnapshot().isLoading;
     if (status.kind === "stopped" || isLate) void this.list.refresh();

@@ -32,11 +32,17 @@ export interface InboxOptions {
   socket?: Partial<SocketOptions>;
 }
 
+/** What a client says of its person (PRES-8). */
+export interface ActiveFrame {
+  type: "active";
+  active: boolean;
+}
+
 type Position = { seq: number; epoch: string };
 type Note =
   | { kind: "events"; events: InboxEvent[]; position: Position | null }
   | { kind: "status"; status: ConnectionStatus }
-  | { kind: "send"; frame: DraftFrame }
+  | { kind: "send"; frame: DraftFrame | ActiveFrame }
   | { kind: "join" }
   | { kind: "state"; state: InboxState; position: Position; status: ConnectionStatus }
   /** A tab came into view or online: the one with the socket may be a background tab with slow timers. */
@@ -101,7 +107,7 @@ export class Inbox {
   }
 
   /** Hands a frame to the inbox, by the tab with the socket; false: it is not connected. */
-  send(frame: DraftFrame): boolean {
+  send(frame: DraftFrame | ActiveFrame): boolean {
     if (this.socket) return this.socket.send(frame as unknown as ClientFrame);
     if (this.channel === null || this.status.kind !== "live") return false;
     this.tell({ kind: "send", frame });

@@ -89,28 +89,23 @@ function endOfRun(lines: string[], at: number, belongs: (line: string) => boolea
 
 // ---- within a line ----
 
-const MARKS = [
-  { open: "**", type: "strong" },
-  { open: "__", type: "strong" },
-  { open: "~~", type: "del" },
-  { open: "*", type: "em" },
-  { open: "_", type: "em" },
-] as const;
 const WORD = /[\p{L}\p{N}_]/u;
 const MENTION = /^<@([^<>\p{Cc}]{1,128})>/u;
 
-export function parseInline(source: string, depth = 0): Inline[] {
-  const found: Inline[] = [];
+/** A run of `*`, `_` or `~` that may open or close a mark: CommonMark 0.31, "Emphasis and strong emphasis". */
+type Run = { type: "run"; char: string; length: number; left: number; canOpen: boolean; canClose: boolean };
+
+export function parseInline(source: string): Inline[] {
+  const found: (Inline | Run)[] = [];
   let text = "";
-  const add = (inline: Inline) => {
+  const add = (piece: Inline | Run) => {
     if (text !== "") found.push({ type: "text", text });
     text = "";
-    if (inline.type === "text") text = inline.text;
-    else found.push(inline);
+    found.push(piece);
   };
   for (let at = 0; at < source.length; ) {
     const isEscaped = source[at] === "\\" && /[\\`*_~<>@-]/.test(source[at + 1] ?? "");
-    const parsed = isEscaped ? null : readInline(source, at, depth);
+    const parsed = isEscaped ? null : (readInline(source, at) ?? readRun(source, at));
     if (parsed) {
       add(parsed.inline);
       at = parsed.next;
@@ -122,13 +117,13 @@ export function parseInline(source: string, depth = 0): Inline[] {
     }
   }
   if (text !== "") found.push({ type: "text", text });
-  return found;
+  return asText(matchRuns(found), 0);
 }
 
 /** Text without anything that could start an element: a word with the spaces after it, or one character. */
 const PLAIN = /(?!https?:\/\/)[\p{L}\p{N}]+[ ]*|[\s\S]/iuy;
 
-function readInline(source: string, at: number, depth: number): { inline: Inline; next: number } | null {
+function readInline(source: string, at: number): { inline: Inline; next: number } | null {
   const char = source[at];
   const before = source[at - 1] ?? "";
   if (char === "h" || char === "H") {
@@ -150,31 +145,101 @@ function readInline(source: string, at: number, depth: number): { inline: Inline
     const isRoom = source.startsWith("@room", at) && !WORD.test(before) && !WORD.test(source[at + 5] ?? "");
     return isRoom ? { inline: { type: "room" }, next: at + 5 } : null;
   }
-  if (depth >= DEPTH_MAX || !"*_~".includes(char ?? "")) return null;
-  const mark = MARKS.find(({ open }) => source.startsWith(open, at));
-  return mark ? readMark(source, at, mark, depth) : null;
+  return null;
 }
 
-/** A mark opens before a non-space and closes after one, so that `2 * 3 * 4` and `snake_case_name` stay text. */
-function readMark(source: string, at: number, { open, type }: (typeof MARKS)[number], depth: number) {
-  const size = open.length;
-  const isWordy = open.startsWith("_");
-  if (/\s/.test(source[at + size] ?? " ") || (isWordy && WORD.test(source[at - 1] ?? ""))) return null;
-  for (
-    let close = source.indexOf(open, at + size + 1);
-    close !== -1;
-    close = source.indexOf(open, close + 1)
-  ) {
-    // In a longer run the last marks close, so that marks opened inside are closed inside.
-    while (size === 2 && source[close + size] === open[0]) close += 1;
-    const inner = source.slice(at + size, close);
-    const after = source[close + size] ?? "";
-    const isLonger = size === 1 && after === open;
-    if (isLonger) close += 1;
-    if (isLonger || /\s$/.test(inner) || (isWordy && WORD.test(after))) continue;
-    return { inline: { type, children: parseInline(inner, depth + 1) }, next: close + size };
+const RUN = /([*_~])\1*/y;
+const PUNCTUATION = /[\p{P}\p{S}]/u;
+
+/** `2 * 3 * 4` and `snake_case_name` stay text: a run opens before a word and closes after one. */
+function readRun(source: string, at: number): { inline: Run; next: number } | null {
+  RUN.lastIndex = at;
+  const run = RUN.exec(source)?.[0];
+  const char = source[at];
+  if (!run || !char || (char === "~" && run.length !== 2)) return null;
+  const before = [...source.slice(Math.max(0, at - 2), at)].pop() ?? " ";
+  const after = String.fromCodePoint(source.codePointAt(at + run.length) ?? 32);
+  const [blankBefore, blankAfter] = [/\s/.test(before), /\s/.test(after)];
+  const [signBefore, signAfter] = [PUNCTUATION.test(before), PUNCTUATION.test(after)];
+  const isLeft = !blankAfter && (!signAfter || blankBefore || signBefore);
+  const isRight = !blankBefore && (!signBefore || blankAfter || signAfter);
+  const isWordy = char === "_";
+  const canOpen = isLeft && (!isWordy || !isRight || signBefore);
+  const canClose = isRight && (!isWordy || !isLeft || signAfter);
+  const [length, next] = [run.length, at + run.length];
+  return { inline: { type: "run", char, length, left: length, canOpen, canClose }, next };
+}
+
+/** Makes marks of runs that belong together, inner ones first. */
+function matchRuns(pieces: (Inline | Run)[]): (Inline | Run)[] {
+  // Below these no opener was found before, so that no text is slow.
+  const floors = new Map<string, number>();
+  for (let at = 0; at < pieces.length; ) {
+    const closer = pieces[at];
+    if (closer?.type !== "run" || !closer.canClose || closer.left === 0) {
+      at += 1;
+      continue;
+    }
+    const kind = `${closer.char}${closer.canOpen}${closer.length % 3}`;
+    const start = findOpener(pieces, at, floors.get(kind) ?? 0);
+    const opener = pieces[start];
+    if (opener?.type !== "run") {
+      floors.set(kind, at);
+      at += 1;
+      continue;
+    }
+    const size = opener.left >= 2 && closer.left >= 2 ? 2 : 1;
+    const type = closer.char === "~" ? "del" : size === 2 ? "strong" : "em";
+    const children = pieces.slice(start + 1, at) as Inline[];
+    pieces.splice(start + 1, at - start - 1, { type, children });
+    opener.left -= size;
+    closer.left -= size;
+    at = start + 2;
+    for (const [other, floor] of floors) if (floor > start + 1) floors.set(other, start + 1);
   }
-  return null;
+  return pieces;
+}
+
+/** The nearest run before this one that it closes; -1: there is none. */
+function findOpener(pieces: (Inline | Run)[], at: number, floor: number): number {
+  const closer = pieces[at] as Run;
+  for (let start = at - 1; start >= floor; start -= 1) {
+    const opener = pieces[start];
+    if (opener?.type !== "run" || opener.char !== closer.char || !opener.canOpen || opener.left === 0)
+      continue;
+    const isBoth = opener.canClose || closer.canOpen;
+    const isOdd = isBoth && (opener.length + closer.length) % 3 === 0 && opener.length % 3 !== 0;
+    if (!isOdd || opener.char === "~") return start;
+  }
+  return -1;
+}
+
+/** What is left of the runs becomes text, and so does what is nested too deep. */
+function asText(pieces: (Inline | Run)[], depth: number): Inline[] {
+  const all: Inline[] = [];
+  const push = (inline: Inline) => {
+    const last = all.at(-1);
+    if (inline.type === "text" && last?.type === "text") last.text += inline.text;
+    else if (inline.type !== "text" || inline.text !== "") all.push(inline);
+  };
+  for (const piece of pieces) {
+    if (piece.type === "run") push({ type: "text", text: piece.char.repeat(piece.left) });
+    else if (!("children" in piece)) push(piece);
+    else if (depth < DEPTH_MAX) push({ ...piece, children: asText(piece.children, depth + 1) });
+    else push({ type: "text", text: shown(piece) });
+  }
+  return all;
+}
+
+/** As it was typed. */
+function shown(piece: Inline | Run): string {
+  if (piece.type === "run") return piece.char.repeat(piece.left);
+  if (piece.type === "mention") return `<@${piece.userId}>`;
+  if (piece.type === "room") return "@room";
+  if (piece.type === "code") return `\`${piece.text}\``;
+  if (!("children" in piece)) return piece.text;
+  const mark = { strong: "**", em: "*", del: "~~" }[piece.type];
+  return mark + piece.children.map(shown).join("") + mark;
 }
 
 // ---- mentions as people type them ----

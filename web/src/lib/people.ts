@@ -7,9 +7,10 @@ import type { Person as WirePerson } from "./protocol";
 
 export type Presence = WirePerson["presence"];
 
-export interface Person extends Omit<WirePerson, "presence"> {
-  /** `null`: the server does not know. */
+export interface Person extends Omit<WirePerson, "presence" | "hasCome"> {
+  /** `null`: not known. */
   presence: Presence | null;
+  hasCome: boolean | null;
 }
 
 /** Requests of one rendering go out together. */
@@ -29,6 +30,7 @@ const unknownPerson = (userId: string): Person => ({
   status: null,
   timezone: null,
   presence: null,
+  hasCome: null,
   deactivated: false,
 });
 

@@ -1,5 +1,6 @@
 /** People: one person's profile, and the directory. */
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
+import { t } from "@/i18n/i18n";
 import type { Person } from "@/lib/people";
 import { useChat } from "./chat-context";
 import { errorText } from "./explain";
@@ -15,6 +16,10 @@ export function usePerson(userId: string): Person {
 }
 
 export { usePeople } from "./chat-context";
+
+/** Whether somebody can be reached, in words. */
+export const presenceText = ({ presence, hasCome }: Person): string =>
+  hasCome === false && presence !== "online" ? t.card.notHereYet : t.card.presence[presence ?? "offline"];
 
 /** Whether the user has blocked this person; `null`: not known yet. */
 export function useBlock(userId: string): [boolean | null, (isBlocked: boolean) => Promise<void>] {

@@ -997,7 +997,14 @@ export interface Person {
    * A name of the IANA time zone database.
    */
   timezone: string | null;
+  /**
+   * `offline`: no inbox of theirs is open.
+   */
   presence: "online" | "away" | "dnd" | "offline";
+  /**
+   * Whether they were ever here themselves; an import alone does not make it so.
+   */
+  hasCome: boolean;
   deactivated: boolean;
 }
 export interface Status {

@@ -1,5 +1,5 @@
 /** Generated from src/schema/protocol.json by `npm run generate -w web`. */
-import type { Member, MessagePreview, Room } from "./openapi";
+import type { Member, MessagePreview, Person, Room } from "./openapi";
 
 /**
  * What a client sends: one object per frame of at most `limits.frameBytes`. A field that is null counts as absent; unknown fields are ignored.
@@ -117,7 +117,7 @@ export type ErrorCode =
  * What a client sends to the inbox (GET /chat/inbox), by the same rules as to a room.
  *
  */
-export type InboxClientFrame = InboxReadFrame | InboxDraftFrame | PingFrame | AuthFrame;
+export type InboxClientFrame = InboxReadFrame | InboxDraftFrame | InboxActiveFrame | PingFrame | AuthFrame;
 /**
  * What a client of the inbox receives: frames as those of a room.
  *
@@ -140,12 +140,21 @@ export type InboxLogEvent =
   | RoomRead
   | SettingsChanged
   | DraftEvent
+  | InboxPerson
   | Hidden;
 /**
  * Events that are sent once and not replayed.
  *
  */
-export type InboxLiveEvent = InboxHello | InboxRooms | Resync | InboxSynced | ErrorEvent | Pong | AuthOk;
+export type InboxLiveEvent =
+  | InboxHello
+  | InboxRooms
+  | Resync
+  | InboxPresence
+  | InboxSynced
+  | ErrorEvent
+  | Pong
+  | AuthOk;
 /**
  * Code and reason of a close frame. After any other code, such as 1006: reconnect after a random delay.
  *
@@ -735,6 +744,14 @@ export interface InboxDraftFrame {
   rev: number;
 }
 /**
+ * Whether the person does something on this device. While they do, a client says so every five minutes; after ten without any device they are away.
+ *
+ */
+export interface InboxActiveFrame {
+  type: "active";
+  active: boolean;
+}
+/**
  * Another preview or other counts of a room; one a second at most.
  *
  */
@@ -828,6 +845,15 @@ export interface DraftEvent {
   rev: number;
 }
 /**
+ * The profile or status of somebody with whom the person has a direct room among their newest.
+ *
+ */
+export interface InboxPerson {
+  type: "person";
+  seq: Seq;
+  person: Person;
+}
+/**
  * The first event of a connection.
  *
  */
@@ -873,6 +899,15 @@ export interface Draft {
   threadId: string | null;
   text: string;
   rev: number;
+}
+/**
+ * Whether somebody is here with whom the person has a direct room among their newest. Of each of them one before `synced`, and one when it changes.
+ *
+ */
+export interface InboxPresence {
+  type: "presence";
+  userId: UserId;
+  presence: "online" | "away" | "dnd" | "offline";
 }
 /**
  * All events after this one are live.

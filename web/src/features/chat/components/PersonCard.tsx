@@ -9,7 +9,7 @@ import type { Role } from "@/lib/protocol";
 import { useChat } from "../chat-context";
 import { errorText } from "../explain";
 import { openRoom } from "../route";
-import { useBlock, usePerson } from "../use-people";
+import { presenceText, useBlock, usePerson } from "../use-people";
 
 interface PersonCardProps {
   anchor: HTMLElement | null;
@@ -26,8 +26,8 @@ export default function PersonCard({ anchor, userId, role, isOnline, onClose }: 
   const person = usePerson(userId);
   const [isBlocked, setBlocked] = useBlock(userId);
   const [error, setError] = useState<string | null>(null);
-  // Only the inbox knows who is offline; a profile says it of everybody who has not set "do not disturb".
-  const presence = isOnline ? "online" : person.presence === "offline" ? null : person.presence;
+  // The open room knows those without an inbox as well.
+  const presence = isOnline && person.presence !== "dnd" ? "online" : person.presence;
   const attempt = async (action: () => Promise<void>) => {
     setError(null);
     try {
@@ -69,7 +69,7 @@ export default function PersonCard({ anchor, userId, role, isOnline, onClose }: 
         <ul className="space-y-0.5 whitespace-normal text-muted-foreground text-xs">
           {person.deactivated && <li>{t.card.deactivated}</li>}
           {isBlocked && <li>{t.card.blocked}</li>}
-          {presence && !person.deactivated && <li>{t.card.presence[presence]}</li>}
+          {presence && !person.deactivated && <li>{presenceText({ ...person, presence })}</li>}
           {role && <li>{t.people.roles[role]}</li>}
           {time && <li>{t.card.localTime(time)}</li>}
         </ul>

@@ -6,10 +6,13 @@ import { BellOffIcon, ChevronLeftIcon, InfoIcon, SearchIcon } from "@/components
 import { ExternalLink } from "@/components/ui/rich-text";
 import { t } from "@/i18n/i18n";
 import { areNotificationsOff } from "@/lib/notify";
+import type { Person } from "@/lib/people";
 import type { Room } from "@/lib/protocol";
 import { findLinks } from "@/lib/text";
+import { useChat } from "../chat-context";
 import type { Panel } from "../panels";
 import type { ChatRoomHandle } from "../use-chat-room";
+import { presenceText, usePerson } from "../use-people";
 
 interface RoomHeaderProps {
   room: ChatRoomHandle;
@@ -22,6 +25,9 @@ interface RoomHeaderProps {
 }
 
 export function RoomHeader({ room, details, title, other, panel, setPanel, onBack }: RoomHeaderProps) {
+  const { userId: me } = useChat();
+  const person = usePerson(other ?? me);
+  const partner = other === undefined ? undefined : person;
   const isDirect = details?.type === "direct";
   const toggle = (kind: "details" | "search") => setPanel(panel?.kind === kind ? null : { kind });
   return (
@@ -37,11 +43,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
           <ChevronLeftIcon className="rtl:rotate-180" />
         </Button>
       )}
-      <Avatar
-        id={other ?? title}
-        group={!isDirect}
-        online={room.isConnected && other !== undefined && room.onlineUsers.includes(other)}
-      />
+      <Avatar id={other ?? title} group={!isDirect} online={partner && isOnline(room, partner)} />
       <div className="min-w-0 flex-1">
         <h1 className="flex items-center gap-1.5 font-semibold leading-tight">
           <bdi className="truncate">{title}</bdi>
@@ -53,7 +55,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
           )}
         </h1>
         <p className="truncate text-muted-foreground text-xs">
-          <span data-testid="presence">{presence(room, other, details)}</span>
+          <span data-testid="presence">{presence(room, partner, details)}</span>
           {details?.topic && (
             <>
               {" · "}
@@ -97,9 +99,16 @@ const linked = (topic: string) =>
     ),
   );
 
-function presence(room: ChatRoomHandle, other: string | undefined, details: Room | null): string {
+/** In the open room, or anywhere as far as the inbox knows. */
+const isOnline = (room: ChatRoomHandle, { userId, presence }: Person): boolean =>
+  room.isConnected && (presence === "online" || room.onlineUsers.includes(userId));
+
+function presence(room: ChatRoomHandle, partner: Person | undefined, details: Room | null): string {
   if (!room.isConnected) return t.room.notConnected;
-  if (other !== undefined) return room.onlineUsers.includes(other) ? t.room.online : t.room.away;
+  if (partner) {
+    const isHere = partner.presence !== "dnd" && isOnline(room, partner);
+    return isHere ? t.card.presence.online : presenceText(partner);
+  }
   const online = room.onlineUsers.length;
   return details ? t.room.onlineOf(online, details.memberCount) : t.room.onlineCount(online);
 }
