@@ -104,7 +104,7 @@ fn get(path: impl Into<String>) -> Ask {
 /// One of these in turn.
 fn alternate<T>(turn: usize, one: T, other: T) -> T {
     // A connection has every fourth turn.
-    if turn / super::caller::CONNECTIONS % 2 == 0 { one } else { other }
+    if (turn / super::caller::CONNECTIONS).is_multiple_of(2) { one } else { other }
 }
 
 #[derive(Clone, Copy)]
@@ -193,7 +193,7 @@ pub const KINDS: &[Kind] = &[
     rest("GET …/messages, the newest", |g, _| bare("GET", g.in_room("/messages?limit=100"))),
     rest("GET …/messages, 1 MiB", |g, _| bare("GET", g.in_room("/messages?around=40&limit=100"))),
     rest("GET …/threads/:root", |g, _| bare("GET", g.in_room(&format!("/threads/{}", g.others)))),
-    rest("GET …/versions", |g, _| bare("GET", g.in_room(&format!("/messages/{}/versions", g.others)))),
+    rest("GET …/versions", |g, _| bare("GET", g.in_room(&format!("/messages/{}/versions", g.message)))),
     rest("GET …/reactions/:emoji", |g, n| reaction(g, "GET", n)),
     rest("GET …/notification-settings", |g, _| bare("GET", g.in_room("/notification-settings"))),
     rest("PUT …/notification-settings", |g, n| {
