@@ -166,11 +166,16 @@ pub const SEARCH_CHARS_MAX: usize = 500;
 pub const SEARCH_TERMS_MAX: usize = 10;
 /// Rooms that are scanned one by one. For a person in more rooms, the whole tenant's messages are scanned.
 pub const SEARCH_ROOMS_MAX: u64 = 300;
-/// Messages that a search scans before it returns a short page: 2 µs each (docs/SEARCH.md).
-pub const SEARCH_WALK: u64 = 8_000;
+/// Messages that a search scans before it returns a short page: 7 µs each where their pages are not in Postgres' own
+/// memory, so 45 ms (docs/SEARCH.md).
+pub const SEARCH_WALK: u64 = 6_000;
 /// Messages that a search reads by an index before it walks instead (docs/SEARCH.md): 5 µs each.
 pub const SEARCH_FOUND_MAX: u64 = 3_000;
-/// The time after which a search by an index is given up for a walk, in milliseconds: half of what a search may take.
+/// Entries that an index merges for a search, by the statistics of its words' three-letter pieces: 7 ns each, so 40 ms.
+/// With more the search walks (docs/SEARCH.md).
+pub const SEARCH_ENTRIES_MAX: u64 = 6_000_000;
+/// The time after which a search by an index is given up for a walk, in milliseconds: half of what a search may take. The
+/// walk is half as long then.
 pub const SEARCH_INDEX_MS: u64 = 40;
 /// The interval at which clients should ping: half of the shortest idle timeout of common proxies (60 s).
 pub const HEARTBEAT_MS: u64 = 25_000;

@@ -4,7 +4,7 @@
 //! There are two ways to a page, and neither is enough alone (measured, bench/results/search.md). A word in 20 of a
 //! million messages comes from an index at once, and no walk reaches it. A word in every third message returns 300,000
 //! index entries for a page of 20, and a walk back from the newest message finds 20 within 60. The function
-//! `chat_search_v2` chooses: by the statistics of Postgres, and by how much the index really brings in how much time. A
+//! `chat_search_v3` chooses: by the statistics of Postgres, and by how much the index really brings in how much time. A
 //! walk has a bounded length: if that does not fill the page, the page is short, and its cursor continues there.
 
 use super::access::ShownPerson;
@@ -12,7 +12,9 @@ use super::place::{Found, Place};
 use super::port::{DbError, Postgres, decode};
 use super::search_words::{Term, Words};
 use crate::ids::{RoomId, TenantId, UserId};
-use crate::limits::{PAGE_BYTES_MAX, SEARCH_FOUND_MAX, SEARCH_INDEX_MS, SEARCH_ROOMS_MAX, SEARCH_WALK};
+use crate::limits::{
+    PAGE_BYTES_MAX, SEARCH_ENTRIES_MAX, SEARCH_FOUND_MAX, SEARCH_INDEX_MS, SEARCH_ROOMS_MAX, SEARCH_WALK,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -144,7 +146,7 @@ pub async fn search(
         "afterUs": filter.after_ms.map(|ms| ms.saturating_mul(1000)),
         "way": if scope.is_wide() { "tenant" } else { "rooms" },
         "indexed": words.is_indexed() && scope.is_larger_than(SEARCH_WALK),
-        "foundMax": SEARCH_FOUND_MAX, "indexMs": SEARCH_INDEX_MS,
+        "foundMax": SEARCH_FOUND_MAX, "entriesMax": SEARCH_ENTRIES_MAX, "indexMs": SEARCH_INDEX_MS,
         "each": scope.each(SEARCH_WALK), "limit": limit.saturating_add(1), "bytesMax": PAGE_BYTES_MAX,
     });
     Ok(page(decode(db.query(include_str!("sql/search.sql"), input).await?)?, limit))

@@ -12,7 +12,7 @@ pub struct Term {
     pub whole: bool,
 }
 
-/// How many patterns `chat_search_index_v1` takes.
+/// How many patterns `chat_search_index_v2` takes.
 const SEARCH_PARTS: usize = 3;
 
 /// How the terms are looked for.

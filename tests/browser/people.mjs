@@ -122,6 +122,7 @@ async function group(alice, names) {
   const title = `Lunch ${names.nonce}`;
   await alice.startGroup(title, [names.bob, names.carol]);
   await check("a group of people by name", same(() => alice.text("presence"), "1 of 3 online"));
+  await check("the list shows who is online, whichever room is open", () => alice.roomLink(names.bob).locator(".bg-online").isVisible());
   const list = alice.page.getByRole("navigation", { name: "Conversations" });
   await check("the list has sections", same(() => list.getByRole("heading", { level: 2 }).allInnerTexts(), ["Direct messages", "Groups"]));
   const details = alice.page.getByRole("complementary", { name: "Details" });

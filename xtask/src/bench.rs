@@ -6,7 +6,9 @@
 pub mod baseline;
 mod cold;
 pub mod database;
+mod loops;
 mod picture;
+mod platform;
 mod pooler;
 mod report;
 mod rest;
@@ -42,6 +44,8 @@ pub struct Options {
     pub rest: bool,
     /// The first answer of a fresh isolate instead.
     pub cold: bool,
+    /// What callers in a tight loop cost the others instead: the kinds of calls with this in their names.
+    pub loops: Option<String>,
     /// What statements cost Postgres instead.
     pub database: Option<database::Measure>,
 }
@@ -56,6 +60,7 @@ impl Default for Options {
             lane: false,
             rest: false,
             cold: false,
+            loops: None,
             database: None,
         }
     }
@@ -80,10 +85,12 @@ pub fn run(options: &Options) -> Result<()> {
             out
         }
     };
-    step("the load", "1 minute the first time", || {
-        let cargo = ["build", "--quiet", "--profile", "load", "--package", "chinwag-bench"];
-        process::run(Command::new("cargo").args(cargo).current_dir(root()))
-    })?;
+    if options.loops.is_none() {
+        step("the load", "1 minute the first time", || {
+            let cargo = ["build", "--quiet", "--profile", "load", "--package", "chinwag-bench"];
+            process::run(Command::new("cargo").args(cargo).current_dir(root()))
+        })?;
+    }
     options.against.iter().try_for_each(|baseline| baseline.prepare())?;
     let dir = root().join("target/bench");
     let _ = std::fs::remove_dir_all(&dir);
@@ -115,6 +122,13 @@ async fn measure(dir: &Path, worker: &Path, server: &postgres::Postgres, options
         None => say(
             "pgbouncer is not installed (Debian: apt-get install pgbouncer): the Worker asks Postgres directly",
         ),
+    }
+    if let Some(part) = &options.loops {
+        let measured = loops::run(&rig, part).await;
+        if let Some(pooler) = pooler {
+            pooler.stop().await;
+        }
+        return measured;
     }
     let workloads = match options.workloads.as_slice() {
         [] if options.lane => LANE.into_iter().map(Workload::find).collect::<Result<_>>()?,

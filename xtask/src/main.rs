@@ -35,7 +35,7 @@ const USAGE: &str = "cargo xtask <command>
   test     [--only native|sim|wasm|e2e|fuzz|faults|browser] [--keep]
   faults   --minutes N [--seed S] | --rebuild MESSAGES
   sim      [--seeds N] [--from SEED] [--seed S] | --mutants | --mutant NAME
-  bench    [WORKLOAD]... [--against bare,sqlite,usual,usual-new,partyserver,node,axum] [--worker DIR] [--runs N] | --lane | --rest | --cold | --projection | --search MESSAGES
+  bench    [WORKLOAD]... [--against bare,sqlite,usual,usual-new,partyserver,node,axum] [--worker DIR] [--runs N] | --lane | --rest | --cold | --loops[=PART] | --projection | --search MESSAGES
   vapid
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR] [--worker-password P]
@@ -143,6 +143,10 @@ fn parse_bench_options(mut args: lexopt::Parser) -> Result<bench::Options> {
             Long("rest") => options.rest = true,
             Long("lane") => (options.lane, options.runs) = (true, 1),
             Long("cold") => options.cold = true,
+            Long("loops") => {
+                let part = args.optional_value().map(|part| part.string()).transpose()?;
+                options.loops = Some(part.unwrap_or_default());
+            }
             Long("against") => {
                 let names = args.value()?.string()?;
                 options.against = names.split(',').map(Baseline::find).collect::<Result<_>>()?;

@@ -153,7 +153,7 @@ fn caller(user: &str, room: &str) -> Result<(TenantId, UserId, RoomId)> {
     Ok((tenant, UserId::parse(user).context("a user")?, RoomId::parse(room).context("a room")?))
 }
 
-/// 10,000 rooms, with the bot in all and alice in 100 of them. A message has 12 words of 20,000 made of two or three
+/// 10,000 rooms, with the bot in all, alice in 100 and carol in 3 of them. A message has 12 words of 20,000 made of two or three
 /// syllables, as often as Zipf's law has it. Indexes are built afterwards, and foreign keys are not checked.
 fn fill_for_search(messages: u64) -> Vec<String> {
     const SYLLABLES: &str = "babebicacocudadedielenerfafifogagegohahehiinisitjajokakekilaleli\
@@ -169,7 +169,8 @@ fn fill_for_search(messages: u64) -> Vec<String> {
          SELECT 'acme', 'r' || n % 10000, 1 + n / 10000, lpad(n::text, 20, '0'), 'u' || n % 97,
              (SELECT string_agg({}, ' ')
               FROM (SELECT floor(power(20000, random()))::int AS r FROM generate_series(1, 12) k WHERE k + n >= 0) words)
-             || CASE WHEN n % 250000 = 7 THEN ' needle' ELSE '' END || CASE WHEN n % 2500 = 9 THEN ' seldom' ELSE '' END,
+             || CASE WHEN n % 250000 = 7 THEN ' needle' ELSE '' END || CASE WHEN n % 2500 = 9 THEN ' seldom' ELSE '' END
+             || CASE WHEN n % 250000 = 11 THEN U&' cre\\0300me bru\\0302le\\0301e' ELSE '' END,
              'text', '2026-01-01'::timestamptz + n * interval '100 ms'
          FROM generate_series(0, {messages} - 1) n",
         word.join(" || ")
@@ -180,7 +181,8 @@ fn fill_for_search(messages: u64) -> Vec<String> {
     );
     let members = "INSERT INTO chat_room_members (tenant_id, room_id, user_id, role)
         SELECT 'acme', 'r' || r, 'bot', 'member' FROM generate_series(0, 9999) r
-        UNION ALL SELECT 'acme', 'r' || r * 100, 'alice', 'member' FROM generate_series(0, 99) r";
+        UNION ALL SELECT 'acme', 'r' || r * 100, 'alice', 'member' FROM generate_series(0, 99) r
+        UNION ALL SELECT 'acme', 'r' || r, 'carol', 'member' FROM unnest(ARRAY[7, 9, 11]) r";
     let later = "CREATE TEMP TABLE later AS SELECT indexname, indexdef FROM pg_indexes
         WHERE tablename = 'chat_messages' AND indexdef NOT LIKE '%UNIQUE%'";
     let drop = "DO $$ DECLARE i text; BEGIN
@@ -219,9 +221,10 @@ async fn measure_search(port: &Port, messages: u64) -> Result<()> {
     search_all(port, "as if there were 10^8").await
 }
 
-/// Each kind of search, by somebody in 100 rooms and somebody in all 10,000.
+/// Each kind of search, by somebody in 3 rooms, in 100 and in all 10,000: the newest page, the page that follows it, and
+/// one that begins in the middle of all messages.
 async fn search_all(port: &Port, size: &str) -> Result<()> {
-    const KINDS: [(&str, &str); 11] = [
+    const KINDS: [(&str, &str); 12] = [
         ("everywhere, two letters", "ba"),
         ("3 in 10", "inba"),
         ("1 in 500", "enenen"),
@@ -230,36 +233,58 @@ async fn search_all(port: &Port, size: &str) -> Result<()> {
         ("1 in 2,500, a part of it", "eldo"),
         ("1 in 250,000", "needle"),
         ("1 in 250,000, a part of it", "eedl"),
+        ("1 in 250,000, stored as NFD, searched as NFC", "br\u{fb}l\u{e9}e"),
         ("nowhere, of very common parts", "bebabe"),
         ("nowhere, of common parts", "bebacoba"),
         ("nowhere", "xylophone"),
     ];
-    for who in ["alice", "bot"] {
+    let middle: i64 = port.0.query_one(MIDDLE_MS, &[]).await?.get(0);
+    let middle = Place::before(middle.unsigned_abs());
+    for who in ["carol", "alice", "bot"] {
         for (kind, text) in KINDS {
-            let (tenant, user, _) = caller(who, "r1")?;
-            let terms = vec![Term { text: text.to_owned(), whole: false }];
-            let filter = Filter { terms, ..Filter::default() };
-            let (mut times, mut cpu, mut found) = (Vec::new(), Vec::new(), 0);
-            for _ in 0..SEARCHES {
-                let before = cpu_us(port).await?;
-                let start = Instant::now();
-                let scope = db::search_scope(port, &tenant, &user, &filter).await?;
-                let hits =
-                    db::search(port, (&tenant, &user), (&filter, &scope), &Place::newest(), 20).await?;
-                times.push(start.elapsed().as_secs_f64() * 1e3);
-                cpu.push((cpu_us(port).await? - before) / 1e3);
-                found = hits.found.len();
+            let what = format!("{size}, {who}, {kind}");
+            let next = search_often(port, (who, text), &Place::newest(), &what).await?;
+            if let Some(next) = next {
+                search_often(port, (who, text), &next, &format!("{what}, the next page")).await?;
             }
-            println!(
-                "{size}, {who}, {kind}: {found} found, median {:.0} ms, p95 {:.0} ms; of CPU {:.0} ms and {:.0} ms",
-                share(&mut times, 50),
-                share(&mut times, 95),
-                share(&mut cpu, 50),
-                share(&mut cpu, 95)
-            );
+            search_often(port, (who, text), &middle, &format!("{what}, from the middle")).await?;
         }
     }
     Ok(())
+}
+
+const MIDDLE_MS: &str =
+    "SELECT ((extract(epoch FROM min(created_at)) + extract(epoch FROM max(created_at))) * 500)::bigint
+    FROM chat_messages WHERE tenant_id = 'acme'";
+
+/// Prints what a page behind `place` takes, scope and search together. Gives where the next one begins.
+async fn search_often(
+    port: &Port,
+    (who, text): (&str, &str),
+    place: &Place,
+    what: &str,
+) -> Result<Option<Place>> {
+    let (tenant, user, _) = caller(who, "r1")?;
+    let terms = vec![Term { text: text.to_owned(), whole: false }];
+    let filter = Filter { terms, ..Filter::default() };
+    let (mut times, mut cpu, mut found, mut next) = (Vec::new(), Vec::new(), 0, None);
+    for _ in 0..SEARCHES {
+        let before = cpu_us(port).await?;
+        let start = Instant::now();
+        let scope = db::search_scope(port, &tenant, &user, &filter).await?;
+        let hits = db::search(port, (&tenant, &user), (&filter, &scope), place, 20).await?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        cpu.push((cpu_us(port).await? - before) / 1e3);
+        (found, next) = (hits.found.len(), hits.next);
+    }
+    println!(
+        "{what}: {found} found, median {:.0} ms, p95 {:.0} ms; of CPU {:.0} ms and {:.0} ms",
+        share(&mut times, 50),
+        share(&mut times, 95),
+        share(&mut cpu, 50),
+        share(&mut cpu, 95)
+    );
+    Ok(next)
 }
 
 /// The value that so many percent of these do not exceed.

@@ -3,10 +3,11 @@
 
 use super::{deleted, ids, send_rows, sql};
 use crate::db::{DAY_MS, batch, done, group, message_row, room, tenant, user};
-use crate::postgres::{Database, NativePostgres};
+use crate::postgres::{Database, NativePostgres, one_json};
 use chinwag::db::{self, Filter, Found, Has, Place, ReactionRow, Term};
-use chinwag::limits::PAGE_BYTES_MAX;
+use chinwag::limits::{PAGE_BYTES_MAX, SEARCH_ENTRIES_MAX};
 use serde_json::{Value, json};
+use tokio_postgres::types::Json;
 
 fn filter(words: &[&str]) -> Filter {
     let term = |text: &&str| match text.strip_prefix('=') {
@@ -183,7 +184,7 @@ async fn search_9_what_is_rare_is_found_in_a_large_tenant() {
     room_of_words(pg).await;
     sql(pg, "ALTER TABLE chat_messages SET (autovacuum_enabled = off);
              INSERT INTO chat_messages (tenant_id, room_id, seq, id, user_id, content, content_type, created_at)
-             SELECT 'acme', 'r1', 100 + n, 'noise-' || n, 'bob', 'so what ' || CASE WHEN n % 4 = 0 THEN 'frequent' ELSE '' END,
+             SELECT 'acme', 'r1', 100 + n, 'noise-' || n, 'bob', 'so what xyx yxy ' || CASE WHEN n % 4 = 0 THEN 'frequent' ELSE '' END,
                 'text', '2026-12-01'::timestamptz + n * interval '1 s'
              FROM generate_series(1, 30000) n;
              UPDATE chat_rooms SET last_seq = 40000; ANALYZE;
@@ -203,6 +204,15 @@ async fn search_9_what_is_rare_is_found_in_a_large_tenant() {
     // What the index brings more of than it may is walked for.
     let (seqs, more) = first_page(&["frequent"]).await;
     assert_eq!((seqs.len(), seqs[0], more), (20, 30_100, true));
+    // Nor is an index read for a word that is nowhere, but all of whose pieces are frequent.
+    assert_eq!(first_page(&["xyxy"]).await, (vec![], true));
+    let reads = "SELECT to_json(a.has_read) FROM chat_search_index_v2(jsonb_build_object('tenant', 'acme', 'foundMax', 3000,
+            'entriesMax', $1::jsonb, 'indexMs', 1000, 'parts', '[\"%xyxy%\"]'::jsonb,
+            'place', '{\"atUs\": 9e15, \"seq\": 0, \"room\": \"\"}'::jsonb)) a";
+    for (entries_max, has_read) in [(SEARCH_ENTRIES_MAX, false), (u64::MAX >> 11, true)] {
+        let read = one_json(&pg.client, reads, &Json(json!(entries_max))).await.expect("an answer");
+        assert_eq!(read, json!(has_read), "{entries_max}");
+    }
     // The same if nothing at all is known of the words.
     sql(pg, "DELETE FROM pg_statistic WHERE starelid::regclass::text LIKE 'chat_messages%'").await;
     assert_eq!(first_page(&["lunch"]).await, (vec![11, 9, 2, 1], false));

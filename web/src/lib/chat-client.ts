@@ -4,6 +4,7 @@
  */
 import { Activity } from "./activity";
 import { ChatApi } from "./api";
+import { Blocks } from "./blocks";
 import { Drafts } from "./drafts";
 import { type GetToken, SignedOut } from "./http";
 import { Inbox } from "./inbox";
@@ -70,6 +71,7 @@ export class ChatClient {
   readonly api: ChatApi;
   readonly list: RoomList;
   readonly people: People;
+  readonly blocks: Blocks;
   readonly push: PushDevice;
   readonly drafts: Drafts;
   private readonly activity = new Activity((active) => this.inbox?.send({ type: "active", active }) ?? false);
@@ -93,6 +95,7 @@ export class ChatClient {
     this.api = new ChatApi(options.getToken, `${this.url}/api/chat`, options.fetch);
     this.list = new RoomList(this.api, (rooms) => this.connectNewest(rooms));
     this.people = new People(this.api);
+    this.blocks = new Blocks(this.api);
     this.push = new PushDevice(this.api);
     this.drafts = new Drafts({
       userId: this.userId,

@@ -1,8 +1,8 @@
 //! Bare `workerd serve` for a bench, its configuration, and the cores that who runs on.
 //! Not here: what is asked of it (`bench.rs`).
 
-use super::Rig;
-use crate::{config, log, process, setup};
+use super::{Rig, platform};
+use crate::{config, log, process, setup, vapid};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -60,14 +60,34 @@ impl Server {
     }
 }
 
-/// This Worker as wrangler.toml has it, on this Postgres.
+/// This Worker as wrangler.toml has it, on this Postgres, but for its rates, its bucket and its queue.
 pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
+    config_of(rig, port, false)
+}
+
+/// The same with its rates, and with a bucket. `platform::write` writes what these are.
+pub fn limited_config(rig: &Rig, port: u16) -> Result<String> {
+    config_of(rig, port, true)
+}
+
+fn config_of(rig: &Rig, port: u16, is_limited: bool) -> Result<String> {
     let toml = config::read_wrangler_toml()?;
     let mut vars = toml["vars"].as_object().context("[vars] in wrangler.toml")?.clone();
-    vars.insert("LIMITS".into(), json!(config::NO_RATES));
+    if !is_limited {
+        vars.insert("LIMITS".into(), json!(config::NO_RATES));
+    }
     vars.insert("JWT_SECRET".into(), json!(rig.secret));
-    let (hyperdrive, postgres) = hyperdrive(&rig.worker_url)?;
+    let (hyperdrive, mut services) = hyperdrive(&rig.worker_url)?;
     let mut bindings = vec![hyperdrive];
+    let mut extensions = "";
+    if is_limited {
+        for (name, value) in vapid::Pair::new()?.variables() {
+            vars.insert(name, json!(value));
+        }
+        bindings.extend(platform::bindings(&toml)?);
+        services += platform::SERVICES;
+        extensions = platform::EXTENSIONS;
+    }
     for (name, value) in &vars {
         let value = value.as_str().with_context(|| format!("the var {name} is no text"))?;
         bindings.push(format!("(name = {}, text = {})", quoted(name), quoted(value)));
@@ -77,7 +97,7 @@ pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
     let text = |object: &Value, name: &str| object[name].as_str().unwrap_or_default().to_owned();
     let objects: Vec<_> = objects.iter().map(|o| (text(o, "name"), text(o, "class_name"))).collect();
     let modules = r#"(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")"#;
-    let parts = Parts { modules, bindings, objects, services: postgres };
+    let parts = Parts { modules, bindings, objects, services, extensions };
     workerd_config(port, &toml, parts)
 }
 
@@ -89,7 +109,7 @@ pub fn baseline_config(port: u16, postgres_url: Option<&str>) -> Result<String> 
         None => (Vec::new(), String::new()),
         Some(url) => hyperdrive(url).map(|(binding, service)| (vec![binding], service))?,
     };
-    let parts = Parts { modules, bindings, objects, services };
+    let parts = Parts { modules, bindings, objects, services, extensions: "" };
     workerd_config(port, &config::read_wrangler_toml()?, parts)
 }
 
@@ -116,11 +136,12 @@ struct Parts {
     /// Name and class.
     objects: Vec<(String, String)>,
     services: String,
+    extensions: &'static str,
 }
 
 /// What both have in common: date, flags, objects that keep SQLite on disk.
 fn workerd_config(port: u16, toml: &Value, parts: Parts) -> Result<String> {
-    let Parts { modules, mut bindings, objects, services } = parts;
+    let Parts { modules, mut bindings, objects, services, extensions } = parts;
     let mut namespaces = Vec::new();
     for (name, class) in &objects {
         let (name, class) = (quoted(name), quoted(class));
@@ -138,7 +159,8 @@ const config :Workerd.Config = (
     (name = "storage", disk = (path = "storage", writable = true)),
     {services}
   ],
-  sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "worker")]
+  sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "worker")],
+  {extensions}
 );
 const worker :Workerd.Worker = (
   modules = [{modules}],
@@ -157,7 +179,7 @@ const worker :Workerd.Worker = (
 }
 
 /// A string as Cap'n Proto's text form writes it; JSON's is the same for what stands in a configuration.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     json!(text).to_string()
 }
 
@@ -218,6 +240,20 @@ pub fn pin(pid: i32, core: usize) -> std::io::Result<()> {
         libc::sched_setaffinity(pid, size_of::<libc::cpu_set_t>(), &set)
     };
     if bound == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// Lets a thread (0: the one that calls) run before everybody else's programs: on a machine that others use, whoever needs
+/// a whole core otherwise waits for them, and its latency is theirs. False where that is not allowed.
+#[cfg(target_os = "linux")]
+pub fn run_first(thread: i32) -> bool {
+    let priority = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the pointer is to what lives here.
+    unsafe { libc::sched_setscheduler(thread, libc::SCHED_RR, &priority) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn run_first(_thread: i32) -> bool {
+    false
 }
 
 #[cfg(not(target_os = "linux"))]

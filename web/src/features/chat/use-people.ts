@@ -23,22 +23,9 @@ export const presenceText = ({ presence, hasCome }: Person): string =>
 
 /** Whether the user has blocked this person; `null`: not known yet. */
 export function useBlock(userId: string): [boolean | null, (isBlocked: boolean) => Promise<void>] {
-  const { api } = useChat();
-  const [isBlocked, setBlocked] = useState<boolean | null>(null);
-  useEffect(() => {
-    const stop = new AbortController();
-    api.blocks(stop.signal).then(
-      ({ people }) => setBlocked(people.some((person) => person.userId === userId)),
-      // Without an answer there is nothing to offer.
-      () => {},
-    );
-    return () => stop.abort();
-  }, [api, userId]);
-  const set = async (next: boolean) => {
-    await api.setBlock(userId, next);
-    setBlocked(next);
-  };
-  return [isBlocked, set];
+  const { blocks } = useChat();
+  const ids = useSyncExternalStore(blocks.subscribe, blocks.getSnapshot);
+  return [ids?.has(userId) ?? null, (isBlocked) => blocks.set(userId, isBlocked)];
 }
 
 /** An answer of the directory, and to what. */

@@ -1,0 +1,39 @@
+//! What bare workerd lacks of the platform: rate limits and a bucket, each a few lines of JavaScript in memory.
+//! Not here: how well they count and keep; `wrangler dev` has better ones, which take milliseconds of the server's core
+//! for each request.
+
+use super::server::quoted;
+use crate::inputs;
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::path::Path;
+
+pub const SERVICES: &str = r#",
+    (name = "bucket", worker = (modules = [(name = "bucket.js", esModule = embed "bucket.js")], compatibilityDate = "2026-11-17"))"#;
+pub const EXTENSIONS: &str =
+    r#"extensions = [(modules = [(name = "chinwag:rates", internal = true, esModule = embed "rates.js")])]"#;
+
+pub fn write(dir: &Path) -> Result<()> {
+    inputs::write_atomically(&dir.join("rates.js"), include_str!("platform/rates.js"))?;
+    inputs::write_atomically(&dir.join("bucket.js"), include_str!("platform/bucket.js"))
+}
+
+/// The bindings of wrangler.toml that these are.
+pub fn bindings(toml: &Value) -> Result<Vec<String>> {
+    let mut bindings = Vec::new();
+    for rate in toml["ratelimits"].as_array().context("ratelimits in wrangler.toml")? {
+        let name = rate["name"].as_str().context("a rate's name")?;
+        let inner = ["limit", "period"]
+            .map(|field| format!("(name = \"{field}\", json = \"{}\")", rate["simple"][field]));
+        bindings.push(format!(
+            "(name = {}, wrapped = (moduleName = \"chinwag:rates\", innerBindings = [{}]))",
+            quoted(name),
+            inner.join(", ")
+        ));
+    }
+    for bucket in toml["r2_buckets"].as_array().into_iter().flatten() {
+        let name = bucket["binding"].as_str().context("a bucket's name")?;
+        bindings.push(format!("(name = {}, r2Bucket = \"bucket\")", quoted(name)));
+    }
+    Ok(bindings)
+}
