@@ -70,8 +70,8 @@ async function byKeyboard(ada, chen, names, title) {
   await chen.page.keyboard.press("ArrowUp");
   const heard = () => chen.page.evaluate(() => `${document.activeElement.getAttribute("aria-label")}: ${document.activeElement.textContent}`);
   await step("the arrow key goes to the message above, and it is said whose it is", async () => {
-    const said = await heard();
-    return (said.startsWith(names.ada) && said.includes("Launch at ten")) || said;
+    const text = await heard();
+    return (text.startsWith(names.ada) && text.includes("Launch at ten")) || text;
   });
   await chen.input.focus();
   await chen.page.keyboard.type("I can hear you all");
