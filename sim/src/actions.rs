@@ -252,7 +252,9 @@ impl World {
     /// Restores Postgres from a backup that lacks the room.
     fn lose_room(&self, room: usize) {
         let is_ours = self.backends.rows(room, |rows| rows.foreign_rows.is_empty());
-        if !stored::has_log(self, room) || !self.knows_people(room) || !is_ours {
+        // A deletion that was not answered may still be made then.
+        let is_kept = !self.model.deletion_requested.borrow().contains(&room);
+        if !stored::has_log(self, room) || !self.knows_people(room) || !is_ours || !is_kept {
             return;
         }
         self.backends.rows(room, |rows| {

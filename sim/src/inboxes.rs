@@ -159,7 +159,9 @@ impl World {
         let (rev, socket) = {
             let it = self.devices.get(device).filter(|it| it.is_live() && ROOMS[room].0 == it.tenant)?;
             let rev = it.drafts.get(ROOMS[room].1).map_or(1, |(_, rev)| *rev);
-            (if is_older { rev.saturating_sub(1) } else { rev + 1 }, it.socket.clone()?)
+            // INBOX-8: a draft that was cleared is not among those that a new device gets.
+            let newer = self.clock.now().max(rev + 1);
+            (if is_older { rev.saturating_sub(1) } else { newer }, it.socket.clone()?)
         };
         self.recorder.count("drafts");
         let id = ROOMS[room].1;
