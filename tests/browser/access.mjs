@@ -72,6 +72,25 @@ async function keyboard(alice) {
   await check("after Escape the focus is where it was", same(() => focused(alice), "TEXTAREA"));
 }
 
+/** The event `close` of a dialog comes late: the next one may be open by then. */
+async function dialogs(alice) {
+  const stays = await alice.page.evaluate(async () => {
+    const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+    const open = () => document.querySelector("dialog[open]");
+    const openSwitcher = () => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "k", ctrlKey: true, bubbles: true }));
+    openSwitcher();
+    while (!open()) await pause(5);
+    const first = open();
+    first.dispatchEvent(new Event("cancel"));
+    while (first.isConnected) await Promise.resolve();
+    openSwitcher();
+    await pause(200);
+    return open() !== null;
+  });
+  await check("a dialog that is opened right after another one closed stays open", stays);
+  await alice.page.keyboard.press("Escape");
+}
+
 async function sizes(alice) {
   await alice.page.setViewportSize({ width: 320, height: 640 });
   await check("320 px wide: nothing is wider than the view", () => fits(alice));
@@ -90,5 +109,6 @@ async function sizes(alice) {
 export async function access(alice) {
   await settings(alice);
   await keyboard(alice);
+  await dialogs(alice);
   await sizes(alice);
 }

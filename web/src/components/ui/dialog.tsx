@@ -14,17 +14,20 @@ interface DialogProps {
 /** A modal dialog (`<dialog>`): the page behind it is inert, Escape closes it, and the focus returns to the opener. */
 export function Dialog({ title, onClose, children, isWide = false }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const isGone = useRef(false);
   const titleId = useId();
   // Before the next key: a letter that is typed right after a shortcut goes into the dialog.
   useLayoutEffect(() => {
     const opener = document.activeElement;
     const element = dialog.current;
+    isGone.current = false;
     element?.showModal();
     element?.querySelector<HTMLElement>("[data-autofocus]")?.focus();
     return () => {
       // The event `close` comes late: the browser has given the focus back, and the person may have moved on.
       const { activeElement } = document;
       const isHere = activeElement === document.body || (element?.contains(activeElement) ?? true);
+      isGone.current = true;
       element?.close();
       if (isHere && opener instanceof HTMLElement && opener.isConnected) opener.focus();
     };
@@ -32,7 +35,8 @@ export function Dialog({ title, onClose, children, isWide = false }: DialogProps
   return (
     <dialog
       ref={dialog}
-      onClose={onClose}
+      // Late, when another dialog may be open already.
+      onClose={() => isGone.current || onClose()}
       onCancel={onClose}
       aria-labelledby={titleId}
       className={cn(
