@@ -125,6 +125,7 @@ async function moderating(ada, chen, names, title) {
     await ada.page.getByRole("menuitem", { name: what }).click();
   };
   await manage("Mute for an hour");
+  await details.getByText("Muted", { exact: true }).waitFor();
   await chen.write("too loud?");
   await step("who is muted reads for how long", () => chen.page.getByText(/^You are muted here for another (60 min|1 h)\.$/).isVisible());
   await manage("Unmute");
