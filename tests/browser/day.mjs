@@ -175,11 +175,15 @@ export async function day({ arrive, stack }) {
   await morning(ada, bruno, phone, names);
   await theTeam(ada, bruno, chen, names, title);
   await byKeyboard(ada, chen, names, title);
+  // Whoever has the room open somewhere is not notified; a room that was left stays connected for 10 s.
+  await phone.page.evaluate(() => {
+    location.hash = "";
+  });
+  await phone.page.waitForTimeout(11_000);
+  await closedPage(ada, bruno, names, url);
+  await phone.openRoom(names.ada);
   await noon(ada, bruno, phone, names);
   await view(phone, "day-phone");
-  // Whoever has the room open somewhere is not notified.
-  await phone.page.close();
-  await closedPage(ada, bruno, names, url);
   await moderating(ada, chen, names, title);
   await blocking(ada, bruno, names);
   await view(ada, "day-desktop");
