@@ -44,8 +44,6 @@ BEGIN
         'inboxes', chat_inboxes_of_people_v1(tenant, coalesce(nullif(question->'partners', 'null'), '[]')));
 END $$;
 
-DROP FUNCTION chat_lease_inbox_v1(jsonb);
-
 -- What others see of a person who has not asked to be left in peace: 'offline' unless their inbox is open.
 CREATE FUNCTION chat_presence_v1(tenant text, person text) RETURNS text
 LANGUAGE plpgsql STABLE
