@@ -62,7 +62,6 @@ impl World {
                 let wants = self.devices.get(device).is_some_and(|mut it| {
                     (it.request, it.phase) = (None, InboxPhase::Opening);
                     it.socket = Some(socket.clone());
-                    it.active_at = Some(self.clock.now());
                     it.wants_connection
                 });
                 self.recorder.trace(|| format!("device {device} is connected"));
@@ -148,7 +147,6 @@ impl World {
         let (seq, socket) = sent?;
         self.recorder.count("rooms read in a list");
         let id = ROOMS[room].1;
-        self.note_activity(device);
         self.send_frame(&socket, format!(r#"{{"type":"read","roomId":"{id}","seq":{seq}}}"#));
         Some(seq)
     }
@@ -165,16 +163,9 @@ impl World {
         };
         self.recorder.count("drafts");
         let id = ROOMS[room].1;
-        self.note_activity(device);
         let frame = format!(r#"{{"type":"draft","roomId":"{id}","text":"{text}","rev":{rev}}}"#);
         self.send_frame(&socket, frame);
         Some(text)
-    }
-
-    fn note_activity(&self, device: usize) {
-        if let Some(mut it) = self.devices.get(device) {
-            it.active_at = Some(self.clock.now());
-        }
     }
 
     /// The device says whether its person is active.
@@ -182,9 +173,6 @@ impl World {
         let socket = self.devices.get(device).filter(|it| it.is_live()).and_then(|it| it.socket.clone());
         let Some(socket) = socket else { return };
         self.send_frame(&socket, format!(r#"{{"type":"active","active":{is_active}}}"#));
-        if let Some(mut it) = self.devices.get(device) {
-            it.active_at = is_active.then(|| self.clock.now());
-        }
     }
 
     fn draft_text(&self) -> String {

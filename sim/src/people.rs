@@ -32,9 +32,7 @@ impl World {
     /// Sends an owner's request and goes on; its answer is checked when it comes.
     pub fn request_change(self: &Rc<Self>, room: usize, change: OwnerRequest) {
         // An owner whose room Postgres lacks deletes it: 503, and the room may be gone later. No check could tell.
-        let is_lost =
-            !self.backends.is_deleted(room) && self.backends.rows(room, |rows| rows.postgres.missing);
-        if matches!(change, OwnerRequest::Delete) && is_lost {
+        if matches!(change, OwnerRequest::Delete) && self.backends.is_lost(room) {
             return;
         }
         self.prepare_change(room, change);
@@ -109,8 +107,7 @@ impl World {
         let host = self.hosts.of_room(room);
         // A promise that was lost keeps the room's changes waiting, and a room without a log is made first. Whoever asks for
         // a room that Postgres has lost does not find it before the room has put itself back.
-        let is_lost =
-            self.backends.is_deleted(room) || self.backends.rows(room, |rows| rows.postgres.missing);
+        let is_lost = self.backends.is_deleted(room) || self.backends.is_lost(room);
         let is_ready = host
             .is_some_and(|host| self.is_idle(&host) || !self.recorder.happened("promises lost"))
             && has_log(self, room);

@@ -119,6 +119,11 @@ impl Backends {
         !self.rooms.borrow().contains_key(&key(room))
     }
 
+    /// Whether a restored backup lacks the room, which is not deleted.
+    pub fn is_lost(&self, room: usize) -> bool {
+        self.rooms.borrow().get(&key(room)).is_some_and(|rows| rows.postgres.missing)
+    }
+
     /// A room that Postgres has lost is deleted.
     pub fn forget_if_lost(&self, room: usize) {
         self.rooms.borrow_mut().retain(|known, rows| *known != key(room) || !rows.postgres.missing);

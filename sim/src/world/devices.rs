@@ -43,8 +43,6 @@ pub struct Device {
     pub drafts: BTreeMap<String, (String, u64)>,
     /// What it shows of direct partners.
     pub presence: BTreeMap<String, String>,
-    /// When its person last did something there; `None`: they do nothing.
-    pub active_at: Option<UnixMs>,
 }
 
 impl Device {
@@ -102,7 +100,6 @@ impl Devices {
             rooms: BTreeMap::new(),
             drafts: BTreeMap::new(),
             presence: BTreeMap::new(),
-            active_at: None,
         };
         if plan.has_inboxes {
             *self.list.borrow_mut() = DEVICES.map(device).into();
