@@ -1,6 +1,5 @@
 /** Test doubles of the inbox: its log on the server, and what tabs of one browser share (locks and a channel). */
-import type { InboxEvent } from "@/lib/inbox-events";
-import type { Room, ServerEvent } from "@/lib/protocol";
+import type { InboxEvent, Room, ServerEvent } from "@/lib/protocol";
 import { FakeSocket } from "./fake-server";
 
 type Unnumbered<Event> = Event extends { seq: number } ? Omit<Event, "seq"> : never;

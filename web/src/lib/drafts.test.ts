@@ -1,7 +1,7 @@
 /** Drafts: the higher rev wins on each device, what was written offline is sent, and what was cleared does not return. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Draft, type DraftFrame, Drafts, draftKey } from "./drafts";
-import type { InboxEvent } from "./inbox-events";
+import type { InboxEvent } from "./protocol";
 
 class FakeStorage {
   readonly items = new Map<string, string>();

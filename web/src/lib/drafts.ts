@@ -3,7 +3,7 @@
  * stores is a copy for when it is offline. Of two writers the higher `rev` wins: the time of the change, or one more than
  * that of the draft before it.
  */
-import type { InboxEvent } from "./inbox-events";
+import type { InboxEvent } from "./protocol";
 
 export interface Draft {
   roomId: string;

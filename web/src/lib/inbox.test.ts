@@ -4,7 +4,7 @@ import { type Change, deliver, FakeBrowser, FakeInbox, room } from "../../test/f
 import { FakeSignals, FakeSocket } from "../../test/fake-server";
 import { ChatApi } from "./api";
 import { Inbox, type InboxOptions } from "./inbox";
-import type { InboxEvent } from "./inbox-events";
+import type { InboxEvent } from "./protocol";
 import { RoomList } from "./room-list";
 import type { ConnectionStatus } from "./socket";
 

@@ -7,8 +7,7 @@
 import { browserSignals } from "./browser-signals";
 import type { Draft, DraftFrame } from "./drafts";
 import type { GetToken } from "./http";
-import type { InboxEvent } from "./inbox-events";
-import type { ClientFrame, Room } from "./protocol";
+import type { ClientFrame, InboxActiveFrame, InboxEvent, Room } from "./protocol";
 import { type ConnectionStatus, type Refusal, RoomSocket, type SocketOptions } from "./socket";
 
 /** What a new tab gets from the one with the socket. */
@@ -32,17 +31,11 @@ export interface InboxOptions {
   socket?: Partial<SocketOptions>;
 }
 
-/** What a client says of its person (PRES-8). */
-export interface ActiveFrame {
-  type: "active";
-  active: boolean;
-}
-
 type Position = { seq: number; epoch: string };
 type Note =
   | { kind: "events"; events: InboxEvent[]; position: Position | null }
   | { kind: "status"; status: ConnectionStatus }
-  | { kind: "send"; frame: DraftFrame | ActiveFrame }
+  | { kind: "send"; frame: DraftFrame | InboxActiveFrame }
   | { kind: "join" }
   | { kind: "state"; state: InboxState; position: Position; status: ConnectionStatus }
   /** A tab came into view or online: the one with the socket may be a background tab with slow timers. */
@@ -107,7 +100,7 @@ export class Inbox {
   }
 
   /** Hands a frame to the inbox, by the tab with the socket; false: it is not connected. */
-  send(frame: DraftFrame | ActiveFrame): boolean {
+  send(frame: DraftFrame | InboxActiveFrame): boolean {
     if (this.socket) return this.socket.send(frame as unknown as ClientFrame);
     if (this.channel === null || this.status.kind !== "live") return false;
     this.tell({ kind: "send", frame });

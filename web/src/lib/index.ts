@@ -2,7 +2,6 @@
 export { ChatApi } from "./api";
 export { ChatClient, type ChatClientOptions } from "./chat-client";
 export { ApiError, type GetToken, SignedOut } from "./http";
-export type { InboxEvent } from "./inbox-events";
 export { browserOutbox, noOutbox, type Outbox } from "./outbox";
 export type { Person as ShownPerson, Presence } from "./people";
 export type * from "./protocol";

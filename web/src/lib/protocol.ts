@@ -3,12 +3,13 @@
  * parses a frame, one says how a client reacts to a close code. There is no other behaviour in this file.
  */
 import type { Room } from "./generated/openapi";
-import type { Close, ErrorBody as SentErrorBody, ServerEvent } from "./generated/protocol";
+import type { Close, InboxServerEvent, ErrorBody as SentErrorBody, ServerEvent } from "./generated/protocol";
 
 export type * from "./generated/openapi";
 export type * from "./generated/protocol";
 
 export type RoomType = Room["type"];
+export type InboxEvent = InboxServerEvent;
 
 /** The code is any string: a newer server has more codes, and the client adds its own (`unreachable`, `no_answer`). */
 export type ErrorBody = Omit<SentErrorBody, "code"> & { code: string };

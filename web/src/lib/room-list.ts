@@ -6,9 +6,8 @@
  */
 import type { ChatApi, NewRoom } from "./api";
 import { SignedOut } from "./http";
-import type { InboxEvent } from "./inbox-events";
 import { once } from "./once";
-import type { Room } from "./protocol";
+import type { InboxEvent, Room } from "./protocol";
 import type { RoomClient } from "./room-client";
 import type { RoomState } from "./room-state";
 import { inRoom, UNREAD_MAX, unreadOf } from "./room-view";

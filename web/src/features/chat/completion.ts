@@ -29,6 +29,11 @@ export function completionAt(text: string, caret: number): Completion | null {
 
 const OPTIONS_MAX = 6;
 
+/** Whether the name or the id contains the query. */
+export function isMatch({ userId, name }: { userId: string; name: string }, query: string): boolean {
+  return [name, userId].some((text) => text.toLowerCase().includes(query.toLowerCase()));
+}
+
 /** The people whose name or id contains the query; those of which a word starts with it come first. */
 export function matchPeople<P extends { userId: string; name: string }>(people: P[], query: string): P[] {
   const wanted = query.toLowerCase();
@@ -36,7 +41,7 @@ export function matchPeople<P extends { userId: string; name: string }>(people: 
   const starts = (text: string) => text.startsWith(wanted) || text.includes(` ${wanted}`);
   const rank = (person: P) => (texts(person).some(starts) ? 0 : 1);
   return people
-    .filter((person) => texts(person).some((text) => text.includes(wanted)))
+    .filter((person) => isMatch(person, query))
     .sort((a, b) => rank(a) - rank(b))
     .slice(0, OPTIONS_MAX);
 }

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { t } from "@/i18n/i18n";
 import type { Person } from "@/lib/people";
 import { useChat } from "./chat-context";
+import { isMatch } from "./completion";
 import { errorText } from "./explain";
 
 /** The person as far as it is known; the component renders again when the profile arrives or changes. */
@@ -30,9 +31,6 @@ export function useBlock(userId: string): [boolean | null, (isBlocked: boolean) 
 
 /** An answer of the directory, and to what. */
 type Found = { query: string | null; people: Person[]; cursor: string | null };
-
-const fold = (text: string) => text.normalize("NFKC").toLowerCase();
-const matches = ({ name, userId }: Person, query: string) => fold(`${name} ${userId}`).includes(fold(query));
 
 export interface Directory {
   people: Person[];
@@ -85,7 +83,7 @@ export function useDirectory(q: string | null): Directory {
   // Until the answer comes, those of the last one that fit: whoever presses Enter meanwhile gets nobody else.
   const isCurrent = found.query === query;
   return {
-    people: isCurrent ? found.people : found.people.filter((person) => matches(person, query ?? "")),
+    people: isCurrent ? found.people : found.people.filter((person) => isMatch(person, query ?? "")),
     isLoading: isLoading || (!isCurrent && error === null),
     hasMore: isCurrent && cursor !== null,
     loadMore: () => void (query !== null && cursor !== null && load(query, cursor)),
