@@ -4,6 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { check, projected, same, view } from "./check.mjs";
+import { details, manage } from "./moderation.mjs";
 import { introduce } from "./people.mjs";
 import { bePushed } from "./push.mjs";
 import { DESKTOP, PHONE } from "./story.mjs";
@@ -119,17 +120,13 @@ async function closedPage(ada, bruno, names, url) {
 
 async function moderating(ada, chen, names, title) {
   await ada.openRoom(title);
-  const details = ada.page.getByRole("complementary", { name: "Details" });
-  const manage = async (what) => {
-    await details.getByRole("button", { name: `Manage ${names.chen}` }).click();
-    await ada.page.getByRole("menuitem", { name: what }).click();
-  };
-  await manage("Mute for an hour");
-  await details.getByText("Muted", { exact: true }).waitFor();
+  const isMuted = details(ada).getByText("Muted", { exact: true });
+  await manage(ada, names.chen, "Mute for an hour");
+  await isMuted.waitFor();
   await chen.write("too loud?");
   await step("who is muted reads for how long", () => chen.page.getByText(/^You are muted here for another (60 min|1 h)\.$/).isVisible());
-  await manage("Unmute");
-  await details.getByText("Muted", { exact: true }).waitFor({ state: "detached" });
+  await manage(ada, names.chen, "Unmute");
+  await isMuted.waitFor({ state: "detached" });
   await chen.page.getByRole("button", { name: "Try again" }).click();
   await step("unmuted, she is heard", () => ada.bubble("too loud?").isVisible());
 }

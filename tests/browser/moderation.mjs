@@ -1,11 +1,12 @@
 /** Moderation, as the moderator and as the moderated person see it. */
 import { check, projected, same, view } from "./check.mjs";
 
-const details = (person) => person.page.getByRole("complementary", { name: "Details" });
+export const details = (person) => person.page.getByRole("complementary", { name: "Details" });
 const dialog = (person, name) => person.page.getByRole("dialog", { name });
 
-async function manage(owner, person, item) {
-  await details(owner).getByRole("button", { name: `Manage ${person.id}` }).click();
+/** `name`: what the page calls the member. */
+export async function manage(owner, name, item) {
+  await details(owner).getByRole("button", { name: `Manage ${name}` }).click();
   await owner.page.getByRole("menuitem", { name: item, exact: true }).click();
 }
 
@@ -32,14 +33,14 @@ export async function moderation(alice, bob) {
   await details(alice).getByLabel("Slow mode").selectOption("0");
   await check("slow mode ends", async () => (await bob.page.getByText("Slow mode: one message").count()) === 0);
 
-  await manage(alice, bob, "Mute for an hour");
+  await manage(alice, bob.id, "Mute for an hour");
   await check("who is muted is marked so", () => details(alice).getByText("Muted", { exact: true }).isVisible());
   await bob.write("nobody hears this");
   await check("who is muted is told so", () => bob.page.getByText(/Not sent: You are muted here/).isVisible());
   await check("and for how long", () => bob.page.getByText(/^You are muted here for another (60 min|1 h)\.$/).isVisible());
   await check("and isn't heard", same(() => alice.page.getByText("nobody hears this").count(), 0));
   await view(bob, "muted");
-  await manage(alice, bob, "Unmute");
+  await manage(alice, bob.id, "Unmute");
   await check("and then isn't", same(() => details(alice).getByText("Muted", { exact: true }).count(), 0));
   await bob.page.getByRole("button", { name: "Try again" }).click();
   await check("unmuted they are heard", () => alice.bubble("nobody hears this").isVisible());
@@ -80,7 +81,7 @@ export async function moderation(alice, bob) {
   await mention.click();
   await check("and lead there", () => bob.log.locator("article.animate-flash").filter({ hasText: "one thing" }).isVisible());
 
-  await manage(alice, bob, "Ban");
+  await manage(alice, bob.id, "Ban");
   await dialog(alice, `Ban ${bob.id}?`).getByRole("button", { name: "Ban" }).click();
   await check("who is banned is told", () => bob.page.getByText("You are no longer part of this conversation.").isVisible());
   await check("and can't write", () => bob.input.isDisabled());
