@@ -10,6 +10,11 @@ pub type UnixMs = u64;
 /// A position in a room's log. The first event has 1; 0 is the position before it.
 pub type Seq = u64;
 
+/// For serde: a number that is left out of what is stored.
+pub fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
+}
+
 /// The largest integer that JavaScript reads from JSON exactly.
 pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 

@@ -141,9 +141,8 @@ pub async fn put<P: Ports, B: Body>(cx: CallerContext<'_, P>, request: Request<B
     let puts = [ProfilePut { user_id, set }];
     let written = db::put_people(ports.db(), &caller.tenant, ProfileWriter::Admin, &puts).await;
     let person = written.map_err(database_unavailable)?.pop().ok_or_else(Refusal::fault)?;
-    for ProfilePut { user_id, .. } in &puts {
-        poke_partners(ports, &caller.tenant, user_id).await;
-    }
+    let [ProfilePut { user_id, .. }] = &puts;
+    poke_partners(ports, &caller.tenant, user_id).await;
     end_sessions_of_deactivated(ports, &caller, &puts).await?;
     Ok(Reply::ok(json!({"person": person})))
 }

@@ -3,7 +3,7 @@
 //! Not here: who was absent (`room::notices`), and sending (`notify`).
 
 use super::port::{DbError, Postgres, decode};
-use crate::ids::{RoomId, Seq, TenantId};
+use crate::ids::{RoomId, Seq, TenantId, is_zero};
 use crate::limits::{NOTIFY_PREVIEW_CHARS, NOTIFY_USERS_MAX};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -111,10 +111,6 @@ pub struct Absent {
     pub from: Option<Seq>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Seq>,
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 impl Notices {

@@ -9,7 +9,7 @@ use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::limits::{INBOX_SHARDS, INBOX_TURNS_KEPT};
 use crate::protocol::client::digest;
 use crate::protocol::inbox::Presence;
-use crate::room::store::{Result, Sql, StoreError, int, int_at, text, text_at};
+use crate::room::store::{Result, Sql, SqlValue, StoreError, int, int_at, text, text_at};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,8 +58,6 @@ const SCHEMA: [&str; 3] = [
 ];
 const PUT_STATE: &str = "INSERT INTO inbox_state (id, body) VALUES (?, ?)
     ON CONFLICT (id) DO UPDATE SET body = excluded.body";
-const PUT_PRESENCE: &str = "INSERT INTO inbox_state (id, body) VALUES (-1, ?)
-    ON CONFLICT (id) DO UPDATE SET body = excluded.body";
 const PUT_TURN: &str = "INSERT INTO inbox_log (slot, seq, body) VALUES (?, ?, ?)
     ON CONFLICT (slot) DO UPDATE SET seq = excluded.seq, body = excluded.body";
 
@@ -92,7 +90,7 @@ impl Store<'_> {
     }
 
     pub fn confirm(&self, confirmed: &Confirmed) -> Result<()> {
-        self.0.exec(PUT_PRESENCE, &[text(&encode(confirmed))]).map(drop)
+        self.0.exec(PUT_STATE, &[SqlValue::Integer(-1), text(&encode(confirmed))]).map(drop)
     }
 
     pub fn views(&self) -> Result<Views> {

@@ -3,7 +3,7 @@
 //! Not here: the events of a change (`protocol::inbox`).
 
 use super::log::Logged;
-use crate::ids::{RoomId, Seq, UserId};
+use crate::ids::{RoomId, Seq, UserId, is_zero};
 use crate::protocol::client::digest;
 use crate::protocol::inbox::{at, field, number, partner};
 use serde::{Deserialize, Serialize};
@@ -35,10 +35,6 @@ pub struct RoomView {
     /// Digest of the partner's profile; 0: it was not shown yet.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub profile: u64,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl RoomView {

@@ -4,7 +4,7 @@
 use super::rate::Rates;
 use crate::auth::Identity;
 use crate::db::Marker;
-use crate::ids::{Seq, UnixMs};
+use crate::ids::{Seq, UnixMs, is_zero};
 use crate::limits::TOKEN_LEEWAY_S;
 use serde::{Deserialize, Serialize};
 
@@ -81,10 +81,6 @@ impl SocketState {
     pub fn has_expired(&self, now: UnixMs) -> bool {
         now >= self.expires_ms
     }
-}
-
-fn is_zero(at: &UnixMs) -> bool {
-    *at == 0
 }
 
 /// When a connection with this token ends: at the token's `exp`. A token that was accepted within the leeway lasts as
