@@ -135,8 +135,7 @@ async fn dispatch<P: Ports, B: Body>(
         Route::RetryOutbox => outbox::retry(cx.require_room().await?).await,
         Route::DiscardRow => outbox::discard(cx.require_room().await?, request).await,
         Route::ListOutboxAlerts => outbox::list_alerts(cx.require_caller().await?).await,
-        Route::ListReports => reports::list(cx.require_caller().await?).await,
-        Route::ResolveReport => reports::resolve(cx.require_caller().await?, request).await,
+        Route::Reports(route) => reports::answer(route, cx.require_caller().await?, request).await,
         #[cfg(feature = "dev")]
         Route::CreateDevToken => dev::create_token(ports, request).await,
     }

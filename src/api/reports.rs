@@ -1,4 +1,4 @@
-//! The tenant's list of reports, and resolving them, for its moderators and admins.
+//! The tenant's list of reports, and resolving them, for its moderators and admins; and everybody's own reports.
 //! Not here: reporting (`moderation`), what a room allows to resolve a report (`room`), and the statements (`db`).
 
 use super::body::{line, one_of};
@@ -7,6 +7,7 @@ use super::http::{Body, Reply, Request, database_unavailable};
 use super::ports::Ports;
 use super::room_access::refuse_strangers;
 use super::room_request::{Membership, RoomOp};
+use super::routes::ReportsRoute;
 use crate::auth::{self, Action};
 use crate::db::{self, AuditCursor, Report, ReportState};
 use crate::error::{Code, Refusal};
@@ -48,8 +49,20 @@ impl Resolution {
     }
 }
 
+pub async fn answer<P: Ports, B: Body>(
+    route: ReportsRoute,
+    cx: CallerContext<'_, P>,
+    request: Request<B>,
+) -> Result<Reply, Refusal> {
+    match route {
+        ReportsRoute::ListOwn => list_own(cx).await,
+        ReportsRoute::List => list(cx).await,
+        ReportsRoute::Resolve => resolve(cx, request).await,
+    }
+}
+
 /// `GET /admin/reports`.
-pub async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
+async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
     let CallerContext { ports, caller, query, .. } = cx;
     auth::authorize(RoomKind::Group, None, caller.tenant_role, Action::HandleReports)?;
     let state = query.one_of("state", ReportState::ALL, ReportState::name)?;
@@ -60,12 +73,20 @@ pub async fn list<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> 
     Ok(Reply::ok(json!({"reports": page.items, "nextCursor": page.next_cursor})))
 }
 
+/// `GET /people/me/reports`: what became of the caller's own reports.
+async fn list_own<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
+    let CallerContext { ports, caller, query, .. } = cx;
+    let cursor = query.cursor().map(AuditCursor::parse).transpose()?;
+    let limit = query.limit()?;
+    let who = (&caller.tenant, &caller.user);
+    let page = db::list_own_reports(ports.db(), who, cursor.as_ref(), limit).await;
+    let page = page.map_err(database_unavailable)?;
+    Ok(Reply::ok(json!({"reports": page.items, "nextCursor": page.next_cursor})))
+}
+
 /// `POST /admin/reports/:id/resolve`. The room acts first: if the answer is lost, or the report can't be marked then, it
 /// is still open, and the same request completes it.
-pub async fn resolve<P: Ports, B: Body>(
-    cx: CallerContext<'_, P>,
-    request: Request<B>,
-) -> Result<Reply, Refusal> {
+async fn resolve<P: Ports, B: Body>(cx: CallerContext<'_, P>, request: Request<B>) -> Result<Reply, Refusal> {
     auth::authorize(RoomKind::Group, None, cx.caller.tenant_role, Action::HandleReports)?;
     let mut fields = request.read_fields().await?;
     let action = one_of(&mut fields, "action", Resolution::ALL, Resolution::name)?;

@@ -64,8 +64,7 @@ pub enum Route {
     RetryOutbox,
     DiscardRow,
     ListOutboxAlerts,
-    ListReports,
-    ResolveReport,
+    Reports(ReportsRoute),
     #[cfg(feature = "dev")]
     CreateDevToken,
 }
@@ -77,6 +76,14 @@ pub enum PushRoute {
     Subscribe,
     List,
     Unsubscribe,
+}
+
+/// The routes of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportsRoute {
+    ListOwn,
+    List,
+    Resolve,
 }
 
 /// Every route. A `{…}` of a path becomes one of `Params`. `HEAD` works wherever `GET` does; only a route whose answer
@@ -135,6 +142,7 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::PUT, "/api/chat/people/{user}/block", Route::Block),
     (Method::DELETE, "/api/chat/people/{user}/block", Route::Unblock),
     (Method::GET, "/api/chat/people/me/blocks", Route::ListBlocks),
+    (Method::GET, "/api/chat/people/me/reports", Route::Reports(ReportsRoute::ListOwn)),
     (Method::POST, "/api/chat/rooms/{room}/attachments", Route::UploadFile),
     (Method::GET, "/api/chat/rooms/{room}/attachments/{attachment}/url", Route::SignDownload),
     (Method::GET, "/api/chat/attachments/{attachment}", Route::DownloadFile),
@@ -143,8 +151,8 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::POST, "/api/chat/rooms/{room}/outbox/retry", Route::RetryOutbox),
     (Method::POST, "/api/chat/rooms/{room}/outbox/discard", Route::DiscardRow),
     (Method::GET, "/api/chat/admin/outbox", Route::ListOutboxAlerts),
-    (Method::GET, "/api/chat/admin/reports", Route::ListReports),
-    (Method::POST, "/api/chat/admin/reports/{report}/resolve", Route::ResolveReport),
+    (Method::GET, "/api/chat/admin/reports", Route::Reports(ReportsRoute::List)),
+    (Method::POST, "/api/chat/admin/reports/{report}/resolve", Route::Reports(ReportsRoute::Resolve)),
     #[cfg(feature = "dev")]
     (Method::POST, "/api/chat/dev/token", Route::CreateDevToken),
 ];

@@ -60,7 +60,9 @@ pub use push::{
     Addressee, Device, Subscription, drop_subscriptions, list_subscriptions, put_subscription, take_pushes,
 };
 pub use quotas::{count_file, count_report, release_files};
-pub use reports::{Report, ReportState, get_report, list_reports, resolve_report, write_reports};
+pub use reports::{
+    Report, ReportState, get_report, list_own_reports, list_reports, resolve_report, write_reports,
+};
 pub use restore::{Restored, RoomCopy, erase_room, restore_room};
 pub use rooms::{
     Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, direct_key, get_room, list_rooms,

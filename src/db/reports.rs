@@ -64,6 +64,23 @@ pub async fn list_reports(
     Ok(answer.page())
 }
 
+/// A page of what this person has reported, newest first.
+///
+/// # Cost  one range of `chat_reports_by_reporter`; at most 100 rows, each with at most 500 characters of text.
+pub async fn list_own_reports(
+    db: &impl Postgres,
+    (tenant, user): (&TenantId, &UserId),
+    cursor: Option<&AuditCursor>,
+    limit: u64,
+) -> Result<Page, DbError> {
+    let place = cursor.map(AuditCursor::place);
+    let (at_ms, id) = (place.map(|(at_ms, _)| at_ms), place.map(|(_, id)| id));
+    let input = json!({"tenant": tenant, "user": user, "atMs": at_ms, "id": id, "limit": limit});
+    let answer: PageAnswer<AuditCursor> =
+        decode(db.query(include_str!("sql/list_own_reports.sql"), input).await?)?;
+    Ok(answer.page())
+}
+
 pub async fn get_report(db: &impl Postgres, tenant: &TenantId, id: &str) -> Result<Option<Report>, DbError> {
     let input = json!({"tenant": tenant, "id": id, "state": null});
     decode(db.query(include_str!("sql/resolve_report.sql"), input).await?)

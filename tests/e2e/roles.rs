@@ -140,6 +140,7 @@ fn rows_of_people() -> Vec<Row> {
     row("PUT", "/people/{user}/block", Value::Null, Same, known);
     row("DELETE", "/people/{user}/block", Value::Null, Same, ALL);
     row("GET", "/people/me/blocks", Value::Null, Same, ALL);
+    row("GET", "/people/me/reports", Value::Null, Same, ALL);
     row("GET", "/people", Value::Null, Same, ALL);
     row("GET", "/people/me", Value::Null, Same, ALL);
     row("PATCH", "/people/me", json!({"timezone": "Europe/Berlin"}), Same, ALL);

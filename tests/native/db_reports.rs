@@ -74,6 +74,32 @@ async fn a_report_is_written_once_and_outlives_message_and_room() {
 }
 
 #[tokio::test]
+async fn report_4_reporters_see_what_became_of_their_reports() {
+    let rig = Database::new().await;
+    let pg = rig.connect().await;
+    let (acme, r1) = (tenant("acme"), room("r1"));
+    let reports: Vec<_> = (0..3).map(|n| report(&format!("r1-{n}"), NOON + n, "rude")).collect();
+    db::write_reports(&pg, &acme, &r1, &reports).await.expect("written");
+    let (key, mallory) = ((&acme, "id-r1-1"), user("mallory"));
+    db::resolve_report(&pg, key, ReportState::Deleted, &mallory, Some("a note")).await.expect("resolved");
+    let (alice, bob) = (user("alice"), user("bob"));
+    let first = db::list_own_reports(&pg, (&acme, &alice), None, 2).await.expect("a page");
+    assert_eq!(ids(&first), ["id-r1-2", "id-r1-1"]);
+    let mut resolved = first.items[1].clone();
+    assert!(resolved["resolvedAt"].take().is_string());
+    assert_eq!(
+        resolved,
+        json!({"id": "id-r1-1", "at": "2026-11-23T09:00:00.001Z", "roomId": "r1", "messageId": "r1-1", "reason": "rude",
+               "state": "deleted", "resolvedAt": null}),
+        "neither who resolved it nor the note"
+    );
+    let cursor = AuditCursor::parse(&first.next_cursor.expect("more")).expect("a cursor");
+    let second = db::list_own_reports(&pg, (&acme, &alice), Some(&cursor), 2).await.expect("a page");
+    assert_eq!((ids(&second), &second.next_cursor), (vec!["id-r1-0"], &None));
+    assert!(db::list_own_reports(&pg, (&acme, &bob), None, 2).await.expect("a page").items.is_empty());
+}
+
+#[tokio::test]
 async fn pages_of_reports_join_and_end_at_a_megabyte() {
     let rig = Database::new().await;
     let pg = rig.connect().await;
