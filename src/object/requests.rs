@@ -42,7 +42,7 @@ impl<P: Platform> Object<P> {
         self.memory.look(|room| room.ensure_not_refused(caller)).unwrap_or(Ok(()))?;
         match room_request.op {
             RoomOp::Upgrade(upgrade) => {
-                self.admit(&room_request.caller)?;
+                self.admit_connection(&room_request.caller)?;
                 self.upgrade(room_request.caller, upgrade)
             }
             RoomOp::Call(call) => {
@@ -67,8 +67,9 @@ impl<P: Platform> Object<P> {
         Ok(Reply::ok("{}"))
     }
 
-    fn admit(self: &Rc<Self>, caller: &Identity) -> Result<(), Refusal> {
-        self.memory.look(|room| room.admit(caller)).ok_or_else(Refusal::fault)?
+    fn admit_connection(self: &Rc<Self>, caller: &Identity) -> Result<(), Refusal> {
+        let now = self.platform.now();
+        self.memory.look(|room| room.admit_connection(caller, now)).ok_or_else(Refusal::fault)?
     }
 
     /// Accepts the socket and sends everything that a new connection receives first, without an `await`.

@@ -368,6 +368,14 @@ impl Room {
         self.ensure_not_refused(caller)
     }
 
+    /// Whether this person may connect.
+    ///
+    /// # Errors  those of `admit`; rate_limited after a flood.
+    pub fn admit_connection(&self, caller: &Identity, now: UnixMs) -> Result<(), Refusal> {
+        self.admit(caller)?;
+        self.rates.ensure_no_flood(&self.limits, caller.user.as_str(), now)
+    }
+
     /// # Errors  forbidden, unauthenticated → tokens of this member, or older ones, are refused (PEOPLE-6, PEOPLE-7).
     pub fn ensure_not_refused(&self, caller: &Identity) -> Result<(), Refusal> {
         self.members.ensure_not_refused(caller)

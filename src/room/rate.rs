@@ -55,6 +55,14 @@ impl RateLimits {
         self.rates_of(user, now).count_frame(limits, now)
     }
 
+    /// # Errors  rate_limited → the person's sockets were closed for a flood, and its window is not over.
+    pub fn ensure_no_flood(&self, limits: &Limits, user: &str, now: UnixMs) -> Result<(), Refusal> {
+        let rest_ms = self.get(user).and_then(|rates| rates.flood_rest_ms(limits, now));
+        rest_ms.map_or(Ok(()), |rest_ms| {
+            Err(Refusal::new(Code::RateLimited, "too many frames").retry_after_ms(rest_ms))
+        })
+    }
+
     /// Takes over what a socket's state remembers.
     pub fn merge(&mut self, user: &str, rates: &Rates) {
         self.0.entry(user.to_owned()).or_default().merge(rates);
@@ -100,7 +108,11 @@ impl Window {
     }
 
     fn is_over(&self, window_ms: u64, now: UnixMs) -> bool {
-        now.saturating_sub(self.from_ms) >= window_ms
+        self.rest_ms(window_ms, now) == 0
+    }
+
+    fn rest_ms(&self, window_ms: u64, now: UnixMs) -> u64 {
+        window_ms.saturating_sub(now.saturating_sub(self.from_ms))
     }
 }
 
@@ -139,8 +151,13 @@ impl Rates {
 
     /// Counts one frame; true when there were more in the window than the flood rule allows.
     fn count_frame(&mut self, limits: &Limits, now: UnixMs) -> bool {
-        let allowed = limits.frames_per_s * (FLOOD_FACTOR * FLOOD_WINDOW_MS / 1000) as f64;
-        self.frames.count(FLOOD_WINDOW_MS, now) as f64 > allowed
+        self.frames.count(FLOOD_WINDOW_MS, now) as f64 > flood_frames(limits)
+    }
+
+    /// The rest of the window in which there were more frames; `None`: there is none.
+    fn flood_rest_ms(&self, limits: &Limits, now: UnixMs) -> Option<u64> {
+        let rest_ms = self.frames.rest_ms(FLOOD_WINDOW_MS, now);
+        (rest_ms > 0 && self.frames.count as f64 > flood_frames(limits)).then_some(rest_ms)
     }
 
     /// Whether all buckets are full and no window is open, so that forgetting these rates loses nothing.
@@ -159,6 +176,11 @@ impl Rates {
             self.frames = other.frames;
         }
     }
+}
+
+/// The frames in a window that are not yet a flood.
+fn flood_frames(limits: &Limits) -> f64 {
+    limits.frames_per_s * (FLOOD_FACTOR * FLOOD_WINDOW_MS / 1000) as f64
 }
 
 #[cfg(test)]

@@ -33,6 +33,16 @@ function surviveReset(Class) {
   return new Proxy(Class, { construct });
 }
 
+// Drops the frames of a socket that the object has closed: a client that never answers the close sends on, and each of
+// its frames would cost the WebAssembly as much as one that is read (docs/PLATFORM.md, 3. WebSockets).
+function ignoreClosed(Class) {
+  return class extends Class {
+    webSocketMessage(socket, message) {
+      return socket.readyState === WebSocket.OPEN ? super.webSocketMessage(socket, message) : undefined;
+    }
+  };
+}
+
 class Entrypoint extends WorkerEntrypoint {
   fetch(request) {
     return fetch.call(this, request, this.env, this.ctx);
@@ -44,7 +54,7 @@ class Entrypoint extends WorkerEntrypoint {
 }
 
 export default surviveReset(Entrypoint);
-export const ChatRoom = surviveReset(Room);
-export const Inbox = surviveReset(PersonInbox);
+export const ChatRoom = surviveReset(ignoreClosed(Room));
+export const Inbox = surviveReset(ignoreClosed(PersonInbox));
 export const TenantOutbox = surviveReset(Outbox);
 export const WsTicket = surviveReset(Ticket);

@@ -122,7 +122,7 @@ async fn more_than_five_malformed_frames_are_closed_4400() {
 #[tokio::test]
 async fn a_flood_is_closed_4429() {
     let t = Tenant::shared();
-    let (_, mut alice, mut bob) = pair(&t).await;
+    let (room, mut alice, mut bob) = pair(&t).await;
     // 5 × 30 a second, over 10 s: the 1,501st within them.
     for _ in 0..1_600 {
         if !alice.send_text(r#"{"type":"typing","isTyping":true}"#).await {
@@ -130,6 +130,9 @@ async fn a_flood_is_closed_4429() {
         }
     }
     assert_eq!(alice.close_code().await, closed(4429, "flood"));
+    let refusal = t.dial(&room, "alice").refused().await;
+    let wait = refusal.refusal(429, "rate_limited")["retryAfterMs"].as_u64();
+    assert!(wait.is_some_and(|ms| (1..=10_000).contains(&ms)), "{wait:?}");
     unharmed(&mut bob).await;
 }
 

@@ -345,8 +345,7 @@ fn close_4429_a_sustained_flood() {
         r#"
         alice > ping 1                                alice < closed 4429 flood
         alice' > ping 1                               alice' < closed 4429 flood
-        alice join history=0                          alice < hello seq=0 as owner, online alice bob, synced 0
-        alice > ping 1                                alice < closed 4429 flood
+        alice join history=0                          alice < 429 rate_limited in 2500 ms
         bob > message "undisturbed"                   bob < new_message 1 "undisturbed"
         (3 s pass)
         alice join history=0                          alice < hello seq=1 as owner read bob:1, online alice bob, synced
