@@ -73,7 +73,7 @@ impl World {
             (Phase::Live, "error") => self.check_refusal(tab, event),
             (Phase::Live, "online_users") => self.check_online_users(tab, event),
             (Phase::Live, "user_left") => self.check_user_left(tab, event),
-            (Phase::Live, "typing" | "user_joined" | "read_receipt") => Ok(()),
+            (Phase::Live, "typing" | "user_joined" | "read_receipt" | "mute_updated") => Ok(()),
             _ => Err((Checker::Seam, format!("{kind} while {phase:?}"))),
         }
     }

@@ -46,6 +46,7 @@ pub struct Hello<'a> {
     pub limits: &'a Limits,
     pub last_read_seq: Seq,
     pub notify: Value,
+    pub mute: Value,
     pub read_markers: BTreeMap<&'a str, Seq>,
     /// How members are shown, by id.
     pub people: Value,
@@ -55,7 +56,7 @@ pub fn hello(h: &Hello) -> EventText {
     text(json!({
         "type": "hello", "connectionId": h.connection_id, "roomId": h.room_id, "userId": h.user_id,
         "role": h.role, "seq": h.seq, "epoch": h.epoch, "heartbeatMs": HEARTBEAT_MS, "limits": h.limits,
-        "me": {"lastReadSeq": h.last_read_seq, "notify": h.notify}, "readMarkers": h.read_markers,
+        "me": {"lastReadSeq": h.last_read_seq, "notify": h.notify, "mute": h.mute}, "readMarkers": h.read_markers,
         "people": h.people,
     }))
 }
@@ -182,6 +183,11 @@ pub fn user_joined(user: &str, now: UnixMs) -> EventText {
 
 pub fn user_left(user: &str, now: UnixMs) -> EventText {
     text(json!({"type": "user_left", "userId": user, "timestamp": now}))
+}
+
+/// `mute`: `null`, or its `until`. For the person alone.
+pub fn mute_updated(mute: &Value) -> EventText {
+    text(json!({"type": "mute_updated", "mute": mute}))
 }
 
 pub fn read_receipt(user: &str, seq: Seq) -> EventText {

@@ -135,11 +135,20 @@ impl Members {
         }
     }
 
+    /// Until when a moderator has muted this person; `FOREVER_MS`: for good.
+    fn silenced_until(&self, user: &str, now: UnixMs) -> Option<UnixMs> {
+        self.member(user).and_then(|m| m.silenced_until_ms).filter(|until| *until > now)
+    }
+
+    /// The person's mute, as on the wire: `null` if there is none; its `until` is `null` if it is for good.
+    pub fn mute(&self, user: &str, now: UnixMs) -> Value {
+        let until = self.silenced_until(user, now);
+        until.map_or(Value::Null, |until| json!({"until": (until < FOREVER_MS).then(|| iso(until))}))
+    }
+
     /// # Errors  muted, with `retryAfterMs` unless the mute is for good.
     pub fn ensure_not_muted(&self, caller: &Identity, now: UnixMs) -> Result<(), Refusal> {
-        let member = self.member(caller.user.as_str());
-        let until = member.and_then(|m| m.silenced_until_ms).filter(|until| *until > now);
-        match until {
+        match self.silenced_until(caller.user.as_str(), now) {
             None => Ok(()),
             Some(FOREVER_MS..) => Err(Refusal::new(Code::Muted, "you are muted in this room")),
             Some(until) => Err(Refusal::new(Code::Muted, "you are muted in this room for a while")

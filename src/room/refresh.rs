@@ -12,7 +12,7 @@ use super::turn::Turn;
 use crate::db::{RoomSnapshot, SnapshotChange, SnapshotMember};
 use crate::ids::{Seq, UnixMs, UserId};
 use crate::protocol::room::AuditAction::{self, Add, Ban, Remove, Role, Settings, SlowMode};
-use crate::protocol::server::CloseCode;
+use crate::protocol::server::{self, CloseCode};
 
 impl Room {
     /// Takes over a snapshot of Postgres. The events of what differs are written together with the copy, so that no
@@ -47,7 +47,7 @@ impl Room {
         let ended: Vec<&str> =
             ended_memberships(&before.snapshot, &after.snapshot).map(|m| m.user_id.as_str()).collect();
         ended.iter().for_each(|user| self.reads.forget(user));
-        self.members = Members::new(after.clone());
+        let known = std::mem::replace(&mut self.members, Members::new(after.clone()));
         self.learn_markers();
         let members = &self.members;
         let removed = self.connections.ids(|c| ended.contains(&c.user()) || !members.is_member(c.user()));
@@ -58,7 +58,18 @@ impl Room {
             self.log.advance(event.seq);
             self.connections.broadcast(&member_event_text(&event));
         }
+        self.announce_mutes(&known, now);
         Ok(())
+    }
+
+    /// Whose mute began, ended or changed with this snapshot receives it; nobody else does (MUTE-2).
+    fn announce_mutes(&mut self, known: &Members, now: UnixMs) {
+        let members = &self.members;
+        self.connections.send_each(|connection| {
+            let (user, is_new_client) = (connection.user(), connection.batches);
+            let mute = members.mute(user, now);
+            (is_new_client && mute != known.mute(user, now)).then(|| server::mute_updated(&mute))
+        });
     }
 
     /// Takes over the read markers of the snapshot.

@@ -35,7 +35,7 @@ impl Room {
         self.presence.add_socket(&user, id, now);
         let mut state = SocketState::new(id, identity, batches, now);
         state.set_marker(self.reads.marker(&user), self.reads.due_of(&user));
-        let mut events = vec![self.hello(&state), server::online_users(&self.presence.online())];
+        let mut events = vec![self.hello(&state, now), server::online_users(&self.presence.online())];
         events.extend(past.events);
         events.push(server::synced(self.log.head(), past.oldest_seq, past.has_more_before));
         self.connections.open(state, events);
@@ -52,7 +52,7 @@ impl Room {
         }
     }
 
-    fn hello(&self, state: &SocketState) -> EventText {
+    fn hello(&self, state: &SocketState, now: UnixMs) -> EventText {
         let user = state.user();
         let shared = self.members.shares_receipts();
         let members = self.members.snapshot().members.iter().map(|m| m.user_id.as_str());
@@ -68,6 +68,7 @@ impl Room {
             limits: &self.limits,
             last_read_seq: self.reads.seq_of(user),
             notify: self.members.notify_settings(user),
+            mute: self.members.mute(user, now),
             read_markers: read_markers.filter(|(_, seq)| *seq > 0).collect(),
             people: json!(self.members.shown_people()),
         })

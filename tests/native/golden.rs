@@ -262,6 +262,7 @@ fn conversation_frames() -> Vec<ServerExample> {
         limits: &limits,
         last_read_seq: 5,
         notify: json!({"level": "all", "muteUntil": null}),
+        mute: Value::Null,
         read_markers: [("alice", 5), ("bob", 8)].into(),
         people: json!({"alice": {"name": "Alice", "avatarUrl": "https://a.example/1.png"},
                        "bob": {"name": "bob", "avatarUrl": null}}),
@@ -304,6 +305,14 @@ fn conversation_frames() -> Vec<ServerExample> {
         ("user_joined", vec![server::user_joined("bob", NOON)]),
         ("user_left", vec![server::user_left("bob", NOON)]),
         ("read_receipt", vec![server::read_receipt("bob", 8)]),
+        (
+            "mute_updated",
+            vec![
+                server::mute_updated(&Value::Null),
+                server::mute_updated(&json!({"until": null})),
+                server::mute_updated(&json!({"until": "2026-11-24T10:00:00.000Z"})),
+            ],
+        ),
         ("ack", acks(&one)),
         ("pong", vec![server::pong(&json!(17), 8, "e1")]),
         ("auth_ok", vec![server::auth_ok(NOON)]),

@@ -60,6 +60,7 @@ pub fn event(e: &Value) -> String {
             format!("{what} {}{thread} [{}]{all}", text("userId"), list(&e["typingUsers"]))
         }
         kind @ ("user_joined" | "user_left") => format!("{kind} {}", text("userId")),
+        "mute_updated" => format!("mute_updated {}", e["mute"]),
         "read_receipt" => format!("read_receipt {} {}", text("userId"), e["seq"]),
         "ack" => {
             let what = if e["noop"] == true { "noop".into() } else { format!("seq={}", e["seq"]) };

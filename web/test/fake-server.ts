@@ -97,7 +97,7 @@ export const hello = (seq: number, more: Partial<Hello> = {}): Hello => ({
   epoch: "e1",
   heartbeatMs: 20_000,
   limits,
-  me: { lastReadSeq: 0, notify },
+  me: { lastReadSeq: 0, notify, mute: null },
   readMarkers: {},
   people: {},
   ...more,

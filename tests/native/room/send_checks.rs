@@ -14,6 +14,7 @@ fn mute_1_who_is_muted_says_nothing_until_it_ends() {
         r#"
         bob mute alice                                bob < 403 forbidden
         alice mute bob for 60 s                       alice < ok {"until":"2026-11-23T09:01:01.000Z","userId":"bob"}
+                                                      bob < mute_updated {"until":"2026-11-23T09:01:01.000Z"}
         bob > message "hi" #c2                        bob < error muted in 60000 ms of message #c2
         bob post message "hi"                         bob < 403 muted in 60000 ms
         bob > message "before" #c1                    bob < ack c1 seq=1 duplicate
@@ -29,12 +30,29 @@ fn mute_1_who_is_muted_says_nothing_until_it_ends() {
         bob > message "hi" #c2                        alice < new_message 3 "hi"
                                                       bob < ack c2 seq=3, new_message 3 "hi"
         alice mute bob                                alice < ok {"until":null,"userId":"bob"}
+                                                      bob < mute_updated {"until":null}
         bob > message "ho"                            bob < error muted of message
         (the room crashes)
         bob join history=0                            bob < hello seq=3 read bob:3, online bob, synced 3
         bob > message "ho"                            bob < error muted of message
         alice unmute bob                              alice < ok {"userId":"bob"}
+                                                      bob < mute_updated null
         bob > message "ho"                            bob < new_message 4 "ho"
+        "#,
+    );
+}
+
+/// The person's own sockets alone, at once, and a new one by its hello; one without `chat.v1` gets nothing.
+#[test]
+fn mute_2_who_is_muted_learns_it_at_once() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nbob join\nbob' join\ncarol join as legacy");
+    rig.play(
+        r#"
+        alice mute bob                                alice < ok {"until":null,"userId":"bob"}
+                                                      bob < mute_updated {"until":null}
+                                                      bob' < mute_updated {"until":null}
+        alice mute bob                                alice < ok {"until":null,"userId":"bob"}
         "#,
     );
 }

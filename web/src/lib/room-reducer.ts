@@ -138,7 +138,7 @@ function onEvent(state: RoomState, event: ServerEvent, nowMs: number): RoomState
 
 /** Decides by exclusion: a durable event of a type that this client does not know still has a seq in the log. */
 function isLogEvent(event: ServerEvent): event is LogEvent {
-  return !["hello", "ack", "resync", "synced", "read_receipt", "pong"].includes(event.type);
+  return !["hello", "ack", "resync", "synced", "mute_updated", "read_receipt", "pong"].includes(event.type);
 }
 
 function onLogEvent(state: RoomState, event: LogEvent, nowMs: number): RoomState {
@@ -174,7 +174,7 @@ function startReload(state: RoomState): RoomState {
 function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomState {
   switch (event.type) {
     case "hello":
-      return onHello(state, event);
+      return onHello(state, event, nowMs);
     case "resync":
       return withEpoch(startReload(state), event.epoch);
     case "synced":
@@ -211,6 +211,8 @@ function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomSta
         typingUnnamed: { ...state.typingUnnamed, [where]: unnamed },
       };
     }
+    case "mute_updated":
+      return { ...state, sendBlocked: sendBlockedByMute(state.sendBlocked, event.mute, nowMs) };
     case "read_receipt":
       return onReceipt(state, event.userId, event.seq);
     default:
@@ -228,7 +230,7 @@ function onReceipt(state: RoomState, userId: string, seq: number): RoomState {
   return { ...state, readMarkers, lastReadSeq, confirmedReadSeq: seq, keepUnread };
 }
 
-function onHello(state: RoomState, hello: Hello): RoomState {
+function onHello(state: RoomState, hello: Hello, nowMs: number): RoomState {
   const next: RoomState = {
     ...state,
     role: hello.role,
@@ -238,8 +240,7 @@ function onHello(state: RoomState, hello: Hello): RoomState {
     unreadLineSeq:
       state.seq === null && state.unreadLineSeq === null ? hello.me.lastReadSeq : state.unreadLineSeq,
     notify: hello.me.notify ?? state.notify,
-    // The mute may have been lifted meanwhile.
-    sendBlocked: state.sendBlocked?.code === "muted" ? null : state.sendBlocked,
+    sendBlocked: sendBlockedByMute(state.sendBlocked, hello.me.mute, nowMs),
     typing: {},
     typingUnnamed: {},
   };
@@ -272,6 +273,20 @@ function onSynced(state: RoomState, seq: number, hasMore: boolean): RoomState {
 /** Lifts a slow-mode block when slow mode was switched off. */
 const sendBlockedInRoom = (sendBlocked: RoomState["sendBlocked"], room: Room): RoomState["sendBlocked"] =>
   sendBlocked?.code === "slow_mode" && room.slowModeS === 0 ? null : sendBlocked;
+
+/** A mute that was lifted is one that ends now, which the screen says for a while. */
+function sendBlockedByMute(
+  sendBlocked: RoomState["sendBlocked"],
+  mute: Hello["me"]["mute"],
+  nowMs: number,
+): RoomState["sendBlocked"] {
+  if (mute) {
+    const untilMs = mute.until === null ? Number.POSITIVE_INFINITY : Date.parse(mute.until);
+    return { code: "muted", untilMs };
+  }
+  const wasMuted = sendBlocked?.code === "muted" && sendBlocked.untilMs > nowMs;
+  return wasMuted ? { code: "muted", untilMs: nowMs } : sendBlocked;
+}
 
 /** An accepted message proves that I may write; in slow mode it also starts the next wait. */
 function sendBlockedAfterAck(

@@ -76,11 +76,19 @@ export type LiveEvent =
   | Synced
   | Typing
   | PresenceEvent
+  | MuteUpdated
   | ReadReceipt
   | Ack
   | ErrorEvent
   | Pong
   | AuthOk;
+/**
+ * By a moderator; null: none. `until` is null if it is for good.
+ *
+ */
+export type Mute = null | {
+  until: string | null;
+};
 export type ErrorCode =
   | "bad_json"
   | "bad_request"
@@ -540,6 +548,7 @@ export interface Hello {
   me: {
     lastReadSeq: Seq;
     notify: NotifySettings;
+    mute: Mute;
   };
   /**
    * The read markers by user; empty in rooms of more than 50 members.
@@ -641,6 +650,14 @@ export interface PresenceEvent {
    * Unix milliseconds.
    */
   timestamp: number;
+}
+/**
+ * The receiver's own mute began, changed or was lifted.
+ *
+ */
+export interface MuteUpdated {
+  type: "mute_updated";
+  mute: Mute;
 }
 export interface ReadReceipt {
   type: "read_receipt";
