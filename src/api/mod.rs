@@ -111,6 +111,7 @@ async fn dispatch<P: Ports, B: Body>(
         Route::ListVersions => messages::list_versions(cx.require_room().await?).await,
         Route::AddReaction => reactions::add(cx.require_room().await?).await,
         Route::ListReactors => reactions::list(cx.require_room().await?).await,
+        Route::ListReaders => reads::list_readers(cx.require_room().await?).await,
         Route::RemoveReaction => reactions::remove(cx.require_room().await?).await,
         Route::GetThread => threads::get(cx.require_room().await?).await,
         Route::MarkRead => reads::mark_read(cx.require_room().await?, request).await,

@@ -27,6 +27,12 @@ pub async fn mark_unread<P: Ports, B: Body>(
     cx.call(RoomCall::Unread { seq }).await
 }
 
+/// `GET /rooms/:id/messages/:mid/readers`.
+pub async fn list_readers<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
+    let message = cx.params.message();
+    cx.call(RoomCall::Readers { message }).await
+}
+
 /// `GET /unread`.
 pub async fn list_unread<P: Ports>(cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
     let CallerContext { ports, caller, query, .. } = cx;

@@ -76,6 +76,7 @@ impl Room {
             RoomCall::Reactors { message, emoji, after, limit } => {
                 self.reactors_page(request, (&message, &emoji), after.as_ref(), limit)?
             }
+            RoomCall::Readers { message } => self.readers(request, &message)?.to_string(),
             RoomCall::Thread { root, before, limit } => self.thread_page(request, &root, before, limit)?,
             RoomCall::Read { seq } => {
                 self.mark_read(request, seq)?;
@@ -170,7 +171,7 @@ impl Room {
 fn rate_of(call: &RoomCall) -> Option<Rate> {
     Some(match call {
         RoomCall::Page(_) | RoomCall::Thread { .. } | RoomCall::Versions { .. } => Rate::Pages,
-        RoomCall::Reactors { .. } => Rate::Pages,
+        RoomCall::Reactors { .. } | RoomCall::Readers { .. } => Rate::Pages,
         RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => Rate::Pages,
         RoomCall::DeleteReported { .. } => Rate::Frames,
         RoomCall::Uploaded { .. } | RoomCall::UploadFailed { .. } => return None,

@@ -1,15 +1,18 @@
 //! Events that are not in the log: presence, typing and read receipts, and the operations that cause them.
 //! Not here: who is online and who types (`presence`), and the markers (`reads`).
 
+use super::message::no_such_message;
 use super::presence::TypingUpdate;
 use super::send_checks::Operation;
 use super::turn::Request;
 use super::{Room, RoomError};
 use crate::auth::Action;
+use crate::db::SnapshotMember;
 use crate::error::Refusal;
 use crate::ids::{MessageId, Seq, UnixMs};
-use crate::limits::MARKERS_WAIT_MS;
+use crate::limits::{MARKERS_WAIT_MS, READERS_MAX};
 use crate::protocol::server;
+use serde_json::{Value, json};
 
 impl Room {
     /// Sends the presence events, receipts and ends of typing that are due.
@@ -99,6 +102,29 @@ impl Room {
             self.reads.queue_receipt(user, false, now);
         }
         Ok(())
+    }
+
+    /// `GET /rooms/:id/messages/:mid/readers`: the members who have read up to a message, the first `READERS_MAX` by id.
+    /// Its author is none of them, nor is who joined after it: their marker began there, and says nothing of them.
+    ///
+    /// # Errors  message_not_found, also for a deleted one.
+    /// # Cost    a look at each member, in memory.
+    pub(super) fn readers(&self, request: Request, id: &str) -> Result<Value, RoomError> {
+        self.authorize(request.caller, Action::Read)?;
+        let id = MessageId::parse(id).ok_or_else(no_such_message)?;
+        let message = self.find_message(request, id)?.ok_or_else(no_such_message)?;
+        let has_read = |member: &&SnapshotMember| {
+            let user = member.user_id.as_str();
+            member.joined_seq < message.seq
+                && user != message.user_id
+                && self.reads.seq_of(user) >= message.seq
+        };
+        let readers = self.members.snapshot().members.iter().filter(has_read);
+        let mut users: Vec<&str> = readers.map(|member| member.user_id.as_str()).collect();
+        users.sort_unstable();
+        let count = users.len();
+        users.truncate(READERS_MAX);
+        Ok(json!({"userIds": users, "count": count}))
     }
 
     /// Everything from `seq` on is unread again. Only the caller's own tabs get a receipt.

@@ -152,6 +152,8 @@ pub enum RoomCall {
     React { message: String, emoji: String, add: bool },
     /// `GET /rooms/:id/messages/:mid/reactions/:emoji`: those whose ids follow `after`.
     Reactors { message: String, emoji: String, after: Option<UserId>, limit: Option<u64> },
+    /// `GET /rooms/:id/messages/:mid/readers`.
+    Readers { message: String },
     /// `GET /rooms/:id/threads/:rootId`.
     Thread { root: String, before: Option<Seq>, limit: Option<u64> },
     /// `POST /rooms/:id/read`.

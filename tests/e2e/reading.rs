@@ -48,6 +48,25 @@ async fn what_is_sent_is_unread_mentions_and_is_found_until_it_is_read() {
     .await;
 }
 
+#[tokio::test]
+async fn read_8_members_see_who_has_read_a_message() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob", "carol"]).await;
+    t.says("alice", &room, "read me").await;
+    let page = t.get("alice", &format!("/rooms/{room}/messages")).await;
+    let path = |id: &str| format!("/rooms/{room}/messages/{id}/readers");
+    let id = page["messages"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(t.get("alice", &path(&id)).await, json!({"userIds": [], "count": 0}), "not its author");
+    t.rest("bob", "POST", &format!("/rooms/{room}/read"), Some(json!({"seq": 1}))).await.ok();
+    assert_eq!(t.get("carol", &path(&id)).await, json!({"userIds": ["bob"], "count": 1}));
+    t.rest("alice", "POST", &format!("/rooms/{room}/members"), Some(json!({"userIds": ["dave"]}))).await.ok();
+    assert_eq!(t.get("dave", &path(&id)).await, json!({"userIds": ["bob"], "count": 1}), "he joined later");
+    t.rest("eve", "GET", &path(&id), None).await.refusal(404, "room_not_found");
+    t.rest("alice", "GET", &path("x"), None).await.refusal(404, "message_not_found");
+    t.rest("alice", "DELETE", &format!("/rooms/{room}/messages/{id}"), None).await.ok();
+    t.rest("alice", "GET", &path(&id), None).await.refusal(404, "message_not_found");
+}
+
 /// How long it takes until `/unread` returns these numbers to alice: unread messages and mentions (UNREAD-1).
 async fn shown(t: &Tenant, room: &str, event: &str, expected: Option<(u64, u64)>) -> Duration {
     let begin = std::time::Instant::now();

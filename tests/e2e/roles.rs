@@ -94,6 +94,7 @@ fn rows() -> Vec<Row> {
     row("PUT", "/rooms/{room}/messages/{message}/reactions/{emoji}", Value::Null, Carols, MEMBERS);
     row("DELETE", "/rooms/{room}/messages/{message}/reactions/{emoji}", Value::Null, Carols, MEMBERS);
     row("GET", "/rooms/{room}/messages/{message}/reactions/{emoji}", Value::Null, Carols, MEMBERS);
+    row("GET", "/rooms/{room}/messages/{message}/readers", Value::Null, Carols, MEMBERS);
     row("GET", "/rooms/{room}/threads/{root}", Value::Null, Carols, MEMBERS);
     row("POST", "/rooms/{room}/read", json!({"seq": 1}), Same, MEMBERS);
     row("POST", "/rooms/{room}/unread", json!({"seq": 1}), Same, MEMBERS);

@@ -116,6 +116,7 @@ impl Rig {
                 let limit = value("limit=").map(|limit| limit.parse().unwrap());
                 RoomCall::Reactors { message: id(seq), emoji: emoji.into(), after, limit }
             }
+            ["readers", seq] => RoomCall::Readers { message: id(seq) },
             ["report", seq, ..] => RoomCall::Report { message: id(seq), reason: "spam".into() },
             ["resolve", "delete", seq] => RoomCall::DeleteReported { message: id(seq) },
             ["page", ref options @ ..] => RoomCall::Page(self.page_query(options)),

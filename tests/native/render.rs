@@ -181,6 +181,8 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
                 format!("versions {before}[{}]", versions.iter().map(rendered).collect::<Vec<_>>().join(", "))
             } else if answer["lastReadSeq"].is_u64() {
                 format!("read {}", answer["lastReadSeq"])
+            } else if answer["userIds"].is_array() && answer["count"].is_u64() {
+                format!("readers {}, {} in all", list(&answer["userIds"]), answer["count"])
             } else if answer["userIds"].is_array() {
                 reactors(&answer)
             } else if answer["reactions"].is_object() {

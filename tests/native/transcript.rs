@@ -17,6 +17,7 @@
 //! | `resolve delete N` `resolve mute NAME` `resolve ban NAME` | what a tenant's moderator does about a report |
 //! | `page [before= after= around= limit= threadId=]` `thread N [before= limit=]` `versions N` | reads over REST |
 //! | `reactors E N [after= limit=]` | lists who reacted, over REST |
+//! | `readers N` | lists who has read up to message N, over REST |
 //! | `read N` `unread N` | sets the own read marker over REST |
 //! | `reserve U [SIZE]` `store U` `finish U` `fail U` `upload U…` `get U` | the steps of an upload; all of them; a download |
 //! | `add NAME…` `remove NAME` `quit` `make NAME ROLE` | changes who is in the room |

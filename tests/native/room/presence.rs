@@ -454,6 +454,58 @@ fn read_3_what_no_socket_holds_is_stored_at_once() {
 }
 
 #[test]
+fn read_8_the_readers_of_a_message_are_the_members_who_have_read_up_to_it() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nbob join\nalice > message \"a\"\nalice > message \"b\"\n(1 s passes)");
+    rig.play(
+        r#"
+        carol readers 1                               carol < readers , 0 in all
+        bob read 1                                    bob < read 1
+        carol readers 1                               carol < readers bob, 1 in all
+        carol readers 2                               carol < readers , 0 in all
+        bob unread 1                                  bob < read 0
+        carol readers 1                               carol < readers , 0 in all
+        eve readers 1                                 eve < 404 room_not_found
+        carol readers 9                               carol < 404 message_not_found
+        "#,
+    );
+    rig.prepare("carol read 2\nbob read 2\n(carol is removed)");
+    rig.prepare("alice delete 2");
+    rig.play(
+        r#"
+        bob readers 1                                 bob < readers bob, 1 in all
+        bob readers 2                                 bob < 404 message_not_found
+        "#,
+    );
+}
+
+#[test]
+fn read_8_who_joined_after_a_message_is_no_reader_of_it_and_may_not_see_it() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join\nalice > message \"a\"\nbob read 1\n(carol joined at 1)\n(1 s passes)");
+    rig.play("bob readers 1                                 bob < readers bob, 1 in all");
+    rig.prepare("(history is visible since join)");
+    rig.play("carol readers 1                               carol < 404 message_not_found");
+}
+
+#[test]
+fn read_8_a_hundred_readers_are_named_and_all_are_counted() {
+    let names: Vec<String> = (0..130).map(|n| format!("p{n:03}")).collect();
+    let mut rig = Rig::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    rig.prepare("p000 join\np000 > message \"a\"");
+    for name in &names {
+        rig.prepare(&format!("{name} read 1"));
+    }
+    rig.play_freely("p000 readers 1");
+    let (_, readers) = rig.heard.pop().expect("an answer");
+    assert!(
+        readers.contains("p001 p002") && readers.contains("p100") && !readers.contains("p101"),
+        "{readers}"
+    );
+    assert!(readers.ends_with(", 129 in all"), "{readers}");
+}
+
+#[test]
 fn time_1_an_idle_room_has_no_timer_and_no_alarm() {
     let mut rig = Rig::new();
     rig.prepare(

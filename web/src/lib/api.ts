@@ -180,6 +180,12 @@ export class ChatApi {
     return this.request<{ userIds: string[]; nextCursor: string | null }>("GET", path, { query: { cursor } });
   }
 
+  /** Who has read up to the message: the first 100 by id, and how many in all. */
+  listReaders(roomId: string, messageId: string) {
+    const path = roomPath(roomId, "messages", messageId, "readers");
+    return this.request<{ userIds: string[]; count: number }>("GET", path);
+  }
+
   report(roomId: string, messageId: string, reason: string) {
     return this.request<unknown>("POST", roomPath(roomId, "messages", messageId, "report"), {
       body: { reason },

@@ -260,6 +260,19 @@ export interface Operations {
       hasMoreBefore: boolean;
     };
   };
+  listReaders: {
+    path: {
+      room: string;
+      message: string;
+    };
+    answer: {
+      /**
+       * @maxItems 100
+       */
+      userIds: UserId[];
+      count: number;
+    };
+  };
   listReactors: {
     path: {
       room: string;
