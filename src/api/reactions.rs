@@ -9,14 +9,10 @@ use crate::error::Refusal;
 use crate::ids::UserId;
 use crate::room::RoomCall;
 
-/// `PUT /rooms/:id/messages/:mid/reactions/:emoji`.
-pub async fn add<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
-    react(cx, true).await
-}
-
-/// `DELETE /rooms/:id/messages/:mid/reactions/:emoji`.
-pub async fn remove<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
-    react(cx, false).await
+/// `PUT` and `DELETE /rooms/:id/messages/:mid/reactions/:emoji`.
+pub async fn set<P: Ports>(cx: RoomContext<'_, P>, add: bool) -> Result<Reply, Refusal> {
+    let (message, emoji) = (cx.params.message(), cx.params.get("emoji").to_owned());
+    cx.call(RoomCall::React { message, emoji, add }).await
 }
 
 /// `GET /rooms/:id/messages/:mid/reactions/:emoji`.
@@ -26,9 +22,4 @@ pub async fn list<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
     let limit = Some(cx.query.limit()?);
     let (message, emoji) = (cx.params.message(), cx.params.get("emoji").to_owned());
     cx.call(RoomCall::Reactors { message, emoji, after, limit }).await
-}
-
-async fn react<P: Ports>(cx: RoomContext<'_, P>, add: bool) -> Result<Reply, Refusal> {
-    let (message, emoji) = (cx.params.message(), cx.params.get("emoji").to_owned());
-    cx.call(RoomCall::React { message, emoji, add }).await
 }

@@ -2,14 +2,10 @@
 //! Not here: the documents (`crate::schema`).
 
 use super::http::Reply;
+use super::routes::Route;
 use crate::schema::{OPENAPI, PROTOCOL};
 
-/// `GET /openapi.json`.
-pub fn openapi() -> Reply {
-    Reply::ok(OPENAPI)
-}
-
-/// `GET /protocol.json`.
-pub fn protocol() -> Reply {
-    Reply::ok(PROTOCOL)
+/// `GET /openapi.json` and `GET /protocol.json`.
+pub fn document(route: Route) -> Reply {
+    Reply::ok(if route == Route::Protocol { PROTOCOL } else { OPENAPI })
 }

@@ -142,6 +142,9 @@ fn message(m: &Value) -> String {
 fn reactors(answer: &Value) -> String {
     let more = if answer["nextCursor"].is_string() { " …" } else { "" };
     let users = list(&answer["userIds"]);
+    if answer["count"].is_u64() {
+        return format!("readers {users}, {} in all", answer["count"]);
+    }
     format!("reactors {}{more}", if users.is_empty() { "nobody" } else { &users })
 }
 
@@ -181,8 +184,6 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
                 format!("versions {before}[{}]", versions.iter().map(rendered).collect::<Vec<_>>().join(", "))
             } else if answer["lastReadSeq"].is_u64() {
                 format!("read {}", answer["lastReadSeq"])
-            } else if answer["userIds"].is_array() && answer["count"].is_u64() {
-                format!("readers {}, {} in all", list(&answer["userIds"]), answer["count"])
             } else if answer["userIds"].is_array() {
                 reactors(&answer)
             } else if answer["reactions"].is_object() {
