@@ -1,9 +1,10 @@
 //! Fields that several request bodies share, each with its check.
 //! Not here: JSON and types of fields (`protocol::Fields`).
 
+use super::http::parse_time_of;
 use crate::error::Refusal;
-use crate::ids::{UnixMs, UserId, parse_time};
-use crate::limits::{FOREVER_MS, REASON_CHARS_MAX};
+use crate::ids::{UnixMs, UserId};
+use crate::limits::REASON_CHARS_MAX;
 use crate::protocol::Fields;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -60,9 +61,7 @@ pub fn line(fields: &mut Fields, name: &str, chars_max: usize) -> Result<Option<
 }
 
 pub fn time(fields: &mut Fields, name: &str) -> Result<Option<UnixMs>, Refusal> {
-    let Some(text) = fields.text_opt(name)? else { return Ok(None) };
-    let time = parse_time(&text).filter(|ms| *ms <= FOREVER_MS);
-    time.map(Some).ok_or_else(|| Refusal::invalid(name, "expected a time like 2026-11-24T09:00:00.000Z"))
+    fields.text_opt(name)?.map(|text| parse_time_of(name, &text)).transpose()
 }
 
 /// `reason`, trimmed; `None` if nothing is left of it.

@@ -5,8 +5,8 @@ use super::inbox_request::InboxUpgrade;
 use super::room_request::RoomRequest;
 use crate::db::{DbError, Quota};
 use crate::error::{Code, Refusal};
-use crate::ids::{INTEGER_MAX, UnixMs, UserId};
-use crate::limits::{BODY_BYTES_MAX, DAY_MS, PAGE_DEFAULT, PAGE_MAX};
+use crate::ids::{INTEGER_MAX, UnixMs, UserId, parse_time};
+use crate::limits::{BODY_BYTES_MAX, DAY_MS, FOREVER_MS, PAGE_DEFAULT, PAGE_MAX};
 use crate::protocol::Fields;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
@@ -140,6 +140,14 @@ impl Params {
     }
 }
 
+/// The time that this field or parameter holds.
+///
+/// # Errors  `invalid` unless it is a time in UTC.
+pub fn parse_time_of(name: &str, text: &str) -> Result<UnixMs, Refusal> {
+    let time = parse_time(text).filter(|ms| *ms <= FOREVER_MS);
+    time.ok_or_else(|| Refusal::invalid(name, "expected a time like 2026-11-24T09:00:00.000Z"))
+}
+
 /// A URL's query.
 pub struct Query(Vec<(String, String)>);
 
@@ -165,6 +173,11 @@ impl Query {
             Ok(n) if digits && n <= INTEGER_MAX => Ok(Some(n)),
             _ => Err(Refusal::bad_field(name, "an integer from 0 to 2^53-1")),
         }
+    }
+
+    /// # Errors  `invalid` unless it is a time in UTC.
+    pub fn time(&self, name: &str) -> Result<Option<UnixMs>, Refusal> {
+        self.text(name).map(|text| parse_time_of(name, text)).transpose()
     }
 
     /// One of the values of an enum, by its name; an empty text is none.

@@ -13,11 +13,12 @@ pub async fn list<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
         before: cx.query.integer("before")?,
         after: cx.query.integer("after")?,
         around: cx.query.integer("around")?,
+        at: cx.query.time("at")?,
         limit: Some(cx.query.limit()?),
         thread_id: cx.query.text("threadId").map(str::to_owned),
     };
-    if [page.before, page.after, page.around].iter().flatten().count() > 1 {
-        return Err(Refusal::new(Code::BadRequest, "only one of before, after, around"));
+    if [page.before, page.after, page.around, page.at].iter().flatten().count() > 1 {
+        return Err(Refusal::new(Code::BadRequest, "only one of before, after, around, at"));
     }
     cx.call(RoomCall::Page(page)).await
 }

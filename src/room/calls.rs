@@ -115,7 +115,7 @@ impl Room {
     }
 
     /// One page of messages, ascending. `around` gives half of the page before that seq and half from it on, fewer
-    /// where the log ends.
+    /// where the log ends; so does `at`, with the seq of that time.
     fn page(&self, request: Request, query: &PageQuery) -> Result<String, RoomError> {
         self.authorize(request.caller, Action::Read)?;
         let store = request.turn.store;
@@ -133,7 +133,8 @@ impl Room {
         let above = |seq: Seq, count: u64| store.messages_after(seq.max(floor), thread, count);
         let (mut older, mut newer) = (Vec::new(), Vec::new());
         let (before, after);
-        match (query.around, query.after) {
+        let around = query.at.map(|at| store.first_seq_at(at, end)).transpose()?.or(query.around);
+        match (around, query.after) {
             (Some(seq), _) => {
                 let half = limit / 2;
                 older = below(seq, half.saturating_add(1))?;

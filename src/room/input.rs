@@ -193,6 +193,9 @@ pub struct PageQuery {
     pub before: Option<Seq>,
     pub after: Option<Seq>,
     pub around: Option<Seq>,
+    /// Stands for `around` the first message at or after this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<UnixMs>,
     pub limit: Option<u64>,
     pub thread_id: Option<String>,
 }

@@ -160,6 +160,8 @@ async fn history_pages_ascend_and_say_whether_there_is_more() {
         ("?after=10", vec![], (true, false)),
         ("?around=5&limit=4", vec![3, 4, 5, 6], (true, true)),
         ("?around=1&limit=4", vec![1, 2], (false, true)),
+        ("?at=2001-01-01T00:00:00Z&limit=4", vec![1, 2], (false, true)),
+        ("?at=2999-01-01T00:00:00.000Z&limit=4", vec![8, 9], (true, false)),
         ("?limit=0", vec![9], (true, false)),
         ("?limit=1000", (1..=9).collect(), (false, false)),
     ] {

@@ -217,6 +217,12 @@ async fn queries_that_are_no_integers_are_refused() {
         let answer = t.rest("alice", "GET", &format!("/rooms/{room}/messages?{query}"), None).await;
         assert_eq!(answer.refusal(400, "bad_request")["field"], field, "{query}");
     }
+    for at in ["yesterday", "", "2026-11-24", "2026-11-24T09:00:00+01:00"] {
+        let answer = t.rest("alice", "GET", &format!("/rooms/{room}/messages?at={at}"), None).await;
+        assert_eq!(answer.refusal(422, "invalid")["field"], "at", "{at}");
+    }
+    let both = format!("/rooms/{room}/messages?at=2026-11-24T09:00:00Z&before=5");
+    t.rest("alice", "GET", &both, None).await.refusal(400, "bad_request");
     t.rest("alice", "GET", "/rooms/list?cursor=broken", None).await.refusal(400, "bad_request");
     t.rest("alice", "GET", "/rooms/list?limit=x", None).await.refusal(400, "bad_request");
     let clamped = t.get("alice", &format!("/rooms/{room}/messages?limit=-5")).await;

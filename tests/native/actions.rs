@@ -145,6 +145,8 @@ impl Rig {
         for (key, value) in options.iter().filter_map(|option| option.split_once('=')) {
             query[key] = match key {
                 "threadId" => json!(self.id(value)),
+                // Seconds before now.
+                "at" => json!(self.now - value.parse::<u64>().unwrap() * 1000),
                 _ => json!(value.parse::<u64>().unwrap()),
             };
         }

@@ -9,6 +9,7 @@ pub fn requests() -> Vec<Value> {
     let calls = [
         json!({"call": "say", "body": "{\"content\":\"hi\"}"}),
         json!({"call": "page", "before": 5, "after": null, "around": null, "limit": 50, "threadId": id}),
+        json!({"call": "page", "before": null, "after": null, "around": null, "at": 1_795_424_703_120_u64, "limit": 1, "threadId": null}),
         json!({"call": "edit", "message": id, "body": "{\"content\":\"ho\"}"}),
         json!({"call": "delete", "message": id}),
         json!({"call": "versions", "message": id}),

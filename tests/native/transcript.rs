@@ -15,7 +15,7 @@
 //! | `> typing on` `> typing off` `> read N` `> ping T` `> auth NAME+SECONDS` `> {JSON}` | … of another kind |
 //! | `post message "TEXT"` `patch N "TEXT"` `delete N` `react E N` `unreact E N` `report N` | the same over REST |
 //! | `resolve delete N` `resolve mute NAME` `resolve ban NAME` | what a tenant's moderator does about a report |
-//! | `page [before= after= around= limit= threadId=]` `thread N [before= limit=]` `versions N` | reads over REST |
+//! | `page [before= after= around= at= limit= threadId=]` `thread N [before= limit=]` `versions N` | reads over REST |
 //! | `reactors E N [after= limit=]` | lists who reacted, over REST |
 //! | `readers N` | lists who has read up to message N, over REST |
 //! | `read N` `unread N` | sets the own read marker over REST |

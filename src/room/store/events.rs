@@ -209,6 +209,23 @@ impl Store<'_> {
         self.0.exec(COLUMNS_BETWEEN, &[int(after), int(to), int(count)])?.iter().map(event).collect()
     }
 
+    /// The seq of the first event at or after this time, or `end`. Reads one row for each halving of the log: its times
+    /// ascend with its seqs, as far as the clocks of the machines that the room has run on agree.
+    pub fn first_seq_at(&self, at: UnixMs, end: Seq) -> Result<Seq> {
+        const NEXT: &str = "SELECT seq, at FROM events WHERE seq >= ? ORDER BY seq LIMIT 1";
+        let (mut low, mut high) = (1, end);
+        while low < high {
+            let middle = low.midpoint(high);
+            // A rebuilt log has holes.
+            let next = self.0.exec(NEXT, &[int(middle)])?;
+            match next.first().map(|row| Ok((int_at(row, 0)?, int_at(row, 1)?))).transpose()? {
+                Some((seq, time)) if time < at => low = seq.saturating_add(1),
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
     /// The newest messages below `seq`, newest first; those of a thread, or all.
     pub fn messages_before(&self, seq: Seq, thread: Option<Seq>, count: u64) -> Result<Vec<Stored>> {
         self.messages([MESSAGES_BEFORE, REPLIES_BEFORE], seq, thread, count)

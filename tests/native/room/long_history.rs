@@ -89,6 +89,8 @@ fn hist_3_a_long_room_has_no_hole_at_any_depth() {
     let page = |query: PageQuery| RoomCall::Page(PageQuery { limit: Some(50), ..query });
     timed(&mut rig, "before", |seq| page(PageQuery { before: Some(seq), ..PageQuery::default() }));
     timed(&mut rig, "after", |seq| page(PageQuery { after: Some(seq), ..PageQuery::default() }));
+    let now = rig.now;
+    timed(&mut rig, "at", |_| page(PageQuery { at: Some(now), ..PageQuery::default() }));
     timed(&mut rig, "around", |seq| page(PageQuery { around: Some(seq), ..PageQuery::default() }));
     let root = rig.messages().remove(&1).unwrap().id;
     timed(&mut rig, "thread", |seq| RoomCall::Thread {
@@ -156,6 +158,12 @@ fn hist_6_a_page_costs_the_same_behind_100_000_reactions() {
         page(rig, PageQuery { before: Some(1_010 + reactions), ..PageQuery::default() })
     });
     compare("after", &|rig, _| page(rig, PageQuery { after: Some(950), ..PageQuery::default() }));
+    // All of these messages are of one time, so the page begins with the oldest.
+    compare("at", &|rig, _| {
+        let query = PageQuery { at: Some(rig.now), limit: Some(100), ..PageQuery::default() };
+        rig.call("bob", RoomCall::Page(query));
+        assert!(rig.heard.pop().unwrap().1.starts_with("page 1 2 "));
+    });
     compare("around", &|rig, reactions| {
         page(rig, PageQuery { around: Some(1_001 + reactions), ..PageQuery::default() })
     });

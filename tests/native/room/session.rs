@@ -357,6 +357,31 @@ fn rebuild_3_a_seq_is_never_given_twice_even_if_postgres_is_set_back_after_it() 
 }
 
 #[test]
+fn hist_8_a_page_at_a_time_is_around_the_first_message_since() {
+    let mut rig = Rig::new();
+    rig.prepare("alice join");
+    rig.prepare(r#"alice > message "1" & alice > react 👍 1"#);
+    rig.prepare("(60 s pass)");
+    rig.prepare(r#"alice > message "3" & alice > react 🎉 1 & alice > message "5" thread=1"#);
+    rig.prepare("(60 s pass)");
+    rig.prepare(r#"alice > message "7""#);
+    rig.prepare("(60 s pass)");
+    rig.play(
+        r#"
+        bob page at=1000 limit=2                      bob < page 1 … of 7
+        bob page at=180 limit=2                       bob < page 1 … of 7
+        bob page at=179 limit=2                       bob < page 1 3 … of 7
+        bob page at=120 limit=1                       bob < page … 3 … of 7
+        bob page at=119 limit=1                       bob < page … 7 of 7
+        bob page at=60                                bob < page 1 3 5 7 of 7
+        bob page at=59 limit=2                        bob < page … 7 of 7
+        bob page at=0 limit=1                         bob < page …  of 7
+        bob page at=120 threadId=1 limit=1            bob < page 5 of 7
+        "#,
+    );
+}
+
+#[test]
 fn hist_2_pages_ascend_and_say_whether_there_is_more() {
     let mut rig = Rig::new();
     rig.prepare("alice join");

@@ -194,11 +194,15 @@ export interface Operations {
     };
     query: {
       /**
-       * At most one of `before`, `after`, `around`.
+       * At most one of `before`, `after`, `around`, `at`.
        */
       before?: Seq;
       after?: Seq;
       around?: Seq;
+      /**
+       * The page around the first message at or after this time.
+       */
+      at?: Time;
       /**
        * Clamped to 1–100.
        */
