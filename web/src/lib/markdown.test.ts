@@ -121,6 +121,12 @@ test("an edit without a change keeps the content, whoever has joined since", () 
 
 test("a preview is one line", () => {
   expect(plainText("> **a**\n```ts\nlet x\n```\n<@bob>   `c`")).toBe("a let x @bob c");
+  expect(plainText("*Launch* at _ten_, ~~nine~~ **or *so***")).toBe("Launch at ten, nine or so");
+  expect(plainText("2 * 3 * 4 is snake_case_name, `*literal*`")).toBe(
+    "2 * 3 * 4 is snake_case_name, *literal*",
+  );
+  expect(plainText("- one\n- *two*\n1. three\n2. four")).toBe("- one - two 1. three 2. four");
+  expect(plainText("> > *deep*\nhttps://a.example/x_y_z @room")).toBe("deep https://a.example/x_y_z @room");
 });
 
 test("mentions are typed by name, or by id where a name is not unique", () => {

@@ -311,12 +311,22 @@ export function encodeEdit(text: string, original: string, names: MentionNames):
   return text === names.decode(original).trim() ? original : encodeMentions(text, names);
 }
 
-/** A message as one line of plain text, for previews. */
-export function plainText(content: string, nameOf?: (userId: string) => string): string {
-  return decodeMentions(content, nameOf)
-    .replace(/^```\S*$/gm, " ")
-    .replace(/^> ?/gm, "")
-    .replace(/(\*\*|~~|`)/g, "")
-    .replace(/\s+/g, " ")
-    .trim();
+/** A message as one line of plain text, for previews: what is shown of it, without its marks. */
+export function plainText(content: string, nameOf: (userId: string) => string = (id) => id): string {
+  const inline = (pieces: Inline[]): string =>
+    pieces
+      .map((piece) => {
+        if ("children" in piece) return inline(piece.children);
+        if (piece.type === "mention") return `@${nameOf(piece.userId)}`;
+        return piece.type === "room" ? "@room" : piece.text;
+      })
+      .join("");
+  const block = (piece: Block): string => {
+    if (piece.type === "code") return piece.text;
+    if (piece.type === "text") return inline(piece.children);
+    if (piece.type === "quote") return piece.children.map(block).join(" ");
+    const marker = (at: number) => (piece.isOrdered ? `${piece.start + at}.` : "-");
+    return piece.items.map((item, at) => `${marker(at)} ${inline(item)}`).join(" ");
+  };
+  return parseMarkdown(content).map(block).join(" ").replace(/\s+/g, " ").trim();
 }
