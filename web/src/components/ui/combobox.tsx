@@ -16,10 +16,11 @@ interface ComboboxProps<Option> extends Omit<FieldProps, "onChange" | "value" | 
 }
 
 export function Combobox<Option>(props: ComboboxProps<Option>) {
-  const { value, onText, keyOf, onChoose, empty, children, onKeyDown, onFocus, onBlur, ...field } = props;
+  const { value, onText, options: offered, keyOf, onChoose, empty, children, ...rest } = props;
+  const { onKeyDown, onFocus, onBlur, ...field } = rest;
   const [hasFocus, setFocus] = useState(false);
   const isPressed = usePointerPressed();
-  const options = hasFocus ? props.options : [];
+  const options = hasFocus ? offered : [];
   const id = useId();
   const [at, setAt] = useState(0);
   const active = options[Math.min(at, options.length - 1)];

@@ -3,6 +3,7 @@
  * layer cannot be clipped, a click outside or Escape closes it, and the focus returns to the anchor.
  */
 import { useEffect, useLayoutEffect, useRef } from "react";
+import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 
 export interface PopoverProps extends Omit<React.ComponentProps<"div">, "className"> {
@@ -43,6 +44,8 @@ export function Popover({ anchor, onClose, shape = "box", children, ...props }: 
     <div
       ref={box}
       popover="auto"
+      // It may be within a name, which has the direction of its own letters.
+      dir={t.direction}
       onToggle={(event) => {
         if (event.newState !== "closed") return;
         if (box.current?.contains(document.activeElement) || document.activeElement === document.body)

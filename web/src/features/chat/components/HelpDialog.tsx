@@ -48,11 +48,16 @@ export default function HelpDialog({ onClose }: { onClose: () => void }) {
         {shortcuts().map(({ title, keys }) => (
           <section key={title}>
             <h3 className="mb-2 font-medium text-muted-foreground text-xs">{title}</h3>
-            <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-2 text-sm">
+            <dl className="grid grid-cols-[fit-content(50%)_1fr] gap-x-4 gap-y-2 text-sm">
               {keys.map(([key, what]) => (
                 <div key={key} className="contents">
                   <dt>
-                    <kbd className="rounded-md border bg-muted px-1.5 py-0.5 font-mono text-xs">{key}</kbd>
+                    <kbd
+                      dir="ltr"
+                      className="rounded-md border bg-muted box-decoration-clone px-1.5 py-0.5 font-mono text-xs"
+                    >
+                      {key}
+                    </kbd>
                   </dt>
                   <dd>{what}</dd>
                 </div>

@@ -56,6 +56,7 @@ export const RoomItem = memo(function RoomItem({ room, me, isOpen }: RoomItemPro
         </span>
         <span className="mt-0.5 flex items-center gap-2">
           <span
+            dir="auto"
             className={cn(
               "min-w-0 flex-1 truncate text-[0.8125rem]",
               unread > 0 ? "text-foreground" : "text-muted-foreground",
