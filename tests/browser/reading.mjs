@@ -2,7 +2,7 @@
 import { check, projected, same, view } from "./check.mjs";
 
 /** Sends many messages through REST, which is quicker than typing, and waits until the room has them. */
-async function sendMany(person, roomId, from, count) {
+export async function sendMany(person, roomId, from, count) {
   const { token } = await person.page.evaluate(() => JSON.parse(sessionStorage.getItem("chinwag.session")));
   const url = new URL(`/api/chat/rooms/${roomId}/messages`, person.page.url());
   const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };

@@ -58,6 +58,16 @@ export const formatDateTime = (iso: string): string =>
     ? formatTime(iso)
     : t.time.dayAndTime(formatShortDate(iso), formatTime(iso));
 
+/** The day of a time where the reader is, `2026-11-24`, as a date field has it. */
+export function localDay(iso: string): string {
+  const date = new Date(iso);
+  const two = (part: number) => String(part).padStart(2, "0");
+  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+/** When that day begins where the reader is. */
+export const startOfDayIso = (day: string): string => new Date(`${day}T00:00`).toISOString();
+
 /** A duration, rounded up, in a suitable unit. */
 export function formatDuration(seconds: number): string {
   if (seconds < 120) return seconds === 60 ? t.time.minutes(1) : t.time.seconds(seconds);

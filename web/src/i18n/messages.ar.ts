@@ -93,6 +93,7 @@ export const messages: Messages = {
     untitled: "محادثة",
     allConversations: "كل المحادثات",
     muted: "(مكتومة)",
+    more: "المزيد عن هذه المحادثة",
     details: "التفاصيل",
     thread: "سلسلة الردود",
     closeDetails: "إغلاق التفاصيل",
@@ -134,6 +135,16 @@ export const messages: Messages = {
         many: "# آخرون",
         other: "# آخرون",
       })} يكتبون الآن…`,
+  },
+
+  goToDate: {
+    item: "الانتقال إلى تاريخ…",
+    title: "الانتقال إلى تاريخ",
+    day: "اليوم",
+    hint: "أول رسالة في ذلك اليوم، أو التالية بعده.",
+    go: "انتقال",
+    nothing: "لا رسائل هنا بعد.",
+    fromDay: (day) => `${day}: الانتقال إلى تاريخ`,
   },
 
   connection: {

@@ -92,6 +92,7 @@ export const messages: Messages = {
     untitled: "Unterhaltung",
     allConversations: "Alle Unterhaltungen",
     muted: "(stumm)",
+    more: "Mehr zu dieser Unterhaltung",
     details: "Details",
     thread: "Thread",
     closeDetails: "Details schließen",
@@ -119,6 +120,16 @@ export const messages: Messages = {
     areTyping: (first, second) => `${first} und ${second} schreiben …`,
     manyTyping: (first, second, others) =>
       `${first}, ${second} und ${plural(others, { one: "# weitere Person", other: "# weitere" })} schreiben …`,
+  },
+
+  goToDate: {
+    item: "Zu einem Datum gehen…",
+    title: "Zu einem Datum gehen",
+    day: "Tag",
+    hint: "Die erste Nachricht dieses Tages, oder die nächste danach.",
+    go: "Los",
+    nothing: "Hier gibt es noch keine Nachrichten.",
+    fromDay: (day) => `${day}: zu einem Datum gehen`,
   },
 
   connection: {

@@ -91,6 +91,7 @@ export const messages = {
     untitled: "Conversation",
     allConversations: "All conversations",
     muted: "(muted)",
+    more: "More about this conversation",
     details: "Details",
     thread: "Thread",
     closeDetails: "Close details",
@@ -118,6 +119,16 @@ export const messages = {
     areTyping: (first: string, second: string) => `${first} and ${second} are typing…`,
     manyTyping: (first: string, second: string, others: number) =>
       `${first}, ${second} and ${plural(others, { other: "# more" })} are typing…`,
+  },
+
+  goToDate: {
+    item: "Go to a date…",
+    title: "Go to a date",
+    day: "Day",
+    hint: "The first message of that day, or the next one after it.",
+    go: "Go",
+    nothing: "There are no messages here yet.",
+    fromDay: (day: string) => `${day}: go to a date`,
   },
 
   connection: {

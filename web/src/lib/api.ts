@@ -43,6 +43,8 @@ export interface MessageQuery {
   before?: number;
   after?: number;
   around?: number;
+  /** A time: the page around the first message at or after it. */
+  at?: string;
   limit?: number;
 }
 

@@ -16,6 +16,7 @@ import {
 } from "./room-outgoing";
 import { onLoaded, onLoading, onReloaded } from "./room-pages";
 import type { Load, Page, Reload, RoomState } from "./room-state";
+import { inRoom } from "./room-view";
 import { type SavedRoom, withSaved } from "./saved-room";
 
 export type Action =
@@ -82,9 +83,12 @@ function onUserAction(state: RoomState, action: Action): RoomState {
   switch (action.type) {
     case "perform": {
       const item = newOutgoing(action.clientId, action.op, action.nowMs);
+      const { op } = item;
       // Writing implies that the person has read the room, so the line is removed.
-      const wrote = item.op.type === "message" ? { unreadLineSeq: null, keepUnread: false } : {};
-      return { ...state, ...wrote, outgoing: [...state.outgoing, item], notice: null };
+      const wrote = op.type === "message" ? { unreadLineSeq: null, keepUnread: false } : {};
+      // What they write stands at the end, which a history window does not show.
+      const atEnd = op.type === "message" && inRoom(op) ? { historyWindow: null } : {};
+      return { ...state, ...wrote, ...atEnd, outgoing: [...state.outgoing, item], notice: null };
     }
     case "restored": {
       const known = new Set(state.outgoing.map((item) => item.clientId));

@@ -2,6 +2,7 @@
 import type { ChatApi } from "./api";
 import { ApiError, SignedOut } from "./http";
 import { type Load, PAGE_COUNT, type Page, type Reload, type RoomState } from "./room-state";
+import { inRoom } from "./room-view";
 import type { Refusal } from "./socket";
 
 /** After a `resync` the client loads as much history as it had, but at most this many pages of 100. */
@@ -43,6 +44,18 @@ export async function fetchReload(api: ChatApi, roomId: string, state: RoomState
     if (thread) threads[rootId] = thread;
   }
   return { page, threads };
+}
+
+/**
+ * The seq of the first message at or after this time that the room shows, or of the last one before it. `null`: the room
+ * has none. Replies that only their thread shows are passed over, as far as one page goes.
+ */
+export async function findFirstAt(api: ChatApi, roomId: string, at: string): Promise<number | null> {
+  const { messages } = await api.messages(roomId, { at, limit: 100 });
+  const shown = messages.filter(inRoom);
+  const since = Date.parse(at);
+  const found = shown.find(({ createdAt }) => Date.parse(createdAt) >= since) ?? shown.at(-1);
+  return found?.seq ?? null;
 }
 
 /**

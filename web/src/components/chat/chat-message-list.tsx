@@ -143,13 +143,14 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
     const known = keys.lastIndexOf(lastBefore);
     // A history window: the code that requested it also scrolls.
     if (known === -1 && hasNewer) return;
-    if (before.atBottom || (lastIsOwn && !hasNewer)) {
+    // The history window has met the newest messages, so these are not new.
+    const isJoined = known !== -1 && before.hadNewer;
+    if (before.atBottom || (lastIsOwn && !hasNewer && !isJoined)) {
       start.current = undefined;
       toBottom();
     }
     // Rows added after a history window are not new; only rows after the newest message are.
-    else if (known !== -1 && !hasNewer && !before.hadNewer)
-      setMissed((count) => count + keys.length - 1 - known);
+    else if (known !== -1 && !hasNewer && !isJoined) setMissed((count) => count + keys.length - 1 - known);
   }, [keys, last, lastIsOwn, hasNewer, scrollToStart, toBottom]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: other rows may be in sight now

@@ -17,6 +17,8 @@ export interface MessageActions {
   edit: (message: ChatMessage) => void;
   remove: (message: ChatMessage) => void;
   openThread: ((rootId: string) => void) | null;
+  /** Asks for a date to go to, beginning with the day of this time. `null`: in a thread. */
+  pickDate: ((from: string) => void) | null;
   /** `threadId`: the message is shown only in this thread. */
   goTo: (seq: number, threadId?: string | null) => void;
   markUnread: (message: ChatMessage) => void;

@@ -39,6 +39,7 @@ export function useRoomActions(parts: ActionParts): MessageActions {
       report: (message) => setDialog({ kind: "report", message }),
       versions: (message) => setDialog({ kind: "versions", message }),
       who: (message) => setDialog({ kind: "who", message }),
+      pickDate: (from) => setDialog({ kind: "date", from }),
       openThread: (rootId) => setPanel({ kind: "thread", rootId }),
       markUnread: (message) => {
         client.markUnread(message.seq).then(

@@ -156,6 +156,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
             request={dialog}
             onClose={() => setDialog(null)}
             onDelete={room.remove}
+            onGoTo={goTo}
             onToast={toast}
             roomId={roomId}
           />

@@ -1,4 +1,4 @@
-/** The dialogs about one message: confirm its deletion, report it, show its earlier versions. */
+/** The dialogs of a room: confirm the deletion of a message, report it, show its earlier versions; ask for a date. */
 
 import { useCallback, useState } from "react";
 import { Button } from "@/components/ui/button";
@@ -14,6 +14,7 @@ import type { ChatMessage } from "@/lib/room-view";
 import { useChat } from "../chat-context";
 import { errorText } from "../explain";
 import type { DialogRequest } from "../panels";
+import { DateDialog } from "./DateDialog";
 import { MessageWho } from "./MessageWho";
 import { PagedDialog } from "./PagedDialog";
 
@@ -22,10 +23,14 @@ interface MessageDialogsProps {
   request: NonNullable<DialogRequest>;
   onClose: () => void;
   onDelete: (messageId: string) => void;
+  onGoTo: (seq: number) => void;
   onToast: (text: string) => void;
 }
 
-export default function MessageDialogs({ roomId, request, onClose, onDelete, onToast }: MessageDialogsProps) {
+export default function MessageDialogs(props: MessageDialogsProps) {
+  const { roomId, request, onClose, onDelete, onGoTo, onToast } = props;
+  if (request.kind === "date")
+    return <DateDialog roomId={roomId} from={request.from} onGo={onGoTo} onClose={onClose} />;
   const { kind, message } = request;
   if (kind === "report")
     return <Report roomId={roomId} message={message} onClose={onClose} onToast={onToast} />;

@@ -60,7 +60,11 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
   const react = reactable ? (emoji: string) => actions.react(message.id, emoji) : undefined;
   return (
     <>
-      {newDay && <Separator>{formatDay(message.createdAt)}</Separator>}
+      {newDay && (
+        <Separator>
+          <Day iso={message.createdAt} />
+        </Separator>
+      )}
       {isFirstNew && <Separator accent>{t.room.newMessages}</Separator>}
       <article
         data-key={message.key}
@@ -123,6 +127,24 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
   );
 });
 
+/** The day of the messages below. It leads to other days. */
+function Day({ iso }: { iso: string }) {
+  const { pickDate } = useMessageActions();
+  const day = formatDay(iso);
+  if (!pickDate) return day;
+  return (
+    <button
+      type="button"
+      aria-label={t.goToDate.fromDay(day)}
+      title={t.goToDate.title}
+      onClick={() => pickDate(iso)}
+      className="rounded-full px-2 py-0.5 hover:bg-muted hover:text-foreground"
+    >
+      {day}
+    </button>
+  );
+}
+
 /** The time of a message that has no header of its own, next to its actions on hover. Its label has it for others. */
 function GroupedTime({ iso }: { iso: string }) {
   return (
@@ -165,7 +187,9 @@ function QuotedMessage({ id }: { id: string }) {
     >
       <ReplyIcon className="size-3.5 shrink-0" />
       <PersonName id={quoted.userId} className="shrink-0 font-medium" />
-      <span className="truncate">{text.slice(0, 120)}</span>
+      <span dir="auto" className="truncate">
+        {text.slice(0, 120)}
+      </span>
     </button>
   );
 }

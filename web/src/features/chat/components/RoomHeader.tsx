@@ -13,6 +13,7 @@ import { useChat } from "../chat-context";
 import type { Panel } from "../panels";
 import type { ChatRoomHandle } from "../use-chat-room";
 import { presenceText, usePerson } from "../use-people";
+import { RoomMenu } from "./RoomMenu";
 
 interface RoomHeaderProps {
   room: ChatRoomHandle;
@@ -31,7 +32,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
   const isDirect = details?.type === "direct";
   const toggle = (kind: "details" | "search") => setPanel(panel?.kind === kind ? null : { kind });
   return (
-    <header className="flex h-16 shrink-0 items-center gap-3 border-b bg-card/80 px-3 sm:px-4">
+    <header className="flex h-16 shrink-0 items-center gap-1 border-b bg-card/80 px-3 sm:px-4">
       {onBack && (
         <Button
           variant="ghost"
@@ -44,7 +45,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
         </Button>
       )}
       <Avatar id={other ?? title} group={!isDirect} online={partner && isOnline(room, partner)} />
-      <div className="min-w-0 flex-1">
+      <div className="mx-2 min-w-0 flex-1">
         <h1 className="flex items-center gap-1.5 font-semibold leading-tight">
           <bdi className="truncate">{title}</bdi>
           {areNotificationsOff(room.state.notify) && (
@@ -54,12 +55,14 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
             </>
           )}
         </h1>
-        <p className="truncate text-muted-foreground text-xs">
-          <span data-testid="presence">{presence(room, partner, details)}</span>
+        <p className="flex gap-1 text-muted-foreground text-xs">
+          <span data-testid="presence" className="max-w-full shrink-0 truncate">
+            {presence(room, partner, details)}
+          </span>
           {details?.topic && (
             <>
-              {" · "}
-              <bdi>{linked(details.topic)}</bdi>
+              <span aria-hidden="true">·</span>
+              <bdi className="min-w-0 truncate">{linked(details.topic)}</bdi>
             </>
           )}
         </p>
@@ -82,6 +85,7 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
       >
         <InfoIcon />
       </Button>
+      <RoomMenu />
     </header>
   );
 }

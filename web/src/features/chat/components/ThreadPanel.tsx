@@ -50,6 +50,7 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly, target }
     () => ({
       ...outer,
       openThread: null,
+      pickDate: null,
       reply: (message) => setComposing({ kind: "reply", message }),
       edit: (message) => setComposing({ kind: "edit", message }),
     }),
