@@ -5,7 +5,7 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
- *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, day, offline, push, plain, hostile, trouble, package (default all)
+ *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, day, dates, offline, push, plain, hostile, trouble, package (default all), or pictures
  *
  * The rules of the protocol are tested in tests/e2e, those of the reducer in web/src/lib/*.test.ts.
  */
@@ -19,7 +19,9 @@ import { moderation } from "./moderation.mjs";
 import { languages } from "./languages.mjs";
 import { bot, embedding, packaged, prepareExamples } from "./package.mjs";
 import { offline } from "./offline.mjs";
+import { dates } from "./dates.mjs";
 import { people } from "./people.mjs";
+import { pictures } from "./pictures.mjs";
 import { Person } from "./person.mjs";
 import { PLAIN_HOST, plainHttp } from "./plain-http.mjs";
 import { push } from "./push.mjs";
@@ -70,6 +72,11 @@ const PARTS = {
   people,
   inbox,
   day,
+  async dates({ arrive }) {
+    const [alice, bob] = await pair(arrive);
+    await dates(alice);
+    return [alice, bob];
+  },
   async offline({ arrive, stack }) {
     const arriveKept = (who) => arrive(who, { ...DESKTOP, serviceWorkers: "allow" });
     const [alice, bob] = await pair(arriveKept);
@@ -106,6 +113,9 @@ const PARTS = {
   },
 };
 
+/** Only when they are named. */
+const OTHERS = { pictures };
+
 async function main() {
   const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PARTS);
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
@@ -122,7 +132,7 @@ async function main() {
       // Each part has its own people.
       const nonce = Date.now().toString(36);
       const arrive = (who, options, url = stack.url) => Person.arrive(browser, url, `${who}-${nonce}`, options);
-      const people = await PARTS[part]({ arrive, browser, stack, examples });
+      const people = await (PARTS[part] ?? OTHERS[part])({ arrive, browser, stack, examples });
       for (const one of people) await check(`no complaint in ${one.id}'s console`, same(() => one.complaints, []));
       for (const one of people) await one.context.close();
     }

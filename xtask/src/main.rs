@@ -36,6 +36,7 @@ const USAGE: &str = "cargo xtask <command>
   faults   --minutes N [--seed S] | --rebuild MESSAGES
   sim      [--seeds N] [--from SEED] [--seed S] | --mutants | --mutant NAME
   bench    [WORKLOAD]... [--against bare,sqlite,usual,usual-new,partyserver,node,axum] [--worker DIR] [--runs N] | --lane | --rest | --cold | --loops[=PART] | --projection | --search MESSAGES
+  pictures
   vapid
   token    --sub USER [--tenant T] [--name N] [--role R]... [--ttl SECONDS] [--data DIR]
   migrate  --url URL [--dir DIR] [--worker-password P]
@@ -83,6 +84,7 @@ fn run() -> Result<()> {
         "faults" => suite::run_faults(&parse_faults_options(args)?),
         "bench" => bench::run(&parse_bench_options(args)?),
         "sim" => sim::run(&args.raw_args()?.collect::<Vec<_>>()),
+        "pictures" => ensure_no_more(args).and_then(|()| suite::take_pictures()),
         "vapid" => ensure_no_more(args).and_then(|()| vapid::run()),
         "token" => token::run(parse_token_options(args)?),
         "migrate" => {

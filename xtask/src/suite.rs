@@ -242,11 +242,23 @@ fn test_faults(options: &Options, faults: Option<&Faults>) -> Result<()> {
 }
 
 fn test_browser(options: &Options) -> Result<()> {
+    process::run(configure_stacks(&mut browser_tests()?, options)?)
+}
+
+/// The command `pictures`: every view in every look, to be looked at.
+pub fn take_pictures() -> Result<()> {
+    setup::ensure_all()?;
+    let mut command = browser_tests()?;
+    command.arg("pictures").env("CHINWAG_ARTIFACTS", root().join("target/pictures"));
+    process::run(configure_stacks(&mut command, &Options::default())?)
+}
+
+fn browser_tests() -> Result<Command> {
     ensure!(root().join("tests/browser/run.mjs").exists(), "tests/browser/run.mjs is missing");
     let chromium = ensure_chromium()?;
     let mut command = setup::node_program("../tests/browser/run.mjs")?;
     command.env("CHROMIUM", chromium);
-    process::run(configure_stacks(&mut command, options)?)
+    Ok(command)
 }
 
 /// A Chromium: the one named, the machine's, or on a Debian where we are root the distribution's.
