@@ -40,6 +40,7 @@ fn every_rule_is_tested_and_every_test_has_its_rule() {
         "testkit/src/history/mod.rs",
         "tests/native/db.rs",
         "tests/native/db_profiles.rs",
+        "tests/native/db_reports.rs",
         "tests/native/db_quotas.rs",
         "tests/e2e/profiles.rs",
         "tests/e2e/edge_rates.rs",

@@ -175,7 +175,13 @@ describe("own messages", () => {
     expect(slow.sendBlocked).toEqual({ code: "slow_mode", untilMs: 61_000 });
     const muted = refused("muted", {});
     expect(muted.sendBlocked).toEqual({ code: "muted", untilMs: Number.POSITIVE_INFINITY });
-    expect(receive(execute(muted, { type: "closed" }), hello(0)).sendBlocked).toBeNull();
+    // A mute that was lifted ends now, which the screen says.
+    const lifted = receive(execute(muted, { type: "closed" }), hello(0));
+    expect(lifted.sendBlocked).toEqual({ code: "muted", untilMs: 1_000 });
+    const forAWhile = { until: new Date(61_000).toISOString() };
+    const timed = receive(live(synced(0)), { type: "mute_updated", mute: forAWhile });
+    expect(timed.sendBlocked).toEqual({ code: "muted", untilMs: 61_000 });
+    expect(receive(timed, { type: "mute_updated", mute: null }).sendBlocked?.untilMs).toBe(1_000);
     expect(receive(execute(muted, sends("c2")), ack("c2", 1)).sendBlocked).toBeNull();
     const details = { slowModeS: 30 } as RoomState["details"];
     const taken = receive(execute({ ...slow, details }, sends("c2")), ack("c2", 1));
