@@ -147,6 +147,17 @@ pub const SESSION_ROOMS_MAX: u64 = 500;
 pub const SESSIONS_RETRY_AFTER_MS: u64 = 1_000;
 /// People whom one can block (PEOPLE-8): their largest profiles, 3.6 KiB each, fit into one page of 1 MiB.
 pub const BLOCKS_MAX: u64 = 250;
+/// Messages that a person can have saved (SAVED-3): more than anybody looks through. A full list costs 20 µs a message.
+pub const SAVED_MAX: u64 = 10_000;
+/// A person's threads that are sorted for a page of `GET /threads` (THREAD-6), and the rooms in which they are looked for:
+/// 10 µs each. For somebody who follows more, or is in more rooms, so many of the tenant's threads are walked.
+pub const THREADS_FEW_MAX: u64 = 2_000;
+pub const THREADS_ROOMS_MAX: u64 = 2_000;
+pub const THREADS_WALK_MAX: u64 = 3_000;
+/// Replies of a thread that its count of unread ones looks at (THREAD-7), the person's own among them.
+pub const THREAD_REPLIES_WALK_MAX: u64 = 200;
+/// Rows that a page of saved messages passes over (SAVED-2), of rooms that the person has left and the like: 10 µs each.
+pub const SAVED_WALK_MAX: u64 = 1_000;
 /// How often an isolate writes a person's profile although their token says nothing new (PEOPLE-1): another isolate, or a
 /// restore, may have an older one.
 pub const PROFILE_EVERY_MS: u64 = 3_600_000;
@@ -438,6 +449,8 @@ pub const INBOX_ROOM_EVERY_MS: u64 = 1_000;
 pub const INBOX_ASK_ROOMS_MAX: usize = 100;
 /// Rooms whose list entry an inbox remembers: the newest 100 that it shows, and as many again that others have displaced.
 pub const INBOX_ROOMS_MAX: usize = 2 * PAGE_MAX as usize;
+/// Changes of the list of saved messages in one answer to an inbox (INBOX-10); more come with the next one.
+pub const INBOX_SAVED_MAX: usize = 100;
 /// A person is away after this long without activity on any device (PRES-8).
 pub const AWAY_AFTER_MS: u64 = 10 * 60_000;
 /// The shortest interval between two changes of a person's presence that others see (PRES-9): a client that flips it with

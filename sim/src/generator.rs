@@ -6,6 +6,9 @@ use crate::rng::Rng;
 /// Chosen so that the seeds of the rooms' mutants have no inbox: their histories stay as they were.
 const INBOX_SALT: u64 = 0x1ad82;
 
+/// Chosen so that in the seeds of other mutants nobody saves anything.
+const SAVES_SALT: u64 = 0x5a23;
+
 /// Which kinds of faults a run has: few at a time go deeper than all at once.
 struct Kinds {
     crashes: bool,
@@ -56,6 +59,10 @@ pub fn generate(seed: u64) -> Plan {
     let has_inboxes = of_inboxes.one_in(3);
     if has_inboxes {
         add_inboxes(&mut of_inboxes, &kinds, &mut actions);
+    }
+    let mut of_saves = Rng::new(seed ^ SAVES_SALT);
+    if has_inboxes && of_saves.one_in(3) {
+        add_saves(&mut of_saves, &mut actions);
     }
     let token_ms = if rng.one_in(4) { 5_000 + rng.below(30_000) } else { 3_600_000 };
     let legacy_tabs = if rng.one_in(4) { vec![2, 6] } else { Vec::new() };
@@ -203,6 +210,15 @@ fn add_inboxes(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
         actions.insert(at, inbox_action(rng, kinds));
     }
     actions.splice(0..0, (0..DEVICES.len()).map(|device| Action::ConnectDevice { device }));
+}
+
+/// People save messages, on any device.
+fn add_saves(rng: &mut Rng, actions: &mut Vec<Action>) {
+    for _ in 0..2 + rng.below(6) {
+        let at = rng.below(actions.len() as u64 + 1) as usize;
+        let (device, room) = (rng.below(DEVICES.len() as u64) as usize, 2 * rng.below(2) as usize);
+        actions.insert(at, Action::Save { device, room, saves: !rng.one_in(3) });
+    }
 }
 
 fn inbox_action(rng: &mut Rng, kinds: &Kinds) -> Action {

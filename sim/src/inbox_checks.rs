@@ -4,6 +4,7 @@
 use crate::client::shorten;
 use crate::inbox_rows;
 use crate::plan::{OwnerRequest, PostgresFault, ROOMS};
+use crate::saved_checks::check_saved;
 use crate::scheduler::EVICTED_AFTER_MS;
 use crate::stored::lag;
 use crate::world::World;
@@ -36,6 +37,9 @@ impl World {
             match result {
                 Ok(counted) => counted.into_iter().for_each(|name| self.recorder.count(name)),
                 Err(what) => self.recorder.violation(Checker::Inbox, format!("device {device}: {what}")),
+            }
+            if event["type"] == "rooms" {
+                self.load_saved(device);
             }
             if event["type"] == "resync" {
                 return self.reconnect_device(device);
@@ -123,7 +127,7 @@ impl World {
     }
 
     /// The rooms of the devices' tenant that can be sent into.
-    fn senders(&self) -> Vec<(usize, usize)> {
+    pub fn senders(&self) -> Vec<(usize, usize)> {
         SENDERS.into_iter().filter(|(room, _)| !self.backends.is_deleted(*room)).collect()
     }
 
@@ -201,6 +205,7 @@ pub fn check_inboxes(world: &Rc<World>) {
         let what = format!("bob has read to {read:?} in the list, in Postgres {marker:?}");
         world.recorder.violation(Checker::Inbox, what);
     }
+    check_saved(world);
 }
 
 /// INBOX-8: a draft of one device is on the other within a second, over hibernation, and an older one changes nothing.
@@ -401,6 +406,11 @@ impl Device {
             "draft" => {
                 self.put_draft(event);
                 return Ok(Some("drafts received"));
+            }
+            "saved" => {
+                let key = (id, text(&event["messageId"]));
+                let _ = if event["saved"] == true { self.saved.insert(key) } else { self.saved.remove(&key) };
+                return Ok(Some("saves received"));
             }
             "hidden" if !is_live => return Ok(Some(counted)),
             _ => {}

@@ -6,6 +6,7 @@ use crate::world::World;
 use crate::world::backends::{ByTenant, RoomRows};
 use chinwag::db::{ChangeSet, Marker, MessageRow};
 use chinwag::ids::iso;
+use chinwag::limits::INBOX_SAVED_MAX;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use testkit::Statement;
@@ -14,7 +15,7 @@ use testkit::Statement;
 pub fn answer(
     world: &World,
     rooms: &ByTenant<RoomRows>,
-    tenant: &str,
+    (tenant, place): (&str, &str),
     statement: &Statement,
 ) -> Option<Value> {
     match statement {
@@ -30,7 +31,10 @@ pub fn answer(
             let listed: Vec<Value> = listed.chain(direct_room(tenant, user)).collect();
             Some(json!({"rooms": listed, "next": null}))
         }
-        Statement::InboxRooms { user, rooms: asked, people } => {
+        Statement::SetSaved { user, message, saved } => {
+            Some(set_saved(world, (tenant, user), (place, message), *saved))
+        }
+        Statement::InboxRooms { user, rooms: asked, people, saved } => {
             let seen = asked.iter().map(|id| {
                 if let Some(room) = direct_room(tenant, user).filter(|_| id == DIRECT) {
                     return json!({"id": id, "room": room, "gone": null});
@@ -43,10 +47,42 @@ pub fn answer(
             let person =
                 |id: &String| json!({"userId": id, "name": id, "presence": presence(world, tenant, id)});
             let people: Vec<Value> = people.iter().map(person).collect();
-            Some(json!({"rooms": seen.collect::<Vec<_>>(), "people": people}))
+            let saved = saved.as_ref().map(|after| saved_changes(world, (tenant, user), after.as_u64()));
+            Some(json!({"rooms": seen.collect::<Vec<_>>(), "people": people, "saved": saved}))
         }
         _ => None,
     }
+}
+
+/// The message is saved from now on, or is not. `place`: its room.
+fn set_saved(
+    world: &World,
+    (tenant, user): (&str, &str),
+    (place, message): (&str, &str),
+    saved: bool,
+) -> Value {
+    let mut all = world.backends.saved.borrow_mut();
+    let mine = all.entry((tenant.to_owned(), user.to_owned())).or_default();
+    let key = (place.to_owned(), message.to_owned());
+    if mine.rows.get(&key).is_some_and(|(_, saved)| *saved) == saved {
+        return json!({"isFull": false});
+    }
+    mine.rev += 1;
+    mine.rows.insert(key, (mine.rev, saved));
+    json!({"isFull": false, "inboxes": leased(world, tenant, [user].into_iter())})
+}
+
+fn saved_changes(world: &World, (tenant, user): (&str, &str), after: Option<u64>) -> Value {
+    let all = world.backends.saved.borrow();
+    let Some(mine) = all.get(&(tenant.to_owned(), user.to_owned())) else {
+        return json!({"rev": 0, "changes": []});
+    };
+    let newer = mine.rows.iter().filter(|(_, (rev, _))| after.is_some_and(|after| *rev > after));
+    let mut changes: Vec<_> = newer.collect();
+    changes.sort_unstable_by_key(|(_, (rev, _))| *rev);
+    let change = |((room, message), (rev, saved)): (&(String, String), &(u64, bool))| json!({"rev": rev, "room": room, "message": message, "saved": saved});
+    let changes: Vec<Value> = changes.into_iter().take(INBOX_SAVED_MAX).map(change).collect();
+    json!({"rev": mine.rev, "changes": changes})
 }
 
 /// The lease runs for this long from now on; says whether it was running.

@@ -168,6 +168,26 @@ impl World {
         Some(text)
     }
 
+    /// The person saves the newest message that the device shows of the room, or saves it no more.
+    pub fn save_message(self: &Rc<Self>, device: usize, room: usize, saves: bool) {
+        let asked = self.devices.get(device).filter(|it| ROOMS[room].0 == it.tenant).and_then(|it| {
+            let shown = it.rooms.get(ROOMS[room].1)?["lastMessage"]["id"].as_str()?.to_owned();
+            Some((shown, it.token(self.clock.now())))
+        });
+        let Some((message, token)) = asked else { return };
+        let path = format!("/api/chat/saved/{}/{message}", ROOMS[room].1);
+        let method = if saves { http::Method::PUT } else { http::Method::DELETE };
+        self.request_then(HttpRequest::new(method, path, token, None), move |world, got| match got {
+            HttpOutcome::Json(200, _) => world.recorder.count("messages saved"),
+            HttpOutcome::Json(401 | 404 | 429 | 500 | 503, _) | HttpOutcome::Failed => {}
+            HttpOutcome::Json(status, body) => {
+                let what = format!("saving {message}: {status} {body}");
+                world.recorder.violation(Checker::Answered, what);
+            }
+            HttpOutcome::Upgraded(_) | HttpOutcome::File(_) => {}
+        });
+    }
+
     /// The device says whether its person is active.
     pub fn say_active(self: &Rc<Self>, device: usize, is_active: bool) {
         let socket = self.devices.get(device).filter(|it| it.is_live()).and_then(|it| it.socket.clone());
@@ -211,9 +231,10 @@ impl World {
     }
 
     /// A poke from a room or an inbox to an inbox, which may be lost, late, or done without an answer.
-    pub async fn carry_poke(self: Rc<Self>, from: &Host, poke: InboxRequest) -> bool {
-        match &poke {
-            InboxRequest::Poke(poke) => self.check_poke_rate(from, poke),
+    pub async fn carry_poke(self: Rc<Self>, from: Option<&Host>, poke: InboxRequest) -> bool {
+        match (&poke, from) {
+            (InboxRequest::Poke(poke), Some(from)) => self.check_poke_rate(from, poke),
+            (InboxRequest::SavedPoke { .. }, _) => self.recorder.count("saves poked"),
             _ => self.recorder.count("partners poked"),
         }
         self.recorder.count("pokes");

@@ -33,6 +33,7 @@ mod requests;
 mod rng;
 mod rules;
 mod run;
+mod saved_checks;
 mod scheduler;
 mod shrink;
 mod stored;

@@ -99,6 +99,8 @@ pub enum Action {
     ReadInList { device: usize, room: usize },
     /// The person writes on the device, this much after the draft that it shows; or `back` before it, as an old device.
     WriteDraft { device: usize, room: usize, back: bool },
+    /// The person saves the newest message that the device shows of the room, or saves it no more.
+    Save { device: usize, room: usize, saves: bool },
     HibernateInbox { device: usize },
     LoseInboxStorage { device: usize },
     /// Postgres forgets that the person's inbox is open, as after a restore.

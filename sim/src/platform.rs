@@ -329,7 +329,7 @@ impl Platform for Simulated {
     }
 
     async fn poke(&self, poke: &InboxRequest) -> bool {
-        self.world.clone().carry_poke(&self.host, poke.clone()).await
+        self.world.clone().carry_poke(Some(&self.host), poke.clone()).await
     }
 
     async fn call_room(&self, request: &RoomRequest) -> std::result::Result<Reply, Refusal> {

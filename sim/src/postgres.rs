@@ -100,7 +100,7 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
         }
         _ => {}
     }
-    if let Some(answer) = inbox_rows::answer(world, &rooms, &key.0, &statement) {
+    if let Some(answer) = inbox_rows::answer(world, &rooms, (&key.0, &key.1), &statement) {
         return Ok(answer);
     }
     let Some(rows) = rooms.get_mut(&key) else {

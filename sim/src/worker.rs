@@ -5,7 +5,7 @@ use crate::postgres::Db;
 use crate::token::parse_token;
 use crate::world::World;
 use crate::world::network::LATENCY_MS;
-use chinwag::api::{Body, Bucket, Ports, Put, Reply, RoomRequest};
+use chinwag::api::{Body, Bucket, InboxRequest, Ports, Put, Reply, RoomRequest};
 use chinwag::auth::{AuthConfig, Identity};
 use chinwag::error::{Code, Refusal};
 use chinwag::ids::{TenantId, UnixMs};
@@ -84,6 +84,13 @@ impl Ports for Worker {
 
     fn config(&self) -> &AuthConfig {
         &self.config
+    }
+
+    fn poke(&self, pokes: Vec<InboxRequest>) {
+        for poke in pokes {
+            let world = self.world.clone();
+            self.world.clock.spawn(async move { _ = world.carry_poke(None, poke).await });
+        }
     }
 
     fn now(&self) -> UnixMs {

@@ -17,6 +17,12 @@ pub enum InboxRequest {
     Upgrade(InboxUpgrade),
     Poke(Poke),
     PersonPoke(PersonPoke),
+    /// The list of saved messages may have changed. It may arrive twice, late or never: the inbox asks Postgres.
+    #[serde(rename_all = "camelCase")]
+    SavedPoke {
+        tenant: TenantId,
+        user: UserId,
+    },
     /// Which tokens are refused has changed in Postgres: the inbox asks for it, and closes the sockets of those.
     #[serde(rename_all = "camelCase")]
     EndSessions {
@@ -66,6 +72,7 @@ impl InboxRequest {
             Self::Upgrade(InboxUpgrade { caller, .. }) => (&caller.tenant, &caller.user),
             Self::Poke(Poke { tenant, user, .. })
             | Self::PersonPoke(PersonPoke { tenant, user, .. })
+            | Self::SavedPoke { tenant, user }
             | Self::EndSessions { tenant, user } => (tenant, user),
         }
     }

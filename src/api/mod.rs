@@ -31,6 +31,7 @@ mod room_access;
 mod room_request;
 mod rooms;
 mod routes;
+mod saved;
 mod schema;
 mod search;
 mod search_query;
@@ -52,8 +53,8 @@ pub use written_profiles::WrittenProfiles;
 use self::http::Params;
 use crate::error::{Code, Refusal};
 use ::http::{Method, header::UPGRADE};
-use context::Unauthenticated;
-use routes::Found;
+use context::{CallerContext, Unauthenticated};
+use routes::{Found, MineRoute};
 
 /// Answers one request. Every refusal has the shape of PROTOCOL.md, "10. Errors, limits and close codes".
 /// The reply to `HEAD` is that to `GET`; the runtime sends its status and headers without the body.
@@ -113,10 +114,12 @@ async fn dispatch<P: Ports, B: Body>(
         Route::ListReactors => reactions::list(cx.require_room().await?).await,
         Route::ListReaders => reads::list_readers(cx.require_room().await?).await,
         Route::GetThread => threads::get(cx.require_room().await?).await,
+        Route::MarkThreadRead => threads::mark_read(cx.require_room().await?, request).await,
         Route::MarkRead => reads::mark_read(cx.require_room().await?, request).await,
         Route::MarkUnread => reads::mark_unread(cx.require_room().await?, request).await,
-        Route::ListUnread => reads::list_unread(cx.require_caller().await?).await,
-        Route::ListMentions => mentions::list(cx.require_caller().await?).await,
+        Route::Mine(route) => list_mine(route, cx.require_caller().await?).await,
+        Route::Save => saved::save(cx.require_room().await?).await,
+        Route::Unsave => saved::unsave(cx.require_room().await?).await,
         Route::Search => search::search(cx.require_caller().await?).await,
         Route::ListPeople => people::list(cx.require_caller().await?).await,
         Route::GetPerson => people::get(cx.require_caller().await?).await,
@@ -125,7 +128,6 @@ async fn dispatch<P: Ports, B: Body>(
         Route::PutPerson => people::put(cx.require_caller().await?, request).await,
         Route::SignOut => people::sign_out(cx.require_caller().await?).await,
         Route::Block | Route::Unblock => blocks::set(cx.require_caller().await?, route == Route::Block).await,
-        Route::ListBlocks => blocks::list(cx.require_caller().await?).await,
         Route::PutPeople => people::put_many(cx.require_caller().await?, request).await,
         Route::Push(route) => push::answer(route, cx.require_caller().await?, request).await,
         Route::UploadFile => files::upload(cx.require_room().await?, request).await,
@@ -138,5 +140,15 @@ async fn dispatch<P: Ports, B: Body>(
         Route::Reports(route) => reports::answer(route, cx.require_caller().await?, request).await,
         #[cfg(feature = "dev")]
         Route::CreateDevToken => dev::create_token(ports, request).await,
+    }
+}
+
+async fn list_mine<P: Ports>(route: MineRoute, cx: CallerContext<'_, P>) -> Result<Reply, Refusal> {
+    match route {
+        MineRoute::Unread => reads::list_unread(cx).await,
+        MineRoute::Mentions => mentions::list(cx).await,
+        MineRoute::Saved => saved::list(cx).await,
+        MineRoute::Threads => threads::list(cx).await,
+        MineRoute::Blocks => blocks::list(cx).await,
     }
 }

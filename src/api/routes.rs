@@ -15,8 +15,9 @@ pub enum Route {
     CreateWsTicket,
     CreateRoom,
     ListRooms,
-    ListUnread,
-    ListMentions,
+    Mine(MineRoute),
+    Save,
+    Unsave,
     Search,
     GetRoom,
     UpdateRoom,
@@ -45,6 +46,7 @@ pub enum Route {
     ListReactors,
     ListReaders,
     GetThread,
+    MarkThreadRead,
     MarkRead,
     MarkUnread,
     ListPeople,
@@ -57,7 +59,6 @@ pub enum Route {
     SignOut,
     Block,
     Unblock,
-    ListBlocks,
     UploadFile,
     SignDownload,
     DownloadFile,
@@ -87,6 +88,16 @@ pub enum ReportsRoute {
     Resolve,
 }
 
+/// What the caller has over all rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MineRoute {
+    Unread,
+    Mentions,
+    Saved,
+    Threads,
+    Blocks,
+}
+
 /// Every route. A `{…}` of a path becomes one of `Params`. `HEAD` works wherever `GET` does; only a route whose answer
 /// to it differs has a row for it.
 pub const ROUTES: &[(Method, &str, Route)] = &[
@@ -98,8 +109,11 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::POST, "/api/chat/ws-ticket", Route::CreateWsTicket),
     (Method::POST, "/api/chat/rooms/create", Route::CreateRoom),
     (Method::GET, "/api/chat/rooms/list", Route::ListRooms),
-    (Method::GET, "/api/chat/unread", Route::ListUnread),
-    (Method::GET, "/api/chat/mentions", Route::ListMentions),
+    (Method::GET, "/api/chat/unread", Route::Mine(MineRoute::Unread)),
+    (Method::GET, "/api/chat/mentions", Route::Mine(MineRoute::Mentions)),
+    (Method::GET, "/api/chat/saved", Route::Mine(MineRoute::Saved)),
+    (Method::PUT, "/api/chat/saved/{room}/{message}", Route::Save),
+    (Method::DELETE, "/api/chat/saved/{room}/{message}", Route::Unsave),
     (Method::GET, "/api/chat/search", Route::Search),
     (Method::GET, "/api/chat/rooms/{room}", Route::GetRoom),
     (Method::PATCH, "/api/chat/rooms/{room}", Route::UpdateRoom),
@@ -128,6 +142,8 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::GET, "/api/chat/rooms/{room}/messages/{message}/reactions/{emoji}", Route::ListReactors),
     (Method::GET, "/api/chat/rooms/{room}/messages/{message}/readers", Route::ListReaders),
     (Method::GET, "/api/chat/rooms/{room}/threads/{root}", Route::GetThread),
+    (Method::POST, "/api/chat/rooms/{room}/threads/{root}/read", Route::MarkThreadRead),
+    (Method::GET, "/api/chat/threads", Route::Mine(MineRoute::Threads)),
     (Method::POST, "/api/chat/rooms/{room}/read", Route::MarkRead),
     (Method::POST, "/api/chat/rooms/{room}/unread", Route::MarkUnread),
     (Method::GET, "/api/chat/people", Route::ListPeople),
@@ -143,7 +159,7 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::POST, "/api/chat/people/{user}/sign-out", Route::SignOut),
     (Method::PUT, "/api/chat/people/{user}/block", Route::Block),
     (Method::DELETE, "/api/chat/people/{user}/block", Route::Unblock),
-    (Method::GET, "/api/chat/people/me/blocks", Route::ListBlocks),
+    (Method::GET, "/api/chat/people/me/blocks", Route::Mine(MineRoute::Blocks)),
     (Method::GET, "/api/chat/people/me/reports", Route::Reports(ReportsRoute::ListOwn)),
     (Method::POST, "/api/chat/rooms/{room}/attachments", Route::UploadFile),
     (Method::GET, "/api/chat/rooms/{room}/attachments/{attachment}/url", Route::SignDownload),

@@ -3,9 +3,10 @@
 //! Not here: the list itself (`rooms`), and what the inbox makes of an answer (`inbox`).
 
 use super::port::{DbError, Postgres, decode};
+use super::saved::SavedChanges;
 use super::unread::bounds;
 use crate::ids::{RoomId, TenantId, UserId};
-use crate::limits::{INBOX_LEASE_MS, PARTNERS_ROOMS_MAX};
+use crate::limits::{INBOX_LEASE_MS, INBOX_SAVED_MAX, PARTNERS_ROOMS_MAX};
 use crate::protocol::inbox::{GoneReason, Presence};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -86,20 +87,31 @@ pub struct InboxSeen {
     pub rooms: Vec<InboxRoom>,
     /// As everybody sees them; unknown ones are left out.
     pub people: Vec<Value>,
+    /// What has changed in the list of saved messages, if that was asked for.
+    #[serde(default)]
+    pub saved: Option<SavedChanges>,
 }
 
-/// These rooms as the person sees them now, in the order asked for, and these people.
+/// What an inbox wants to know of the list of saved messages: what has changed after this change; `None`: only which change
+/// was the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SavedAfter(pub Option<u64>);
+
+/// These rooms as the person sees them now, in the order asked for, these people, and what has changed in the list of
+/// saved messages.
 ///
 /// # Cost  one statement; a room costs what it costs in the list.
 pub async fn inbox_rooms(
     db: &impl Postgres,
     tenant: &TenantId,
     user: &UserId,
-    (rooms, people): (&[RoomId], &[UserId]),
+    (rooms, people, saved): (&[RoomId], &[UserId], Option<SavedAfter>),
 ) -> Result<InboxSeen, DbError> {
-    if rooms.is_empty() && people.is_empty() {
+    if rooms.is_empty() && people.is_empty() && saved.is_none() {
         return Ok(InboxSeen::default());
     }
-    let input = json!({"tenant": tenant, "user": user, "rooms": rooms, "people": people, "bounds": bounds()});
-    decode(db.query("SELECT chat_inbox_rooms_v2($1)", input).await?)
+    let saved = saved.map(|SavedAfter(after)| json!({"after": after, "limit": INBOX_SAVED_MAX}));
+    let input = json!({"tenant": tenant, "user": user, "rooms": rooms, "people": people, "saved": saved,
+                       "bounds": bounds()});
+    decode(db.query("SELECT chat_inbox_rooms_v3($1)", input).await?)
 }

@@ -25,8 +25,10 @@ mod quotas;
 mod reports;
 mod restore;
 mod rooms;
+mod saved;
 mod search;
 mod search_words;
+mod threads;
 mod unread;
 
 pub use access::{
@@ -37,7 +39,7 @@ pub use audit::{AuditCursor, AuditRow, ReportedMessage, list_audit};
 pub use blocks::{BlockSet, Meeting, list_blocks, meeting, set_block};
 pub use cursor::{Page, format as format_cursor, parse as parse_cursor};
 pub use inbox::{
-    InboxRoom, InboxSeen, begin_inbox_lease, end_inbox_lease, inbox_rooms, inboxes_of_partners,
+    InboxRoom, InboxSeen, SavedAfter, begin_inbox_lease, end_inbox_lease, inbox_rooms, inboxes_of_partners,
     write_presence,
 };
 pub use members::{list_members, notify_settings};
@@ -67,6 +69,10 @@ pub use restore::{Restored, RoomCopy, erase_room, restore_room};
 pub use rooms::{
     Created, NewRoom, RoomCursor, RoomPage, RoomSeen, create_room, direct_key, get_room, list_rooms,
 };
+pub use saved::{
+    SavedChange, SavedChanges, SavedMessage, SavedPage, SavedSet, list_saved, parse_saved_cursor, set_saved,
+};
 pub use search::{Filter, Has, Hits, Scope, search, search_scope};
 pub use search_words::{Term, Words};
+pub use threads::{FollowedThread, ThreadsPage, list_threads, mark_thread_read};
 pub use unread::{parse_unread_cursor, unread};

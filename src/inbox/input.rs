@@ -2,7 +2,7 @@
 //! effects (`object`).
 
 use crate::auth::Identity;
-use crate::db::{Account, DbError, InboxRoom};
+use crate::db::{Account, DbError, InboxRoom, SavedAfter, SavedChanges};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, UnixMs, UserId};
 use crate::protocol::inbox::Presence;
@@ -43,6 +43,8 @@ pub struct Answer {
     pub lease_was_running: bool,
     /// Of a whole question: what others see of the person.
     pub presence: Option<Presence>,
+    /// What has changed in the list of saved messages, if that was asked for.
+    pub saved: Option<SavedChanges>,
 }
 
 /// Others see the person so from now on.
@@ -60,6 +62,8 @@ pub struct Question {
     pub is_whole: bool,
     pub rooms: Vec<RoomId>,
     pub people: Vec<UserId>,
+    /// What has changed in the list of saved messages.
+    pub saved: Option<SavedAfter>,
     /// What is written before anything is asked.
     pub own: Option<OwnWrite>,
 }
@@ -105,6 +109,8 @@ pub enum Input<'a> {
     PersonPoked {
         person: UserId,
     },
+    /// The list of saved messages may have changed.
+    SavedPoked,
     AlarmFired,
     /// These tokens of the person are refused from now on.
     SessionsEnded {

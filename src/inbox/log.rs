@@ -41,6 +41,12 @@ pub enum Logged {
         thread: Option<String>,
         rev: u64,
     },
+    /// Whether this message was saved from then on.
+    Saved {
+        room: RoomId,
+        message: String,
+        saved: bool,
+    },
     /// The profile of somebody with whom the person has a direct room.
     Person {
         user: UserId,
@@ -85,6 +91,7 @@ impl Logged {
                 Some(person) => inbox::person(seq, person),
                 None => server::hidden(seq),
             },
+            Self::Saved { room, message, saved } => inbox::saved(seq, room, message, *saved),
             Self::Unknown => server::hidden(seq),
         }
     }

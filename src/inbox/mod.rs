@@ -94,6 +94,7 @@ impl Inbox {
             }
             Input::Poked { room } => self.poked(now, room),
             Input::PersonPoked { person } => self.person_poked(now, person),
+            Input::SavedPoked => self.saved_poked(now),
             Input::AlarmFired => self.alarm_fired(now),
             Input::SessionsEnded { account } => self.end_sessions(now, &account),
             Input::Answered { question, outcome } => self.answered(store, now, question, outcome)?,

@@ -6,7 +6,7 @@ use super::input::{Answer, Effect, OwnWrite, Question};
 use super::log::{Logged, Shown};
 use super::store::{Store, Touched, next_slot};
 use super::view::RoomView;
-use crate::db::{DbError, InboxRoom};
+use crate::db::{DbError, InboxRoom, SavedAfter, SavedChange, SavedChanges};
 use crate::ids::{RoomId, UnixMs, UserId};
 use crate::limits::*;
 use crate::protocol::inbox::{self, GoneReason, Presence};
@@ -21,6 +21,8 @@ pub struct Questions {
     poked: BTreeSet<RoomId>,
     /// Direct partners who were poked.
     people: BTreeSet<UserId>,
+    /// The list of saved messages has changed.
+    saved_is_due: bool,
     /// Everything is to be compared.
     is_whole_due: bool,
     /// No question before this: the last one, or the pause after a failure.
@@ -36,7 +38,7 @@ impl Questions {
     /// When the next question is due, if any is.
     fn due(&self) -> Option<UnixMs> {
         let ready = |room| self.rooms_next_at.get(room).copied().unwrap_or_default();
-        let first = match self.is_whole_due || !self.people.is_empty() {
+        let first = match self.is_whole_due || self.saved_is_due || !self.people.is_empty() {
             true => Some(0),
             false => self.poked.iter().map(ready).min(),
         };
@@ -54,7 +56,7 @@ impl Questions {
             self.rooms_next_at.insert(room.clone(), now.saturating_add(INBOX_ROOM_EVERY_MS));
         }
         let people = std::mem::take(&mut self.people).into_iter().collect();
-        Question { is_whole, rooms, people, own: None }
+        Question { is_whole, rooms, people, ..Question::default() }
     }
 
     /// The question had no answer: it is due again after a pause, which grows.
@@ -90,6 +92,9 @@ impl Inbox {
             question.rooms = known.into_iter().collect();
             question.people = self.partners();
         }
+        if is_asked && (std::mem::take(&mut self.questions.saved_is_due) || question.is_whole) {
+            question.saved = Some(self.saved_after());
+        }
         question.own = self.take_presence(now);
         Some(question)
     }
@@ -97,6 +102,19 @@ impl Inbox {
     /// The rooms that the inbox has shown.
     pub fn known_rooms(&self) -> Vec<RoomId> {
         self.views.keys().cloned().collect()
+    }
+
+    /// What is to be asked of the list of saved messages.
+    pub fn saved_after(&self) -> SavedAfter {
+        SavedAfter(self.own.confirmed.saved_rev)
+    }
+
+    pub(super) fn saved_poked(&mut self, now: UnixMs) {
+        if !self.is_open() {
+            return self.poked_in_vain(now);
+        }
+        self.questions.saved_is_due = true;
+        self.wake_questions();
     }
 
     pub(super) fn poked(&mut self, now: UnixMs, room: RoomId) {
@@ -170,13 +188,15 @@ impl Inbox {
                 if is_whole {
                     self.own.confirmed.renew_at = now.saturating_add(INBOX_RENEW_MS);
                     self.check_presence(answer.presence);
-                    store.confirm(&self.own.confirmed)?;
                     self.set_alarm(now);
                 }
                 if let Some(OwnWrite { presence, .. }) = own {
                     self.confirm_presence(store, presence, std::mem::take(&mut answer.inboxes))?;
                 }
                 self.compare(store, &answer)?;
+                if is_whole {
+                    store.confirm(&self.own.confirmed)?;
+                }
             }
         }
         Ok(())
@@ -221,9 +241,27 @@ impl Inbox {
             self.questions.people.retain(|user| inbox::person_id(person).as_ref() != Some(user));
         }
         self.forget_oldest(&mut touched.rooms);
+        if let Some(saved) = &answer.saved {
+            self.show_saved(saved, &mut events, &mut touched);
+        }
         self.compare_people(&answer.people, (&mut events, &mut touched, &mut shown));
         self.write(store, &events, &touched, &shown)?;
         Ok(shown)
+    }
+
+    /// INBOX-10: each change of the list of saved messages is an event. Of a list that was never shown nothing has changed.
+    fn show_saved(&mut self, saved: &SavedChanges, events: &mut Vec<Logged>, touched: &mut Touched) {
+        let has_more = saved.changes.len() >= INBOX_SAVED_MAX;
+        self.questions.saved_is_due |= has_more;
+        for SavedChange { room, message, saved, .. } in &saved.changes {
+            events.push(Logged::Saved { room: room.clone(), message: message.clone(), saved: *saved });
+        }
+        // A restored backup has an older one.
+        let rev = saved.changes.last().filter(|_| has_more).map_or(saved.rev, |last| last.rev);
+        self.own.confirmed.saved_rev = Some(rev);
+        if !saved.changes.is_empty() {
+            touched.confirmed = Some(self.own.confirmed.clone());
+        }
     }
 
     /// The events are in the log and on their way, with all that the turn has touched.
@@ -234,7 +272,7 @@ impl Inbox {
         touched: &Touched,
         shown: &Shown,
     ) -> Result<()> {
-        if events.is_empty() && touched.rooms.is_empty() && touched.drafts.is_empty() {
+        if events.is_empty() && touched.is_empty() {
             return Ok(());
         }
         let (before, slot) = self.head;

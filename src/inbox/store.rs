@@ -23,7 +23,7 @@ pub struct Owner {
     pub epoch: String,
 }
 
-/// What Postgres has confirmed of the person's presence.
+/// What Postgres has confirmed of the person's presence, and what was shown of their saved messages.
 ///
 /// Stored format: tests/golden/stored/inbox_presence.json
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,11 +32,14 @@ pub struct Confirmed {
     pub presence: Presence,
     /// When the lease is to be renewed, and everything compared.
     pub renew_at: UnixMs,
+    /// The newest change of the list of saved messages that was shown; `None`: none of it ever was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_rev: Option<u64>,
 }
 
 impl Default for Confirmed {
     fn default() -> Self {
-        Self { presence: Presence::Offline, renew_at: 0 }
+        Self { presence: Presence::Offline, renew_at: 0, saved_rev: None }
     }
 }
 
@@ -48,6 +51,14 @@ pub type Views = BTreeMap<RoomId, RoomView>;
 pub struct Touched {
     pub rooms: BTreeSet<RoomId>,
     pub drafts: BTreeSet<Place>,
+    /// With the newest change of the list of saved messages that the events show.
+    pub confirmed: Option<Confirmed>,
+}
+
+impl Touched {
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.drafts.is_empty() && self.confirmed.is_none()
+    }
 }
 
 /// Row 0 of `inbox_state` is the owner, row -1 the presence; those above are the rooms, by a digest of their ids.
@@ -134,6 +145,9 @@ impl Store<'_> {
             for shard in touched.rooms.iter().map(shard_of).collect::<BTreeSet<_>>() {
                 let rooms: BTreeMap<_, _> = views.iter().filter(|(id, _)| shard_of(id) == shard).collect();
                 self.0.exec(PUT_STATE, &[int(shard), text(&encode(&rooms))])?;
+            }
+            if let Some(confirmed) = &touched.confirmed {
+                self.confirm(confirmed)?;
             }
             for place in &touched.drafts {
                 let id = int(row_of(place));

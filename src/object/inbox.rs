@@ -93,6 +93,7 @@ impl<P: Platform> InboxObject<P> {
             InboxRequest::PersonPoke(PersonPoke { tenant, user, person }) => {
                 Ok(self.poked(tenant, user, Input::PersonPoked { person }))
             }
+            InboxRequest::SavedPoke { tenant, user } => Ok(self.poked(tenant, user, Input::SavedPoked)),
             InboxRequest::EndSessions { tenant, user } => self.end_sessions(&tenant, &user).await,
         }
     }

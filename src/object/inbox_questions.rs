@@ -9,7 +9,7 @@ use crate::api::{
     self, InboxRequest, PersonPoke, Reply, RoomOp, RoomRequest, database_unavailable, no_such_room,
 };
 use crate::auth::Identity;
-use crate::db::{self, DbError, InboxRoom};
+use crate::db::{self, DbError, InboxRoom, SavedAfter};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
 use crate::inbox::{Answer, Inbox, Input, Owner, Page, Question};
@@ -49,8 +49,9 @@ impl<P: Platform> InboxObject<P> {
 
     async fn ask_as(self: &Rc<Self>, caller: &Identity) -> Result<Answer, Refusal> {
         self.ensure_active(caller).await?;
-        let known = self.look(|inbox| (inbox.known_rooms(), inbox.partners())).unwrap_or_default();
-        self.ask_whole(caller, (&known.0, &known.1)).await.map_err(database_unavailable)
+        let known = self.look(|inbox| (inbox.known_rooms(), inbox.partners(), inbox.saved_after()));
+        let (rooms, people, saved) = known.ok_or_else(Refusal::fault)?;
+        self.ask_whole(caller, (&rooms, &people, saved)).await.map_err(database_unavailable)
     }
 
     /// # Errors  those of `db::ensure_active`.
@@ -80,7 +81,7 @@ impl<P: Platform> InboxObject<P> {
     async fn ask_whole(
         self: &Rc<Self>,
         caller: &Identity,
-        (known, partners): (&[RoomId], &[UserId]),
+        (known, partners, saved): (&[RoomId], &[UserId], SavedAfter),
     ) -> Result<Answer, DbError> {
         let (tenant, user) = (&caller.tenant, &caller.user);
         self.ask_db(async |db| {
@@ -91,7 +92,7 @@ impl<P: Platform> InboxObject<P> {
             let of_page = page.rooms.iter().filter_map(|room| protocol::inbox::partner(room, user));
             let people: BTreeSet<UserId> = of_page.chain(partners.iter().cloned()).collect();
             let people: Vec<UserId> = people.into_iter().collect();
-            let seen = db::inbox_rooms(db, tenant, user, (&others, &people)).await?;
+            let seen = db::inbox_rooms(db, tenant, user, (&others, &people, Some(saved))).await?;
             let answer = Answer {
                 page: Some(Page {
                     rooms: page.rooms.into_iter().map(|room| api::for_caller(caller, room)).collect(),
@@ -102,6 +103,7 @@ impl<P: Platform> InboxObject<P> {
                 inboxes: Vec::new(),
                 lease_was_running,
                 presence: Some(presence),
+                saved: seen.saved,
             };
             Ok(answer)
         })
@@ -145,7 +147,7 @@ impl<P: Platform> InboxObject<P> {
         caller: Option<&Identity>,
         question: &Question,
     ) -> Result<Answer, DbError> {
-        let Question { is_whole, rooms, people, own } = question;
+        let Question { is_whole, rooms, people, saved, own } = question;
         let inboxes = match own {
             Some(own) => {
                 let write = async |db: &P::Db| {
@@ -157,14 +159,16 @@ impl<P: Platform> InboxObject<P> {
         };
         let Some(caller) = caller else { return Ok(Answer { inboxes, ..Answer::default() }) };
         if *is_whole {
-            let answer = self.ask_whole(caller, (rooms, people)).await?;
+            let saved = saved.unwrap_or(SavedAfter(None));
+            let answer = self.ask_whole(caller, (rooms, people, saved)).await?;
             // What was just written is not confirmed yet.
             let presence = answer.presence.filter(|_| own.is_none());
             return Ok(Answer { inboxes, presence, ..answer });
         }
-        let seen = self.ask_db(async |db| db::inbox_rooms(db, tenant, user, (rooms, people)).await).await?;
+        let ask = async |db: &P::Db| db::inbox_rooms(db, tenant, user, (rooms, people, *saved)).await;
+        let seen = self.ask_db(ask).await?;
         let rooms = shown_to(caller, seen.rooms);
-        Ok(Answer { rooms, people: seen.people, inboxes, ..Answer::default() })
+        Ok(Answer { rooms, people: seen.people, inboxes, saved: seen.saved, ..Answer::default() })
     }
 
     /// These inboxes ask for the presence of this one's person. One that gives no answer is tried again; after the last

@@ -215,6 +215,11 @@ pub fn draft(seq: Seq, mut fields: Value) -> EventText {
     text(fields)
 }
 
+/// A message was saved, or is saved no more.
+pub fn saved(seq: Seq, room: &RoomId, message: &str, saved: bool) -> EventText {
+    text(json!({"type": "saved", "seq": seq, "roomId": room, "messageId": message, "saved": saved}))
+}
+
 /// The id of a list's room.
 pub fn id(room: &Value) -> Option<RoomId> {
     RoomId::parse(field(room, "id").as_str()?)

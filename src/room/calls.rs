@@ -86,6 +86,7 @@ impl Room {
                 self.mark_unread(request, seq)?;
                 json!({"lastReadSeq": self.reads.seq_of(request.user())}).to_string()
             }
+            RoomCall::Find { message, tombstones } => self.find(request, &message, tombstones)?,
             RoomCall::Report { message, reason } => {
                 self.report_message(request, &message, reason)?.to_string()
             }
@@ -172,7 +173,7 @@ impl Room {
 fn rate_of(call: &RoomCall) -> Option<Rate> {
     Some(match call {
         RoomCall::Page(_) | RoomCall::Thread { .. } | RoomCall::Versions { .. } => Rate::Pages,
-        RoomCall::Reactors { .. } | RoomCall::Readers { .. } => Rate::Pages,
+        RoomCall::Reactors { .. } | RoomCall::Readers { .. } | RoomCall::Find { .. } => Rate::Pages,
         RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => Rate::Pages,
         RoomCall::DeleteReported { .. } => Rate::Frames,
         RoomCall::Uploaded { .. } | RoomCall::UploadFailed { .. } => return None,

@@ -160,6 +160,13 @@ pub enum RoomCall {
     Read { seq: Seq },
     /// `POST /rooms/:id/unread`.
     Unread { seq: Seq },
+    /// Whether there is such a message, as it is asked before something outside of the room names it.
+    Find {
+        message: String,
+        /// Deleted messages count as well.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tombstones: bool,
+    },
     /// `POST /rooms/:id/messages/:mid/report`.
     Report { message: String, reason: String },
     /// `POST /admin/reports/:id/resolve` with `delete`.

@@ -17,6 +17,7 @@ use crate::protocol::client::MessageDraft;
 use crate::protocol::message::{Attachment, Message};
 use crate::protocol::room::RoomMention;
 use crate::protocol::server::{self, Ack};
+use serde_json::json;
 
 /// The result of sending a message.
 pub struct SendOutcome {
@@ -171,6 +172,19 @@ impl Room {
         let op = operation_name(kind);
         let ack = Ack { client_id, op, message_id, seq: None, version, created_at, duplicate: false };
         self.connections.send(id, server::ack(&ack));
+    }
+
+    /// Whether there is such a message, and where.
+    ///
+    /// # Errors  message_not_found → there is none, or it is hidden from the caller.
+    pub(super) fn find(&self, request: Request, id: &str, tombstones: bool) -> Result<String, RoomError> {
+        self.authorize(request.caller, Action::Read)?;
+        let id = MessageId::parse(id).ok_or_else(no_such_message)?;
+        let found = self.find_message_or_tombstone(request, id)?;
+        let found = found.filter(|message| tombstones || message.deleted_at.is_none());
+        let Message { id, seq, thread_id, .. } = found.ok_or_else(no_such_message)?;
+        let head = self.log.head();
+        Ok(json!({"messageId": id, "seq": seq, "threadId": thread_id, "lastSeq": head}).to_string())
     }
 
     /// The message with this id, unless it is deleted or hidden from the caller.

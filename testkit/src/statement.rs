@@ -50,6 +50,14 @@ pub enum Statement {
         user: String,
         rooms: Vec<String>,
         people: Vec<String>,
+        /// What is asked of saved messages: the change after which they are, or null.
+        saved: Option<Value>,
+    },
+    /// `db::set_saved`.
+    SetSaved {
+        user: String,
+        message: String,
+        saved: bool,
     },
     /// `db::access`.
     Access {
@@ -64,7 +72,10 @@ pub enum Statement {
 impl Statement {
     /// # Errors  the input of a statement that isn't known here.
     pub fn parse(input: &Value) -> Result<Self, DbError> {
-        Ok(if input["messages"].is_array() {
+        let text = |name: &str| input[name].as_str().unwrap_or_default().to_owned();
+        Ok(if let Some(saved) = input["saved"].as_bool() {
+            Self::SetSaved { user: text("user"), message: text("message"), saved }
+        } else if input["messages"].is_array() {
             Self::Project(Box::new(decode(input)?))
         } else if input["put"].is_array() {
             Self::Apply(Box::new(decode(input)?))
@@ -92,7 +103,12 @@ impl Statement {
             Self::LeaseInbox { user: user.to_owned(), lease_ms, presence, partners }
         } else if let (Some(user), true) = (input["user"].as_str(), input["rooms"].is_array()) {
             let (rooms, people) = (decode(&input["rooms"])?, decode(&input["people"])?);
-            Self::InboxRooms { user: user.to_owned(), rooms, people }
+            Self::InboxRooms {
+                user: user.to_owned(),
+                rooms,
+                people,
+                saved: input["saved"].get("after").cloned(),
+            }
         } else if let (Some(user), true) = (input["user"].as_str(), input["fewMax"].is_u64()) {
             Self::ListRooms { user: user.to_owned() }
         } else if let Some(user) = input["user"].as_str() {

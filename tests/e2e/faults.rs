@@ -128,7 +128,7 @@ async fn postgres_is_stopped_for_30_seconds_while_people_talk() {
     assert_eq!(page["messages"].as_array().map(Vec::len), Some(5));
     let deep = t.rest_as(&t.admin_token(), "GET", "/health?deep=1", None).await.ok();
     assert_eq!((&deep["status"], &deep["postgres"]), (&json!("degraded"), &json!("down")));
-    for path in ["/rooms/list", "/unread", "/mentions", "/search?q=lunch"] {
+    for path in ["/rooms/list", "/unread", "/mentions", "/saved", "/threads", "/search?q=lunch"] {
         t.rest("alice", "GET", path, None).await.refusal(503, "upstream_unavailable");
     }
     // The first batch without Postgres may be under way still.

@@ -280,6 +280,69 @@ async fn inbox_2_rooms_members_settings_and_markers_reach_all_devices() {
     assert_eq!(laptop.client.next("error").await["code"], "room_not_found");
 }
 
+/// [SAVED-1], [SAVED-2] and [INBOX-10]: on all devices within a second, also before Postgres has the message.
+#[tokio::test]
+async fn inbox_10_a_message_that_is_saved_on_one_device_shows_on_the_other() {
+    let t = Tenant::shared();
+    let room = t.group(&["bob", "alice"]).await;
+    let mut laptop = Device::open(&t, "alice").await;
+    let mut took = Vec::new();
+    let mut messages = Vec::new();
+    for n in 1..=5 {
+        let body = json!({"content": format!("worth keeping {n}")});
+        let sent = t.rest("bob", "POST", &format!("/rooms/{room}/messages"), Some(body)).await.ok();
+        let message = text(&sent["message"]["id"]);
+        let asked = Instant::now();
+        let saved = t.rest("alice", "PUT", &format!("/saved/{room}/{message}"), None).await.ok();
+        assert_eq!(saved, json!({"roomId": room, "messageId": message, "saved": true}));
+        let event = laptop.until("saved").await;
+        took.push(asked.elapsed());
+        assert_eq!(
+            (&event["roomId"], &event["messageId"], &event["saved"]),
+            (&json!(room), &json!(message), &json!(true))
+        );
+        messages.push(message);
+    }
+    println!("saved: {took:?}");
+    assert!(took.iter().all(|took| *took < Duration::from_secs(1)), "{took:?}");
+    let ids = |page: &Value| -> Vec<String> {
+        page["messages"].as_array().expect("messages").iter().map(|message| text(&message["id"])).collect()
+    };
+    let newest_first: Vec<String> = messages.iter().rev().cloned().collect();
+    let begin = Instant::now();
+    while ids(&t.get("alice", "/saved").await) != newest_first {
+        assert!(begin.elapsed() < SOON, "Postgres has all of them");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let first = t.get("alice", "/saved?limit=3").await;
+    let cursor = text(&first["nextCursor"]);
+    let second = t.get("alice", &format!("/saved?limit=3&cursor={cursor}")).await;
+    assert_eq!([ids(&first), ids(&second)].concat(), newest_first);
+    assert_eq!(t.get("bob", "/saved").await["messages"], json!([]));
+    let path = |n: usize| format!("/saved/{room}/{}", messages[n]);
+    t.rest("alice", "DELETE", &path(0), None).await.ok();
+    t.rest("alice", "DELETE", &path(0), None).await.ok();
+    assert_eq!(laptop.until("saved").await["saved"], false);
+    t.rest("bob", "DELETE", &format!("/rooms/{room}/messages/{}", messages[1]), None).await.ok();
+    t.rest("alice", "PUT", &path(1), None).await.refusal(404, "message_not_found");
+    t.rest("alice", "PUT", &format!("/saved/{room}/nothing"), None).await.refusal(404, "message_not_found");
+    t.rest("eve", "PUT", &path(2), None).await.refusal(404, "room_not_found");
+    // While no device is connected.
+    let position = format!("since={}&epoch={}", laptop.seq, laptop.epoch);
+    laptop.client.leave().await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    t.rest("alice", "DELETE", &path(3), None).await.ok();
+    let mut client = Dial::inbox(&t.stack, &t.token("alice")).and(&position).open().await;
+    let missed = loop {
+        let event = client.event().await;
+        assert_ne!(event["type"], "synced", "nothing was found");
+        if event["type"] == "saved" {
+            break event;
+        }
+    };
+    assert_eq!((&missed["messageId"], &missed["saved"]), (&json!(messages[3]), &json!(false)));
+}
+
 #[tokio::test]
 async fn inbox_8_a_draft_of_one_device_is_on_the_other_within_a_second() {
     let t = Tenant::shared();

@@ -186,7 +186,9 @@ async fn who_is_deactivated_is_disconnected_everywhere_and_refused_from_then_on(
         tenant.rest("bob", "GET", &format!("/rooms/{room}/messages"), None).await.refusal(403, "forbidden");
         tenant.rest("bob", "GET", &format!("/rooms/{room}"), None).await.refusal(403, "forbidden");
     }
-    for path in ["/rooms/list", "/unread", "/mentions", "/search?q=x", "/people", "/people/me"] {
+    for path in
+        ["/rooms/list", "/unread", "/mentions", "/saved", "/threads", "/search?q=x", "/people", "/people/me"]
+    {
         tenant.rest("bob", "GET", path, None).await.refusal(403, "forbidden");
     }
     tenant.rest("bob", "POST", "/ws-ticket", None).await.refusal(403, "forbidden");

@@ -1,7 +1,7 @@
 //! Unread counts, mentions and search on the live stack: soon after the event, only for members, and what is refused.
 //! Not here: what counts and what is found (`tests/native/reading`).
 
-use crate::rig::client::encoded;
+use crate::rig::client::{encoded, text};
 use crate::rig::{Tenant, eventually};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -165,7 +165,7 @@ async fn nobody_reads_what_is_not_theirs() {
             tenant.rest(who, "GET", &format!("/search?q=secret&roomId={}", encoded(&room)), None).await;
         inside.refusal(404, "room_not_found");
     }
-    for path in ["/unread", "/mentions", "/search?q=x"] {
+    for path in ["/unread", "/mentions", "/saved", "/threads", "/search?q=x"] {
         t.raw("GET", path, &[], None).await.refusal(401, "unauthenticated");
         t.rest("alice", "POST", path, None).await.refusal(405, "method_not_allowed");
     }
@@ -177,6 +177,8 @@ async fn what_cannot_be_read_is_refused_with_its_field() {
     t.group(&["alice", "bob"]).await;
     let cases = [
         ("/mentions?cursor=zz", 400, "bad_request", "cursor"),
+        ("/saved?cursor=zz", 400, "bad_request", "cursor"),
+        ("/threads?cursor=zz", 400, "bad_request", "cursor"),
         ("/mentions?limit=x", 400, "bad_request", "limit"),
         ("/search?q=x&cursor=7b7d", 400, "bad_request", "cursor"),
         ("/search?q=x&limit=1.5", 400, "bad_request", "limit"),
@@ -193,4 +195,67 @@ async fn what_cannot_be_read_is_refused_with_its_field() {
     }
     assert_eq!(t.get("alice", "/search?q=%27%3B%20DROP%20TABLE%20chat_rooms%20--").await["hits"], json!([]));
     assert_eq!(t.get("alice", "/mentions?limit=1000").await["nextCursor"], Value::Null, "clamped");
+}
+
+/// [THREAD-6] to [THREAD-8].
+#[tokio::test]
+async fn threads_that_i_follow_have_their_own_markers() {
+    let t = Tenant::shared();
+    let room = t.group(&["alice", "bob", "carol"]).await;
+    let say = async |who: &str, content: &str, thread: Option<&str>| {
+        let body = json!({"content": content, "threadId": thread});
+        let path = format!("/rooms/{}/messages", encoded(&room));
+        let sent = t.rest(who, "POST", &path, Some(body)).await.ok();
+        (text(&sent["message"]["id"]), sent["message"]["seq"].as_u64().expect("a seq"))
+    };
+    let (first, _) = say("alice", "tea?", None).await;
+    let (second, _) = say("alice", "coffee?", None).await;
+    let (_, read) = say("bob", "yes", Some(&first)).await;
+    say("carol", "no", Some(&second)).await;
+    let (reply, _) = say("bob", "milk?", Some(&first)).await;
+    let listed = async |who: &str, expected: &[(&str, u64, u64)]| {
+        eventually("the list has it", Duration::from_secs(10), || async {
+            let page = t.get(who, "/threads").await;
+            let threads = page["threads"].as_array().expect("threads").iter();
+            let shown: Vec<_> = threads
+                .map(|thread| {
+                    assert_eq!(
+                        (&thread["roomId"], &thread["root"]["replyCount"]),
+                        (&json!(room), &thread["replyCount"])
+                    );
+                    assert_eq!(thread["root"]["lastReplyAt"], thread["lastReplyAt"]);
+                    (text(&thread["root"]["id"]), thread["replyCount"].as_u64(), thread["unread"].as_u64())
+                })
+                .collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(id, replies, unread)| ((*id).to_owned(), Some(*replies), Some(*unread)))
+                .collect();
+            (shown == expected).then_some(())
+        })
+        .await;
+    };
+    listed("alice", &[(&first, 2, 2), (&second, 1, 1)]).await;
+    listed("carol", &[(&second, 1, 0)]).await;
+    let path = |root: &str| format!("/rooms/{}/threads/{root}/read", encoded(&room));
+    let mark = async |root: &str, seq: u64| {
+        t.rest("alice", "POST", &path(root), Some(json!({"seq": seq}))).await.ok()["lastReadSeq"].as_u64()
+    };
+    assert_eq!(mark(&first, read).await, Some(read));
+    listed("alice", &[(&first, 2, 1), (&second, 1, 1)]).await;
+    let end = mark(&first, 1 << 40).await.expect("a seq");
+    assert!(end < 1 << 30, "no further than the room: {end}");
+    assert_eq!(mark(&first, 1).await, Some(end));
+    listed("alice", &[(&first, 2, 0), (&second, 1, 1)]).await;
+    for unknown in [reply.as_str(), "nothing"] {
+        t.rest("alice", "POST", &path(unknown), Some(json!({"seq": 1})))
+            .await
+            .refusal(404, "message_not_found");
+    }
+    t.rest("alice", "POST", &path(&first), Some(json!({}))).await.refusal(400, "bad_request");
+    t.rest("eve", "POST", &path(&first), Some(json!({"seq": 1}))).await.refusal(404, "room_not_found");
+    // A deleted root has its replies still.
+    t.rest("alice", "DELETE", &format!("/rooms/{}/messages/{second}", encoded(&room)), None).await.ok();
+    mark(&second, end).await;
+    listed("alice", &[(&first, 2, 0), (&second, 1, 0)]).await;
 }

@@ -63,6 +63,9 @@ fn rows() -> Vec<Row> {
     row("GET", "/rooms/list", Value::Null, Same, ALL);
     row("GET", "/unread", Value::Null, Same, ALL);
     row("GET", "/mentions", Value::Null, Same, ALL);
+    row("GET", "/saved", Value::Null, Same, ALL);
+    row("PUT", "/saved/{room}/{message}", Value::Null, Carols, MEMBERS);
+    row("DELETE", "/saved/{room}/{message}", Value::Null, Carols, ALL);
     row("GET", "/search?q=treasure", Value::Null, Same, ALL);
     row("GET", "/rooms/{room}", Value::Null, Same, MEMBERS);
     row("PATCH", "/rooms/{room}", json!({"topic": "tea"}), Same, ADMINS);
@@ -96,6 +99,8 @@ fn rows() -> Vec<Row> {
     row("GET", "/rooms/{room}/messages/{message}/reactions/{emoji}", Value::Null, Carols, MEMBERS);
     row("GET", "/rooms/{room}/messages/{message}/readers", Value::Null, Carols, MEMBERS);
     row("GET", "/rooms/{room}/threads/{root}", Value::Null, Carols, MEMBERS);
+    row("POST", "/rooms/{room}/threads/{root}/read", json!({"seq": 1}), Carols, MEMBERS);
+    row("GET", "/threads", Value::Null, Same, ALL);
     row("POST", "/rooms/{room}/read", json!({"seq": 1}), Same, MEMBERS);
     row("POST", "/rooms/{room}/unread", json!({"seq": 1}), Same, MEMBERS);
     row("POST", "/rooms/{room}/attachments", json!("a file"), Same, MEMBERS);

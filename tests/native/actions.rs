@@ -117,6 +117,8 @@ impl Rig {
                 RoomCall::Reactors { message: id(seq), emoji: emoji.into(), after, limit }
             }
             ["readers", seq] => RoomCall::Readers { message: id(seq) },
+            ["find", seq] => RoomCall::Find { message: id(seq), tombstones: false },
+            ["find", "root", seq] => RoomCall::Find { message: id(seq), tombstones: true },
             ["report", seq, ..] => RoomCall::Report { message: id(seq), reason: "spam".into() },
             ["resolve", "delete", seq] => RoomCall::DeleteReported { message: id(seq) },
             ["page", ref options @ ..] => RoomCall::Page(self.page_query(options)),

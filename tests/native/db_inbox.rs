@@ -56,14 +56,14 @@ async fn rooms_are_the_lists_or_say_why_they_are_gone() {
     pg.client.batch_execute(gone).await.expect("gone");
     let asked: Vec<_> = ["r4", "r3", "r2", "r1", "never"].into_iter().map(room).collect();
     let rooms =
-        db::inbox_rooms(&pg, &tenant("acme"), &user("bob"), (&asked, &[])).await.expect("rooms").rooms;
+        db::inbox_rooms(&pg, &tenant("acme"), &user("bob"), (&asked, &[], None)).await.expect("rooms").rooms;
     let listed = db::list_rooms(&pg, &tenant("acme"), &user("bob"), None, 100).await.expect("the list");
     assert_eq!(rooms[3].room.as_ref(), Some(&listed.rooms[0]));
     assert_eq!(rooms[3].room.as_ref().expect("a room")["unread"], json!(1));
     let reasons: Vec<_> = rooms.iter().map(|room| room.gone).collect();
     use GoneReason::{Banned, Deleted, Left, Removed};
     assert_eq!(reasons, [Some(Removed), Some(Left), Some(Banned), None, Some(Deleted)]);
-    let strangers = db::inbox_rooms(&pg, &tenant("other"), &user("bob"), (&[room("r1")], &[]))
+    let strangers = db::inbox_rooms(&pg, &tenant("other"), &user("bob"), (&[room("r1")], &[], None))
         .await
         .expect("rooms")
         .rooms;
@@ -101,8 +101,9 @@ async fn pres_7_presence_is_that_of_a_running_lease_and_dnd_comes_first() {
     db::put_people(&pg, &tenant("acme"), db::ProfileWriter::Admin, &by_admin).await.expect("people");
     let shown = async |who: &str| {
         let people = [user(who)];
-        let seen =
-            db::inbox_rooms(&pg, &tenant("acme"), &user("alice"), (&[], &people)).await.expect("people");
+        let seen = db::inbox_rooms(&pg, &tenant("acme"), &user("alice"), (&[], &people, None))
+            .await
+            .expect("people");
         let person = seen.people.first().cloned().unwrap_or_default();
         (person["presence"].clone(), person["hasCome"].clone())
     };

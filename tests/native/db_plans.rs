@@ -54,6 +54,16 @@ const LOAD: &[&str] = &[
      SELECT tenant_id, room_id, seq, 1, content, user_id, created_at, user_id, created_at FROM chat_messages WHERE seq % 10 = 3",
     "INSERT INTO chat_thread_followers (tenant_id, room_id, thread_seq, user_id)
      SELECT 'acme', id, 1, 'u' || n FROM chat_rooms, generate_series(0, 8) n",
+    "INSERT INTO chat_room_members (tenant_id, room_id, user_id, role)
+     SELECT 'acme', lpad(r::text, 36, '0'), 'busy', 'member' FROM generate_series(3, 9999, 10) r",
+    "INSERT INTO chat_thread_followers (tenant_id, room_id, thread_seq, user_id)
+     SELECT 'acme', lpad(r::text, 36, '0'), seq, 'busy' FROM generate_series(3, 9999, 10) r, generate_series(11, 20) seq",
+    "INSERT INTO chat_threads (tenant_id, room_id, thread_seq, last_reply_at)
+     SELECT 'acme', id, seq, '2026-06-01'::timestamptz + (seq * 7919 + (ltrim(id, '0') || '0')::bigint * 104729) % 1000003 * interval '1 s'
+     FROM chat_rooms, unnest(ARRAY[1, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]) seq",
+    "INSERT INTO chat_saved (tenant_id, user_id, room_id, seq, message_id, rev, saved)
+     SELECT tenant_id, 'busy', room_id, seq, id, row_number() OVER (), true
+     FROM chat_messages WHERE seq BETWEEN 1 AND 10 AND room_id IN (SELECT room_id FROM chat_room_members WHERE user_id = 'busy')",
     "INSERT INTO chat_mentions (tenant_id, user_id, created_at, seq, room_id)
      SELECT tenant_id, 'alice', created_at, seq, room_id FROM chat_messages WHERE mentions <> '[]'",
     "INSERT INTO chat_people (tenant_id, user_id, name) SELECT 'acme', 'u' || n, 'Name ' || n FROM generate_series(0, 9972) n",
@@ -259,6 +269,17 @@ async fn reading(pg: &NativePostgres) {
         let counted = if *place == "10,000 rooms" { MENTIONS_ROOMS_MAX as f64 } else { 0.0 };
         hold(pg, &name, 2_000.0 + counted, page).await;
     }
+    let busy = user("busy");
+    for (name, who, rows_max) in [
+        ("threads, 9 rooms", &people[0].1, 200.0),
+        ("threads, 10,000 in 1,000 rooms", &busy, 12_000.0),
+        ("threads, 10,000 rooms", &people[2].1, 20_000.0),
+    ] {
+        let page = async |db: &Explained, _| db::list_threads(db, acme, who, &Place::newest(), 100).await;
+        hold(pg, name, rows_max, page).await;
+    }
+    let page = async |db: &Explained, _| db::list_saved(db, acme, &busy, None, 100).await;
+    assert_eq!(hold(pg, "saved, 100 of 10,000", 1_200.0, page).await.found.len(), 100);
     let words: [(&str, &[&str]); 13] = [
         ("everywhere", &["room"]),
         ("everywhere, two letters", &["ro"]),

@@ -73,6 +73,7 @@ async fn a_report_is_written_once_and_outlives_message_and_room() {
     assert_eq!(other.items, [] as [Value; 0]);
 }
 
+/// REPORT-4.
 #[tokio::test]
 async fn report_4_reporters_see_what_became_of_their_reports() {
     let rig = Database::new().await;

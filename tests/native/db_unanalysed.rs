@@ -41,6 +41,10 @@ const FILL: &[&str] = &[
      SELECT tenant_id, room_id, seq, '👍', 'bot', 1 FROM chat_messages WHERE seq > 2",
     "INSERT INTO chat_thread_followers (tenant_id, room_id, thread_seq, user_id)
      SELECT 'acme', 'big', seq, 'alice' FROM generate_series(3, 50000) seq",
+    "INSERT INTO chat_threads (tenant_id, room_id, thread_seq, last_reply_at)
+     SELECT 'acme', 'big', seq, '2026-06-01'::timestamptz + seq * interval '1 s' FROM generate_series(3, 50000) seq",
+    "INSERT INTO chat_saved (tenant_id, user_id, room_id, seq, message_id, rev, saved)
+     SELECT 'acme', 'alice', 'big', seq, 'big-' || seq, seq, true FROM generate_series(3, 9000) seq",
     "INSERT INTO chat_audit (tenant_id, room_id, id, at, actor, action, version)
      SELECT 'acme', 'big', 'a' || n, '2026-06-01'::timestamptz + n * interval '1 s', 'bot', 'mute', n
      FROM generate_series(1, 20000) n",
@@ -228,6 +232,10 @@ async fn look(pg: &NativePostgres, which: &str) {
     hold(pg, &name("unread, of 11 rooms"), 2_000.0, async |db| db::unread(db, acme, alice, None).await).await;
     let page = async |db: &Watched<'_>| db::mentions(db, acme, alice, &Place::newest(), 20).await;
     hold(pg, &name("mentions"), 1_500.0, page).await;
+    let page = async |db: &Watched<'_>| db::list_threads(db, acme, alice, &Place::newest(), 20).await;
+    hold(pg, &name("threads, of 50,000"), 5_000.0, page).await;
+    let page = async |db: &Watched<'_>| db::list_saved(db, acme, alice, None, 20).await;
+    hold(pg, &name("saved, of 9,000"), 1_000.0, page).await;
     hold(pg, &name("messages_after"), 1_000.0, async |db| {
         db::messages_after(db, acme, big, 50_000, up_to(100)).await
     })

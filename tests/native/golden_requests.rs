@@ -20,6 +20,8 @@ pub fn requests() -> Vec<Value> {
         json!({"call": "thread", "root": id, "before": 9, "limit": 20}),
         json!({"call": "read", "seq": 7}),
         json!({"call": "unread", "seq": 5}),
+        json!({"call": "find", "message": id}),
+        json!({"call": "find", "message": id, "tombstones": true}),
         json!({"call": "report", "message": id, "reason": "spam"}),
         json!({"call": "outbox"}),
         json!({"call": "retryOutbox"}),

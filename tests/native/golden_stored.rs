@@ -395,6 +395,9 @@ fn inboxes() -> Vec<(&'static str, Value)> {
         ("inbox_request", json!({"personPoke": {"tenant": "acme", "user": "alice", "person": "bob"}})),
         ("inbox_rooms", json!({"r2": direct})),
         ("inbox_turn", json!([{"kind": "person", "user": "bob"}])),
+        ("inbox_request", json!({"savedPoke": {"tenant": "acme", "user": "alice"}})),
+        ("inbox_turn", json!([{"kind": "saved", "room": "r1", "message": message_id(7), "saved": true}])),
+        ("inbox_presence", json!({"presence": "online", "renewAt": NOON, "savedRev": 7})),
         ("inbox_presence", json!({"presence": "away", "renewAt": NOON})),
     ]
 }

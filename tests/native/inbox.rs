@@ -13,6 +13,7 @@ use testkit::Sqlite;
 use testkit::cast::NOON;
 
 mod presence;
+mod saved;
 
 struct World {
     sql: Sqlite,

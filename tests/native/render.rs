@@ -159,6 +159,15 @@ fn markers(markers: &Value) -> String {
     if rendered.is_empty() { String::new() } else { format!(" read {}", rendered.join(" ")) }
 }
 
+/// The answer to a call about one message.
+fn about_message(answer: &Value) -> String {
+    match (answer["seq"].as_u64(), answer["lastSeq"].as_u64()) {
+        (_, Some(head)) => format!("found {} of {head}", on(answer)),
+        (Some(seq), None) => format!("deleted {} at {seq}", on(answer)),
+        (None, None) => format!("ok {}", on(answer)),
+    }
+}
+
 /// The answer to a REST call.
 pub fn reply(reply: &Result<String, Refusal>) -> String {
     match reply {
@@ -189,10 +198,7 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
             } else if answer["reactions"].is_object() {
                 format!("reactions on {} {}", on(&answer), reactions(&answer["reactions"]))
             } else if answer["messageId"].is_string() {
-                match answer["seq"].as_u64() {
-                    Some(seq) => format!("deleted {} at {seq}", on(&answer)),
-                    None => format!("ok {}", on(&answer)),
-                }
+                about_message(&answer)
             } else if answer["message"].is_object() {
                 let again = if answer["duplicate"] == true { " duplicate" } else { "" };
                 format!("message {}{again}", message(&answer["message"]))

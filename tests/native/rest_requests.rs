@@ -237,7 +237,15 @@ async fn head_works_wherever_get_does_and_has_its_status_and_headers() {
 
 #[tokio::test]
 async fn an_empty_cursor_is_no_cursor() {
-    for path in ["/rooms/list", "/mentions", "/rooms/r1/members", "/rooms/r1/audit", "/search?q=tea"] {
+    for path in [
+        "/rooms/list",
+        "/mentions",
+        "/saved",
+        "/threads",
+        "/rooms/r1/members",
+        "/rooms/r1/audit",
+        "/search?q=tea",
+    ] {
         let mark = if path.contains('?') { '&' } else { '?' };
         let answer = async |cursor: &str| {
             World::new(&[]).ask(Method::GET, &format!("{path}{cursor}"), &[ALICE], "").await

@@ -79,6 +79,15 @@ impl RoomRows {
 /// A tenant, and the id of a room, an object or a person.
 pub type ByTenant<T> = BTreeMap<(String, String), T>;
 
+/// The messages that a person has saved, or once had.
+#[derive(Default)]
+pub struct SavedRows {
+    /// The number of the newest change.
+    pub rev: u64,
+    /// By room and message: the change since which it is saved, or is not.
+    pub rows: BTreeMap<(String, String), (u64, bool)>,
+}
+
 pub struct Backends {
     /// Postgres, by tenant and room, without deleted rooms. Of a room that a restored backup lacks, `postgres.missing`.
     pub rooms: RefCell<ByTenant<RoomRows>>,
@@ -92,6 +101,8 @@ pub struct Backends {
     pub leases: RefCell<ByTenant<UnixMs>>,
     /// What each inbox has written of its person's presence.
     pub presences: RefCell<ByTenant<String>>,
+    /// What people have saved, by tenant and person.
+    pub saved: RefCell<ByTenant<SavedRows>>,
     /// The alert lists, by tenant and room: when the room was last reported, and whether with a problem.
     pub alerts: RefCell<ByTenant<(UnixMs, bool)>>,
 }
@@ -106,6 +117,7 @@ impl Backends {
             counted_files: RefCell::default(),
             leases: RefCell::default(),
             presences: RefCell::default(),
+            saved: RefCell::default(),
             alerts: RefCell::default(),
         }
     }

@@ -9,7 +9,7 @@ use crate::token::token;
 use chinwag::ids::{Seq, TenantId, UnixMs, UserId};
 use serde_json::Value;
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +41,8 @@ pub struct Device {
     pub rooms: BTreeMap<String, Value>,
     /// Text and rev of each draft, by room.
     pub drafts: BTreeMap<String, (String, u64)>,
+    /// Room and message of what it shows as saved.
+    pub saved: BTreeSet<(String, String)>,
     /// What it shows of direct partners.
     pub presence: BTreeMap<String, String>,
 }
@@ -99,6 +101,7 @@ impl Devices {
             epoch: String::new(),
             rooms: BTreeMap::new(),
             drafts: BTreeMap::new(),
+            saved: BTreeSet::new(),
             presence: BTreeMap::new(),
         };
         if plan.has_inboxes {

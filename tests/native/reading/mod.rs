@@ -6,7 +6,9 @@ mod mentions;
 mod notify;
 mod push;
 mod push_keys;
+mod saved;
 mod search;
+mod threads;
 
 use crate::db::{DAY_MS, batch, done, group, message_row, read as read_to, room, tenant, user};
 use crate::postgres::{Database, NativePostgres};

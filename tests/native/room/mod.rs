@@ -15,6 +15,7 @@ mod rebuild;
 mod refusals;
 mod reports;
 mod restore;
+mod saved;
 mod schema;
 mod send_checks;
 mod session;

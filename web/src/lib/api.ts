@@ -2,6 +2,16 @@
  * The REST client: one method per route; every failure is an `ApiError`. Its only state is the token source. It does
  * not retry (except once, with a fresh token, after a 401) and it does not cache. How a request is sent is in http.ts.
  */
+
+import type {
+  MessageQuery,
+  NewRoom,
+  OwnProfile,
+  OwnProfileChange,
+  PeopleQuery,
+  RoomPatch,
+  SearchQuery,
+} from "./api-inputs";
 import {
   ApiError,
   errorOf,
@@ -15,6 +25,7 @@ import {
 import type {
   Attachment,
   AuditEntry,
+  FollowedThread,
   Member,
   Message,
   MessageFrame,
@@ -27,53 +38,14 @@ import type {
   Reactions,
   Role,
   Room,
-  RoomType,
   RoomUnread,
   SearchHit,
   ThreadPage,
 } from "./protocol";
 
-export interface NewRoom {
-  type: RoomType;
-  name?: string;
-  participantIds: string[];
-}
+type SavedState = Operations["saveMessage"]["answer"];
 
-export interface MessageQuery {
-  before?: number;
-  after?: number;
-  around?: number;
-  /** A time: the page around the first message at or after it. */
-  at?: string;
-  limit?: number;
-}
-
-export interface RoomPatch {
-  name?: string;
-  topic?: string;
-  archived?: boolean;
-  historyVisibility?: "all" | "since_join";
-  roomMention?: "all" | "admins";
-}
-
-export interface SearchQuery {
-  q: string;
-  roomId?: string;
-  from?: string;
-  before?: string;
-  after?: string;
-  cursor?: string;
-}
-
-export interface PeopleQuery {
-  q?: string;
-  roomId?: string;
-  cursor?: string;
-  limit?: number;
-}
-
-export type OwnProfile = Operations["getOwnProfile"]["answer"];
-export type OwnProfileChange = Operations["updateOwnProfile"]["body"];
+export type * from "./api-inputs";
 
 export class ChatApi {
   constructor(
@@ -198,6 +170,21 @@ export class ChatApi {
     return this.request<ThreadPage>("GET", roomPath(roomId, "threads", rootId), { query, signal });
   }
 
+  /** The threads that I follow, newest reply first; a page may be empty and still have a cursor. */
+  listThreads(cursor?: string, signal?: AbortSignal) {
+    return this.request<{ threads: FollowedThread[]; nextCursor: string | null }>("GET", "/threads", {
+      query: { cursor },
+      signal,
+    });
+  }
+
+  /** Moves my marker of the thread forward. Without Postgres it fails: send the newest one again later. */
+  markThreadRead(roomId: string, rootId: string, seq: number) {
+    return this.request<{ lastReadSeq: number }>("POST", roomPath(roomId, "threads", rootId, "read"), {
+      body: { seq },
+    });
+  }
+
   // ---- read markers, mentions, search, notifications ----
 
   read(roomId: string, seq: number) {
@@ -220,6 +207,23 @@ export class ChatApi {
   mentions(cursor?: string, signal?: AbortSignal) {
     return this.request<{ messages: Message[]; nextCursor: string | null }>("GET", "/mentions", {
       query: { cursor },
+      signal,
+    });
+  }
+
+  /** Saves a message for later, for me alone. */
+  saveMessage(roomId: string, messageId: string) {
+    return this.request<SavedState>("PUT", savedPath(roomId, messageId));
+  }
+
+  unsaveMessage(roomId: string, messageId: string) {
+    return this.request<SavedState>("DELETE", savedPath(roomId, messageId));
+  }
+
+  /** What I have saved, the newest first; a page may be empty and still have a cursor. */
+  listSaved(cursor?: string, signal?: AbortSignal) {
+    return this.request<{ messages: Message[]; nextCursor: string | null }>("GET", "/saved", {
+      query: { cursor, limit: 100 },
       signal,
     });
   }
@@ -393,5 +397,7 @@ export class ChatApi {
 const personPath = (...parts: string[]): string => `/people/${parts.map(encodeURIComponent).join("/")}`;
 
 const roomPath = (...parts: string[]): string => `/rooms/${parts.map(encodeURIComponent).join("/")}`;
+
+const savedPath = (...parts: string[]): string => `/saved/${parts.map(encodeURIComponent).join("/")}`;
 
 const unwrapRoom = (answer: Room | { room: Room }): Room => ("room" in answer ? answer.room : answer);

@@ -15,6 +15,7 @@ import type { InboxEvent, Room } from "./protocol";
 import { PushDevice } from "./push-device";
 import { RoomClient } from "./room-client";
 import { RoomList } from "./room-list";
+import { SavedMessages } from "./saved-messages";
 import { noSavedView, type SavedView } from "./saved-view";
 import type { ConnectionStatus, SocketOptions } from "./socket";
 
@@ -71,6 +72,7 @@ export class ChatClient {
   readonly list: RoomList;
   readonly people: People;
   readonly blocks: Blocks;
+  readonly savedMessages: SavedMessages;
   readonly push: PushDevice;
   readonly drafts: Drafts;
   private readonly activity = new Activity((active) => this.inbox?.send({ type: "active", active }) ?? false);
@@ -95,6 +97,7 @@ export class ChatClient {
     this.list = new RoomList(this.api, (rooms) => this.connectNewest(rooms));
     this.people = new People(this.api);
     this.blocks = new Blocks(this.api);
+    this.savedMessages = new SavedMessages(this.api);
     this.push = new PushDevice(this.api);
     this.drafts = new Drafts({
       userId: this.userId,
@@ -218,6 +221,7 @@ export class ChatClient {
   private onInboxEvents(events: InboxEvent[]): void {
     this.list.receive(events);
     this.drafts.receive(events);
+    this.savedMessages.receive(events);
     for (const event of events) {
       if (event.type === "person") this.people.put(event.person);
       if (event.type === "presence") this.people.put(event);

@@ -150,7 +150,7 @@ export class RoomList {
       } else if (event.type === "room_added") {
         rooms = [this.withLive(event.room), ...rooms.filter(({ id }) => id !== event.room.id)];
       } else if (event.type === "room_removed") rooms = rooms.filter(({ id }) => id !== event.roomId);
-      else if ("roomId" in event) {
+      else if ("roomId" in event && event.type !== "saved") {
         const change = changeOf(event);
         const room = rooms.find(({ id }) => id === event.roomId);
         if (change === "hidden") rooms = rooms.filter(({ id }) => id !== event.roomId);

@@ -351,6 +351,38 @@ export interface Operations {
     };
     answer: ThreadPage;
   };
+  markThreadRead: {
+    path: {
+      room: string;
+      /**
+       * The thread's first message.
+       */
+      root: string;
+    };
+    body: {
+      seq: Seq;
+    };
+    answer: Marker;
+  };
+  listThreads: {
+    query: {
+      /**
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      /**
+       * @maxItems 100
+       */
+      threads: FollowedThread[];
+      nextCursor: string | null;
+    };
+  };
   markRead: {
     path: {
       room: string;
@@ -630,6 +662,44 @@ export interface Operations {
   listBlocks: {
     answer: {
       people: Person[];
+    };
+  };
+  listSaved: {
+    query: {
+      /**
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      messages: Message[];
+      nextCursor: string | null;
+    };
+  };
+  saveMessage: {
+    path: {
+      room: string;
+      message: string;
+    };
+    answer: {
+      roomId: string;
+      messageId: string;
+      saved: boolean;
+    };
+  };
+  unsaveMessage: {
+    path: {
+      room: string;
+      message: string;
+    };
+    answer: {
+      roomId: string;
+      messageId: string;
+      saved: boolean;
     };
   };
   searchMessages: {
@@ -976,6 +1046,20 @@ export interface ThreadPage {
  */
 export interface Marker {
   lastReadSeq: Seq;
+}
+export interface FollowedThread {
+  roomId: string;
+  root: Message;
+  replyCount: number;
+  lastReplyAt: Time | null;
+  /**
+   * The marker of the thread; without one, that of the room.
+   */
+  lastReadSeq: Seq;
+  /**
+   * Replies of others behind the marker.
+   */
+  unread: number;
 }
 export interface RoomUnread {
   roomId: string;

@@ -148,6 +148,7 @@ export type InboxLogEvent =
   | RoomRead
   | SettingsChanged
   | DraftEvent
+  | SavedEvent
   | InboxPerson
   | Hidden;
 /**
@@ -860,6 +861,17 @@ export interface DraftEvent {
   threadId: string | null;
   text: string;
   rev: number;
+}
+/**
+ * A message was saved, or is saved no more, on whichever device.
+ *
+ */
+export interface SavedEvent {
+  type: "saved";
+  seq: Seq;
+  roomId: string;
+  messageId: string;
+  saved: boolean;
 }
 /**
  * The profile or status of somebody with whom the person has a direct room among their newest.

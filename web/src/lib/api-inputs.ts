@@ -1,0 +1,44 @@
+/** What the requests of the API take beside ids, where it is more than a text. What they answer is in protocol.ts. */
+import type { Operations, RoomType } from "./protocol";
+
+export interface NewRoom {
+  type: RoomType;
+  name?: string;
+  participantIds: string[];
+}
+
+export interface MessageQuery {
+  before?: number;
+  after?: number;
+  around?: number;
+  /** A time: the page around the first message at or after it. */
+  at?: string;
+  limit?: number;
+}
+
+export interface RoomPatch {
+  name?: string;
+  topic?: string;
+  archived?: boolean;
+  historyVisibility?: "all" | "since_join";
+  roomMention?: "all" | "admins";
+}
+
+export interface SearchQuery {
+  q: string;
+  roomId?: string;
+  from?: string;
+  before?: string;
+  after?: string;
+  cursor?: string;
+}
+
+export interface PeopleQuery {
+  q?: string;
+  roomId?: string;
+  cursor?: string;
+  limit?: number;
+}
+
+export type OwnProfile = Operations["getOwnProfile"]["answer"];
+export type OwnProfileChange = Operations["updateOwnProfile"]["body"];
