@@ -204,6 +204,15 @@ export const messages: Messages = {
     edited: "معدَّلة",
     editedBy: (name: string) => `عدّلها ${name}`,
     seen: "شوهدت",
+    readBy: (count) =>
+      plural(count, {
+        zero: "لم يقرأها أحد",
+        one: "قرأها شخص واحد",
+        two: "قرأها شخصان",
+        few: "قرأها # أشخاص",
+        many: "قرأها # شخصًا",
+        other: "قرأها # شخص",
+      }),
     seenBy: (names) => `شاهدها ${names}`,
     reactions: "التفاعلات",
     reactionCount: (emoji, count) =>
@@ -502,6 +511,7 @@ export const messages: Messages = {
     openThread: "فتح سلسلة ردودها",
     react: "تفاعل",
     edit: "تعديل",
+    who: "من تفاعل ومن قرأ",
     markUnread: "وضع علامة غير مقروء من هنا",
     delete: "حذف",
   },

@@ -173,6 +173,7 @@ export const messages = {
     edited: "Edited",
     editedBy: (name: string) => `Edited by ${name}`,
     seen: "Seen",
+    readBy: (count: number) => plural(count, { one: "Read by # person", other: "Read by # people" }),
     seenBy: (names: string) => `Seen by ${names}`,
     reactions: "Reactions",
     reactionCount: (emoji: string, count: number) =>
@@ -455,6 +456,7 @@ export const messages = {
     openThread: "Open its thread",
     react: "React",
     edit: "Edit",
+    who: "Who reacted and read",
     markUnread: "Mark unread from here",
     delete: "Delete",
   },

@@ -35,6 +35,7 @@ function shortcuts(): { title: string; keys: [string, string][] }[] {
         ["+", help.react],
         ["E", help.edit],
         ["U", help.markUnread],
+        ["I", help.who],
         ["Del", help.delete],
       ],
     },

@@ -74,6 +74,7 @@ export function onMessageKey(
     t: actions.openThread && (() => actions.openThread?.(message.threadId ?? message.id)),
     e: own && (() => actions.edit(message)),
     u: () => actions.markUnread(message),
+    i: () => actions.who(message),
     "+": openPicker,
     Delete: mayDelete && (() => actions.remove(message)),
   };

@@ -87,7 +87,7 @@ function menuItems(
       icon: <PencilIcon className={SIZE} />,
       onSelect: () => actions.edit(message),
     },
-    (own || Object.values(message.reactionCounts).some((count) => count > 0)) && {
+    {
       label: t.messageMenu.who,
       icon: <SmileIcon className={SIZE} />,
       onSelect: () => actions.who(message),

@@ -20,7 +20,7 @@ interface MessageStatusProps {
 }
 
 export function MessageStatus({ message, seenBy, isOwn, inThread }: MessageStatusProps) {
-  const { retry, discard, isGroup } = useMessageActions();
+  const { retry, discard, isGroup, who } = useMessageActions();
   const clientId = message.clientId ?? "";
   if (message.status === "failed")
     return (
@@ -67,7 +67,16 @@ export function MessageStatus({ message, seenBy, isOwn, inThread }: MessageStatu
         (message.editedBy
           ? fill(t.message.editedBy, <PersonName id={message.editedBy} />)
           : t.message.edited)}
-      {isSeen && (isGroup ? <SeenBy users={seenBy} /> : <Seen />)}
+      {isSeen && (
+        <button
+          type="button"
+          title={t.messageMenu.who}
+          onClick={() => who(message)}
+          className="flex items-center gap-1 rounded-full hover:bg-muted hover:text-foreground"
+        >
+          {isGroup ? <SeenBy users={seenBy} /> : <Seen />}
+        </button>
+      )}
     </ChatBubbleStatus>
   );
 }

@@ -17,11 +17,6 @@ interface MessageWhoProps {
 }
 
 export function MessageWho({ roomId, message, onClose }: MessageWhoProps) {
-  const chat = useChat();
-  const { readMarkers } = chat.room(roomId).getSnapshot().state;
-  const readers = Object.entries(readMarkers).flatMap(([userId, seq]) =>
-    seq >= message.seq && userId !== message.userId ? [userId] : [],
-  );
   const emojis = Object.entries(message.reactionCounts).filter(([, count]) => count > 0);
   return (
     <Dialog title={t.messageMenu.who} onClose={onClose}>
@@ -36,14 +31,38 @@ export function MessageWho({ roomId, message, onClose }: MessageWhoProps) {
             first={message.reactions[emoji] ?? []}
           />
         ))}
-        {readers.length > 0 && (
-          <section>
-            <h3 className="mb-1 font-medium text-muted-foreground text-xs">{t.message.seen}</h3>
-            <PeopleList userIds={readers} />
-          </section>
-        )}
+        <Readers roomId={roomId} messageId={message.id} />
       </div>
     </Dialog>
+  );
+}
+
+/** Who has read up to the message, in a room of any size: asked for, because large rooms send no receipts. */
+function Readers({ roomId, messageId }: { roomId: string; messageId: string }) {
+  const { api } = useChat();
+  const [found, setFound] = useState<{ userIds: string[]; count: number } | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  useEffect(() => {
+    let isLatest = true;
+    api.listReaders(roomId, messageId).then(
+      (readers) => isLatest && setFound(readers),
+      (failure: unknown) => isLatest && setError(errorText(failure)),
+    );
+    return () => {
+      isLatest = false;
+    };
+  }, [api, roomId, messageId]);
+  const more = found ? found.count - found.userIds.length : 0;
+  return (
+    <section>
+      <h3 className="mb-1 font-medium text-muted-foreground text-xs">
+        {found ? t.message.readBy(found.count) : t.message.seen}
+      </h3>
+      {!found && !error && <p className="text-muted-foreground">{t.common.loading}</p>}
+      {found && <PeopleList userIds={found.userIds} />}
+      {more > 0 && <p className="text-muted-foreground">{t.people.andMore(more)}</p>}
+      <FormError>{error}</FormError>
+    </section>
   );
 }
 
