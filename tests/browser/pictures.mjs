@@ -96,6 +96,7 @@ async function furnish(url, nonce) {
   const plan = await say(office, "bruno", "The plan of our floor", { attachments: [{ id: file.attachment.id }] });
   for (const who of ["chen", "dalia"]) await rest(who, "PUT", path(plan, `/reactions/${encodeURIComponent("👍")}`));
   for (const [who, content] of ARABIC) await say(dalia, who, content);
+  await rest("ada", "PUT", `/saved/${office}/${plan.id}`);
   await say(bruno, "bruno", "See you on Thursday");
   await say(chen, "chen", "Could you look at the *second* draft?");
   await say(design, "chen", "The colours of the buttons are settled");
@@ -116,6 +117,14 @@ const VIEWS = [
   }],
   ["mentions", null, async ({ page, t }) => {
     await page.getByRole("button", { name: t.roomList.mentions }).click();
+    await page.getByRole("dialog").getByRole("link").first().waitFor();
+  }],
+  ["threads", null, async ({ page, t }) => {
+    await page.getByRole("button", { name: t.threads.title, exact: true }).click();
+    await page.getByRole("dialog").getByRole("link").first().waitFor();
+  }],
+  ["saved", null, async ({ page, t }) => {
+    await page.getByRole("button", { name: t.saved.title, exact: true }).click();
     await page.getByRole("dialog").getByRole("link").first().waitFor();
   }],
   ["profile", "office", async ({ page, names }) => {

@@ -5,7 +5,7 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
- *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, day, dates, offline, push, plain, hostile, trouble, package (default all), or pictures
+ *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, day, dates, later, offline, push, plain, hostile, trouble, package (default all), or pictures
  *
  * The rules of the protocol are tested in tests/e2e, those of the reducer in web/src/lib/*.test.ts.
  */
@@ -16,6 +16,7 @@ import { hostileNames } from "./hostile.mjs";
 import { inbox } from "./inbox.mjs";
 import { day } from "./day.mjs";
 import { moderation } from "./moderation.mjs";
+import { later } from "./later.mjs";
 import { languages } from "./languages.mjs";
 import { bot, embedding, packaged, prepareExamples } from "./package.mjs";
 import { offline } from "./offline.mjs";
@@ -75,6 +76,11 @@ const PARTS = {
   async dates({ arrive }) {
     const [alice, bob] = await pair(arrive);
     await dates(alice);
+    return [alice, bob];
+  },
+  async later({ arrive }) {
+    const [alice, bob] = await pair(arrive);
+    await later(alice, bob);
     return [alice, bob];
   },
   async offline({ arrive, stack }) {

@@ -22,6 +22,8 @@ import { useInbox } from "./features/chat/use-inbox";
 
 const HelpDialog = lazyWithRetry(() => import("./features/chat/components/HelpDialog"), true);
 const MentionsDialog = lazyWithRetry(() => import("./features/chat/components/MentionsDialog"), true);
+const SavedDialog = lazyWithRetry(() => import("./features/chat/components/SavedDialog"), true);
+const ThreadsDialog = lazyWithRetry(() => import("./features/chat/components/ThreadsDialog"), true);
 const SettingsDialog = lazyWithRetry(() => import("./features/chat/components/SettingsDialog"), true);
 const QuickSwitcher = lazyWithRetry(() => import("./features/chat/components/QuickSwitcher"), true);
 const SignIn = lazyWithRetry(() => import("./features/session/SignIn"));
@@ -67,7 +69,7 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
   );
 }
 
-type HomeDialog = "new" | "switch" | "help" | "settings" | "mentions" | "search" | null;
+type HomeDialog = "new" | "switch" | "help" | "settings" | "mentions" | "threads" | "saved" | "search" | null;
 
 function Home({ onSignOut }: { onSignOut: () => void }) {
   const { userId } = useChat();
@@ -107,6 +109,8 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           openId={openId}
           onNew={() => setDialog("new")}
           onMentions={() => setDialog("mentions")}
+          onThreads={() => setDialog("threads")}
+          onSaved={() => setDialog("saved")}
           onSearch={() => setDialog("search")}
           onHelp={() => setDialog("help")}
           onSettings={() => setDialog("settings")}
@@ -138,6 +142,8 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
       {dialog === "help" && <HelpDialog onClose={() => setDialog(null)} />}
       {dialog === "settings" && <SettingsDialog onClose={() => setDialog(null)} />}
       {dialog === "search" && <SearchDialog onClose={() => setDialog(null)} />}
+      {dialog === "threads" && <ThreadsDialog onClose={() => setDialog(null)} />}
+      {dialog === "saved" && <SavedDialog onClose={() => setDialog(null)} />}
       {dialog === "mentions" && <MentionsDialog onClose={() => setDialog(null)} />}
       {dialog === "switch" && (
         <QuickSwitcher

@@ -289,6 +289,22 @@ export const messages: Messages = {
     invalidDate: "Die Suche enthält ein Datum, das nicht lesbar ist. Ein Datum sieht so aus: 2026-11-24.",
   },
 
+  saved: {
+    title: "Gemerkt",
+    empty: "Nichts gemerkt. Merke dir eine Nachricht über ihr Menü.",
+    keep: "Gemerkt",
+    save: "Für später merken",
+    remove: "Nicht mehr merken",
+    done: "Für später gemerkt.",
+    removed: "Nicht mehr gemerkt.",
+  },
+
+  threads: {
+    title: "Threads",
+    empty:
+      "Du folgst keinem Thread. Du folgst denen, die du beginnst, in denen du antwortest oder erwähnt wirst.",
+  },
+
   mentions: {
     title: "Erwähnungen",
     empty: "Niemand hat dich erwähnt.",

@@ -285,6 +285,21 @@ export const messages = {
     invalidDate: "The search has a date that cannot be read. Dates look like 2026-11-24.",
   },
 
+  saved: {
+    title: "Saved",
+    empty: "Nothing is saved. Save a message from its menu.",
+    keep: "Saved",
+    save: "Save for later",
+    remove: "Remove from saved",
+    done: "Saved for later.",
+    removed: "Removed from what you have saved.",
+  },
+
+  threads: {
+    title: "Threads",
+    empty: "You follow no threads. You follow those that you begin, reply to or are mentioned in.",
+  },
+
   mentions: {
     title: "Mentions",
     empty: "Nobody has mentioned you.",

@@ -42,3 +42,5 @@ export interface PeopleQuery {
 
 export type OwnProfile = Operations["getOwnProfile"]["answer"];
 export type OwnProfileChange = Operations["updateOwnProfile"]["body"];
+
+export type SavedState = Operations["saveMessage"]["answer"];

@@ -1,7 +1,4 @@
-/**
- * The REST client: one method per route; every failure is an `ApiError`. Its only state is the token source. It does
- * not retry (except once, with a fresh token, after a 401) and it does not cache. How a request is sent is in http.ts.
- */
+/** The REST client: one method per route; every failure is an `ApiError`. It retries only after a 401, and caches nothing. */
 
 import type {
   MessageQuery,
@@ -10,6 +7,7 @@ import type {
   OwnProfileChange,
   PeopleQuery,
   RoomPatch,
+  SavedState,
   SearchQuery,
 } from "./api-inputs";
 import {
@@ -32,7 +30,6 @@ import type {
   MessagePage,
   MessageVersion,
   NotifySettings,
-  Operations,
   Person,
   ReactionCounts,
   Reactions,
@@ -42,8 +39,6 @@ import type {
   SearchHit,
   ThreadPage,
 } from "./protocol";
-
-type SavedState = Operations["saveMessage"]["answer"];
 
 export type * from "./api-inputs";
 

@@ -36,6 +36,7 @@ export const ArchiveIcon = /* @__PURE__ */ icon(lucide.Archive);
 export const ArrowUpIcon = /* @__PURE__ */ icon(lucide.ArrowUp);
 export const AtSignIcon = /* @__PURE__ */ icon(lucide.AtSign);
 export const BellOffIcon = /* @__PURE__ */ icon(lucide.BellOff);
+export const BookmarkIcon = /* @__PURE__ */ icon(lucide.Bookmark);
 export const CheckIcon = /* @__PURE__ */ icon(lucide.Check);
 export const ChevronDownIcon = /* @__PURE__ */ icon(lucide.ChevronDown);
 export const ChevronLeftIcon = /* @__PURE__ */ icon(lucide.ChevronLeft);

@@ -5,7 +5,7 @@ import { completionAt, matchPeople } from "./completion";
 import { matchEmojis } from "./emoji-search";
 import { excerpt, queryWords } from "./excerpt";
 import { roomTitle } from "./room-title";
-import { messageHref, parseRoute, roomHref } from "./route";
+import { messageHref, parseRoute, roomHref, threadHref } from "./route";
 import { parseCommand } from "./slash-commands";
 
 test("a route names a room and a message in it", () => {
@@ -14,6 +14,7 @@ test("a route names a room and a message in it", () => {
   expect(parseRoute(messageHref("r", place))).toEqual({ roomId: "r", seq: 17, threadId: null });
   const reply = { ...place, threadId: "t/1" };
   expect(parseRoute(messageHref("r", reply))).toEqual({ roomId: "r", seq: 17, threadId: "t/1" });
+  expect(parseRoute(threadHref("r", "t/1"))).toEqual({ roomId: "r", seq: null, threadId: "t/1" });
   expect(messageHref("r", { ...reply, alsoToRoom: true })).toBe("#/r/r/m/17");
   for (const other of [
     "",
@@ -23,7 +24,7 @@ test("a route names a room and a message in it", () => {
     "#/r/a/m/",
     "#/r/a/m/x",
     "#/r/%E0%A4%A",
-    "#/r/a/t/b",
+    "#/r/a/t/",
     "#/r/a/m/1/t/",
   ])
     expect(parseRoute(other)).toEqual({ roomId: null, seq: null, threadId: null });

@@ -5,7 +5,7 @@ export interface Route {
   roomId: string | null;
   /** The message to scroll to. */
   seq: number | null;
-  /** The first message of the thread that it is a reply in. */
+  /** The first message of the thread that it is a reply in; without a message, of the thread to open. */
   threadId: string | null;
 }
 
@@ -23,6 +23,9 @@ export function messageHref(roomId: string, { seq, threadId, alsoToRoom }: Place
   return `${roomHref(roomId)}/m/${seq}${thread}`;
 }
 
+export const threadHref = (roomId: string, rootId: string): string =>
+  `${roomHref(roomId)}/t/${encodeURIComponent(rootId)}`;
+
 export function openRoom(roomId: string | null): void {
   location.hash = roomId === null ? "" : roomHref(roomId);
 }
@@ -34,7 +37,7 @@ export function clearRouteSeq(roomId: string): void {
 }
 
 export function parseRoute(hash: string): Route {
-  const [, room, seq, thread] = /^#\/r\/([^/]+)(?:\/m\/(\d{1,15})(?:\/t\/([^/]+))?)?$/.exec(hash) ?? [];
+  const [, room, seq, thread] = /^#\/r\/([^/]+)(?:\/m\/(\d{1,15}))?(?:\/t\/([^/]+))?$/.exec(hash) ?? [];
   const decode = (part: string | undefined) => (part === undefined ? null : decodeURIComponent(part));
   try {
     return { roomId: decode(room), seq: seq ? Number(seq) : null, threadId: decode(thread) };

@@ -30,9 +30,10 @@ export function useMessageTarget(
     [client, setPanel, toast],
   );
   useEffect(() => {
-    if (isLoading || seq === null || roomId !== client.roomId) return;
-    void goTo(seq, threadId);
+    if (isLoading || roomId !== client.roomId || (seq === null && threadId === null)) return;
+    if (seq !== null) void goTo(seq, threadId);
+    else if (threadId !== null) setPanel({ kind: "thread", rootId: threadId });
     clearRouteSeq(roomId);
-  }, [client, isLoading, roomId, seq, threadId, goTo]);
+  }, [client, isLoading, roomId, seq, threadId, goTo, setPanel]);
   return [target, goTo] as const;
 }

@@ -42,7 +42,7 @@ function isUnreadMissing(client: RoomClient, openingSeq: number | null): boolean
   return seq !== null && hasMore && seq + 1 < oldestSeq && historyWindow === null;
 }
 
-const isAttentive = () => document.visibilityState === "visible" && document.hasFocus();
+export const isAttentive = () => document.visibilityState === "visible" && document.hasFocus();
 
 /** Moves the read marker over the messages that were in sight. Returns the function to call with those now in sight. */
 export function useReadTracking({ client, isConnected, lastSeq }: ChatRoomHandle) {

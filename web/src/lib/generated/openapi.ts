@@ -13,8 +13,8 @@ import type {
   UserId,
 } from "./protocol";
 
-export type OutboxState = "idle" | "draining" | "retrying" | "halted";
 export type ReportState = "open" | "dismissed" | "deleted" | "muted" | "banned";
+export type OutboxState = "idle" | "draining" | "retrying" | "halted";
 
 export interface Operations {
   connect: {
@@ -664,6 +664,22 @@ export interface Operations {
       people: Person[];
     };
   };
+  listOwnReports: {
+    query: {
+      /**
+       * `nextCursor` of the previous page; an empty one is none, and any other text is refused.
+       */
+      cursor?: string;
+      /**
+       * Clamped to 1–100.
+       */
+      limit?: number;
+    };
+    answer: {
+      reports: OwnReport[];
+      nextCursor: string | null;
+    };
+  };
   listSaved: {
     query: {
       /**
@@ -1132,6 +1148,19 @@ export interface StatusChange {
    */
   emoji?: string | null;
   until?: string | null;
+}
+/**
+ * A report as its reporter sees it. `resolvedAt` is null while it is open.
+ *
+ */
+export interface OwnReport {
+  id: string;
+  at: Time;
+  roomId: string;
+  messageId: string;
+  reason: string;
+  state: ReportState;
+  resolvedAt: string | null;
 }
 export interface SearchHit {
   message: Message;

@@ -20,9 +20,14 @@ interface FoundMessageProps {
   roomName?: string | null;
   showRoom: boolean;
   onOpen?: () => void;
+  /** Where it leads. Default: to the message. */
+  href?: string;
+  /** Below the text. */
+  children?: React.ReactNode;
 }
 
-export function FoundMessage({ message, words, roomName, showRoom, onOpen }: FoundMessageProps) {
+export function FoundMessage(props: FoundMessageProps) {
+  const { message, words, roomName, showRoom, onOpen, href } = props;
   const { roomId, userId, createdAt, content, attachments } = message;
   const { list, userId: me } = useChat();
   const room = list.getSnapshot().rooms.find(({ id }) => id === roomId);
@@ -33,7 +38,7 @@ export function FoundMessage({ message, words, roomName, showRoom, onOpen }: Fou
     plainText(content, (id) => people.get(id).name) || attachments.map((file) => file.name).join(", ");
   return (
     <a
-      href={messageHref(roomId, message)}
+      href={href ?? messageHref(roomId, message)}
       onClick={onOpen}
       className="block rounded-lg px-2.5 py-2 hover:bg-muted"
     >
@@ -58,6 +63,7 @@ export function FoundMessage({ message, words, roomName, showRoom, onOpen }: Fou
           ),
         )}
       </span>
+      {props.children}
     </a>
   );
 }

@@ -1,7 +1,9 @@
 /** The menu of a message: what its author, its readers and moderators can do with it. */
 
 import * as lucide from "lucide";
+import { useSyncExternalStore } from "react";
 import {
+  BookmarkIcon,
   ClockIcon,
   icon,
   MessageSquareTextIcon,
@@ -15,6 +17,7 @@ import { copyText } from "@/lib/copy-text";
 import { decodeMentions } from "@/lib/markdown";
 import type { ChatMessage } from "@/lib/room-view";
 import { useChat } from "../chat-context";
+import { errorText } from "../explain";
 import { isAtLeast, type MessageActions } from "../message-actions";
 import { messageHref } from "../route";
 
@@ -40,12 +43,31 @@ export default function MessageMenuList({
   actions,
   onClose,
 }: MessageMenuListProps) {
-  const { people } = useChat();
+  const { people, savedMessages } = useChat();
+  const saved = useSyncExternalStore(savedMessages.subscribe, savedMessages.getSnapshot);
+  const isSaved = saved?.has(message.id) ?? false;
+  const toggleSaved = () => {
+    const { roomId, toast } = actions;
+    const change = isSaved
+      ? savedMessages.unsave(roomId, message.id)
+      : savedMessages.save(roomId, message.id);
+    change.then(
+      () => toast(isSaved ? t.saved.removed : t.saved.done),
+      (failure: unknown) => toast(errorText(failure)),
+    );
+  };
   return (
     <Menu
       anchor={anchor}
       label={t.messageMenu.label}
-      items={menuItems(message, actions, canThread, (id) => people.get(id).name)}
+      items={[
+        ...menuItems(message, actions, canThread, (id) => people.get(id).name),
+        {
+          label: isSaved ? t.saved.remove : t.saved.save,
+          icon: <BookmarkIcon className={isSaved ? `${SIZE} fill-current` : SIZE} />,
+          onSelect: toggleSaved,
+        },
+      ]}
       onClose={onClose}
     />
   );

@@ -5,8 +5,10 @@ import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
 import {
   AtSignIcon,
+  BookmarkIcon,
   CircleQuestionMarkIcon,
   LogOutIcon,
+  MessageSquareTextIcon,
   PlusIcon,
   RefreshCwIcon,
   SearchIcon,
@@ -29,24 +31,17 @@ interface RoomListProps {
   openId: string | null;
   onNew: () => void;
   onMentions: () => void;
+  /** Without them there is no button for the threads I follow and for what I have saved. */
+  onThreads?: () => void;
+  onSaved?: () => void;
   onSearch: () => void;
   onHelp: () => void;
   onSettings: () => void;
   onSignOut: () => void;
 }
 
-export function RoomList({
-  list,
-  sections,
-  me,
-  openId,
-  onNew,
-  onMentions,
-  onSearch,
-  onHelp,
-  onSettings,
-  onSignOut,
-}: RoomListProps) {
+export function RoomList(props: RoomListProps) {
+  const { list, sections, me, openId, onNew, onSearch, onHelp, onSettings, onSignOut } = props;
   const { rooms, isLoading, error } = list;
   const shown = useMemo(() => sections ?? sectionsOf(rooms, "sections"), [sections, rooms]);
   // The times of the rooms change at midnight.
@@ -57,9 +52,6 @@ export function RoomList({
         <h1 className="flex-1 font-semibold text-lg tracking-tight">{t.roomList.title}</h1>
         <Button variant="ghost" size="icon" aria-label={t.search.everywhereLabel} onClick={onSearch}>
           <SearchIcon className="size-4.5" />
-        </Button>
-        <Button variant="ghost" size="icon" aria-label={t.roomList.mentions} onClick={onMentions}>
-          <AtSignIcon className="size-4.5" />
         </Button>
         {!list.isLive && (
           <Button
@@ -75,6 +67,21 @@ export function RoomList({
           <PlusIcon />
         </Button>
       </header>
+      <div className="flex shrink-0 gap-1 border-b px-2 py-1.5">
+        <ViewButton icon={<AtSignIcon className="size-4" />} onClick={props.onMentions}>
+          {t.roomList.mentions}
+        </ViewButton>
+        {props.onThreads && (
+          <ViewButton icon={<MessageSquareTextIcon className="size-4" />} onClick={props.onThreads}>
+            {t.threads.title}
+          </ViewButton>
+        )}
+        {props.onSaved && (
+          <ViewButton icon={<BookmarkIcon className="size-4" />} onClick={props.onSaved}>
+            {t.saved.title}
+          </ViewButton>
+        )}
+      </div>
       {error && (
         <div role="alert" className="m-3 rounded-lg bg-destructive/12 px-3 py-2 text-destructive text-sm">
           {error}{" "}
@@ -111,6 +118,28 @@ export function RoomList({
         </Button>
       </footer>
     </nav>
+  );
+}
+
+/** Opens a view over all conversations. */
+function ViewButton({
+  icon,
+  onClick,
+  children,
+}: {
+  icon: React.ReactNode;
+  onClick: () => void;
+  children: string;
+}) {
+  return (
+    <button
+      type="button"
+      onClick={onClick}
+      className="flex h-8 min-w-0 flex-auto items-center justify-center gap-1.5 rounded-lg px-1.5 text-muted-foreground text-xs hover:bg-muted hover:text-foreground"
+    >
+      {icon}
+      <span className="truncate">{children}</span>
+    </button>
   );
 }
 

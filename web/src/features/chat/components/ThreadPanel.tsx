@@ -14,6 +14,7 @@ import type { Composing } from "../panels";
 import type { ChatRoomHandle } from "../use-chat-room";
 import type { MessageTarget } from "../use-message-target";
 import { useMessages } from "../use-room";
+import { useThreadReading } from "../use-thread-reading";
 import Attachments from "./Attachments";
 import { MessageInput } from "./MessageInput";
 import { MessageList, MessageListSkeleton } from "./MessageList";
@@ -56,6 +57,7 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly, target }
     }),
     [outer],
   );
+  const onVisibleChange = useThreadReading(client, rootId);
   const send = useCallback(
     (content: string, options: SendOptions) => {
       client.sendMessage(content, { ...options, threadId: rootId, alsoToRoom });
@@ -96,6 +98,7 @@ export default function ThreadPanel({ room, rootId, people, isReadOnly, target }
           isLoadingOlder={thread.isLoadingOlder}
           onLoadOlder={thread.loadOlder}
           target={target}
+          onVisibleChange={onVisibleChange}
           beginning={t.message.replies(thread.messages.length)}
           inThread
         />
