@@ -216,6 +216,10 @@ async fn every_operation_refuses_strangers() {
         if !operation.path.contains("{room}") && !operation.path.contains("{attachment}") {
             continue;
         }
+        // It removes from one's own list alone, also what is in a room that one has left (SAVED-1).
+        if operation.id() == "unsaveMessage" {
+            continue;
+        }
         let code = if operation.path.contains("{room}") { "room_not_found" } else { "attachment_not_found" };
         let admin = other.admin_token();
         for token in [world.tenant.token("mallory"), other.token("alice"), admin] {
