@@ -275,7 +275,9 @@ async fn everybody_may_do_what_the_table_says_on_every_route_and_nothing_else() 
             }
             // The tenant's admins see what was reported in whatever room.
             let is_report_list = row.path == "/admin/reports" && status == 200;
-            if !inside && !row.path.contains("outbox") && !is_report_list {
+            // Taking back what one has saved repeats the caller's own ids.
+            let is_echo = (row.method, row.path) == ("DELETE", "/saved/{room}/{message}");
+            if !inside && !row.path.contains("outbox") && !is_report_list && !is_echo {
                 let hints = [m.room.as_str(), "treasure"];
                 assert!(!hints.iter().any(|hint| answer.body.contains(hint)), "{what}: {answer:?}");
             }
