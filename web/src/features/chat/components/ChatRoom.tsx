@@ -159,6 +159,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
             onGoTo={goTo}
             onToast={toast}
             roomId={roomId}
+            readMarkers={room.readMarkers}
           />
         )}
       </div>

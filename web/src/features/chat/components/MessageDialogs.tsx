@@ -20,6 +20,7 @@ import { PagedDialog } from "./PagedDialog";
 
 interface MessageDialogsProps {
   roomId: string;
+  readMarkers: Record<string, number>;
   request: NonNullable<DialogRequest>;
   onClose: () => void;
   onDelete: (messageId: string) => void;
@@ -35,7 +36,10 @@ export default function MessageDialogs(props: MessageDialogsProps) {
   if (kind === "report")
     return <Report roomId={roomId} message={message} onClose={onClose} onToast={onToast} />;
   if (kind === "versions") return <Versions roomId={roomId} message={message} onClose={onClose} />;
-  if (kind === "who") return <MessageWho roomId={roomId} message={message} onClose={onClose} />;
+  if (kind === "who") {
+    const { readMarkers } = props;
+    return <MessageWho roomId={roomId} message={message} readMarkers={readMarkers} onClose={onClose} />;
+  }
   return (
     <Confirm
       title={t.messageDialogs.deleteTitle}

@@ -13,10 +13,12 @@ import { errorText } from "../explain";
 interface MessageWhoProps {
   roomId: string;
   message: ChatMessage;
+  readMarkers: Record<string, number>;
   onClose: () => void;
 }
 
-export function MessageWho({ roomId, message, onClose }: MessageWhoProps) {
+export function MessageWho({ roomId, message, readMarkers, onClose }: MessageWhoProps) {
+  const receipts = Object.values(readMarkers).filter((seq) => seq >= message.seq).length;
   const emojis = Object.entries(message.reactionCounts).filter(([, count]) => count > 0);
   return (
     <Dialog title={t.messageMenu.who} onClose={onClose}>
@@ -31,7 +33,8 @@ export function MessageWho({ roomId, message, onClose }: MessageWhoProps) {
             first={message.reactions[emoji] ?? []}
           />
         ))}
-        <Readers roomId={roomId} messageId={message.id} />
+        {/* Asked for again when a receipt comes. */}
+        <Readers key={receipts} roomId={roomId} messageId={message.id} />
       </div>
     </Dialog>
   );
