@@ -110,6 +110,8 @@ pub const WINDOW_SHARE: usize = 4;
 pub const FRAME_OUT_BYTES_MAX: usize = 256 * 1024;
 /// Members listed inside a room object (PROTOCOL.md, "14. REST").
 pub const ROOM_MEMBERS_LISTED_MAX: usize = 50;
+/// Pinned messages of a room (PROTOCOL.md, "5. Messages"): their list is one row, at most 20 KiB.
+pub const PINS_MAX: usize = 50;
 /// People whom the list of a message's readers names; the rest is counted. As many as a page has.
 pub const READERS_MAX: usize = PAGE_MAX as usize;
 /// The largest room in which read markers are shared (HELLO-2).

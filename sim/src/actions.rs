@@ -29,6 +29,7 @@ impl World {
             Action::Reply { tab, nth } => self.send_reply(tab, nth),
             Action::Edit { tab, nth, based, poison } => self.send_edit(tab, nth, based, poison),
             Action::Delete { tab, nth } => self.send_delete(tab, nth),
+            Action::Pin { tab, nth, pin } => self.set_pin(tab, nth, pin),
             Action::MarkUnread { tab, back } => self.move_marker_back(tab, back),
             Action::Repeat { tab } => self.repeat_operation(tab),
             Action::Typing { tab } => self.send_if_live(tab, r#"{"type":"typing","isTyping":true}"#),

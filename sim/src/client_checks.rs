@@ -22,8 +22,8 @@ const ANSWER_MS: u64 = 3_000;
 /// Events about the room and its members.
 const ROOM_EVENTS: [&str; 4] = ["member_added", "member_removed", "member_updated", "room_updated"];
 /// Events about messages.
-const MESSAGE_EVENTS: [&str; 5] =
-    ["new_message", "reaction_update", "message_updated", "message_deleted", "thread_update"];
+const MESSAGE_EVENTS: [&str; 6] =
+    ["new_message", "reaction_update", "message_updated", "message_deleted", "thread_update", "pins_updated"];
 
 impl World {
     pub fn receive_frame(self: &Rc<Self>, tab: usize, text: &str) {
@@ -50,6 +50,9 @@ impl World {
                 it.epoch = event["epoch"].as_str().unwrap_or_default().into();
                 (it.phase, it.resynced) = (Phase::Joining(1), false);
                 it.history.clear();
+                if it.position.is_none() {
+                    it.pins = None;
+                }
                 Ok(())
             }
             (Phase::Joining(1), "online_users") => {
@@ -82,7 +85,7 @@ impl World {
         self.recorder.count("resyncs");
         let mut it = self.clients.tab_mut(tab);
         let since = it.position.take();
-        it.resynced = true;
+        (it.resynced, it.pins) = (true, None);
         let head = event["seq"].as_u64().unwrap_or(0);
         let other_log = since.as_ref().is_some_and(|(_, epoch)| *epoch != it.epoch);
         let since_seq = since.as_ref().map_or(0, |(seq, _)| *seq);
@@ -132,6 +135,10 @@ impl World {
             it.learn(message);
         } else if event["type"] == "message_deleted" {
             it.known.iter_mut().filter(|known| known.id == fact.id).for_each(|known| known.deleted = true);
+            it.pins.iter_mut().for_each(|pins| pins.retain(|id| *id != fact.id));
+        } else if event["type"] == "pins_updated" {
+            let ids = event["messageIds"].as_array().into_iter().flatten();
+            it.pins = Some(ids.filter_map(|id| id.as_str().map(str::to_owned)).collect());
         }
         if event["type"] == "new_message" && it.is_history() {
             it.history.push(seq);
@@ -340,6 +347,7 @@ fn fact(event: &Value) -> Fact {
             let delete = Operation::Delete { message: text(&event["messageId"]) };
             about(&event["deletedBy"], &event["messageId"], delete)
         }
+        "pins_updated" => about(&event["by"], &Value::Null, Operation::Pins),
         "thread_update" => about(&Value::Null, &event["threadId"], Operation::Thread),
         kind if ROOM_EVENTS.contains(&kind) => {
             about(&event["by"], &Value::Null, Operation::RoomEvent { event: event.to_string() })

@@ -8,6 +8,7 @@ use crate::history_checks::log_equals_history;
 use crate::inbox_checks::{check_inboxes, check_inboxes_at_rest};
 use crate::log_checks::*;
 use crate::people::member_events_agree;
+use crate::pins::{client_agrees, pins_agree};
 use crate::plan::{Action, PostgresFault, ROOMS, TABS};
 use crate::rate_checks::messages_keep_their_rate;
 use crate::rules::audit_log_is_complete;
@@ -208,6 +209,8 @@ fn check_recovered(world: &World) {
 fn check_heads(world: &World) {
     for tab in tabs(world) {
         let it = world.clients.tab(tab);
+        let result = client_agrees(world, &it);
+        world.recorder.check(|| "the pins of a client".into(), result);
         let (head, received) = (head(world, it.room), it.received_to());
         if it.is_live() && received != head {
             let what = format!("{} received to {received} of {head}", it.name());
@@ -272,6 +275,7 @@ fn check_room(world: &Rc<World>, room: usize) {
         content,
         threads_are_counted(&log),
         markers_agree(world, room),
+        pins_agree(world, room, &log),
         log_equals_postgres(world, room, &log),
         log_equals_history(world, room, &log),
         absent_are_notified(world, room, &log),

@@ -8,6 +8,8 @@ const INBOX_SALT: u64 = 0x1ad82;
 
 /// Chosen so that in the seeds of other mutants nobody saves anything.
 const SAVES_SALT: u64 = 0x5a23;
+/// Chosen so that in the seeds of the mutants nobody pins anything.
+const PINS_SALT: u64 = 0xa267;
 
 /// Which kinds of faults a run has: few at a time go deeper than all at once.
 struct Kinds {
@@ -63,6 +65,10 @@ pub fn generate(seed: u64) -> Plan {
     let mut of_saves = Rng::new(seed ^ SAVES_SALT);
     if has_inboxes && of_saves.one_in(3) {
         add_saves(&mut of_saves, &mut actions);
+    }
+    let mut of_pins = Rng::new(seed ^ PINS_SALT);
+    if of_pins.one_in(5) {
+        add_pins(&mut of_pins, &mut actions);
     }
     let token_ms = if rng.one_in(4) { 5_000 + rng.below(30_000) } else { 3_600_000 };
     let legacy_tabs = if rng.one_in(4) { vec![2, 6] } else { Vec::new() };
@@ -200,6 +206,22 @@ fn add_changes_at_once(rng: &mut Rng, actions: &mut Vec<Action>) {
     let fine = Action::PostgresFault(PostgresFault::Fine);
     let changes = Action::TopicsAtOnce { room, count: 2 + rng.below(7) };
     actions.splice(at..at, [fine, Action::Wait { ms: 45_000 }, changes]);
+}
+
+/// Messages are pinned and unpinned all the while, and pinned ones deleted.
+fn add_pins(rng: &mut Rng, actions: &mut Vec<Action>) {
+    let tab = rng.below(TABS.len() as u64) as usize;
+    for _ in 0..4 + rng.below(10) {
+        let nth = rng.below(5) as usize;
+        let at = rng.below(actions.len() as u64 + 1) as usize;
+        let added = match rng.below(6) {
+            0 => Action::Delete { tab, nth },
+            1 => Action::Pin { tab, nth, pin: false },
+            2 => Action::Pin { tab: rng.below(TABS.len() as u64) as usize, nth, pin: true },
+            _ => Action::Pin { tab, nth, pin: true },
+        };
+        actions.insert(at, added);
+    }
 }
 
 /// Devices with an inbox connect at the beginning, and take part in what happens.

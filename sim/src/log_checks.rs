@@ -84,6 +84,7 @@ pub fn received_is_stored(log: &Log, model: &RoomModel, epoch: &str, floor: Seq)
             Operation::Edit { message, .. } => is_kind(3, message),
             Operation::Delete { message } => is_kind(4, message),
             Operation::Thread => is_kind(5, ""),
+            Operation::Pins => is_kind(10, ""),
             Operation::RoomEvent { .. } => stored.is_some_and(|s| s.kind >= 6),
         };
         if !is_same {

@@ -23,6 +23,7 @@ mod notifications;
 mod objects;
 mod outages;
 mod people;
+mod pins;
 mod plan;
 mod platform;
 mod postgres;

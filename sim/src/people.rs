@@ -294,7 +294,7 @@ pub fn member_events_agree(world: &World, room: usize, log: &Log, floor: Seq) ->
         roles = PEOPLE.iter().enumerate().map(role).collect();
     }
     let mut topic = None;
-    for (seq, stored) in log.iter().filter(|(seq, stored)| **seq > floor && stored.kind >= 6) {
+    for (seq, stored) in log.iter().filter(|(seq, stored)| **seq > floor && (6..10).contains(&stored.kind)) {
         let body = stored.json();
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         let (user, role) = (text("userId").unwrap_or_default(), text("role"));

@@ -35,6 +35,8 @@ pub enum Action {
     /// Edits the `nth` newest message that the person may change; `based` on the version that they know.
     Edit { tab: usize, nth: usize, based: bool, poison: bool },
     Delete { tab: usize, nth: usize },
+    /// The owner pins or unpins the `nth` newest message that the tab knows.
+    Pin { tab: usize, nth: usize, pin: bool },
     /// Moves the person's read marker back by this much.
     MarkUnread { tab: usize, back: u64 },
     /// Sends the last acked operation again.

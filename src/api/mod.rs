@@ -22,6 +22,7 @@ mod moderation;
 mod notification_settings;
 mod outbox;
 mod people;
+mod pins;
 mod ports;
 mod push;
 mod reactions;
@@ -112,14 +113,14 @@ async fn dispatch<P: Ports, B: Body>(
         Route::AddReaction => reactions::set(cx.require_room().await?, true).await,
         Route::RemoveReaction => reactions::set(cx.require_room().await?, false).await,
         Route::ListReactors => reactions::list(cx.require_room().await?).await,
+        Route::Pins(route) => pins::answer(route, cx.require_room().await?).await,
         Route::ListReaders => reads::list_readers(cx.require_room().await?).await,
         Route::GetThread => threads::get(cx.require_room().await?).await,
         Route::MarkThreadRead => threads::mark_read(cx.require_room().await?, request).await,
         Route::MarkRead => reads::mark_read(cx.require_room().await?, request).await,
         Route::MarkUnread => reads::mark_unread(cx.require_room().await?, request).await,
         Route::Mine(route) => list_mine(route, cx.require_caller().await?).await,
-        Route::Save => saved::save(cx.require_room().await?).await,
-        Route::Unsave => saved::unsave(cx.require_room().await?).await,
+        Route::Save | Route::Unsave => saved::change(cx.require_room().await?, route == Route::Save).await,
         Route::Search => search::search(cx.require_caller().await?).await,
         Route::ListPeople => people::list(cx.require_caller().await?).await,
         Route::GetPerson => people::get(cx.require_caller().await?).await,

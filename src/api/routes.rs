@@ -45,6 +45,7 @@ pub enum Route {
     RemoveReaction,
     ListReactors,
     ListReaders,
+    Pins(PinsRoute),
     GetThread,
     MarkThreadRead,
     MarkRead,
@@ -78,6 +79,14 @@ pub enum PushRoute {
     Subscribe,
     List,
     Unsubscribe,
+}
+
+/// The routes of a room's pins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinsRoute {
+    List,
+    Pin,
+    Unpin,
 }
 
 /// The routes of reports.
@@ -141,6 +150,9 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::DELETE, "/api/chat/rooms/{room}/messages/{message}/reactions/{emoji}", Route::RemoveReaction),
     (Method::GET, "/api/chat/rooms/{room}/messages/{message}/reactions/{emoji}", Route::ListReactors),
     (Method::GET, "/api/chat/rooms/{room}/messages/{message}/readers", Route::ListReaders),
+    (Method::GET, "/api/chat/rooms/{room}/pins", Route::Pins(PinsRoute::List)),
+    (Method::PUT, "/api/chat/rooms/{room}/pins/{message}", Route::Pins(PinsRoute::Pin)),
+    (Method::DELETE, "/api/chat/rooms/{room}/pins/{message}", Route::Pins(PinsRoute::Unpin)),
     (Method::GET, "/api/chat/rooms/{room}/threads/{root}", Route::GetThread),
     (Method::POST, "/api/chat/rooms/{room}/threads/{root}/read", Route::MarkThreadRead),
     (Method::GET, "/api/chat/threads", Route::Mine(MineRoute::Threads)),

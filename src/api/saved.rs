@@ -12,16 +12,21 @@ use crate::limits::SAVED_MAX;
 use crate::room::{RoomCall, message_for};
 use serde_json::json;
 
-/// `PUT /saved/:room/:message`. The room says whether there is such a message: Postgres may not have it yet.
-pub async fn save<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
+/// `PUT` and `DELETE /saved/:room/:message`.
+pub async fn change<P: Ports>(cx: RoomContext<'_, P>, saved: bool) -> Result<Reply, Refusal> {
+    if saved { save(cx).await } else { unsave(cx).await }
+}
+
+/// The room says whether there is such a message: Postgres may not have it yet.
+async fn save<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
     match cx.call(RoomCall::Find { message: cx.params.message(), tombstones: false }).await? {
         Reply::Json { status: 200, .. } => set(cx, true).await,
         refused => Ok(refused),
     }
 }
 
-/// `DELETE /saved/:room/:message`. It is the person's own list, so they may have left the room.
-pub async fn unsave<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
+/// It is the person's own list, so they may have left the room.
+async fn unsave<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
     ensure_active(cx.ports, &cx.caller).await?;
     set(cx, false).await
 }

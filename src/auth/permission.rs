@@ -67,6 +67,8 @@ pub enum Action {
         target: Role,
     },
     ChangeRoom,
+    /// Pinning and unpinning messages.
+    Pin,
     AddPeople,
     RemovePerson {
         target: Role,
@@ -117,6 +119,7 @@ fn is_allowed(kind: RoomKind, role: Role, tenant_role: Option<Role>, action: Act
         SetSlowMode | IgnoreSlowMode => role >= Moderator,
         Mute { target } | Ban { target } => role >= Moderator && target < role,
         ChangeRoom | AddPeople | MentionRoomAmongAdmins => role >= Admin,
+        Pin => role >= Admin || (role >= Member && kind == RoomKind::Direct),
         RemovePerson { target } => role >= Admin && target < role,
         SetRole { target, to: Owner } => role == Owner && target < role,
         SetRole { target, to } => role >= Admin && target < role && to < role,

@@ -55,7 +55,7 @@ pub use profiles::{
     ensure_active, own_profile, people_by_id, people_of_room, put_people,
 };
 pub use projection::{
-    Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,
+    Marker, MessagePage, MessageRow, PageBounds, PinRow, Projected, Projection, ReactionChange, ReactionRow,
     VersionRow, messages_after, project,
 };
 pub use push::{

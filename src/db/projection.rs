@@ -76,6 +76,17 @@ pub struct ReactionChange {
     pub at_ms: UnixMs,
 }
 
+/// A pinned message: its seq and id, the seq of the event that pinned it, by whom and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinRow {
+    pub seq: Seq,
+    pub id: String,
+    pub position: Seq,
+    pub pinned_by: String,
+    pub at_ms: UnixMs,
+}
+
 /// A version of a message before an edit: who wrote it when, and who replaced it when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,6 +122,10 @@ pub struct Projection {
     /// At most one for each message, emoji and person; none of a message whose `reactions` are in the batch.
     #[serde(default)]
     pub reactions: Vec<ReactionChange>,
+    /// All pins of the room, the oldest first; `None`: Postgres has them. As with messages, the list may be newer than
+    /// `to` but never older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins: Option<Vec<PinRow>>,
     pub reads: BTreeMap<UserId, Marker>,
     /// Entries for the audit log, reports among them.
     #[serde(default)]
@@ -176,6 +191,9 @@ pub async fn project(db: &impl Postgres, batch: &Projection) -> Result<Projected
 #[serde(rename_all = "camelCase")]
 pub struct MessagePage {
     pub messages: Vec<MessageRow>,
+    /// All pins of the room, the oldest first, whatever the page.
+    #[serde(default)]
+    pub pins: Vec<PinRow>,
     pub has_more: bool,
 }
 

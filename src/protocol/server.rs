@@ -146,6 +146,11 @@ pub fn thread_update(
     }))
 }
 
+/// `message_ids`: all pinned messages, newest pin first.
+pub fn pins_updated(seq: Seq, message_ids: &[&str], by: &str) -> EventText {
+    text(json!({"type": "pins_updated", "seq": seq, "messageIds": message_ids, "by": by}))
+}
+
 /// `kind`: `member_added`, `member_removed` or `member_updated`.
 pub fn member(kind: &str, seq: Seq, user: &str, role: &str, by: &str) -> EventText {
     text(json!({"type": kind, "seq": seq, "userId": user, "role": role, "by": by}))

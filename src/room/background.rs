@@ -91,6 +91,7 @@ impl Room {
             to: rows.to,
             messages: rows.messages,
             reactions: rows.reactions,
+            pins: self.pins.batch(backlog.projected, rows.to),
             reads: self.reads.batch(),
             audit: self.audit.batch(store)?,
         });
@@ -281,7 +282,7 @@ impl Room {
         let (log, room) = (self.log.close()?, encode(self.members.info())?);
         let rows = [(StateRow::Log, log), (StateRow::Room, room), (StateRow::Deletion, deletion)];
         turn.store.purge(&rows, turn.now)?;
-        self.reads = Default::default();
+        (self.reads, self.pins) = Default::default();
         self.audit.clear();
         self.outbox.clear(turn.store)?;
         self.check_alert(turn)?;

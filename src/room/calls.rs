@@ -76,6 +76,8 @@ impl Room {
             RoomCall::Reactors { message, emoji, after, limit } => {
                 self.reactors_page(request, (&message, &emoji), after.as_ref(), limit)?
             }
+            RoomCall::Pin { message, pin } => self.pin(request, &message, pin)?,
+            RoomCall::Pins => self.list_pins(request)?,
             RoomCall::Readers { message } => self.readers(request, &message)?.to_string(),
             RoomCall::Thread { root, before, limit } => self.thread_page(request, &root, before, limit)?,
             RoomCall::Read { seq } => {
@@ -174,6 +176,7 @@ fn rate_of(call: &RoomCall) -> Option<Rate> {
     Some(match call {
         RoomCall::Page(_) | RoomCall::Thread { .. } | RoomCall::Versions { .. } => Rate::Pages,
         RoomCall::Reactors { .. } | RoomCall::Readers { .. } | RoomCall::Find { .. } => Rate::Pages,
+        RoomCall::Pins | RoomCall::Pin { .. } => Rate::Pages,
         RoomCall::Outbox | RoomCall::RetryOutbox | RoomCall::Discard { .. } => Rate::Pages,
         RoomCall::DeleteReported { .. } => Rate::Frames,
         RoomCall::Uploaded { .. } | RoomCall::UploadFailed { .. } => return None,

@@ -8,7 +8,7 @@ use super::message::{MessageVersion, ensure_size, message_by_id, no_such_message
 use super::send_checks::{Begin, Operation, RetryKey};
 use super::store::formats::ChangeBody;
 use super::store::mutations::Mutation;
-use super::store::{Event, Kind};
+use super::store::{Event, Kind, encode};
 use super::thread::{ThreadUpdate, thread_event};
 use super::turn::Request;
 use super::{Room, RoomError};
@@ -208,6 +208,8 @@ impl Room {
     ) -> Result<Option<ThreadUpdate>, RoomError> {
         let root = self.root_without(request.turn, tombstone)?;
         let (body, root_body) = (server::body(tombstone), root.as_ref().map(server::body));
+        let pins = self.pins.without(tombstone.seq, event.seq);
+        let pins_row = pins.as_ref().map(encode).transpose()?;
         let mut mutations = vec![Mutation::RemoveUploads { uploads: files, due: request.turn.now }];
         mutations.push(Mutation::Purge { seq: tombstone.seq });
         mutations.push(Mutation::Body { seq: tombstone.seq, body: &body });
@@ -215,8 +217,10 @@ impl Room {
         if let (Some(root), Some(body)) = (&root, &root_body) {
             mutations.push(Mutation::Body { seq: root.seq, body });
         }
+        mutations.extend(pins_row.as_deref().map(|row| Mutation::Pins { row }));
         let events: Vec<&Event> = [event].into_iter().chain(&thread_event).collect();
         request.turn.store.append(&events, &mutations)?;
+        pins.into_iter().for_each(|row| self.pins.replace(row));
         self.log.advance(thread_event.as_ref().map_or(event.seq, |thread_event| thread_event.seq));
         Ok(root.zip(thread_event).map(|(root, event)| ThreadUpdate::new(&root, event.seq)))
     }

@@ -152,6 +152,10 @@ pub enum RoomCall {
     React { message: String, emoji: String, add: bool },
     /// `GET /rooms/:id/messages/:mid/reactions/:emoji`: those whose ids follow `after`.
     Reactors { message: String, emoji: String, after: Option<UserId>, limit: Option<u64> },
+    /// `PUT` or `DELETE /rooms/:id/pins/:mid`.
+    Pin { message: String, pin: bool },
+    /// `GET /rooms/:id/pins`.
+    Pins,
     /// `GET /rooms/:id/messages/:mid/readers`.
     Readers { message: String },
     /// `GET /rooms/:id/threads/:rootId`.

@@ -37,6 +37,7 @@ mod notices;
 mod notifications;
 mod operator;
 mod outbox;
+mod pins;
 mod presence;
 mod rate;
 mod reactions;
@@ -91,6 +92,7 @@ use members::Members;
 use moderation::{Moderation, Moderator};
 use notifications::Notifications;
 use outbox::Outbox;
+use pins::Pins;
 use presence::Presence;
 use reads::Reads;
 use slow_mode::SlowMode;
@@ -107,6 +109,7 @@ pub struct Room {
     presence: Presence,
     rates: RateLimits,
     reads: Reads,
+    pins: Pins,
     slow_mode: SlowMode,
     moderator: Moderator,
     parse_emoji: EmojiParser,
@@ -145,6 +148,7 @@ impl Room {
             presence: Presence::default(),
             rates: RateLimits::default(),
             reads,
+            pins: Pins::load(store)?,
             slow_mode: SlowMode::default(),
             moderator: Moderator::default(),
             parse_emoji: |_| None,

@@ -5,8 +5,9 @@
 use super::files::uploads_of;
 use super::log::Log;
 use super::message_row::message_of;
+use super::pins::rebuilt;
 use super::reactions::Reactors;
-use super::store::formats::{AlertRow, RebuildState, RoomInfo};
+use super::store::formats::{AlertRow, PinsRow, RebuildState, RoomInfo};
 use super::store::mutations::Mutation;
 use super::store::{Event, Kind, Result, StateRow, Store, decode, encode};
 use crate::db::{MessagePage, MessageRow, RoomSnapshot};
@@ -104,9 +105,11 @@ impl Rebuild {
     pub fn page(&mut self, store: &Store, page: MessagePage) -> Result<RebuildStep> {
         let newest = page.messages.last().map(|row| row.seq).filter(|_| page.has_more);
         let next = RebuildState { imported: newest.unwrap_or(self.state.last_seq), ..self.state.clone() };
-        let mut rows = page.messages.into_iter();
+        let (mut rows, pins) = (page.messages.into_iter(), page.pins);
         self.step(store, &mut |job| {
             rows.try_for_each(|row| job.import(store, row))?;
+            // Those of the last page remain; a message of theirs may be on a later page.
+            store.set_state(StateRow::Pins, encode(&PinsRow { changed_at: 0, pins: pins.clone() })?)?;
             store.set_state(StateRow::Rebuild, encode(&next)?)
         })
     }
@@ -178,11 +181,22 @@ impl Rebuild {
         if info.snapshot.epoch.is_some() {
             store.set_state(StateRow::Alert, encode(&AlertRow::default())?)?;
         }
+        self.complete_pins(store)?;
         // Uploads that only the lost log knew have no row now. Those in progress end before the listing.
         if floor > 0 {
             store.schedule_listing(now.saturating_add(UPLOAD_MAX_MS))?;
         }
         Log::store_rebuilt(store, self.state.epoch.clone(), floor, projected)
+    }
+
+    fn complete_pins(&self, store: &Store) -> Result<()> {
+        let floor = self.state.last_seq;
+        if floor == 0 {
+            return store.clear_state(StateRow::Pins);
+        }
+        let found: PinsRow =
+            store.state(StateRow::Pins)?.map(|row| decode(&row)).transpose()?.unwrap_or_default();
+        store.set_state(StateRow::Pins, encode(&rebuilt(store, found.pins, floor)?)?)
     }
 }
 

@@ -80,6 +80,7 @@ impl Room {
         for event in store.between(since, to, REPLAY_EVENTS_MAX)? {
             let text = match is_hidden(&event, visible_from) {
                 true => server::hidden(event.seq),
+                false if event.kind == Kind::Pins => self.pins.event_text(&event, visible_from),
                 false => self.event_texts(store, &event, &mut targets, !batches)?.text_for(batches).clone(),
             };
             bytes = bytes.saturating_add(text.len());
@@ -99,6 +100,10 @@ impl Room {
         let mut targets = Targets::default();
         let legacy = self.connections.has_legacy();
         for event in store.between(delivered_seq, self.log.head(), REPLAY_EVENTS_MAX)? {
+            if event.kind == Kind::Pins {
+                self.broadcast_pins(&event);
+                continue;
+            }
             let texts = self.event_texts(store, &event, &mut targets, legacy)?;
             self.broadcast_about(event.target, event.seq, texts);
         }
@@ -179,6 +184,7 @@ impl Room {
                     target.map_or((0, None), |(root, _)| (root.reply_count, root.last_reply_at));
                 server::thread_update(seq, id, count, last)
             }
+            Kind::Pins => self.pins.event_text(event, 0),
             Kind::MemberAdded | Kind::MemberRemoved | Kind::MemberUpdated | Kind::RoomUpdated => {
                 member_event_text(event)
             }

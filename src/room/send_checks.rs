@@ -20,6 +20,7 @@ pub(super) enum Operation {
     React,
     Type,
     Report,
+    Pin,
 }
 
 /// Whom an archived room, a mute or a block stops.
@@ -49,7 +50,7 @@ impl Operation {
     /// first, and what the operation refers to is looked up before the last.
     #[rustfmt::skip]
     const fn checks(self) -> Checks {
-        use Action::{DeleteOwn, EditOwn, React, Report, Talk};
+        use Action::{DeleteOwn, EditOwn, Pin, React, Report, Talk};
         use Rate::{Messages, Reactions, Typing};
         use Stops::{Everybody, Members, Nobody};
         use Text::{Edited, Absent, Sent};
@@ -61,6 +62,7 @@ impl Operation {
             Self::React     => Checks(React,      Everybody, Everybody, Reactions, Absent),
             Self::Type      => Checks(Talk,       Everybody, Everybody, Typing,    Absent),
             Self::Report    => Checks(Report,     Nobody,    Nobody,    Reactions, Absent),
+            Self::Pin       => Checks(Pin,        Everybody, Everybody, Reactions, Absent),
         }
     }
 
@@ -71,7 +73,8 @@ impl Operation {
             Self::Edit => Some(Kind::Edit),
             Self::Delete => Some(Kind::Delete),
             Self::React => Some(Kind::Reaction),
-            Self::Type | Self::Report => None,
+            // A pin has no clientId: it changes nothing the second time.
+            Self::Type | Self::Report | Self::Pin => None,
         }
     }
 }

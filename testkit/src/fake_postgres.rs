@@ -2,7 +2,8 @@
 //! Not here: SQL. The statement itself is tested against a real Postgres (`tests/native/db_projection.rs`).
 
 use chinwag::db::{
-    DbError, Marker, MessagePage, MessageRow, PageBounds, Projected, Projection, ReactionChange, ReactionRow,
+    DbError, Marker, MessagePage, MessageRow, PageBounds, PinRow, Projected, Projection, ReactionChange,
+    ReactionRow,
 };
 use chinwag::ids::Seq;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,10 @@ pub enum Fault {
 pub struct FakePostgres {
     pub fault: Fault,
     pub rows: BTreeMap<Seq, MessageRow>,
+    /// The oldest first.
+    pub pins: Vec<PinRow>,
+    /// Every list of pins in the order of arrival, with the `last_seq` of its batch.
+    pub pins_log: Vec<(Seq, Vec<PinRow>)>,
     pub reads: BTreeMap<String, Marker>,
     /// Every read marker in the order of arrival, with the `last_seq` of its batch.
     pub reads_log: Vec<(Seq, String, Marker)>,
@@ -98,6 +103,10 @@ impl FakePostgres {
             }
         }
         batch.reactions.iter().for_each(|change| self.react(change));
+        if let Some(pins) = &batch.pins {
+            self.pins_log.push((batch.to, pins.clone()));
+            self.pins.clone_from(pins);
+        }
         for (user, read) in &batch.reads {
             self.reads_log.push((batch.to, user.to_string(), *read));
             self.mark(user.as_str(), *read);
@@ -126,7 +135,7 @@ impl FakePostgres {
             bytes += serde_json::to_string(row).map_or(0, |json| json.len() as u64);
             messages.push(row.clone());
         }
-        MessagePage { messages, has_more: rows.peek().is_some() }
+        MessagePage { messages, pins: self.pins.clone(), has_more: rows.peek().is_some() }
     }
 
     fn put(&mut self, row: &MessageRow) {
@@ -176,6 +185,8 @@ impl FakePostgres {
         self.reads.clear();
         self.reads_log.retain(|(at, ..)| *at <= last_seq);
         self.reads_log.clone().iter().for_each(|(_, user, read)| self.mark(user, *read));
+        self.pins_log.retain(|(at, _)| *at <= last_seq);
+        self.pins = self.pins_log.last().map(|(_, pins)| pins.clone()).unwrap_or_default();
         self.followers.retain(|thread, _| *thread <= last_seq);
         self.last_seq = last_seq;
     }

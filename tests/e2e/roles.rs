@@ -97,6 +97,9 @@ fn rows() -> Vec<Row> {
     row("PUT", "/rooms/{room}/messages/{message}/reactions/{emoji}", Value::Null, Carols, MEMBERS);
     row("DELETE", "/rooms/{room}/messages/{message}/reactions/{emoji}", Value::Null, Carols, MEMBERS);
     row("GET", "/rooms/{room}/messages/{message}/reactions/{emoji}", Value::Null, Carols, MEMBERS);
+    row("GET", "/rooms/{room}/pins", Value::Null, Same, MEMBERS);
+    row("PUT", "/rooms/{room}/pins/{message}", Value::Null, Carols, ADMINS);
+    row("DELETE", "/rooms/{room}/pins/{message}", Value::Null, Carols, ADMINS);
     row("GET", "/rooms/{room}/messages/{message}/readers", Value::Null, Carols, MEMBERS);
     row("GET", "/rooms/{room}/threads/{root}", Value::Null, Carols, MEMBERS);
     row("POST", "/rooms/{room}/threads/{root}/read", json!({"seq": 1}), Carols, MEMBERS);

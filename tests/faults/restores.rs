@@ -138,6 +138,7 @@ const REMOVE: &str = "
     DELETE FROM chat_mentions WHERE tenant_id = '{tenant}' AND room_id = '{room}' AND seq > {seq};
     DELETE FROM chat_messages WHERE tenant_id = '{tenant}' AND room_id = '{room}' AND seq > {seq};
     DELETE FROM chat_thread_followers WHERE tenant_id = '{tenant}' AND room_id = '{room}' AND thread_seq > {seq};
+    DELETE FROM chat_pins WHERE tenant_id = '{tenant}' AND room_id = '{room}' AND position > {seq};
     DELETE FROM chat_audit WHERE tenant_id = '{tenant}' AND room_id = '{room}';
     DELETE FROM chat_bans WHERE tenant_id = '{tenant}' AND room_id = '{room}';
     DELETE FROM chat_room_members WHERE tenant_id = '{tenant}' AND room_id = '{room}';

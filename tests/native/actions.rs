@@ -116,6 +116,9 @@ impl Rig {
                 let limit = value("limit=").map(|limit| limit.parse().unwrap());
                 RoomCall::Reactors { message: id(seq), emoji: emoji.into(), after, limit }
             }
+            ["pin", seq] => RoomCall::Pin { message: id(seq), pin: true },
+            ["unpin", seq] => RoomCall::Pin { message: id(seq), pin: false },
+            ["pins"] => RoomCall::Pins,
             ["readers", seq] => RoomCall::Readers { message: id(seq) },
             ["find", seq] => RoomCall::Find { message: id(seq), tombstones: false },
             ["find", "root", seq] => RoomCall::Find { message: id(seq), tombstones: true },

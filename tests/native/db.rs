@@ -85,6 +85,7 @@ pub fn batch(t: &str, r: &str, from: u64, to: u64, messages: Vec<MessageRow>) ->
         to,
         messages,
         reactions: Vec::new(),
+        pins: None,
         reads,
         audit: Vec::new(),
     }

@@ -250,6 +250,11 @@ fn room_frames() -> Vec<ServerExample> {
     ]
 }
 
+fn mutes() -> Vec<server::EventText> {
+    let mutes = [Value::Null, json!({"until": null}), json!({"until": "2026-11-24T10:00:00.000Z"})];
+    mutes.iter().map(server::mute_updated).collect()
+}
+
 fn conversation_frames() -> Vec<ServerExample> {
     let limits = Limits::default();
     let hello = Hello {
@@ -301,18 +306,15 @@ fn conversation_frames() -> Vec<ServerExample> {
                 server::thread_update(12, &one, 0, None),
             ],
         ),
+        (
+            "pins_updated",
+            vec![server::pins_updated(14, &[&one], "carol"), server::pins_updated(15, &[], "bob")],
+        ),
         ("hidden", vec![server::hidden(13)]),
         ("user_joined", vec![server::user_joined("bob", NOON)]),
         ("user_left", vec![server::user_left("bob", NOON)]),
         ("read_receipt", vec![server::read_receipt("bob", 8)]),
-        (
-            "mute_updated",
-            vec![
-                server::mute_updated(&Value::Null),
-                server::mute_updated(&json!({"until": null})),
-                server::mute_updated(&json!({"until": "2026-11-24T10:00:00.000Z"})),
-            ],
-        ),
+        ("mute_updated", mutes()),
         ("ack", acks(&one)),
         ("pong", vec![server::pong(&json!(17), 8, "e1")]),
         ("auth_ok", vec![server::auth_ok(NOON)]),

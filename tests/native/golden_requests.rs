@@ -16,6 +16,8 @@ pub fn requests() -> Vec<Value> {
         json!({"call": "versions", "message": id, "before": 9}),
         json!({"call": "react", "message": id, "emoji": "👍", "add": true}),
         json!({"call": "reactors", "message": id, "emoji": "👍", "after": "bob", "limit": 50}),
+        json!({"call": "pin", "message": id, "pin": true}),
+        json!({"call": "pins"}),
         json!({"call": "readers", "message": id}),
         json!({"call": "thread", "root": id, "before": 9, "limit": 20}),
         json!({"call": "read", "seq": 7}),

@@ -13,8 +13,8 @@ use chinwag::inbox::{Confirmed, Draft, Logged, Owner, Views};
 use chinwag::notify::{Secret, webhook};
 use chinwag::protocol::message::{Attachment, Message};
 use chinwag::room::store::formats::{
-    AlertRow, ChangeBody, LogState, MemberBody, OutboxReport, PendingDeletion, ReactionBody, ReadsRow,
-    RebuildState, RoomInfo,
+    AlertRow, ChangeBody, LogState, MemberBody, OutboxReport, PendingDeletion, PinsBody, PinsRow,
+    ReactionBody, ReadsRow, RebuildState, RoomInfo,
 };
 use chinwag::room::{AdminChange, RoomCall, SocketState};
 use serde::Serialize;
@@ -34,7 +34,7 @@ fn rewrite<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, Stri
 }
 
 /// Every format, with the places that hold it.
-const FORMATS: [(&str, Rewrite); 25] = [
+const FORMATS: [(&str, Rewrite); 27] = [
     // With each socket.
     ("socket_state", rewrite::<SocketState>),
     // The table `state`.
@@ -42,12 +42,14 @@ const FORMATS: [(&str, Rewrite); 25] = [
     ("rebuild_state", rewrite::<RebuildState>),
     ("room_info", rewrite::<RoomInfo>),
     ("reads_row", rewrite::<ReadsRow>),
+    ("pins_row", rewrite::<PinsRow>),
     ("alert_row", rewrite::<AlertRow>),
     ("pending_deletion", rewrite::<PendingDeletion>),
     // The tables `events`, `versions`, `audit` and `uploads`.
     ("message", rewrite::<Message>),
     ("reaction_body", rewrite::<ReactionBody>),
     ("change_body", rewrite::<ChangeBody>),
+    ("pins_body", rewrite::<PinsBody>),
     ("member_body", rewrite::<MemberBody>),
     ("version_row", rewrite::<VersionRow>),
     ("audit_row", rewrite::<AuditRow>),
@@ -278,6 +280,13 @@ fn state_samples(problem: &Value) -> Vec<(&'static str, Value)> {
             json!({"number": 9, "markers": {"alice": 7, "bob": 5}, "unprojected": ["bob"], "generations": {"bob": 1}}),
         ),
         ("reads_row", json!({"number": 1, "markers": {}, "unprojected": []})),
+        (
+            "pins_row",
+            json!({
+                "changedAt": 9,
+                "pins": [{"seq": 1, "id": message_id(1), "position": 5, "pinnedBy": "alice", "atMs": NOON}],
+            }),
+        ),
         ("alert_row", json!({"told": problem, "at": NOON, "retry_rows": [3, 5]})),
         ("pending_deletion", json!({"since": NOON, "gone": false})),
     ]
@@ -302,6 +311,7 @@ fn samples() -> Vec<(&'static str, Value)> {
             json!({"messageId": message_id(1), "version": 2, "mentioned": ["bob"], "callsAll": true}),
         ),
         ("change_body", json!({"messageId": message_id(1), "version": 3})),
+        ("pins_body", json!({"messageId": message_id(1)})),
         ("member_body", json!({"userId": "bob", "role": "moderator"})),
         (
             "version_row",

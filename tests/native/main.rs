@@ -8,6 +8,7 @@ mod db;
 mod db_inbox;
 mod db_migrations;
 mod db_people;
+mod db_pins;
 mod db_plans;
 mod db_profiles;
 mod db_projection;

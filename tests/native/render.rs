@@ -50,15 +50,9 @@ pub fn event(e: &Value) -> String {
                 e["lastReplyAt"].as_str().map(|at| format!(" last {}", &at[14..19])).unwrap_or_default();
             format!("thread_update {} of {root} has {}{last}", e["seq"], e["replyCount"])
         }
+        "pins_updated" => pins_updated(e),
         "hidden" => format!("hidden {}", e["seq"]),
-        "typing" => {
-            let what = if e["isTyping"] == true { "typing" } else { "typing off" };
-            let thread = e["threadId"].as_str().map(|id| format!(" in {}", seq_of(id))).unwrap_or_default();
-            let named = e["typingUsers"].as_array().unwrap().len() as u64;
-            let count = e["typingCount"].as_u64().unwrap();
-            let all = if count == named { String::new() } else { format!(" of {count}") };
-            format!("{what} {}{thread} [{}]{all}", text("userId"), list(&e["typingUsers"]))
-        }
+        "typing" => typing(e),
         kind @ ("user_joined" | "user_left") => format!("{kind} {}", text("userId")),
         "mute_updated" => format!("mute_updated {}", e["mute"]),
         "read_receipt" => format!("read_receipt {} {}", text("userId"), e["seq"]),
@@ -80,6 +74,27 @@ pub fn event(e: &Value) -> String {
         "room_updated" => format!("room_updated {} {}", e["seq"], room(&e["room"])),
         other => panic!("no such event: {other}"),
     }
+}
+
+fn typing(e: &Value) -> String {
+    let what = if e["isTyping"] == true { "typing" } else { "typing off" };
+    let thread = e["threadId"].as_str().map(|id| format!(" in {}", seq_of(id))).unwrap_or_default();
+    let named = e["typingUsers"].as_array().unwrap().len() as u64;
+    let count = e["typingCount"].as_u64().unwrap();
+    let all = if count == named { String::new() } else { format!(" of {count}") };
+    format!("{what} {}{thread} [{}]{all}", e["userId"].as_str().unwrap(), list(&e["typingUsers"]))
+}
+
+fn pins_updated(e: &Value) -> String {
+    let ids = e["messageIds"].as_array().unwrap();
+    let seqs: Vec<_> = ids.iter().map(|id| seq_of(id.as_str().unwrap()).to_string()).collect();
+    format!("pins_updated {} [{}] by {}", e["seq"], seqs.join(" "), e["by"].as_str().unwrap())
+}
+
+fn pins(answer: &Value) -> String {
+    let seqs: Vec<_> = answer["messages"].as_array().unwrap().iter().map(message).collect();
+    let more = if answer["hasMore"] == true { " …" } else { "" };
+    format!("pins [{}]{more}", seqs.join(", "))
 }
 
 /// What of a room isn't as it was made.
@@ -176,7 +191,9 @@ pub fn reply(reply: &Result<String, Refusal>) -> String {
         }
         Ok(text) => {
             let answer: Value = serde_json::from_str(text).unwrap();
-            if let Some(messages) = answer["messages"].as_array() {
+            if answer["hasMore"].is_boolean() {
+                pins(&answer)
+            } else if let Some(messages) = answer["messages"].as_array() {
                 let seqs: Vec<_> = messages.iter().map(|m| m["seq"].to_string()).collect();
                 let more = |name: &str, sign| if answer[name] == true { sign } else { "" };
                 let (before, after) = (more("hasMoreBefore", "… "), more("hasMoreAfter", " …"));

@@ -17,6 +17,7 @@
 //! | `resolve delete N` `resolve mute NAME` `resolve ban NAME` | what a tenant's moderator does about a report |
 //! | `page [before= after= around= at= limit= threadId=]` `thread N [before= limit=]` `versions N` | reads over REST |
 //! | `reactors E N [after= limit=]` | lists who reacted, over REST |
+//! | `pin N` `unpin N` `pins` | pins message N, over REST · unpins it · lists the pinned messages |
 //! | `readers N` | lists who has read up to message N, over REST |
 //! | `read N` `unread N` | sets the own read marker over REST |
 //! | `reserve U [SIZE]` `store U` `finish U` `fail U` `upload U…` `get U` | the steps of an upload; all of them; a download |

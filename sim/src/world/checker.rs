@@ -39,6 +39,8 @@ pub enum Checker {
     Undead,
     /// A rebuild was begun twice, went back, or left a hole.
     Rebuilt,
+    /// Clients, log, model and Postgres disagree on the pins, or a deleted message is pinned.
+    Pins,
     /// A read marker that its person did not set.
     Marker,
     /// More memory, bytes or rows than allowed, or a client that reads was closed as slow.
@@ -64,7 +66,7 @@ pub enum Checker {
 }
 
 impl Checker {
-    const ALL: [Checker; 28] = [
+    const ALL: [Checker; 29] = [
         Self::Lost,
         Self::Duplicated,
         Self::Diverging,
@@ -82,6 +84,7 @@ impl Checker {
         Self::Gone,
         Self::Undead,
         Self::Rebuilt,
+        Self::Pins,
         Self::Marker,
         Self::Bounds,
         Self::Answered,

@@ -85,6 +85,8 @@ pub struct Tab {
     pub sent_count: u64,
     /// Messages that it can react to, reply to, edit and delete.
     pub known: Vec<KnownMessage>,
+    /// The pins, newest first, once an event has named them.
+    pub pins: Option<Vec<String>>,
     /// How many deletions had been acked when it last connected.
     pub deletions_at_connect: usize,
     /// Number and seq of each acked message that was sent once.
@@ -119,6 +121,7 @@ impl Tab {
             pending: Vec::new(),
             sent_count: 0,
             known: Vec::new(),
+            pins: None,
             deletions_at_connect: 0,
             order: Vec::new(),
             acked: Vec::new(),
@@ -234,7 +237,7 @@ fn frame(client_id: &str, operation: &Operation) -> Value {
             let action = if *add { "add" } else { "remove" };
             json!({"type": "reaction", "messageId": message, "emoji": emoji, "action": action})
         }
-        Operation::Thread | Operation::RoomEvent { .. } => Value::Null,
+        Operation::Thread | Operation::Pins | Operation::RoomEvent { .. } => Value::Null,
     };
     frame["clientId"] = json!(client_id);
     if let Operation::Message { content, .. } = operation

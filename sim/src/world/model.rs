@@ -48,6 +48,8 @@ pub struct RoomModel {
     /// By epoch and seq, as the first client received it.
     pub received: BTreeMap<(String, Seq), Fact>,
     pub content: ContentModel,
+    /// By message: whether it was pinned or unpinned last; `None`: that was not answered.
+    pub pins: BTreeMap<String, Option<bool>>,
 }
 
 impl RoomModel {
@@ -88,7 +90,9 @@ impl RoomModel {
             Operation::Reaction { message, .. }
             | Operation::Edit { message, .. }
             | Operation::Delete { message } => message,
-            Operation::Message { .. } | Operation::Thread | Operation::RoomEvent { .. } => &acked.id,
+            Operation::Message { .. } | Operation::Thread | Operation::Pins | Operation::RoomEvent { .. } => {
+                &acked.id
+            }
         };
         if *about != acked.id {
             return Err((Checker::Acked, format!("{client_id} is about {about}, acked as {acked:?}")));

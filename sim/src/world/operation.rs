@@ -8,6 +8,8 @@ pub enum Operation {
     Reaction { message: String, emoji: String, add: bool },
     Edit { message: String, content: String, base: Option<u64> },
     Delete { message: String },
+    /// A message was pinned or unpinned, over REST.
+    Pins,
     /// A thread's count changed: no client sends that.
     Thread,
     /// An event about the room or its members, as it was received: no client sends that.

@@ -30,6 +30,7 @@ const TABLE: &[(Action, [bool; 4])] = &[
     (Ban { target: Admin }, [false, false, false, true]),
     (Ban { target: Owner }, [false, false, false, false]),
     (ChangeRoom, [false, false, true, true]),
+    (Pin, [false, false, true, true]),
     (AddPeople, [false, false, true, true]),
     (MentionRoomAmongAdmins, [false, false, true, true]),
     (RemovePerson { target: Member }, [false, false, true, true]),
@@ -187,7 +188,7 @@ fn a_room_does_not_exist_for_non_members() {
 #[test]
 fn in_a_direct_room_everybody_is_a_member_who_cannot_leave() {
     for (action, allowed) in TABLE {
-        let expected = !(allowed[0] && *action != Leave);
+        let expected = !(allowed[0] && *action != Leave || *action == Pin);
         for role in Role::ALL {
             for tenant_role in [None, Some(Moderator), Some(Admin)] {
                 let operates = is_operation(*action)

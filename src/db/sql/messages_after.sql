@@ -14,5 +14,6 @@ SELECT json_build_object(
     'hasMore', (
         SELECT m.seq FROM chat_messages m
         WHERE m.tenant_id = $1->>'tenant' AND m.room_id = $1->>'room' AND m.seq > max(p.seq)
-        ORDER BY m.seq LIMIT 1) IS NOT NULL)
+        ORDER BY m.seq LIMIT 1) IS NOT NULL,
+    'pins', chat_pins_of_room_v1($1->>'tenant', $1->>'room'))
 FROM page p

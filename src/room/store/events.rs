@@ -24,10 +24,12 @@ pub enum Kind {
     MemberRemoved = 7,
     MemberUpdated = 8,
     RoomUpdated = 9,
+    /// A message was pinned or unpinned.
+    Pins = 10,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Message,
         Self::Reaction,
         Self::Edit,
@@ -37,6 +39,7 @@ impl Kind {
         Self::MemberRemoved,
         Self::MemberUpdated,
         Self::RoomUpdated,
+        Self::Pins,
     ];
 
     fn of(value: i64) -> Option<Self> {

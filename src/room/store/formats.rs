@@ -11,7 +11,7 @@
 //! - `db::VersionRow` in `versions`: tests/golden/stored/version_row.json
 
 use crate::auth::Role;
-use crate::db::RoomSnapshot;
+use crate::db::{PinRow, RoomSnapshot};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,6 +84,18 @@ pub struct ReadsRow {
     pub generations: BTreeMap<String, u64>,
 }
 
+/// The room's pins.
+///
+/// Stored format: tests/golden/stored/pins_row.json
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinsRow {
+    /// The seq of the event that last changed the list: a pin, or a deletion.
+    pub changed_at: Seq,
+    /// The oldest pin first.
+    pub pins: Vec<PinRow>,
+}
+
 /// What the tenant's list of outbox alerts knows, and what the operator wants tried again.
 ///
 /// Stored format: tests/golden/stored/alert_row.json
@@ -146,6 +158,15 @@ pub struct ChangeBody {
     /// The edit mentions `@room`, and the message did not before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub calls_all: bool,
+}
+
+/// The body of a `Kind::Pins`: the message that was pinned or unpinned. The list is in the row `PinsRow`.
+///
+/// Stored format: tests/golden/stored/pins_body.json
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinsBody {
+    pub message_id: String,
 }
 
 /// The body of a `Kind::MemberAdded`, `MemberRemoved` or `MemberUpdated`. The event's `user_id` is who made the change.

@@ -7,6 +7,7 @@
 //! in too, left no fewer bytes behind.
 
 use super::sql::{Result, SqlValue, Store, int, opt_int, text};
+use super::state::StateRow;
 use crate::db::VersionRow;
 use crate::ids::{Seq, UnixMs};
 use crate::limits::VERSIONS_KEPT_MAX;
@@ -23,6 +24,8 @@ pub enum Mutation<'a> {
     Keep { seq: Seq, edit: Seq, version: VersionRow },
     /// No content of the message at `seq` remains. Its new body is another mutation, after this one.
     Purge { seq: Seq },
+    /// The row of the pins is this one.
+    Pins { row: &'a str },
     /// These uploads are in this message.
     MarkUploadsSent { uploads: &'a [String], message: Seq },
     /// The objects of these uploads must be removed.
@@ -44,6 +47,7 @@ impl Store<'_> {
                 if oldest > 1 { self.drop_versions(*seq, oldest, oldest) } else { Ok(()) }
             }
             Mutation::Purge { seq } => self.purge_message(*seq),
+            Mutation::Pins { row } => self.set_state(StateRow::Pins, (*row).to_owned()),
             Mutation::MarkUploadsSent { uploads, message } => {
                 uploads.iter().try_for_each(|upload| self.mark_upload_sent(upload, *message))
             }

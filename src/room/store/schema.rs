@@ -138,6 +138,7 @@ impl Store<'_> {
             let complete = "UPDATE uploads SET due = ? WHERE file IS NOT NULL OR message IS NOT NULL";
             self.0.exec(complete, &[int(now)])?;
             self.clear_state(StateRow::Reads)?;
+            self.clear_state(StateRow::Pins)?;
             rows.iter().try_for_each(|(row, value)| self.set_state(*row, value.clone()))
         })
     }

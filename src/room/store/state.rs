@@ -15,6 +15,8 @@ pub enum StateRow {
     Reads = 3,
     /// `AlertRow`. Present only while the room may be on its tenant's list of outbox alerts.
     Alert = 4,
+    /// `PinsRow`. Absent in a room that never had a pin.
+    Pins = 5,
     /// `PendingDeletion`. Present from the owner's request until the storage is wiped or the deletion has failed.
     Deletion = 9,
     /// `RebuildState`. Present while a log is being rebuilt; the row `Room` then is the room as the rebuild began.

@@ -4,12 +4,13 @@ use super::{Check, Position, Rule, Violation};
 use serde_json::Value;
 
 /// Types of events that have a place in the log.
-pub const SEQUENCED: [&str; 10] = [
+pub const SEQUENCED: [&str; 11] = [
     "new_message",
     "reaction_update",
     "message_updated",
     "message_deleted",
     "thread_update",
+    "pins_updated",
     "member_added",
     "member_removed",
     "member_updated",

@@ -9,6 +9,7 @@ mod message;
 mod notifications;
 mod outbox;
 mod outbox_alert;
+mod pins;
 mod presence;
 mod reactions;
 mod rebuild;

@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 79] = [
+const OTHERS: [(&str, &str); 82] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
@@ -22,6 +22,8 @@ const OTHERS: [(&str, &str); 79] = [
     ("ShownPerson", "room_info"),
     ("Account", "room_info"),
     ("ReadsRow", "reads_row"),
+    ("PinsRow", "pins_row"),
+    ("PinRow", "pins_row"),
     ("AlertRow", "alert_row"),
     ("OutboxProblem", "alert_row"),
     ("OutboxState", "alert_row"),
@@ -31,6 +33,7 @@ const OTHERS: [(&str, &str); 79] = [
     ("ReactionBody", "reaction_body"),
     ("ChangeBody", "change_body"),
     ("MemberBody", "member_body"),
+    ("PinsBody", "pins_body"),
     ("VersionRow", "version_row"),
     ("AuditRow", "audit_row"),
     ("ReportedMessage", "audit_row"),

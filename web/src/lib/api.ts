@@ -149,6 +149,17 @@ export class ChatApi {
     return this.request<{ userIds: string[]; nextCursor: string | null }>("GET", path, { query: { cursor } });
   }
 
+  /** The pinned messages, newest pin first. */
+  listPins(roomId: string, signal?: AbortSignal) {
+    return this.request<{ messages: Message[]; hasMore: boolean }>("GET", roomPath(roomId, "pins"), { signal });
+  }
+
+  /** Pins or unpins the message. */
+  pin(roomId: string, messageId: string, on: boolean) {
+    const path = roomPath(roomId, "pins", messageId);
+    return this.request<{ messages: Message[]; hasMore: boolean }>(on ? "PUT" : "DELETE", path);
+  }
+
   /** Who has read up to the message: the first 100 by id, and how many in all. */
   listReaders(roomId: string, messageId: string) {
     const path = roomPath(roomId, "messages", messageId, "readers");

@@ -19,7 +19,11 @@ export function applyEvent(state: RoomState, event: LogEvent, nowMs: number): Ro
         known.deletedAt ? known : withOwnReactions(event.message, known, state.me),
       );
     case "message_deleted":
-      return updateMessage(state, event, event.messageId, (message) => tombstone(message, nowMs));
+      return updateMessage(withoutPin(state, event.messageId), event, event.messageId, (message) =>
+        tombstone(message, nowMs),
+      );
+    case "pins_updated":
+      return { ...state, pins: event.messageIds };
     case "reaction_update":
       return updateMessage(state, event, event.messageId, (message) =>
         message.deletedAt ? message : { ...message, ...withDelta(message, event.delta, event.count) },
@@ -48,6 +52,11 @@ export function applyEvent(state: RoomState, event: LogEvent, nowMs: number): Ro
     default:
       return state;
   }
+}
+
+/** A deleted message is pinned no more (PIN-2). */
+function withoutPin(state: RoomState, id: string): RoomState {
+  return state.pins?.includes(id) ? { ...state, pins: state.pins.filter((known) => known !== id) } : state;
 }
 
 function onNewMessage(state: RoomState, message: Message, clientId: string | null): RoomState {

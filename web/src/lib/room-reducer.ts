@@ -180,7 +180,7 @@ function onLiveEvent(state: RoomState, event: LiveEvent, nowMs: number): RoomSta
     case "hello":
       return onHello(state, event, nowMs);
     case "resync":
-      return withEpoch(startReload(state), event.epoch);
+      return withEpoch({ ...startReload(state), pins: null }, event.epoch);
     case "synced":
       return onSynced(state, event.seq, event.hasMoreBefore);
     case "ack":

@@ -95,6 +95,8 @@ export interface RoomState {
   /** The "New messages" line stands after this seq. `null`: no line. */
   unreadLineSeq: number | null;
   notify: NotifySettings | null;
+  /** The ids of the pinned messages, newest pin first. `null`: unknown, so they must be fetched. */
+  pins: string[] | null;
   /** The room and its first members, once fetched. */
   details: Room | null;
   /** Increases when the room or its members change, so that components fetch them again. */
@@ -134,6 +136,7 @@ export function initialRoomState(me: string): RoomState {
     keepUnread: false,
     unreadLineSeq: null,
     notify: null,
+    pins: null,
     details: null,
     roomRevision: 0,
     sendBlocked: null,

@@ -264,6 +264,44 @@ export interface Operations {
       hasMoreBefore: boolean;
     };
   };
+  listPins: {
+    path: {
+      room: string;
+    };
+    answer: {
+      /**
+       * @maxItems 50
+       */
+      messages: Message[];
+      hasMore: boolean;
+    };
+  };
+  pinMessage: {
+    path: {
+      room: string;
+      message: string;
+    };
+    answer: {
+      /**
+       * @maxItems 50
+       */
+      messages: Message[];
+      hasMore: boolean;
+    };
+  };
+  unpinMessage: {
+    path: {
+      room: string;
+      message: string;
+    };
+    answer: {
+      /**
+       * @maxItems 50
+       */
+      messages: Message[];
+      hasMore: boolean;
+    };
+  };
   listReaders: {
     path: {
       room: string;

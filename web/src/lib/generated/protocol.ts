@@ -55,6 +55,7 @@ export type LogEvent =
   | MessageUpdated
   | MessageDeleted
   | ThreadUpdate
+  | PinsUpdated
   | MemberEvent
   | RoomUpdated
   | Hidden;
@@ -485,6 +486,19 @@ export interface ThreadUpdate {
   threadId: string;
   replyCount: number;
   lastReplyAt: Time | null;
+}
+/**
+ * A message was pinned or unpinned: all pins that the receiver may see as they are now, newest pin first.
+ *
+ */
+export interface PinsUpdated {
+  type: "pins_updated";
+  seq: Seq;
+  /**
+   * @maxItems 50
+   */
+  messageIds: string[];
+  by: string;
 }
 export interface MemberEvent {
   type: "member_added" | "member_removed" | "member_updated";
