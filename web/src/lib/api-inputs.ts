@@ -44,3 +44,6 @@ export type OwnProfile = Operations["getOwnProfile"]["answer"];
 export type OwnProfileChange = Operations["updateOwnProfile"]["body"];
 
 export type SavedState = Operations["saveMessage"]["answer"];
+
+/** A page of the pinned messages, newest pin first. */
+export type Pins = Operations["listPins"]["answer"];

@@ -1,15 +1,6 @@
 /** The REST client: one method per route; every failure is an `ApiError`. It retries only after a 401, and caches nothing. */
 
-import type {
-  MessageQuery,
-  NewRoom,
-  OwnProfile,
-  OwnProfileChange,
-  PeopleQuery,
-  RoomPatch,
-  SavedState,
-  SearchQuery,
-} from "./api-inputs";
+import type * as inputs from "./api-inputs";
 import {
   ApiError,
   errorOf,
@@ -56,7 +47,7 @@ export class ChatApi {
     });
   }
 
-  createRoom(room: NewRoom) {
+  createRoom(room: inputs.NewRoom) {
     return this.request<{ room: Room; created: boolean }>("POST", "/rooms/create", { body: room });
   }
 
@@ -65,7 +56,7 @@ export class ChatApi {
     return unwrapRoom(await this.request<Room | { room: Room }>("GET", roomPath(id)));
   }
 
-  async updateRoom(id: string, change: RoomPatch): Promise<Room> {
+  async updateRoom(id: string, change: inputs.RoomPatch): Promise<Room> {
     return unwrapRoom(await this.request<Room | { room: Room }>("PATCH", roomPath(id), { body: change }));
   }
 
@@ -105,7 +96,7 @@ export class ChatApi {
 
   // ---- messages ----
 
-  messages(roomId: string, query: MessageQuery, signal?: AbortSignal) {
+  messages(roomId: string, query: inputs.MessageQuery, signal?: AbortSignal) {
     return this.request<MessagePage>("GET", roomPath(roomId, "messages"), { query: { ...query }, signal });
   }
 
@@ -150,14 +141,14 @@ export class ChatApi {
   }
 
   /** The pinned messages, newest pin first. */
-  listPins(roomId: string, signal?: AbortSignal) {
-    return this.request<{ messages: Message[]; hasMore: boolean }>("GET", roomPath(roomId, "pins"), { signal });
+  listPins(roomId: string) {
+    return this.request<inputs.Pins>("GET", roomPath(roomId, "pins"));
   }
 
   /** Pins or unpins the message. */
   pin(roomId: string, messageId: string, on: boolean) {
     const path = roomPath(roomId, "pins", messageId);
-    return this.request<{ messages: Message[]; hasMore: boolean }>(on ? "PUT" : "DELETE", path);
+    return this.request<inputs.Pins>(on ? "PUT" : "DELETE", path);
   }
 
   /** Who has read up to the message: the first 100 by id, and how many in all. */
@@ -219,11 +210,11 @@ export class ChatApi {
 
   /** Saves a message for later, for me alone. */
   saveMessage(roomId: string, messageId: string) {
-    return this.request<SavedState>("PUT", savedPath(roomId, messageId));
+    return this.request<inputs.SavedState>("PUT", savedPath(roomId, messageId));
   }
 
   unsaveMessage(roomId: string, messageId: string) {
-    return this.request<SavedState>("DELETE", savedPath(roomId, messageId));
+    return this.request<inputs.SavedState>("DELETE", savedPath(roomId, messageId));
   }
 
   /** What I have saved, the newest first; a page may be empty and still have a cursor. */
@@ -234,7 +225,7 @@ export class ChatApi {
     });
   }
 
-  search(query: SearchQuery, signal?: AbortSignal) {
+  search(query: inputs.SearchQuery, signal?: AbortSignal) {
     return this.request<{ hits: SearchHit[]; nextCursor: string | null }>("GET", "/search", {
       query: { ...query },
       signal,
@@ -268,7 +259,7 @@ export class ChatApi {
   // ---- people ----
 
   /** People whose names or ids contain the words of `q`; a page may be empty and still have a cursor. */
-  people(query: PeopleQuery, signal?: AbortSignal) {
+  people(query: inputs.PeopleQuery, signal?: AbortSignal) {
     return this.request<{ people: Person[]; nextCursor: string | null }>("GET", "/people", {
       query: { ...query },
       signal,
@@ -286,11 +277,11 @@ export class ChatApi {
   }
 
   ownProfile(signal?: AbortSignal) {
-    return this.request<OwnProfile>("GET", "/people/me", { signal });
+    return this.request<inputs.OwnProfile>("GET", "/people/me", { signal });
   }
 
-  updateOwnProfile(change: OwnProfileChange) {
-    return this.request<OwnProfile>("PATCH", "/people/me", { body: change });
+  updateOwnProfile(change: inputs.OwnProfileChange) {
+    return this.request<inputs.OwnProfile>("PATCH", "/people/me", { body: change });
   }
 
   setBlock(userId: string, isBlocked: boolean) {
