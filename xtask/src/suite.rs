@@ -11,8 +11,8 @@ use std::time::Instant;
 
 /// An isolate compiles the Worker before its first answer. A thirtieth more than what was there when the numbers were set
 /// (bench/results/size.md) is reason to ask what came in. Cloudflare itself allows 64 MiB.
-const WASM_RAW_MAX_BYTES: usize = 3_600 << 10;
-const WASM_GZIP_MAX_BYTES: usize = 1_140 << 10;
+const WASM_RAW_MAX_BYTES: usize = 3_760 << 10;
+const WASM_GZIP_MAX_BYTES: usize = 1_190 << 10;
 const TEST_FEATURES: &str = "dev,test-hooks";
 /// Code that must never be deployed holds one of these strings.
 const MARKERS: [&str; 2] = ["chinwag-dev-sign-in", "chinwag-test-hook"];
