@@ -201,39 +201,3 @@ BEGIN
             chat_saved_after_v1(question->>'tenant', question->>'user', (question->'saved'->>'after')::bigint,
                 (question->'saved'->>'limit')::bigint) END);
 END $$;
-
--- Deletes a piece of a deleted room, as before, what people have saved of it included.
-CREATE OR REPLACE FUNCTION chat_erase_room_v1(question jsonb) RETURNS json
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-AS $$
-DECLARE
-    tenant constant text := question->>'tenant';
-    room constant text := question->>'room';
-    rows_max constant bigint := (question->>'rowsMax')::bigint;
-    parts constant text[] := '{{chat_message_reactions, seq}, {chat_message_versions, seq}, {chat_mentions, seq},
-        {chat_saved, seq}, {chat_messages, seq}, {chat_thread_followers, thread_seq}, {chat_bans, user_id}, {chat_audit, at}}';
-    part text[];
-    gone bigint;
-BEGIN
-    IF chat_mark_deleted_v1(tenant, room, NULL) = 'missing' THEN
-        INSERT INTO chat_deleted_rooms (tenant_id, room_id) VALUES (tenant, room) ON CONFLICT DO NOTHING;
-        RETURN to_json(false);
-    END IF;
-    -- What refers to a message goes first: a message may have 10,000 reactions, and a cascade has no bound. By its order
-    -- the right index is the cheapest one, also without statistics.
-    FOREACH part SLICE 1 IN ARRAY parts LOOP
-        EXECUTE format('DELETE FROM %1$I WHERE ctid = ANY (ARRAY(
-            SELECT x.ctid FROM %1$I x WHERE x.tenant_id = $1 AND x.room_id = $2
-            ORDER BY x.tenant_id, x.room_id, x.%2$I LIMIT $3))', part[1], part[2])
-        USING tenant, room, rows_max;
-        GET DIAGNOSTICS gone = ROW_COUNT;
-        IF gone > 0 THEN
-            RETURN to_json(true);
-        END IF;
-    END LOOP;
-    DELETE FROM chat_rooms r WHERE r.tenant_id = tenant AND r.id = room;
-    RETURN to_json(false);
-END $$;

@@ -240,7 +240,7 @@ BEGIN
     RETURN to_json(marker);
 END $$;
 
--- Deletes a piece of a deleted room, as before, its threads included.
+-- Deletes a piece of a deleted room, as before, its threads and what people have saved of it (0030) included.
 CREATE OR REPLACE FUNCTION chat_erase_room_v1(question jsonb) RETURNS json
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
