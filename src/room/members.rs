@@ -140,6 +140,13 @@ impl Members {
         self.member(user).and_then(|m| m.silenced_until_ms).filter(|until| *until > now)
     }
 
+    /// Everybody who is muted, and until when.
+    pub fn mutes(&self, now: UnixMs) -> BTreeMap<&str, UnixMs> {
+        let until = |m: &SnapshotMember| m.silenced_until_ms.filter(|until| *until > now);
+        let members = self.info.snapshot.members.iter();
+        members.filter_map(|m| Some((m.user_id.as_str(), until(m)?))).collect()
+    }
+
     /// The person's mute, as on the wire: `null` if there is none; its `until` is `null` if it is for good.
     pub fn mute(&self, user: &str, now: UnixMs) -> Value {
         let until = self.silenced_until(user, now);

@@ -64,11 +64,14 @@ impl Room {
 
     /// Whose mute began, ended or changed with this snapshot receives it; nobody else does (MUTE-2).
     fn announce_mutes(&mut self, known: &Members, now: UnixMs) {
-        let members = &self.members;
+        let (members, before, after) = (&self.members, known.mutes(now), self.members.mutes(now));
+        if before == after {
+            return;
+        }
         self.connections.send_each(|connection| {
-            let (user, is_new_client) = (connection.user(), connection.batches);
-            let mute = members.mute(user, now);
-            (is_new_client && mute != known.mute(user, now)).then(|| server::mute_updated(&mute))
+            let user = connection.user();
+            let has_changed = connection.batches && before.get(user) != after.get(user);
+            has_changed.then(|| server::mute_updated(&members.mute(user, now)))
         });
     }
 
