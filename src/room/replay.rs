@@ -80,8 +80,10 @@ impl Room {
         for event in store.between(since, to, REPLAY_EVENTS_MAX)? {
             let text = match is_hidden(&event, visible_from) {
                 true => server::hidden(event.seq),
-                false if event.kind == Kind::Pins => self.pins.event_text(&event, visible_from),
-                false => self.event_texts(store, &event, &mut targets, !batches)?.text_for(batches).clone(),
+                false => {
+                    let texts = self.event_texts(store, &event, &mut targets, (!batches, visible_from))?;
+                    texts.text_for(batches).clone()
+                }
             };
             bytes = bytes.saturating_add(text.len());
             if bytes > REPLAY_BYTES_MAX {
@@ -104,7 +106,7 @@ impl Room {
                 self.broadcast_pins(&event);
                 continue;
             }
-            let texts = self.event_texts(store, &event, &mut targets, legacy)?;
+            let texts = self.event_texts(store, &event, &mut targets, (legacy, 0))?;
             self.broadcast_about(event.target, event.seq, texts);
         }
         let online = server::online_users(&self.presence.online());
@@ -161,13 +163,13 @@ impl Room {
 
     /// An event as it would be delivered live now: with the state its message has today.
     ///
-    /// # Takes  `legacy`: whether a legacy client receives it.
+    /// # Takes  `legacy`: whether a legacy client receives it; `visible_from`: what hides pins from its receiver.
     fn event_texts(
         &self,
         store: &Store,
         event: &Event,
         targets: &mut Targets,
-        legacy: bool,
+        (legacy, visible_from): (bool, Seq),
     ) -> Result<EventTexts> {
         let seq = event.seq;
         let target = targets.target_of(store, event)?;
@@ -184,7 +186,7 @@ impl Room {
                     target.map_or((0, None), |(root, _)| (root.reply_count, root.last_reply_at));
                 server::thread_update(seq, id, count, last)
             }
-            Kind::Pins => self.pins.event_text(event, 0),
+            Kind::Pins => self.pins.event_text(event, visible_from),
             Kind::MemberAdded | Kind::MemberRemoved | Kind::MemberUpdated | Kind::RoomUpdated => {
                 member_event_text(event)
             }
