@@ -45,8 +45,9 @@ pub struct AuditCursor {
 }
 
 impl AuditCursor {
-    pub(super) fn place(&self) -> (UnixMs, &str) {
-        (self.at_ms, &self.id)
+    /// Time and id where a page begins, as statements take them.
+    pub(super) fn place(cursor: Option<&Self>) -> (Option<UnixMs>, Option<&str>) {
+        (cursor.map(|c| c.at_ms), cursor.map(|c| c.id.as_str()))
     }
 
     /// # Errors  `bad_request`: no page returned this cursor.
@@ -63,7 +64,7 @@ pub async fn list_audit(
     cursor: Option<&AuditCursor>,
     limit: u64,
 ) -> Result<Page, DbError> {
-    let (at_ms, id) = (cursor.map(|c| c.at_ms), cursor.map(|c| &c.id));
+    let (at_ms, id) = AuditCursor::place(cursor);
     let input = json!({"tenant": tenant, "room": room, "atMs": at_ms, "id": id, "limit": limit});
     let answer: PageAnswer<AuditCursor> = decode(db.query(include_str!("sql/list_audit.sql"), input).await?)?;
     Ok(answer.page())

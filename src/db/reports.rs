@@ -53,8 +53,7 @@ pub async fn list_reports(
     cursor: Option<&AuditCursor>,
     limit: u64,
 ) -> Result<Page, DbError> {
-    let place = cursor.map(AuditCursor::place);
-    let (at_ms, id) = (place.map(|(at_ms, _)| at_ms), place.map(|(_, id)| id));
+    let (at_ms, id) = AuditCursor::place(cursor);
     let state = state.map(ReportState::name);
     let input = json!({
         "tenant": tenant, "state": state, "atMs": at_ms, "id": id, "limit": limit, "bytes": PAGE_BYTES_MAX,
@@ -73,8 +72,7 @@ pub async fn list_own_reports(
     cursor: Option<&AuditCursor>,
     limit: u64,
 ) -> Result<Page, DbError> {
-    let place = cursor.map(AuditCursor::place);
-    let (at_ms, id) = (place.map(|(at_ms, _)| at_ms), place.map(|(_, id)| id));
+    let (at_ms, id) = AuditCursor::place(cursor);
     let input = json!({"tenant": tenant, "user": user, "atMs": at_ms, "id": id, "limit": limit});
     let answer: PageAnswer<AuditCursor> =
         decode(db.query(include_str!("sql/list_own_reports.sql"), input).await?)?;
