@@ -44,6 +44,18 @@ function isUnreadMissing(client: RoomClient, openingSeq: number | null): boolean
 
 export const isAttentive = () => document.visibilityState === "visible" && document.hasFocus();
 
+/** Calls `listener` when `isAttentive` may have changed; returns the function that ends that. */
+export function onAttentionChange(listener: () => void): () => void {
+  window.addEventListener("focus", listener);
+  window.addEventListener("blur", listener);
+  document.addEventListener("visibilitychange", listener);
+  return () => {
+    window.removeEventListener("focus", listener);
+    window.removeEventListener("blur", listener);
+    document.removeEventListener("visibilitychange", listener);
+  };
+}
+
 /** Moves the read marker over the messages that were in sight. Returns the function to call with those now in sight. */
 export function useReadTracking({ client, isConnected, lastSeq }: ChatRoomHandle) {
   const tracker = useRef(new ReadTracker());
@@ -75,13 +87,9 @@ export function useReadTracking({ client, isConnected, lastSeq }: ChatRoomHandle
       update();
       if (!isAttentive()) client.flushRead();
     };
-    window.addEventListener("focus", onAttention);
-    window.addEventListener("blur", onAttention);
-    document.addEventListener("visibilitychange", onAttention);
+    const unsubscribe = onAttentionChange(onAttention);
     return () => {
-      window.removeEventListener("focus", onAttention);
-      window.removeEventListener("blur", onAttention);
-      document.removeEventListener("visibilitychange", onAttention);
+      unsubscribe();
       clearTimeout(timer.current);
       client.flushRead();
     };

@@ -4,7 +4,7 @@ import { ReadTracker } from "@/lib/read-tracker";
 import type { RoomClient } from "@/lib/room-client";
 import type { ChatMessage } from "@/lib/room-view";
 import { useChat } from "./chat-context";
-import { isAttentive } from "./use-read-tracking";
+import { isAttentive, onAttentionChange } from "./use-read-tracking";
 
 /** How long replies are gathered, so that one request marks all that came into sight. */
 const GATHER_MS = 1_000;
@@ -42,12 +42,9 @@ export function useThreadReading({ roomId }: RoomClient, rootId: string) {
   }, [send]);
 
   useEffect(() => {
-    const events = ["focus", "blur"] as const;
-    for (const name of events) window.addEventListener(name, update);
-    document.addEventListener("visibilitychange", update);
+    const unsubscribe = onAttentionChange(update);
     return () => {
-      for (const name of events) window.removeEventListener(name, update);
-      document.removeEventListener("visibilitychange", update);
+      unsubscribe();
       clearTimeout(lookTimer.current);
       send();
       clearTimeout(sendTimer.current);
