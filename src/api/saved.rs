@@ -6,9 +6,9 @@ use super::http::{Reply, database_unavailable};
 use super::inbox_request::InboxRequest;
 use super::ports::Ports;
 use crate::db;
-use crate::error::{Code, Refusal};
-use crate::ids::MessageId;
+use crate::error::Refusal;
 use crate::limits::SAVED_MAX;
+use crate::protocol::client::parse_message_id;
 use crate::room::{RoomCall, message_for};
 use serde_json::json;
 
@@ -33,8 +33,7 @@ async fn unsave<P: Ports>(cx: RoomContext<'_, P>) -> Result<Reply, Refusal> {
 
 async fn set<P: Ports>(cx: RoomContext<'_, P>, saved: bool) -> Result<Reply, Refusal> {
     let RoomContext { ports, caller, room, params, .. } = cx;
-    let no_such_message = || Refusal::new(Code::MessageNotFound, "there is no such message");
-    let message = MessageId::parse(&params.message()).ok_or_else(no_such_message)?;
+    let message = parse_message_id(&params.message())?;
     let done = db::set_saved(ports.db(), (&caller.tenant, &caller.user), (&room, message), saved).await;
     let done = done.map_err(database_unavailable)?;
     if done.is_full {

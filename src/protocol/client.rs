@@ -243,7 +243,7 @@ pub fn ensure_not_empty(content: &str) -> Result<(), Refusal> {
 }
 
 /// An invalid id is answered like an unknown one.
-fn parse_message_id(text: &str) -> Result<MessageId, Refusal> {
+pub fn parse_message_id(text: &str) -> Result<MessageId, Refusal> {
     MessageId::parse(text).ok_or_else(|| Refusal::new(Code::MessageNotFound, "no such message"))
 }
 

@@ -15,8 +15,8 @@ use super::{Room, RoomError};
 use crate::auth::Action;
 use crate::db::VersionRow;
 use crate::error::{Code, Refusal};
-use crate::ids::{MessageId, Seq, UnixMs, iso};
-use crate::protocol::client::{DeleteDraft, EditDraft, ensure_not_empty};
+use crate::ids::{Seq, UnixMs, iso};
+use crate::protocol::client::{DeleteDraft, EditDraft, ensure_not_empty, parse_message_id};
 use crate::protocol::message::Message;
 use crate::protocol::server;
 use serde_json::{Value, json};
@@ -242,7 +242,7 @@ impl Room {
         before: Option<u64>,
     ) -> Result<Value, RoomError> {
         self.authorize(request.caller, Action::ReadOwnVersions)?;
-        let id = MessageId::parse(id).ok_or_else(no_such_message)?;
+        let id = parse_message_id(id)?;
         let message = self.find_message_or_tombstone(request, id)?.ok_or_else(no_such_message)?;
         if message.user_id != request.user() {
             self.authorize(request.caller, Action::ReadOthersVersions)?;

@@ -1,7 +1,6 @@
 //! Events that are not in the log: presence, typing and read receipts, and the operations that cause them.
 //! Not here: who is online and who types (`presence`), and the markers (`reads`).
 
-use super::message::no_such_message;
 use super::presence::TypingUpdate;
 use super::send_checks::Operation;
 use super::turn::Request;
@@ -111,8 +110,7 @@ impl Room {
     /// # Cost    a look at each member, in memory.
     pub(super) fn readers(&self, request: Request, id: &str) -> Result<Value, RoomError> {
         self.authorize(request.caller, Action::Read)?;
-        let id = MessageId::parse(id).ok_or_else(no_such_message)?;
-        let message = self.find_message(request, id)?.ok_or_else(no_such_message)?;
+        let message = self.require_message(request, id)?;
         let has_read = |member: &&SnapshotMember| {
             let user = member.user_id.as_str();
             member.joined_seq < message.seq

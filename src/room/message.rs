@@ -13,7 +13,7 @@ use crate::auth::{Action, Identity};
 use crate::error::{Code, Refusal};
 use crate::ids::MessageId;
 use crate::limits::MESSAGE_BYTES_MAX;
-use crate::protocol::client::MessageDraft;
+use crate::protocol::client::{MessageDraft, parse_message_id};
 use crate::protocol::message::{Attachment, Message};
 use crate::protocol::room::RoomMention;
 use crate::protocol::server::{self, Ack};
@@ -179,12 +179,20 @@ impl Room {
     /// # Errors  message_not_found → there is none, or it is hidden from the caller.
     pub(super) fn find(&self, request: Request, id: &str, tombstones: bool) -> Result<String, RoomError> {
         self.authorize(request.caller, Action::Read)?;
-        let id = MessageId::parse(id).ok_or_else(no_such_message)?;
+        let id = parse_message_id(id)?;
         let found = self.find_message_or_tombstone(request, id)?;
         let found = found.filter(|message| tombstones || message.deleted_at.is_none());
         let Message { id, seq, thread_id, .. } = found.ok_or_else(no_such_message)?;
         let head = self.log.head();
         Ok(json!({"messageId": id, "seq": seq, "threadId": thread_id, "lastSeq": head}).to_string())
+    }
+
+    /// The message with this id, as a client has written it.
+    ///
+    /// # Errors  message_not_found → there is none, or it is deleted or hidden from the caller.
+    pub(super) fn require_message(&self, request: Request, id: &str) -> Result<Message, RoomError> {
+        let message = self.find_message(request, parse_message_id(id)?)?;
+        Ok(message.ok_or_else(no_such_message)?)
     }
 
     /// The message with this id, unless it is deleted or hidden from the caller.

@@ -4,7 +4,7 @@
 //! Not here: the event of a deletion, which needs no event of pins besides (`edit_delete`), and the statement (`db`).
 
 use super::calls::count_fitting;
-use super::message::{message_by_id, no_such_message};
+use super::message::message_by_id;
 use super::send_checks::Operation;
 use super::store::formats::{PinsBody, PinsRow};
 use super::store::mutations::Mutation;
@@ -95,8 +95,7 @@ impl Room {
         is_pinned: bool,
     ) -> std::result::Result<String, RoomError> {
         self.check_operation(request, Operation::Pin)?;
-        let id = MessageId::parse(id).ok_or_else(no_such_message)?;
-        let message = self.find_message(request, id)?.ok_or_else(no_such_message)?;
+        let message = self.require_message(request, id)?;
         if self.pins.has(message.seq) != is_pinned {
             let row = self.changed_pins(request, &message, is_pinned)?;
             self.append_pins(request, &message, row)?;

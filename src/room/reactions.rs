@@ -12,7 +12,7 @@ use super::{Room, RoomError};
 use crate::auth::Action;
 use crate::db;
 use crate::error::Refusal;
-use crate::ids::{MessageId, Seq, UserId};
+use crate::ids::{Seq, UserId};
 use crate::limits::*;
 use crate::protocol::client::ReactionDraft;
 use crate::protocol::message::{Message, Reactions};
@@ -224,8 +224,7 @@ impl Room {
         limit: Option<u64>,
     ) -> std::result::Result<String, RoomError> {
         self.authorize(request.caller, Action::Read)?;
-        let id = MessageId::parse(id).ok_or_else(no_such_message)?;
-        let message = self.find_message(request, id)?.ok_or_else(no_such_message)?;
+        let message = self.require_message(request, id)?;
         let reactors = Reactors::of(&message, request.turn.store.reactors(message.seq)?.as_deref());
         let parsed = Some(emoji.to_owned()).filter(|emoji| !reactors.users(emoji).is_empty());
         let emoji = parsed.or_else(|| (self.parse_emoji)(emoji)).unwrap_or_default();

@@ -3,13 +3,11 @@
 //! before the event that they are about: a note without its event does no harm.
 //! Not here: how notes come to Postgres (`audit`), and the notes of admin changes (`admin_plan`).
 
-use super::message::no_such_message;
 use super::send_checks::Operation;
 use super::store::{Event, Kind, Result};
 use super::turn::{Request, Turn};
 use super::{Room, RoomError};
 use crate::db::{AuditRow, ReportedMessage};
-use crate::ids::MessageId;
 use crate::protocol::message::Message;
 use crate::protocol::room::AuditAction;
 use serde_json::{Value, json};
@@ -29,8 +27,7 @@ impl Room {
         reason: String,
     ) -> std::result::Result<Value, RoomError> {
         self.check_operation(request, Operation::Report)?;
-        let id = MessageId::parse(message).ok_or_else(no_such_message)?;
-        let message = self.find_message(request, id)?.ok_or_else(no_such_message)?;
+        let message = self.require_message(request, message)?;
         let user = request.user();
         let note_id = format!("report.{}.{user}", message.id);
         self.note_report(request.turn, note_id, user, &message, reason)?;
