@@ -53,7 +53,8 @@ class Entrypoint extends WorkerEntrypoint {
   }
 }
 
-export default surviveReset(Entrypoint);
+// Made anew for each request, so it holds nothing of an earlier instance.
+export default Entrypoint;
 export const ChatRoom = surviveReset(ignoreClosed(Room));
 export const Inbox = surviveReset(ignoreClosed(PersonInbox));
 export const TenantOutbox = surviveReset(Outbox);

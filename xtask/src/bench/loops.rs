@@ -19,6 +19,7 @@ use kinds::{Ground, KINDS, Kind};
 use serde_json::{Value, json};
 use stack::Stack;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use talk::{ROOMS, TALKERS, Talk};
 
@@ -26,10 +27,15 @@ use talk::{ROOMS, TALKERS, Talk};
 const SLICE: Duration = Duration::from_millis(500);
 /// Not counted at the beginning of a slice: what the slice before has left.
 const SETTLE: Duration = Duration::from_millis(100);
-const SLICES: u32 = 8;
-/// A kind past the goal is measured so many times longer, and only that counts: of 1,000 acks the 99th percentile is the
-/// tenth, and one compiler on the machine is enough.
+const SLICES: u32 = 10;
+/// A kind past the goal is measured so many times more and longer, and the median counts: of 500 acks the 99th percentile is
+/// the fifth, and what the machine does once in a while is enough.
 const AGAIN: u32 = 2;
+const LONGER: u32 = 2;
+/// A slice in which the host of a virtual machine took more than this away doesn't count, and another one takes its place.
+const STOLEN_MAX: Duration = Duration::from_millis(10);
+/// At most so many slices for one that counts.
+const SLICES_TRIED: u32 = 4;
 const RATIO_MAX: f64 = 2.0;
 /// An ack that has not come after this is missing.
 const LATE: Duration = Duration::from_secs(2);
@@ -73,13 +79,36 @@ fn measure_all(stack: &Stack<'_>, kinds: &[&'static Kind]) -> Result<(String, Va
     std::thread::sleep(Duration::from_secs(3));
     let mut all = Vec::new();
     for kind in kinds {
-        let mut measured = measure(stack, &rooms, kind, SLICES)?;
-        if ratio(&talk.acks(&measured.slices)?) > RATIO_MAX {
-            say(&format!("{}: past the goal, once more and longer", kind.name));
-            measured = measure(stack, &rooms, kind, AGAIN * SLICES)?;
+        let mut measured = vec![measure(stack, &rooms, kind, SLICES)?];
+        if ratio(&talk.acks(&measured[0].slices)?) > RATIO_MAX {
+            say(&format!("{}: past the goal, {AGAIN} times more and longer", kind.name));
+            for _ in 0..AGAIN {
+                measured.push(measure(stack, &rooms, kind, LONGER * SLICES)?);
+            }
         }
-        say(&line(kind, &talk.acks(&measured.slices)?, &measured.tally)?);
-        all.push(measured);
+        if let Ok(file) = std::env::var("LOOPS_DUMP") {
+            let mut text = String::new();
+            for one in &measured {
+                for (at, is) in &one.slices {
+                    writeln!(text, "slice {:?} {is}", at.duration_since(one.slices[0].0).as_secs_f64())?;
+                }
+                for s in talk.samples()?.iter() {
+                    if s.due >= one.slices[0].0 {
+                        writeln!(
+                            text,
+                            "ack {:.4} {:.2} {}",
+                            s.due.duration_since(one.slices[0].0).as_secs_f64(),
+                            s.ack.map_or(-1.0, |a| a.as_secs_f64() * 1e3),
+                            s.room
+                        )?;
+                    }
+                }
+            }
+            std::fs::write(file, text)?;
+        }
+        let median = take_median(measured, &talk)?;
+        say(&line(kind, &talk.acks(&median.slices)?, &median.tally)?);
+        all.push(median);
     }
     let mut rows = String::new();
     let (mut figures, mut late) = (Vec::new(), Vec::new());
@@ -93,6 +122,17 @@ fn measure_all(stack: &Stack<'_>, kinds: &[&'static Kind]) -> Result<(String, Va
     }
     talk.stop()?;
     Ok((report(&rows)?, json!({"kinds": figures}), late))
+}
+
+/// Of one measurement or three, by the ratio.
+fn take_median(measured: Vec<Measured>, talk: &Talk) -> Result<Measured> {
+    let mut sorted = Vec::new();
+    for one in measured {
+        sorted.push((ratio(&talk.acks(&one.slices)?), one));
+    }
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let middle = sorted.len() / 2;
+    sorted.into_iter().nth(middle).map(|(_, one)| one).context("a measurement")
 }
 
 /// The rooms, and in the first one a few messages of the largest size.
@@ -113,24 +153,41 @@ fn prepare(stack: &Stack) -> Result<Vec<String>> {
 
 /// A newcomer joins the first room, loops in every second slice, and leaves it.
 fn measure(stack: &Stack<'_>, rooms: &[String], kind: &'static Kind, slices: u32) -> Result<Measured> {
+    static CALLERS: AtomicU32 = AtomicU32::new(0);
     let (owner, room) = (talk::name(0, 0), rooms[0].as_str());
-    let name =
-        format!("caller-{}-{slices}", KINDS.iter().position(|one| one.name == kind.name).context("a kind")?);
+    let name = format!("caller-{}", CALLERS.fetch_add(1, Ordering::Relaxed));
     let members = format!("/rooms/{room}/members");
     stack.ask(&owner, "POST", &members, &json!({"userIds": [name]}))?;
     let ground = Ground::prepare(stack, &name, room)?;
     let caller = Caller::start(stack, &name, (kind, ground));
     let mut bounds = Vec::new();
-    for nth in 0..2 * slices {
+    let mut missing = [slices; 2];
+    for nth in 0..2 * SLICES_TRIED * slices {
+        if missing == [0, 0] {
+            break;
+        }
         let is_looping = nth % 2 == 1;
         caller.set_looping(is_looping);
-        bounds.push((Instant::now(), is_looping));
+        let (start, stolen) = (Instant::now(), stolen()?);
         std::thread::sleep(SLICE);
+        if self::stolen()?.saturating_sub(stolen) <= STOLEN_MAX {
+            bounds.push((start, is_looping));
+            let left = &mut missing[usize::from(is_looping)];
+            *left = left.saturating_sub(1);
+        }
     }
     let tally = caller.stop();
     std::thread::sleep(SETTLE);
     stack.ask(&owner, "DELETE", &format!("{members}/{name}"), &Value::Null)?;
     Ok(Measured { kind, slices: bounds, tally })
+}
+
+/// What the host has taken from all cores since the start. Nothing on a machine of its own.
+fn stolen() -> Result<Duration> {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks =
+        stat.lines().next().and_then(|all| all.split_whitespace().nth(8)).map_or(Ok(0), str::parse)?;
+    Ok(Duration::from_millis(10 * ticks))
 }
 
 /// Acks in µs, sorted: while the caller rested and while they looped, of all others and of those in the caller's room.
@@ -173,19 +230,22 @@ fn figure(kind: &Kind, acks: &Acks, tally: &Tally) -> Value {
 
 fn report(rows: &str) -> Result<String> {
     let seconds = (SLICES * SLICE).as_secs_f64();
+    let stolen = STOLEN_MAX.as_millis();
     Ok(format!(
         "# One caller in a tight loop\n\n{ROOMS} rooms of {TALKERS} people who each send {} messages of 100 characters a \
          second, and a member of the first room who repeats one kind of call as fast as answers come, on {} connections. \
-         They loop half of the time, half a second at once, for {seconds} s in all ({} s where that was past the goal); rates and \
+         They loop half of the time, half a second at once, for {seconds} s in all; where that was past the goal, {} times more for {} s, and the median of all is shown. Slices in \
+         which the host of the machine took more than {stolen} ms away don't count. `nothing` is the control. Rates and \
          quotas are those of `wrangler.toml`. As they loop half of the time, twice as many calls a second of looping are \
-         let through as of somebody who never rests. Everything but the senders runs in one process on one core: what is \
-         refused at the edge costs others time here, and would not on the platform, where the edge is another machine. \
+         let through as of somebody who never rests. Rooms run in one process on a core of their own; callers call the Worker of another process, as \
+         on the platform, where what is refused at the edge never meets a room. \
          Acks count from when their message was due. The server's threads and those who talk run before other programs (SCHED_RR), and the objects' storage is in memory.\n\n\
          | calls | at rest, p50 · p99 in ms | in the loop | p99, times (goal {RATIO_MAX}) | in the caller's room | answers in the loop, a second |\n\
          |--|--|--|--|--|--|\n{rows}\n{}\n",
         talk::PER_S,
         caller::CONNECTIONS,
-        seconds * f64::from(AGAIN),
+        AGAIN,
+        seconds * f64::from(LONGER),
         machine("cargo xtask bench --loops")?
     ))
 }

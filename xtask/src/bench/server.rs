@@ -51,6 +51,11 @@ impl Server {
         Ok(server)
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
     pub fn pid(&self) -> Result<u32> {
         self.child.id().context("workerd ended")
     }
@@ -62,15 +67,25 @@ impl Server {
 
 /// This Worker as wrangler.toml has it, on this Postgres, but for its rates, its bucket and its queue.
 pub fn our_config(rig: &Rig, port: u16) -> Result<String> {
-    config_of(rig, port, false)
+    config_of(rig, port, None)
+}
+
+/// Where the objects of a Worker with its rates and a bucket are.
+#[derive(Clone, Copy)]
+pub enum Objects {
+    /// In its own process, and others may call them at this port.
+    Here(u16),
+    /// In the process that serves them at this port.
+    There(u16),
 }
 
 /// The same with its rates, and with a bucket. `platform::write` writes what these are.
-pub fn limited_config(rig: &Rig, port: u16) -> Result<String> {
-    config_of(rig, port, true)
+pub fn limited_config(rig: &Rig, port: u16, objects: Objects) -> Result<String> {
+    config_of(rig, port, Some(objects))
 }
 
-fn config_of(rig: &Rig, port: u16, is_limited: bool) -> Result<String> {
+fn config_of(rig: &Rig, port: u16, limited: Option<Objects>) -> Result<String> {
+    let is_limited = limited.is_some();
     let toml = config::read_wrangler_toml()?;
     let mut vars = toml["vars"].as_object().context("[vars] in wrangler.toml")?.clone();
     if !is_limited {
@@ -95,9 +110,24 @@ fn config_of(rig: &Rig, port: u16, is_limited: bool) -> Result<String> {
     let objects =
         toml["durable_objects"]["bindings"].as_array().context("durable_objects in wrangler.toml")?;
     let text = |object: &Value, name: &str| object[name].as_str().unwrap_or_default().to_owned();
-    let objects: Vec<_> = objects.iter().map(|o| (text(o, "name"), text(o, "class_name"))).collect();
+    let mut objects: Vec<_> = objects.iter().map(|o| (text(o, "name"), text(o, "class_name"))).collect();
+    let mut sockets = String::new();
+    match limited {
+        None => {}
+        Some(Objects::Here(objects_port)) => {
+            services += &platform::object_service(&objects);
+            sockets = format!(
+                r#", (name = "object_service", address = "127.0.0.1:{objects_port}", http = (), service = "object_service")"#
+            );
+        }
+        Some(Objects::There(objects_port)) => {
+            let (theirs, service) = platform::objects_behind(objects_port, &std::mem::take(&mut objects));
+            bindings.extend(theirs);
+            services += &service;
+        }
+    }
     let modules = r#"(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")"#;
-    let parts = Parts { modules, bindings, objects, services, extensions };
+    let parts = Parts { modules, bindings, objects, services, sockets, extensions };
     workerd_config(port, &toml, parts)
 }
 
@@ -109,7 +139,7 @@ pub fn baseline_config(port: u16, postgres_url: Option<&str>) -> Result<String> 
         None => (Vec::new(), String::new()),
         Some(url) => hyperdrive(url).map(|(binding, service)| (vec![binding], service))?,
     };
-    let parts = Parts { modules, bindings, objects, services, extensions: "" };
+    let parts = Parts { modules, bindings, objects, services, sockets: String::new(), extensions: "" };
     workerd_config(port, &config::read_wrangler_toml()?, parts)
 }
 
@@ -136,12 +166,14 @@ struct Parts {
     /// Name and class.
     objects: Vec<(String, String)>,
     services: String,
+    /// Beside the Worker's own.
+    sockets: String,
     extensions: &'static str,
 }
 
 /// What both have in common: date, flags, objects that keep SQLite on disk.
 fn workerd_config(port: u16, toml: &Value, parts: Parts) -> Result<String> {
-    let Parts { modules, mut bindings, objects, services, extensions } = parts;
+    let Parts { modules, mut bindings, objects, services, sockets, extensions } = parts;
     let mut namespaces = Vec::new();
     for (name, class) in &objects {
         let (name, class) = (quoted(name), quoted(class));
@@ -159,7 +191,7 @@ const config :Workerd.Config = (
     (name = "storage", disk = (path = "storage", writable = true)),
     {services}
   ],
-  sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "worker")],
+  sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "worker"){sockets}],
   {extensions}
 );
 const worker :Workerd.Worker = (

@@ -53,7 +53,7 @@ pub struct Caller {
 impl Caller {
     pub fn start(stack: &Stack<'_>, name: &str, (kind, ground): (&'static Kind, Ground)) -> Self {
         let shared = Arc::new(Shared {
-            port: stack.port(),
+            port: stack.callers_port(),
             token: stack.token(name).unwrap_or_default(),
             ground,
             is_looping: AtomicBool::new(false),
@@ -100,6 +100,7 @@ fn run(shared: &Shared, what: What, nth: usize) -> Tally {
         }
         let start = Instant::now();
         match what {
+            What::Nothing => std::thread::sleep(REST),
             What::Rest(ask) => {
                 let outcome = request(&agent, shared, &ask(&shared.ground, turn));
                 tally.count(outcome);

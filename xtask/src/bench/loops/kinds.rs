@@ -109,6 +109,8 @@ fn alternate<T>(turn: usize, one: T, other: T) -> T {
 
 #[derive(Clone, Copy)]
 pub enum What {
+    /// The control: how far apart two measurements of the same are.
+    Nothing,
     Rest(fn(&Ground, usize) -> Ask),
     /// Over an open socket, as fast as the connection takes them.
     Frames(fn(&Ground, usize) -> String),
@@ -156,7 +158,10 @@ fn create(turn: usize, people: usize) -> Ask {
     send("POST", "/api/chat/rooms/create".into(), body)
 }
 
+const NOTHING: Kind = Kind { name: "nothing", what: What::Nothing };
+
 pub const KINDS: &[Kind] = &[
+    NOTHING,
     // What is no call at all.
     rest("an unknown path", |_, n| get(format!("/nothing/{n}"))),
     rest("an unknown method", |_, _| bare("DELETE", "/api/chat/rooms/list".into())),
@@ -187,11 +192,28 @@ pub const KINDS: &[Kind] = &[
     rest("GET /mentions", |_, _| get("/mentions?limit=100")),
     rest("GET /search, found everywhere", |_, _| get("/search?q=message&limit=100")),
     rest("GET /search, found nowhere", |_, n| get(format!("/search?q=xylophone{n}"))),
+    rest("GET /threads", |_, _| get("/threads?limit=100")),
+    rest("GET /saved", |_, _| get("/saved?limit=100")),
+    rest("PUT and DELETE /saved/:id/:mid", |g, n| {
+        bare(alternate(n, "PUT", "DELETE"), format!("/api/chat/saved/{}/{}", g.room, g.others))
+    }),
+    rest("GET /people/me/reports", |_, _| get("/people/me/reports?limit=100")),
     // A room.
     rest("GET /rooms/:id", |g, _| bare("GET", g.in_room(""))),
     rest("GET …/members", |g, _| bare("GET", g.in_room("/members?limit=100"))),
     rest("GET …/messages, the newest", |g, _| bare("GET", g.in_room("/messages?limit=100"))),
     rest("GET …/messages, 1 MiB", |g, _| bare("GET", g.in_room("/messages?around=40&limit=100"))),
+    rest("GET …/messages?at=", |g, _| {
+        bare("GET", g.in_room("/messages?at=2026-11-24T00:00:00Z&limit=100"))
+    }),
+    rest("GET …/readers", |g, _| bare("GET", g.in_room(&format!("/messages/{}/readers", g.others)))),
+    rest("GET …/pins", |g, _| bare("GET", g.in_room("/pins"))),
+    rest("PUT and DELETE …/pins/:mid", |g, n| {
+        bare(alternate(n, "PUT", "DELETE"), g.in_room(&format!("/pins/{}", g.others)))
+    }),
+    rest("POST …/threads/:root/read", |g, n| {
+        send("POST", g.in_room(&format!("/threads/{}/read", g.others)), json!({"seq": n}))
+    }),
     rest("GET …/threads/:root", |g, _| bare("GET", g.in_room(&format!("/threads/{}", g.others)))),
     rest("GET …/versions", |g, _| bare("GET", g.in_room(&format!("/messages/{}/versions", g.message)))),
     rest("GET …/reactions/:emoji", |g, n| reaction(g, "GET", n)),
@@ -241,6 +263,7 @@ pub const KINDS: &[Kind] = &[
     rest("DELETE /push/subscriptions/:id", |_, n| {
         bare("DELETE", format!("/api/chat/push/subscriptions/{n}"))
     }),
+    NOTHING,
     // Files.
     rest("POST …/attachments, 100 bytes", |g, n| {
         with("POST", g.in_room("/attachments"), "text/plain", format!("{n:0100}").into_bytes())
@@ -312,6 +335,7 @@ pub const KINDS: &[Kind] = &[
     frames("no JSON", |_, _| "{\"type\":".into()),
     frames("60 KiB of nested lists", |_, _| "[".repeat(60 * 1024)),
     frames("a frame over 64 KiB", |_, _| "x".repeat(100 * 1024)),
+    NOTHING,
 ];
 
 fn message_frame_of(_: &Ground, turn: usize) -> String {

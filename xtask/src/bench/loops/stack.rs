@@ -1,9 +1,12 @@
-//! The server that callers and talkers share: this Worker on bare workerd, with the rates and the bucket of wrangler.toml.
+//! The servers: this Worker on bare workerd, with the rates and the bucket of wrangler.toml. Rooms are in one process, where
+//! those who talk connect; callers call the Worker of another one, as on the platform, where what is refused at the edge
+//! never meets a room.
 //! Not here: what is asked.
 
 use super::super::Rig;
 use super::super::platform;
-use super::super::server::{Server, limited_config, pin, run_first};
+use super::super::server::{Objects, Server, limited_config, pin, run_first};
+use crate::log::say;
 use crate::{dev, inputs, process};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -17,7 +20,10 @@ pub const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 pub struct Stack<'a> {
     rig: &'a Rig<'a>,
+    /// With the rooms.
     server: Server,
+    /// Of callers.
+    edge: Server,
     agent: ureq::Agent,
     /// Where the objects' storage is.
     memory: PathBuf,
@@ -29,35 +35,41 @@ pub fn agent() -> ureq::Agent {
 
 impl<'a> Stack<'a> {
     pub async fn start(rig: &'a Rig<'a>) -> Result<Self> {
-        let dir = rig.dir.join("loops");
-        std::fs::create_dir_all(&dir)?;
         // Acks wait for the objects' storage, and other programs for the disk.
         let memory = Path::new("/dev/shm").join(format!("chinwag-loops-{}", std::process::id()));
         std::fs::create_dir_all(&memory)?;
-        std::os::unix::fs::symlink(&memory, dir.join("storage"))?;
-        dev::copy_worker(rig.worker, &dir)?;
-        platform::write(&dir)?;
-        let port = process::free_port()?;
-        inputs::write_atomically(&dir.join("workerd.capnp"), &limited_config(rig, port)?)?;
-        let server = Server::start(&dir, port, None).await?;
-        if let Some((core, _)) = rig.cores {
+        let objects_port = process::free_port()?;
+        let server = serve(rig, "rooms", Objects::Here(objects_port), Some(&memory)).await?;
+        let edge = serve(rig, "edge", Objects::There(objects_port), None).await?;
+        if let Some((core, load)) = rig.cores {
             // The first thread alone: those that collect garbage would take its core while it is needed.
             pin(server.pid()?.cast_signed(), core)?;
+            pin(edge.pid()?.cast_signed(), load)?;
         }
         let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid()?))?.flatten();
         for thread in threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()) {
             run_first(thread);
         }
-        Ok(Self { rig, server, agent: agent(), memory })
+        Ok(Self { rig, server, edge, agent: agent(), memory })
     }
 
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
+        for (name, server) in [("edge", &mut self.edge), ("rooms", &mut self.server)] {
+            if let Some(status) = server.ended() {
+                say(&format!("the server of the {name} ended by itself: {status}"));
+            }
+        }
+        self.edge.stop().await;
         self.server.stop().await;
         let _ = std::fs::remove_dir_all(&self.memory);
     }
 
     pub fn port(&self) -> u16 {
         self.server.port
+    }
+
+    pub fn callers_port(&self) -> u16 {
+        self.edge.port
     }
 
     pub fn token(&self, user: &str) -> Result<String> {
@@ -79,7 +91,7 @@ impl<'a> Stack<'a> {
         body: &[u8],
     ) -> Result<Value> {
         let request = ureq::http::Request::builder().method(method);
-        let request = request.uri(format!("http://127.0.0.1:{}/api/chat{path}", self.port()));
+        let request = request.uri(format!("http://127.0.0.1:{}/api/chat{path}", self.callers_port()));
         let request = request.header("Authorization", format!("Bearer {}", self.token(user)?));
         let request = request.header("X-File-Name", "file.bin");
         let answer = match body.is_empty() {
@@ -96,6 +108,20 @@ impl<'a> Stack<'a> {
     pub fn connect(&self, user: &str, path: &str) -> Result<Option<Socket>> {
         connect(self.port(), &self.token(user)?, path)
     }
+}
+
+async fn serve(rig: &Rig<'_>, name: &str, objects: Objects, storage: Option<&Path>) -> Result<Server> {
+    let dir = rig.dir.join(name);
+    std::fs::create_dir_all(&dir)?;
+    match storage {
+        Some(storage) => std::os::unix::fs::symlink(storage, dir.join("storage"))?,
+        None => std::fs::create_dir_all(dir.join("storage"))?,
+    }
+    dev::copy_worker(rig.worker, &dir)?;
+    platform::write(&dir)?;
+    let port = process::free_port()?;
+    inputs::write_atomically(&dir.join("workerd.capnp"), &limited_config(rig, port, objects)?)?;
+    Server::start(&dir, port, None).await
 }
 
 pub struct Socket {
