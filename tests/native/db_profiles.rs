@@ -197,7 +197,7 @@ const LOAD: &[&str] = &[
 ];
 
 /// Milliseconds that a process has been on a processor: the machine is shared, so the clock tells what others do.
-fn processor_ms(process: i32) -> f64 {
+pub fn processor_ms(process: i32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/schedstat")).expect("Linux tells it");
     let ns: f64 = text.split(' ').next().expect("a number").parse().expect("a number");
     ns / 1e6

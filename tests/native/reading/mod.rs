@@ -11,6 +11,7 @@ mod search;
 mod threads;
 
 use crate::db::{DAY_MS, batch, done, group, message_row, read as read_to, room, tenant, user};
+use crate::db_profiles::processor_ms;
 use crate::postgres::{Database, NativePostgres};
 use chinwag::db::{self, Found, MessageRow};
 use serde_json::{Value, json};
@@ -173,4 +174,36 @@ async fn unread_4_pages_hold_what_is_unread_and_walk_over_a_bounded_number_of_ro
     assert_eq!(pages, 3);
     sql(pg, "UPDATE chat_room_members SET last_read_seq = 1").await;
     assert_eq!(unread_pages(pg).await, (vec![], 3), "pages without rooms have a cursor");
+}
+
+/// UNREAD-4: the last page of so many rooms takes no longer than the first. `CHINWAG_UNREAD_ROOMS=100000` for the figures in
+/// bench/results/callers.md.
+#[tokio::test]
+async fn unread_4_a_page_takes_50_ms_at_most_wherever_it_begins() {
+    let rig = Database::new().await;
+    let pg = &rig.connect().await;
+    let count = std::env::var("CHINWAG_UNREAD_ROOMS").ok().and_then(|n| n.parse().ok()).unwrap_or(5_000);
+    rooms_of_alice(pg, count, &[]).await;
+    let pid = pg.client.query_one("SELECT pg_backend_pid()", &[]).await.expect("the backend's process");
+    let backend: i32 = pid.get(0);
+    for statistics in ["never analysed", "analysed"] {
+        let (mut after, mut pages) = (None, Vec::new());
+        loop {
+            let start = processor_ms(backend);
+            let page = db::unread(pg, &tenant("acme"), &user("alice"), after.as_ref()).await.expect("a page");
+            pages.push(processor_ms(backend) - start);
+            let Some(cursor) = page.next_cursor else { break };
+            after = Some(db::parse_unread_cursor(&cursor).expect("a cursor"));
+        }
+        let (first, last) = (pages[0], pages[pages.len() - 1]);
+        pages.sort_by(f64::total_cmp);
+        let most = pages[pages.len() - 1];
+        println!(
+            "{statistics}: {} pages, median {:.1} ms, first {first:.1}, last {last:.1}, most {most:.1}",
+            pages.len(),
+            pages[pages.len() / 2]
+        );
+        assert!(pages.len() as u64 >= count / 2_000 && most <= 50.0, "{statistics}: {pages:?}");
+        sql(pg, "ANALYZE").await;
+    }
 }
