@@ -272,6 +272,14 @@ macro_rules! close_codes {
     };
 }
 
+impl CloseCode {
+    /// Whether the client sent what none may send. Each connection can bring hundreds of such frames before its close
+    /// reaches the client, so the next one has to wait (CLOSE-4400).
+    pub fn is_misuse(self) -> bool {
+        matches!(self, Self::Protocol | Self::FrameTooLarge | Self::BinaryUnsupported | Self::Flood)
+    }
+}
+
 close_codes! {
     Restart 1012 "restart",
     Protocol 4400 "protocol",

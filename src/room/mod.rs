@@ -374,10 +374,10 @@ impl Room {
 
     /// Whether this person may connect.
     ///
-    /// # Errors  those of `admit`; rate_limited after a flood.
+    /// # Errors  those of `admit`; rate_limited soon after a socket was closed for what it sent.
     pub fn admit_connection(&self, caller: &Identity, now: UnixMs) -> Result<(), Refusal> {
         self.admit(caller)?;
-        self.rates.ensure_no_flood(&self.limits, caller.user.as_str(), now)
+        self.rates.ensure_may_connect(caller.user.as_str(), now)
     }
 
     /// # Errors  forbidden, unauthenticated → tokens of this member, or older ones, are refused (PEOPLE-6, PEOPLE-7).

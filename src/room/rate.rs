@@ -2,8 +2,8 @@
 //! Not here: the numbers (`limits`), and which operation is charged with which rate (`send_checks`, `frames`).
 
 use crate::error::{Code, Refusal};
-use crate::ids::UnixMs;
-use crate::limits::{FLOOD_FACTOR, FLOOD_WINDOW_MS, Limits, RATES_KEPT_MAX};
+use crate::ids::{UnixMs, is_zero};
+use crate::limits::{FLOOD_FACTOR, FLOOD_WINDOW_MS, Limits, MISUSE_REST_MS, RATES_KEPT_MAX};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -55,12 +55,21 @@ impl RateLimits {
         self.rates_of(user, now).count_frame(limits, now)
     }
 
-    /// # Errors  rate_limited → the person's sockets were closed for a flood, and its window is not over.
-    pub fn ensure_no_flood(&self, limits: &Limits, user: &str, now: UnixMs) -> Result<(), Refusal> {
-        let rest_ms = self.get(user).and_then(|rates| rates.flood_rest_ms(limits, now));
-        rest_ms.map_or(Ok(()), |rest_ms| {
-            Err(Refusal::new(Code::RateLimited, "too many frames").retry_after_ms(rest_ms))
-        })
+    /// Refuses this person's connections for a while: one of their sockets was closed for what it sent.
+    pub fn refuse_connections(&mut self, user: &str, now: UnixMs) {
+        self.rates_of(user, now).connects_from_ms = now + MISUSE_REST_MS;
+    }
+
+    /// # Errors  rate_limited → one of the person's sockets was closed for what it sent, a moment ago.
+    pub fn ensure_may_connect(&self, user: &str, now: UnixMs) -> Result<(), Refusal> {
+        let from_ms = self.get(user).map_or(0, |rates| rates.connects_from_ms);
+        match from_ms.saturating_sub(now) {
+            0 => Ok(()),
+            rest_ms => {
+                let message = "a connection was closed for what it sent";
+                Err(Refusal::new(Code::RateLimited, message).retry_after_ms(rest_ms))
+            }
+        }
     }
 
     /// Takes over what a socket's state remembers.
@@ -88,6 +97,9 @@ pub struct Rates {
     #[serde(default)]
     pages_full_at_ms: f64,
     frames: Window,
+    /// The person's connections are refused until then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    connects_from_ms: UnixMs,
 }
 
 /// How often something happened since its window began.
@@ -108,11 +120,7 @@ impl Window {
     }
 
     fn is_over(&self, window_ms: u64, now: UnixMs) -> bool {
-        self.rest_ms(window_ms, now) == 0
-    }
-
-    fn rest_ms(&self, window_ms: u64, now: UnixMs) -> u64 {
-        window_ms.saturating_sub(now.saturating_sub(self.from_ms))
+        now.saturating_sub(self.from_ms) >= window_ms
     }
 }
 
@@ -154,16 +162,11 @@ impl Rates {
         self.frames.count(FLOOD_WINDOW_MS, now) as f64 > flood_frames(limits)
     }
 
-    /// The rest of the window in which there were more frames; `None`: there is none.
-    fn flood_rest_ms(&self, limits: &Limits, now: UnixMs) -> Option<u64> {
-        let rest_ms = self.frames.rest_ms(FLOOD_WINDOW_MS, now);
-        (rest_ms > 0 && self.frames.count as f64 > flood_frames(limits)).then_some(rest_ms)
-    }
-
     /// Whether all buckets are full and no window is open, so that forgetting these rates loses nothing.
     fn is_rested(&self, now: UnixMs) -> bool {
         let mut all = self.full_at_ms.iter().chain([&self.pages_full_at_ms]);
-        all.all(|at| *at <= now as f64) && self.frames.is_over(FLOOD_WINDOW_MS, now)
+        let is_full = all.all(|at| *at <= now as f64);
+        is_full && self.frames.is_over(FLOOD_WINDOW_MS, now) && self.connects_from_ms <= now
     }
 
     /// Keeps the stricter of two memories of the same person.
@@ -172,6 +175,7 @@ impl Rates {
             *mine = mine.max(theirs);
         }
         self.pages_full_at_ms = self.pages_full_at_ms.max(other.pages_full_at_ms);
+        self.connects_from_ms = self.connects_from_ms.max(other.connects_from_ms);
         if other.frames.count > self.frames.count {
             self.frames = other.frames;
         }

@@ -76,6 +76,11 @@ impl Room {
 
     /// Closes a connection from our side.
     pub(super) fn close(&mut self, id: ConnectionId, code: CloseCode, now: UnixMs) {
+        if code.is_misuse()
+            && let Some(state) = self.connections.get(id)
+        {
+            self.rates.refuse_connections(state.user(), now);
+        }
         if self.remove_connection(id, now) {
             self.effects.push(Effect::Close { connection: id, code });
         }

@@ -96,7 +96,8 @@ async fn a_frame_over_64_kib_is_closed_4413() {
     alice.next("new_message").await;
     alice.send_text(padded(64 * 1024 + 1)).await;
     assert_eq!(alice.close_code().await, closed(4413, "frame_too_large"));
-    let mut huge = t.join(&room, "alice").await;
+    refused_for_a_while(&t, &room).await;
+    let mut huge = t.join(&room, "bob").await;
     huge.send_text(padded(2 << 20)).await;
     assert_eq!(huge.close_code().await, closed(4413, "frame_too_large"));
     unharmed(&mut bob).await;
@@ -116,6 +117,7 @@ async fn more_than_five_malformed_frames_are_closed_4400() {
     alice.send_text("nonsense").await;
     assert_eq!(alice.close_code().await, closed(4400, "protocol"));
     other_tab.say("c1", "the other tab is fine").await;
+    refused_for_a_while(&t, &room).await;
     unharmed(&mut bob).await;
 }
 
@@ -130,10 +132,15 @@ async fn a_flood_is_closed_4429() {
         }
     }
     assert_eq!(alice.close_code().await, closed(4429, "flood"));
-    let refusal = t.dial(&room, "alice").refused().await;
+    refused_for_a_while(&t, &room).await;
+    unharmed(&mut bob).await;
+}
+
+/// After a close for what alice has sent.
+async fn refused_for_a_while(t: &Tenant, room: &str) {
+    let refusal = t.dial(room, "alice").refused().await;
     let wait = refusal.refusal(429, "rate_limited")["retryAfterMs"].as_u64();
     assert!(wait.is_some_and(|ms| (1..=10_000).contains(&ms)), "{wait:?}");
-    unharmed(&mut bob).await;
 }
 
 #[tokio::test]

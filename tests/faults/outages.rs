@@ -209,13 +209,16 @@ pub async fn postgres_is_read_only(environment: Arc<Environment>) -> Struck {
     struck(seen, format!("25006 seen {seen} times; {}", people.end(back).await))
 }
 
+/// How often a kind of fault struck.
+type Counter = fn(&Strikes) -> &AtomicU64;
+
 /// The way to Postgres is slow, narrow, cut in the middle of statements, and closed.
 pub async fn the_way_to_postgres_is_bad(environment: Arc<Environment>) -> Struck {
     let mut people = Compared::start(&environment).await;
     let d = &environment.postgres_proxy;
     people.away();
     // A batch is some 10 KB here, so each is cut within its statement.
-    let ways: [(Fault, fn(&Strikes) -> &AtomicU64); 4] = [
+    let ways: [(Fault, Counter); 4] = [
         (Fault::Delay(Duration::from_millis(300)), |s| &s.delayed),
         (Fault::ThrottleBytesPerS(20_000), |s| &s.throttled),
         (Fault::CutAfter(3_000), |s| &s.cut),

@@ -150,6 +150,8 @@ fn close_4400_more_than_5_malformed_frames_in_10_s() {
         (9 s pass)
         alice > {                                     alice < closed 4400 protocol
         alice' > ping 1                               alice' < pong 1 seq=0
+        (4 s pass)
+        alice join                                    alice < 429 rate_limited in 6000 ms
         bob > {                                       bob < error bad_json
         "#,
     );
@@ -287,6 +289,7 @@ fn close_4408_4413_4415_4420_each_has_its_reason() {
         alice fall silent                             alice < closed 4408 heartbeat_timeout
         bob send binary                               bob < closed 4415 binary_unsupported
         carol lag                                     carol < closed 4420 slow_consumer
+        bob join                                      bob < 429 rate_limited in 10000 ms
         "#,
     );
     let frame = |bytes: usize| format!(r#"{{"type":"ping","t":"{}"}}"#, "x".repeat(bytes - 22));
@@ -295,6 +298,7 @@ fn close_4408_4413_4415_4420_each_has_its_reason() {
     rig.frame("dave", &frame(65_537));
     rig.turn();
     assert_eq!(rig.heard.pop().unwrap().1, "closed 4413 frame_too_large");
+    rig.play("dave join                                     dave < 429 rate_limited in 10000 ms");
 }
 
 #[test]
@@ -345,9 +349,9 @@ fn close_4429_a_sustained_flood() {
         r#"
         alice > ping 1                                alice < closed 4429 flood
         alice' > ping 1                               alice' < closed 4429 flood
-        alice join history=0                          alice < 429 rate_limited in 2500 ms
+        alice join history=0                          alice < 429 rate_limited in 10000 ms
         bob > message "undisturbed"                   bob < new_message 1 "undisturbed"
-        (3 s pass)
+        (10 s pass)                                   bob < user_left alice
         alice join history=0                          alice < hello seq=1 as owner read bob:1, online alice bob, synced
                                                           1
         alice > ping 1                                alice < pong 1 seq=1
