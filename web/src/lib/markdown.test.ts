@@ -8,6 +8,7 @@ import {
   MentionNames,
   parseMarkdown,
   plainText,
+  previewText,
 } from "./markdown";
 
 const namesOf = (ids: string[]) => new MentionNames(ids.map((userId) => ({ userId, name: userId })));
@@ -127,6 +128,32 @@ test("a preview is one line", () => {
   );
   expect(plainText("- one\n- *two*\n1. three\n2. four")).toBe("- one - two 1. three 2. four");
   expect(plainText("> > *deep*\nhttps://a.example/x_y_z @room")).toBe("deep https://a.example/x_y_z @room");
+});
+
+test("a preview that is cut shows no marks that are closed later", () => {
+  const cut = (content: string) => plainText(content, undefined, true);
+  expect(cut("so **bold text")).toBe("so bold text");
+  expect(cut("so **bold and *leaning")).toBe("so bold and leaning");
+  expect(cut("~~gone and __twice and (_once")).toBe("gone and twice and (once");
+  expect(cut("run `cargo xtask")).toBe("run cargo xtask");
+  expect(cut("see\n```ts\nlet x = 2 ** 3")).toBe("see let x = 2 ** 3");
+  expect(cut("> said **loud")).toBe("said loud");
+  expect(cut("- one\n- **two")).toBe("- one - two");
+  // Only what the cut leaves open: these are no marks, or not at the end.
+  expect(cut("2 * 3 is 2*3, snake_case")).toBe("2 * 3 is 2*3, snake_case");
+  expect(cut("*a note\n> said **loud")).toBe("*a note said loud");
+  expect(plainText("so **bold text")).toBe("so **bold text");
+});
+
+test("a preview is cut like the server's, at 200 characters", () => {
+  const before = "word ".repeat(39);
+  expect(previewText(`${before}**bold text**`)).toBe(`${before}bol`);
+  expect(previewText(`${before}wor**bold text**`)).toBe(`${before}wor`);
+  expect(previewText(`${before}a <@bob smith>`)).toBe(`${before}a`);
+  expect(previewText(`${"👍".repeat(199)}**b**`)).toBe("👍".repeat(199));
+  expect(previewText("**short")).toBe("**short");
+  const nameOf = () => "Bob";
+  expect(previewText(`<@u1> ${before}**bold**`, nameOf)).toBe(`@Bob ${before}`.trimEnd());
 });
 
 test("mentions are typed by name, or by id where a name is not unique", () => {

@@ -22,16 +22,18 @@ export type Block =
 /** Deeper nesting of quotes or emphasis stays text. */
 const DEPTH_MAX = 4;
 
-export function parseMarkdown(source: string, depth = 0): Block[] {
+/** `isCut`: the source is the beginning of a longer one, so what is open at its end would be closed later. */
+export function parseMarkdown(source: string, depth = 0, isCut = false): Block[] {
   const lines = source.replaceAll("\r\n", "\n").split("\n");
   const blocks: Block[] = [];
   let text: string[] = [];
-  const flush = () => {
-    if (text.join("").trim() !== "") blocks.push({ type: "text", children: parseInline(trimBlank(text)) });
+  const flush = (isLast = false) => {
+    const children = () => parseInline(trimBlank(text), isCut && isLast);
+    if (text.join("").trim() !== "") blocks.push({ type: "text", children: children() });
     text = [];
   };
   for (let at = 0; at < lines.length; ) {
-    const parsed = depth < DEPTH_MAX ? readBlock(lines, at, depth) : null;
+    const parsed = depth < DEPTH_MAX ? readBlock(lines, at, depth, isCut) : null;
     if (parsed) {
       flush();
       blocks.push(parsed.block);
@@ -41,7 +43,7 @@ export function parseMarkdown(source: string, depth = 0): Block[] {
       at += 1;
     }
   }
-  flush();
+  flush(true);
   return blocks;
 }
 
@@ -49,36 +51,44 @@ const trimBlank = (lines: string[]): string => lines.join("\n").replace(/^\n+|\n
 
 type Parsed = { block: Block; next: number } | null;
 
-function readBlock(lines: string[], at: number, depth: number): Parsed {
+function readBlock(lines: string[], at: number, depth: number, isCut: boolean): Parsed {
   const line = lines[at] ?? "";
-  if (line.startsWith("```")) return readCode(lines, at);
+  if (line.startsWith("```")) return readCode(lines, at, isCut);
   if (/^> ?/.test(line)) {
     const next = endOfRun(lines, at, (line) => line.startsWith(">"));
     const inner = lines.slice(at, next).map((line) => line.replace(/^> ?/, ""));
-    return { block: { type: "quote", children: parseMarkdown(inner.join("\n"), depth + 1) }, next };
+    const children = parseMarkdown(inner.join("\n"), depth + 1, isCut && next === lines.length);
+    return { block: { type: "quote", children }, next };
   }
   return (
-    readList(lines, at, /^\s{0,3}[-*•] +(?=\S)/, false) ??
-    readList(lines, at, /^\s{0,3}(\d{1,6})[.)] +(?=\S)/, true)
+    readList(lines, at, /^\s{0,3}[-*•] +(?=\S)/, isCut) ??
+    readList(lines, at, /^\s{0,3}(\d{1,6})[.)] +(?=\S)/, isCut)
   );
 }
 
-function readCode(lines: string[], at: number): Parsed {
-  const close = lines.findIndex((line, other) => other > at && line.trimEnd() === "```");
+function readCode(lines: string[], at: number, isCut: boolean): Parsed {
+  const found = lines.findIndex((line, other) => other > at && line.trimEnd() === "```");
+  const close = found === -1 && isCut ? lines.length : found;
   if (close === -1) return null;
   const language = (lines[at] ?? "").slice(3).trim();
   if (/[`\s]/.test(language)) return null;
   return { block: { type: "code", text: lines.slice(at + 1, close).join("\n"), language }, next: close + 1 };
 }
 
-function readList(lines: string[], at: number, marker: RegExp, isOrdered: boolean): Parsed {
+function readList(lines: string[], at: number, marker: RegExp, isCut: boolean): Parsed {
   const first = marker.exec(lines[at] ?? "");
   if (!first) return null;
   const next = endOfRun(lines, at, (line) => marker.test(line));
   // A single line is more often a dash or a date than a list.
   if (next - at < 2) return null;
-  const items = lines.slice(at, next).map((line) => parseInline(line.replace(marker, "")));
-  return { block: { type: "list", isOrdered, start: Number(first[1] ?? 1), items }, next };
+  const items = lines
+    .slice(at, next)
+    .map((line, nth) => parseInline(line.replace(marker, ""), isCut && at + nth === lines.length - 1));
+  const [, number] = first;
+  return {
+    block: { type: "list", isOrdered: number !== undefined, start: Number(number ?? 1), items },
+    next,
+  };
 }
 
 function endOfRun(lines: string[], at: number, belongs: (line: string) => boolean): number {
@@ -95,7 +105,7 @@ const MENTION = /^<@([^<>\p{Cc}]{1,128})>/u;
 /** A run of `*`, `_` or `~` that may open or close a mark: CommonMark 0.31, "Emphasis and strong emphasis". */
 type Run = { type: "run"; char: string; length: number; left: number; canOpen: boolean; canClose: boolean };
 
-export function parseInline(source: string): Inline[] {
+function parseInline(source: string, isCut: boolean): Inline[] {
   const found: (Inline | Run)[] = [];
   let text = "";
   const add = (piece: Inline | Run) => {
@@ -103,12 +113,16 @@ export function parseInline(source: string): Inline[] {
     text = "";
     found.push(piece);
   };
+  // Code that the cut leaves open.
+  const openCode = isCut ? source.lastIndexOf("`") : -1;
   for (let at = 0; at < source.length; ) {
     const isEscaped = source[at] === "\\" && /[\\`*_~<>@-]/.test(source[at + 1] ?? "");
     const parsed = isEscaped ? null : (readInline(source, at) ?? readRun(source, at));
     if (parsed) {
       add(parsed.inline);
       at = parsed.next;
+    } else if (at === openCode) {
+      at += 1;
     } else {
       PLAIN.lastIndex = at;
       const plain = isEscaped ? (source[at + 1] ?? "") : (PLAIN.exec(source)?.[0] ?? source[at] ?? "");
@@ -117,7 +131,8 @@ export function parseInline(source: string): Inline[] {
     }
   }
   if (text !== "") found.push({ type: "text", text });
-  return asText(matchRuns(found), 0);
+  const pieces = matchRuns(found);
+  return asText(isCut ? pieces.filter((piece) => !isOpener(piece)) : pieces, 0);
 }
 
 /** Text without anything that could start an element: a word with the spaces after it, or one character. */
@@ -213,6 +228,9 @@ function findOpener(pieces: (Inline | Run)[], at: number, floor: number): number
   }
   return -1;
 }
+
+/** A run that opens something and is still open: not `2*3`, where it stands within a word. */
+const isOpener = (piece: Inline | Run): boolean => piece.type === "run" && piece.canOpen && !piece.canClose;
 
 /** What is left of the runs becomes text, and so does what is nested too deep. */
 function asText(pieces: (Inline | Run)[], depth: number): Inline[] {
@@ -311,8 +329,15 @@ export function encodeEdit(text: string, original: string, names: MentionNames):
   return text === names.decode(original).trim() ? original : encodeMentions(text, names);
 }
 
-/** A message as one line of plain text, for previews: what is shown of it, without its marks. */
-export function plainText(content: string, nameOf: (userId: string) => string = (id) => id): string {
+/**
+ * A message as one line of plain text, for previews: what is shown of it, without its marks. `isCut`: as in
+ * `parseMarkdown`.
+ */
+export function plainText(
+  content: string,
+  nameOf: (userId: string) => string = (id) => id,
+  isCut = false,
+): string {
   const inline = (pieces: Inline[]): string =>
     pieces
       .map((piece) => {
@@ -328,5 +353,18 @@ export function plainText(content: string, nameOf: (userId: string) => string = 
     const marker = (at: number) => (piece.isOrdered ? `${piece.start + at}.` : "-");
     return piece.items.map((item, at) => `${marker(at)} ${inline(item)}`).join(" ");
   };
-  return parseMarkdown(content).map(block).join(" ").replace(/\s+/g, " ").trim();
+  return parseMarkdown(content, 0, isCut).map(block).join(" ").replace(/\s+/g, " ").trim();
+}
+
+/** The server's lists have the first 200 characters of a message, and more is not shown in a line. */
+const PREVIEW_MAX = 200;
+
+/** At the end of a cut text: marks that would open or close something, and a part of a mention. */
+const CUT_OFF = /(?:[*_~`\\]+|<(?:@[^<>\p{Cc}]{0,128})?)$/u;
+
+/** The beginning of a message as one line, for a list or a notification. */
+export function previewText(content: string, nameOf?: (userId: string) => string): string {
+  const chars = [...content.slice(0, 2 * PREVIEW_MAX)].slice(0, PREVIEW_MAX);
+  if (chars.length < PREVIEW_MAX) return plainText(content, nameOf);
+  return plainText(chars.join("").replace(CUT_OFF, ""), nameOf, true);
 }

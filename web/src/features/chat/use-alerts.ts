@@ -5,16 +5,13 @@
  */
 import { useEffect, useRef } from "react";
 import { t } from "@/i18n/i18n";
-import { plainText } from "@/lib/markdown";
+import { previewText } from "@/lib/markdown";
 import { areNotificationsOff, countUnreadRooms } from "@/lib/notify";
 import type { Room } from "@/lib/protocol";
 import { useChat } from "./chat-context";
 import { roomTitle } from "./room-title";
 import { messageHref } from "./route";
 import { useSettings } from "./settings";
-
-/** The list shows one line, and so does a notification. */
-const TEXT_MAX = 200;
 
 export function useAlerts(rooms: Room[], me: string): void {
   const { push, people } = useChat();
@@ -33,7 +30,7 @@ export function useAlerts(rooms: Room[], me: string): void {
       const last = room.lastMessage;
       if (!last) continue;
       const nameOf = (id: string) => people.get(id).name;
-      const text = plainText(last.content.slice(0, TEXT_MAX), nameOf) || t.roomList.attachment;
+      const text = previewText(last.content, nameOf) || t.roomList.attachment;
       const body = room.type === "group" ? t.roomList.by(nameOf(last.userId), text) : text;
       const navigate = `/${messageHref(room.id, { seq: last.seq, threadId: null, alsoToRoom: true })}`;
       void push.show(roomTitle(room, me, nameOf), body, { roomId: room.id, seq: last.seq, navigate });

@@ -6,7 +6,7 @@ import { useName } from "@/components/ui/person";
 import { formatShortDate } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
-import { plainText } from "@/lib/markdown";
+import { previewText } from "@/lib/markdown";
 import { areNotificationsOff } from "@/lib/notify";
 import type { Room } from "@/lib/protocol";
 import { UNREAD_MAX } from "@/lib/room-view";
@@ -109,7 +109,7 @@ function Badge({ className, children }: { className: string; children: React.Rea
 }
 
 /** The list shows one line. */
-const PREVIEW_MAX = 400;
+const DRAFT_MAX = 400;
 
 function Preview({ room, me, isOpen }: RoomItemProps) {
   const { people } = useChat();
@@ -117,10 +117,10 @@ function Preview({ room, me, isOpen }: RoomItemProps) {
   const last = room.lastMessage;
   const name = useName(last?.userId ?? me);
   // The composer of the open room shows it.
-  if (draft.trim() !== "" && !isOpen) return t.roomList.draft(draft.slice(0, PREVIEW_MAX));
+  if (draft.trim() !== "" && !isOpen) return t.roomList.draft(draft.slice(0, DRAFT_MAX));
   if (!last) return t.roomList.noMessages;
   const isDeleted = "deletedAt" in last && Boolean(last.deletedAt);
-  const content = plainText(last.content.slice(0, PREVIEW_MAX), (id) => people.get(id).name);
+  const content = previewText(last.content, (id) => people.get(id).name);
   const text = isDeleted ? t.roomList.deletedMessage : content || t.roomList.attachment;
   if (last.userId === me) return t.roomList.byYou(text);
   return room.type === "group" ? t.roomList.by(name, text) : text;
