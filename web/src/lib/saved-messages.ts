@@ -7,8 +7,13 @@ import type { ChatApi } from "./api";
 import type { InboxEvent } from "./protocol";
 
 export class SavedMessages {
-  /** Room by message. It is replaced, never changed. `null`: nobody has asked for it yet. */
-  private saved: ReadonlyMap<string, string> | null = null;
+  /**
+   * Ids of saved messages: the newest page of them, what other pages brought, and what changed since. Saving one that is
+   * saved already is no error, so it does no harm that an older one may be missing. It is replaced, never changed.
+   */
+  private ids: ReadonlySet<string> = new Set();
+  /** The newest page was loaded, and the inbox has delivered every change since. */
+  private isCurrent = false;
   private loading: Promise<void> | null = null;
   /** What has changed since the loading began counts more than what it brings. */
   private changed = new Map<string, boolean>();
@@ -16,82 +21,68 @@ export class SavedMessages {
 
   constructor(private readonly api: Pick<ChatApi, "saveMessage" | "unsaveMessage" | "listSaved">) {}
 
-  /** The ids of saved messages, each with its room; `null`: not known yet. */
-  getSnapshot = (): ReadonlyMap<string, string> | null => this.saved;
+  getSnapshot = (): ReadonlySet<string> => this.ids;
 
-  /** Calls `listener` when something was saved or unsaved, and loads what is saved if nobody has. */
+  /** Calls `listener` when something was saved or unsaved. Asks for the newest page, if what is known may be old. */
   subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);
-    if (this.saved === null) void this.load();
+    if (!this.isCurrent) this.loading ??= this.load();
     return () => this.listeners.delete(listener);
   };
 
   async save(roomId: string, messageId: string): Promise<void> {
     await this.api.saveMessage(roomId, messageId);
-    this.put(roomId, messageId, true);
+    this.put(messageId, true);
   }
 
   async unsave(roomId: string, messageId: string): Promise<void> {
     await this.api.unsaveMessage(roomId, messageId);
-    this.put(roomId, messageId, false);
+    this.put(messageId, false);
   }
 
   /** A page of them, the one saved last first. */
-  list(cursor?: string, signal?: AbortSignal) {
-    return this.api.listSaved(cursor, signal);
+  async list(cursor?: string) {
+    const page = await this.api.listSaved(cursor);
+    const kept = page.messages.filter(({ id }) => this.changed.get(id) !== false);
+    this.replace([...this.ids, ...kept.map(({ id }) => id)]);
+    return page;
   }
 
   receive(events: InboxEvent[]): void {
     for (const event of events) {
-      if (event.type === "saved") this.put(event.roomId, event.messageId, event.saved);
-      // The connection begins anew: what it missed, nobody tells.
-      if (event.type === "rooms" && this.saved !== null) void this.load();
+      if (event.type === "saved") this.put(event.messageId, event.saved);
+      // The connection begins anew: what it missed, nobody tells. Whoever looks next asks again.
+      if (event.type === "rooms") this.isCurrent = false;
     }
   }
 
-  private put(roomId: string, messageId: string, isSaved: boolean): void {
+  private put(messageId: string, isSaved: boolean): void {
     this.changed.set(messageId, isSaved);
-    if (this.saved === null || this.saved.has(messageId) === isSaved) return;
-    const saved = new Map(this.saved);
-    if (isSaved) saved.set(messageId, roomId);
-    else saved.delete(messageId);
-    this.replace(saved);
+    if (this.ids.has(messageId) === isSaved) return;
+    this.replace(isSaved ? [...this.ids, messageId] : [...this.ids].filter((id) => id !== messageId));
   }
 
-  private load(): Promise<void> {
-    this.loading ??= this.loadPages().finally(() => {
-      this.loading = null;
-    });
-    return this.loading;
-  }
-
-  private async loadPages(): Promise<void> {
+  private async load(): Promise<void> {
     this.changed = new Map();
-    const saved = new Map<string, string>();
+    this.isCurrent = true;
     try {
-      // Marks are of messages that somebody looks at: of a longer list the older ones appear without.
-      let cursor: string | null | undefined;
-      for (let page = 0; page < PAGES_MAX && cursor !== null; page += 1) {
-        const { messages, nextCursor } = await this.api.listSaved(cursor ?? undefined);
-        for (const message of messages) saved.set(message.id, message.roomId);
-        cursor = nextCursor;
+      const { messages } = await this.api.listSaved();
+      const ids = new Set(messages.map(({ id }) => id));
+      for (const [id, isSaved] of this.changed) {
+        if (isSaved) ids.add(id);
+        else ids.delete(id);
       }
+      this.replace(ids);
     } catch {
-      // Whoever subscribes next asks again.
-      return;
+      // Whoever looks next asks again.
+      this.isCurrent = false;
+    } finally {
+      this.loading = null;
     }
-    for (const [messageId, isSaved] of this.changed) {
-      if (!isSaved) saved.delete(messageId);
-      else if (!saved.has(messageId)) saved.set(messageId, this.saved?.get(messageId) ?? "");
-    }
-    this.replace(saved);
   }
 
-  private replace(saved: ReadonlyMap<string, string>): void {
-    this.saved = saved;
+  private replace(ids: Iterable<string>): void {
+    this.ids = new Set(ids);
     for (const listener of this.listeners) listener();
   }
 }
-
-/** Pages of 100 that are loaded for the marks: the newest 1,000 saved messages. */
-const PAGES_MAX = 10;

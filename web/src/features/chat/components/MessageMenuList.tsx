@@ -45,7 +45,7 @@ export default function MessageMenuList({
 }: MessageMenuListProps) {
   const { people, savedMessages } = useChat();
   const saved = useSyncExternalStore(savedMessages.subscribe, savedMessages.getSnapshot);
-  const isSaved = saved?.has(message.id) ?? false;
+  const isSaved = saved.has(message.id);
   const toggleSaved = () => {
     const { roomId, toast } = actions;
     const change = isSaved
