@@ -2,22 +2,15 @@
  * A working day in thirty steps: Ada at her desk, Bruno at his and on his phone, Chen by keyboard and screen reader, and an
  * admin. Not here: each thing in all its cases (the other parts).
  */
-import { execFileSync } from "node:child_process";
 import { check, projected, same, view } from "./check.mjs";
 import { details, manage } from "./moderation.mjs";
 import { introduce } from "./people.mjs";
 import { bePushed } from "./push.mjs";
+import { asAdmin } from "./stack.mjs";
 import { DESKTOP, PHONE } from "./story.mjs";
 
 let steps = 0;
 const step = (title, what, withinMs) => check(`day ${++steps}: ${title}`, what, withinMs);
-
-/** A request of the tenant's admin. */
-function asAdmin({ url, data }, method, path, body) {
-  const args = ["token", "--sub", "day-admin", "--role", "admin", ...(data ? ["--data", data] : [])];
-  const token = execFileSync(process.env.CHINWAG_XTASK, args, { encoding: "utf8" }).trim();
-  return fetch(`${url}/api/chat${path}`, { method, headers: { Authorization: `Bearer ${token}` }, body: JSON.stringify(body) });
-}
 
 async function morning(ada, bruno, phone, names) {
   await ada.startDirect(names.bruno);

@@ -1,5 +1,6 @@
 /** Moderation, as the moderator and as the moderated person see it. */
 import { check, projected, same, view } from "./check.mjs";
+import { asAdmin } from "./stack.mjs";
 
 export const details = (person) => person.page.getByRole("complementary", { name: "Details" });
 const dialog = (person, name) => person.page.getByRole("dialog", { name });
@@ -10,7 +11,76 @@ export async function manage(owner, name, item) {
   await owner.page.getByRole("menuitem", { name: item, exact: true }).click();
 }
 
-export async function moderation(alice, bob) {
+async function report(person, content, reason) {
+  await person.choose(content, "Report");
+  await person.page.getByLabel("What is wrong with it?").fill(reason);
+  await person.page.getByRole("button", { name: "Report", exact: true }).click();
+  await person.page.getByText("Reported to the moderators.").waitFor();
+}
+
+/** The tenant's admin decides a report, as soon as it is in the list. */
+async function resolve(stack, reason, action) {
+  for (const ends = Date.now() + 20_000; Date.now() < ends; ) {
+    const { reports } = await (await asAdmin(stack, "GET", "/admin/reports?state=open")).json();
+    const found = reports.find((one) => one.reason === reason);
+    if (found) return (await asAdmin(stack, "POST", `/admin/reports/${found.id}/resolve`, { action })).status;
+    await new Promise((done) => setTimeout(done, 250));
+  }
+  return "not in the list";
+}
+
+async function myReports(person) {
+  await person.page.getByRole("button", { name: "Settings" }).click();
+  await dialog(person, "Settings").getByRole("button", { name: "My reports" }).click();
+  return dialog(person, "My reports");
+}
+
+/** REPORT-4: who reported learns the outcome, once; `reason` is that of a report that is open. */
+async function outcomes(alice, bob, stack, reason) {
+  const { page } = bob;
+  const line = (what) => page.getByRole("status").getByText(`Your report “${reason}” was decided: ${what}.`);
+  const reload = async () => {
+    await page.reload();
+    await bob.connected();
+  };
+  let list = await myReports(bob);
+  await check("my reports are listed", () => list.getByText(reason).isVisible());
+  await check("with their state", () => list.getByText("not decided yet").isVisible());
+  await page.keyboard.press("Escape");
+  await list.waitFor({ state: "detached" });
+  await check("an admin dismisses the report", same(() => resolve(stack, reason, "dismiss"), 200));
+  await reload();
+  const dismissed = "nothing was done about the message";
+  await check("who reported is told what became of it", () => line(dismissed).isVisible());
+  await view(bob, "report-outcome");
+  await page.getByRole("button", { name: "Show my reports" }).click();
+  list = dialog(bob, "My reports");
+  await check("the list has the outcome", () => list.getByText(dismissed).isVisible());
+  await view(bob, "my-reports");
+  await page.keyboard.press("Escape");
+  await check("what was seen in the list is said no longer", same(() => line(dismissed).count(), 0));
+
+  await alice.say("quite unkind");
+  await bob.bubble("quite unkind").waitFor();
+  await report(bob, "quite unkind", "it hurts");
+  await check("an admin deletes the message", same(() => resolve(stack, "it hurts", "delete"), 200));
+  await reload();
+  const deleted = page.getByRole("status").getByText("Your report “it hurts” was decided: the message was deleted.");
+  await check("a deletion is told as well", () => deleted.isVisible());
+  const button = page.getByRole("status").getByRole("button", { name: "Dismiss" });
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await check("dismissed, it is gone", same(() => deleted.count(), 0));
+  await check("and the focus is still on the page", () => page.evaluate(() => document.activeElement !== document.body));
+  const asked = [];
+  page.on("request", (request) => request.url().includes("/people/me/reports") && asked.push(request.url()));
+  await reload();
+  await page.waitForTimeout(1_500);
+  await check("after a reload it is not told again", same(() => page.getByText("was decided").count(), 0));
+  await check("and without an open report nobody asks", same(() => asked, []));
+}
+
+export async function moderation(alice, bob, stack) {
   const title = `Moderated ${alice.id.split("-").pop()}`;
   await alice.startGroup(title, [bob.id]);
   await alice.say("be kind");
@@ -70,6 +140,7 @@ export async function moderation(alice, bob) {
   await check("and the rest", () => log.getByText(`${alice.id} set slow mode`).first().isVisible());
   await view(alice, "audit");
   await alice.page.keyboard.press("Escape");
+  await outcomes(alice, bob, stack, "too kind");
   await check("members have no log", same(() => details(bob).getByRole("button", { name: "Audit log" }).count(), 0));
 
   await alice.say(`one thing @${bob.id}`);
@@ -96,4 +167,8 @@ export async function moderation(alice, bob) {
   await alice.page.keyboard.press("Escape");
   await details(alice).getByRole("button", { name: "Add", exact: true }).click();
   await check("then they can be added again", () => details(alice).getByRole("button", { name: `Manage ${bob.id}` }).isVisible());
+  await details(alice).getByRole("button", { name: "Archive", exact: true }).click();
+  await dialog(alice, "Archive this conversation?").getByRole("button", { name: "Archive" }).click();
+  await check("an archived room says so", () => alice.page.getByText("It can be read, but not written to.").isVisible());
+  await check("and is marked in the list", () => alice.roomLink(title).getByText("archived").isVisible());
 }

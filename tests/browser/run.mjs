@@ -45,9 +45,9 @@ async function pair(arrive) {
 
 const PARTS = {
   story,
-  async moderation({ arrive }) {
+  async moderation({ arrive, stack }) {
     const [alice, bob] = await pair(arrive);
-    await moderation(alice, bob);
+    await moderation(alice, bob, stack);
     return [alice, bob];
   },
   async reading({ arrive }) {

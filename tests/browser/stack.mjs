@@ -46,6 +46,13 @@ export async function startStack(vars = []) {
   throw new Error(`the stack didn't start; the end of its output:\n${output}`);
 }
 
+/** A request of the tenant's admin. */
+export function asAdmin({ url, data }, method, path, body) {
+  const args = ["token", "--sub", "an-admin", "--role", "admin", ...(data ? ["--data", data] : [])];
+  const token = execFileSync(process.env.CHINWAG_XTASK, args, { encoding: "utf8" }).trim();
+  return fetch(`${url}/api/chat${path}`, { method, headers: { Authorization: `Bearer ${token}` }, body: JSON.stringify(body) });
+}
+
 /** A new key pair, as xtask makes it for a deployment. */
 export function vapidKeys() {
   if (process.env.CHINWAG_URL) return [];

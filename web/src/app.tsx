@@ -12,6 +12,7 @@ import { browserSavedView } from "@/lib/saved-view";
 import { loadSession, type Session, saveSession, tokenSource } from "@/lib/session";
 import { ChatProvider, useChat } from "./features/chat/chat-context";
 import { ChatRoom } from "./features/chat/components/ChatRoom";
+import { ReportOutcomes } from "./features/chat/components/ReportOutcomes";
 import { RoomList } from "./features/chat/components/RoomList";
 import { inOrder, sectionsOf } from "./features/chat/room-sections";
 import { useRoomTitle } from "./features/chat/room-title";
@@ -24,6 +25,7 @@ const HelpDialog = lazyWithRetry(() => import("./features/chat/components/HelpDi
 const MentionsDialog = lazyWithRetry(() => import("./features/chat/components/MentionsDialog"), true);
 const SavedDialog = lazyWithRetry(() => import("./features/chat/components/SavedDialog"), true);
 const ThreadsDialog = lazyWithRetry(() => import("./features/chat/components/ThreadsDialog"), true);
+const ReportsDialog = lazyWithRetry(() => import("./features/chat/components/ReportsDialog"), true);
 const SettingsDialog = lazyWithRetry(() => import("./features/chat/components/SettingsDialog"), true);
 const QuickSwitcher = lazyWithRetry(() => import("./features/chat/components/QuickSwitcher"), true);
 const SignIn = lazyWithRetry(() => import("./features/session/SignIn"));
@@ -69,7 +71,17 @@ function SignedIn({ session, onSignOut }: { session: Session; onSignOut: () => v
   );
 }
 
-type HomeDialog = "new" | "switch" | "help" | "settings" | "mentions" | "threads" | "saved" | "search" | null;
+type HomeDialog =
+  | "new"
+  | "switch"
+  | "help"
+  | "settings"
+  | "reports"
+  | "mentions"
+  | "threads"
+  | "saved"
+  | "search"
+  | null;
 
 function Home({ onSignOut }: { onSignOut: () => void }) {
   const { userId } = useChat();
@@ -91,7 +103,7 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
   }, [unlisted, refresh]);
 
   return (
-    <main className="flex h-dvh overflow-hidden">
+    <main className="flex h-dvh flex-col overflow-hidden">
       {openId && (
         <button
           type="button"
@@ -101,46 +113,52 @@ function Home({ onSignOut }: { onSignOut: () => void }) {
           {t.home.skipToMessages}
         </button>
       )}
-      <div className={cn("w-full shrink-0 bg-card md:w-80 md:border-e", openId && "max-md:hidden")}>
-        <RoomList
-          list={list}
-          sections={sections}
-          me={userId}
-          openId={openId}
-          onNew={() => setDialog("new")}
-          onMentions={() => setDialog("mentions")}
-          onThreads={() => setDialog("threads")}
-          onSaved={() => setDialog("saved")}
-          onSearch={() => setDialog("search")}
-          onHelp={() => setDialog("help")}
-          onSettings={() => setDialog("settings")}
-          onSignOut={onSignOut}
-        />
-      </div>
-      <div className={cn("flex min-w-0 flex-1 flex-col", !openId && "max-md:hidden")}>
-        {openId ? (
-          <ChatRoom
-            key={openId}
-            roomId={openId}
-            listedRoom={open}
-            showDetails={matchMedia("(min-width: 80rem)").matches}
-            onBack={() => openRoom(null)}
+      <ReportOutcomes onShow={() => setDialog("reports")} />
+      <div className="flex min-h-0 flex-1">
+        <div className={cn("w-full shrink-0 bg-card md:w-80 md:border-e", openId && "max-md:hidden")}>
+          <RoomList
+            list={list}
+            sections={sections}
+            me={userId}
+            openId={openId}
+            onNew={() => setDialog("new")}
+            onMentions={() => setDialog("mentions")}
+            onThreads={() => setDialog("threads")}
+            onSaved={() => setDialog("saved")}
+            onSearch={() => setDialog("search")}
+            onHelp={() => setDialog("help")}
+            onSettings={() => setDialog("settings")}
             onSignOut={onSignOut}
-            onLeft={() => {
-              remove(openId);
-              openRoom(null);
-            }}
           />
-        ) : (
-          <div className="m-auto px-6 text-center">
-            <img src="/icon.svg" alt="" className="mx-auto mb-4 size-12 opacity-80" />
-            <p className="font-medium">{t.home.pickConversation}</p>
-            <p className="mt-1 text-muted-foreground text-sm">{t.home.orStartOne}</p>
-          </div>
-        )}
+        </div>
+        <div className={cn("flex min-w-0 flex-1 flex-col", !openId && "max-md:hidden")}>
+          {openId ? (
+            <ChatRoom
+              key={openId}
+              roomId={openId}
+              listedRoom={open}
+              showDetails={matchMedia("(min-width: 80rem)").matches}
+              onBack={() => openRoom(null)}
+              onSignOut={onSignOut}
+              onLeft={() => {
+                remove(openId);
+                openRoom(null);
+              }}
+            />
+          ) : (
+            <div className="m-auto px-6 text-center">
+              <img src="/icon.svg" alt="" className="mx-auto mb-4 size-12 opacity-80" />
+              <p className="font-medium">{t.home.pickConversation}</p>
+              <p className="mt-1 text-muted-foreground text-sm">{t.home.orStartOne}</p>
+            </div>
+          )}
+        </div>
       </div>
       {dialog === "help" && <HelpDialog onClose={() => setDialog(null)} />}
-      {dialog === "settings" && <SettingsDialog onClose={() => setDialog(null)} />}
+      {dialog === "settings" && (
+        <SettingsDialog onClose={() => setDialog(null)} onReports={() => setDialog("reports")} />
+      )}
+      {dialog === "reports" && <ReportsDialog onClose={() => setDialog(null)} />}
       {dialog === "search" && <SearchDialog onClose={() => setDialog(null)} />}
       {dialog === "threads" && <ThreadsDialog onClose={() => setDialog(null)} />}
       {dialog === "saved" && <SavedDialog onClose={() => setDialog(null)} />}

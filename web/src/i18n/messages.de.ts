@@ -305,6 +305,26 @@ export const messages: Messages = {
       "Du folgst keinem Thread. Du folgst denen, die du beginnst, in denen du antwortest oder erwähnt wirst.",
   },
 
+  reports: {
+    title: "Meine Meldungen",
+    empty: "Du hast nichts gemeldet.",
+    otherRoom: "Eine Unterhaltung, die nicht mehr in deiner Liste ist",
+    states: {
+      open: "noch nicht entschieden",
+      dismissed: "zu der Nachricht wurde nichts unternommen",
+      deleted: "die Nachricht wurde gelöscht",
+      muted: "wer sie schrieb, wurde stummgeschaltet",
+      banned: "wer sie schrieb, wurde gesperrt",
+    },
+    outcome: (reason, what) => `Deine Meldung „${reason}“ wurde entschieden: ${what}.`,
+    outcomes: (count) =>
+      plural(count, {
+        one: "# deiner Meldungen wurde entschieden.",
+        other: "# deiner Meldungen wurden entschieden.",
+      }),
+    show: "Meine Meldungen zeigen",
+  },
+
   mentions: {
     title: "Erwähnungen",
     empty: "Niemand hat dich erwähnt.",

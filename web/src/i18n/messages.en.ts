@@ -300,6 +300,23 @@ export const messages = {
     empty: "You follow no threads. You follow those that you begin, reply to or are mentioned in.",
   },
 
+  reports: {
+    title: "My reports",
+    empty: "You have reported nothing.",
+    otherRoom: "A conversation that isn't in your list any more",
+    states: {
+      open: "not decided yet",
+      dismissed: "nothing was done about the message",
+      deleted: "the message was deleted",
+      muted: "whoever wrote it was muted",
+      banned: "whoever wrote it was banned",
+    },
+    outcome: (reason: string, what: string) => `Your report “${reason}” was decided: ${what}.`,
+    outcomes: (count: number) =>
+      plural(count, { one: "# report of yours was decided.", other: "# reports of yours were decided." }),
+    show: "Show my reports",
+  },
+
   mentions: {
     title: "Mentions",
     empty: "Nobody has mentioned you.",

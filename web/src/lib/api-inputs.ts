@@ -45,5 +45,10 @@ export type OwnProfileChange = Operations["updateOwnProfile"]["body"];
 
 export type SavedState = Operations["saveMessage"]["answer"];
 
-/** A page of the pinned messages, newest pin first. */
+export type OwnReports = Operations["listOwnReports"]["answer"];
+
+export type MemberPage = Operations["listMembers"]["answer"];
+export type AuditPage = Operations["listAudit"]["answer"];
+
+/** The pinned messages, newest pin first. */
 export type Pins = Operations["listPins"]["answer"];

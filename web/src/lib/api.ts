@@ -13,7 +13,6 @@ import {
 } from "./http";
 import type {
   Attachment,
-  AuditEntry,
   FollowedThread,
   Member,
   Message,
@@ -68,14 +67,7 @@ export class ChatApi {
 
   members(roomId: string, cursor?: string, signal?: AbortSignal) {
     const query = { cursor, limit: 100 };
-    return this.request<{ members: Member[]; nextCursor: string | null }>(
-      "GET",
-      roomPath(roomId, "members"),
-      {
-        query,
-        signal,
-      },
-    );
+    return this.request<inputs.MemberPage>("GET", roomPath(roomId, "members"), { query, signal });
   }
 
   addMembers(roomId: string, userIds: string[]) {
@@ -161,6 +153,11 @@ export class ChatApi {
     return this.request<unknown>("POST", roomPath(roomId, "messages", messageId, "report"), {
       body: { reason },
     });
+  }
+
+  /** My own reports and what became of them, newest first. */
+  listOwnReports(cursor?: string) {
+    return this.request<inputs.OwnReports>("GET", "/people/me/reports", { query: { cursor, limit: 100 } });
   }
 
   thread(roomId: string, rootId: string, query: { before?: number; limit?: number }, signal?: AbortSignal) {
@@ -314,13 +311,7 @@ export class ChatApi {
   }
 
   audit(roomId: string, cursor?: string) {
-    return this.request<{ entries: AuditEntry[]; nextCursor: string | null }>(
-      "GET",
-      roomPath(roomId, "audit"),
-      {
-        query: { cursor },
-      },
-    );
+    return this.request<inputs.AuditPage>("GET", roomPath(roomId, "audit"), { query: { cursor } });
   }
 
   /** Why the inbox refuses an upgrade; `null` if it would accept one now. Browsers hide the answer of an upgrade. */

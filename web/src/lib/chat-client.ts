@@ -10,6 +10,7 @@ import { type GetToken, SignedOut } from "./http";
 import { Inbox } from "./inbox";
 import { once } from "./once";
 import { noOutbox, type Outbox } from "./outbox";
+import { OwnReports } from "./own-reports";
 import { People } from "./people";
 import type { InboxEvent, Room } from "./protocol";
 import { PushDevice } from "./push-device";
@@ -73,6 +74,7 @@ export class ChatClient {
   readonly people: People;
   readonly blocks: Blocks;
   readonly savedMessages: SavedMessages;
+  readonly reports: OwnReports;
   readonly push: PushDevice;
   readonly drafts: Drafts;
   private readonly activity = new Activity((active) => this.inbox?.send({ type: "active", active }) ?? false);
@@ -98,6 +100,8 @@ export class ChatClient {
     this.people = new People(this.api);
     this.blocks = new Blocks(this.api);
     this.savedMessages = new SavedMessages(this.api);
+    const account = options.account ?? this.userId;
+    this.reports = new OwnReports(this.api, { account, storage: browserStorage() });
     this.push = new PushDevice(this.api);
     this.drafts = new Drafts({
       userId: this.userId,

@@ -101,14 +101,14 @@ interface ReportProps {
 }
 
 function Report({ roomId, message, onClose, onToast }: ReportProps) {
-  const { api } = useChat();
+  const { reports } = useChat();
   const [reason, setReason] = useState("");
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const submit = async () => {
     setBusy(true);
     try {
-      await api.report(roomId, message.id, reason.trim());
+      await reports.report(roomId, message.id, reason.trim());
       onToast(t.messageDialogs.reported);
       onClose();
     } catch (failure) {

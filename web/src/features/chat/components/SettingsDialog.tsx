@@ -1,11 +1,17 @@
-/** My status, and the settings of this browser. */
+/** My status, the settings of this browser, and the way to my reports. */
+import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { t } from "@/i18n/i18n";
 import { changeSettings, choices, type Settings, useSettings } from "../settings";
 import { OwnStatus } from "./OwnStatus";
 import { PushSetting } from "./PushSetting";
 
-export default function SettingsDialog({ onClose }: { onClose: () => void }) {
+interface SettingsDialogProps {
+  onClose: () => void;
+  onReports: () => void;
+}
+
+export default function SettingsDialog({ onClose, onReports }: SettingsDialogProps) {
   return (
     <Dialog title={t.settings.title} onClose={onClose}>
       <div className="space-y-5">
@@ -17,6 +23,9 @@ export default function SettingsDialog({ onClose }: { onClose: () => void }) {
         <Choice name="enter" />
         <PushSetting />
         <Choice name="sound" />
+        <Button variant="outline" size="sm" onClick={onReports}>
+          {t.reports.title}
+        </Button>
       </div>
     </Dialog>
   );
