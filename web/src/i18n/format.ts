@@ -77,6 +77,8 @@ export function formatDuration(seconds: number): string {
   return hours <= 48 ? t.time.hours(hours) : t.time.days(Math.ceil(hours / 24));
 }
 
+export const formatCount = (count: number): string => new Intl.NumberFormat(regional(t.locale)).format(count);
+
 const UNITS = ["B", "KB", "MB", "GB"];
 
 /** A file size, for example `1.4 MB`. */

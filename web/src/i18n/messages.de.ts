@@ -325,6 +325,22 @@ export const messages: Messages = {
     show: "Meine Meldungen zeigen",
   },
 
+  pins: {
+    title: "Angepinnte Nachrichten",
+    close: "Angepinnte Nachrichten schließen",
+    empty: "Hier ist nichts angepinnt.",
+    emptyForAdmins: "Hier ist nichts angepinnt. Pinne eine Nachricht über ihr Menü an.",
+    pin: "Anpinnen",
+    unpin: "Nicht mehr anpinnen",
+    pinned: "Angepinnt.",
+    unpinned: "Nicht mehr angepinnt.",
+    mark: "Angepinnt",
+    count: (count) => plural(count, { one: "# angepinnte Nachricht", other: "# angepinnte Nachrichten" }),
+    limit: (max) => plural(max, { other: "Höchstens # Nachrichten können angepinnt sein." }),
+    full: (max) => plural(max, { other: "# Nachrichten sind schon angepinnt. Löse erst eine davon." }),
+    tooLarge: "Einige sind zu groß, um mit den anderen aufgelistet zu werden.",
+  },
+
   mentions: {
     title: "Erwähnungen",
     empty: "Niemand hat dich erwähnt.",

@@ -317,6 +317,22 @@ export const messages = {
     show: "Show my reports",
   },
 
+  pins: {
+    title: "Pinned messages",
+    close: "Close pinned messages",
+    empty: "Nothing is pinned here.",
+    emptyForAdmins: "Nothing is pinned here. Pin a message from its menu.",
+    pin: "Pin",
+    unpin: "Unpin",
+    pinned: "Pinned.",
+    unpinned: "Unpinned.",
+    mark: "Pinned",
+    count: (count: number) => plural(count, { one: "# pinned message", other: "# pinned messages" }),
+    limit: (max: number) => plural(max, { other: "At most # messages can be pinned." }),
+    full: (max: number) => plural(max, { other: "# messages are pinned already. Unpin one first." }),
+    tooLarge: "Some are too large to be listed together with the others.",
+  },
+
   mentions: {
     title: "Mentions",
     empty: "Nobody has mentioned you.",

@@ -4,7 +4,7 @@
  * decisions about connections to the socket. No React.
  */
 
-import type { ChatApi } from "./api";
+import type { ChatApi, Pins } from "./api";
 import type { GetToken } from "./http";
 import { noOutbox, type Outbox } from "./outbox";
 import type { Attachment, NotifySettings, ReactionAction, ServerEvent } from "./protocol";
@@ -68,6 +68,8 @@ export class RoomClient {
   private reloadTimer: ReturnType<typeof setTimeout> | undefined;
   private reloading = false;
   private running = false;
+  /** The messages that were deleted since the pins were asked for. */
+  private deletedMeanwhile: Set<string> | null = null;
   /** In which thread ("" for the room) and when a typing frame was sent last. */
   private typingSent = { atMs: 0, threadId: "" };
 
@@ -249,6 +251,20 @@ export class RoomClient {
     if (room) this.dispatch({ type: "details", room });
   };
 
+  /** Fetches the pinned messages. Which they are is in the state afterwards, and events keep it current. */
+  loadPins = async (): Promise<Pins> => {
+    const deleted = new Set<string>();
+    this.deletedMeanwhile = deleted;
+    const page = await this.options.api.listPins(this.roomId);
+    const messages = page.messages.filter(({ id }) => !deleted.has(id));
+    // Of two requests the later one counts: a resync may have come between them.
+    if (this.deletedMeanwhile === deleted) {
+      this.deletedMeanwhile = null;
+      this.dispatch({ type: "pins", messageIds: messages.map(({ id }) => id) });
+    }
+    return { ...page, messages };
+  };
+
   private async load(load: Load): Promise<void> {
     const { phase } = this.snapshot.state;
     const query = pageQuery(this.snapshot.state, load);
@@ -262,6 +278,8 @@ export class RoomClient {
   // ---- effects of state changes ----
 
   private onEvents(events: ServerEvent[]): void {
+    for (const event of events)
+      if (event.type === "message_deleted") this.deletedMeanwhile?.add(event.messageId);
     this.dispatch({ type: "events", events, nowMs: Date.now() });
     if (this.snapshot.state.phase === "gap") this.socket.resume();
     else if (this.snapshot.state.phase === "reload") void this.reload();

@@ -35,6 +35,7 @@ export type Action =
   | { type: "opened"; seq: number | null }
   | { type: "details"; room: Room }
   | { type: "notify"; settings: NotifySettings }
+  | { type: "pins"; messageIds: string[] }
   | { type: "dismiss" }
   | { type: "loading"; load: Load }
   | { type: "loaded"; load: Load; page: Page | null; nowMs: number }
@@ -73,6 +74,9 @@ export function roomReducer(state: RoomState, action: Action): RoomState {
       };
     case "notify":
       return { ...state, notify: action.settings };
+    case "pins":
+      // An event that came before the answer is the newer one, or another one follows.
+      return state.pins === null && state.phase === "live" ? { ...state, pins: action.messageIds } : state;
     default:
       return onUserAction(state, action);
   }

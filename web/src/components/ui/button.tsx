@@ -13,6 +13,8 @@ const sizes = {
   iconSm: "size-7",
   icon: "size-9",
   iconLg: "size-10",
+  /** An icon with a number beside it. */
+  count: "h-9 px-2 text-sm",
   text: "h-auto text-[length:inherit]",
 };
 

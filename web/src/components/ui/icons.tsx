@@ -50,6 +50,7 @@ export const LogOutIcon = /* @__PURE__ */ icon(lucide.LogOut);
 export const MessageSquareTextIcon = /* @__PURE__ */ icon(lucide.MessageSquareText);
 export const PaperclipIcon = /* @__PURE__ */ icon(lucide.Paperclip);
 export const PencilIcon = /* @__PURE__ */ icon(lucide.Pencil);
+export const PinIcon = /* @__PURE__ */ icon(lucide.Pin);
 export const PlusIcon = /* @__PURE__ */ icon(lucide.Plus);
 export const RefreshCwIcon = /* @__PURE__ */ icon(lucide.RefreshCw);
 export const ReplyIcon = /* @__PURE__ */ icon(lucide.Reply);

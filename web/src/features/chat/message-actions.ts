@@ -17,6 +17,11 @@ export interface MessageActions {
   edit: (message: ChatMessage) => void;
   remove: (message: ChatMessage) => void;
   openThread: ((rootId: string) => void) | null;
+  /** The ids of the pinned messages. */
+  pins: ReadonlySet<string>;
+  /** Pins the message, or unpins it. `null`: I may not. */
+  togglePin: ((message: Pick<ChatMessage, "id">) => void) | null;
+  openPins: () => void;
   /** Asks for a date to go to, beginning with the day of this time. `null`: in a thread. */
   pickDate: ((from: string) => void) | null;
   /** `threadId`: the message is shown only in this thread. */

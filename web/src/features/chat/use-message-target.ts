@@ -15,6 +15,8 @@ export interface MessageTarget {
 export function useMessageTarget(
   room: ChatRoomHandle,
   setPanel: (panel: Panel) => void,
+  /** Closes the side panel where it covers the messages. */
+  uncover: () => void,
   toast: (text: string) => void,
 ) {
   const { client, isLoading } = room;
@@ -24,10 +26,11 @@ export function useMessageTarget(
     async (to: number, inThread: string | null = null) => {
       const isThere = inThread === null ? await client.jumpTo(to) : await showReply(client, inThread, to);
       if (!isThere) return toast(t.room.messageNotHere);
-      if (inThread !== null) setPanel({ kind: "thread", rootId: inThread });
+      if (inThread === null) uncover();
+      else setPanel({ kind: "thread", rootId: inThread });
       setTarget({ seq: to, threadId: inThread });
     },
-    [client, setPanel, toast],
+    [client, setPanel, uncover, toast],
   );
   useEffect(() => {
     if (isLoading || roomId !== client.roomId || (seq === null && threadId === null)) return;

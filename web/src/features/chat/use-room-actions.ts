@@ -2,9 +2,10 @@ import { useMemo } from "react";
 import { t } from "@/i18n/i18n";
 import { useChat } from "./chat-context";
 import { errorText } from "./explain";
-import type { MessageActions } from "./message-actions";
+import { isAtLeast, type MessageActions } from "./message-actions";
 import type { Composing, DialogRequest, Panel } from "./panels";
 import type { ChatRoomHandle } from "./use-chat-room";
+import { usePins } from "./use-pins";
 
 interface ActionParts {
   room: ChatRoomHandle;
@@ -22,6 +23,8 @@ export function useRoomActions(parts: ActionParts): MessageActions {
   const { isGroup, isReadOnly, setComposing, setDialog, setPanel, goTo, toast } = parts;
   const { client, role } = parts.room;
   const { userId } = useChat();
+  const { pins, togglePin } = usePins(parts.room, toast);
+  const mayPin = !isReadOnly && (!isGroup || isAtLeast(role, "admin"));
   return useMemo(
     () => ({
       me: userId,
@@ -39,6 +42,9 @@ export function useRoomActions(parts: ActionParts): MessageActions {
       report: (message) => setDialog({ kind: "report", message }),
       versions: (message) => setDialog({ kind: "versions", message }),
       who: (message) => setDialog({ kind: "who", message }),
+      pins,
+      togglePin: mayPin ? togglePin : null,
+      openPins: () => setPanel({ kind: "pins" }),
       pickDate: (from) => setDialog({ kind: "date", from }),
       openThread: (rootId) => setPanel({ kind: "thread", rootId }),
       markUnread: (message) => {
@@ -50,6 +56,20 @@ export function useRoomActions(parts: ActionParts): MessageActions {
       retry: client.retry,
       discard: client.discard,
     }),
-    [client, role, userId, isGroup, isReadOnly, setComposing, setDialog, setPanel, goTo, toast],
+    [
+      client,
+      role,
+      userId,
+      isGroup,
+      isReadOnly,
+      setComposing,
+      setDialog,
+      setPanel,
+      goTo,
+      toast,
+      pins,
+      togglePin,
+      mayPin,
+    ],
   );
 }

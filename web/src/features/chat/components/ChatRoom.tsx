@@ -1,7 +1,8 @@
 /** A whole room: header, connection banner, messages, input, and at most one side panel. */
 
-import { useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
+import { focusPageAfterKey } from "@/components/ui/focus";
 import { XIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { t } from "@/i18n/i18n";
@@ -49,7 +50,11 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
   const [dialog, setDialog] = useState<DialogRequest>(null);
   const [toastText, toast] = useToast();
   const [dropped, setDropped] = useState<File[] | null>(null);
-  const [target, goTo] = useMessageTarget(room, setPanel, toast);
+  const section = useRef<HTMLElement>(null);
+  const uncover = useCallback(() => {
+    if (isCovered(section.current)) setPanel(null);
+  }, []);
+  const [target, goTo] = useMessageTarget(room, setPanel, uncover, toast);
   const openingSeq = useOpeningSeq(room);
   const isUnreadLoading = useUnreadHistory(room, openingSeq);
   const onVisibleChange = useReadTracking(room);
@@ -79,11 +84,14 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
   };
   useRoomKeys(panel, setPanel, room.client.markAllRead);
 
+  const noticeText = toastText ?? (room.notice && explain(room.notice));
+  const notice = <Notice text={noticeText} onDismiss={toastText ? () => toast(null) : room.dismissNotice} />;
   const unsent = room.messages.filter((message) => message.status === "sending").length;
   return (
     <MessageActionsContext value={actions}>
       <div className="@container flex min-h-0 min-w-0 flex-1">
         <section
+          ref={section}
           aria-label={title}
           className={cn("flex min-w-0 flex-1 flex-col", panel && "@max-2xl:hidden")}
         >
@@ -113,10 +121,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
               me={userId}
             />
             <TypingIndicator users={room.typingUsers} unnamed={room.typingUnnamed} />
-            <Notice
-              text={toastText ?? (room.notice && explain(room.notice))}
-              onDismiss={toastText ? () => toast(null) : room.dismissNotice}
-            />
+            {notice}
             {details?.archived ? (
               <p className="px-5 pb-5 text-center text-muted-foreground text-sm">{t.room.archived}</p>
             ) : (
@@ -150,6 +155,7 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
           target={target}
           onLeft={onLeft}
           isReadOnly={isReadOnly}
+          notice={noticeText && isCovered(section.current) ? notice : null}
         />
         {dialog && (
           <MessageDialogs
@@ -166,6 +172,9 @@ export function ChatRoom({ roomId, listedRoom, showDetails, onBack, onSignOut, o
     </MessageActionsContext>
   );
 }
+
+/** In a narrow container the side panel stands in place of the room. */
+const isCovered = (section: HTMLElement | null): boolean => section?.offsetParent === null;
 
 const isStopped = ({ connection }: ChatRoomHandle): boolean => connection.kind === "stopped";
 
@@ -214,7 +223,15 @@ function Notice({ text, onDismiss }: { text: string | null; onDismiss: () => voi
       {text && (
         <p className="mb-2 flex items-center gap-2 rounded-lg bg-muted py-1 pe-1 ps-3 text-[0.8125rem]">
           <span className="min-w-0 flex-1">{text}</span>
-          <Button variant="ghost" size="iconSm" aria-label={t.common.dismiss} onClick={onDismiss}>
+          <Button
+            variant="ghost"
+            size="iconSm"
+            aria-label={t.common.dismiss}
+            onClick={(event) => {
+              onDismiss();
+              focusPageAfterKey(event);
+            }}
+          >
             <XIcon className="size-4" />
           </Button>
         </p>

@@ -8,6 +8,7 @@ import {
   icon,
   MessageSquareTextIcon,
   PencilIcon,
+  PinIcon,
   ReplyIcon,
   SmileIcon,
 } from "@/components/ui/icons";
@@ -79,7 +80,7 @@ function menuItems(
   canThread: boolean,
   nameOf: (userId: string) => string,
 ) {
-  const { me, role, roomId, openThread, toast } = actions;
+  const { me, role, roomId, openThread, toast, pins, togglePin } = actions;
   const own = message.userId === me;
   const mayModerate = isAtLeast(role, "moderator");
   const copy = (text: string, confirmation: string) =>
@@ -129,6 +130,11 @@ function menuItems(
       label: t.messageMenu.markUnread,
       icon: <MessageSquareDotIcon className={SIZE} />,
       onSelect: () => actions.markUnread(message),
+    },
+    togglePin && {
+      label: pins.has(message.id) ? t.pins.unpin : t.pins.pin,
+      icon: <PinIcon className={SIZE} />,
+      onSelect: () => togglePin(message),
     },
     !own && {
       label: t.common.report,

@@ -3,7 +3,7 @@
 import { ChatBubbleStatus } from "@/components/chat/chat-bubble";
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
-import { CheckIcon, ClockIcon, TriangleAlertIcon } from "@/components/ui/icons";
+import { CheckIcon, ClockIcon, PinIcon, TriangleAlertIcon } from "@/components/ui/icons";
 import { PersonName, useProfiles } from "@/components/ui/person";
 import { fill } from "@/i18n/fill";
 import { t } from "@/i18n/i18n";
@@ -20,7 +20,7 @@ interface MessageStatusProps {
 }
 
 export function MessageStatus({ message, seenBy, isOwn, inThread }: MessageStatusProps) {
-  const { retry, discard, isGroup, who } = useMessageActions();
+  const { retry, discard, isGroup, who, pins } = useMessageActions();
   const clientId = message.clientId ?? "";
   if (message.status === "failed")
     return (
@@ -59,9 +59,16 @@ export function MessageStatus({ message, seenBy, isOwn, inThread }: MessageStatu
   const isEdited = message.editedAt !== null && message.deletedAt === null;
   const isSeen = isOwn && seenBy !== undefined && seenBy.length > 0;
   const isAlsoInThread = message.threadId !== null && message.alsoToRoom && !inThread;
-  if (!isEdited && !isSeen && !isAlsoInThread) return null;
+  const isPinned = pins.has(message.id) && message.deletedAt === null;
+  if (!isEdited && !isSeen && !isAlsoInThread && !isPinned) return null;
   return (
     <ChatBubbleStatus>
+      {isPinned && (
+        <span className="flex items-center gap-1">
+          <PinIcon className="size-3" />
+          {t.pins.mark}
+        </span>
+      )}
       {isAlsoInThread && t.message.fromThread}
       {isEdited &&
         (message.editedBy

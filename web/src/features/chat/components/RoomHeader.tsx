@@ -2,8 +2,9 @@
 
 import { Avatar } from "@/components/ui/avatar";
 import { Button } from "@/components/ui/button";
-import { BellOffIcon, ChevronLeftIcon, InfoIcon, SearchIcon } from "@/components/ui/icons";
+import { BellOffIcon, ChevronLeftIcon, InfoIcon, PinIcon, SearchIcon } from "@/components/ui/icons";
 import { ExternalLink } from "@/components/ui/rich-text";
+import { formatCount } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { areNotificationsOff } from "@/lib/notify";
 import type { Person } from "@/lib/people";
@@ -30,7 +31,8 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
   const person = usePerson(other ?? me);
   const partner = other === undefined ? undefined : person;
   const isDirect = details?.type === "direct";
-  const toggle = (kind: "details" | "search") => setPanel(panel?.kind === kind ? null : { kind });
+  const pinCount = room.state.pins?.length ?? 0;
+  const toggle = (kind: "details" | "search" | "pins") => setPanel(panel?.kind === kind ? null : { kind });
   return (
     <header className="flex h-16 shrink-0 items-center gap-1 border-b bg-card/80 px-3 sm:px-4">
       {onBack && (
@@ -67,6 +69,21 @@ export function RoomHeader({ room, details, title, other, panel, setPanel, onBac
           )}
         </p>
       </div>
+      {(pinCount > 0 || panel?.kind === "pins") && (
+        <Button
+          variant="ghost"
+          size="count"
+          aria-label={t.pins.count(pinCount)}
+          title={t.pins.title}
+          aria-pressed={panel?.kind === "pins"}
+          // Where there is no room for it, the menu has it.
+          className="@max-lg:hidden"
+          onClick={() => toggle("pins")}
+        >
+          <PinIcon className="size-4.5" />
+          {formatCount(pinCount)}
+        </Button>
+      )}
       <Button
         variant="ghost"
         size="icon"

@@ -1,7 +1,8 @@
-/** The panel beside a room: its details, a thread, or search. Each is loaded when it is first opened. */
+/** The panel beside a room: its details, a thread, its pinned messages, or search. Each is loaded when it is first opened. */
 
 import { useEffect } from "react";
 import { Button } from "@/components/ui/button";
+import { focusPage } from "@/components/ui/focus";
 import { XIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { t } from "@/i18n/i18n";
@@ -13,6 +14,7 @@ import type { MessageTarget } from "../use-message-target";
 
 const DetailsPanel = lazyWithRetry(() => import("./DetailsPanel"));
 const ThreadPanel = lazyWithRetry(() => import("./ThreadPanel"));
+const PinsPanel = lazyWithRetry(() => import("./PinsPanel"));
 const SearchPanel = lazyWithRetry(() => import("./SearchPanel"));
 
 interface SidePanelProps {
@@ -24,6 +26,8 @@ interface SidePanelProps {
   isReadOnly: boolean;
   target: MessageTarget | null;
   onLeft: (() => void) | undefined;
+  /** What the room says to the person, if the panel covers the room. */
+  notice: React.ReactNode;
 }
 
 export function SidePanel({
@@ -35,15 +39,22 @@ export function SidePanel({
   isReadOnly,
   target,
   onLeft,
+  notice,
 }: SidePanelProps) {
   useFocusReturn(panel !== null);
   if (!panel) return null;
   const close = () => setPanel(null);
-  const label = { details: t.room.details, search: t.common.search, thread: t.room.thread }[panel.kind];
+  const label = {
+    details: t.room.details,
+    search: t.common.search,
+    thread: t.room.thread,
+    pins: t.pins.title,
+  }[panel.kind];
   const closeLabel = {
     details: t.room.closeDetails,
     search: t.room.closeSearch,
     thread: t.room.closeThread,
+    pins: t.pins.close,
   }[panel.kind];
   return (
     <aside
@@ -60,6 +71,7 @@ export function SidePanel({
         </Button>
       </div>
       {panel.kind === "details" && <DetailsPanel room={room} details={details} onLeft={onLeft} />}
+      {panel.kind === "pins" && <PinsPanel room={room} />}
       {panel.kind === "search" && <SearchPanel roomId={room.client.roomId} />}
       {panel.kind === "thread" && (
         <ThreadPanel
@@ -71,6 +83,7 @@ export function SidePanel({
           target={target?.threadId === panel.rootId ? target : null}
         />
       )}
+      {notice}
     </aside>
   );
 }
@@ -83,8 +96,8 @@ function useFocusReturn(isOpen: boolean): void {
     return () => {
       if (document.activeElement !== document.body) return;
       const isUsable = opener instanceof HTMLElement && opener.isConnected && opener !== document.body;
-      const input = document.querySelector<HTMLElement>("textarea");
-      (isUsable ? opener : input)?.focus();
+      if (isUsable) opener.focus();
+      else focusPage();
     };
   }, [isOpen]);
 }
