@@ -9,17 +9,17 @@ import { defineConfig } from "vitest/config";
 /** Serves the emoji picker's data as our own files, so that no other server is contacted. */
 function emojiData(): Plugin {
   const read = (file: string) =>
-    readFileSync(createRequire(import.meta.url).resolve(`emojibase-data/en/${file}`), "utf8");
-  const files = ["data.json", "messages.json"];
+    readFileSync(createRequire(import.meta.url).resolve(`emojibase-data/${file}`), "utf8");
+  const files = ["en", "de"].flatMap((language) => [`${language}/data.json`, `${language}/messages.json`]);
   return {
     name: "emoji-data",
     generateBundle() {
       for (const file of files)
-        this.emitFile({ type: "asset", fileName: `emoji/en/${file}`, source: read(file) });
+        this.emitFile({ type: "asset", fileName: `emoji/${file}`, source: read(file) });
     },
     configureServer(server) {
       for (const file of files)
-        server.middlewares.use(`/emoji/en/${file}`, (_, response) => {
+        server.middlewares.use(`/emoji/${file}`, (_, response) => {
           response.setHeader("Content-Type", "application/json").end(read(file));
         });
     },

@@ -79,6 +79,15 @@ async function withoutConflicts(person, view) {
   await check(`no conflicting classes in: ${view}`, conflicts.length === 0 || conflicts.join("; "));
 }
 
+/** A button that shows only an icon says what it does to a pointer too. */
+async function withTooltips(person, view) {
+  const bare = await person.page.evaluate(() => {
+    const buttons = [...document.querySelectorAll("button")].filter((one) => one.checkVisibility() && one.innerText.trim() === "" && one.querySelector("svg"));
+    return buttons.filter((one) => !one.closest("[title]")).map((one) => one.getAttribute("aria-label") ?? one.outerHTML.slice(0, 120));
+  });
+  await check(`every icon has a tooltip in: ${view}`, bare.length === 0 || bare.join("; "));
+}
+
 /** Waits until no colour transition is running. */
 const settled = (person) =>
   person.page.evaluate(async () => {
@@ -93,6 +102,7 @@ const settled = (person) =>
 /** Checks a view as a whole with axe, light and dark, and takes a picture of both. */
 export async function view(person, name) {
   await withoutConflicts(person, name);
+  await withTooltips(person, name);
   for (const colorScheme of ["light", "dark"]) {
     await person.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await settled(person);

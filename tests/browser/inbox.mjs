@@ -106,6 +106,12 @@ async function longList(alice, url) {
   await page.keyboard.press("Control+k");
   await page.getByRole("combobox").fill("Room 987");
   await check("the switcher finds one of them", () => page.getByRole("option").filter({ hasText: "Room 987" }).isVisible());
+  await page.keyboard.press("Enter");
+  const opened = list.getByRole("link").filter({ hasText: "Room 987" });
+  await check("opened, it scrolls into view and is selected", () => opened.evaluate((link) => {
+    const [box, view] = [link.getBoundingClientRect(), link.closest("nav").getBoundingClientRect()];
+    return link.getAttribute("aria-current") !== null && box.top >= view.top && box.bottom <= view.bottom;
+  }));
   await page.close();
 }
 

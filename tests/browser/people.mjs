@@ -1,5 +1,6 @@
 /** Names instead of ids: found, shown, mentioned, and gone to by them; and what a profile says. */
 import { check, projected, same, view } from "./check.mjs";
+import { asAdmin } from "./stack.mjs";
 
 /** Gives somebody a name by the claims of their token, as an identity provider does. */
 export async function introduce(url, id, name) {
@@ -130,6 +131,14 @@ async function group(alice, names) {
   await view(alice, "people-group");
 }
 
+/** Somebody whom only an admin has made. */
+async function absent(alice, stack, nonce) {
+  const name = `Dora Absent ${nonce}`;
+  await asAdmin(stack, "PUT", `/people/dora-${nonce}`, { name });
+  await alice.startDirect(name);
+  await check("who never came is not here yet", same(() => alice.text("presence"), "Not here yet"));
+}
+
 export async function people({ arrive, stack }) {
   const [alice, bob] = [await arrive("alice", { viewport: { width: 1360, height: 860 } }), await arrive("bob", { viewport: { width: 1360, height: 860 } })];
   const nonce = alice.id.split("-").pop();
@@ -144,5 +153,6 @@ export async function people({ arrive, stack }) {
   await mentioning(alice, bob, names);
   await switching(alice, bob, carol, names);
   await group(alice, names);
+  await absent(alice, stack, nonce);
   return [alice, bob];
 }

@@ -10,9 +10,10 @@ async function managing(alice, bob, carol) {
   };
   await manage(bob, "Make moderator");
   await check("bob hears of his new role", () => details(bob).getByText("moderator", { exact: true }).isVisible());
-  await details(alice).getByLabel("Topic").fill("Thursday it is");
+  await details(alice).getByLabel("Topic").fill("Thursday it is, see https://example.com/plan");
   await details(alice).getByRole("button", { name: "Save" }).click();
   await check("the topic stands with the others too", () => bob.page.getByRole("banner").or(bob.page.locator("header")).getByText("Thursday it is").isVisible());
+  await check("with its address as a link", same(() => bob.page.locator("header").getByRole("link").getAttribute("href"), "https://example.com/plan"));
   await details(alice).getByLabel("Notify me of").selectOption("none");
   await check("a silenced room says so", () => alice.page.getByRole("heading", { level: 1 }).getByText("(muted)").isVisible());
   await alice.page.reload();

@@ -44,6 +44,14 @@ async function talking(alice, bob) {
   await check("everything is confirmed", same(() => alice.statuses(), ["sent"]));
 }
 
+/** A message without a header of its own has its time all the same. */
+async function times(bob) {
+  const grouped = bob.bubble("Two lines");
+  await grouped.hover();
+  await check("a grouped message shows its time on hover", () => grouped.locator("time").isVisible());
+  await check("and a screen reader hears it", async () => /\d:\d\d/.test(await grouped.getAttribute("aria-label")));
+}
+
 async function typing(alice, bob) {
   await alice.input.pressSequentially("I am thi", { delay: 20 });
   const sees = () => bob.page.getByText(`${alice.id} is typing…`).isVisible();
@@ -344,6 +352,7 @@ export async function story({ arrive, browser, stack }) {
   await view(alice, "nothing-yet");
   await carol.signIn();
   await talking(alice, bob);
+  await times(bob);
   await typing(alice, bob);
   await reacting(alice, bob);
   await bob.input.pressSequentially("Let me ch");

@@ -322,6 +322,17 @@ export const messages: Messages = {
     search: "البحث في الرموز التعبيرية",
     loading: "جارٍ تحميل الرموز التعبيرية…",
     empty: "لا رمز بهذا الاسم.",
+    categories: {
+      "smileys & emotion": "وجوه ومشاعر",
+      "people & body": "أشخاص وأجسام",
+      "animals & nature": "حيوانات وطبيعة",
+      "food & drink": "طعام وشراب",
+      "travel & places": "سفر وأماكن",
+      activities: "أنشطة",
+      objects: "أشياء",
+      symbols: "رموز",
+      flags: "أعلام",
+    },
   },
 
   thread: {
@@ -356,30 +367,6 @@ export const messages: Messages = {
     empty: "لا تتابع أي سلسلة ردود. تتابع ما بدأته أو رددت فيه أو ذُكرت فيه.",
   },
 
-  reports: {
-    title: "بلاغاتي",
-    empty: "لم تُبلغ عن شيء.",
-    otherRoom: "محادثة لم تعد في قائمتك",
-    states: {
-      open: "لم يُبتّ فيه بعد",
-      dismissed: "لم يُتخذ إجراء بشأن الرسالة",
-      deleted: "حُذفت الرسالة",
-      muted: "كُتم كاتبها",
-      banned: "حُظر كاتبها",
-    },
-    outcome: (reason, what) => `بُتّ في بلاغك «${reason}»: ${what}.`,
-    outcomes: (count) =>
-      plural(count, {
-        zero: "لم يُبتّ في أي من بلاغاتك.",
-        one: "بُتّ في بلاغ واحد من بلاغاتك.",
-        two: "بُتّ في اثنين من بلاغاتك.",
-        few: "بُتّ في # من بلاغاتك.",
-        many: "بُتّ في # من بلاغاتك.",
-        other: "بُتّ في # من بلاغاتك.",
-      }),
-    show: "عرض بلاغاتي",
-  },
-
   pins: {
     title: "الرسائل المثبتة",
     close: "إغلاق الرسائل المثبتة",
@@ -402,6 +389,30 @@ export const messages: Messages = {
     limit: (max) => plural(max, { other: "يمكن تثبيت # رسالة كحد أقصى." }),
     full: (max) => plural(max, { other: "توجد # رسالة مثبتة بالفعل. ألغِ تثبيت إحداها أولًا." }),
     tooLarge: "بعضها أكبر من أن يُعرض مع غيره.",
+  },
+
+  reports: {
+    title: "بلاغاتي",
+    empty: "لم تُبلغ عن شيء.",
+    otherRoom: "محادثة لم تعد في قائمتك",
+    states: {
+      open: "لم يُبتّ فيه بعد",
+      dismissed: "لم يُتخذ إجراء بشأن الرسالة",
+      deleted: "حُذفت الرسالة",
+      muted: "كُتم كاتبها",
+      banned: "حُظر كاتبها",
+    },
+    outcome: (reason, what) => `بُتّ في بلاغك «${reason}»: ${what}.`,
+    outcomes: (count) =>
+      plural(count, {
+        zero: "لم يُبتّ في أي من بلاغاتك.",
+        one: "بُتّ في بلاغ واحد من بلاغاتك.",
+        two: "بُتّ في اثنين من بلاغاتك.",
+        few: "بُتّ في # من بلاغاتك.",
+        many: "بُتّ في # من بلاغاتك.",
+        other: "بُتّ في # من بلاغاتك.",
+      }),
+    show: "عرض بلاغاتي",
   },
 
   mentions: {
@@ -606,29 +617,36 @@ export const messages: Messages = {
 
   errors: {
     archived: "هذه المحادثة مؤرشفة.",
+    attachment_not_found: "لم يعد هذا الملف موجودًا.",
     banned: "محظور من هذه المحادثة.",
     blocked: "لا يمكن مراسلة هذا الشخص.",
     client_id_conflict: "أُرسلت من قبل بشكل آخر.",
     content_empty: "لا شيء فيها.",
     content_too_long: "طويلة جدًا.",
     forbidden: "لا يُسمح لك بذلك هنا.",
+    internal: "تعطّل الخادم. حاول مجددًا بعد قليل.",
     last_owner: "تحتاج المحادثة إلى مالك: عيّن شخصًا آخر أولًا.",
     member_not_found: "ليس في هذه المحادثة.",
     message_not_found: "لم تعد تلك الرسالة موجودة.",
     moderation_blocked: "قواعد هذه المحادثة لا تسمح بذلك.",
     muted: "أنت مكتوم هنا.",
     no_answer: "لم يؤكدها الخادم.",
+    not_found: "لم يعد موجودًا.",
     person_not_found: "هذا الشخص غير موجود.",
     rate_limited: "كان ذلك كثيرًا دفعة واحدة.",
+    room_full: "امتلأت مساحة تخزين هذه المحادثة.",
     room_not_found: "هذه المحادثة غير موجودة، أو لست عضوًا فيها.",
     slow_mode: "الوضع البطيء مفعّل هنا.",
+    token_expired: "انتهت جلستك.",
     too_large: "كبيرة جدًا.",
     too_old: "كُتبت قبل أيام، ولا يُعرف هل وصلت.",
+    unauthenticated: "انتهت جلستك.",
     unreachable: "تعذّر الوصول إلى الخادم.",
     unsupported_media_type: "لا تُقبل ملفات من هذا النوع.",
     upstream_unavailable: "لا يستطيع الخادم ذلك الآن. حاول بعد لحظة.",
     version_conflict: "تغيّرت في هذه الأثناء.",
   },
+  refused: "رفض الخادم ذلك.",
   errorWithWait: (text, duration) => `${text} انتظر ${duration}.`,
   signedOut: "انتهت جلستك.",
   unexpectedError: "حدث خطأ في هذه الصفحة.",

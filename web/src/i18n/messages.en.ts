@@ -266,6 +266,18 @@ export const messages = {
     search: "Search emojis",
     loading: "Loading emojis…",
     empty: "No emoji is called that.",
+    /** By the names that the picker's English data has for them. */
+    categories: {
+      "smileys & emotion": "Smileys & emotion",
+      "people & body": "People & body",
+      "animals & nature": "Animals & nature",
+      "food & drink": "Food & drink",
+      "travel & places": "Travel & places",
+      activities: "Activities",
+      objects: "Objects",
+      symbols: "Symbols",
+      flags: "Flags",
+    },
   },
 
   thread: {
@@ -300,6 +312,22 @@ export const messages = {
     empty: "You follow no threads. You follow those that you begin, reply to or are mentioned in.",
   },
 
+  pins: {
+    title: "Pinned messages",
+    close: "Close pinned messages",
+    empty: "Nothing is pinned here.",
+    emptyForAdmins: "Nothing is pinned here. Pin a message from its menu.",
+    pin: "Pin",
+    unpin: "Unpin",
+    pinned: "Pinned.",
+    unpinned: "Unpinned.",
+    mark: "Pinned",
+    count: (count: number) => plural(count, { one: "# pinned message", other: "# pinned messages" }),
+    limit: (max: number) => plural(max, { other: "At most # messages can be pinned." }),
+    full: (max: number) => plural(max, { other: "# messages are pinned already. Unpin one first." }),
+    tooLarge: "Some are too large to be listed together with the others.",
+  },
+
   reports: {
     title: "My reports",
     empty: "You have reported nothing.",
@@ -315,22 +343,6 @@ export const messages = {
     outcomes: (count: number) =>
       plural(count, { one: "# report of yours was decided.", other: "# reports of yours were decided." }),
     show: "Show my reports",
-  },
-
-  pins: {
-    title: "Pinned messages",
-    close: "Close pinned messages",
-    empty: "Nothing is pinned here.",
-    emptyForAdmins: "Nothing is pinned here. Pin a message from its menu.",
-    pin: "Pin",
-    unpin: "Unpin",
-    pinned: "Pinned.",
-    unpinned: "Unpinned.",
-    mark: "Pinned",
-    count: (count: number) => plural(count, { one: "# pinned message", other: "# pinned messages" }),
-    limit: (max: number) => plural(max, { other: "At most # messages can be pinned." }),
-    full: (max: number) => plural(max, { other: "# messages are pinned already. Unpin one first." }),
-    tooLarge: "Some are too large to be listed together with the others.",
   },
 
   mentions: {
@@ -537,29 +549,37 @@ export const messages = {
   /** By error code (docs/PROTOCOL.md). A code without an entry shows the server's own message. */
   errors: {
     archived: "This conversation is archived.",
+    attachment_not_found: "That file isn't there any more.",
     banned: "They are banned from this conversation.",
     blocked: "They can't be written to.",
     client_id_conflict: "It was sent before, otherwise.",
     content_empty: "There is nothing in it.",
     content_too_long: "It is too long.",
     forbidden: "You may not do that here.",
+    internal: "The server has failed. Try again in a moment.",
     last_owner: "A conversation needs an owner: make somebody else one first.",
     member_not_found: "They aren't in this conversation.",
     message_not_found: "That message isn't there any more.",
     moderation_blocked: "The rules of this conversation don't allow it.",
     muted: "You are muted here.",
     no_answer: "The server didn't confirm it.",
+    not_found: "It isn't there any more.",
     person_not_found: "This person doesn't exist.",
     rate_limited: "That was too much at once.",
+    room_full: "The storage of this conversation is full.",
     room_not_found: "This conversation doesn't exist, or you aren't part of it.",
     slow_mode: "Slow mode is on here.",
+    token_expired: "Your session has ended.",
     too_large: "It is too large.",
     too_old: "It was written days ago, and whether it arrived isn't known.",
+    unauthenticated: "Your session has ended.",
     unreachable: "The server can't be reached.",
     unsupported_media_type: "Files of that kind aren't taken.",
     upstream_unavailable: "The server can't do that just now. Try again in a moment.",
     version_conflict: "It was changed meanwhile.",
   },
+  /** For a code without an entry where people don't read English. */
+  refused: "The server refuses it.",
   errorWithWait: (text: string, duration: string) => `${text} Wait ${duration}.`,
   signedOut: "Your session has ended.",
   unexpectedError: "Something went wrong on this page.",

@@ -126,7 +126,11 @@ export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBu
 
 export function ChatBubbleTimestamp({ iso, children }: { iso: string; children: React.ReactNode }) {
   return (
-    <time dateTime={iso} title={formatFull(iso)} className="text-[0.6875rem] text-muted-foreground">
+    <time
+      dateTime={iso}
+      title={formatFull(iso)}
+      className="shrink-0 whitespace-nowrap text-[0.6875rem] text-muted-foreground"
+    >
       {children}
     </time>
   );

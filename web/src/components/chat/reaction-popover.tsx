@@ -65,6 +65,7 @@ function QuickReactions({ onChoose, onMore }: { onChoose: (emoji: string) => voi
       <button
         type="button"
         aria-label={t.message.moreEmojis}
+        title={t.message.moreEmojis}
         onClick={onMore}
         className="flex size-9 items-center justify-center rounded-full text-muted-foreground hover:bg-muted"
       >

@@ -8,10 +8,16 @@ const fromOne = (props: React.AriaAttributes, name: "aria-rowindex" | "aria-coli
   [name]: (props[name] ?? 0) + 1,
 });
 
+/** There is no data in every language; then it is English. */
+const categoryName = (label: string): string => {
+  const names: Record<string, string> = t.emojiPicker.categories;
+  return names[label.toLowerCase()] ?? label;
+};
+
 const PARTS: EmojiPickerListComponents = {
   CategoryHeader: ({ category, ...props }) => (
     <div className="bg-card px-3 pt-3 pb-1.5 font-medium text-muted-foreground text-xs" {...props}>
-      {category.label}
+      {categoryName(category.label)}
     </div>
   ),
   Row: ({ children, ...props }) => (
@@ -36,6 +42,7 @@ export default function EmojiPickerList({ onChoose }: { onChoose: (emoji: string
   return (
     <EmojiPicker.Root
       emojibaseUrl={source}
+      locale={t.locale === "de" ? "de" : "en"}
       columns={8}
       onEmojiSelect={({ emoji }) => onChoose(emoji)}
       className="isolate flex h-full flex-col"

@@ -243,6 +243,7 @@ export function MessageInput(props: MessageInputProps) {
             type="submit"
             disabled={!canSend}
             aria-label={isEdit ? t.common.save : t.input.send}
+            title={isEdit ? t.common.save : t.input.send}
             className="flex size-10 shrink-0 items-center justify-center rounded-xl bg-primary text-primary-foreground transition hover:brightness-110 disabled:bg-muted disabled:text-muted-foreground"
           >
             <SendHorizontalIcon className="rtl:-scale-x-100" />
