@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 import { artifacts, check } from "./check.mjs";
 import { introduce } from "./people.mjs";
+import { asAdmin } from "./stack.mjs";
 import { DESKTOP, PHONE } from "./story.mjs";
 
 const LOOKS = {
@@ -52,8 +53,12 @@ const ARABIC = [
   ["ada", "سأرسل الخطة: https://example.com/plan"],
 ];
 
+/** No room has this id. */
+const MISSING = "00000000-0000-7000-8000-000000000000";
+
 /** People, conversations and what was sent in them, made by REST. */
-async function furnish(url, nonce) {
+async function furnish(stack, nonce) {
+  const { url } = stack;
   const names = { ada: "Ada Lovelace", bruno: "Bruno Müller", chen: "Chen Wei", dalia: "داليا منصور" };
   const ids = Object.fromEntries(Object.keys(names).map((who) => [who, `${who}-${nonce}`]));
   const tokens = {};
@@ -97,12 +102,34 @@ async function furnish(url, nonce) {
   for (const who of ["chen", "dalia"]) await rest(who, "PUT", path(plan, `/reactions/${encodeURIComponent("👍")}`));
   for (const [who, content] of ARABIC) await say(dalia, who, content);
   await rest("ada", "PUT", `/saved/${office}/${plan.id}`);
+  for (const { id } of [sent[0], sent[6], plan]) await rest("ada", "PUT", `/rooms/${office}/pins/${id}`);
+  const reported = { roomId: office, messageId: sent[2].id, reason: `That is not how one speaks of a machine (${nonce})` };
+  await rest("ada", "POST", path(sent[3], "/report"), { reason: "This is the third lift in a week" });
+  await rest("ada", "POST", path(sent[2], "/report"), { reason: reported.reason });
+  await dismissReport(stack, reported.reason);
   await say(bruno, "bruno", "See you on Thursday");
   await say(chen, "chen", "Could you look at the *second* draft?");
   await say(design, "chen", "The colours of the buttons are settled");
   await rest("bruno", "PATCH", "/people/me", { status: { text: "In the new office", emoji: "🏢" } });
-  return { ids, names, rooms: { office, design, bruno, chen, dalia } };
+  return { ids, names, reported, rooms: { office, design, bruno, chen, dalia, missing: MISSING } };
 }
+
+async function dismissReport(stack, reason) {
+  for (;;) {
+    const { reports } = await (await asAdmin(stack, "GET", "/admin/reports?state=open")).json();
+    const found = reports.find((one) => one.reason === reason);
+    if (found) return asAdmin(stack, "POST", `/admin/reports/${found.id}/resolve`, { action: "dismiss" });
+    await new Promise((done) => setTimeout(done, 250));
+  }
+}
+
+/** This browser knows of the report, as if it had been made here. */
+const rememberReport = ({ page, reported }) =>
+  page.evaluate((report) => {
+    const { tenant, userId } = JSON.parse(sessionStorage.getItem("chinwag.session"));
+    const stored = [{ ...report, atMs: Date.now() }];
+    localStorage.setItem(`chinwag.reports.${JSON.stringify([tenant, userId])}`, JSON.stringify(stored));
+  }, reported);
 
 /** What is pictured: its name, which room is open, and how the view is reached with the texts of the language. */
 const VIEWS = [
@@ -127,6 +154,21 @@ const VIEWS = [
     await page.getByRole("button", { name: t.saved.title, exact: true }).click();
     await page.getByRole("dialog").getByRole("link").first().waitFor();
   }],
+  ["pins", "office", async ({ page, t }) => {
+    await page.getByRole("button", { name: t.room.more }).click();
+    await page.getByRole("menuitem", { name: wordsOf(t.pins.count(3)) }).click();
+    await page.getByRole("complementary", { name: t.pins.title }).getByRole("link").first().waitFor();
+  }],
+  ["report-outcome", "office", async (at) => {
+    await rememberReport(at);
+    await at.page.reload();
+    await at.page.getByRole("button", { name: at.t.reports.show }).waitFor();
+  }],
+  ["reports", null, async ({ page, t }) => {
+    await page.getByRole("button", { name: t.settings.title }).click();
+    await page.getByRole("dialog").getByRole("button", { name: t.reports.title }).click();
+    await page.getByRole("dialog").getByRole("listitem").first().waitFor();
+  }],
   ["profile", "office", async ({ page, names }) => {
     await page.getByRole("log").getByRole("button", { name: new RegExp(names.bruno) }).last().click();
     await page.getByRole("dialog").waitFor();
@@ -144,6 +186,10 @@ const VIEWS = [
   }],
   ["settings", null, ({ page, t }) => page.getByRole("button", { name: t.settings.title }).click()],
   ["keys", null, ({ page, t }) => page.getByRole("button", { name: t.roomList.keys }).click()],
+  ["room-menu", "office", async ({ page, t }) => {
+    await page.getByRole("button", { name: t.room.more }).click();
+    await page.getByRole("menu").waitFor();
+  }],
   ["members", "office", ({ page, t }) => details({ page, t })],
   ["audit", "office", async ({ page, t }) => {
     await details({ page, t });
@@ -166,6 +212,22 @@ const VIEWS = [
     await page.getByRole("menuitem", { name: t.goToDate.item }).click();
     await page.getByRole("dialog").waitFor();
   }],
+  ["formatting", "office", async ({ page, t }) => {
+    await page.getByRole("textbox").last().fill("…");
+    await page.getByRole("button", { name: t.input.formatting }).click();
+  }],
+  ["emojis", "office", async ({ page, t }) => {
+    await page.getByRole("button", { name: t.input.insertEmoji }).click();
+    await page.getByRole("grid").waitFor();
+  }],
+  ["delete", "office", async (at) => {
+    await menu(at, "scan.sh");
+    await at.page.getByRole("menuitem", { name: at.t.common.delete, exact: true }).click();
+    await at.page.getByRole("dialog").waitFor();
+  }],
+  ["no-such-room", "missing", async ({ page, t }) => {
+    await page.getByText(t.connection.ended.notFound).waitFor();
+  }],
   ["file", "office", async ({ page }) => {
     await page.getByRole("log").locator("article img[src*=attachments], article img[src^=blob]").last().click();
     await page.waitForTimeout(300);
@@ -174,6 +236,21 @@ const VIEWS = [
     await page.context().setOffline(true);
     await page.getByRole("textbox").last().fill("…");
     await page.waitForTimeout(1_000);
+  }],
+];
+
+/** What somebody sees who has nothing yet. */
+const EMPTY_VIEWS = [
+  ["nothing-yet", null, async () => {}],
+  ...["mentions", "threads", "saved"].map((name) => [
+    `no-${name}`,
+    null,
+    ({ page, t }) => page.getByRole("button", { name: t.roomList[name] ?? t[name].title, exact: true }).click(),
+  ]),
+  ["no-reports", null, async ({ page, t }) => {
+    await page.getByRole("button", { name: t.settings.title }).click();
+    await page.getByRole("dialog").getByRole("button", { name: t.reports.title }).click();
+    await page.getByText(t.reports.empty).waitFor();
   }],
 ];
 
@@ -188,8 +265,8 @@ const details = async ({ page, t }) => {
 const wordsOf = (text) => new RegExp(text.replace(/[^\p{L}]+/gu, ".*"), "u");
 
 /** The menu of a message that somebody else wrote: the one with a file, which is near the end. */
-async function menu({ page, t }) {
-  const article = page.getByRole("log").getByRole("article").filter({ hasText: "The plan of our floor" }).last();
+async function menu({ page, t }, text = "The plan of our floor") {
+  const article = page.getByRole("log").getByRole("article").filter({ hasText: text }).last();
   await article.hover();
   await article.getByRole("button", { name: t.common.more, exact: true }).click();
   await page.getByRole("menu").waitFor();
@@ -204,7 +281,7 @@ async function signIn(page, t, id) {
 
 export async function pictures({ browser, stack }) {
   const { url } = stack;
-  const made = await furnish(url, Date.now().toString(36));
+  const made = await furnish(stack, Date.now().toString(36));
   for (const [look, { locale, options }] of Object.entries(LOOKS)) {
     const t = await textsOf(locale);
     const context = await browser.newContext({ serviceWorkers: "block", locale, ...options, reducedMotion: "reduce" });
@@ -218,21 +295,34 @@ export async function pictures({ browser, stack }) {
     await page.getByLabel(t.signIn.userId, { exact: true }).waitFor();
     await picture("sign-in");
     await signIn(page, t, made.ids.ada);
-    for (const [name, room, reach] of VIEWS) {
-      await check(`${name}, ${look}`, await tryTo(async () => {
-        await page.goto(room ? `${url}/#/r/${made.rooms[room]}` : `${url}/#`);
-        await page.reload();
-        await page.getByRole(room ? "log" : "link").last().waitFor();
-        if (room) await page.locator("[data-connection=live]").waitFor({ state: "attached" });
-        await reach({ page, t, ...made });
-        await isSettled(page, t);
-        await picture(name);
-      }));
-      await context.setOffline(false);
-    }
+    const take = (views) => takeViews(views, { page, t, look, url, made, picture });
+    await take(VIEWS);
+    await page.goto(`${url}/#`);
+    await page.getByRole("button", { name: t.roomList.signOut, exact: true }).click();
+    await signIn(page, t, `${made.ids.ada}-${look}`);
+    await take(EMPTY_VIEWS);
     await context.close();
   }
   return [];
+}
+
+async function takeViews(views, { page, t, look, url, made, picture }) {
+  for (const [name, room, reach] of views) {
+    await check(`${name}, ${look}`, await tryTo(async () => {
+      await page.goto(room ? `${url}/#/r/${made.rooms[room]}` : `${url}/#`);
+      await page.reload();
+      await page.locator("nav").waitFor({ state: "attached" });
+      if (!room && views === VIEWS) await page.getByRole("link").last().waitFor();
+      if (room && room !== "missing") {
+        await page.getByRole("log").waitFor();
+        await page.locator("[data-connection=live]").waitFor({ state: "attached" });
+      }
+      await reach({ page, t, ...made });
+      await isSettled(page, t);
+      await picture(name);
+    }));
+    await page.context().setOffline(false);
+  }
 }
 
 /** Waits until everything is there: what is still missing after 10 s is missing in the picture. */
