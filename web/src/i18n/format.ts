@@ -79,16 +79,15 @@ export function formatDuration(seconds: number): string {
 
 export const formatCount = (count: number): string => new Intl.NumberFormat(regional(t.locale)).format(count);
 
-const UNITS = ["B", "KB", "MB", "GB"];
-
 /** A file size, for example `1.4 MB`. */
 export function formatBytes(bytes: number): string {
-  const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log(bytes) / Math.log(1_000)));
+  const units = Object.values(t.units);
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log(bytes) / Math.log(1_000)));
   const value = bytes / 1_000 ** power;
   const digits = value >= 10 || power === 0 ? 0 : 1;
   const format = new Intl.NumberFormat(regional(t.locale), {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   });
-  return `${format.format(value)} ${UNITS[power]}`;
+  return `${format.format(value)} ${units[power]}`;
 }

@@ -101,7 +101,8 @@ export const messages: Messages = {
     closeThread: "إغلاق سلسلة الردود",
     notConnected: "غير متصل",
     onlineCount: (online) => plural(online, { zero: "لا أحد متصل", other: "# متصلون" }),
-    onlineOf: (online, members) => `${online} من ${members} متصلون`,
+    onlineOf: (online, members) =>
+      plural(online, { other: `# من ${plural(members, { other: "#" })} متصلون` }),
     archived: "هذه المحادثة مؤرشفة. يمكن قراءتها دون الكتابة فيها.",
     messagesWith: (title) => `الرسائل مع ${title}`,
     beginning: "هنا كانت البداية.",
@@ -424,8 +425,8 @@ export const messages: Messages = {
     online: "متصلون",
     onlineCount: (count) => plural(count, { other: "متصلون · #" }),
     presenceUnknown: "لا يُعرف من المتصل ما دام الاتصال مقطوعًا",
-    away: "بعيدون",
-    awayCount: (count) => plural(count, { other: "بعيدون · #" }),
+    absent: "ليسوا هنا",
+    absentCount: (count) => plural(count, { other: "ليسوا هنا · #" }),
     memberCount: (count) => plural(count, { other: "الأعضاء · #" }),
     andMore: (count) => plural(count, { other: "و# آخرون" }),
     you: "(أنت)",
@@ -507,6 +508,13 @@ export const messages: Messages = {
       unmute: (actor, target) => `ألغى ${actor} كتم ${target}`,
     },
     unknown: (actor, action) => `${actor} ${action}`,
+    changes: {
+      name: "الاسم",
+      topic: "الموضوع",
+      archived: "الأرشفة",
+      historyVisibility: "ما يراه الجدد",
+      roomMention: "من يستخدم ‎@room",
+    },
     slowModeOff: "متوقف",
     slowMode: (duration) => `رسالة واحدة كل ${duration}`,
     until: (when) => `حتى ${when}`,
@@ -579,7 +587,8 @@ export const messages: Messages = {
     mention: "الإشارة إلى شخص",
     markup: "كيف يُنسَّق النص",
     marks: "عريض، مائل، شيفرة، يتوسطه خط",
-    markupExample: "**عريض** *مائل* ~~محذوف~~ `شيفرة`",
+    // The marks between the words keep the order of the signs.
+    markupExample: "**عريض**\u200e *مائل*\u200e ~~محذوف~~\u200e `شيفرة`\u200e",
     onMessage: "على رسالة (Tab إلى الرسائل، ثم ↑ ↓)",
     reply: "رد",
     openThread: "فتح سلسلة ردودها",
@@ -650,6 +659,8 @@ export const messages: Messages = {
   errorWithWait: (text, duration) => `${text} انتظر ${duration}.`,
   signedOut: "انتهت جلستك.",
   unexpectedError: "حدث خطأ في هذه الصفحة.",
+
+  units: { bytes: "بايت", kilo: "ك.ب", mega: "م.ب", giga: "غ.ب" },
 
   time: {
     today: "اليوم",

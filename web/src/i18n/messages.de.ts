@@ -100,7 +100,8 @@ export const messages: Messages = {
     closeThread: "Thread schließen",
     notConnected: "Nicht verbunden",
     onlineCount: (online) => plural(online, { other: "# online" }),
-    onlineOf: (online, members) => `${online} von ${members} online`,
+    onlineOf: (online, members) =>
+      plural(online, { other: `# von ${plural(members, { other: "#" })} online` }),
     archived: "Diese Unterhaltung ist archiviert. Sie kann gelesen, aber nicht mehr beschrieben werden.",
     messagesWith: (title) => `Nachrichten mit ${title}`,
     beginning: "Hier hat es begonnen.",
@@ -361,8 +362,8 @@ export const messages: Messages = {
     online: "Online",
     onlineCount: (count) => plural(count, { other: "Online · #" }),
     presenceUnknown: "Ohne Verbindung ist unbekannt, wer online ist",
-    away: "Abwesend",
-    awayCount: (count) => plural(count, { other: "Abwesend · #" }),
+    absent: "Nicht hier",
+    absentCount: (count) => plural(count, { other: "Nicht hier · #" }),
     memberCount: (count) => plural(count, { other: "Mitglieder · #" }),
     andMore: (count) => plural(count, { other: "und # weitere" }),
     you: "(du)",
@@ -444,6 +445,13 @@ export const messages: Messages = {
       unmute: (actor, target) => `${actor} hat die Stummschaltung von ${target} aufgehoben`,
     },
     unknown: (actor, action) => `${actor} ${action}`,
+    changes: {
+      name: "Name",
+      topic: "Thema",
+      archived: "Archiv",
+      historyVisibility: "was Neue sehen",
+      roomMention: "wer @room benutzen darf",
+    },
     slowModeOff: "aus",
     slowMode: (duration) => `eine Nachricht in ${duration}`,
     until: (when) => `bis ${when}`,
@@ -588,6 +596,8 @@ export const messages: Messages = {
   errorWithWait: (text, duration) => `${text} Warte ${duration}.`,
   signedOut: "Deine Sitzung ist abgelaufen.",
   unexpectedError: "Auf dieser Seite ist etwas schiefgegangen.",
+
+  units: { bytes: "B", kilo: "KB", mega: "MB", giga: "GB" },
 
   time: {
     today: "Heute",

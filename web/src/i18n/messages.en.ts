@@ -99,7 +99,8 @@ export const messages = {
     closeThread: "Close thread",
     notConnected: "Not connected",
     onlineCount: (online: number) => plural(online, { other: "# online" }),
-    onlineOf: (online: number, members: number) => `${online} of ${members} online`,
+    onlineOf: (online: number, members: number) =>
+      plural(online, { other: `# of ${plural(members, { other: "#" })} online` }),
     archived: "This conversation is archived. It can be read, but not written to.",
     messagesWith: (title: string) => `Messages with ${title}`,
     beginning: "This is where it began.",
@@ -354,8 +355,8 @@ export const messages = {
     online: "Online",
     onlineCount: (count: number) => plural(count, { other: "Online · #" }),
     presenceUnknown: "Presence is unknown while disconnected",
-    away: "Away",
-    awayCount: (count: number) => plural(count, { other: "Away · #" }),
+    absent: "Not here",
+    absentCount: (count: number) => plural(count, { other: "Not here · #" }),
     memberCount: (count: number) => plural(count, { other: "Members · #" }),
     andMore: (count: number) => plural(count, { other: "and # more" }),
     you: "(you)",
@@ -438,6 +439,14 @@ export const messages = {
     },
     /** An action that this version of the page does not know. */
     unknown: (actor: string, action: string) => `${actor} ${action}`,
+    /** What was changed, by the names of the settings on the wire. */
+    changes: {
+      name: "name",
+      topic: "topic",
+      archived: "archive",
+      historyVisibility: "what new people see",
+      roomMention: "who may use @room",
+    },
     slowModeOff: "off",
     slowMode: (duration: string) => `one message in ${duration}`,
     until: (when: string) => `until ${when}`,
@@ -583,6 +592,9 @@ export const messages = {
   errorWithWait: (text: string, duration: string) => `${text} Wait ${duration}.`,
   signedOut: "Your session has ended.",
   unexpectedError: "Something went wrong on this page.",
+
+  /** Bytes, and thousands, millions and billions of them. */
+  units: { bytes: "B", kilo: "KB", mega: "MB", giga: "GB" },
 
   time: {
     today: "Today",

@@ -8,7 +8,7 @@ import { Avatar } from "@/components/ui/avatar";
 import { SmileIcon } from "@/components/ui/icons";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
 import { useProfiles } from "@/components/ui/person";
-import { formatFull } from "@/i18n/format";
+import { formatCount, formatFull } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 
@@ -180,7 +180,7 @@ export function ChatBubbleReactions({ reactions, counts, me, onReaction }: ChatB
               )}
             >
               <span className="truncate font-emoji text-sm">{emoji}</span>
-              {` ${count}`}
+              {` ${formatCount(count)}`}
             </button>
           </li>
         );

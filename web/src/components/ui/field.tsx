@@ -19,6 +19,8 @@ export function Field({ label, hint, className, ...props }: FieldProps) {
       </label>
       <input
         id={id}
+        // A value of the other direction would be cut at its beginning.
+        dir="auto"
         className={cn(box, "h-10")}
         {...(hint ? { "aria-describedby": `${id}-hint` } : {})}
         {...props}
@@ -39,7 +41,7 @@ export function TextAreaField({ label, ...props }: { label: string } & React.Com
       <label htmlFor={id} className="mb-1.5 block font-medium text-sm">
         {label}
       </label>
-      <textarea id={id} className={cn(box, "resize-none py-2 font-mono")} {...props} />
+      <textarea id={id} dir="auto" className={cn(box, "resize-none py-2 font-mono")} {...props} />
     </div>
   );
 }

@@ -48,7 +48,9 @@ function ImageAttachment({ file, id }: { file: Attachment; id: string }) {
   // The image's space is reserved before it is loaded, so that nothing moves.
   const [width, height] = [file.width ?? BOX.width, file.height ?? BOX.height];
   const scale = Math.min(1, BOX.width / width, BOX.height / height);
-  const size = { width: Math.max(48, width * scale), height: Math.max(48, height * scale) };
+  // By its proportions: where it is narrower than that, it is lower too, and nothing is cut off.
+  const [shownWidth, shownHeight] = [Math.max(48, width * scale), Math.max(48, height * scale)];
+  const size = { width: shownWidth, aspectRatio: `${shownWidth} / ${shownHeight}` };
   if (failed) return <FileCard file={file} />;
   return (
     <>

@@ -12,9 +12,13 @@ import { useChat } from "../chat-context";
 import { errorText } from "../explain";
 import { PagedDialog } from "./PagedDialog";
 
+const nameOfChange = (name: string): string => (t.audit.changes as Record<string, string>)[name] ?? name;
+
 function reasonText(action: AuditEntry["action"], reason: string): string {
   if (action === "slow_mode")
     return reason === "0" ? t.audit.slowModeOff : t.audit.slowMode(formatDuration(Number(reason)));
+  if (action === "role") return (t.people.roles as Record<string, string>)[reason] ?? reason;
+  if (action === "settings") return reason.split(/, ?/).map(nameOfChange).join(", ");
   return action === "mute" ? t.audit.until(formatDateTime(reason)) : reason;
 }
 

@@ -49,7 +49,7 @@ export default function HelpDialog({ onClose }: { onClose: () => void }) {
         {shortcuts().map(({ title, keys }) => (
           <section key={title}>
             <h3 className="mb-2 font-medium text-muted-foreground text-xs">{title}</h3>
-            <dl className="grid grid-cols-[fit-content(50%)_1fr] gap-x-4 gap-y-2 text-sm">
+            <dl className="grid grid-cols-[minmax(0,2fr)_3fr] gap-x-4 gap-y-2 text-sm">
               {keys.map(([key, what]) => (
                 <div key={key} className="contents">
                   <dt>

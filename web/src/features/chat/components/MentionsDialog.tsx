@@ -8,7 +8,8 @@ import { FoundMessage } from "./FoundMessage";
 import { PagedDialog } from "./PagedDialog";
 
 export default function MentionsDialog({ onClose }: { onClose: () => void }) {
-  const { api, userId } = useChat();
+  const { api, people, userId } = useChat();
+  const words = [`@${people.get(userId).name}`, "@room"];
   const load = useCallback(
     async (cursor?: string) => {
       const { messages, nextCursor } = await api.mentions(cursor);
@@ -20,7 +21,7 @@ export default function MentionsDialog({ onClose }: { onClose: () => void }) {
     <PagedDialog<Message> title={t.mentions.title} empty={t.mentions.empty} load={load} onClose={onClose}>
       {(message) => (
         <li key={message.id} className="-mx-2.5">
-          <FoundMessage message={message} words={[`@${userId}`, "@room"]} showRoom onOpen={onClose} />
+          <FoundMessage message={message} words={words} showRoom onOpen={onClose} />
         </li>
       )}
     </PagedDialog>

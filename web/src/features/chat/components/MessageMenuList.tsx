@@ -68,6 +68,7 @@ export default function MessageMenuList({
           icon: <BookmarkIcon className={isSaved ? `${SIZE} fill-current` : SIZE} />,
           onSelect: toggleSaved,
         },
+        ...lastItems(message, actions),
       ]}
       onClose={onClose}
     />
@@ -136,12 +137,19 @@ function menuItems(
       icon: <PinIcon className={SIZE} />,
       onSelect: () => togglePin(message),
     },
+  ];
+}
+
+/** What is about the message itself stands at the end. */
+function lastItems(message: ChatMessage, actions: MessageActions) {
+  const own = message.userId === actions.me;
+  return [
     !own && {
       label: t.common.report,
       icon: <FlagIcon className={SIZE} />,
       onSelect: () => actions.report(message),
     },
-    (own || mayModerate) && {
+    (own || isAtLeast(actions.role, "moderator")) && {
       label: t.common.delete,
       icon: <Trash2Icon className={SIZE} />,
       danger: true,

@@ -5,6 +5,7 @@ import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { FormError } from "@/components/ui/field";
 import { PersonName } from "@/components/ui/person";
+import { formatCount } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import type { ChatMessage } from "@/lib/room-view";
 import { useChat } from "../chat-context";
@@ -103,7 +104,7 @@ function Reactors({ roomId, messageId, emoji, count, first }: ReactorsProps) {
   return (
     <section>
       <h3 className="mb-1 text-muted-foreground text-xs">
-        <span className="font-emoji text-base">{emoji}</span> {count}
+        <span className="font-emoji text-base">{emoji}</span> {formatCount(count)}
       </h3>
       <PeopleList userIds={people} />
       <FormError>{error}</FormError>

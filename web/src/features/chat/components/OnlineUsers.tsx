@@ -27,7 +27,7 @@ interface OnlineUsersProps {
 
 export function OnlineUsers({ users, members, memberCount, me, isConnected, manage }: OnlineUsersProps) {
   const online = isConnected ? users : [];
-  const away = members.filter((member) => !online.includes(member.userId));
+  const absent = members.filter((member) => !online.includes(member.userId));
   const more = memberCount - members.length;
   const known = new Map(members.map((member) => [member.userId, member]));
   const row = (userId: string, isOnline: boolean) => (
@@ -50,12 +50,12 @@ export function OnlineUsers({ users, members, memberCount, me, isConnected, mana
         </h2>
         <ul data-testid="online">{online.map((userId) => row(userId, true))}</ul>
       </section>
-      {(away.length > 0 || more > 0) && (
-        <section aria-label={t.people.away}>
+      {(absent.length > 0 || more > 0) && (
+        <section aria-label={t.people.absent}>
           <h2 className={heading}>
-            {(isConnected ? t.people.awayCount : t.people.memberCount)(away.length + Math.max(0, more))}
+            {(isConnected ? t.people.absentCount : t.people.memberCount)(absent.length + Math.max(0, more))}
           </h2>
-          <ul>{away.map((member) => row(member.userId, false))}</ul>
+          <ul>{absent.map((member) => row(member.userId, false))}</ul>
           {more > 0 && <p className="px-2 pt-1 text-muted-foreground text-xs">{t.people.andMore(more)}</p>}
         </section>
       )}

@@ -5,6 +5,7 @@ import { Combobox } from "@/components/ui/combobox";
 import { Dialog } from "@/components/ui/dialog";
 import { FormError } from "@/components/ui/field";
 import { PersonName } from "@/components/ui/person";
+import { formatCount } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import type { NewRoom } from "@/lib/api";
 import type { Person } from "@/lib/people";
@@ -81,7 +82,7 @@ function RoomOption({ room }: { room: Room }) {
     <>
       <Avatar id={otherPerson(room, me) ?? title} size="sm" group={room.type === "group"} />
       <bdi className="min-w-0 flex-1 truncate">{title}</bdi>
-      {room.unread > 0 && <span className="text-muted-foreground text-xs">{room.unread}</span>}
+      {room.unread > 0 && <span className="text-muted-foreground text-xs">{formatCount(room.unread)}</span>}
     </>
   );
 }

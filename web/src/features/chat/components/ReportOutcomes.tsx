@@ -24,18 +24,20 @@ export function ReportOutcomes({ onShow }: { onShow: () => void }) {
     <div role="status" aria-live="polite">
       {first && (
         <div className="flex items-center gap-2 border-b bg-accent py-1.5 ps-4 pe-2 text-accent-foreground text-sm">
-          <p className="min-w-0 flex-1 [overflow-wrap:anywhere]">{text()}</p>
-          <Button
-            variant="link"
-            size="text"
-            onClick={(event) => {
-              // The line goes when the list is there, and the dialog gives the focus back to where it was.
-              focusPageAfterKey(event);
-              onShow();
-            }}
-          >
-            {t.reports.show}
-          </Button>
+          <p className="min-w-0 flex-1 [overflow-wrap:anywhere]">
+            {text()}{" "}
+            <Button
+              variant="link"
+              size="text"
+              onClick={(event) => {
+                // The line goes when the list is there, and the dialog gives the focus back to where it was.
+                focusPageAfterKey(event);
+                onShow();
+              }}
+            >
+              {t.reports.show}
+            </Button>
+          </p>
           <Button
             variant="ghost"
             size="iconSm"

@@ -3,7 +3,7 @@ import { memo } from "react";
 import { Avatar } from "@/components/ui/avatar";
 import { ArchiveIcon, BellOffIcon } from "@/components/ui/icons";
 import { useName } from "@/components/ui/person";
-import { formatShortDate } from "@/i18n/format";
+import { formatCount, formatShortDate } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import { cn } from "@/lib/cn";
 import { previewText } from "@/lib/markdown";
@@ -85,7 +85,7 @@ export const RoomItem = memo(function RoomItem({ room, me, isOpen }: RoomItemPro
             <Badge
               className={isOff ? "bg-muted text-muted-foreground" : "bg-primary text-primary-foreground"}
             >
-              {unread >= UNREAD_MAX ? t.roomList.unreadCountMax : unread}
+              {unread >= UNREAD_MAX ? t.roomList.unreadCountMax : formatCount(unread)}
               <span className="sr-only"> {t.roomList.unread}</span>
             </Badge>
           )}

@@ -104,8 +104,8 @@ export function RoomList(props: RoomListProps) {
       />
       <footer className="flex shrink-0 items-center gap-1.5 border-t px-4 py-3">
         <Avatar id={me} size="sm" />
-        <span className="min-w-0 flex-1 truncate font-medium text-sm" data-testid="me">
-          <PersonName id={me} />
+        <span className="min-w-0 flex-1 font-medium text-sm" data-testid="me">
+          <PersonName id={me} className="block truncate" />
         </span>
         <Button variant="ghost" size="icon" aria-label={t.roomList.keys} onClick={onHelp}>
           <CircleQuestionMarkIcon className="size-4.5" />

@@ -1,6 +1,6 @@
 /** The threads that I follow, the newest reply first, each with how many of its replies I have not read. */
 import { useCallback } from "react";
-import { formatShortDate } from "@/i18n/format";
+import { formatCount, formatShortDate } from "@/i18n/format";
 import { t } from "@/i18n/i18n";
 import type { FollowedThread } from "@/lib/protocol";
 import { UNREAD_MAX } from "@/lib/room-view";
@@ -51,7 +51,7 @@ function Replies({ replyCount, lastReplyAt, unread }: FollowedThread) {
       </span>
       {unread > 0 && (
         <span className="min-w-5 shrink-0 rounded-full bg-primary px-1.5 text-center font-semibold text-[0.6875rem] text-primary-foreground leading-5 tabular-nums">
-          {unread >= UNREAD_MAX ? t.roomList.unreadCountMax : unread}
+          {unread >= UNREAD_MAX ? t.roomList.unreadCountMax : formatCount(unread)}
           <span className="sr-only"> {t.roomList.unread}</span>
         </span>
       )}
