@@ -60,20 +60,19 @@ pub async fn run(rig: &Rig<'_>, part: &str) -> Result<()> {
     // Nothing else runs on this thread meanwhile.
     let measured = measure_all(&stack, &kinds);
     stack.stop().await;
-    let (text, figures, late) = measured?;
+    let (text, late) = measured?;
     println!("\n{text}");
     if part.is_empty() {
         let results = root().join("bench/results");
         std::fs::write(results.join("loops.md"), &text)?;
-        std::fs::write(results.join("loops.json"), serde_json::to_string_pretty(&figures)? + "\n")?;
         say(&format!("written to {}", results.join("loops.md").display()));
     }
     ensure!(late.is_empty(), "past {RATIO_MAX} times: {late:?}");
     Ok(())
 }
 
-/// Measures each kind. Gives the report, the figures, and the kinds past the goal.
-fn measure_all(stack: &Stack<'_>, kinds: &[&'static Kind]) -> Result<(String, Value, Vec<&'static str>)> {
+/// Measures each kind. Gives the report and the kinds past the goal.
+fn measure_all(stack: &Stack<'_>, kinds: &[&'static Kind]) -> Result<(String, Vec<&'static str>)> {
     let rooms = prepare(stack)?;
     let talk = Talk::start(stack, &rooms)?;
     std::thread::sleep(Duration::from_secs(3));
@@ -111,17 +110,16 @@ fn measure_all(stack: &Stack<'_>, kinds: &[&'static Kind]) -> Result<(String, Va
         all.push(median);
     }
     let mut rows = String::new();
-    let (mut figures, mut late) = (Vec::new(), Vec::new());
+    let mut late = Vec::new();
     for Measured { kind, slices, tally } in &all {
         let acks = talk.acks(slices)?;
         writeln!(rows, "{}", line(kind, &acks, tally)?)?;
-        figures.push(figure(kind, &acks, tally));
         if ratio(&acks) > RATIO_MAX {
             late.push(kind.name);
         }
     }
     talk.stop()?;
-    Ok((report(&rows)?, json!({"kinds": figures}), late))
+    Ok((report(&rows)?, late))
 }
 
 /// Of one measurement or three, by the ratio.
@@ -219,13 +217,6 @@ fn line(kind: &Kind, acks: &Acks, tally: &Tally) -> Result<String> {
         write!(text, " {} acks MISSING", acks.missing)?;
     }
     Ok(text)
-}
-
-fn figure(kind: &Kind, acks: &Acks, tally: &Tally) -> Value {
-    let of = |sorted: &[u32]| json!({"acks": sorted.len(), "p50Ms": ms(sorted, 50), "p99Ms": ms(sorted, 99)});
-    json!({"kind": kind.name, "resting": of(&acks.resting), "looping": of(&acks.looping), "ratio": ratio(acks),
-           "sameRoomResting": of(&acks.near_resting), "sameRoomLooping": of(&acks.near_looping),
-           "missing": acks.missing, "answers": tally.figures()})
 }
 
 fn report(rows: &str) -> Result<String> {

@@ -23,17 +23,12 @@ impl Tally {
         *self.counts.entry(outcome.into()).or_default() += 1;
     }
 
-    fn per_s(&self) -> impl Iterator<Item = (&str, f64)> {
-        let seconds = self.looping.as_secs_f64().max(0.001);
-        self.counts.iter().map(move |(outcome, count)| (outcome.as_str(), *count as f64 / seconds))
-    }
-
+    /// For people: how often each came in a second of looping.
     pub fn describe(&self) -> String {
-        self.per_s().map(|(outcome, rate)| format!("{outcome}: {rate:.0}")).collect::<Vec<_>>().join(", ")
-    }
-
-    pub fn figures(&self) -> serde_json::Value {
-        self.per_s().map(|(outcome, rate)| (outcome.to_owned(), (rate * 10.0).round() / 10.0)).collect()
+        let seconds = self.looping.as_secs_f64().max(0.001);
+        let rates = self.counts.iter();
+        let rates = rates.map(|(outcome, count)| format!("{outcome}: {:.0}", *count as f64 / seconds));
+        rates.collect::<Vec<_>>().join(", ")
     }
 }
 
