@@ -131,6 +131,14 @@ async function threads(alice, bob) {
 async function mentioning(alice, bob) {
   await bob.input.pressSequentially(`Hello @${alice.id.slice(0, 5)}`);
   await check("whom one could mean is offered", () => bob.page.getByRole("option", { name: alice.id }).isVisible());
+  const active = () => bob.input.evaluate((field) => document.getElementById(field.getAttribute("aria-activedescendant"))?.textContent ?? "none");
+  await check("a screen reader hears it while the focus stays in the text", async () => (await active()).includes(alice.id));
+  await bob.input.evaluate((field) => {
+    const event = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
+    Object.defineProperty(event, "keyCode", { value: 229 });
+    field.dispatchEvent(event);
+  });
+  await check("Enter of an input method takes nobody", same(() => bob.input.inputValue(), `Hello @${alice.id.slice(0, 5)}`));
   await bob.input.press("Tab");
   await check("and taken over", same(() => bob.input.inputValue(), `Hello @${alice.id} `));
   await bob.input.press("Enter");

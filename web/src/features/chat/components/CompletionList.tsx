@@ -9,22 +9,26 @@ import type { Option } from "../completion";
 const UsersIcon = icon(lucide.Users);
 
 interface CompletionListProps {
+  /** The options are `id-0`, `id-1` and so on. */
+  id: string;
   kind: "mention" | "emoji";
   options: Option[];
   chosen: Option | undefined;
   onChoose: (option: Option) => void;
 }
 
-export default function CompletionList({ kind, options, chosen, onChoose }: CompletionListProps) {
+export default function CompletionList({ id, kind, options, chosen, onChoose }: CompletionListProps) {
   return (
     <div
+      id={id}
       role="listbox"
       aria-label={kind === "mention" ? t.input.peopleToMention : t.input.emojis}
       className="absolute end-4 bottom-full start-4 z-20 mb-1 max-w-72 animate-rise rounded-xl border bg-card p-1 shadow-lg"
     >
-      {options.map((option) => (
+      {options.map((option, at) => (
         <button
           key={option.value}
+          id={`${id}-${at}`}
           type="button"
           role="option"
           tabIndex={-1}
@@ -43,9 +47,6 @@ export default function CompletionList({ kind, options, chosen, onChoose }: Comp
           <bdi className="truncate">{option.label}</bdi>
         </button>
       ))}
-      <span className="sr-only" aria-live="polite">
-        {chosen?.label}
-      </span>
     </div>
   );
 }

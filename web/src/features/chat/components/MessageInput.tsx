@@ -221,6 +221,7 @@ export function MessageInput(props: MessageInputProps) {
             disabled={disabled}
             placeholder={props.placeholder}
             aria-label={threadId ? t.input.replyInThread : t.input.message}
+            {...completion.field}
             enterKeyHint={enterSends ? "send" : "enter"}
             enterSends={enterSends}
             onChange={(event) => change(event.target.value)}

@@ -1,4 +1,4 @@
-import { use, useEffect, useState } from "react";
+import { use, useEffect, useId, useState } from "react";
 import { isComposing } from "@/components/chat/composition";
 import { EmojiSource } from "@/components/ui/emoji-source";
 import { lazyWithRetry } from "@/components/ui/lazy-with-retry";
@@ -19,6 +19,7 @@ export function useCompletion(
   names: MentionNames,
 ) {
   const profiles = useProfiles(people);
+  const listId = useId();
   const select = useSelection(field);
   const [caret, setCaret] = useState(0);
   const [at, setAt] = useState(0);
@@ -63,8 +64,14 @@ export function useCompletion(
       event.stopPropagation();
       return true;
     },
+    /** For the field: a screen reader hears which option is chosen while the focus stays in the text. */
+    field: {
+      "aria-autocomplete": "list",
+      "aria-controls": chosen ? listId : undefined,
+      "aria-activedescendant": chosen ? `${listId}-${options.indexOf(chosen)}` : undefined,
+    } as const,
     list: found && options.length > 0 && (
-      <CompletionList kind={found.kind} options={options} chosen={chosen} onChoose={choose} />
+      <CompletionList id={listId} kind={found.kind} options={options} chosen={chosen} onChoose={choose} />
     ),
   };
 }
