@@ -176,6 +176,10 @@ async function pinningInDirect(alice, bob) {
   await check("the pins fit into 320 px", scrollWidth <= 320 || `${scrollWidth} px`);
   await pinsPanel(bob).getByRole("link").click();
   await check("there too it leads to the message", () => bob.log.locator("article.animate-flash").filter({ hasText: "where do we meet?" }).isVisible());
+  await bob.page.locator("header").getByRole("button", { name: "Search", exact: true }).click();
+  await bob.page.getByRole("searchbox").fill("mat");
+  await bob.page.getByRole("link", { name: "the key is under the mat" }).click();
+  await check("and so does what was found", () => bob.log.locator("article.animate-flash").filter({ hasText: "under the mat" }).isVisible());
   await bob.page.getByRole("button", { name: "More about this conversation" }).click();
   await bob.page.getByRole("menuitem", { name: "1 pinned message" }).click();
   await pinsPanel(bob).getByRole("button", { name: "Unpin" }).click();

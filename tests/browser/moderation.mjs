@@ -111,6 +111,7 @@ export async function moderation(alice, bob, stack) {
   await check("and isn't heard", same(() => alice.page.getByText("nobody hears this").count(), 0));
   await view(bob, "muted");
   await manage(alice, bob.id, "Unmute");
+  await check("that it has ended is told", () => bob.page.getByText("You can write again.").isVisible());
   await check("and then isn't", same(() => details(alice).getByText("Muted", { exact: true }).count(), 0));
   await bob.page.getByRole("button", { name: "Try again" }).click();
   await check("unmuted they are heard", () => alice.bubble("nobody hears this").isVisible());

@@ -54,13 +54,13 @@ export async function group(alice, bob, carol) {
   const both = bob.bubble("Shall we move").getByRole("button", { name: "👍 2 people" });
   await check("two reactions count as two", () => both.isVisible());
   await managing(alice, bob, carol);
-  await phone(carol);
+  await phone(carol, bob);
   await carol.page.close();
   await check("carol leaves", same(() => alice.text("presence"), "2 of 3 online"), 20_000);
 }
 
 /** The views of a phone, one at a time. */
-async function phone(carol) {
+async function phone(carol, bob) {
   await view(carol, "phone-room");
   const fits = () => carol.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
   await check("nothing sticks out at a phone's side", fits);
@@ -69,6 +69,11 @@ async function phone(carol) {
   await check("nor of the details", fits);
   await carol.page.getByRole("button", { name: "Close details" }).click();
   await carol.bubble("Glad to be here").tap();
+  await carol.bubble("Shall we move").getByRole("button", { name: "More" }).tap();
+  await carol.page.getByRole("menuitem", { name: "Who reacted and read" }).tap();
+  await check("who reacted can be had by touch", () => carol.page.getByRole("dialog", { name: "Who reacted and read" }).getByText(bob.id.replace("bob", "alice")).isVisible());
+  await view(carol, "phone-who");
+  await carol.page.getByRole("dialog").getByRole("button", { name: "Close" }).tap();
   await carol.page.getByRole("button", { name: "All conversations" }).click();
   await check("the list is a view of its own", () => carol.page.getByRole("heading", { name: "Chats" }).isVisible());
   await view(carol, "phone-list");
@@ -135,9 +140,21 @@ export async function files(alice, bob) {
   await alice.page.locator("input[type=file]").first().setInputFiles([picture, page]);
   await check("both files wait to be sent", same(() => waiting.getByRole("listitem").count(), 2));
   await check("and are up", same(() => waiting.getByRole("progressbar").count(), 0));
+  // The address of the picture is held back, so that its place can be measured before it is there.
+  let release;
+  const isReleased = new Promise((done) => { release = done; });
+  await bob.page.route("**/attachments/*/url", async (route) => {
+    await isReleased;
+    await route.continue();
+  });
   await alice.write("two files");
+  const place = bob.bubble("two files").getByRole("button", { name: "Show view.png" });
+  const before = await place.evaluate((one) => [one.offsetWidth, one.offsetHeight]);
+  release();
   const image = bob.bubble("two files").getByRole("img", { name: "view.png" });
   await check("bob sees the picture", () => image.evaluate((one) => one.complete && one.naturalWidth === 1360), 20_000);
+  await check("in the place that was kept for it", same(() => place.evaluate((one) => [one.offsetWidth, one.offsetHeight]), before));
+  await bob.page.unroute("**/attachments/*/url");
   await view(bob, "files");
   await image.click();
   await check("and large", () => bob.page.getByRole("dialog", { name: "view.png" }).isVisible());
