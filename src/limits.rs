@@ -457,6 +457,12 @@ pub const INBOX_ASK_ROOMS_MAX: usize = 100;
 pub const INBOX_ROOMS_MAX: usize = 2 * PAGE_MAX as usize;
 /// Changes of the list of saved messages in one answer to an inbox (INBOX-10); more come with the next one.
 pub const INBOX_SAVED_MAX: usize = 100;
+/// A message of a room that an inbox does not know yet is notified of while it is younger than this (INBOX-11): such a room
+/// is new, or was behind those that are shown, where old messages may be unread.
+pub const INBOX_NOTICE_FRESH_MS: u64 = INBOX_RENEW_MS;
+/// Unread messages of a room among which an inbox looks for one to notify of, newest first: a few times what a lively room
+/// sends within a second.
+pub const INBOX_NOTICES_LOOK_MAX: u64 = 50;
 /// A person is away after this long without activity on any device (PRES-8).
 pub const AWAY_AFTER_MS: u64 = 10 * 60_000;
 /// The shortest interval between two changes of a person's presence that others see (PRES-9): a client that flips it with

@@ -73,6 +73,7 @@ impl World {
             Action::ReadInList { device, room } => _ = self.read_in_list(device, room),
             Action::WriteDraft { device, room, back } => _ = self.write_draft(device, room, back),
             Action::Save { device, room, saves } => self.save_message(device, room, saves),
+            Action::Direct(action) => self.act_direct(action),
             Action::HibernateInbox { device } => self.hibernate_inbox(device),
             Action::LoseInboxStorage { device } => self.lose_inbox_storage(device),
             Action::LoseLease { device } => self.lose_lease(device),

@@ -2,6 +2,7 @@
 //! and nothing keeps an idle room awake. Not here: what is checked meanwhile (`client_checks`), the checks of a log
 //! (`log_checks`).
 
+use crate::accounts::check_accounts;
 use crate::deletion_checks::nothing_is_left;
 use crate::files::files_are_complete;
 use crate::history_checks::log_equals_history;
@@ -39,6 +40,7 @@ pub fn check_recovery(world: &Rc<World>) {
     world.recorder.trace(|| "(the faults are over)".into());
     end_faults(world);
     reconnect_all(world);
+    check_accounts(world);
     check_inboxes(world);
     check_markers_in_time(world);
     disconnect_all(world);

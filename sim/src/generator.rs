@@ -1,6 +1,6 @@
 //! How a seed becomes a plan. Not here: what the actions do (`actions`).
 
-use crate::plan::{Action, DEVICES, OwnerRequest, PEOPLE, Plan, PostgresFault, ROOMS, TABS};
+use crate::plan::{Action, DEVICES, DirectAction, OwnerRequest, PEOPLE, Plan, PostgresFault, ROOMS, TABS};
 use crate::rng::Rng;
 
 /// Chosen so that the seeds of the rooms' mutants have no inbox: their histories stay as they were.
@@ -10,6 +10,8 @@ const INBOX_SALT: u64 = 0x1ad82;
 const SAVES_SALT: u64 = 0x5a23;
 /// Chosen so that in the seeds of the mutants nobody pins anything.
 const PINS_SALT: u64 = 0xa267;
+/// Chosen so that in the seeds of the mutants nobody blocks anybody and nobody is deactivated.
+const ACCOUNTS_SALT: u64 = 0xc1a6;
 
 /// Which kinds of faults a run has: few at a time go deeper than all at once.
 struct Kinds {
@@ -70,6 +72,11 @@ pub fn generate(seed: u64) -> Plan {
     if of_pins.one_in(5) {
         add_pins(&mut of_pins, &mut actions);
     }
+    let mut of_accounts = Rng::new(seed ^ ACCOUNTS_SALT);
+    let has_accounts = of_accounts.one_in(6);
+    if has_accounts {
+        add_accounts(&mut of_accounts, &kinds, &mut actions);
+    }
     let token_ms = if rng.one_in(4) { 5_000 + rng.below(30_000) } else { 3_600_000 };
     let legacy_tabs = if rng.one_in(4) { vec![2, 6] } else { Vec::new() };
     let strict_limits = rng.one_in(8);
@@ -79,7 +86,7 @@ pub fn generate(seed: u64) -> Plan {
         // Last, so that all before it is as without.
         actions.extend([Action::ReadPages { tab: 2, count: 50 }, Action::Wait { ms: 400 }]);
     }
-    Plan { actions, strict_limits, token_ms, legacy_tabs, has_inboxes }
+    Plan { actions, strict_limits, token_ms, legacy_tabs, has_inboxes, has_accounts }
 }
 
 fn push_action(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
@@ -221,6 +228,30 @@ fn add_pins(rng: &mut Rng, actions: &mut Vec<Action>) {
             _ => Action::Pin { tab, nth, pin: true },
         };
         actions.insert(at, added);
+    }
+}
+
+/// Two people of a direct room: the one blocks the other, who is deactivated now and then and goes on all the while.
+fn add_accounts(rng: &mut Rng, kinds: &Kinds, actions: &mut Vec<Action>) {
+    for _ in 0..8 + rng.below(16) {
+        let at = rng.below(actions.len() as u64 + 1) as usize;
+        let mut added = vec![Action::Direct(match rng.below(12) {
+            0 | 1 => DirectAction::Block { blocks: true },
+            2 => DirectAction::Block { blocks: false },
+            3 | 4 => DirectAction::Deactivate { deactivates: true },
+            5 => DirectAction::Deactivate { deactivates: false },
+            6 => DirectAction::Connect { inbox: true },
+            7 => DirectAction::Connect { inbox: false },
+            8 => DirectAction::Hibernate,
+            _ => DirectAction::Post,
+        })];
+        match rng.below(8) {
+            0 if kinds.crashes => added.insert(0, Action::Kill { effects: 1 + rng.below(12) as u32 }),
+            1 if kinds.disk => added.insert(0, Action::DiskFails { statements: 1 + rng.below(12) as u32 }),
+            2 | 3 => added.push(Action::Direct(DirectAction::Post)),
+            _ => {}
+        }
+        actions.splice(at..at, added);
     }
 }
 

@@ -40,6 +40,10 @@ impl World {
             }
             if event["type"] == "rooms" {
                 self.load_saved(device);
+                self.begin_notifications(device);
+            }
+            if event["type"] == "notification" {
+                self.check_notification(device, &event);
             }
             if event["type"] == "resync" {
                 return self.reconnect_device(device);
@@ -171,11 +175,13 @@ pub fn check_inboxes(world: &Rc<World>) {
     world.advance(50);
     world.wait_for_postgres(250, 240);
     world.expect_list(SHOWN_WITHIN_MS, "after a message");
+    world.expect_notified("after a message");
     world.devices.pokes_to_lose.set(4);
     world.send_into_each();
     world.advance(50);
     world.wait_for_postgres(250, 240);
     world.expect_list(3 * SHOWN_WITHIN_MS, "after a lost poke");
+    world.expect_notified("after a lost poke");
     // Between the poke and the answer.
     world.send_into_each();
     world.advance(45);
@@ -185,6 +191,7 @@ pub fn check_inboxes(world: &Rc<World>) {
     world.faults.postgres.set(PostgresFault::Refuses);
     world.send_into_each();
     check_outage(world, 10_000);
+    world.expect_notified("after Postgres was away");
     check_drafts(world);
     check_presence(world);
     // Bob has a tab there, which does not read. The token of a new connection has not expired.
@@ -205,6 +212,7 @@ pub fn check_inboxes(world: &Rc<World>) {
         let what = format!("bob has read to {read:?} in the list, in Postgres {marker:?}");
         world.recorder.violation(Checker::Inbox, what);
     }
+    world.expect_notified("after it was read");
     check_saved(world);
 }
 
@@ -350,6 +358,7 @@ impl Device {
                 let rooms = event["rooms"].as_array().into_iter().flatten();
                 self.rooms = rooms.map(|room| (text(&room["id"]), room.clone())).collect();
                 self.drafts.clear();
+                (self.pending, self.notified) = Default::default();
                 event["drafts"].as_array().into_iter().flatten().for_each(|draft| self.put_draft(draft));
                 Ok(None)
             }
@@ -400,6 +409,7 @@ impl Device {
             "room_removed" => {
                 self.rooms.remove(&id);
                 self.drafts.remove(&id);
+                self.pending.remove(&id);
                 return Ok(Some("rooms removed from a list"));
             }
             // The room was removed again.
@@ -412,6 +422,7 @@ impl Device {
                 let _ = if event["saved"] == true { self.saved.insert(key) } else { self.saved.remove(&key) };
                 return Ok(Some("saves received"));
             }
+            "notification" | "notification_withdrawn" => return self.apply_notification(kind, &id, event),
             "hidden" if !is_live => return Ok(Some(counted)),
             _ => {}
         }

@@ -5,8 +5,8 @@ use crate::plan::DEVICES;
 use crate::world::World;
 use crate::world::backends::{ByTenant, RoomRows};
 use chinwag::db::{ChangeSet, Marker, MessageRow};
-use chinwag::ids::iso;
-use chinwag::limits::INBOX_SAVED_MAX;
+use chinwag::ids::{Seq, UnixMs, iso};
+use chinwag::limits::{INBOX_NOTICE_FRESH_MS, INBOX_SAVED_MAX};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use testkit::Statement;
@@ -34,7 +34,7 @@ pub fn answer(
         Statement::SetSaved { user, message, saved } => {
             Some(set_saved(world, (tenant, user), (place, message), *saved))
         }
-        Statement::InboxRooms { user, rooms: asked, people, saved } => {
+        Statement::InboxRooms { user, rooms: asked, people, saved, notices } => {
             let seen = asked.iter().map(|id| {
                 if let Some(room) = direct_room(tenant, user).filter(|_| id == DIRECT) {
                     return json!({"id": id, "room": room, "gone": null});
@@ -48,7 +48,14 @@ pub fn answer(
                 |id: &String| json!({"userId": id, "name": id, "presence": presence(world, tenant, id)});
             let people: Vec<Value> = people.iter().map(person).collect();
             let saved = saved.as_ref().map(|after| saved_changes(world, (tenant, user), after.as_u64()));
-            Some(json!({"rooms": seen.collect::<Vec<_>>(), "people": people, "saved": saved}))
+            let notices = notices.iter().filter_map(|asked| {
+                let rows = rooms.get(&(tenant.to_owned(), asked["room"].as_str()?.to_owned()))?;
+                notices_of(rows, user, asked, world.clock.now())
+            });
+            let notices: Vec<Value> = notices.collect();
+            Some(
+                json!({"rooms": seen.collect::<Vec<_>>(), "people": people, "saved": saved, "notices": notices}),
+            )
         }
         _ => None,
     }
@@ -163,6 +170,41 @@ pub fn room(rows: &RoomRows, id: &str, user: &str) -> Option<Value> {
         "unread": messages().filter(is_unread).count().min(100), "mentions": 0,
         "me": {"role": role, "lastReadSeq": read_seq, "notify": {"level": "all", "muteUntil": null}},
     }))
+}
+
+/// What there is to notify this person of in a room; `None`: its log has not grown.
+fn notices_of(rows: &RoomRows, user: &str, asked: &Value, now: UnixMs) -> Option<Value> {
+    let (after, last_seq) = (asked["after"].as_u64(), rows.postgres.last_seq);
+    let has_grown = after.is_none_or(|after| last_seq > after);
+    if rows.postgres.missing || rows.role(user).is_none() || !has_grown && asked["isReplayed"] != true {
+        return None;
+    }
+    let read = rows.marker(user).unwrap_or_default().seq.max(asked["read"].as_u64().unwrap_or(0));
+    let is_news = |row: &&MessageRow| match after {
+        Some(after) => row.seq > after,
+        None => row.created_at_ms + INBOX_NOTICE_FRESH_MS >= now,
+    };
+    let message = |row: &MessageRow| {
+        json!({"message": {"id": row.id, "seq": row.seq, "userId": row.user_id,
+        "preview": row.content, "threadId": row.thread_id}, "reason": "message"})
+    };
+    let found = notifiable(rows, user, read).rfind(is_news);
+    let pending = asked["pending"].as_u64().and_then(|seq| rows.postgres.rows.get(&seq));
+    let pending = pending.filter(|row| row.seq > read && row.deleted_at_ms.is_none());
+    Some(json!({"room": asked["room"], "lastSeq": last_seq, "editedMs": asked["editedMs"],
+                "found": found.map(message), "pending": pending.map(message)}))
+}
+
+/// The messages of which this person, who has read so far, is notified. Replies are nobody's here.
+pub fn notifiable<'a>(
+    rows: &'a RoomRows,
+    user: &'a str,
+    read: Seq,
+) -> impl DoubleEndedIterator<Item = &'a MessageRow> {
+    let is_theirs = move |row: &&MessageRow| {
+        row.seq > read && row.user_id != user && row.deleted_at_ms.is_none() && row.thread_id.is_none()
+    };
+    rows.postgres.rows.values().filter(is_theirs)
 }
 
 /// The members of a room whose lease runs; `None`: nobody's.

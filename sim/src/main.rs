@@ -7,6 +7,8 @@
 //! the model; `final_checks` looks at all that is `stored`. `shrink` finds the shortest failing history, and what once
 //! failed is kept in `regressions`. Not here: real sockets, processes and disks; those are in `tests/faults`.
 
+mod account_rows;
+mod accounts;
 mod actions;
 mod client;
 mod client_checks;
@@ -19,6 +21,7 @@ mod inbox_checks;
 mod inbox_rows;
 mod inboxes;
 mod log_checks;
+mod notice_checks;
 mod notifications;
 mod objects;
 mod outages;
@@ -55,7 +58,7 @@ use std::time::Instant;
 use world::checker::Checker;
 
 /// What must have happened over a whole run of many seeds: else the run tested nothing.
-const SOMETIMES: [&str; 60] = [
+const SOMETIMES: [&str; 66] = [
     "crashes",
     "dedupe hits",
     "conflicts compared as equal",
@@ -116,6 +119,12 @@ const SOMETIMES: [&str; 60] = [
     "pokes lost",
     "pokes doubled",
     "leases lost",
+    "notifications in an inbox",
+    "notifications withdrawn",
+    "blocks",
+    "messages refused for a block",
+    "people deactivated",
+    "requests of deactivated people refused",
 ];
 const OUTBOX_PEAK: &str = "outbox peak";
 /// Events that wait for Postgres at once, in some seed.

@@ -103,6 +103,8 @@ pub enum Action {
     WriteDraft { device: usize, room: usize, back: bool },
     /// The person saves the newest message that the device shows of the room, or saves it no more.
     Save { device: usize, room: usize, saves: bool },
+    /// Of the two people of the direct room.
+    Direct(DirectAction),
     HibernateInbox { device: usize },
     LoseInboxStorage { device: usize },
     /// Postgres forgets that the person's inbox is open, as after a restore.
@@ -149,6 +151,26 @@ pub enum OwnerRequest {
     Delete,
 }
 
+/// What happens in the direct room.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DirectAction {
+    /// The first of its people blocks the other one, or does so no more.
+    Block {
+        blocks: bool,
+    },
+    /// The tenant's admin deactivates the other one, or lets them come again.
+    Deactivate {
+        deactivates: bool,
+    },
+    /// The other one writes.
+    Post,
+    /// The other one connects to the room, or to their inbox.
+    Connect {
+        inbox: bool,
+    },
+    Hibernate,
+}
+
 pub struct Plan {
     pub actions: Vec<Action>,
     /// The contract's rate limits; else practically none.
@@ -159,6 +181,8 @@ pub struct Plan {
     pub legacy_tabs: Vec<usize>,
     /// Whether devices with an inbox take part.
     pub has_inboxes: bool,
+    /// Whether there is a direct room in which people block each other and are deactivated.
+    pub has_accounts: bool,
 }
 
 /// The state of Postgres when a statement reaches it.

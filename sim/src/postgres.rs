@@ -1,6 +1,7 @@
 //! Postgres as the system's statements see it: the rules of `chinwag::db` over plain maps, under every fault.
 //! Not here: SQL; the real statements are tested against a real Postgres.
 
+use crate::account_rows;
 use crate::inbox_rows::{self, leased_of_change, leased_of_room};
 use crate::plan::{PostgresFault, ROOMS};
 use crate::stored;
@@ -88,17 +89,9 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
     let text = |name: &str| input[name].as_str().unwrap_or_default().to_owned();
     let key = (text("tenant"), text("room"));
     let statement = Statement::parse(input)?;
-    match &statement {
-        Statement::CountFile { file } => {
-            world.backends.counted_files.borrow_mut().insert(format!("{}/{}/{file}", key.0, key.1));
-        }
-        Statement::ReleaseFiles { files } => {
-            let mut counted = world.backends.counted_files.borrow_mut();
-            for file in files {
-                counted.remove(&format!("{}/{}/{file}", key.0, key.1));
-            }
-        }
-        _ => {}
+    count_files(world, &key, &statement);
+    if let Some(answer) = account_rows::answer(world, &rooms, &key.0, &statement) {
+        return Ok(answer);
     }
     if let Some(answer) = inbox_rows::answer(world, &rooms, (&key.0, &key.1), &statement) {
         return Ok(answer);
@@ -146,12 +139,32 @@ fn run(world: &World, input: &Value) -> Result<Value, DbError> {
         Statement::Meeting => Ok(json!({"blocked": false})),
         Statement::Access { user } => {
             let (version, last_seq) = (rows.postgres.members_version, rows.postgres.last_seq);
-            let access = |role| json!({"role": role, "membersVersion": version, "lastSeq": last_seq});
+            let account = account_rows::account(world, &key.0, &user);
+            let access = |role| json!({"role": role, "membersVersion": version, "lastSeq": last_seq, "account": account});
             Ok(rows.role(&user).map_or(Value::Null, access))
         }
-        Statement::Snapshot { known } => Ok(json!(rows.snapshot(known, world.clock.now()))),
+        Statement::Snapshot { known } => {
+            let snapshot = rows.snapshot(known, world.clock.now());
+            Ok(json!(account_rows::with_people(world, (&key.0, &key.1), snapshot)))
+        }
         // Answered above.
         _ => Ok(Value::Null),
+    }
+}
+
+/// What counts among a person's bytes, or does no more.
+fn count_files(world: &World, key: &(String, String), statement: &Statement) {
+    match statement {
+        Statement::CountFile { file } => {
+            world.backends.counted_files.borrow_mut().insert(format!("{}/{}/{file}", key.0, key.1));
+        }
+        Statement::ReleaseFiles { files } => {
+            let mut counted = world.backends.counted_files.borrow_mut();
+            for file in files {
+                counted.remove(&format!("{}/{}/{file}", key.0, key.1));
+            }
+        }
+        _ => {}
     }
 }
 

@@ -16,7 +16,14 @@ pub struct Regression {
 impl Regression {
     pub fn plan(&self) -> Plan {
         let (actions, strict_limits) = (self.actions.to_vec(), self.strict_limits);
-        Plan { actions, strict_limits, token_ms: 3_600_000, legacy_tabs: Vec::new(), has_inboxes: false }
+        Plan {
+            actions,
+            strict_limits,
+            token_ms: 3_600_000,
+            legacy_tabs: Vec::new(),
+            has_inboxes: false,
+            has_accounts: false,
+        }
     }
 }
 

@@ -39,6 +39,10 @@ impl HttpRequest {
         Self::new(http::Method::POST, path, token, Some(body))
     }
 
+    pub fn is_post(&self) -> bool {
+        self.method == http::Method::POST
+    }
+
     fn into_api(self, chat_v1: bool) -> api::Request<Text> {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
         let (path, query) = (path.to_owned(), query.to_owned());

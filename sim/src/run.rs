@@ -4,6 +4,7 @@
 use crate::final_checks::check_recovery;
 use crate::plan::Plan;
 use crate::world::World;
+use crate::world::accounts::{DIRECT, FIRST, OTHER, TENANT};
 use crate::world::checker::Checker;
 use crate::world::executor::INJECTED_PANIC;
 use crate::world::recorder::Outcome;
@@ -17,6 +18,10 @@ pub fn run(seed: u64, plan: &Plan, keeps_lines: bool) -> Outcome {
     let world = World::new(seed, limits(plan), keeps_lines);
     world.clients.create(plan);
     world.devices.create(plan);
+    if plan.has_accounts {
+        world.accounts.exists.set(true);
+        world.backends.add_direct((TENANT, DIRECT), [FIRST, OTHER]);
+    }
     let ran = catch_unwind(AssertUnwindSafe(|| {
         for action in &plan.actions {
             // After the first violation nothing more is learned.

@@ -8,7 +8,7 @@ use crate::world::network::LATENCY_MS;
 use chinwag::api::{Body, Bucket, InboxRequest, Ports, Put, Reply, RoomRequest};
 use chinwag::auth::{AuthConfig, Identity};
 use chinwag::error::{Code, Refusal};
-use chinwag::ids::{TenantId, UnixMs};
+use chinwag::ids::{TenantId, UnixMs, UserId};
 use chinwag::object::Answer;
 use chinwag::outbox_alerts::Listed;
 use chinwag::room::moderation::Rules;
@@ -130,6 +130,11 @@ impl Ports for Worker {
             Answer::Reply(reply) => Ok(reply),
             Answer::Upgraded { .. } => Err(Refusal::fault()),
         }
+    }
+
+    async fn end_inbox_sessions(&self, tenant: &TenantId, person: &UserId) -> Result<(), Refusal> {
+        let request = InboxRequest::EndSessions { tenant: tenant.clone(), user: person.clone() };
+        self.world.request_inbox(tenant, person, request).await.map(drop)
     }
 
     async fn outbox_alerts(&self, _: &TenantId) -> Result<Vec<Listed>, Refusal> {

@@ -3,7 +3,7 @@
 //! Not here: what an inbox does with a request (`object`), and who is poked (the statements of `db`).
 
 use crate::auth::Identity;
-use crate::ids::{RoomId, Seq, TenantId, UserId};
+use crate::ids::{RoomId, Seq, TenantId, UserId, is_zero};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -51,6 +51,9 @@ pub struct Poke {
     pub tenant: TenantId,
     pub user: UserId,
     pub room: RoomId,
+    /// Up to here the room knows that the person has read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub read: Seq,
 }
 
 /// The presence or the profile of `person`, who has a direct room with `user`, may have changed. It may arrive twice, late

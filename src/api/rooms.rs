@@ -73,8 +73,9 @@ pub async fn create<P: Ports, B: Body>(
     let created =
         db::create_room(ports.db(), &new).await.map_err(|error| refuse_quota(error, ports.now()))?;
     let created = created.ok_or_else(no_such_room)?;
-    let poke =
-        |user| InboxRequest::Poke(Poke { tenant: caller.tenant.clone(), user, room: created.id.clone() });
+    let poke = |user| {
+        InboxRequest::Poke(Poke { tenant: caller.tenant.clone(), user, room: created.id.clone(), read: 0 })
+    };
     ports.poke(created.inboxes.into_iter().map(poke).collect());
     Ok(Reply::ok(json!({"room": for_caller(&caller, created.room), "created": created.created})))
 }

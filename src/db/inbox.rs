@@ -5,10 +5,13 @@
 use super::port::{DbError, Postgres, decode};
 use super::saved::SavedChanges;
 use super::unread::bounds;
-use crate::ids::{RoomId, TenantId, UserId};
-use crate::limits::{INBOX_LEASE_MS, INBOX_SAVED_MAX, PARTNERS_ROOMS_MAX};
-use crate::protocol::inbox::{GoneReason, Presence};
-use serde::Deserialize;
+use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
+use crate::limits::{
+    INBOX_LEASE_MS, INBOX_NOTICE_FRESH_MS, INBOX_NOTICES_LOOK_MAX, INBOX_SAVED_MAX, NOTIFY_PREVIEW_CHARS,
+    PARTNERS_ROOMS_MAX,
+};
+use crate::protocol::inbox::{GoneReason, NotifyReason, Presence};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A room as one person sees it now.
@@ -90,6 +93,59 @@ pub struct InboxSeen {
     /// What has changed in the list of saved messages, if that was asked for.
     #[serde(default)]
     pub saved: Option<SavedChanges>,
+    /// Of rooms whose log has grown, and those that are replayed.
+    #[serde(default)]
+    pub notices: Vec<NoticesOfRoom>,
+}
+
+/// What an inbox asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InboxAsked<'a> {
+    pub rooms: &'a [RoomId],
+    pub people: &'a [UserId],
+    pub saved: Option<SavedAfter>,
+    pub notices: &'a [NoticesAfter],
+}
+
+/// An inbox wants to know what there is to notify of in a room (INBOX-11).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NoticesAfter {
+    pub room: RoomId,
+    /// Up to here it has asked; `None`: it does not know the room.
+    pub after: Option<Seq>,
+    /// The time of the newest edit that it has heard of.
+    pub edited_ms: UnixMs,
+    /// Up to here the room knows that its person has read; Postgres may not know it yet.
+    pub read: Seq,
+    /// The message that its person was last notified of.
+    pub pending: Option<Seq>,
+    /// A connection resumes: what is pending is to be shown again.
+    pub is_replayed: bool,
+}
+
+/// What there is to notify of in a room.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NoticesOfRoom {
+    pub room: RoomId,
+    pub last_seq: Seq,
+    pub edited_ms: UnixMs,
+    pub found: Option<FoundNotice>,
+    /// `None`: it is read or deleted, or nothing was pending.
+    pub pending: Option<PendingNotice>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct FoundNotice {
+    pub reason: NotifyReason,
+    /// As a webhook has it (`NotificationPayload`).
+    pub message: Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct PendingNotice {
+    pub message: Value,
 }
 
 /// What an inbox wants to know of the list of saved messages: what has changed after this change; `None`: only which change
@@ -97,21 +153,23 @@ pub struct InboxSeen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SavedAfter(pub Option<u64>);
 
-/// These rooms as the person sees them now, in the order asked for, these people, and what has changed in the list of
-/// saved messages.
+/// These rooms as the person sees them now, in the order asked for, these people, what has changed in the list of saved
+/// messages, and what there is to notify of.
 ///
 /// # Cost  one statement; a room costs what it costs in the list.
 pub async fn inbox_rooms(
     db: &impl Postgres,
     tenant: &TenantId,
     user: &UserId,
-    (rooms, people, saved): (&[RoomId], &[UserId], Option<SavedAfter>),
+    InboxAsked { rooms, people, saved, notices }: InboxAsked<'_>,
 ) -> Result<InboxSeen, DbError> {
-    if rooms.is_empty() && people.is_empty() && saved.is_none() {
+    if rooms.is_empty() && people.is_empty() && saved.is_none() && notices.is_empty() {
         return Ok(InboxSeen::default());
     }
     let saved = saved.map(|SavedAfter(after)| json!({"after": after, "limit": INBOX_SAVED_MAX}));
     let input = json!({"tenant": tenant, "user": user, "rooms": rooms, "people": people, "saved": saved,
-                       "bounds": bounds()});
-    decode(db.query("SELECT chat_inbox_rooms_v3($1)", input).await?)
+                       "bounds": bounds(), "notices": notices, "noticeBounds": {
+                           "freshMs": INBOX_NOTICE_FRESH_MS, "lookMax": INBOX_NOTICES_LOOK_MAX,
+                           "chars": NOTIFY_PREVIEW_CHARS}});
+    decode(db.query("SELECT chat_inbox_rooms_v4($1)", input).await?)
 }

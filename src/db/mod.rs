@@ -39,8 +39,8 @@ pub use audit::{AuditCursor, AuditRow, ReportedMessage, list_audit};
 pub use blocks::{BlockSet, Meeting, list_blocks, meeting, set_block};
 pub use cursor::{Page, format as format_cursor, parse as parse_cursor};
 pub use inbox::{
-    InboxRoom, InboxSeen, SavedAfter, begin_inbox_lease, end_inbox_lease, inbox_rooms, inboxes_of_partners,
-    write_presence,
+    FoundNotice, InboxAsked, InboxRoom, InboxSeen, NoticesAfter, NoticesOfRoom, PendingNotice, SavedAfter,
+    begin_inbox_lease, end_inbox_lease, inbox_rooms, inboxes_of_partners, write_presence,
 };
 pub use members::{list_members, notify_settings};
 pub use mentions::mentions;

@@ -2,7 +2,7 @@
 //! effects (`object`).
 
 use crate::auth::Identity;
-use crate::db::{Account, DbError, InboxRoom, SavedAfter, SavedChanges};
+use crate::db::{Account, DbError, InboxRoom, NoticesAfter, NoticesOfRoom, SavedAfter, SavedChanges};
 use crate::error::Refusal;
 use crate::ids::{RoomId, Seq, UnixMs, UserId};
 use crate::protocol::inbox::Presence;
@@ -41,10 +41,21 @@ pub struct Answer {
     pub inboxes: Vec<UserId>,
     /// Of a whole question: nobody had let the lease end.
     pub lease_was_running: bool,
+    /// Of a whole question: that, or a device is connected.
+    pub was_here: bool,
     /// Of a whole question: what others see of the person.
     pub presence: Option<Presence>,
     /// What has changed in the list of saved messages, if that was asked for.
     pub saved: Option<SavedChanges>,
+    /// What there is to notify of, of rooms that were asked for or listed.
+    pub notices: Vec<NoticesOfRoom>,
+}
+
+impl Answer {
+    /// Nobody was here before: what has come meanwhile is not notified of.
+    pub fn begins(&self) -> bool {
+        self.page.is_some() && !self.was_here
+    }
 }
 
 /// Others see the person so from now on.
@@ -64,6 +75,8 @@ pub struct Question {
     pub people: Vec<UserId>,
     /// What has changed in the list of saved messages.
     pub saved: Option<SavedAfter>,
+    /// What there is to notify of, in these rooms.
+    pub notices: Vec<NoticesAfter>,
     /// What is written before anything is asked.
     pub own: Option<OwnWrite>,
 }
@@ -101,9 +114,10 @@ pub enum Input<'a> {
     Closed {
         connection: ConnectionId,
     },
-    /// The room may have changed.
+    /// The room may have changed. `read`: up to here it knows that the person has read.
     Poked {
         room: RoomId,
+        read: Seq,
     },
     /// The presence or the profile of this person may have changed.
     PersonPoked {

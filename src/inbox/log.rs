@@ -3,7 +3,7 @@
 
 use super::drafts::Drafts;
 use crate::ids::{RoomId, Seq, UserId};
-use crate::protocol::inbox::{self, GoneReason};
+use crate::protocol::inbox::{self, GoneReason, NotifyReason};
 use crate::protocol::server::{self, EventText};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,6 +47,18 @@ pub enum Logged {
         message: String,
         saved: bool,
     },
+    /// The person was notified of this message.
+    Notification {
+        room: RoomId,
+        message: String,
+        reason: NotifyReason,
+    },
+    /// What they were notified of is read or deleted.
+    Withdrawn {
+        room: RoomId,
+        message: String,
+        position: Seq,
+    },
     /// The profile of somebody with whom the person has a direct room.
     Person {
         user: UserId,
@@ -56,16 +68,19 @@ pub enum Logged {
     Unknown,
 }
 
-/// An answer: the rooms as the list shows them, and people as everybody sees them.
+/// An answer: the rooms as the list shows them, people as everybody sees them, and of each room the message that the person
+/// is notified of.
 #[derive(Default)]
 pub struct Shown {
     pub rooms: BTreeMap<RoomId, Value>,
     pub people: BTreeMap<UserId, Value>,
+    pub notices: BTreeMap<RoomId, Value>,
 }
 
 impl Logged {
     /// The event as it is delivered. A room that is not shown any more has nothing to show: its events are `hidden`. A
-    /// draft that is not kept any more shows as cleared.
+    /// draft that is not kept any more shows as cleared. A notification that another one has replaced, or that is withdrawn, is
+    /// `hidden`.
     pub fn text(&self, seq: Seq, shown: &Shown, drafts: &Drafts) -> EventText {
         let of = |id: &RoomId, text: &dyn Fn(&Value) -> EventText| match shown.rooms.get(id) {
             Some(room) => text(room),
@@ -91,6 +106,15 @@ impl Logged {
                 Some(person) => inbox::person(seq, person),
                 None => server::hidden(seq),
             },
+            Self::Notification { room: id, message, reason } => match shown.notices.get(id) {
+                Some(pending) if inbox::field(pending, "id") == message.as_str() => {
+                    of(id, &|room| inbox::notification(seq, *reason, room, pending))
+                }
+                _ => server::hidden(seq),
+            },
+            Self::Withdrawn { room, message, position } => {
+                inbox::notification_withdrawn(seq, room, message, *position)
+            }
             Self::Saved { room, message, saved } => inbox::saved(seq, room, message, *saved),
             Self::Unknown => server::hidden(seq),
         }

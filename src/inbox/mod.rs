@@ -6,6 +6,7 @@
 mod drafts;
 mod input;
 mod log;
+mod notices;
 mod presence;
 mod questions;
 mod session;
@@ -16,7 +17,7 @@ pub use drafts::{Draft, Drafts};
 pub use input::{Answer, Connect, Effect, Input, OwnWrite, Page, Question};
 pub use log::{Logged, Shown};
 pub use store::{Confirmed, Owner, Store, Touched, Views};
-pub use view::RoomView;
+pub use view::{Notified, Pending, RoomView};
 
 use crate::db::Account;
 use crate::ids::{Seq, UnixMs, UserId};
@@ -92,7 +93,7 @@ impl Inbox {
                 self.remove_connection(connection);
                 self.leave_if_closed(now);
             }
-            Input::Poked { room } => self.poked(now, room),
+            Input::Poked { room, read } => self.poked(now, room, read),
             Input::PersonPoked { person } => self.person_poked(now, person),
             Input::SavedPoked => self.saved_poked(now),
             Input::AlarmFired => self.alarm_fired(now),

@@ -7,7 +7,7 @@ use super::log::{Logged, Shown};
 use super::store::{Store, Touched, next_slot};
 use super::view::RoomView;
 use crate::db::{DbError, InboxRoom, SavedAfter, SavedChange, SavedChanges};
-use crate::ids::{RoomId, UnixMs, UserId};
+use crate::ids::{RoomId, Seq, UnixMs, UserId};
 use crate::limits::*;
 use crate::protocol::inbox::{self, GoneReason, Presence};
 use crate::room::Backoff;
@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What is to be asked. It is in memory alone: what a crash forgets, the clients' next connection asks, or the alarm.
 #[derive(Debug, Default)]
 pub struct Questions {
-    /// Rooms that were poked.
-    poked: BTreeSet<RoomId>,
+    /// Rooms that were poked, and up to where the person has read them, as far as the rooms know.
+    poked: BTreeMap<RoomId, Seq>,
     /// Direct partners who were poked.
     people: BTreeSet<UserId>,
     /// The list of saved messages has changed.
@@ -40,23 +40,25 @@ impl Questions {
         let ready = |room| self.rooms_next_at.get(room).copied().unwrap_or_default();
         let first = match self.is_whole_due || self.saved_is_due || !self.people.is_empty() {
             true => Some(0),
-            false => self.poked.iter().map(ready).min(),
+            false => self.poked.keys().map(ready).min(),
         };
         first.map(|at| at.max(self.next_at))
     }
 
-    fn take(&mut self, now: UnixMs) -> Question {
+    /// # Gives  also up to where the rooms of the question are read, as far as they know.
+    fn take(&mut self, now: UnixMs) -> (Question, BTreeMap<RoomId, Seq>) {
         self.next_at = now.saturating_add(INBOX_ASK_EVERY_MS);
         self.rooms_next_at.retain(|_, at| *at > now);
         let is_whole = std::mem::take(&mut self.is_whole_due);
         let is_ready = |room: &&RoomId| is_whole || !self.rooms_next_at.contains_key(*room);
-        let rooms: Vec<_> = self.poked.iter().filter(is_ready).take(INBOX_ASK_ROOMS_MAX).cloned().collect();
+        let rooms: Vec<_> = self.poked.keys().filter(is_ready).take(INBOX_ASK_ROOMS_MAX).cloned().collect();
+        let mut reads = BTreeMap::new();
         for room in &rooms {
-            self.poked.remove(room);
+            reads.extend(self.poked.remove(room).map(|read| (room.clone(), read)));
             self.rooms_next_at.insert(room.clone(), now.saturating_add(INBOX_ROOM_EVERY_MS));
         }
         let people = std::mem::take(&mut self.people).into_iter().collect();
-        Question { is_whole, rooms, people, ..Question::default() }
+        (Question { is_whole, rooms, people, ..Question::default() }, reads)
     }
 
     /// The question had no answer: it is due again after a pause, which grows.
@@ -86,12 +88,15 @@ impl Inbox {
             return None;
         }
         let is_asked = self.is_open() && self.questions.due().is_some_and(|at| at <= now);
-        let mut question = if is_asked { self.questions.take(now) } else { Question::default() };
+        let (mut question, reads) = if is_asked { self.questions.take(now) } else { Default::default() };
         if question.is_whole {
             let known: BTreeSet<_> = question.rooms.into_iter().chain(self.known_rooms()).collect();
             question.rooms = known.into_iter().collect();
             question.people = self.partners();
         }
+        let read_of = |room: &RoomId| reads.get(room).copied().unwrap_or_default();
+        question.notices =
+            question.rooms.iter().map(|room| self.notices_after(room, read_of(room), now)).collect();
         if is_asked && (std::mem::take(&mut self.questions.saved_is_due) || question.is_whole) {
             question.saved = Some(self.saved_after());
         }
@@ -117,11 +122,12 @@ impl Inbox {
         self.wake_questions();
     }
 
-    pub(super) fn poked(&mut self, now: UnixMs, room: RoomId) {
+    pub(super) fn poked(&mut self, now: UnixMs, room: RoomId, read: Seq) {
         if !self.is_open() {
             return self.poked_in_vain(now);
         }
-        self.questions.poked.insert(room);
+        let known = self.questions.poked.entry(room).or_default();
+        *known = read.max(*known);
         if self.questions.poked.len() > INBOX_ROOMS_MAX {
             self.questions.poked.clear();
             self.questions.is_whole_due = true;
@@ -193,7 +199,7 @@ impl Inbox {
                 if let Some(OwnWrite { presence, .. }) = own {
                     self.confirm_presence(store, presence, std::mem::take(&mut answer.inboxes))?;
                 }
-                self.compare(store, &answer)?;
+                self.compare(store, now, &answer)?;
                 if is_whole {
                     store.confirm(&self.own.confirmed)?;
                 }
@@ -205,7 +211,7 @@ impl Inbox {
     /// What differs from what was shown last is in the log, and on its way to all connections.
     ///
     /// # Gives  the rooms of the answer.
-    pub(super) fn compare(&mut self, store: &Store, answer: &Answer) -> Result<Shown> {
+    pub(super) fn compare(&mut self, store: &Store, now: UnixMs, answer: &Answer) -> Result<Shown> {
         let (mut events, mut touched, mut shown) = (Vec::new(), Touched::default(), Shown::default());
         let page = answer.page.iter().flat_map(|page| &page.rooms);
         let seen = page.filter_map(|room| Some((inbox::id(room)?, Some(room), None)));
@@ -224,6 +230,7 @@ impl Inbox {
             };
             let mut view = RoomView::of(room, &self.owner.user);
             view.profile = known.map_or(0, |known| known.profile);
+            view.notified = known.and_then(|known| known.notified.clone());
             if known.is_none_or(|known| known.partner != view.partner) {
                 self.questions.people.extend(view.partner.clone());
             }
@@ -240,6 +247,7 @@ impl Inbox {
         for person in &answer.people {
             self.questions.people.retain(|user| inbox::person_id(person).as_ref() != Some(user));
         }
+        self.compare_notices(now, answer, (&mut events, &mut touched, &mut shown));
         self.forget_oldest(&mut touched.rooms);
         if let Some(saved) = &answer.saved {
             self.show_saved(saved, &mut events, &mut touched);

@@ -23,7 +23,7 @@ impl Inbox {
         let Connect { id, identity, batches, since, answer } = connect;
         let lease_was_running = answer.lease_was_running;
         self.check_presence(answer.presence);
-        let shown = self.compare(store, &answer)?;
+        let shown = self.compare(store, now, &answer)?;
         let (seq, epoch) = (self.head.0, self.owner.epoch.clone());
         let mut first = vec![inbox::hello(
             &id.to_string(),
@@ -58,7 +58,7 @@ impl Inbox {
     }
 
     /// The events after a position, or why they can't be had whole.
-    fn missed(
+    pub(super) fn missed(
         &self,
         store: &Store,
         since: &ResumePosition,

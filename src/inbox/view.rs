@@ -3,7 +3,7 @@
 //! Not here: the events of a change (`protocol::inbox`).
 
 use super::log::Logged;
-use crate::ids::{RoomId, Seq, UserId, is_zero};
+use crate::ids::{RoomId, Seq, UnixMs, UserId, is_zero};
 use crate::protocol::client::digest;
 use crate::protocol::inbox::{at, field, number, partner};
 use serde::{Deserialize, Serialize};
@@ -35,10 +35,35 @@ pub struct RoomView {
     /// Digest of the partner's profile; 0: it was not shown yet.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub profile: u64,
+    /// `None`: nothing was asked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notified: Option<Notified>,
+}
+
+/// Up to where the person was notified of a room.
+///
+/// Stored format: tests/golden/stored/inbox_rooms.json
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notified {
+    /// Of messages up to here. Never less, though Postgres may be restored from a backup.
+    pub seq: Seq,
+    /// Of edits up to this time of the room's.
+    pub edited_ms: UnixMs,
+    /// The message of the newest notification, until it is withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+}
+
+/// Stored format: tests/golden/stored/inbox_rooms.json
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    pub message: String,
+    pub seq: Seq,
 }
 
 impl RoomView {
-    /// What the list says of the room to this person. The partner's profile is not known from it.
+    /// What the list says of the room to this person. The partner's profile, and what was notified of, are not known from it.
     pub fn of(room: &Value, me: &UserId) -> Self {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let sum = |names: &[&str]| {
@@ -66,7 +91,16 @@ impl RoomView {
             settings: sum(&["/me/notify", "/me/hidden"]),
             partner: partner(room, me),
             profile: 0,
+            notified: None,
         }
+    }
+
+    pub fn last_seq(&self) -> Seq {
+        self.last_seq
+    }
+
+    pub fn read_seq(&self) -> Seq {
+        self.read_seq
     }
 
     /// Rooms with newer activity come first.

@@ -87,8 +87,8 @@ impl<P: Platform> InboxObject<P> {
     pub async fn handle_request(self: Rc<Self>, request: InboxRequest) -> Result<Answer<P::Peer>, Refusal> {
         match request {
             InboxRequest::Upgrade(upgrade) => self.upgrade(upgrade).await,
-            InboxRequest::Poke(Poke { tenant, user, room }) => {
-                Ok(self.poked(tenant, user, Input::Poked { room }))
+            InboxRequest::Poke(Poke { tenant, user, room, read }) => {
+                Ok(self.poked(tenant, user, Input::Poked { room, read }))
             }
             InboxRequest::PersonPoke(PersonPoke { tenant, user, person }) => {
                 Ok(self.poked(tenant, user, Input::PersonPoked { person }))
@@ -111,15 +111,15 @@ impl<P: Platform> InboxObject<P> {
     async fn upgrade(self: &Rc<Self>, upgrade: InboxUpgrade) -> Result<Answer<P::Peer>, Refusal> {
         let InboxUpgrade { caller, batches, since } = upgrade;
         self.create(&caller.tenant, &caller.user)?;
+        let since = since.map(|(seq, epoch)| ResumePosition { seq, epoch });
         // From here to the end stands no `await`: the answer is the newest one.
-        let answer = self.ask_everything(&caller).await?;
+        let answer = self.ask_everything(&caller, since.as_ref()).await?;
         self.sockets.begin_turn();
         self.process_frames();
         let now = self.platform.now();
         let id = self.sockets.number(self.look(|inbox| inbox.next_connection(now)).unwrap_or(1));
         let (socket, peer) = self.platform.accept(id).ok_or_else(Refusal::fault)?;
         self.sockets.insert_new(id, socket.clone(), batches);
-        let since = since.map(|(seq, epoch)| ResumePosition { seq, epoch });
         let connect = Connect { id, identity: caller, batches, since, answer };
         let is_connected = self.feed(Input::Connect(Box::new(connect))) && self.feed(Input::Flush);
         if !is_connected {
@@ -216,7 +216,7 @@ impl<P: Platform> InboxObject<P> {
         false
     }
 
-    fn report_fault(&self, why: Option<&StoreError>) -> Refusal {
+    pub(super) fn report_fault(&self, why: Option<&StoreError>) -> Refusal {
         self.platform.report(&match why {
             Some(why) => Entry::error("inbox_store_failed").with("why", why),
             None => Entry::error("inbox_panicked"),

@@ -9,15 +9,16 @@ use crate::api::{
     self, InboxRequest, PersonPoke, Reply, RoomOp, RoomRequest, database_unavailable, no_such_room,
 };
 use crate::auth::Identity;
-use crate::db::{self, DbError, InboxRoom, SavedAfter};
+use crate::db::{self, DbError, InboxAsked, InboxRoom, NoticesAfter, SavedAfter};
 use crate::error::{Code, Refusal};
 use crate::ids::{RoomId, Seq, TenantId, UnixMs, UserId};
-use crate::inbox::{Answer, Inbox, Input, Owner, Page, Question};
+use crate::inbox::{Answer, Inbox, Input, Owner, Page, Question, Store};
 use crate::limits::{
     INBOX_ROOM_EVERY_MS, PAGE_MAX, POKE_TRIES_MAX, POKES_AT_ONCE, STATEMENT_TIMEOUT_MS, WAIT_STEP_MS,
 };
 use crate::protocol;
-use crate::room::RoomCall;
+use crate::room::store::StoreError;
+use crate::room::{ResumePosition, RoomCall};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -40,18 +41,31 @@ impl<P: Platform> InboxObject<P> {
     ///
     /// # Errors  upstream_unavailable → Postgres gave no answer. What a list shows only Postgres knows. And those of
     /// `db::Account::admit`.
-    pub(super) async fn ask_everything(self: &Rc<Self>, caller: &Identity) -> Result<Answer, Refusal> {
+    pub(super) async fn ask_everything(
+        self: &Rc<Self>,
+        caller: &Identity,
+        since: Option<&ResumePosition>,
+    ) -> Result<Answer, Refusal> {
         self.begin_question().await?;
-        let answer = self.ask_as(caller).await;
+        let answer = self.ask_as(caller, since).await;
         self.asking.release();
         answer
     }
 
-    async fn ask_as(self: &Rc<Self>, caller: &Identity) -> Result<Answer, Refusal> {
+    async fn ask_as(
+        self: &Rc<Self>,
+        caller: &Identity,
+        since: Option<&ResumePosition>,
+    ) -> Result<Answer, Refusal> {
         self.ensure_active(caller).await?;
-        let known = self.look(|inbox| (inbox.known_rooms(), inbox.partners(), inbox.saved_after()));
-        let (rooms, people, saved) = known.ok_or_else(Refusal::fault)?;
-        self.ask_whole(caller, (&rooms, &people, saved)).await.map_err(database_unavailable)
+        let everything = self.look(|inbox| -> Result<Question, StoreError> {
+            let notices = inbox.notices_of_all(&Store(self.platform.sql()), since, self.platform.now())?;
+            let (rooms, people) = (inbox.known_rooms(), inbox.partners());
+            Ok(Question { rooms, people, saved: Some(inbox.saved_after()), notices, ..Question::default() })
+        });
+        let everything = everything.ok_or_else(Refusal::fault)?;
+        let everything = everything.map_err(|why| self.report_fault(Some(&why)))?;
+        self.ask_whole(caller, &everything).await.map_err(database_unavailable)
     }
 
     /// # Errors  those of `db::ensure_active`.
@@ -81,7 +95,7 @@ impl<P: Platform> InboxObject<P> {
     async fn ask_whole(
         self: &Rc<Self>,
         caller: &Identity,
-        (known, partners, saved): (&[RoomId], &[UserId], SavedAfter),
+        Question { rooms: known, people: partners, saved, notices, .. }: &Question,
     ) -> Result<Answer, DbError> {
         let (tenant, user) = (&caller.tenant, &caller.user);
         self.ask_db(async |db| {
@@ -92,7 +106,11 @@ impl<P: Platform> InboxObject<P> {
             let of_page = page.rooms.iter().filter_map(|room| protocol::inbox::partner(room, user));
             let people: BTreeSet<UserId> = of_page.chain(partners.iter().cloned()).collect();
             let people: Vec<UserId> = people.into_iter().collect();
-            let seen = db::inbox_rooms(db, tenant, user, (&others, &people, Some(saved))).await?;
+            let was_here = lease_was_running || self.look(Inbox::is_open) == Some(true);
+            let notices = notices_after(notices, &listed, was_here, self.platform.now());
+            let saved = Some(saved.unwrap_or(SavedAfter(None)));
+            let asked = InboxAsked { rooms: &others, people: &people, saved, notices: &notices };
+            let seen = db::inbox_rooms(db, tenant, user, asked).await?;
             let answer = Answer {
                 page: Some(Page {
                     rooms: page.rooms.into_iter().map(|room| api::for_caller(caller, room)).collect(),
@@ -102,8 +120,10 @@ impl<P: Platform> InboxObject<P> {
                 people: seen.people,
                 inboxes: Vec::new(),
                 lease_was_running,
+                was_here,
                 presence: Some(presence),
                 saved: seen.saved,
+                notices: seen.notices,
             };
             Ok(answer)
         })
@@ -147,7 +167,7 @@ impl<P: Platform> InboxObject<P> {
         caller: Option<&Identity>,
         question: &Question,
     ) -> Result<Answer, DbError> {
-        let Question { is_whole, rooms, people, saved, own } = question;
+        let Question { is_whole, rooms, people, saved, notices, own } = question;
         let inboxes = match own {
             Some(own) => {
                 let write = async |db: &P::Db| {
@@ -159,16 +179,17 @@ impl<P: Platform> InboxObject<P> {
         };
         let Some(caller) = caller else { return Ok(Answer { inboxes, ..Answer::default() }) };
         if *is_whole {
-            let saved = saved.unwrap_or(SavedAfter(None));
-            let answer = self.ask_whole(caller, (rooms, people, saved)).await?;
+            let answer = self.ask_whole(caller, question).await?;
             // What was just written is not confirmed yet.
             let presence = answer.presence.filter(|_| own.is_none());
             return Ok(Answer { inboxes, presence, ..answer });
         }
-        let ask = async |db: &P::Db| db::inbox_rooms(db, tenant, user, (rooms, people, *saved)).await;
+        let asked = InboxAsked { rooms, people, saved: *saved, notices };
+        let ask = async |db: &P::Db| db::inbox_rooms(db, tenant, user, asked).await;
         let seen = self.ask_db(ask).await?;
         let rooms = shown_to(caller, seen.rooms);
-        Ok(Answer { rooms, people: seen.people, inboxes, saved: seen.saved, ..Answer::default() })
+        let db::InboxSeen { people, saved, notices, .. } = seen;
+        Ok(Answer { rooms, people, inboxes, saved, notices, ..Answer::default() })
     }
 
     /// These inboxes ask for the presence of this one's person. One that gives no answer is tried again; after the last
@@ -247,6 +268,27 @@ impl<P: Platform> InboxObject<P> {
             _ => Err(Refusal::new(Code::UpstreamUnavailable, "the room can't be reached, try again")),
         }
     }
+}
+
+/// What is asked of the rooms, and of those of the list that the inbox does not know. Who was not here before is notified of
+/// nothing, and a connection that resumes gets what is pending.
+fn notices_after(
+    known: &[NoticesAfter],
+    listed: &BTreeSet<RoomId>,
+    was_here: bool,
+    now: UnixMs,
+) -> Vec<NoticesAfter> {
+    let rooms: BTreeSet<&RoomId> = known.iter().map(|asked| &asked.room).collect();
+    let unknown = listed.iter().filter(|room| was_here && !rooms.contains(room));
+    let unknown = unknown.map(|room| NoticesAfter {
+        room: room.clone(),
+        after: None,
+        edited_ms: now,
+        read: 0,
+        pending: None,
+        is_replayed: false,
+    });
+    known.iter().filter(|asked| was_here || asked.is_replayed).cloned().chain(unknown).collect()
 }
 
 /// The rooms with what the caller's token adds.

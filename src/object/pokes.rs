@@ -98,7 +98,8 @@ impl<P: Platform> Object<P> {
         let Some((tenant, room)) = self.memory.look(Room::key) else { return };
         for (user, tries) in self.pokes.take_due(now) {
             let (tenant, room) = (tenant.clone(), room.clone());
-            let poke = InboxRequest::Poke(Poke { tenant, user: user.clone(), room });
+            let read = self.memory.look(|memory| memory.read_seq(&user)).unwrap_or_default();
+            let poke = InboxRequest::Poke(Poke { tenant, user: user.clone(), room, read });
             self.later(async move |object| {
                 let has_arrived = object.platform.poke(&poke).await;
                 object.pokes.arrived();

@@ -3,6 +3,7 @@
 
 use super::client::BadFrame;
 use super::json::Fields;
+use super::notification::title_and_body;
 use super::server::EventText;
 use crate::error::{Code, Refusal};
 use crate::ids::{MessageId, RoomId, Seq, UserId};
@@ -117,6 +118,20 @@ pub enum GoneReason {
     Deleted,
 }
 
+/// Why somebody is notified of a message.
+///
+/// Stored format: tests/golden/stored/inbox_turn.json
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyReason {
+    Mention,
+    RoomMention,
+    /// A thread that they follow.
+    Thread,
+    Direct,
+    Message,
+}
+
 fn text(value: Value) -> EventText {
     value.to_string().into()
 }
@@ -218,6 +233,23 @@ pub fn draft(seq: Seq, mut fields: Value) -> EventText {
 /// A message was saved, or is saved no more.
 pub fn saved(seq: Seq, room: &RoomId, message: &str, saved: bool) -> EventText {
     text(json!({"type": "saved", "seq": seq, "roomId": room, "messageId": message, "saved": saved}))
+}
+
+/// The person is notified of a message. `room` is the list's, `message` as a webhook has it.
+pub fn notification(seq: Seq, reason: NotifyReason, room: &Value, message: &Value) -> EventText {
+    let (title, body) = title_and_body(message, room, number(room, "unread"));
+    text(json!({
+        "type": "notification", "seq": seq, "roomId": field(room, "id"), "messageId": field(message, "id"),
+        "messageSeq": field(message, "seq"), "threadId": field(message, "threadId"), "reason": reason,
+        "title": title, "body": body,
+    }))
+}
+
+/// The message that the person was notified of is read or deleted.
+pub fn notification_withdrawn(seq: Seq, room: &RoomId, message: &str, message_seq: Seq) -> EventText {
+    text(json!({
+        "type": "notification_withdrawn", "seq": seq, "roomId": room, "messageId": message, "messageSeq": message_seq,
+    }))
 }
 
 /// The id of a list's room.

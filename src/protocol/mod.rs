@@ -6,6 +6,7 @@ pub mod file;
 pub mod inbox;
 mod json;
 pub mod message;
+pub mod notification;
 pub mod person;
 pub mod room;
 pub mod server;

@@ -3,7 +3,8 @@
 
 use crate::db::{Device, NotificationPayload};
 use crate::ids::RoomId;
-use crate::limits::{PUSH_PLAIN_BYTES_MAX, UNREAD_MAX};
+use crate::limits::PUSH_PLAIN_BYTES_MAX;
+use crate::protocol::notification::title_and_body;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -13,23 +14,8 @@ use sha2::{Digest, Sha256};
 pub fn payload(payload: &NotificationPayload, device: &Device) -> String {
     let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let NotificationPayload { message, room, .. } = payload;
-    let (room_id, room_name) = (text(room, "id"), text(room, "name"));
-    let is_direct = text(room, "type") == "direct";
-    let sender = match text(message, "senderName") {
-        name if name.is_empty() => text(message, "userId"),
-        name => name,
-    };
-    let place = if is_direct || room_name.is_empty() { sender.clone() } else { room_name.clone() };
-    let title = match device.unread {
-        0 | 1 => place,
-        unread if unread >= UNREAD_MAX => format!("{UNREAD_MAX}+ new: {place}"),
-        unread => format!("{unread} new: {place}"),
-    };
-    let preview = match text(message, "preview") {
-        words if words.trim().is_empty() => "📎".to_owned(),
-        words => with_names(&words, message),
-    };
-    let body = if is_direct { preview } else { format!("{sender}: {preview}") };
+    let room_id = text(room, "id");
+    let (title, body) = title_and_body(message, room, device.unread);
     let seq = message.get("seq").cloned().unwrap_or_default();
     let place = percent_encoding::utf8_percent_encode(&room_id, percent_encoding::NON_ALPHANUMERIC);
     let thread = match text(message, "threadId") {
@@ -47,23 +33,6 @@ pub fn payload(payload: &NotificationPayload, device: &Device) -> String {
         .to_string()
     };
     fitting(&body, whole)
-}
-
-/// The text with `@name` for each `<@id>` of a mention.
-fn with_names(text: &str, message: &Value) -> String {
-    let mut parts = text.split("<@");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.split_once('>') {
-            Some((id, rest)) => {
-                let name =
-                    message.pointer(&format!("/mentioned/{}/name", id.replace('~', "~0").replace('/', "~1")));
-                shown.push_str(&format!("@{}{rest}", name.and_then(Value::as_str).unwrap_or(id)));
-            }
-            None => shown.push_str(&format!("<@{part}")),
-        }
-    }
-    shown
 }
 
 /// The text with as much of its end cut off as it needs to fit. Quotes and control characters grow in JSON, so the size

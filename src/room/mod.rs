@@ -349,6 +349,11 @@ impl Room {
         self.log.head()
     }
 
+    /// Up to where this person has read.
+    pub fn read_seq(&self, user: &UserId) -> Seq {
+        self.reads.seq_of(user.as_str())
+    }
+
     /// Whether what waits for Postgres fills a batch.
     pub fn has_a_full_batch(&self) -> bool {
         self.log.lag() >= BATCH_ROWS_MAX

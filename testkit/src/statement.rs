@@ -52,12 +52,38 @@ pub enum Statement {
         people: Vec<String>,
         /// What is asked of saved messages: the change after which they are, or null.
         saved: Option<Value>,
+        /// What there is to notify of, in these rooms.
+        notices: Vec<Value>,
     },
     /// `db::set_saved`.
     SetSaved {
         user: String,
         message: String,
         saved: bool,
+    },
+    /// `db::set_block`.
+    SetBlock {
+        user: String,
+        other: String,
+        blocked: bool,
+    },
+    /// `db::people_by_id`.
+    PeopleById {
+        ids: Vec<String>,
+    },
+    /// `db::put_people`; `deactivated`: what it sets of that, if it does.
+    PutPeople {
+        ids: Vec<String>,
+        deactivated: Option<bool>,
+    },
+    /// `db::end_sessions`; `begin`: its first step.
+    EndSessions {
+        person: String,
+        begin: bool,
+    },
+    /// `db::account`.
+    Account {
+        person: String,
     },
     /// `db::access`.
     Access {
@@ -75,6 +101,18 @@ impl Statement {
         let text = |name: &str| input[name].as_str().unwrap_or_default().to_owned();
         Ok(if let Some(saved) = input["saved"].as_bool() {
             Self::SetSaved { user: text("user"), message: text("message"), saved }
+        } else if let Some(blocked) = input["blocked"].as_bool() {
+            Self::SetBlock { user: text("user"), other: text("other"), blocked }
+        } else if input["onlyShared"].is_boolean() && input["ids"].is_array() {
+            Self::PeopleById { ids: decode(&input["ids"])? }
+        } else if input["by"].is_string() && input["people"].is_array() {
+            let people = || input["people"].as_array().into_iter().flatten();
+            let ids = people().filter_map(|one| one["userId"].as_str().map(str::to_owned)).collect();
+            Self::PutPeople { ids, deactivated: people().find_map(|one| one["set"]["deactivated"].as_bool()) }
+        } else if let (Some(begin), true) = (input["begin"].as_bool(), input["person"].is_string()) {
+            Self::EndSessions { person: text("person"), begin }
+        } else if input["person"].is_string() {
+            Self::Account { person: text("person") }
         } else if input["messages"].is_array() {
             Self::Project(Box::new(decode(input)?))
         } else if input["put"].is_array() {
@@ -108,6 +146,7 @@ impl Statement {
                 rooms,
                 people,
                 saved: input["saved"].get("after").cloned(),
+                notices: decode(&input["notices"])?,
             }
         } else if let (Some(user), true) = (input["user"].as_str(), input["fewMax"].is_u64()) {
             Self::ListRooms { user: user.to_owned() }

@@ -11,30 +11,32 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(10);
 
 /// A device with an inbox, which applies what it hears.
-struct Device {
+pub struct Device {
     client: Client,
-    epoch: String,
-    seq: u64,
+    pub epoch: String,
+    pub seq: u64,
     rooms: BTreeMap<String, Value>,
     /// Text and rev, by room and thread.
     drafts: BTreeMap<(String, String), (String, u64)>,
     /// Of direct partners.
     presence: BTreeMap<String, Value>,
+    /// The seqs of its notifications.
+    pub notified: Vec<u64>,
 }
 
 impl Device {
-    async fn open(t: &Tenant, user: &str) -> Device {
+    pub async fn open(t: &Tenant, user: &str) -> Device {
         let client = Dial::inbox(&t.stack, &t.token(user)).open().await;
         Self::greeted(client, BTreeMap::new()).await
     }
 
     /// Connects again and resumes.
-    async fn resume(self, t: &Tenant, user: &str) -> Device {
-        let Device { client, epoch, seq, rooms, drafts, presence } = self;
+    pub async fn resume(self, t: &Tenant, user: &str) -> Device {
+        let Device { client, epoch, seq, rooms, drafts, presence, notified } = self;
         client.leave().await;
         let position = format!("since={seq}&epoch={epoch}");
         let client = Dial::inbox(&t.stack, &t.token(user)).and(&position).open().await;
-        let mut device = Device { client, epoch, seq, rooms, drafts, presence };
+        let mut device = Device { client, epoch, seq, rooms, drafts, presence, notified };
         let hello = device.client.event().await;
         assert_eq!((&hello["type"], &hello["epoch"]), (&json!("hello"), &json!(device.epoch)));
         device.until("synced").await;
@@ -52,7 +54,8 @@ impl Device {
         }
         let seq = hello["seq"].as_u64().expect("a seq");
         let (drafts, presence) = (BTreeMap::new(), BTreeMap::new());
-        let mut device = Device { client, epoch: text(&hello["epoch"]), seq, rooms, drafts, presence };
+        let (epoch, notified) = (text(&hello["epoch"]), Vec::new());
+        let mut device = Device { client, epoch, seq, rooms, drafts, presence, notified };
         let synced = device.until("synced").await;
         assert_eq!((&synced["seq"], device.seq), (&hello["seq"], seq));
         list["drafts"].as_array().expect("drafts").iter().for_each(|draft| device.put_draft(draft));
@@ -65,7 +68,7 @@ impl Device {
     }
 
     /// The next event of this type, after those before it were applied.
-    async fn until(&mut self, kind: &str) -> Value {
+    pub async fn until(&mut self, kind: &str) -> Value {
         loop {
             let event = self.client.event().await;
             self.apply(&event);
@@ -94,6 +97,7 @@ impl Device {
                 self.drafts.retain(|(room, _), _| *room != id);
             }
             "draft" => self.put_draft(event),
+            "notification" => self.notified.push(self.seq),
             "presence" => _ = self.presence.insert(text(&event["userId"]), event["presence"].clone()),
             "room_activity" | "room_changed" => {
                 let room = self.rooms.get_mut(&id).expect("a known room");
@@ -139,7 +143,7 @@ impl Device {
     }
 
     /// Waits until this device shows what the list says.
-    async fn equals_the_list(&mut self, t: &Tenant, user: &str) {
+    pub async fn equals_the_list(&mut self, t: &Tenant, user: &str) {
         let begin = Instant::now();
         loop {
             self.catch_up().await;

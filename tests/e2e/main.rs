@@ -14,6 +14,7 @@ mod files_large;
 mod frames;
 mod identity;
 mod inbox;
+mod inbox_notices;
 mod legacy_client;
 mod limits;
 mod memory;

@@ -3,7 +3,8 @@
 use crate::db::{batch, done, group, message_row, room, tenant, user};
 use crate::db_people::set;
 use crate::postgres::{Database, NativePostgres};
-use chinwag::db::{self, Projected};
+use chinwag::db::{self, InboxAsked, Projected};
+use chinwag::ids::RoomId;
 use chinwag::protocol::inbox::GoneReason;
 use serde_json::json;
 
@@ -41,6 +42,11 @@ async fn a_batch_names_the_members_whose_lease_runs() {
     assert_eq!(named(&pg, 5).await, [""; 0]);
 }
 
+async fn rooms_of(pg: &NativePostgres, of: &str, rooms: &[RoomId]) -> Vec<db::InboxRoom> {
+    let asked = InboxAsked { rooms, ..InboxAsked::default() };
+    db::inbox_rooms(pg, &tenant(of), &user("bob"), asked).await.expect("rooms").rooms
+}
+
 #[tokio::test]
 async fn rooms_are_the_lists_or_say_why_they_are_gone() {
     let rig = Database::new().await;
@@ -55,18 +61,14 @@ async fn rooms_are_the_lists_or_say_why_they_are_gone() {
         VALUES ('acme', 'r3', 'x', now(), 'bob', 'remove', 'bob', 2), ('acme', 'r4', 'y', now(), 'alice', 'remove', 'bob', 2)";
     pg.client.batch_execute(gone).await.expect("gone");
     let asked: Vec<_> = ["r4", "r3", "r2", "r1", "never"].into_iter().map(room).collect();
-    let rooms =
-        db::inbox_rooms(&pg, &tenant("acme"), &user("bob"), (&asked, &[], None)).await.expect("rooms").rooms;
+    let rooms = rooms_of(&pg, "acme", &asked).await;
     let listed = db::list_rooms(&pg, &tenant("acme"), &user("bob"), None, 100).await.expect("the list");
     assert_eq!(rooms[3].room.as_ref(), Some(&listed.rooms[0]));
     assert_eq!(rooms[3].room.as_ref().expect("a room")["unread"], json!(1));
     let reasons: Vec<_> = rooms.iter().map(|room| room.gone).collect();
     use GoneReason::{Banned, Deleted, Left, Removed};
     assert_eq!(reasons, [Some(Removed), Some(Left), Some(Banned), None, Some(Deleted)]);
-    let strangers = db::inbox_rooms(&pg, &tenant("other"), &user("bob"), (&[room("r1")], &[], None))
-        .await
-        .expect("rooms")
-        .rooms;
+    let strangers = rooms_of(&pg, "other", &[room("r1")]).await;
     assert_eq!((strangers[0].room.as_ref(), strangers[0].gone), (None, Some(Deleted)));
 }
 
@@ -101,9 +103,8 @@ async fn pres_7_presence_is_that_of_a_running_lease_and_dnd_comes_first() {
     db::put_people(&pg, &tenant("acme"), db::ProfileWriter::Admin, &by_admin).await.expect("people");
     let shown = async |who: &str| {
         let people = [user(who)];
-        let seen = db::inbox_rooms(&pg, &tenant("acme"), &user("alice"), (&[], &people, None))
-            .await
-            .expect("people");
+        let asked = InboxAsked { people: &people, ..InboxAsked::default() };
+        let seen = db::inbox_rooms(&pg, &tenant("acme"), &user("alice"), asked).await.expect("people");
         let person = seen.people.first().cloned().unwrap_or_default();
         (person["presence"].clone(), person["hasCome"].clone())
     };

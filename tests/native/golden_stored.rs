@@ -392,6 +392,12 @@ fn inboxes() -> Vec<(&'static str, Value)> {
     let mut direct = view.clone();
     direct["partner"] = json!("bob");
     direct["profile"] = json!(15);
+    let mut notified = view.clone();
+    notified["notified"] =
+        json!({"seq": 7, "editedMs": NOON, "pending": {"message": message_id(7), "seq": 7}});
+    let notices = json!([
+        {"kind": "notification", "room": "r1", "message": message_id(7), "reason": "room_mention"},
+        {"kind": "withdrawn", "room": "r1", "message": message_id(7), "position": 7}]);
     let draft = json!({"room": "r1", "thread": null, "text": "half a", "rev": 7, "at": NOON});
     vec![
         ("inbox_request", json!({"upgrade": upgrade})),
@@ -407,6 +413,9 @@ fn inboxes() -> Vec<(&'static str, Value)> {
         ("inbox_turn", json!([{"kind": "person", "user": "bob"}])),
         ("inbox_request", json!({"savedPoke": {"tenant": "acme", "user": "alice"}})),
         ("inbox_turn", json!([{"kind": "saved", "room": "r1", "message": message_id(7), "saved": true}])),
+        ("inbox_request", json!({"poke": {"tenant": "acme", "user": "alice", "room": "r1", "read": 6}})),
+        ("inbox_rooms", json!({"r3": notified})),
+        ("inbox_turn", notices),
         ("inbox_presence", json!({"presence": "online", "renewAt": NOON, "savedRev": 7})),
         ("inbox_presence", json!({"presence": "away", "renewAt": NOON})),
     ]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use testkit::Sqlite;
 use testkit::cast::NOON;
 
+mod notices;
 mod presence;
 mod saved;
 
@@ -95,7 +96,7 @@ impl World {
     /// A device connects while the list has these rooms; gives what it hears first. Postgres has the presence afterwards.
     fn connect(&mut self, rooms: &[Value], since: Option<(u64, &str)>) -> Vec<Value> {
         let page = Some(Page { rooms: rooms.to_vec(), next_cursor: None });
-        let answer = Answer { page, lease_was_running: true, ..Answer::default() };
+        let answer = Answer { page, lease_was_running: true, was_here: true, ..Answer::default() };
         let first = self.connect_with(answer, since);
         self.write_presence(&[]);
         first
@@ -131,7 +132,7 @@ impl World {
     }
 
     fn poke(&mut self, room: &str) {
-        self.feed(Input::Poked { room: id(room) });
+        self.feed(Input::Poked { room: id(room), read: 0 });
     }
 
     fn question(&mut self) -> Option<Question> {

@@ -2,8 +2,10 @@
 //! Not here: how a statement changes them and how it fails (`postgres`).
 
 use crate::plan::{PEOPLE, ROOMS};
+use chinwag::auth::Role;
 use chinwag::db::{Marker, RoomSnapshot, SnapshotBan, SnapshotMember};
 use chinwag::ids::{Seq, UnixMs};
+use chinwag::protocol::room::RoomKind;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use testkit::FakePostgres;
@@ -101,6 +103,10 @@ pub struct Backends {
     pub leases: RefCell<ByTenant<UnixMs>>,
     /// What each inbox has written of its person's presence.
     pub presences: RefCell<ByTenant<String>>,
+    /// Who blocks whom: tenant, person, the other one.
+    pub blocks: RefCell<BTreeSet<(String, String, String)>>,
+    /// People whose accounts are deactivated, by tenant.
+    pub deactivated: RefCell<BTreeSet<(String, String)>>,
     /// What people have saved, by tenant and person.
     pub saved: RefCell<ByTenant<SavedRows>>,
     /// The alert lists, by tenant and room: when the room was last reported, and whether with a problem.
@@ -117,9 +123,19 @@ impl Backends {
             counted_files: RefCell::default(),
             leases: RefCell::default(),
             presences: RefCell::default(),
+            blocks: RefCell::default(),
+            deactivated: RefCell::default(),
             saved: RefCell::default(),
             alerts: RefCell::default(),
         }
+    }
+
+    /// These two have a direct room.
+    pub fn add_direct(&self, (tenant, room): (&str, &str), people: [&str; 2]) {
+        let mut rows = RoomRows::new(&people);
+        rows.room.kind = RoomKind::Direct;
+        rows.room.members.iter_mut().for_each(|member| member.role = Role::Member);
+        self.rooms.borrow_mut().insert((tenant.to_owned(), room.to_owned()), rows);
     }
 
     /// Looks at, or changes, the rows of a room that is not deleted.

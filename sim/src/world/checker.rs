@@ -61,12 +61,16 @@ pub enum Checker {
     Idle,
     /// A device's list is not what Postgres says, or an event of an inbox is missing or comes twice.
     Inbox,
+    /// An inbox has notified of a message twice or of its person's own, or does not show the newest unread one.
+    Notices,
+    /// A blocked person has written, a deactivated one was let in or has a socket, or one of them can't come back.
+    Accounts,
     /// The code under test panicked.
     Panic,
 }
 
 impl Checker {
-    const ALL: [Checker; 29] = [
+    const ALL: [Checker; 31] = [
         Self::Lost,
         Self::Duplicated,
         Self::Diverging,
@@ -95,6 +99,8 @@ impl Checker {
         Self::Files,
         Self::Idle,
         Self::Inbox,
+        Self::Notices,
+        Self::Accounts,
         Self::Panic,
     ];
 }

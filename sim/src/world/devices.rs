@@ -43,6 +43,12 @@ pub struct Device {
     pub drafts: BTreeMap<String, (String, u64)>,
     /// Room and message of what it shows as saved.
     pub saved: BTreeSet<(String, String)>,
+    /// The message of each room's notification that it shows.
+    pub pending: BTreeMap<String, String>,
+    /// Room and message of all that it was notified of since it began.
+    pub notified: BTreeSet<(String, String)>,
+    /// When it began with a list.
+    pub began_at: UnixMs,
     /// What it shows of direct partners.
     pub presence: BTreeMap<String, String>,
 }
@@ -102,6 +108,9 @@ impl Devices {
             rooms: BTreeMap::new(),
             drafts: BTreeMap::new(),
             saved: BTreeSet::new(),
+            pending: BTreeMap::new(),
+            notified: BTreeSet::new(),
+            began_at: 0,
             presence: BTreeMap::new(),
         };
         if plan.has_inboxes {

@@ -1,6 +1,7 @@
 //! The simulated world: its parts, each of which owns its state. Everything else in the simulator is written over them.
 //! Not here: what happens when (`plan`, `run`), how the parts act on each other (`scheduler`, `objects`, `transport`).
 
+pub mod accounts;
 pub mod backends;
 pub mod checker;
 pub mod clients;
@@ -15,6 +16,7 @@ pub mod network;
 pub mod operation;
 pub mod recorder;
 
+use accounts::Accounts;
 use backends::Backends;
 use chinwag::limits::Limits;
 use chinwag::room::moderation::Moderation;
@@ -40,6 +42,7 @@ pub struct World {
     pub backends: Backends,
     pub clients: Clients,
     pub devices: Devices,
+    pub accounts: Accounts,
     pub model: Model,
 }
 
@@ -58,6 +61,7 @@ impl World {
             backends: Backends::new(),
             clients: Clients::default(),
             devices: Devices::new(seed),
+            accounts: Accounts::default(),
             model: Model::default(),
         })
     }

@@ -1,6 +1,7 @@
 //! What a person reads over all their rooms, on a real Postgres: here unread counts, and what the other files share.
 //! Not here: plans and times (`db_plans`).
 
+mod inbox_notices;
 mod lists;
 mod mentions;
 mod notify;

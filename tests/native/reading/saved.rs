@@ -49,8 +49,8 @@ fn seqs(r: &str, seqs: &[u64]) -> Vec<(String, u64)> {
 
 /// What an inbox learns that has shown everything up to `after`.
 async fn changes(pg: &NativePostgres, who: &str, after: Option<u64>) -> SavedChanges {
-    let asked = Some(SavedAfter(after));
-    let seen = db::inbox_rooms(pg, &tenant("acme"), &user(who), (&[], &[], asked)).await.expect("changes");
+    let asked = db::InboxAsked { saved: Some(SavedAfter(after)), ..db::InboxAsked::default() };
+    let seen = db::inbox_rooms(pg, &tenant("acme"), &user(who), asked).await.expect("changes");
     seen.saved.expect("that was asked for")
 }
 

@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Finding, root};
 
 /// Types without a golden file of their own, and why. Those of a stored format name the format.
-const OTHERS: [(&str, &str); 82] = [
+const OTHERS: [(&str, &str); 85] = [
     ("SocketState", "socket_state"),
     ("Identity", "socket_state"),
     ("Role", "socket_state"),
@@ -52,6 +52,9 @@ const OTHERS: [(&str, &str); 82] = [
     ("Absent", "notices"),
     ("QueueMessage", "notices"),
     ("PushRetry", "push_retry"),
+    ("Notified", "inbox_rooms"),
+    ("Pending", "inbox_rooms"),
+    ("NotifyReason", "inbox_turn"),
     // A ticket lives 30 s and holds an `Identity`.
     ("Kept", "socket_state"),
     // Input and answers of statements, whose other side is SQL; the tests of `db` run them.

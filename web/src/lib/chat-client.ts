@@ -12,7 +12,7 @@ import { once } from "./once";
 import { noOutbox, type Outbox } from "./outbox";
 import { OwnReports } from "./own-reports";
 import { People } from "./people";
-import type { InboxEvent, Room } from "./protocol";
+import type { InboxEvent, NotificationEvent, NotificationWithdrawn, Room } from "./protocol";
 import { PushDevice } from "./push-device";
 import { RoomClient } from "./room-client";
 import { RoomList } from "./room-list";
@@ -59,6 +59,9 @@ const SAVED_PEOPLE_MAX = 500;
 /** How many disconnected rooms keep their state, so that reopening one shows its messages at once. */
 const CLOSED_ROOMS_MAX = 8;
 
+/** Something to notify the person of, or what they were notified of and need not be any more. */
+export type NotificationChange = NotificationEvent | NotificationWithdrawn;
+
 interface Entry {
   client: RoomClient;
   users: number;
@@ -89,6 +92,7 @@ export class ChatClient {
   private inboxUsers = 0;
   private inboxConnection: ConnectionStatus = { kind: "connecting", attempt: 0 };
   private readonly inboxListeners = new Set<() => void>();
+  private readonly notificationListeners = new Set<(event: NotificationChange) => void>();
 
   constructor(private readonly options: ChatClientOptions) {
     this.userId = options.userId;
@@ -126,6 +130,16 @@ export class ChatClient {
   subscribeInbox = (listener: () => void): (() => void) => {
     this.inboxListeners.add(listener);
     return () => this.inboxListeners.delete(listener);
+  };
+
+  /**
+   * Calls `listener` with each notification of an open inbox, and with each one that is withdrawn, because its message is
+   * read or deleted. The server decides what the person is notified of; whether they see the message already only the page
+   * knows.
+   */
+  onNotification = (listener: (event: NotificationChange) => void): (() => void) => {
+    this.notificationListeners.add(listener);
+    return () => this.notificationListeners.delete(listener);
   };
 
   /** The room's client. It connects when it is retained. */
@@ -230,6 +244,8 @@ export class ChatClient {
       if (event.type === "person") this.people.put(event.person);
       if (event.type === "presence") this.people.put(event);
       if (event.type === "room_removed") this.saved.removeRoom(event.roomId);
+      if (event.type === "notification" || event.type === "notification_withdrawn")
+        for (const listener of this.notificationListeners) listener(event);
     }
   }
 

@@ -1,6 +1,6 @@
 /** The SDK's public entry, for pages, bots and other frameworks. It needs neither React nor a browser page. */
 export { ChatApi } from "./api";
-export { ChatClient, type ChatClientOptions } from "./chat-client";
+export { ChatClient, type ChatClientOptions, type NotificationChange } from "./chat-client";
 export { ApiError, type GetToken, SignedOut } from "./http";
 export { browserOutbox, noOutbox, type Outbox } from "./outbox";
 export type { Person as ShownPerson, Presence } from "./people";

@@ -150,7 +150,7 @@ export class RoomList {
       } else if (event.type === "room_added") {
         rooms = [this.withLive(event.room), ...rooms.filter(({ id }) => id !== event.room.id)];
       } else if (event.type === "room_removed") rooms = rooms.filter(({ id }) => id !== event.roomId);
-      else if ("roomId" in event && event.type !== "saved") {
+      else if ("roomId" in event && !OF_NO_ENTRY.has(event.type)) {
         const change = changeOf(event);
         const room = rooms.find(({ id }) => id === event.roomId);
         if (change === "hidden") rooms = rooms.filter(({ id }) => id !== event.roomId);
@@ -233,6 +233,9 @@ export class RoomList {
     for (const listener of this.listeners) listener();
   }
 }
+
+/** Events that name a room and change nothing of its entry. */
+const OF_NO_ENTRY = new Set<InboxEvent["type"]>(["saved", "draft", "notification", "notification_withdrawn"]);
 
 type RoomEvent = Extract<InboxEvent, { roomId: string }>;
 

@@ -1,12 +1,11 @@
 /**
  * What the page does about messages while nobody looks at it: a notification, a sound, the number on its icon. A
- * notification that is opened leads to its message, and goes when it is read. Not here: pushes, which come while the page
- * is closed.
+ * notification that is opened leads to its message, and goes when it is read. Not here: what the person is notified of
+ * (the server decides), and pushes, which come while the page is closed.
  */
 import { useEffect, useRef } from "react";
-import { t } from "@/i18n/i18n";
 import { previewText } from "@/lib/markdown";
-import { areNotificationsOff, countUnreadRooms } from "@/lib/notify";
+import { countUnreadRooms } from "@/lib/notify";
 import type { Room } from "@/lib/protocol";
 import { useChat } from "./chat-context";
 import { roomTitle } from "./room-title";
@@ -14,7 +13,8 @@ import { messageHref } from "./route";
 import { useSettings } from "./settings";
 
 export function useAlerts(rooms: Room[], me: string): void {
-  const { push, people } = useChat();
+  const client = useChat();
+  const { push, people } = client;
   const { sound } = useSettings();
   const known = useRef<Map<string, Room> | null>(null);
   useEffect(() => void push.start().catch(() => {}), [push]);
@@ -24,19 +24,22 @@ export function useAlerts(rooms: Room[], me: string): void {
     void setBadge(countUnreadRooms(rooms));
     const read = rooms.filter(({ id, me }) => before?.get(id)?.me.lastReadSeq !== me.lastReadSeq);
     void push.withdraw(new Map(read.map(({ id, me }) => [id, me.lastReadSeq])));
-    if (!before || document.hasFocus()) return;
-    const news = rooms.filter((room) => isNews(before.get(room.id), room, me));
-    for (const room of news) {
-      const last = room.lastMessage;
-      if (!last) continue;
-      const nameOf = (id: string) => people.get(id).name;
-      const text = previewText(last.content, nameOf) || t.roomList.attachment;
-      const body = room.type === "group" ? t.roomList.by(nameOf(last.userId), text) : text;
-      const navigate = `/${messageHref(room.id, { seq: last.seq, threadId: null, alsoToRoom: true })}`;
-      void push.show(roomTitle(room, me, nameOf), body, { roomId: room.id, seq: last.seq, navigate });
-    }
-    if (news.length > 0 && sound === "on") beep();
-  }, [rooms, me, push, people, sound]);
+  }, [rooms, push]);
+  useEffect(() => {
+    const nameOf = (id: string) => people.get(id).name;
+    return client.onNotification((event) => {
+      const { roomId, messageSeq: seq, type } = event;
+      if (type === "notification_withdrawn")
+        return void push.withdraw(new Map([[roomId, Number.MAX_SAFE_INTEGER]]));
+      if (document.hasFocus()) return;
+      const room = known.current?.get(roomId);
+      const title = room ? roomTitle(room, me, nameOf) : event.title;
+      const at = { seq, threadId: event.threadId, alsoToRoom: false };
+      const navigate = `/${messageHref(roomId, at)}`;
+      void push.show(title, previewText(event.body, nameOf), { roomId, seq, navigate });
+      if (sound === "on") beep();
+    });
+  }, [client, me, push, people, sound]);
   useEffect(() => {
     const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined;
     const onMessage = ({ data }: MessageEvent) => {
@@ -45,16 +48,6 @@ export function useAlerts(rooms: Room[], me: string): void {
     workers?.addEventListener("message", onMessage);
     return () => workers?.removeEventListener("message", onMessage);
   }, []);
-}
-
-/** Whether the room has something that its settings tell of: a mention, or with the level `all` any message of others. */
-export function isNews(before: Room | undefined, room: Room, me: string): boolean {
-  const last = room.lastMessage;
-  if (!last || last.userId === me || ("deletedAt" in last && last.deletedAt)) return false;
-  if (areNotificationsOff(room.me.notify)) return false;
-  const isAll = room.me.notify.level === "all";
-  if (room.mentions > (before?.mentions ?? 0)) return true;
-  return isAll && room.unread > (before?.unread ?? 0);
 }
 
 /** The number on the icon of an installed page. */

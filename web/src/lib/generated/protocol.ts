@@ -150,6 +150,8 @@ export type InboxLogEvent =
   | SettingsChanged
   | DraftEvent
   | SavedEvent
+  | NotificationEvent
+  | NotificationWithdrawn
   | InboxPerson
   | Hidden;
 /**
@@ -886,6 +888,38 @@ export interface SavedEvent {
   roomId: string;
   messageId: string;
   saved: boolean;
+}
+/**
+ * The person is notified of a message, the newest of its room. Title and text are those of a push.
+ *
+ */
+export interface NotificationEvent {
+  type: "notification";
+  seq: Seq;
+  roomId: string;
+  messageId: string;
+  /**
+   * A position in a room's log; the first event has 1.
+   */
+  messageSeq: number;
+  threadId: string | null;
+  reason: "mention" | "room_mention" | "thread" | "direct" | "message";
+  title: string;
+  body: string;
+}
+/**
+ * The message of the room's notification is read or deleted: whatever is shown of the room is withdrawn.
+ *
+ */
+export interface NotificationWithdrawn {
+  type: "notification_withdrawn";
+  seq: Seq;
+  roomId: string;
+  messageId: string;
+  /**
+   * A position in a room's log; the first event has 1.
+   */
+  messageSeq: number;
 }
 /**
  * The profile or status of somebody with whom the person has a direct room among their newest.
