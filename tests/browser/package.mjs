@@ -1,5 +1,5 @@
 /**
- * As a stranger would use it: the package is packed, looked into, and installed by the two examples, which are copied
+ * As a stranger would use it: the package is packed, looked into, and installed by the examples, which are copied
  * out of the project so that nothing of it can help them.
  */
 import { execFile, spawn } from "node:child_process";
@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } fro
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, extname, join, resolve } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { Person } from "./person.mjs";
 import { check, same, view } from "./check.mjs";
@@ -17,39 +17,48 @@ const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.
 const run = (program, args, options) => promisify(execFile)(program, args, { env, ...options });
 const root = resolve(import.meta.dirname, "../..");
 const LINES_MAX = 40;
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json" };
 
-/** Packs, installs, builds; gives where the examples are, the page of the one among them, and how to end it all. */
+/** Packs, installs, builds; gives where the examples are, the origins of those that are pages, and how to end it all. */
 export async function prepareExamples() {
   const dir = mkdtempSync(join(tmpdir(), "chinwag-stranger-"));
   mkdirSync(join(dir, "web"));
   await run("npm", ["pack", "--silent", "-w", "web", "--pack-destination", join(dir, "web")], { cwd: root });
   const isOurs = (from) => !from.endsWith("node_modules") && !from.endsWith("dist");
   cpSync(join(root, "examples"), join(dir, "examples"), { recursive: true, filter: isOurs });
-  const [embed, bot] = ["embed", "echo-bot"].map((name) => join(dir, "examples", name));
+  const [embed, oidc, bot] = ["embed", "oidc-app", "echo-bot"].map((name) => join(dir, "examples", name));
   const install = ["ci", "--no-progress", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
-  for (const cwd of [embed, bot]) await run("npm", install, { cwd });
-  await run("npm", ["run", "build"], { cwd: embed });
+  for (const cwd of [embed, oidc, bot]) await run("npm", install, { cwd });
+  for (const cwd of [embed, oidc]) await run("npm", ["run", "build"], { cwd });
+  const sites = [await serve(embed), await serve(oidc)];
+  const [origin, oidcOrigin] = sites.map((site) => `http://127.0.0.1:${site.address().port}`);
+  const stop = () => {
+    for (const site of sites) {
+      site.close();
+      site.closeAllConnections();
+    }
+    rmSync(dir, { recursive: true, force: true });
+  };
+  return { embed, oidc, bot, origin, oidcOrigin, stop };
+}
+
+/** A server of the files of an example's page. */
+async function serve(dir) {
   const site = createServer((request, response) => {
     const path = new URL(request.url, "http://x").pathname;
     try {
-      const file = join(embed, path === "/" ? "index.html" : path);
+      const file = join(dir, path === "/" ? "index.html" : path);
       response.setHeader("Content-Type", TYPES[extname(file)]).end(readFileSync(file));
     } catch {
       response.writeHead(404).end();
     }
   });
   await new Promise((done) => site.listen(0, "127.0.0.1", done));
-  const stop = () => {
-    site.close();
-    site.closeAllConnections();
-    rmSync(dir, { recursive: true, force: true });
-  };
-  return { embed, bot, origin: `http://127.0.0.1:${site.address().port}`, stop };
+  return site;
 }
 
 /** What is in the package, and that TypeScript understands it however it looks for modules. */
-export async function packaged({ embed, bot }) {
+export async function packaged({ embed, oidc, bot }) {
   const package_ = join(embed, "node_modules/chinwag");
   const { peerDependencies, dependencies, exports } = JSON.parse(readFileSync(join(package_, "package.json"), "utf8"));
   await check("React is asked for, not brought", peerDependencies.react === ">=19" && !("react" in dependencies));
@@ -68,9 +77,9 @@ export async function packaged({ embed, bot }) {
   const typescript = dirname(createRequire(import.meta.url).resolve("typescript/package.json"));
   const common = ["--noEmit", "--strict", "--skipLibCheck", "false", "--target", "es2023", "--jsx", "react-jsx"];
   for (const how of [["--module", "esnext", "--moduleResolution", "bundler"], ["--module", "nodenext"]]) {
-    for (const [cwd, file, types] of [[embed, "main.tsx", "react"], [bot, "bot.ts", "node"]]) {
+    for (const [cwd, file, types] of [[embed, "main.tsx", "react"], [oidc, "main.tsx", "react"], [bot, "bot.ts", "node"]]) {
       const tsc = [join(typescript, "bin/tsc"), ...common, ...how, "--types", types, file];
-      await check(`types: ${file} ${how.at(-1)}`, () => run(process.execPath, tsc, { cwd }).then(() => true, (error) => error.stdout));
+      await check(`types: ${basename(cwd)}/${file} ${how.at(-1)}`, () => run(process.execPath, tsc, { cwd }).then(() => true, (error) => error.stdout));
     }
   }
 }

@@ -5,7 +5,7 @@
  *   CHINWAG_URL     or: the address of a stack that runs already
  *   CHROMIUM        the browser (default /usr/bin/chromium)
  *   CHINWAG_ARTIFACTS   where the pictures go (default .dev/artifacts)
- *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, day, dates, later, offline, push, plain, hostile, trouble, package (default all), or pictures
+ *   arguments       which parts: story, moderation, reading, writing, access, languages, people, inbox, day, dates, later, offline, push, plain, hostile, trouble, package, oidc (default all), or pictures
  *
  * The rules of the protocol are tested in tests/e2e, those of the reducer in web/src/lib/*.test.ts.
  */
@@ -20,6 +20,7 @@ import { later } from "./later.mjs";
 import { languages } from "./languages.mjs";
 import { bot, embedding, packaged, prepareExamples } from "./package.mjs";
 import { offline } from "./offline.mjs";
+import { signInByOidc } from "./oidc.mjs";
 import { dates } from "./dates.mjs";
 import { people } from "./people.mjs";
 import { pictures } from "./pictures.mjs";
@@ -116,6 +117,10 @@ const PARTS = {
     await embedding(browser, stack, examples, alice);
     await bot(stack, examples, alice);
     return [alice];
+  },
+  async oidc({ browser, examples }) {
+    await signInByOidc(browser, examples);
+    return [];
   },
 };
 
