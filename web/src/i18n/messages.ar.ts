@@ -76,7 +76,7 @@ export const messages: Messages = {
         other: "# إشارة",
       }),
     unread: "غير مقروءة",
-    unreadCountMax: "+99",
+    unreadCountMax: (most) => `+${most}`,
     noMessages: "لا رسائل بعد",
     draft: (text) => `مسودة: ${text}`,
     byYou: (text) => `أنت: ${text}`,

@@ -75,7 +75,7 @@ export const messages: Messages = {
     archived: "archiviert",
     mentionCount: (count) => plural(count, { one: "# Erwähnung", other: "# Erwähnungen" }),
     unread: "ungelesen",
-    unreadCountMax: "99+",
+    unreadCountMax: (most) => `${most}+`,
     noMessages: "Noch keine Nachrichten",
     draft: (text) => `Entwurf: ${text}`,
     byYou: (text) => `Du: ${text}`,

@@ -74,7 +74,7 @@ export const messages = {
     archived: "archived",
     mentionCount: (count: number) => plural(count, { one: "# mention", other: "# mentions" }),
     unread: "unread",
-    unreadCountMax: "99+",
+    unreadCountMax: (most: string) => `${most}+`,
     noMessages: "No messages yet",
     draft: (text: string) => `Draft: ${text}`,
     byYou: (text: string) => `You: ${text}`,
