@@ -129,6 +129,13 @@ async function group(alice, names) {
   const details = alice.page.getByRole("complementary", { name: "Details" });
   await check("the members are named", () => details.getByRole("button", { name: `Profile of ${names.carol}` }).isVisible());
   await view(alice, "people-group");
+  // Bob has the page open in another room.
+  const absent = details.getByRole("region", { name: "Not here" });
+  await absent.getByRole("button", { name: `Profile of ${names.bob}` }).click();
+  const card = alice.page.getByRole("dialog", { name: `Profile of ${names.bob}` });
+  await check("who has the page open in another room is online", () => card.getByText("Online", { exact: true }).isVisible());
+  await check("and not away", same(() => card.getByText(/^(Away|Offline|Not here yet)$/).count(), 0));
+  await alice.page.keyboard.press("Escape");
 }
 
 /** Somebody whom only an admin has made. */

@@ -75,7 +75,7 @@ export async function bePushed(person, url) {
 
   if (context.serviceWorkers().length === 0) await context.waitForEvent("serviceworker");
   // The browser ends an idle one and starts another.
-  const inWorker = (what) => context.serviceWorkers().at(-1).evaluate(what);
+  const inWorker = (what, value) => context.serviceWorkers().at(-1).evaluate(what, value);
   const session = await context.newCDPSession(person.page);
   const registered = new Promise((done) => session.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0] && done(registrations[0])));
   await session.send("ServiceWorker.enable");
@@ -93,6 +93,33 @@ export async function bePushed(person, url) {
   return { other, pushed, shown, inWorker, stop: service.stop };
 }
 
+/** Opens what the service worker shows, as a tap on it does. */
+const tap = (inWorker) =>
+  inWorker(async () => {
+    const [notification] = await self.registration.getNotifications();
+    self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+  });
+
+/** A reply that stands in its thread only: its notification opens the thread, in a page that is there and in a new one. */
+async function reply(alice, bob, url, { pushed, shown, inWorker }) {
+  await alice.page.goto("about:blank");
+  await bob.choose("are you there", "Reply in a thread");
+  const text = `in a thread, @${alice.id}`;
+  await bob.thread.getByRole("textbox", { name: "Reply in the thread" }).fill(`${text} `);
+  await bob.thread.getByRole("button", { name: "Send" }).click();
+  await check("a reply in a thread becomes a notification", same(async () => (await shown()).map(({ body }) => body), [text]), 30_000);
+  const isShown = () => alice.thread.locator("article.animate-flash").filter({ hasText: text }).isVisible();
+  await alice.page.goto(url + pushed.at(-1).navigate);
+  await check("in a new page it opens the thread at the reply", isShown, 20_000);
+  await alice.page.goto("about:blank");
+  await alice.page.goto(url);
+  await alice.page.getByRole("heading", { name: "Chats" }).waitFor();
+  await inWorker((navigate) => self.registration.showNotification("tapped", { data: { navigate } }), pushed.at(-1).navigate);
+  await tap(inWorker);
+  await check("and in a page that is open", isShown, 20_000);
+  await bob.page.getByRole("button", { name: "Close thread" }).click();
+}
+
 export async function push(alice, bob, url) {
   const { other, pushed, shown, inWorker, stop } = await bePushed(alice, url);
   try {
@@ -108,22 +135,20 @@ export async function push(alice, bob, url) {
     await other.goto(url + pushed.at(-1).navigate);
     await check("opening it leads to the message", () => alice.log.getByText("and now?").isVisible(), 20_000);
     await check("what was read is withdrawn", same(shown, []), 20_000);
+    await reply(alice, bob, url, { pushed, shown, inWorker });
 
     await alice.page.evaluate(() => {
       location.hash = "";
     });
     await inWorker(() => self.registration.showNotification("tapped", { data: { navigate: "/#/r/none" } }));
-    await inWorker(async () => {
-      const [notification] = await self.registration.getNotifications();
-      self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
-    });
+    await tap(inWorker);
     await check("a tap leads an open page to its place", () => alice.page.evaluate(() => location.hash === "#/r/none"));
     await alice.page.goto(url);
     await alice.page.getByRole("button", { name: "Sign out" }).click();
     await alice.page.getByLabel("User id").waitFor();
     await bob.say("after signing out");
     await bob.page.waitForTimeout(5_000);
-    await check("who has signed out is not notified", same(async () => pushed.length, 2));
+    await check("who has signed out is not notified", same(async () => pushed.length, 3));
   } finally {
     stop();
   }

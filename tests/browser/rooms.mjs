@@ -72,6 +72,8 @@ async function phone(carol, bob) {
   await carol.bubble("Shall we move").getByRole("button", { name: "More" }).tap();
   await carol.page.getByRole("menuitem", { name: "Who reacted and read" }).tap();
   await check("who reacted can be had by touch", () => carol.page.getByRole("dialog", { name: "Who reacted and read" }).getByText(bob.id.replace("bob", "alice")).isVisible());
+  const readers = carol.page.getByRole("dialog").locator("section").filter({ has: carol.page.getByRole("heading", { name: /^Read by/ }) });
+  await check("and who read it", () => readers.getByText(bob.id.replace("bob", "alice")).isVisible());
   await view(carol, "phone-who");
   await carol.page.getByRole("dialog").getByRole("button", { name: "Close" }).tap();
   await carol.page.getByRole("button", { name: "All conversations" }).click();
@@ -125,10 +127,22 @@ export async function media(alice, bob) {
   await alice.page.locator("input[type=file]").first().setInputFiles([sound, clip]);
   const waiting = alice.page.getByRole("list", { name: "Files to send" });
   await check("sound and film are up", async () => (await waiting.getByRole("listitem").count()) === 2 && (await waiting.getByRole("progressbar").count()) === 0);
+  const asked = [];
+  bob.page.on("response", (response) => response.request().resourceType() === "media" && asked.push(response));
   await alice.write("to play");
   const playable = (tag) => bob.bubble("to play").locator(tag).evaluate((one) => one.readyState >= 1 && one.error === null);
   await check("sound plays in place", () => playable("audio"), 20_000);
   await check("a film plays in place", () => playable("video"), 20_000);
+  const preloads = () => bob.bubble("to play").locator("audio, video").evaluateAll((all) => all.map((one) => one.preload));
+  await check("before that only how long they are is loaded", same(preloads, ["metadata", "metadata"]));
+  const parts = async () => {
+    const headers = await Promise.all(asked.map((response) => response.request().allHeaders()));
+    return asked.map((response, at) => [/^bytes=\d+-/.test(headers[at].range ?? ""), response.status()]);
+  };
+  await check("both are asked for by range, and answered so", async () => {
+    const all = await parts();
+    return (all.length >= 2 && all.every(([isRange, status]) => isRange && status === 206)) || JSON.stringify(all);
+  });
   await view(bob, "media");
 }
 

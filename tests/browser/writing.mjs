@@ -20,15 +20,19 @@ const pasteCells = (person, text) =>
     [text, PIXEL],
   );
 
-export async function writing(alice, bob) {
-  const waiting = alice.page.getByRole("list", { name: "Files to send" });
-
-  await alice.input.fill("こんにちは");
-  await alice.input.evaluate((field) => {
+/** Safari's Enter that ends an input method: `isComposing` is false, and the key code is 229. */
+const inputMethodEnter = (person) =>
+  person.input.evaluate((field) => {
     const event = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
     Object.defineProperty(event, "keyCode", { value: 229 });
     field.dispatchEvent(event);
   });
+
+export async function writing(alice, bob) {
+  const waiting = alice.page.getByRole("list", { name: "Files to send" });
+
+  await alice.input.fill("こんにちは");
+  await inputMethodEnter(alice);
   await check("Enter of an input method sends nothing", same(() => alice.input.inputValue(), "こんにちは"));
 
   await alice.input.fill("");
@@ -85,12 +89,20 @@ export async function writing(alice, bob) {
   await check("code is shown as code", () => bob.bubble("run").locator("code").isVisible());
   await check("an @ in code or an address is text", same(() => bob.bubble("run").locator("bdi", { hasText: `@${bob.id}` }).count(), 0));
   await alice.input.press("ArrowUp");
+  await alice.input.fill("編集中");
+  await inputMethodEnter(alice);
+  await check("Enter of an input method saves no edit", same(() => alice.input.inputValue(), "編集中"));
+  await alice.input.press("Escape");
+  await check("so nothing is edited", same(() => alice.page.getByText("編集中").count(), 0));
+  await alice.input.press("ArrowUp");
   await alice.input.press("Enter");
   await check("an edit without a change changes nothing", same(() => alice.bubble("run").getByText("Edited").count(), 0));
 
   await alice.input.fill("");
   await alice.input.pressSequentially("so :rocke");
   await check("two letters after a colon offer emojis", () => alice.page.getByRole("option", { name: "rocket" }).isVisible());
+  await inputMethodEnter(alice);
+  await check("Enter of an input method takes none", same(() => alice.input.inputValue(), "so :rocke"));
   await alice.input.press("Tab");
   await check("and the chosen one is inserted", same(() => alice.input.inputValue(), "so 🚀 "));
   await alice.input.pressSequentially(":)");
