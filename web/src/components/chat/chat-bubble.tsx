@@ -96,6 +96,7 @@ export function ChatBubbleName({ name, children }: { name: React.ReactNode; chil
 }
 
 interface ChatBubbleMessageProps {
+  id?: string;
   children: React.ReactNode;
   /** Not confirmed yet. */
   pending?: boolean;
@@ -104,12 +105,13 @@ interface ChatBubbleMessageProps {
   removed?: boolean;
 }
 
-export function ChatBubbleMessage({ children, pending, failed, removed }: ChatBubbleMessageProps) {
+export function ChatBubbleMessage({ id, children, pending, failed, removed }: ChatBubbleMessageProps) {
   const sent = use(Variant) === "sent";
   const shape = sent ? "rounded-2xl rounded-se-md" : "rounded-2xl rounded-ss-md";
   const paint = sent ? "bg-primary text-primary-foreground" : "border border-border/70 bg-card";
   return (
     <div
+      id={id}
       dir="auto"
       className={cn(
         "min-w-0 max-w-full px-3.5 py-2 text-[0.9375rem] leading-relaxed compact:px-3 compact:py-1 compact:text-sm compact:leading-snug [overflow-wrap:anywhere]",
@@ -171,7 +173,12 @@ export function ChatBubbleReactions({ reactions, counts, me, onReaction }: ChatB
               aria-label={t.message.reactionCount(emoji, count)}
               aria-description={whoReacted(users, count, me, nameOf)}
               title={whoReacted(users, count, me, nameOf)}
-              onClick={() => onReaction?.(emoji)}
+              onClick={(event) => {
+                // The last one's button disappears, and a key needs the focus on something.
+                if (event.detail === 0 && mine && count === 1)
+                  event.currentTarget.closest<HTMLElement>("article")?.focus();
+                onReaction?.(emoji);
+              }}
               className={cn(
                 "inline-flex h-6.5 max-w-40 items-center gap-1 rounded-full border px-2 text-xs tabular-nums transition",
                 mine

@@ -215,7 +215,9 @@ export function ChatMessageList<Row extends { key: string }>(props: ChatMessageL
       {!atBottom && (
         <button
           type="button"
-          onClick={() => {
+          onClick={({ detail }) => {
+            // The button disappears, and a key needs the focus on something.
+            if (detail === 0) scroller.current?.focus();
             setMissed(0);
             if (hasNewer) onNewest?.();
             start.current = undefined;

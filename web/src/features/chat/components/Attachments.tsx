@@ -22,9 +22,9 @@ const PREVIEW_MAX_BYTES = 8 * 1024 * 1024;
 
 const isImage = (file: { mimeType: string }): boolean => PREVIEWED.test(file.mimeType);
 
-export default function Attachments({ files }: { files: Attachment[] }) {
+export default function Attachments({ id, files }: { id?: string; files: Attachment[] }) {
   return (
-    <ul aria-label={t.attachments.label} className="mt-1 flex max-w-full flex-wrap gap-1.5">
+    <ul id={id} aria-label={t.attachments.label} className="mt-1 flex max-w-full flex-wrap gap-1.5">
       {files.map((file) => (
         <li key={file.id ?? file.url} className="max-w-full">
           {file.id !== undefined && isImage(file) && file.size <= PREVIEW_MAX_BYTES ? (

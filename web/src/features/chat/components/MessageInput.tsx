@@ -199,7 +199,16 @@ export function MessageInput(props: MessageInputProps) {
     >
       {completion.list}
       <div className="rounded-2xl border bg-card shadow-sm transition focus-within:border-ring focus-within:ring-3 focus-within:ring-ring/20">
-        {composing && <ComposingBanner composing={composing} onCancel={() => onComposing(null)} />}
+        {composing && (
+          <ComposingBanner
+            composing={composing}
+            onCancel={() => {
+              onComposing(null);
+              // The button disappears; the field had the focus since it was opened.
+              field.current?.focus();
+            }}
+          />
+        )}
         {!isEdit && (files.uploads.length > 0 || files.refusedCount > 0 || offered.length > 0) && (
           <UploadList
             uploads={files.uploads}

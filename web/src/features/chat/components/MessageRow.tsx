@@ -1,6 +1,6 @@
 /** One row of the message list: separators, the bubble with its content, and what belongs to it. */
 
-import { memo, useState } from "react";
+import { memo, useId, useState } from "react";
 import {
   ChatBubble,
   ChatBubbleAvatar,
@@ -49,6 +49,7 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
   const actions = useMessageActions();
   const { me } = actions;
   const author = useName(message.userId);
+  const id = useId();
   const [picking, setPicking] = useState(false);
   const own = message.userId === me;
   const newDay = !before || !isSameDay(before.createdAt, message.createdAt);
@@ -67,11 +68,14 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
       )}
       {isFirstNew && <Separator accent>{t.room.newMessages}</Separator>}
       <article
+        id={id}
         data-key={message.key}
         data-message={message.id}
         data-seq={message.seq}
         data-status={message.status}
         aria-label={t.message.label(own ? t.common.you : author, formatTime(message.createdAt))}
+        // Its own label, which says who and when, and then what.
+        aria-labelledby={`${id} ${id}-text ${id}-files`}
         tabIndex={-1}
         onKeyDown={(event) => onMessageKey(event, message, actions, () => setPicking(true))}
         className={cn("rounded-lg focus-visible:-outline-offset-2", isTarget && "animate-flash")}
@@ -111,7 +115,7 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
               </ChatBubbleName>
             )}
             {message.replyToId !== null && !removed && <QuotedMessage id={message.replyToId} />}
-            <Content message={message} removed={removed} me={me} />
+            <Content id={id} message={message} removed={removed} me={me} />
             <ChatBubbleReactions
               reactions={message.reactions}
               counts={message.reactionCounts}
@@ -154,12 +158,21 @@ function GroupedTime({ iso }: { iso: string }) {
   );
 }
 
-function Content({ message, removed, me }: { message: ChatMessage; removed: boolean; me: string }) {
+interface ContentProps {
+  /** Of the message: the label of its article refers to the parts. */
+  id: string;
+  message: ChatMessage;
+  removed: boolean;
+  me: string;
+}
+
+function Content({ id, message, removed, me }: ContentProps) {
   const { attachments, content } = message;
   return (
     <>
       {(removed || content !== "") && (
         <ChatBubbleMessage
+          id={`${id}-text`}
           pending={message.status === "sending" || message.change?.failed === false}
           failed={message.status === "failed" || message.change?.failed === true}
           removed={removed}
@@ -167,7 +180,7 @@ function Content({ message, removed, me }: { message: ChatMessage; removed: bool
           {removed ? t.message.deleted : <RichText text={content} me={me} />}
         </ChatBubbleMessage>
       )}
-      {!removed && attachments.length > 0 && <Attachments files={attachments} />}
+      {!removed && attachments.length > 0 && <Attachments id={`${id}-files`} files={attachments} />}
     </>
   );
 }

@@ -85,7 +85,9 @@ export const RoomItem = memo(function RoomItem({ room, me, isOpen }: RoomItemPro
             <Badge
               className={isOff ? "bg-muted text-muted-foreground" : "bg-primary text-primary-foreground"}
             >
-              {unread >= UNREAD_MAX ? t.roomList.unreadCountMax(formatCount(UNREAD_MAX - 1)) : formatCount(unread)}
+              {unread >= UNREAD_MAX
+                ? t.roomList.unreadCountMax(formatCount(UNREAD_MAX - 1))
+                : formatCount(unread)}
               <span className="sr-only"> {t.roomList.unread}</span>
             </Badge>
           )}

@@ -144,7 +144,7 @@ function Root({ message, me }: { message: ChatMessage; me: string }) {
         ) : (
           <PersonName id={message.userId} className="font-semibold" />
         )}
-        <time dateTime={message.createdAt} className="text-[0.6875rem] text-muted-foreground">
+        <time dateTime={message.createdAt} className="shrink-0 text-[0.6875rem] text-muted-foreground">
           {formatTime(message.createdAt)}
         </time>
       </p>

@@ -51,7 +51,9 @@ function Replies({ replyCount, lastReplyAt, unread }: FollowedThread) {
       </span>
       {unread > 0 && (
         <span className="min-w-5 shrink-0 rounded-full bg-primary px-1.5 text-center font-semibold text-[0.6875rem] text-primary-foreground leading-5 tabular-nums">
-          {unread >= UNREAD_MAX ? t.roomList.unreadCountMax(formatCount(UNREAD_MAX - 1)) : formatCount(unread)}
+          {unread >= UNREAD_MAX
+            ? t.roomList.unreadCountMax(formatCount(UNREAD_MAX - 1))
+            : formatCount(unread)}
           <span className="sr-only"> {t.roomList.unread}</span>
         </span>
       )}
