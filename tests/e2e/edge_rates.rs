@@ -89,14 +89,14 @@ async fn a_caller_in_a_tight_loop_is_refused_and_nobody_else() {
     let [mut alice, mut bob] = t.together(&room, ["alice", "bob"]).await;
     let path = format!("/rooms/{room}/messages");
     let pages = join_all((0..80).map(|_| t.rest("mallory", "GET", &path, None)));
-    let said = async {
+    let talk = async {
         for nth in 0..8 {
             let ack = alice.say(&format!("n{nth}"), "hi").await;
             assert!(!text(&ack["messageId"]).is_empty());
             t.get("bob", &path).await;
         }
     };
-    let (answers, ()) = tokio::join!(pages, said);
+    let (answers, ()) = tokio::join!(pages, talk);
     bob.barrier().await;
     let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 429).collect();
     assert!(!refused.is_empty(), "80 pages at once");
