@@ -85,9 +85,13 @@ export async function bePushed(person, url) {
   const lasting = await context.newCDPSession(other);
   await lasting.send("ServiceWorker.enable");
   const pushed = [];
+  const push = { origin: new URL(url).origin, registrationId };
+  // Refused while the browser ends a service worker or loads another page in the session's tab.
+  const send = (data, tries) =>
+    lasting.send("ServiceWorker.deliverPushMessage", { ...push, data }).catch(() => tries > 0 && setTimeout(send, 250, data, tries - 1));
   deliver = (data) => {
     pushed.push(JSON.parse(data).notification);
-    lasting.send("ServiceWorker.deliverPushMessage", { origin: new URL(url).origin, registrationId, data }).catch(() => {});
+    send(data, 20);
   };
   const shown = () => inWorker(async () => (await self.registration.getNotifications()).map(({ title, body }) => ({ title, body })));
   return { other, pushed, shown, inWorker, stop: service.stop };
