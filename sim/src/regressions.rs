@@ -125,7 +125,7 @@ pub const ALL: [Regression; 24] = [
             Connect { tab: 5 },
             Wait { ms: 50 },
             Vanish { tab: 5 },
-            DiskFails { statements: 31 },
+            DiskFails { statements: 32 },
             Request { room: 1, request: OwnerRequest::Delete },
             Wait { ms: 70 },
         ],
