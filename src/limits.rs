@@ -233,9 +233,9 @@ pub const TICKET_MS: u64 = 30_000;
 /// Malformed frames of one socket within `MALFORMED_WINDOW_MS` before it is closed (CLOSE-4400).
 pub const MALFORMED_MAX: u64 = 5;
 pub const MALFORMED_WINDOW_MS: u64 = 10_000;
-/// After a close for what a client sent the person's upgrades in this room are refused for this long. Until the close has
-/// arrived such a client brings hundreds of frames at 0.05 ms and more each: two connections a second made the others'
-/// 99th percentile five times what it is (bench/results/callers.md).
+/// After a close for what a client sent the person's upgrades in this room are refused for this long. Such a client brings
+/// hundreds of frames until the close has arrived: two connections a second made the others' 99th percentile five times
+/// what it is (bench/results/loops.md).
 pub const MISUSE_REST_MS: u64 = 10_000;
 /// More than `FLOOD_FACTOR` times the frame limit over this time is a flood (CLOSE-4429).
 pub const FLOOD_WINDOW_MS: u64 = 10_000;

@@ -124,6 +124,13 @@ pub struct NoticesAfter {
     pub is_replayed: bool,
 }
 
+impl NoticesAfter {
+    /// Of a room that the inbox does not know.
+    pub fn of_unknown(room: RoomId, now: UnixMs) -> Self {
+        Self { room, after: None, edited_ms: now, read: 0, pending: None, is_replayed: false }
+    }
+}
+
 /// What there is to notify of in a room.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]

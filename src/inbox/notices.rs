@@ -18,14 +18,15 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Inbox {
     /// What is to be asked of a room.
     pub(super) fn notices_after(&self, room: &RoomId, read: Seq, now: UnixMs) -> NoticesAfter {
-        let notified = self.views.get(room).and_then(|view| view.notified.as_ref());
-        NoticesAfter {
-            room: room.clone(),
-            after: notified.map(|notified| notified.seq),
-            edited_ms: notified.map_or(now, |notified| notified.edited_ms),
-            read,
-            pending: notified.and_then(|notified| Some(notified.pending.as_ref()?.seq)),
-            is_replayed: false,
+        let asked = NoticesAfter { read, ..NoticesAfter::of_unknown(room.clone(), now) };
+        match self.views.get(room).and_then(|view| view.notified.as_ref()) {
+            None => asked,
+            Some(Notified { seq, edited_ms, pending }) => NoticesAfter {
+                after: Some(*seq),
+                edited_ms: *edited_ms,
+                pending: pending.as_ref().map(|pending| pending.seq),
+                ..asked
+            },
         }
     }
 

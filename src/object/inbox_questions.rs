@@ -282,14 +282,7 @@ fn notices_after(
 ) -> Vec<NoticesAfter> {
     let rooms: BTreeSet<&RoomId> = known.iter().map(|asked| &asked.room).collect();
     let unknown = listed.iter().filter(|room| was_here && !rooms.contains(room));
-    let unknown = unknown.map(|room| NoticesAfter {
-        room: room.clone(),
-        after: None,
-        edited_ms: now,
-        read: 0,
-        pending: None,
-        is_replayed: false,
-    });
+    let unknown = unknown.map(|room| NoticesAfter::of_unknown(room.clone(), now));
     known.iter().filter(|asked| was_here || asked.is_replayed).cloned().chain(unknown).collect()
 }
 
