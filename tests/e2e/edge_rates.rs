@@ -38,9 +38,14 @@ async fn refused_past(
         }
         assert!(start.elapsed() < Duration::from_secs(60), "{taken} were taken: {method} {path}");
     }
-    let windows = start.elapsed().as_millis() as usize / window_ms as usize + 2;
+    let windows = windows_since(start, window_ms);
     let most = rate.end() * windows;
     assert!((*rate.start()..=most).contains(&taken), "{taken} of {rate:?} in {windows} windows: {path}");
+}
+
+/// The windows of the clock that the time since then has touched, at most.
+fn windows_since(start: Instant, window_ms: u64) -> usize {
+    start.elapsed().as_millis() as usize / window_ms as usize + 2
 }
 
 /// RATE-1.
@@ -66,7 +71,7 @@ async fn each_rate_of_the_edge_refuses_one_person_and_nobody_else() {
         other => panic!("{other}"),
     });
     let refused = statuses.inspect(|status| assert_eq!(*status, 429)).count();
-    let windows = start.elapsed().as_secs() as usize / 60 + 2;
+    let windows = windows_since(start, 60_000);
     assert!(
         (120..=120 * windows).contains(&(250 - refused)),
         "{refused} of 250 refused in {windows} windows"

@@ -2,7 +2,7 @@
 //! Not here: the routes and what a profile may contain (`src/api/people.rs`, `src/protocol/person.rs`, `tests/e2e`).
 
 use crate::db::{group, room, tenant, user};
-use crate::postgres::{Database, NativePostgres};
+use crate::postgres::{Backend, Database, NativePostgres};
 use chinwag::db::{self, Directory, DirectoryPlace, Meeting, ProfilePut, ProfileWriter};
 use chinwag::ids::UserId;
 use chinwag::limits::BLOCKS_MAX;
@@ -196,13 +196,6 @@ const LOAD: &[&str] = &[
     "DO $$ DECLARE d text; BEGIN FOR d IN SELECT indexdef FROM later LOOP EXECUTE d; END LOOP; END $$",
 ];
 
-/// Milliseconds that a process has been on a processor: the machine is shared, so the clock tells what others do.
-pub fn processor_ms(process: i32) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{process}/schedstat")).expect("Linux tells it");
-    let ns: f64 = text.split(' ').next().expect("a number").parse().expect("a number");
-    ns / 1e6
-}
-
 /// PEOPLE-3.
 #[tokio::test]
 async fn a_page_of_the_directory_among_100_000_people_takes_20_ms() {
@@ -211,8 +204,7 @@ async fn a_page_of_the_directory_among_100_000_people_takes_20_ms() {
     for sql in LOAD {
         pg.client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     }
-    let pid = pg.client.query_one("SELECT pg_backend_pid()", &[]).await.expect("the backend's process");
-    let backend: i32 = pid.get(0);
+    let backend = Backend::of(pg).await;
     for statistics in ["never analysed", "analysed"] {
         for who in ["alice", "bot"] {
             for (q, at_least) in [
@@ -229,10 +221,10 @@ async fn a_page_of_the_directory_among_100_000_people_takes_20_ms() {
                 for directory in [Directory::Tenant, Directory::Rooms] {
                     let mut times = Vec::new();
                     for _ in 0..22 {
-                        let start = processor_ms(backend);
+                        let start = backend.processor_ms();
                         let who = (&tenant("acme"), &user(who));
                         let page = db::directory(pg, who, directory, (q, None), 50).await.expect("a page");
-                        times.push(processor_ms(backend) - start);
+                        times.push(backend.processor_ms() - start);
                         let whole = directory == Directory::Rooms || page.items.len() >= at_least;
                         assert!(whole, "{who:?} {q}: {} found", page.items.len());
                     }

@@ -23,6 +23,23 @@ fn config(database: Option<&str>) -> Config {
     config
 }
 
+/// The process that serves a connection.
+pub struct Backend(i32);
+
+impl Backend {
+    pub async fn of(pg: &NativePostgres) -> Self {
+        let pid = pg.client.query_one("SELECT pg_backend_pid()", &[]).await;
+        Self(pid.expect("the backend's process").get(0))
+    }
+
+    /// Milliseconds that it has been on a processor: the machine is shared, so the clock tells what others do.
+    pub fn processor_ms(&self) -> f64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.0)).expect("Linux tells it");
+        let ns: f64 = text.split(' ').next().expect("a number").parse().expect("a number");
+        ns / 1e6
+    }
+}
+
 /// A connection of its own; its task ends with the client.
 async fn open(database: Option<&str>) -> Client {
     let (client, connection) = config(database)

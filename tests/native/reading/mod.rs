@@ -12,8 +12,7 @@ mod search;
 mod threads;
 
 use crate::db::{DAY_MS, batch, done, group, message_row, read as read_to, room, tenant, user};
-use crate::db_profiles::processor_ms;
-use crate::postgres::{Database, NativePostgres};
+use crate::postgres::{Backend, Database, NativePostgres};
 use chinwag::db::{self, Found, MessageRow};
 use serde_json::{Value, json};
 
@@ -185,14 +184,13 @@ async fn unread_4_a_page_takes_50_ms_at_most_wherever_it_begins() {
     let pg = &rig.connect().await;
     let count = std::env::var("CHINWAG_UNREAD_ROOMS").ok().and_then(|n| n.parse().ok()).unwrap_or(5_000);
     rooms_of_alice(pg, count, &[]).await;
-    let pid = pg.client.query_one("SELECT pg_backend_pid()", &[]).await.expect("the backend's process");
-    let backend: i32 = pid.get(0);
+    let backend = Backend::of(pg).await;
     for statistics in ["never analysed", "analysed"] {
         let (mut after, mut pages) = (None, Vec::new());
         loop {
-            let start = processor_ms(backend);
+            let start = backend.processor_ms();
             let page = db::unread(pg, &tenant("acme"), &user("alice"), after.as_ref()).await.expect("a page");
-            pages.push(processor_ms(backend) - start);
+            pages.push(backend.processor_ms() - start);
             let Some(cursor) = page.next_cursor else { break };
             after = Some(db::parse_unread_cursor(&cursor).expect("a cursor"));
         }
